@@ -1,0 +1,56 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+LINK := .build/ansible_collections/lithnet/access_manager
+CHECK := $(BIN)/python tests/tools/check.py
+
+# Ansible ignores the ansible.cfg of a folder that everyone may write to, unless it is named.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export LC_ALL := C.UTF-8
+
+.PHONY: help venv wine demo bench test test-fast clean
+
+help:
+	@echo 'make demo       back up a lab host, from nothing, and show what came of it'
+	@echo 'make test       everything: unit, integration on the lab, sanity, lint'
+	@echo 'make test-fast  units and lint'
+	@echo 'make bench      processes, requests, times and downtime of a backup'
+	@echo 'make clean      remove what these made'
+	@echo 'PYTHON=python3.13 VENV=.venv313 chooses another Python'
+
+venv: $(STAMP) $(LINK)
+
+$(STAMP): tests/requirements.txt meta/ee-requirements.txt
+	tests/tools/packages.sh $(PYTHON) venv
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+$(LINK):
+	mkdir -p $(dir $@)
+	ln -s ../../.. $@
+
+wine:
+	tests/tools/packages.sh $(PYTHON) wine
+
+demo: wine venv
+	$(BIN)/python tests/demo.py
+
+bench: wine venv
+	$(BIN)/python tests/bench.py
+
+test-fast: venv
+	$(CHECK) fast
+
+# Without wine or shellcheck, their steps are skipped and named at the end.
+test: venv
+	-tests/tools/packages.sh $(PYTHON) wine shellcheck
+	$(CHECK) all
+
+clean:
+	rm -rf .venv* .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a configuration to the controller and seals it as config.zip."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server, _transfer
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, zip_chunks
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
+
+_INLINE_LIMIT = 8 * 1024 * 1024
+"""Up to this size a configuration comes with the answer; a larger one is streamed from a file, by one more process."""
+
+
+class ActionModule(PartAction):
+    part = "config"
+
+    def perform(self) -> dict[str, t.Any]:
+        seal = self.seal()
+        if self.check_mode:
+            return {"changed": True, "steady": True}
+        envelope = Envelope("artifact_fetch")
+        run = self._run()
+        live = self.params["run_id"] is None
+        with self.removed_on_failure(run) if live else contextlib.nullcontext():
+            answer = self.call_target(run | self._arguments(envelope, live=live))
+            if not answer["steady"]:
+                return {"steady": False, "attempts": answer["attempts"]}
+            result = self._receive(seal, envelope, answer)
+        if live and answer["path"]:
+            self.remove_run(run)
+        return result
+
+    def _run(self) -> dict[str, t.Any]:
+        return {
+            "run_id": self.params["run_id"] or self.new_run_id(),
+            "staging_root": self.params["staging_root"],
+            "live": self.params["run_id"] is None,
+        }
+
+    def _arguments(self, envelope: Envelope, *, live: bool) -> dict[str, t.Any]:
+        return {
+            "step": "take",
+            "knowledge": self.knowledge(),
+            "public_key": envelope.public_key,
+            "inline_limit": _INLINE_LIMIT,
+            "controller": self.controller_name(),
+            "lock_timeout": self.params["lock_timeout"],
+        }
+
+    def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        with self.store().incoming(self.params["backup_id"]) as incoming:
+            retries = _transfer.receive(self._connection, self.host_label, answer, incoming)
+            bundle, artifact = self._sealed(seal, envelope, answer, incoming)
+        described, taken = bundle.described, bundle.described["taken"]
+        files = _server.files_of(described)
+        told = {
+            "access_manager_version": described["installation"]["version"],
+            "files": len(files),
+            "bytes": sum(file["size"] for file in files),
+            "stopped": taken["stopped"],
+            "downtime_ms": taken["downtime_ms"],
+        }
+        problems = _server.problems_of_configuration(described)
+        if taken["start_error"]:
+            problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
+        inventory = _server.inventory_of_server(described, include_database=self.params["include_database"])
+        self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
+        how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
+        return {"changed": True, "steady": True} | how | told
+
+    def _sealed(
+        self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any], incoming: pathlib.Path
+    ) -> tuple[Bundle, dict[str, t.Any]]:
+        """Checks every file of what arrived, and writes all of it as the artifact."""
+        with incoming.open("rb") as ciphertext:
+            bundle = Bundle(envelope.open_stream(answer["envelope"], ciphertext))
+            clear = ChunkReader(zip_chunks(bundle.entries()))
+            artifact = self.store().write(
+                self.params["backup_id"], f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
+            )
+        return bundle, artifact

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens a backup on the controller, publishes it when its parts are whole, or discards it."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import typing as t
+
+import yaml
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import RECORDS, BackupStore
+
+_TOLD = (
+    "id",
+    "host",
+    "status",
+    "problems",
+    "files",
+    "bytes",
+    "certificates",
+    "secrets",
+    "stopped",
+    "downtime_ms",
+    "content_digest",
+)
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        self.store = BackupStore(self.params["backup_root"], self.host)
+        steps = {"checked": self._check, "opened": self._open, "committed": self._commit, "discarded": self._discard}
+        return steps[self.params["state"]]()
+
+    def _check(self) -> dict[str, t.Any]:
+        self._seals()
+        self.store.refuse_unusable_root(self.params["expected_bytes"])
+        return {}
+
+    def _open(self) -> dict[str, t.Any]:
+        """Opens a backup, unless the newest complete one holds the same content under the same seals."""
+        seals = self._seals()
+        inventory = self._required("inventory")
+        self.store.refuse_unusable_root(self.params["expected_bytes"])
+        latest = self.store.latest_complete()
+        unchanged = latest is not None and latest["inventory"] == inventory and _sealed_by(latest) == seals
+        if unchanged and not self.params["force"]:
+            return {"unchanged": True, "latest": _summary(t.cast(dict[str, t.Any], latest), self.store)}
+        comparison = _server.compare_inventories(latest["inventory"] if latest else {}, inventory)
+        result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
+        if not self.check_mode:
+            result["backup_id"] = self.store.open_partial()
+        return result
+
+    def _commit(self) -> dict[str, t.Any]:
+        backup_id = self._required("backup_id")
+        records = self.store.records(backup_id)
+        inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
+        manifest = _manifest.build(
+            backup_id=backup_id,
+            host=self.host,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            collection_version=_collection_version(),
+            previous=self.store.previous_digest(),
+            records=records,
+            content_digest=_server.digest_of(inventory),
+            inventory=inventory,
+        )
+        if not self.check_mode:
+            self.store.publish(backup_id, manifest)
+        return {"changed": True} | _summary(manifest, self.store)
+
+    def _discard(self) -> dict[str, t.Any]:
+        backup_id = self._required("backup_id")
+        return {"changed": False if self.check_mode else self.store.discard(backup_id)}
+
+    def _seals(self) -> dict[str, tuple[str, list[str]]]:
+        """How each part of the backup will be sealed, by part."""
+        common = Seal.of(self.params)
+        keys = Seal.of(self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]})
+        seals = dict.fromkeys(RECORDS, common) | {"certificates": keys}
+        return {part: (seal.encryption, list(seal.recipients)) for part, seal in seals.items()}
+
+    def _required(self, option: str) -> t.Any:
+        if self.params[option] is None:
+            raise AccessManagerError(f"{option} is required when state is {self.params['state']}.")
+        return self.params[option]
+
+
+def _sealed_by(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
+    """How the parts of a backup are sealed, by part."""
+    return {
+        artifact["name"].split(".")[0]: (artifact.get("encryption"), artifact.get("recipients"))
+        for artifact in manifest["artifacts"]
+    }
+
+
+def _summary(manifest: dict[str, t.Any], store: BackupStore) -> dict[str, t.Any]:
+    """What a result says of a backup."""
+    return {key: manifest[key] for key in _TOLD if key in manifest} | {
+        "path": str(store.folder / manifest["id"]),
+        "size": sum(artifact["size"] for artifact in manifest["artifacts"]),
+    }
+
+
+def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> dict[str, str]:
+    """What --diff shows: one line for each thing that is not as in the last backup."""
+    since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
+    lines = [f"{sign} {name}" for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-")) for name in comparison[kind]]
+    return {"prepared": "\n".join([f"Changes ({since}):", *(lines or ["  none"])]) + "\n"}
+
+
+def _collection_version() -> str:
+    """The version of this collection, from the file that a build puts into it, or from the source's."""
+    root = pathlib.Path(__file__).parents[2]
+    manifest = root / "MANIFEST.json"
+    if manifest.exists():
+        return str(yaml.safe_load(manifest.read_text())["collection_info"]["version"])
+    return str(yaml.safe_load((root / "galaxy.yml").read_text())["version"])

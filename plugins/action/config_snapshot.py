@@ -1,0 +1,82 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stages the configuration on the target, under the stop policy."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import LINE_ATTEMPTS, AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, LostLineError
+
+_COPY_SECONDS = 900
+_WAITS_OF_A_RUN = 10
+"""How often a run waits for the service at the most: to stop, for its process, for the database, and three times to start."""
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        if self.params["state"] == "absent":
+            return self._remove_named()
+        if self.check_mode:
+            return {"changed": True}
+        result = self._take()
+        del result["steady"]
+        return result
+
+    def _take(self) -> dict[str, t.Any]:
+        """Takes the snapshot by the stop policy; the result says which way it was copied."""
+        policy = self.params["stop_service"]
+        if policy == "never" and self.params["include_database"]:
+            raise AccessManagerError(
+                "The database can be copied only while the service is stopped: allow a stop with stop_service, "
+                "or leave the database out (Access Manager makes it anew)."
+            )
+        if policy != "always" and not self.params["include_database"]:
+            result = self._copy_live()
+            if result["steady"]:
+                return result | {"copied": "live"}
+            if policy == "never":
+                raise AccessManagerError(
+                    f"The configuration of {self.host_label} changed during each of {result['attempts']} copies, so none of them "
+                    "is proven whole. Run again when nobody saves, or allow a stop with stop_service: auto."
+                )
+        return self._copy_stopped() | {"copied": "stopped"}
+
+    def _copy_live(self) -> dict[str, t.Any]:
+        for attempt in range(1, LINE_ATTEMPTS + 1):
+            arguments = self._arguments(stop=False)
+            try:
+                with self.removed_on_failure(arguments):
+                    return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
+            except LostLineError:
+                if attempt == LINE_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _copy_stopped(self) -> dict[str, t.Any]:
+        arguments = self._arguments(stop=True)
+        timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"] + _COPY_SECONDS
+        with self.removed_on_failure(arguments):
+            return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
+
+    def _kept(self, arguments: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
+        if not result["steady"]:
+            self.remove_run(arguments)
+        return result | {"run_id": arguments["run_id"]}
+
+    def _arguments(self, *, stop: bool) -> dict[str, t.Any]:
+        return {
+            "run_id": self.new_run_id(),
+            "stop": stop,
+            "knowledge": self.knowledge(),
+            "controller": self.controller_name(),
+        } | {option: self.params[option] for option in ("staging_root", "include_database", "service_timeout", "lock_timeout")}
+
+    def _remove_named(self) -> dict[str, t.Any]:
+        if not self.params["run_id"]:
+            raise AccessManagerError("run_id says which snapshot to remove: it is required when state is absent.")
+        if self.check_mode:
+            return {"changed": True}
+        return self.remove_run({"run_id": self.params["run_id"], "staging_root": self.params["staging_root"]})

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells what a server has that a backup would hold."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+
+
+class ActionModule(AccessManagerAction):
+    reaches_first = True
+
+    def perform(self) -> dict[str, t.Any]:
+        include_database = self.params["include_database"]
+        described = self.call_target(
+            {
+                "knowledge": self.knowledge(),
+                "include_database": include_database,
+                "staging_root": self.params["staging_root"] or "",
+            }
+        )
+        if not self.params["validate"]:
+            return described
+        _server.refuse_what_is_not_ours(described)
+        _server.refuse_without_rights(described)
+        files = _server.files_of(described)
+        return described | {
+            "files": len(files),
+            "bytes": sum(file["size"] for file in files),
+            "inventory": _server.inventory_of_server(described, include_database=include_database)
+            | _server.inventory_of_certificates(described["certificates"]),
+            "problems": _server.problems_of_configuration(described) + _server.problems_of_certificates(described["certificates"]),
+        }

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Has the target open the secrets that it alone can open, and seals them as secrets.json."""
+
+from __future__ import annotations
+
+import io
+import json
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
+
+
+class ActionModule(PartAction):
+    part = "secrets"
+
+    def perform(self) -> dict[str, t.Any]:
+        seal = self.seal()
+        if self.check_mode:
+            answer = self.call_target({"knowledge": self.knowledge()})
+            return {"changed": True, "secrets": answer["secrets"]}
+        envelope = Envelope("secret_export")
+        answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
+        opened = json.loads(envelope.open(answer["envelope"]))
+        clear = io.BytesIO(json.dumps(opened, indent=1, ensure_ascii=False, sort_keys=True).encode())
+        artifact = self.store().write(
+            self.params["backup_id"], f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed)
+        )
+        problems = [
+            f"The secret {path} could not be opened on the server: {secret['error'].rstrip('.')}. "
+            "After the loss of this server it must be entered again."
+            for path, secret in sorted(opened.items())
+            if "error" in secret
+        ]
+        told = {
+            "secrets": [
+                {"path": path, "mode": secret["mode"], "sealed": "value" in secret} for path, secret in sorted(opened.items())
+            ]
+        }
+        self.save(seal, artifact, problems=problems, told=told, inventory={})
+        return {"changed": True, "artifact": artifact, "problems": problems} | told

@@ -1,0 +1,30 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts, stops or restarts the service, and waits until it is done."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+
+_WAITS_OF_A_RUN = 10
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        timeout = self.params["timeout"]
+        run = {"run_id": self.new_run_id(), "staging_root": self.params["staging_root"]}
+        arguments = run | {
+            "state": self.params["state"],
+            "timeout": timeout,
+            "lock_timeout": self.params["lock_timeout"],
+            "controller": self.controller_name(),
+        }
+        if self.check_mode:
+            return self.call_target(arguments | {"step": "take"})
+        with self.removed_on_failure(run):
+            result = self.run_detached(arguments, timeout=self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout)
+        self.remove_run(run)
+        return result

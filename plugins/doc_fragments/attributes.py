@@ -1,0 +1,32 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attributes that the documentation of every module states."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what would change, without changing anything.
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+  platform:
+    description: Where the module works.
+    platforms: windows
+"""
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what would change, without changing anything.
+  diff_mode:
+    description: Returns what changed, or would change, in diff mode.
+  platform:
+    description: Where the module works. It runs on the controller alone, whatever the host is.
+    platforms: all
+"""

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The certificates that Access Manager uses, and what can be said of their keys.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
+
+Set-StrictMode -Version 2.0
+
+$ServiceStoreName = 'lithnetams\MY'
+$MachineStoreName = 'LocalMachine\My'
+$EnhancedKeyUsageOid = '2.5.29.37'
+
+Function Get-EnhancedKeyUsage {
+    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    foreach ($extension in $Certificate.Extensions) {
+        if ($extension.Oid.Value -eq $EnhancedKeyUsageOid) { foreach ($usage in $extension.EnhancedKeyUsages) { $usage.Value } }
+    }
+}
+
+Function Get-AccessManagerCertificate {
+    # Every certificate of the service's store, and those of the machine's store that carry one of Access Manager's usages: store, certificate.
+    param([String[]] $Usages)
+    foreach ($certificate in [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Read($ServiceStoreName)) {
+        @{ store = $ServiceStoreName; certificate = $certificate; usages = @(Get-EnhancedKeyUsage -Certificate $certificate) }
+    }
+    $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
+    $machine.Open('ReadOnly')
+    try {
+        foreach ($certificate in $machine.Certificates) {
+            $found = @(Get-EnhancedKeyUsage -Certificate $certificate)
+            if (@($found | Where-Object -FilterScript { $_ -in $Usages })) { @{ store = $MachineStoreName; certificate = $certificate; usages = $found } }
+        }
+    }
+    finally { $machine.Close() }
+}
+
+Function Get-KeyInformation {
+    # Provider, exportability and file of a certificate's private key. A key that cannot be opened is present = $false with the reason.
+    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    if (-not $Certificate.HasPrivateKey) { return @{ present = $false; reason = 'the certificate has no private key on this server' } }
+    try { $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate) }
+    catch { return @{ present = $false; reason = "its private key cannot be opened: $($_.Exception.GetBaseException().Message)" } }
+    if ($null -eq $key) { return @{ present = $false; reason = 'its private key is not an RSA key' } }
+    if ($key -is [Security.Cryptography.RSACng]) {
+        $provider = if ($key.Key.Provider) { $key.Key.Provider.Provider } else { '' }
+        $exportable = [Boolean]($key.Key.ExportPolicy -band [Security.Cryptography.CngExportPolicies]'AllowExport, AllowPlaintextExport')
+        $file = $key.Key.UniqueName
+    }
+    else {
+        $provider = $key.CspKeyContainerInfo.ProviderName
+        $exportable = $key.CspKeyContainerInfo.Exportable
+        $file = $key.CspKeyContainerInfo.UniqueKeyContainerName
+    }
+    $path = Find-KeyFile -Name $file
+    @{
+        present = $true
+        provider = $provider
+        exportable = $exportable
+        bits = $key.KeySize
+        sddl = if ($path) { Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList $path) } else { '' }
+    }
+}
+
+Function Find-KeyFile {
+    # The file of a machine's key of that unique name; $null for keys that are not files (smart cards, HSMs).
+    param([String] $Name)
+    if (-not $Name -or $Name.IndexOfAny([IO.Path]::GetInvalidFileNameChars()) -ge 0) { return $null }
+    $data = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)
+    foreach ($folder in 'Microsoft\Crypto\Keys', 'Microsoft\Crypto\SystemKeys', 'Microsoft\Crypto\RSA\MachineKeys') {
+        $path = [IO.Path]::Combine($data, $folder, $Name)
+        if ([IO.File]::Exists($path)) { return $path }
+    }
+    return $null
+}
+
+Function Get-CertificateRecord {
+    # What may be told of a certificate.
+    param([Hashtable] $Found)
+    $certificate = $Found.certificate
+    @{
+        store = $Found.store
+        thumbprint = $certificate.Thumbprint.ToUpperInvariant()
+        subject = $certificate.Subject
+        not_before = ConvertTo-Timestamp -Time $certificate.NotBefore.ToUniversalTime()
+        not_after = ConvertTo-Timestamp -Time $certificate.NotAfter.ToUniversalTime()
+        usages = $Found.usages
+        key = Get-KeyInformation -Certificate $certificate
+    }
+}
+
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Stops and starts the Access Manager service, and waits until what it held is free.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+
+Set-StrictMode -Version 2.0
+
+$StartAttempts = 3
+
+Function Get-ElapsedMillisecond {
+    param([Diagnostics.Stopwatch] $Watch)
+    [Int64]$Watch.ElapsedMilliseconds
+}
+
+Function Wait-ServiceStatus {
+    param(
+        [ServiceProcess.ServiceController] $Service,
+        [ServiceProcess.ServiceControllerStatus] $Status,
+        [Int32] $Timeout
+    )
+    try { $Service.WaitForStatus($Status, [TimeSpan]::FromSeconds($Timeout)) }
+    catch [ServiceProcess.TimeoutException] {
+        $Service.Refresh()
+        throw "The service $($Service.ServiceName) did not become $Status within $Timeout s: it is $($Service.Status). Look at its log and the event log, or raise service_timeout."
+    }
+}
+
+Function Stop-AccessManager {
+    # Stops the service and waits for its process to end. Returns milliseconds.
+    param([Int32] $Timeout)
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $service = Get-ServiceController
+    $processId = Get-ServiceProcessId
+    if ($service.Status -ne 'StopPending') {
+        try { $service.Stop() }
+        catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
+    }
+    Wait-ServiceStatus -Service $service -Status Stopped -Timeout $Timeout
+    $process = if ($processId) { Get-Process -Id $processId -ErrorAction SilentlyContinue }
+    if ($process -and -not $process.WaitForExit($Timeout * 1000)) { throw "The service $($service.ServiceName) is stopped, but its process $processId has not ended within $Timeout s." }
+    Get-ElapsedMillisecond -Watch $watch
+}
+
+Function Start-AccessManager {
+    # Starts the service, with a second and third try, and waits until it runs. Returns milliseconds.
+    param([Int32] $Timeout)
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $service = Get-ServiceController
+    for ($attempt = 1; $true; $attempt++) {
+        try {
+            $service.Refresh()
+            if ($service.Status -eq 'StopPending') { Wait-ServiceStatus -Service $service -Status Stopped -Timeout $Timeout }
+            $service.Refresh()
+            if ($service.Status -notin 'Running', 'StartPending') { $service.Start() }
+            Wait-ServiceStatus -Service $service -Status Running -Timeout $Timeout
+            return Get-ElapsedMillisecond -Watch $watch
+        }
+        catch {
+            if ($attempt -ge $StartAttempts) { throw "The service $($service.ServiceName) does not start, after $attempt attempts: $($_.Exception.GetBaseException().Message)" }
+            Start-Sleep -Seconds 1
+        }
+    }
+}
+
+Function Wait-DatabaseUnlock {
+    # SQL LocalDB keeps the database files open for a while after the service has stopped. Returns milliseconds.
+    param(
+        [String] $Folder,
+        [Int32] $Timeout
+    )
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $database = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-LongPath -Path $Folder)
+    if (-not $database.Exists) { return [Int64]0 }
+    foreach ($file in $database.GetFiles('*.?df')) {
+        while ($true) {
+            try { (New-Object -TypeName IO.FileStream -ArgumentList $file.FullName, ([IO.FileMode]::Open), ([IO.FileAccess]::Read), ([IO.FileShare]::None)).Dispose(); break }
+            catch [IO.IOException] {
+                if ($watch.Elapsed.TotalSeconds -ge $Timeout) { throw "The database file '$($file.Name)' is still locked $Timeout s after the service stopped. Raise service_timeout, or back up without the database." }
+                Start-Sleep -Milliseconds 100
+            }
+        }
+    }
+    Get-ElapsedMillisecond -Watch $watch
+}
+
+Export-ModuleMember -Function Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock

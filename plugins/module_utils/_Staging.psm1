@@ -1,0 +1,227 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Folders in which a run stages what it took, open to SYSTEM and Administrators only, and the results of runs that are detached from their shell.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+
+Set-StrictMode -Version 2.0
+
+$MutexName = 'Global\lithnet.access_manager'
+$StaleAfter = [TimeSpan]::FromHours(24)
+$RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
+
+Function Get-StagingRoot {
+    param([String] $Path)
+    if ($Path) { return $Path.TrimEnd('\') }
+    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager')
+}
+
+Function Get-RunFolder {
+    param(
+        [String] $Root,
+        [String] $RunId
+    )
+    if ($RunId -notmatch $RunIdPattern) { throw "'$RunId' is not the id of a run: it has 8 to 64 letters, digits and hyphens." }
+    [IO.Path]::Combine($Root, $RunId)
+}
+
+Function New-RestrictedFolder {
+    # Makes a folder that SYSTEM and Administrators alone may enter, and makes sure that nobody else made it first.
+    param([String] $Path)
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Path
+    $folder.Create()
+    $folder.Refresh()
+    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root." }
+    $system = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-18'
+    $administrators = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-32-544'
+    $me = [Security.Principal.WindowsIdentity]::GetCurrent().User
+    $owner = $folder.GetAccessControl([Security.AccessControl.AccessControlSections]::Owner).GetOwner([Security.Principal.SecurityIdentifier])
+    if ($owner -notin $system, $administrators, $me) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
+
+    $security = New-Object -TypeName Security.AccessControl.DirectorySecurity
+    $security.SetOwner($administrators)
+    $security.SetAccessRuleProtection($true, $false)
+    foreach ($who in $system, $administrators) {
+        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'
+        $security.AddAccessRule($rule)
+    }
+    $folder.SetAccessControl($security)
+}
+
+Function New-RunFolder {
+    param(
+        [String] $Root,
+        [String] $Folder
+    )
+    New-RestrictedFolder -Path $Root
+    if ([IO.Directory]::Exists($Folder)) { throw "The run in '$Folder' has been started on this server before." }
+    New-RestrictedFolder -Path $Folder
+}
+
+Function Remove-StaleRun {
+    # Removes the run folders that nobody has written to for a day.
+    param([String] $Root)
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
+    if (-not $folder.Exists) { return }
+    foreach ($run in $folder.GetDirectories()) {
+        if ($run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter) { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
+    }
+}
+
+Function Remove-RunFolder {
+    # Removes the folder of a run, and the root when it was the last. Returns whether there was one.
+    param(
+        [String] $Root,
+        [String] $RunId
+    )
+    $path = Get-RunFolder -Root $Root -RunId $RunId
+    if (-not [IO.Directory]::Exists($path)) { return $false }
+    [IO.Directory]::Delete($path, $true)
+    Remove-EmptyFolder -Path $Root
+    return $true
+}
+
+Function Remove-EmptyFolder {
+    param([String] $Path)
+    if ([IO.Directory]::Exists($Path) -and [IO.Directory]::GetFileSystemEntries($Path).Length -eq 0) { [IO.Directory]::Delete($Path) }
+}
+
+Function Assert-FreeSpace {
+    param(
+        [String] $Path,
+        [Int64] $Bytes
+    )
+    $drive = New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($Path))
+    if ($drive.AvailableFreeSpace -lt $Bytes) {
+        $megabytes = { param($count) [Math]::Ceiling($count / 1MB).ToString([Globalization.CultureInfo]::InvariantCulture) }
+        throw "There is not enough space on $($drive.Name) to stage the backup: $(& $megabytes $Bytes) MiB are needed, $(& $megabytes $drive.AvailableFreeSpace) MiB are free. Free some, or name a folder on another drive with staging_root."
+    }
+}
+
+Function Write-WholeFile {
+    # Writes a text as UTF-8 so that readers see all of it or nothing.
+    param(
+        [String] $Path,
+        [String] $Text
+    )
+    $new = "$Path.new"
+    [IO.File]::WriteAllText($new, $Text, (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false))
+    if ([IO.File]::Exists($Path)) { [IO.File]::Delete($Path) }
+    [IO.File]::Move($new, $Path)
+}
+
+Function Invoke-Locked {
+    # Runs the body while no other run is at work on this server; waits at most Timeout seconds for that.
+    param(
+        [String] $Root,
+        [Hashtable] $Owner,
+        [Int32] $Timeout,
+        [ScriptBlock] $Body
+    )
+    New-RestrictedFolder -Path $Root
+    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
+    $file = [IO.Path]::Combine($Root, 'lock.json')
+    try {
+        try { $mine = $mutex.WaitOne([TimeSpan]::FromSeconds($Timeout)) }
+        catch [Threading.AbandonedMutexException] { $mine = $true }
+        if (-not $mine) {
+            $other = try { ConvertFrom-Json -InputObject (Read-TextFile -Path $file) } catch { $null }
+            $who = if ($other) { "$($other.controller), run $($other.run_id), since $($other.since)" } else { 'another run' }
+            throw "Another run is at work on this server ($who). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
+        }
+        try {
+            Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
+            & $Body
+        }
+        finally {
+            [IO.File]::Delete($file)
+            Remove-EmptyFolder -Path $Root
+            $mutex.ReleaseMutex()
+        }
+    }
+    finally { $mutex.Dispose() }
+}
+
+Function Save-RunResult {
+    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks.
+    param(
+        [String] $Folder,
+        [ScriptBlock] $Body
+    )
+    $path = [IO.Path]::Combine($Folder, 'result.json')
+    try { $answer = & $Body }
+    catch {
+        Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
+        throw
+    }
+    Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
+    $answer
+}
+
+Function Wait-RunResult {
+    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running' or 'unknown'.
+    param(
+        [String] $Folder,
+        [Int32] $Timeout,
+        [String] $JobFile
+    )
+    $path = [IO.Path]::Combine($Folder, 'result.json')
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
+    while (-not [IO.File]::Exists($path)) {
+        if ([DateTime]::UtcNow -ge $end) { return @{ state = if ([IO.Directory]::Exists($Folder)) { 'running' } else { 'unknown' } } }
+        Start-Sleep -Milliseconds 200
+    }
+    if ($JobFile) { Remove-JobFile -Path $JobFile }
+    @{ state = 'finished'; answer = Read-TextFile -Path $path }
+}
+
+Function Remove-JobFile {
+    # Removes the file in which Ansible keeps the result of the detached job, once the job has ended and written it.
+    param([String] $Path)
+    if ([IO.Path]::GetFileName($Path) -notmatch '^j\d+\.\d+$') { return }
+    $end = [DateTime]::UtcNow.AddSeconds(10)
+    while ([IO.File]::Exists($Path) -and [DateTime]::UtcNow -lt $end) {
+        try {
+            if ((Read-TextFile -Path $Path) -match '"finished":\s*(true|1)') { [IO.File]::Delete($Path); return }
+        }
+        catch [IO.IOException] { Write-Debug -Message 'The job is writing it now.' }
+        Start-Sleep -Milliseconds 100
+    }
+}
+
+Function Get-RunOption {
+    # The options of every module that may run detached from its shell: 'take' does the work, 'collect' waits for its result, 'remove' clears up.
+    @{
+        run_id = @{ type = 'str'; required = $true }
+        step = @{ type = 'str'; required = $true; choices = 'take', 'collect', 'remove' }
+        staging_root = @{ type = 'str'; default = '' }
+        controller = @{ type = 'str'; default = '' }
+        job_file = @{ type = 'str'; default = '' }
+        lock_timeout = @{ type = 'int'; default = 0 }
+        wait_seconds = @{ type = 'int'; default = 0 }
+    }
+}
+
+Function Invoke-RunStep {
+    # Does one step of a run; Take is what the run does, alone on this server, with the path of its folder.
+    param(
+        [Collections.IDictionary] $Params,
+        [ScriptBlock] $Take
+    )
+    $root = Get-StagingRoot -Path $Params.staging_root
+    $folder = Get-RunFolder -Root $root -RunId $Params.run_id
+    if ($Params.step -eq 'collect') { return Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -JobFile $Params.job_file }
+    if ($Params.step -eq 'remove') { return @{ changed = Remove-RunFolder -Root $root -RunId $Params.run_id } }
+    New-RunFolder -Root $root -Folder $folder
+    Save-RunResult -Folder $folder -Body {
+        $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
+        Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body {
+            Remove-StaleRun -Root $root
+            & $Take $folder
+        }
+    }
+}
+
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-RunFolder, Assert-FreeSpace, Write-WholeFile

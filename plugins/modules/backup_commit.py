@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: backup_commit
+short_description: Opens, publishes or discards a backup on the controller
+version_added: 1.0.0
+description:
+  - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers never see half a backup.
+  - It opens no backup when the newest complete one holds the same content, sealed to the same recipients.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.store
+  - lithnet.access_manager.seal
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+options:
+  state:
+    description:
+      - V(checked) makes sure that the seal and the backup root can be used, and changes nothing.
+      - V(opened) makes the folder of a new backup, unless nothing has changed.
+      - V(committed) publishes the backup O(backup_id).
+      - V(discarded) removes the unpublished backup O(backup_id).
+    type: str
+    choices: [checked, opened, committed, discarded]
+    default: committed
+  backup_id:
+    description: The backup to publish or discard, as RV(backup_id) of the call that opened it.
+    type: str
+  certificate_recipients:
+    description: The recipients of the certificates, when they are not O(recipients).
+    type: list
+    elements: str
+    default: []
+  inventory:
+    description: What the server holds now, as M(lithnet.access_manager.installation_info) returned it. Required to open a backup.
+    type: dict
+  force:
+    description: Open a backup even when nothing has changed.
+    type: bool
+    default: false
+  expected_bytes:
+    description: The size that the backup may have. The backup root must have that much space.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Open a backup
+  lithnet.access_manager.backup_commit:
+    state: opened
+    backup_root: /srv/backup/access-manager
+    recipients: "{{ access_manager_recipients }}"
+    inventory: "{{ ams.inventory }}"
+  register: opened
+
+- name: Publish it
+  lithnet.access_manager.backup_commit:
+    backup_root: /srv/backup/access-manager
+    backup_id: "{{ opened.backup_id }}"
+  when: not opened.unchanged
+"""
+
+RETURN = r"""
+backup_id:
+  description: The id of the backup that was opened.
+  returned: when O(state=opened), something has changed, and not in check mode
+  type: str
+  sample: 20261123T081500Z
+unchanged:
+  description: Whether the newest complete backup holds the same content.
+  returned: when O(state=opened)
+  type: bool
+latest:
+  description: That backup.
+  returned: when RV(unchanged) is true
+  type: dict
+comparison:
+  description: The names of what was added, changed and removed since the newest complete backup.
+  returned: when O(state=opened) and something has changed
+  type: dict
+id:
+  description: The id of the backup.
+  returned: when O(state=committed)
+  type: str
+status:
+  description: C(complete), or C(incomplete) when there are RV(problems).
+  returned: when O(state=committed)
+  type: str
+problems:
+  description: What makes the backup incomplete, one sentence each.
+  returned: when O(state=committed)
+  type: list
+  elements: str
+path:
+  description: The folder of the backup.
+  returned: when O(state=committed)
+  type: str
+files:
+  description: How many files of the server it holds.
+  returned: when O(state=committed)
+  type: int
+bytes:
+  description: The size of those files.
+  returned: when O(state=committed)
+  type: int
+size:
+  description: The size of the backup.
+  returned: when O(state=committed)
+  type: int
+certificates:
+  description: The certificates, and whether each was exported.
+  returned: when O(state=committed)
+  type: list
+  elements: dict
+secrets:
+  description: The path and the mode of each secret, and whether it was sealed.
+  returned: when O(state=committed)
+  type: list
+  elements: dict
+stopped:
+  description: Whether the service was stopped for it.
+  returned: when O(state=committed)
+  type: bool
+downtime_ms:
+  description: Milliseconds for which it was.
+  returned: when O(state=committed)
+  type: int
+content_digest:
+  description: A digest of what was backed up; the same for the same content.
+  returned: when O(state=committed)
+  type: str
+host:
+  description: The name under which the backup lies.
+  returned: when O(state=committed)
+  type: str
+"""

@@ -1,0 +1,47 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Exports certificates with their private keys, each under a password of its own, in one envelope for the controller.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._Envelope
+
+Set-StrictMode -Version 2.0
+
+Function Export-Key {
+    # The PFX of a certificate and its password, or the reason why there is none.
+    param(
+        [Security.Cryptography.X509Certificates.X509Certificate2] $Certificate,
+        [Hashtable] $Key
+    )
+    if (-not $Key.present) { return @{ error = $Key.reason } }
+    if (-not $Key.exportable) { return @{ error = "its private key is not exportable (provider '$($Key.provider)')" } }
+    $password = [Convert]::ToBase64String((New-RandomByte -Count 30))
+    try { @{ pfx = [Convert]::ToBase64String($Certificate.Export([Security.Cryptography.X509Certificates.X509ContentType]::Pfx, $password)); password = $password } }
+    catch { @{ error = "its private key cannot be exported: $($_.Exception.GetBaseException().Message)" } }
+}
+
+$module = New-TargetModule -Arguments $args -Options @{
+    knowledge = Get-KnowledgeOption
+    public_key = Get-PublicKeyOption
+}
+
+Complete-TargetModule -Module $module -Body {
+    $records = @()
+    $exports = @{}
+    foreach ($found in Get-AccessManagerCertificate -Usages $module.Params.knowledge.usages) {
+        $record = Get-CertificateRecord -Found $found
+        $records += $record
+        if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) { continue }
+        $export = Export-Key -Certificate $found.certificate -Key $record.key
+        $export.cer = [Convert]::ToBase64String($found.certificate.RawData)
+        $exports[$record.thumbprint] = $export
+    }
+    $answer = @{ certificates = $records }
+    if (-not $module.CheckMode) { $answer.envelope = Protect-Text -Text (ConvertTo-Json -InputObject $exports -Depth 4 -Compress) -PublicKey $module.Params.public_key -Context 'certificate_export' }
+    $answer
+}

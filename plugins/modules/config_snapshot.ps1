@@ -1,0 +1,109 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Stages the configuration: live, or with the service stopped in between.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Capture
+#AnsibleRequires -PowerShell ..module_utils._Service
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+$SpaceForLists = 8MB
+
+Function Copy-Subject {
+    # Stages every file of the subject under a number; returns whether each was what its SHA-256 says.
+    param(
+        [Collections.IDictionary] $Subject,
+        [String] $Folder
+    )
+    $same = $true
+    $number = 0
+    foreach ($record in $Subject.records) {
+        if ($record.kind -ne 'file') { continue }
+        $number++
+        $path = [IO.Path]::Combine($Folder, $number.ToString([Globalization.CultureInfo]::InvariantCulture))
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+        try { if (-not (Copy-Record -Record $record -Destination $writer)) { $same = $false } }
+        finally { $writer.Dispose() }
+    }
+    $same
+}
+
+Function Get-Subject {
+    Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database
+}
+
+Function Get-Taken {
+    # How a copy was made, before anything of it is known.
+    @{ attempts = 1; stopped = $false; downtime_ms = [Int64]0; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0; start_error = '' }
+}
+
+Function Copy-Live {
+    # Copies while the service runs. $null when something changed each time.
+    param([String] $Files)
+    $copy = Invoke-Steadily -Describe { Get-Subject } -Take { param($subject) Copy-Subject -Subject $subject -Folder $Files }
+    if ($null -eq $copy) { return $null }
+    $taken = Get-Taken
+    $taken.attempts = $copy.attempts
+    @{ taken = $taken; subject = $copy.subject }
+}
+
+Function Copy-Stopped {
+    # Stops the service, copies, and puts the service back as it was whatever happens.
+    param([String] $Files)
+    $taken = Get-Taken
+    $taken.stopped = (Get-ServiceController).Status -ne 'Stopped'
+    $subject = $failure = $null
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    try {
+        if ($taken.stopped) { $taken.stop_ms = Stop-AccessManager -Timeout $module.Params.service_timeout }
+        if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
+        $subject = Get-Subject
+        Add-Digest -Subject $subject
+        if (-not (Copy-Subject -Subject $subject -Folder $Files)) { throw 'A file of the configuration changed while the service was stopped and it was copied: who else writes there? Run again.' }
+    }
+    catch { $failure = $_ }
+    if ($taken.stopped) {
+        try { $taken.start_ms = Start-AccessManager -Timeout $module.Params.service_timeout }
+        catch { $taken.start_error = $_.Exception.Message }
+        $taken.downtime_ms = [Int64]$watch.ElapsedMilliseconds
+    }
+    if ($failure) { throw "$($failure.Exception.Message) $($taken.start_error)".Trim() }
+    @{ taken = $taken; subject = $subject }
+}
+
+Function New-Snapshot {
+    # Fills the folder of the run: the files under numbers, and manifest.json with all that is known of them and of the server.
+    param([String] $Folder)
+    $files = [IO.Path]::Combine($Folder, 'files')
+    [void][IO.Directory]::CreateDirectory($files)
+    try {
+        Assert-FreeSpace -Path $Folder -Bytes (2 * (Get-CapturedSize -Subject (Get-Subject)).bytes + $SpaceForLists)
+        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files } else { Copy-Live -Files $files }
+        if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
+        $manifest = Get-Manifest -Installation $installation -Subject $copy.subject -Taken $copy.taken -FirewallRuleName $module.Params.knowledge.firewall_rule
+        Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest
+    }
+    catch {
+        [IO.Directory]::Delete($files, $true)
+        throw
+    }
+    $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{ changed = $true; steady = $true }
+}
+
+$options = Get-RunOption
+$options.knowledge = Get-KnowledgeOption
+$options.include_database = @{ type = 'bool'; default = $false }
+$options.stop = @{ type = 'bool'; default = $false }
+$options.service_timeout = @{ type = 'int'; default = 120 }
+$module = New-TargetModule -Arguments $args -Options $options
+
+Complete-TargetModule -Module $module -Body {
+    if ($module.Params.step -eq 'take') { $installation = Assert-Installation }
+    Invoke-RunStep -Params $module.Params -Take { param($folder) New-Snapshot -Folder $folder }
+}

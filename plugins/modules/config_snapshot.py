@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: config_snapshot
+short_description: Stages the configuration of Access Manager on its server
+version_added: 1.0.0
+description:
+  - Copies the configuration folder, and the files elsewhere that it names, into a folder that SYSTEM and Administrators alone may enter,
+    together with the registry values, the service's settings and the HTTP.sys configuration.
+  - A live copy is proven. The hash of every file and C(Metadata.Usn) are the same before and after, or it is made again.
+  - A copy with a stop runs in a process of its own on the target, which brings the service back whatever happens to the connection.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.staging
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+options:
+  state:
+    description: V(present) takes a snapshot, V(absent) removes the one that O(run_id) names.
+    type: str
+    choices: [present, absent]
+    default: present
+  run_id:
+    description: The snapshot to remove, as RV(run_id) of the call that took it.
+    type: str
+  stop_service:
+    description:
+      - V(auto) copies live, and stops the service only when the configuration changed during each of three copies.
+      - V(always) stops the service for the copy, and starts it again if it ran.
+      - V(never) fails rather than stop.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  include_database:
+    description:
+      - Copy the database too. It is a cache, which Access Manager makes anew, and it can be copied only while the service is stopped.
+    type: bool
+    default: false
+  service_timeout:
+    description: How many seconds each wait for the service may take.
+    type: int
+    default: 120
+  lock_timeout:
+    description: How many seconds to wait for another run on the same server to end.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Stage the configuration while the service runs
+  lithnet.access_manager.config_snapshot:
+    stop_service: never
+  register: snapshot
+
+- name: Remove what was staged
+  lithnet.access_manager.config_snapshot:
+    state: absent
+    run_id: "{{ snapshot.run_id }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: The name of the snapshot, for M(lithnet.access_manager.artifact_fetch).
+  returned: when O(state=present)
+  type: str
+  sample: 9f86d081884c7d65
+copied:
+  description: How the copy was made, C(live) or C(stopped).
+  returned: when O(state=present)
+  type: str
+attempts:
+  description: How many copies were made until one was proven.
+  returned: when O(state=present)
+  type: int
+stopped:
+  description: Whether the service was stopped for it.
+  returned: when O(state=present)
+  type: bool
+downtime_ms:
+  description: Milliseconds from the stop until the service ran again.
+  returned: when O(state=present)
+  type: int
+stop_ms:
+  description: Milliseconds of the downtime that the stop took.
+  returned: when O(state=present)
+  type: int
+unlock_ms:
+  description: Milliseconds of the downtime that were spent waiting for the database files.
+  returned: when O(state=present)
+  type: int
+start_ms:
+  description: Milliseconds of the downtime that the start took.
+  returned: when O(state=present)
+  type: int
+start_error:
+  description: Why the service did not start again; empty when it did. The snapshot is good nevertheless.
+  returned: when O(state=present)
+  type: str
+files:
+  description: How many files were staged.
+  returned: when O(state=present)
+  type: int
+bytes:
+  description: The size of those files.
+  returned: when O(state=present)
+  type: int
+"""

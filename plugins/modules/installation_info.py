@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: installation_info
+short_description: Tells what an Access Manager server has that a backup would hold
+version_added: 1.0.0
+description:
+  - Reads where Access Manager is installed, its service, registry values, certificates, HTTP.sys configuration, the files of its
+    configuration and those that it names, with their hashes.
+  - It changes nothing. No secret and no content of a file is returned.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.staging
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+options:
+  include_database:
+    description: Describe the files of the database too.
+    type: bool
+    default: false
+  validate:
+    description:
+      - Fail when the server cannot be backed up. That is so when Access Manager is absent or of version 2 or 3, when its
+        configuration folder is missing, when the account is not an administrator, or when another cluster node owns the service.
+      - When V(false), what was found is returned whatever it is, without RV(inventory) and RV(problems).
+    type: bool
+    default: true
+seealso:
+  - module: lithnet.access_manager.config_snapshot
+"""
+
+EXAMPLES = r"""
+- name: Read what is there
+  lithnet.access_manager.installation_info:
+  register: ams
+
+- name: Tell what a backup would miss
+  ansible.builtin.debug:
+    var: ams.problems
+"""
+
+RETURN = r"""
+installation:
+  description: Where Access Manager is, as the registry says.
+  returned: success
+  type: dict
+  sample: {"exists": true, "version": "1.0.7945.0", "configured": true, "config_path": "C:\\Program Files\\Lithnet\\Access Manager Service\\config"}
+state:
+  description: Registry values, service, HTTP.sys bindings and reservations, firewall rules.
+  returned: when Access Manager is installed
+  type: dict
+records:
+  description: The files and folders, each with name, path, size, times, attributes, SDDL and, of files, SHA-256.
+  returned: when Access Manager is installed
+  type: list
+  elements: dict
+documents:
+  description: The JSON files of the configuration, and whether they parse.
+  returned: when Access Manager is installed
+  type: list
+  elements: dict
+references:
+  description: The files that the configuration names, where they lie, and whether they are there.
+  returned: when Access Manager is installed
+  type: list
+  elements: dict
+secrets:
+  description: The path and the mode of each protected secret. Never its value.
+  returned: when Access Manager is installed
+  type: list
+  elements: dict
+certificates:
+  description: The certificates of the service's store, and those of LocalMachine\My that are Access Manager's, with what is known of their keys.
+  returned: when Access Manager is installed
+  type: list
+  elements: dict
+staging:
+  description: The staging folder and the free bytes on its drive.
+  returned: when Access Manager is installed
+  type: dict
+cluster:
+  description: The cluster resource that runs the service, and its owner; null outside a cluster.
+  returned: when Access Manager is installed
+  type: dict
+files:
+  description: How many files a backup would hold.
+  returned: when O(validate=true)
+  type: int
+bytes:
+  description: The size of those files.
+  returned: when O(validate=true)
+  type: int
+inventory:
+  description: A fingerprint of each file, folder, certificate and group of settings, for M(lithnet.access_manager.backup_commit).
+  returned: when O(validate=true)
+  type: dict
+problems:
+  description: What would make a backup incomplete, one sentence each.
+  returned: when O(validate=true)
+  type: list
+  elements: str
+"""

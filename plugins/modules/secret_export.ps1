@@ -1,0 +1,48 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Opens the secrets that this server alone can open, in one envelope for the controller.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Envelope
+
+Set-StrictMode -Version 2.0
+
+Add-Type -AssemblyName System.Security
+
+Function Open-Secret {
+    # The clear text of a secret: mode 0 is stored so, mode 1 is DPAPI of the local machine with the salt as entropy.
+    param([Hashtable] $Secret)
+    switch ($Secret.mode) {
+        0 { return $Secret.data }
+        1 {
+            $salt = if ($Secret.salt) { [Convert]::FromBase64String($Secret.salt) }
+            $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
+            return [Text.Encoding]::UTF8.GetString($bytes)
+        }
+    }
+    throw "secrets of mode $($Secret.mode) cannot be opened by this module; the configuration holds it as it is"
+}
+
+$module = New-TargetModule -Arguments $args -Options @{
+    knowledge = Get-KnowledgeOption
+    public_key = Get-PublicKeyOption
+}
+
+Complete-TargetModule -Module $module -Body {
+    $installation = Assert-Installation
+    $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $module.Params.knowledge.json_files)
+    $secrets = @(Get-ProtectedSecret -Documents $documents -Paths $module.Params.knowledge.secrets)
+    $answer = @{ secrets = @($secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } }) }
+    if ($module.CheckMode) { return $answer }
+    $opened = @{}
+    foreach ($secret in $secrets) {
+        try { $opened[$secret.path] = @{ mode = $secret.mode; value = Open-Secret -Secret $secret } }
+        catch { $opened[$secret.path] = @{ mode = $secret.mode; error = $_.Exception.GetBaseException().Message } }
+    }
+    $answer.envelope = Protect-Text -Text (ConvertTo-Json -InputObject $opened -Depth 4 -Compress) -PublicKey $module.Params.public_key -Context 'secret_export'
+    $answer
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: secret_export
+short_description: Seals the secrets that an Access Manager server alone can open
+version_added: 1.0.0
+description:
+  - Access Manager protects the client secret of OpenID Connect and the password of its mail server with the DPAPI of its server. No
+    other server can open them. This module has the server open them and writes C(secrets.json.age) into the open backup.
+  - They arrive encrypted to a key that the controller makes for this call, and are never written in clear.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+requirements:
+  - cryptography >= 42.0.0
+  - pyrage >= 1.3.0
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.store
+  - lithnet.access_manager.part
+  - lithnet.access_manager.seal
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Seal the secrets
+  lithnet.access_manager.secret_export:
+    backup_root: /srv/backup/access-manager
+    backup_id: "{{ opened.backup_id }}"
+    recipients: "{{ access_manager_recipients }}"
+"""
+
+RETURN = r"""
+artifact:
+  description: The name, size and SHA-256 of what was written.
+  returned: when not in check mode
+  type: dict
+secrets:
+  description: The path and the mode of each secret, and whether it was sealed. Never its value.
+  returned: success
+  type: list
+  elements: dict
+problems:
+  description: The secrets that could not be opened, one sentence each.
+  returned: when not in check mode
+  type: list
+  elements: str
+"""

@@ -1,0 +1,45 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Brings the service into a state, and waits until it is there.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Service
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+Function Stop-Whole {
+    # Stops the service and waits for its database files too.
+    param([Hashtable] $Answer)
+    $Answer.stop_ms = Stop-AccessManager -Timeout $module.Params.timeout
+    $Answer.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.timeout
+}
+
+Function Set-State {
+    $service = Get-ServiceController
+    $before = $service.Status.ToString()
+    $stop = $module.Params.state -ne 'started' -and $before -ne 'Stopped'
+    $start = $module.Params.state -ne 'stopped' -and ($stop -or $before -ne 'Running')
+    $answer = @{ changed = $stop -or $start; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }
+    if ($module.CheckMode) { return $answer }
+    try { if ($stop) { Stop-Whole -Answer $answer } }
+    finally { if ($start) { $answer.start_ms = Start-AccessManager -Timeout $module.Params.timeout } }
+    $service.Refresh()
+    $answer.status = $service.Status.ToString()
+    $answer
+}
+
+$options = Get-RunOption
+$options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted' }
+$options.timeout = @{ type = 'int'; default = 120 }
+$module = New-TargetModule -Arguments $args -Options $options
+
+Complete-TargetModule -Module $module -Body {
+    if ($module.Params.step -eq 'take') { $installation = Assert-Installation }
+    if ($module.CheckMode) { return Set-State }
+    Invoke-RunStep -Params $module.Params -Take { Set-State }
+}

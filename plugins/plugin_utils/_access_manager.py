@@ -1,0 +1,51 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of Access Manager v1: what to capture, how it is named, what is refused.
+
+Source: lithnet/access-manager, option classes in Lithnet.AccessManager.Server/Configuration, and the MSI.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
+"""The security identifier of the service lithnetams: the same on every server."""
+
+SUPPORTED_MAJOR_VERSION = 1
+
+PASSWORD_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.1"
+CLUSTER_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.2"
+CERTIFICATE_USAGES = (PASSWORD_ENCRYPTION_USAGE, CLUSTER_ENCRYPTION_USAGE)
+
+JSON_FILES = ("appsettings.json", "appsecrets.json", "apphost.json")
+"""The JSON files of the configuration folder; a later one overrides an earlier one."""
+
+TEMPLATE_FOLDER, SCRIPT_FOLDER = "audit-templates", "scripts"
+
+FILE_REFERENCES = {
+    "Auditing.NotificationChannels.Smtp[].TemplateSuccess": TEMPLATE_FOLDER,
+    "Auditing.NotificationChannels.Smtp[].TemplateFailure": TEMPLATE_FOLDER,
+    "Auditing.NotificationChannels.Webhooks[].TemplateSuccess": TEMPLATE_FOLDER,
+    "Auditing.NotificationChannels.Webhooks[].TemplateFailure": TEMPLATE_FOLDER,
+    "Auditing.NotificationChannels.Powershell[].Script": SCRIPT_FOLDER,
+    "Authorization.ComputerTargets[].Script": SCRIPT_FOLDER,
+}
+"""The JSON keys that name files, and the folder in which a bare name lies."""
+
+PROTECTED_SECRETS = ("Authentication.Oidc.Secret", "Email.Password", "DataProtection.Certificates[].Secret")
+"""The JSON keys that hold an object with Data, Salt and Mode."""
+
+FIREWALL_RULE = "Lithnet Access Manager Web Service (HTTP/HTTPS-In)"
+
+
+def knowledge() -> dict[str, t.Any]:
+    """What a target's half has to know, as its option C(knowledge)."""
+    return {
+        "json_files": list(JSON_FILES),
+        "references": [{"path": path, "folder": folder} for path, folder in FILE_REFERENCES.items()],
+        "secrets": list(PROTECTED_SECRETS),
+        "usages": list(CERTIFICATE_USAGES),
+        "firewall_rule": FIREWALL_RULE,
+    }

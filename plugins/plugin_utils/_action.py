@@ -1,0 +1,234 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every action of this collection does around its own steps."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import json
+import secrets
+import socket
+import time
+import traceback
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ._access_manager import knowledge
+from ._argument_spec import COLLECTION, argument_spec_of
+from ._errors import AccessManagerError, LostLineError, RefusedLogonError, UnfinishedRunError, UnreachableError
+
+display = Display()
+
+COLLECT_SECONDS = 30
+"""How long one question for the result of a detached run waits on the target."""
+
+LONGEST_RUN_SECONDS = 24 * 3600
+"""When Ansible ends a detached run: never before the run's own time-outs, or the service could stay stopped."""
+
+LINE_ATTEMPTS = 3
+_ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
+
+
+class AccessManagerAction(ActionBase):
+    """Validates the options by the module's documentation, runs C(perform), and turns errors into sentences."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    reaches_first = False
+    """Whether this action is the first to speak to a host: then Ansible is told that the host is unreachable. Others fail, so that
+    a role can clear up after them."""
+
+    params: dict[str, t.Any]
+    """The validated options."""
+
+    def perform(self) -> dict[str, t.Any]:
+        """What the module does; returns its result."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        self.task_vars = task_vars or {}
+        self._no_log_values: set[str] = set()
+        try:
+            self.params = self._validated()
+            result = {"changed": False} | self.perform()
+        except AccessManagerError as exc:
+            if self.reaches_first and isinstance(exc, UnreachableError):
+                raise AnsibleConnectionFailure(str(exc)) from None
+            result = {"failed": True, "changed": False, "msg": str(exc)}
+            if display.verbosity > 2:
+                result["exception"] = traceback.format_exc()
+        clean: dict[str, t.Any] = remove_values(result, self._no_log_values)
+        return clean
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    @property
+    def module_name(self) -> str:
+        """The name of this action without its collection."""
+        return str(self._task.resolved_action or self._task.action).rsplit(".", 1)[-1]
+
+    @property
+    def host(self) -> str:
+        """The name under which this host's backups lie."""
+        return str(self.params.get("host") or self.task_vars["inventory_hostname"])
+
+    # ---- the target ----
+
+    def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True) -> dict[str, t.Any]:
+        """Runs the target's half and returns its result.
+
+        A lost line is tried again when the call may be made twice. Raises AccessManagerError with the target's own
+        sentence when it failed, LostLineError when no answer came.
+        """
+        for attempt in range(1, LINE_ATTEMPTS + 1):
+            try:
+                return self._call_once(arguments)
+            except LostLineError as exc:
+                if not repeatable or attempt == LINE_ATTEMPTS:
+                    raise
+                display.warning(f"{exc} Trying again ({attempt} of {LINE_ATTEMPTS - 1}).")
+                self._reconnect()
+        raise AssertionError("unreachable")
+
+    def run_detached(self, arguments: dict[str, t.Any], *, timeout: int) -> dict[str, t.Any]:
+        """Runs the target's half outside its shell, so that it ends by itself whatever happens to the line.
+
+        Polls for its result for at most C(timeout) seconds, through lost lines. Raises AccessManagerError with the target's
+        own sentence when it failed, UnfinishedRunError when it has not ended in time.
+        """
+        deadline = time.monotonic() + timeout
+        collect = arguments | {"step": "collect", "wait_seconds": COLLECT_SECONDS, "job_file": ""}
+        launches = 0
+        state = "unknown"
+        while time.monotonic() < deadline:
+            if state == "unknown":
+                if launches == LINE_ATTEMPTS:
+                    raise AccessManagerError(f"The run {arguments['run_id']} did not start on {self.host_label}.")
+                collect["job_file"] = self._launch(arguments)
+                launches += 1
+            try:
+                answer = self._call_once(collect)
+            except LostLineError as exc:
+                display.warning(f"{exc} The run {arguments['run_id']} goes on there; asking again.")
+                self._reconnect()
+                state = "unasked"
+                continue
+            state = answer["state"]
+            if state == "finished":
+                return _finished(json.loads(answer["answer"]))
+        raise UnfinishedRunError(
+            f"The run {arguments['run_id']} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
+            "brings the service back by itself; look at the server before you run this again."
+        )
+
+    def remove_run(self, run: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Removes the folder of a run on the target; C(run) has the options that name it."""
+        return self.call_target(run | {"step": "remove"})
+
+    @contextlib.contextmanager
+    def removed_on_failure(self, run: dict[str, t.Any]) -> c.Iterator[None]:
+        """Leaves nothing on the target of a run that failed; one that goes on there is let alone."""
+        try:
+            yield
+        except UnfinishedRunError:
+            raise
+        except AccessManagerError:
+            with contextlib.suppress(AccessManagerError):
+                self.remove_run(run)
+            raise
+
+    @property
+    def host_label(self) -> str:
+        return str(self.task_vars.get("inventory_hostname", "the target"))
+
+    @staticmethod
+    def new_run_id() -> str:
+        return secrets.token_hex(8)
+
+    @staticmethod
+    def controller_name() -> str:
+        return socket.gethostname()
+
+    @staticmethod
+    def knowledge() -> dict[str, t.Any]:
+        return knowledge()
+
+    def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False) -> dict[str, t.Any]:
+        with self._explained_line():
+            result = self._execute_module(
+                module_name=f"{COLLECTION}.{self.module_name}",
+                module_args=dict(arguments),
+                task_vars=self.task_vars,
+                wrap_async=detached,
+            )
+        for key in _ANSIBLE_KEYS:
+            result.pop(key, None)
+        return _finished(result)
+
+    def _launch(self, arguments: dict[str, t.Any]) -> str:
+        """Starts a detached run; returns the file in which Ansible keeps its result on the target, when that is known.
+
+        An answer that is lost says nothing: the caller asks for the run's result in any case.
+        """
+        self._task.async_val = LONGEST_RUN_SECONDS
+        try:
+            return str(self._call_once(arguments | {"step": "take"}, detached=True)["results_file"])
+        except LostLineError as exc:
+            display.warning(f"{exc} Asking whether the run {arguments['run_id']} started.")
+            self._reconnect()
+            return ""
+        finally:
+            self._task.async_val = 0
+
+    def _reconnect(self) -> None:
+        time.sleep(1)
+        with contextlib.suppress(Exception):
+            self._connection.reset()
+
+    @contextlib.contextmanager
+    def _explained_line(self) -> c.Iterator[None]:
+        """Tells apart a refused logon and a lost line, whatever library under the connection says so."""
+        try:
+            yield
+        except (AnsibleConnectionFailure, OSError) as exc:
+            if isinstance(exc, AnsibleAuthenticationFailure) or _is_refused_logon(str(exc)):
+                user = self._connection.get_option("remote_user")
+                raise RefusedLogonError(
+                    f"{self.host_label} refuses the logon of '{user}' over {self._connection.transport}: "
+                    "check ansible_user, ansible_password and the transport. " + str(exc)
+                ) from None
+            raise LostLineError(f"The connection to {self.host_label} was lost: {exc}.") from None
+
+    # ---- options ----
+
+    def _validated(self) -> dict[str, t.Any]:
+        validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
+        result = validator.validate(dict(self._task.args))
+        self._no_log_values = set(result._no_log_values)
+        if result.error_messages:
+            raise AccessManagerError("; ".join(result.error_messages))
+        validated: dict[str, t.Any] = result.validated_parameters
+        return validated
+
+
+def _finished(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A target's result, or its failure as an error."""
+    if result.get("failed"):
+        raise AccessManagerError(str(result.get("msg") or result))
+    return result
+
+
+def _is_refused_logon(message: str) -> bool:
+    folded = message.lower()
+    return "credentials were rejected" in folded or "401" in folded or "failed to authenticate" in folded

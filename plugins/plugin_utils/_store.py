@@ -1,0 +1,301 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backups of a host on the controller: ROOT/HOST/ID, and ROOT/HOST/.partial-ID while one is being made.
+
+A backup exists or it does not: everything is written and synced in the partial folder, which is then renamed.
+Folders have mode 0700, files 0600.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import datetime
+import errno
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import time
+import typing as t
+
+from . import _manifest
+from ._errors import AccessManagerError
+from ._manifest import Manifest
+
+RECORDS = ("config", "certificates", "secrets")
+"""The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
+
+STALE_SECONDS = 24 * 3600
+SPACE_RESERVE = 16 * 1024 * 1024
+_ID = re.compile(r"\d{8}T\d{6}Z")
+_PARTIAL = re.compile(r"\.partial-\d{8}T\d{6}Z")
+_ID_FORMAT = "%Y%m%dT%H%M%SZ"
+_CHUNK = 1024 * 1024
+
+
+class BackupStore:
+    """The backups of one host under a root folder."""
+
+    def __init__(self, root: str, host: str) -> None:
+        if not host or "/" in host or host.startswith("."):
+            raise AccessManagerError(f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash.")
+        self.root = pathlib.Path(root)
+        self.host = host
+        self.folder = self.root / host
+
+    # ---- reading ----
+
+    def ids(self) -> list[str]:
+        """The ids of the published backups, oldest first."""
+        try:
+            names = [entry.name for entry in self.folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
+        return sorted(name for name in names if _ID.fullmatch(name))
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
+        path = self.folder / backup_id / _manifest.NAME
+        manifest = _manifest.read(path)
+        if manifest["id"] != backup_id:
+            raise AccessManagerError(f"'{path}' is the manifest of another backup: its id is {manifest['id']}.")
+        return manifest
+
+    def latest_complete(self) -> Manifest | None:
+        """The manifest of the newest complete backup whose artifacts are whole; unreadable ones are passed over."""
+        for backup_id in reversed(self.ids()):
+            with contextlib.suppress(AccessManagerError):
+                manifest = self.manifest(backup_id)
+                if manifest["status"] == _manifest.COMPLETE and not self.damage(manifest):
+                    return manifest
+        return None
+
+    def damage(self, manifest: Manifest) -> list[str]:
+        """A sentence for each artifact of a backup that is missing or not what its manifest says."""
+        return _damaged(self.folder / manifest["id"], manifest["artifacts"])
+
+    # ---- making one ----
+
+    def refuse_unusable_root(self, expected_bytes: int) -> None:
+        """Raises AccessManagerError when no backup of that size can be written under the root."""
+        if not self.root.is_dir():
+            raise AccessManagerError(
+                f"The backup root '{self.root}' is not a folder on the controller: create it (mode 0700), or mend backup_root."
+            )
+        place = self.folder if self.folder.is_dir() else self.root
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise AccessManagerError(f"The backup root is not writable: '{place}' refuses this user. Mend its owner or mode.")
+        status = os.statvfs(place)
+        free, needed = status.f_bavail * status.f_frsize, expected_bytes + SPACE_RESERVE
+        if free < needed:
+            raise AccessManagerError(
+                f"There is not enough space in '{place}': {_mebibytes(needed)} MiB are needed, {_mebibytes(free)} MiB are free. "
+                "Free some, or name another backup_root."
+            )
+
+    def open_partial(self) -> str:
+        """Makes the folder of a new backup and returns its id: the time now in UTC, or the next second that is free."""
+        with _explained(self.folder):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            self._sweep()
+            moment = datetime.datetime.now(datetime.UTC)
+            while True:
+                backup_id = moment.strftime(_ID_FORMAT)
+                if not (self.folder / backup_id).exists():
+                    with contextlib.suppress(FileExistsError):
+                        self._partial(backup_id).mkdir(mode=0o700)
+                        return backup_id
+                moment += datetime.timedelta(seconds=1)
+
+    def write(self, backup_id: str, name: str, writer: c.Callable[[t.BinaryIO], None]) -> Manifest:
+        """Writes an artifact of an unpublished backup; returns its name, size and SHA-256. Nothing is left of a failed one."""
+        path = self._opened(backup_id) / name
+        with _explained(path):
+            try:
+                with _create(path) as file:
+                    hashing = _HashingWriter(file)
+                    writer(t.cast(t.BinaryIO, hashing))
+                    _sync(file)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return {"name": name, "size": hashing.size, "sha256": hashing.digest()}
+
+    @contextlib.contextmanager
+    def incoming(self, backup_id: str) -> c.Iterator[pathlib.Path]:
+        """A file in the partial folder for ciphertext on its way; it is gone afterwards."""
+        path = self._opened(backup_id) / ".incoming"
+        with _explained(path):
+            path.unlink(missing_ok=True)
+            _create(path).close()
+            try:
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
+
+    def save_record(self, backup_id: str, part: str, record: Manifest) -> None:
+        """Keeps what the module of one part tells of it, until the backup is committed."""
+        path = self._record_path(backup_id, part)
+        with _explained(path), _create(path) as file:
+            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+    def records(self, backup_id: str) -> dict[str, Manifest]:
+        """The records of an unpublished backup by part. Raises AccessManagerError when one is missing or its artifact damaged."""
+        partial = self._opened(backup_id)
+        records = {}
+        for part in RECORDS:
+            path = self._record_path(backup_id, part)
+            if not path.exists():
+                raise AccessManagerError(f"Backup {backup_id} of {self.host} has no part '{part}' yet: it is not committed.")
+            records[part] = json.loads(path.read_bytes())
+        damage = _damaged(partial, [record["artifact"] for record in records.values()])
+        if damage:
+            raise AccessManagerError(" ".join(damage))
+        return records
+
+    def previous_digest(self) -> str | None:
+        """The SHA-256 of the newest manifest; None before the first."""
+        ids = self.ids()
+        if not ids:
+            return None
+        try:
+            return hashlib.sha256((self.folder / ids[-1] / _manifest.NAME).read_bytes()).hexdigest()
+        except OSError as exc:
+            raise AccessManagerError(f"The manifest of the newest backup, {ids[-1]}, cannot be read: {exc.strerror}.") from None
+
+    def publish(self, backup_id: str, manifest: Manifest) -> pathlib.Path:
+        """Writes the manifest and gives the backup its name."""
+        partial, final = self._opened(backup_id), self.folder / backup_id
+        with _explained(partial):
+            for part in RECORDS:
+                self._record_path(backup_id, part).unlink(missing_ok=True)
+            with _create(partial / _manifest.NAME) as file:
+                file.write(_manifest.to_bytes(manifest))
+                _sync(file)
+            _sync_folder(partial)
+            partial.rename(final)
+            _sync_folder(self.folder)
+            _sync_folder(self.root)
+        return final
+
+    def discard(self, backup_id: str) -> bool:
+        """Removes an unpublished backup, and the host's folder when it is empty then. Returns whether there was one."""
+        partial = self._partial(backup_id)
+        if not partial.exists():
+            return False
+        with _explained(partial):
+            shutil.rmtree(partial)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+        return True
+
+    def _partial(self, backup_id: str) -> pathlib.Path:
+        if not _ID.fullmatch(backup_id):
+            raise AccessManagerError(f"'{backup_id}' is not the id of a backup, such as 20261123T081500Z.")
+        return self.folder / f".partial-{backup_id}"
+
+    def _opened(self, backup_id: str) -> pathlib.Path:
+        partial = self._partial(backup_id)
+        if not partial.is_dir():
+            raise AccessManagerError(f"No backup {backup_id} of {self.host} is open: open one with backup_commit (state: opened).")
+        return partial
+
+    def _record_path(self, backup_id: str, part: str) -> pathlib.Path:
+        return self._partial(backup_id) / f".{part}.record"
+
+    def _sweep(self) -> None:
+        """Removes what runs left that were killed more than a day ago."""
+        for path in self.folder.iterdir():
+            if _PARTIAL.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path)
+
+
+class _HashingWriter(io.RawIOBase):
+    """Passes on what is written, and keeps its size, its SHA-256 and in C(failure) what went wrong."""
+
+    def __init__(self, file: t.BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+        self.failure: Exception | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: t.Any) -> int:
+        try:
+            self._file.write(data)
+        except OSError as exc:
+            self.failure = exc
+            raise
+        self._digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def hosts(root: str) -> list[str]:
+    """The hosts that have a folder of backups under a root."""
+    path = pathlib.Path(root)
+    if not path.is_dir():
+        raise AccessManagerError(f"The backup root '{root}' is not a folder on the controller.")
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(folder: pathlib.Path, artifacts: c.Iterable[Manifest]) -> list[str]:
+    sentences = []
+    for artifact in artifacts:
+        path = folder / artifact["name"]
+        try:
+            whole = not path.is_symlink() and path.stat().st_size == artifact["size"] and sha256_of(path) == artifact["sha256"]
+        except OSError as exc:
+            sentences.append(f"'{path}' cannot be read: {exc.strerror}.")
+        else:
+            if not whole:
+                sentences.append(f"'{path}' is not what was written: its size or SHA-256 is another.")
+    return sentences
+
+
+@contextlib.contextmanager
+def _explained(path: pathlib.Path) -> c.Iterator[None]:
+    """Turns what the file system refuses into a sentence."""
+    try:
+        yield
+    except OSError as exc:
+        reason = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else exc.strerror
+        raise AccessManagerError(f"'{path}' cannot be written on the controller: {reason}.") from exc
+
+
+def _create(path: pathlib.Path, mode: str = "wb") -> t.BinaryIO:
+    return t.cast(t.BinaryIO, open(path, mode.replace("w", "x"), opener=lambda name, flags: os.open(name, flags, 0o600)))
+
+
+def _sync(file: t.BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _mebibytes(count: int) -> int:
+    return -(-count // 1024**2)

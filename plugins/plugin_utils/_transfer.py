@@ -1,0 +1,110 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an encrypted bundle comes from a target into a file on the controller.
+
+A small one comes with the answer. A larger one lies in a file on the target: over WinRM it is streamed by one process, because
+the connection plugin's fetch_file starts a process for each 512 KiB; other connections stream by themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import pathlib
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.utils.display import Display
+
+from ._errors import AccessManagerError
+from ._store import sha256_of
+
+display = Display()
+
+ATTEMPTS = 4
+PROGRESS_BYTES = 8 * 1024 * 1024
+
+_SEND_FILE = pathlib.Path(__file__).with_name("_send_file.ps1")
+
+
+def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pathlib.Path) -> int:
+    """Writes the ciphertext of an artifact_fetch answer into a file and checks its size and SHA-256.
+
+    Returns how often the transfer was tried again. Raises AccessManagerError when it never arrived whole.
+    """
+    header = answer["envelope"]
+    if "data" in header:
+        incoming.write_bytes(base64.b64decode(header["data"], validate=True))
+        _check(incoming, header)
+        return 0
+    for retries in range(ATTEMPTS):
+        try:
+            _fetch(connection, host, answer["path"], header["size"], incoming)
+            _check(incoming, header)
+            return retries
+        except (AccessManagerError, AnsibleConnectionFailure, AnsibleError, OSError) as exc:
+            failure: Exception = exc
+            display.warning(
+                f"{host}: the transfer was interrupted ({exc}); {incoming.stat().st_size} of {header['size']} bytes are here."
+            )
+            _reset(connection)
+    raise AccessManagerError(f"The backup of {host} did not arrive whole after {ATTEMPTS} attempts: {failure}")
+
+
+def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
+    if connection.transport == "winrm":
+        _stream_over_winrm(connection, host, source, size, incoming)
+    else:
+        connection.fetch_file(source, str(incoming))
+
+
+def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
+    """Appends what is missing of the file, by one process on the target."""
+    from winrm.exceptions import WinRMOperationTimeoutError
+
+    connection._connect()
+    protocol, shell = connection.protocol, connection.shell_id
+    request = json.dumps({"path": source, "offset": incoming.stat().st_size}).encode()
+    encoded = base64.b64encode(_SEND_FILE.read_text().encode("utf-16-le")).decode()
+    arguments = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand", encoded]
+    command = protocol.run_command(shell, "powershell.exe", arguments, console_mode_stdin=False)
+    try:
+        protocol.send_command_input(shell, command, request, end=True)
+        with incoming.open("ab") as file:
+            rest, done = b"", False
+            while not done:
+                try:
+                    output, errors, code, done = protocol.get_command_output_raw(shell, command)
+                except WinRMOperationTimeoutError:
+                    continue
+                *lines, rest = (rest + output).split(b"\n")
+                before = file.tell()
+                for line in lines:
+                    file.write(base64.b64decode(line, validate=True))
+                _show_progress(host, before, file.tell(), size)
+    finally:
+        protocol.cleanup_command(shell, command)
+    if code != 0:
+        raise AccessManagerError(f"the target could not send '{source}': {errors.decode('utf-8', 'replace').strip()}")
+
+
+def _show_progress(host: str, before: int, now: int, size: int) -> None:
+    """A line each 8 MiB of a transfer that is longer than that."""
+    if size > PROGRESS_BYTES and now // PROGRESS_BYTES > before // PROGRESS_BYTES:
+        display.display(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
+
+
+def _check(incoming: pathlib.Path, header: dict[str, t.Any]) -> None:
+    size = incoming.stat().st_size
+    if size != header["size"] or sha256_of(incoming) != header["sha256"]:
+        if size >= header["size"]:
+            incoming.write_bytes(b"")
+        raise AccessManagerError("what arrived has another size or SHA-256 than what was sent")
+
+
+def _reset(connection: t.Any) -> None:
+    try:
+        connection.reset()
+    except (AnsibleError, OSError) as exc:
+        display.vvv(f"The connection could not be reset yet: {exc}")

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# packages.sh PYTHON NEED...: installs what is missing from Debian's or Ubuntu's packages; says how when it cannot.
+set -euo pipefail
+
+python=$1
+shift
+missing=()
+for need in "$@"; do
+    case $need in
+        wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
+        venv) "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) ;;
+        *) command -v "$need" >/dev/null || missing+=("$need") ;;
+    esac
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update --quiet=2 && "${install[@]}" --quiet=2 >/dev/null && exit 0
+fi
+echo "Missing: ${missing[*]}. As root, run:  apt-get update && ${install[*]}" >&2
+exit 1
