@@ -267,7 +267,8 @@ Function Get-SecurityText {
     # Owner, group and access rules of a file or folder as SDDL.
     param([IO.FileSystemInfo] $Item)
     $sections = [Security.AccessControl.AccessControlSections]'Access, Owner, Group'
-    $Item.GetAccessControl($sections).GetSecurityDescriptorSddlForm($sections)
+    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
+    (New-Object -TypeName $type -ArgumentList $Item.FullName, $sections).GetSecurityDescriptorSddlForm($sections)
 }
 
 Function Get-ItemRecord {

@@ -37,7 +37,8 @@ Function New-RestrictedFolder {
     $system = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-18'
     $administrators = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-32-544'
     $me = [Security.Principal.WindowsIdentity]::GetCurrent().User
-    $owner = $folder.GetAccessControl([Security.AccessControl.AccessControlSections]::Owner).GetOwner([Security.Principal.SecurityIdentifier])
+    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path, ([Security.AccessControl.AccessControlSections]::Owner)
+    $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
     if ($owner -notin $system, $administrators, $me) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
 
     $security = New-Object -TypeName Security.AccessControl.DirectorySecurity
@@ -47,7 +48,7 @@ Function New-RestrictedFolder {
         $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'
         $security.AddAccessRule($rule)
     }
-    $folder.SetAccessControl($security)
+    Set-Acl -LiteralPath $Path -AclObject $security
 }
 
 Function New-RunFolder {
