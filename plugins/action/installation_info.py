@@ -12,8 +12,6 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 
 
 class ActionModule(AccessManagerAction):
-    reaches_first = True
-
     def perform(self) -> dict[str, t.Any]:
         include_database = self.params["include_database"]
         described = self.call_target(

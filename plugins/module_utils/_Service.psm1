@@ -9,6 +9,7 @@
 Set-StrictMode -Version 2.0
 
 $StartAttempts = 3
+$SecondsBetweenStarts = 2
 
 Function Get-ElapsedMillisecond {
     param([Diagnostics.Stopwatch] $Watch)
@@ -44,6 +45,22 @@ Function Stop-AccessManager {
     Get-ElapsedMillisecond -Watch $watch
 }
 
+Function Wait-ServiceStart {
+    # Waits until a service that was told to start runs; one that ends instead is not waited for.
+    param(
+        [ServiceProcess.ServiceController] $Service,
+        [Int32] $Timeout
+    )
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
+    while ($true) {
+        $Service.Refresh()
+        if ($Service.Status -eq 'Running') { return }
+        if ($Service.Status -eq 'Stopped') { throw 'it ended while it was starting. Look at its log and the event log.' }
+        if ([DateTime]::UtcNow -ge $end) { throw "it is $($Service.Status) after $Timeout s. Look at its log and the event log, or raise service_timeout." }
+        Start-Sleep -Milliseconds 100
+    }
+}
+
 Function Start-AccessManager {
     # Starts the service, with a second and third try, and waits until it runs. Returns milliseconds.
     param([Int32] $Timeout)
@@ -55,12 +72,12 @@ Function Start-AccessManager {
             if ($service.Status -eq 'StopPending') { Wait-ServiceStatus -Service $service -Status Stopped -Timeout $Timeout }
             $service.Refresh()
             if ($service.Status -notin 'Running', 'StartPending') { $service.Start() }
-            Wait-ServiceStatus -Service $service -Status Running -Timeout $Timeout
+            Wait-ServiceStart -Service $service -Timeout $Timeout
             return Get-ElapsedMillisecond -Watch $watch
         }
         catch {
             if ($attempt -ge $StartAttempts) { throw "The service $($service.ServiceName) does not start, after $attempt attempts: $($_.Exception.GetBaseException().Message)" }
-            Start-Sleep -Seconds 1
+            Start-Sleep -Seconds $SecondsBetweenStarts
         }
     }
 }

@@ -101,7 +101,7 @@ stopped:
   returned: when RV(steady) is true
   type: bool
 downtime_ms:
-  description: Milliseconds for which it was.
+  description: Milliseconds for which it was; null when it did not start again.
   returned: when RV(steady) is true
   type: int
 """

@@ -132,7 +132,7 @@ stopped:
   returned: when O(state=committed)
   type: bool
 downtime_ms:
-  description: Milliseconds for which it was.
+  description: Milliseconds for which it was; null when it did not start again.
   returned: when O(state=committed)
   type: int
 content_digest:

@@ -69,9 +69,14 @@ Function Copy-Stopped {
     }
     catch { $failure = $_ }
     if ($taken.stopped) {
-        try { $taken.start_ms = Start-AccessManager -Timeout $module.Params.service_timeout }
-        catch { $taken.start_error = $_.Exception.Message }
-        $taken.downtime_ms = [Int64]$watch.ElapsedMilliseconds
+        try {
+            $taken.start_ms = Start-AccessManager -Timeout $module.Params.service_timeout
+            $taken.downtime_ms = [Int64]$watch.ElapsedMilliseconds
+        }
+        catch {
+            $taken.start_error = $_.Exception.Message
+            $taken.downtime_ms = $null
+        }
     }
     if ($failure) { throw "$($failure.Exception.Message) $($taken.start_error)".Trim() }
     @{ taken = $taken; subject = $subject }

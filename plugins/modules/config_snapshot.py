@@ -87,7 +87,7 @@ stopped:
   returned: when O(state=present)
   type: bool
 downtime_ms:
-  description: Milliseconds from the stop until the service ran again.
+  description: Milliseconds from the stop until the service ran again; null when it does not run.
   returned: when O(state=present)
   type: int
 stop_ms:

@@ -42,10 +42,6 @@ class AccessManagerAction(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
 
-    reaches_first = False
-    """Whether this action is the first to speak to a host: then Ansible is told that the host is unreachable. Others fail, so that
-    a role can clear up after them."""
-
     params: dict[str, t.Any]
     """The validated options."""
 
@@ -61,9 +57,7 @@ class AccessManagerAction(ActionBase):
             self.params = self._validated()
             result = {"changed": False} | self.perform()
         except AccessManagerError as exc:
-            if self.reaches_first and isinstance(exc, UnreachableError):
-                raise AnsibleConnectionFailure(str(exc)) from None
-            result = {"failed": True, "changed": False, "msg": str(exc)}
+            result = {"failed": True, "changed": False, "msg": str(exc), "reachable": not isinstance(exc, UnreachableError)}
             if display.verbosity > 2:
                 result["exception"] = traceback.format_exc()
         clean: dict[str, t.Any] = remove_values(result, self._no_log_values)
