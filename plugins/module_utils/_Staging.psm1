@@ -84,6 +84,32 @@ Function Remove-RunFolder {
     return $true
 }
 
+Function Remove-EndedRun {
+    # Removes the folder of a run that is not at work.
+    param(
+        [String] $Root,
+        [String] $RunId
+    )
+    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
+    try {
+        try { $idle = $mutex.WaitOne(0) }
+        catch [Threading.AbandonedMutexException] { $idle = $true }
+        try {
+            if (-not $idle -and (Get-LockOwner -Root $Root).run_id -eq $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
+            @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
+        }
+        finally { if ($idle) { $mutex.ReleaseMutex() } }
+    }
+    finally { $mutex.Dispose() }
+}
+
+Function Get-LockOwner {
+    # Who holds the lock, as that run wrote it down; empty when nobody did.
+    param([String] $Root)
+    try { ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine($Root, 'lock.json'))) }
+    catch { [PSCustomObject]@{ controller = ''; run_id = ''; since = '' } }
+}
+
 Function Remove-EmptyFolder {
     param([String] $Path)
     if ([IO.Directory]::Exists($Path) -and [IO.Directory]::GetFileSystemEntries($Path).Length -eq 0) { [IO.Directory]::Delete($Path) }
@@ -121,18 +147,17 @@ Function Invoke-Locked {
         [Int32] $Timeout,
         [ScriptBlock] $Body
     )
-    New-RestrictedFolder -Path $Root
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
     $file = [IO.Path]::Combine($Root, 'lock.json')
     try {
         try { $mine = $mutex.WaitOne([TimeSpan]::FromSeconds($Timeout)) }
         catch [Threading.AbandonedMutexException] { $mine = $true }
         if (-not $mine) {
-            $other = try { ConvertFrom-Json -InputObject (Read-TextFile -Path $file) } catch { $null }
-            $who = if ($other) { "$($other.controller), run $($other.run_id), since $($other.since)" } else { 'another run' }
-            throw "Another run is at work on this server ($who). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
+            $other = Get-LockOwner -Root $Root
+            throw "Another run is at work on this server: $($other.run_id) of $($other.controller), since $($other.since). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
         try {
+            New-RestrictedFolder -Path $Root
             Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
             & $Body
         }
@@ -214,7 +239,7 @@ Function Invoke-RunStep {
     $root = Get-StagingRoot -Path $Params.staging_root
     $folder = Get-RunFolder -Root $root -RunId $Params.run_id
     if ($Params.step -eq 'collect') { return Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -JobFile $Params.job_file }
-    if ($Params.step -eq 'remove') { return @{ changed = Remove-RunFolder -Root $root -RunId $Params.run_id } }
+    if ($Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $Params.run_id }
     New-RunFolder -Root $root -Folder $folder
     Save-RunResult -Folder $folder -Body {
         $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
@@ -225,4 +250,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-RunFolder, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-EndedRun, Assert-FreeSpace, Write-WholeFile

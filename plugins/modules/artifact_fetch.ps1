@@ -113,7 +113,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
 
 Complete-TargetModule -Module $module -Body {
-    if ($module.Params.step -eq 'remove') { return @{ changed = Remove-RunFolder -Root $root -RunId $module.Params.run_id } }
+    if ($module.Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $module.Params.run_id }
     if (-not $module.Params.live) { return Send-Snapshot }
     $installation = Assert-Installation
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }

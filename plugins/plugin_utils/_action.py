@@ -32,6 +32,9 @@ COLLECT_SECONDS = 30
 LONGEST_RUN_SECONDS = 24 * 3600
 """When Ansible ends a detached run: never before the run's own time-outs, or the service could stay stopped."""
 
+START_SECONDS = 60
+"""How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
+
 LINE_ATTEMPTS = 3
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 
@@ -102,19 +105,21 @@ class AccessManagerAction(ActionBase):
         own sentence when it failed, UnfinishedRunError when it has not ended in time.
         """
         deadline = time.monotonic() + timeout
+        run_id = arguments["run_id"]
         collect = arguments | {"step": "collect", "wait_seconds": COLLECT_SECONDS, "job_file": ""}
         launches = 0
+        failure: AccessManagerError | None = None
         state = "unknown"
         while time.monotonic() < deadline:
             if state == "unknown":
-                if launches == LINE_ATTEMPTS:
-                    raise AccessManagerError(f"The run {arguments['run_id']} did not start on {self.host_label}.")
-                collect["job_file"] = self._launch(arguments)
+                if failure or launches == LINE_ATTEMPTS:
+                    raise failure or AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
+                collect["job_file"], failure = self._launch(arguments)
                 launches += 1
             try:
                 answer = self._call_once(collect)
             except LostLineError as exc:
-                display.warning(f"{exc} The run {arguments['run_id']} goes on there; asking again.")
+                display.warning(f"{exc} The run {run_id} goes on there; asking again.")
                 self._reconnect()
                 state = "unasked"
                 continue
@@ -122,7 +127,7 @@ class AccessManagerAction(ActionBase):
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
         raise UnfinishedRunError(
-            f"The run {arguments['run_id']} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
+            f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
             "brings the service back by itself; look at the server before you run this again."
         )
 
@@ -163,25 +168,27 @@ class AccessManagerAction(ActionBase):
             result = self._execute_module(
                 module_name=f"{COLLECTION}.{self.module_name}",
                 module_args=dict(arguments),
-                task_vars=self.task_vars,
+                task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,
             )
         for key in _ANSIBLE_KEYS:
             result.pop(key, None)
         return _finished(result)
 
-    def _launch(self, arguments: dict[str, t.Any]) -> str:
-        """Starts a detached run; returns the file in which Ansible keeps its result on the target, when that is known.
+    def _launch(self, arguments: dict[str, t.Any]) -> tuple[str, AccessManagerError | None]:
+        """Starts a detached run; returns the file in which Ansible keeps its result on the target, or what went wrong.
 
-        An answer that is lost says nothing: the caller asks for the run's result in any case.
+        Neither says whether the run started: an answer may be lost, and a slow start is called a failure. The caller asks.
         """
         self._task.async_val = LONGEST_RUN_SECONDS
         try:
-            return str(self._call_once(arguments | {"step": "take"}, detached=True)["results_file"])
+            return str(self._call_once(arguments | {"step": "take"}, detached=True)["results_file"]), None
         except LostLineError as exc:
             display.warning(f"{exc} Asking whether the run {arguments['run_id']} started.")
             self._reconnect()
-            return ""
+            return "", None
+        except AccessManagerError as exc:
+            return "", exc
         finally:
             self._task.async_val = 0
 
