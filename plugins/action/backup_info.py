@@ -25,7 +25,7 @@ class ActionModule(AccessManagerAction):
 
     def _wanted(self, backup_id: str) -> bool:
         not_before, not_after = self.params["not_before"], self.params["not_after"]
-        return not (not_before and backup_id < not_before) and not (not_after and backup_id > not_after)
+        return not (not_before and backup_id < not_before) and not (not_after and backup_id[: len(not_after)] > not_after)
 
     def _selected(self, store: BackupStore, backups: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
         """The backup that backup_id names among those listed; None when it names none."""

@@ -33,7 +33,7 @@ options:
     description: Leave out backups before this id, or this beginning of one, such as V(20261101).
     type: str
   not_after:
-    description: Leave out backups after this id.
+    description: Leave out backups after this id, or after all that have this beginning, such as V(20261130).
     type: str
 """
 

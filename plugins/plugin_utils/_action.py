@@ -14,7 +14,7 @@ import time
 import traceback
 import typing as t
 
-from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
+from ansible.errors import AnsibleAuthenticationFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -23,6 +23,7 @@ from ansible.utils.display import Display
 from ._access_manager import knowledge
 from ._argument_spec import COLLECTION, argument_spec_of
 from ._errors import AccessManagerError, LostLineError, RefusedLogonError, UnfinishedRunError, UnreachableError
+from ._line import is_line_fault
 
 display = Display()
 
@@ -202,12 +203,14 @@ class AccessManagerAction(ActionBase):
         """Tells apart a refused logon and a lost line, whatever library under the connection says so."""
         try:
             yield
-        except (AnsibleConnectionFailure, OSError) as exc:
+        except Exception as exc:
+            if not is_line_fault(exc):
+                raise
             if isinstance(exc, AnsibleAuthenticationFailure) or _is_refused_logon(str(exc)):
                 user = self._connection.get_option("remote_user")
                 raise RefusedLogonError(
                     f"{self.host_label} refuses the logon of '{user}' over {self._connection.transport}: "
-                    "check ansible_user, ansible_password and the transport. " + str(exc)
+                    f"check ansible_user, ansible_password and the transport. {exc}"
                 ) from None
             raise LostLineError(f"The connection to {self.host_label} was lost: {exc}.") from None
 

@@ -22,8 +22,12 @@ from ._server import Described, files_of, inventory_name
 
 MANIFEST_LIMIT = 256 * 1024 * 1024
 CHUNK = 256 * 1024
-_NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f]+)*")
+_NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f\ud800-\udfff]+)*")
 _DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
+_LONGEST_NAME = 16_000
+"""Letters: the name of a zip's entry has 64 KiB of UTF-8."""
+_RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
+_MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,15 +81,26 @@ class Bundle:
         line = self._stream.readline(MANIFEST_LIMIT)
         if not line.endswith(b"\n"):
             raise AccessManagerError("The target sent no manifest, or one of more than 256 MiB: the transfer is not used.")
-        manifest: Described = json.loads(line)
-        return manifest
+        try:
+            manifest = json.loads(line)
+        except (ValueError, RecursionError):
+            raise AccessManagerError("The target sent a manifest that is not JSON: the transfer is not used.") from None
+        if not isinstance(manifest, dict):
+            raise AccessManagerError("The target sent a manifest that is not an object: the transfer is not used.")
+        for key, kind in _MANIFEST.items():
+            if not isinstance(manifest.get(key), kind):
+                raise AccessManagerError(f"The target sent a manifest without a proper '{key}': the transfer is not used.")
+        return t.cast(Described, manifest)
 
     def _check_names(self) -> None:
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for record in self.described["records"]:
-            name = str(record["name"])
-            folded = name.casefold()
-            if not _NAME.fullmatch(name) or _DOTS.search(name) or folded in seen:
+            wrong = _wrong_key(record)
+            if wrong:
+                raise AccessManagerError(f"The target describes a file without a proper '{wrong}': the transfer is not used.")
+            name = record["name"]
+            folded = (name.lower(), name.upper())
+            if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or _DOTS.search(name) or folded in seen:
                 raise AccessManagerError(f"The target names a file '{name}', which cannot be put into a backup.")
             seen.add(folded)
             if record["kind"] == "file" and not _SHA256.fullmatch(str(record.get("sha256"))):
@@ -102,6 +117,25 @@ class Bundle:
             yield chunk
         if digest.hexdigest() != record["sha256"]:
             raise AccessManagerError(f"'{record['name']}' arrived with another SHA-256 than it had on the target.")
+
+
+def _wrong_key(record: t.Any) -> str | None:
+    """What a record lacks or has of another type; None when it can be used."""
+    if not isinstance(record, dict):
+        return "name"
+    for key in ("name", "kind"):
+        if not isinstance(record.get(key), str):
+            return key
+    if record["kind"] == "link":
+        return None
+    for key, kind in _RECORD.items():
+        if not isinstance(record.get(key), kind):
+            return key
+    try:
+        _modified(record)
+    except ValueError:
+        return "modified"
+    return "size" if record["size"] < 0 else None
 
 
 def _modified(record: Described) -> datetime.datetime:

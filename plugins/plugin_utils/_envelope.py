@@ -14,6 +14,7 @@ import gzip
 import hmac
 import io
 import typing as t
+import zlib
 
 from ._errors import AccessManagerError, MissingLibraryError
 
@@ -50,18 +51,19 @@ class Envelope:
 
     def open(self, header: dict[str, t.Any]) -> bytes:
         """The clear bytes of an envelope that carries its data itself."""
-        ciphertext = io.BytesIO(base64.b64decode(header["data"], validate=True))
-        return self.open_stream(header, ciphertext).read()
+        return self.open_stream(header, io.BytesIO(_bytes_of(header, "data"))).read()
 
     def open_stream(self, header: dict[str, t.Any], ciphertext: t.BinaryIO) -> t.BinaryIO:
         """The clear bytes as a stream, after the whole ciphertext was authenticated.
 
         Raises AccessManagerError when the ciphertext is not what this call's target sealed.
         """
-        iv = base64.b64decode(header["iv"], validate=True)
+        iv, mac_of_target = _bytes_of(header, "iv"), _bytes_of(header, "mac")
+        if len(iv) != AES.block_size // 8:
+            raise AccessManagerError("The target's answer has no initialization vector: it is not used.")
         try:
             oaep = OAEP(mgf=MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)
-            keys = self._key.decrypt(base64.b64decode(header["key"], validate=True), oaep)
+            keys = self._key.decrypt(_bytes_of(header, "key"), oaep)
         except ValueError:
             raise AccessManagerError("The target's answer is not sealed to this call's key: it is not used.") from None
         encryption_key, mac_key = keys[:32], keys[32:]
@@ -69,11 +71,28 @@ class Envelope:
         ciphertext.seek(0)
         while chunk := ciphertext.read(CHUNK):
             mac.update(chunk)
-        if not hmac.compare_digest(mac.digest(), base64.b64decode(header["mac"], validate=True)):
+        if not hmac.compare_digest(mac.digest(), mac_of_target):
             raise AccessManagerError("The target's answer was changed or cut short on its way: it is not used.")
         ciphertext.seek(0)
         clear = io.BufferedReader(_Decrypted(ciphertext, encryption_key, iv), CHUNK)
-        return t.cast(t.BinaryIO, gzip.GzipFile(fileobj=clear, mode="rb"))
+        unpacked = gzip.GzipFile(fileobj=clear, mode="rb")
+        return t.cast(t.BinaryIO, io.BufferedReader(_Explained(unpacked), CHUNK))
+
+
+class _Explained(io.RawIOBase):
+    """Reads an unpacked stream; what does not unpack is refused in a sentence, and does not look like a fault of the disk."""
+
+    def __init__(self, unpacked: gzip.GzipFile) -> None:
+        self._unpacked = unpacked
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        try:
+            return self._unpacked.readinto(buffer)
+        except (gzip.BadGzipFile, EOFError, ValueError, zlib.error):
+            raise AccessManagerError("The target's answer does not unpack: it is not used.") from None
 
 
 class _Decrypted(io.RawIOBase):
@@ -101,6 +120,13 @@ class _Decrypted(io.RawIOBase):
         buffer[:count] = self._pending[:count]
         self._pending = self._pending[count:]
         return count
+
+
+def _bytes_of(header: dict[str, t.Any], part: str) -> bytes:
+    try:
+        return base64.b64decode(header[part], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise AccessManagerError(f"The target's answer has no proper '{part}': it is not used.") from None
 
 
 def _base64_number(number: int) -> str:

@@ -88,6 +88,8 @@ def problems_of_configuration(described: Described) -> list[str]:
     for record in described["records"]:
         if record["kind"] == "link":
             problems.append(f"'{record['path']}' is a link; what it leads to is not backed up.")
+        elif "error" in record and not inventory_name(record).startswith(DATABASE_FOLDER):
+            problems.append(f"'{record['path']}' cannot be read now: {record['error']}")
     return problems
 
 
@@ -135,12 +137,12 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
 
 def inventory_of_certificates(certificates: c.Iterable[Described]) -> dict[str, str]:
     """A fingerprint for each certificate: its key, and who may read it."""
-    return {
-        f"certificates/{certificate['thumbprint']}": _fingerprint(
-            certificate["key"]["present"], certificate["key"].get("exportable"), certificate["key"].get("sddl")
-        )
-        for certificate in certificates
-    }
+    keys: dict[str, list[list[t.Any]]] = {}
+    for certificate in certificates:
+        key = certificate["key"]
+        seen = [certificate["store"], key["present"], key.get("exportable"), key.get("sddl")]
+        keys.setdefault(f"certificates/{certificate['thumbprint']}", []).append(seen)
+    return {name: _fingerprint(sorted(seen, key=lambda one: str(one[0]))) for name, seen in keys.items()}
 
 
 def inventory_name(record: Described) -> str:

@@ -42,7 +42,7 @@ class BackupStore:
     """The backups of one host under a root folder."""
 
     def __init__(self, root: str, host: str) -> None:
-        if not host or "/" in host or host.startswith("."):
+        if not host or "/" in host or "\0" in host or host.startswith("."):
             raise AccessManagerError(f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash.")
         self.root = pathlib.Path(root)
         self.host = host
@@ -64,8 +64,8 @@ class BackupStore:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
         path = self.folder / backup_id / _manifest.NAME
         manifest = _manifest.read(path)
-        if manifest["id"] != backup_id:
-            raise AccessManagerError(f"'{path}' is the manifest of another backup: its id is {manifest['id']}.")
+        if (manifest["id"], manifest["host"]) != (backup_id, self.host):
+            raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
 
     def latest_complete(self) -> Manifest | None:
@@ -118,8 +118,9 @@ class BackupStore:
         """Writes an artifact of an unpublished backup; returns its name, size and SHA-256. Nothing is left of a failed one."""
         path = self._opened(backup_id) / name
         with _explained(path):
+            file = _create(path)
             try:
-                with _create(path) as file:
+                with file:
                     hashing = _HashingWriter(file)
                     writer(t.cast(t.BinaryIO, hashing))
                     _sync(file)
@@ -154,7 +155,10 @@ class BackupStore:
             path = self._record_path(backup_id, part)
             if not path.exists():
                 raise AccessManagerError(f"Backup {backup_id} of {self.host} has no part '{part}' yet: it is not committed.")
-            records[part] = json.loads(path.read_bytes())
+            try:
+                records[part] = json.loads(path.read_bytes())
+            except (OSError, ValueError) as exc:
+                raise AccessManagerError(f"'{path}' cannot be read: {exc}. The backup is not committed.") from None
         damage = _damaged(partial, [record["artifact"] for record in records.values()])
         if damage:
             raise AccessManagerError(" ".join(damage))
@@ -213,8 +217,9 @@ class BackupStore:
     def _sweep(self) -> None:
         """Removes what runs left that were killed more than a day ago."""
         for path in self.folder.iterdir():
-            if _PARTIAL.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(path)
+            with contextlib.suppress(FileNotFoundError):  # another run may sweep too
+                if _PARTIAL.fullmatch(path.name) and time.time() - path.lstat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(path)
 
 
 class _HashingWriter(io.RawIOBase):

@@ -14,10 +14,11 @@ import json
 import pathlib
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
 from ._errors import AccessManagerError
+from ._line import is_line_fault
 from ._store import sha256_of
 
 display = Display()
@@ -35,15 +36,23 @@ def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pa
     """
     header = answer["envelope"]
     if "data" in header:
-        incoming.write_bytes(base64.b64decode(header["data"], validate=True))
-        _check(incoming, header)
+        try:
+            incoming.write_bytes(base64.b64decode(header["data"], validate=True))
+        except ValueError:
+            raise AccessManagerError(f"The answer of {host} is not Base64: it is not used.") from None
+        try:
+            _check(incoming, header)
+        except AccessManagerError as exc:
+            raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
         return 0
     for retries in range(ATTEMPTS):
         try:
             _fetch(connection, host, answer["path"], header["size"], incoming)
             _check(incoming, header)
             return retries
-        except (AccessManagerError, AnsibleConnectionFailure, AnsibleError, OSError) as exc:
+        except Exception as exc:
+            if not is_line_fault(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
+                raise
             failure: Exception = exc
             display.warning(
                 f"{host}: the transfer was interrupted ({exc}); {incoming.stat().st_size} of {header['size']} bytes are here."
@@ -81,12 +90,29 @@ def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, inc
                 *lines, rest = (rest + output).split(b"\n")
                 before = file.tell()
                 for line in lines:
-                    file.write(base64.b64decode(line, validate=True))
+                    file.write(_decoded(line))
                 _show_progress(host, before, file.tell(), size)
     finally:
-        protocol.cleanup_command(shell, command)
+        _end_command(protocol, shell, command)
     if code != 0:
         raise AccessManagerError(f"the target could not send '{source}': {errors.decode('utf-8', 'replace').strip()}")
+
+
+def _end_command(protocol: t.Any, shell: str, command: str) -> None:
+    """Tells the target that its command is done with; that this fails on a broken line says nothing new."""
+    try:
+        protocol.cleanup_command(shell, command)
+    except Exception as exc:
+        if not is_line_fault(exc):
+            raise
+        display.vvv(f"The command on the target could not be cleaned up: {exc}")
+
+
+def _decoded(line: bytes) -> bytes:
+    try:
+        return base64.b64decode(line, validate=True)
+    except ValueError:
+        raise AccessManagerError(f"the target sent something else than Base64: {line[:100]!r}") from None
 
 
 def _show_progress(host: str, before: int, now: int, size: int) -> None:
@@ -106,5 +132,7 @@ def _check(incoming: pathlib.Path, header: dict[str, t.Any]) -> None:
 def _reset(connection: t.Any) -> None:
     try:
         connection.reset()
-    except (AnsibleError, OSError) as exc:
+    except Exception as exc:
+        if not is_line_fault(exc):
+            raise
         display.vvv(f"The connection could not be reset yet: {exc}")

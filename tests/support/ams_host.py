@@ -47,6 +47,7 @@ from .configuration import (
     write_external_files,
 )
 from .leaks import key_needles, text_needles
+from .playbook import hash_tree
 
 LAB = Path(__file__).resolve().parent.parent / "windows_lab"
 sys.path.insert(0, str(LAB))
@@ -146,18 +147,24 @@ class AmsHost:
         configured: bool = True,
         db_size: int = DB_SIZE,
         tls: bool = False,
+        installed: bool = True,
+        drives: Mapping[str, Path] | None = None,
     ) -> AmsHost:
         """Makes a host in folder/name, which must not exist.
 
         running: start the service. configured: the registry's Configured is 1, else the service serves nothing.
-        db_size: bytes of each of the two database files. tls: WinRM over TLS too.
+        db_size: bytes of each of the two database files. tls: WinRM over TLS too. installed: with Access Manager;
+        else none of the above but tls counts. drives: more disks, a folder here by its letter there.
         """
         host = cls(Path(folder) / name, name, free_port())
         try:
             windows_lab.new(host.prefix)
-            host._install(configured, db_size)
-            host._prepare(certificates)
-            if running:
+            for letter, place in (drives or {}).items():
+                (host.prefix / "dosdevices" / f"{letter.lower()}:").symlink_to(place)
+            if installed:
+                host._install(configured, db_size)
+                host._prepare(certificates)
+            if installed and running:
                 host.start_service()
             host._listen(tls)
         except BaseException:
@@ -279,6 +286,21 @@ class AmsHost:
         r"""Where a file of drive C: is here, as C:\Folder\File names it. Capitals count, unlike on Windows."""
         return self.drive_c.joinpath(*PureWindowsPath(windows_path).parts[1:])
 
+    def disk(self) -> dict[str, str]:
+        """What is on drive C:, to compare before and after, as `hash_tree` says it. Without the system's own files.
+
+        The folder that Ansible's async keeps its results in stays when they are gone: it counts only when it holds any.
+        """
+        own = [path for path in self.drive_c.iterdir() if path.name != "windows"]
+        tree: dict[str, str] = {}
+        for folder in (*own, self.drive_c / "windows/temp"):
+            tree |= {f"{folder.name}/{name}": what for name, what in hash_tree(folder, ignore=["*.log"]).items()}
+        return {name: what for name, what in tree.items() if not name.endswith("/.ansible_async")}
+
+    def registry(self, key: str = r"HKLM\Software\Lithnet\Access Manager Service") -> str:
+        """The values of a key of the registry and of all below it, as reg.exe prints them."""
+        return self.run("reg.exe", "query", key, "/s")
+
     def edit_settings(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes appsettings.json as the configuration editor saves it: Metadata.Usn grows by one."""
         content = json.loads((self.config / "appsettings.json").read_text(encoding="utf-8-sig"))
@@ -349,6 +371,10 @@ class AmsHost:
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         entries = (line.partition(" ") for line in lines if line)
         return [(datetime.fromisoformat(when), text) for when, _, text in entries]
+
+    def turns(self) -> list[str]:
+        """Each `stopped` and `started` of the service, in order."""
+        return [text for _, text in self.service_log() if text in ("stopped", "started")]
 
     def http_answers(self) -> bool:
         """Whether the web site answers with 200 within two seconds."""
@@ -471,3 +497,7 @@ def write_inventory(path: Path, hosts: Mapping[str, Mapping[str, Any]], group: s
     content = {group: {"hosts": {name: dict(variables) for name, variables in hosts.items()}}}
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
     return path
+
+
+MakeHost = Callable[..., AmsHost]
+"""A fixture that makes hosts: name and the options of `AmsHost.create`."""

@@ -110,6 +110,11 @@ class RunningPlaybook:
         return PlaybookRun(code, self._text("stdout"), self._text("stderr"), seconds, self.folder)
 
     @property
+    def pid(self) -> int:
+        """The process of ansible-playbook; its workers are children of it."""
+        return self._process.pid
+
+    @property
     def stdout(self) -> str:
         """What it has printed so far."""
         return self._text("stdout")

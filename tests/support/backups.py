@@ -1,0 +1,136 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens backups as their owner would, with age alone: nothing here is the collection's own code."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyrage
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+Opener = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A key pair of age. private is an identity file's line, or an OpenSSH private key; open decrypts."""
+
+    public: str
+    private: str
+    open: Opener
+
+
+def age_key() -> KeyPair:
+    """A new age key."""
+    identity = pyrage.x25519.Identity.generate()
+    return KeyPair(str(identity.to_public()), str(identity), lambda data: pyrage.decrypt(data, [identity]))
+
+
+def ssh_key() -> KeyPair:
+    """A new SSH key."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    identity = pyrage.ssh.Identity.from_buffer(private)
+    return KeyPair(public.decode(), private.decode(), lambda data: pyrage.decrypt(data, [identity]))
+
+
+def by_passphrase(passphrase: str) -> Opener:
+    """Opens what is sealed under a passphrase."""
+    return lambda data: pyrage.passphrase.decrypt(data, passphrase)
+
+
+def in_clear(data: bytes) -> bytes:
+    """Opens what is not sealed."""
+    return data
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A published backup. opener decrypts its parts; certificate_opener its certificates, when that is another."""
+
+    folder: Path
+    opener: Opener
+    certificate_opener: Opener | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What the names of the parts end with."""
+        return "" if self.opener is in_clear else ".age"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest, which no key is needed for."""
+        content: dict[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
+        return content
+
+    @cached_property
+    def config(self) -> dict[str, bytes]:
+        """The members of config.zip."""
+        return _unzipped(self.opener(self.sealed("config.zip")))
+
+    @cached_property
+    def certificates(self) -> dict[str, bytes]:
+        """The members of certificates.zip."""
+        return _unzipped((self.certificate_opener or self.opener)(self.sealed("certificates.zip")))
+
+    @cached_property
+    def secrets(self) -> dict[str, dict[str, Any]]:
+        """The content of secrets.json."""
+        content: dict[str, dict[str, Any]] = json.loads(self.opener(self.sealed("secrets.json")))
+        return content
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """What files.json says of each file."""
+        return {one["path"]: one for one in self.json("files.json")["files"]}
+
+    @property
+    def installation(self) -> dict[str, Any]:
+        """The content of state/installation.json."""
+        content: dict[str, Any] = self.json("state/installation.json")
+        return content
+
+    @property
+    def pfx_passwords(self) -> dict[str, str]:
+        """The generated passwords by thumbprint."""
+        content: dict[str, str] = json.loads(self.certificates["passwords.json"])
+        return content
+
+    def private_numbers(self, thumbprint: str) -> Any:
+        """The private key in the PFX of a certificate, opened with its password."""
+        pfx, password = self.certificates[f"{thumbprint}.pfx"], self.pfx_passwords[thumbprint]
+        key = pkcs12.load_key_and_certificates(pfx, password.encode())[0]
+        return key.private_numbers()  # type: ignore[union-attr]
+
+    def sealed(self, name: str) -> bytes:
+        """A part as it lies there, by its name without .age."""
+        return (self.folder / f"{name}{self.suffix}").read_bytes()
+
+    def json(self, member: str) -> Any:
+        """A JSON member of config.zip."""
+        return json.loads(self.config[member])
+
+
+def _unzipped(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def backups_of(root: Path, host: str, opener: Opener, certificate_opener: Opener | None = None) -> list[Backup]:
+    """The published backups of a host, oldest first."""
+    folder = root / host
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    return [Backup(folder / name, opener, certificate_opener) for name in names]

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loads the collection as Ansible does, and makes what most tests need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyrage
+import pytest
+from ansible.plugins.loader import init_plugin_loader
+from hypothesis import HealthCheck, settings
+from support.certificates import TestCertificate, make_certificate
+
+BUILD = Path(__file__).resolve().parents[2] / ".build"
+init_plugin_loader([str(BUILD)])
+
+settings.register_profile(
+    "unit", max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("unit")
+
+
+@pytest.fixture(scope="session")
+def identity() -> pyrage.x25519.Identity:
+    return pyrage.x25519.Identity.generate()
+
+
+@pytest.fixture(scope="session")
+def recipient(identity: pyrage.x25519.Identity) -> str:
+    return str(identity.to_public())
+
+
+@pytest.fixture(scope="session")
+def certificate() -> TestCertificate:
+    return make_certificate()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty backup root."""
+    folder = tmp_path / "backups"
+    folder.mkdir(mode=0o700)
+    return folder

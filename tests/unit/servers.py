@@ -1,0 +1,95 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers as a target's half describes them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from unit.target_side import file_record, folder_record
+
+ACCESS_MANAGER = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
+SERVICE = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
+PASSWORD_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.1"
+CLUSTER_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.2"
+
+_SERVER = {
+    "computer_name": "AMS1",
+    "administrator": True,
+    "cluster": None,
+    "installation": {
+        "exists": True,
+        "version": "1.0.8152.0",
+        "configured": True,
+        "install_path": r"C:\Program Files\Lithnet\Access Manager Service",
+        "config_path": r"C:\Program Files\Lithnet\Access Manager Service\config",
+        "config_exists": True,
+        "log_path": r"C:\Program Files\Lithnet\Access Manager Service\logs",
+    },
+    "state": {
+        "computer_name": "AMS1",
+        "registry": [
+            {"key": "", "name": "Version", "kind": "String", "data": "1.0.8152.0"},
+            {"key": "", "name": "Configured", "kind": "DWord", "data": 1},
+            {"key": "Parameters", "name": "ConfigPath", "kind": "String", "data": r"C:\config"},
+        ],
+        "service": {
+            "name": "lithnetams",
+            "status": "Running",
+            "process_ids": [4711],
+            "account": r"EXAMPLE\svc-ams$",
+            "image_path": r'"C:\Program Files\Lithnet\Access Manager Service\Lithnet.AccessManager.Service.exe"',
+            "start": 2,
+            "delayed_start": False,
+            "depends_on": [],
+            "sid_type": 1,
+            "environment_variables": [],
+        },
+        "http_sys": {
+            "bindings": [
+                {"endpoint": "0.0.0.0:443", "thumbprint": "AA" * 20, "application_id": ACCESS_MANAGER, "store": "My"},
+                {"endpoint": "[::]:443", "thumbprint": "AA" * 20, "application_id": ACCESS_MANAGER, "store": "My"},
+                {"endpoint": "0.0.0.0:8443", "thumbprint": "BB" * 20, "application_id": "{OTHER}", "store": "My"},
+            ],
+            "reservations": [
+                {"url": "https://+:443/", "sddl": f"D:(A;;GX;;;{SERVICE})"},
+                {"url": "http://+:80/", "sddl": f"D:(A;;GX;;;{SERVICE})"},
+                {"url": "http://+:5985/wsman/", "sddl": "D:(A;;GX;;;NS)"},
+            ],
+        },
+        "firewall": [{"name": "{1}", "rule": "v2.10|Action=Allow|"}, {"name": "{2}", "rule": "v2.10|Action=Allow|LPort=80|"}],
+    },
+    "environment": [],
+    "documents": [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}],
+    "references": [],
+    "records": [
+        folder_record("config"),
+        folder_record("config/db"),
+        folder_record("config/scripts"),
+        file_record("config/appsettings.json", b"{}"),
+        file_record("config/db/ams.mdf", b"cache"),
+        file_record("external/C/Scripts/über.ps1", b"exit"),
+    ],
+    "certificates": [],
+    "taken": {"attempts": 1, "stopped": False, "downtime_ms": 0, "start_error": ""},
+}
+
+
+def server() -> dict[str, Any]:
+    """A server with Access Manager 1 on it that nothing is wrong with."""
+    return copy.deepcopy(_SERVER)
+
+
+def certificate(thumbprint: str = "AB" * 20, **key: Any) -> dict[str, Any]:
+    """A password encryption certificate of the service; key: what differs of its private key."""
+    return {
+        "store": r"lithnetams\MY",
+        "thumbprint": thumbprint,
+        "subject": "CN=forest.example",
+        "not_before": "2021-01-01T00:00:00.0000000Z",
+        "not_after": "2041-01-01T00:00:00.0000000Z",
+        "usages": [PASSWORD_ENCRYPTION],
+        "key": {"present": True, "provider": "KSP", "exportable": True, "bits": 4096, "sddl": "O:SYD:(A;;FA;;;SY)"} | key,
+    }

@@ -1,0 +1,249 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stream of a snapshot: all that it holds comes into the archive, and nothing that a target should not send."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tracemalloc
+import zipfile
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import zip_chunks
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from unit.servers import server
+from unit.target_side import bundle, file_record, folder_record, link_record
+
+# What Windows lets a name be; names that end with a dot or a space can be made there, too.
+_letters = st.characters(exclude_categories=["Cs"], exclude_characters='/\\:*?"<>|' + "".join(map(chr, range(32))))
+segments = st.text(_letters, min_size=1, max_size=10).filter(lambda segment: segment not in (".", ".."))
+names = st.builds(
+    lambda top, rest: "/".join([top, *rest]),
+    st.sampled_from(["config", "external/C", "external/d"]),
+    st.lists(segments, min_size=1, max_size=3),
+)
+file_sets = st.lists(st.tuples(names, st.binary(max_size=300)), max_size=8, unique_by=lambda file: file[0].casefold())
+
+
+def described(*records: dict[str, Any]) -> dict[str, Any]:
+    return server() | {"records": list(records)}
+
+
+def zipped(stream: bytes) -> zipfile.ZipFile:
+    """The archive that is made of a stream."""
+    return zipfile.ZipFile(io.BytesIO(b"".join(zip_chunks(Bundle(io.BytesIO(stream)).entries()))))
+
+
+def refusal(stream: bytes) -> str:
+    with pytest.raises(AccessManagerError) as caught:
+        zipped(stream)
+    return str(caught.value)
+
+
+# ---- what is kept ----
+
+
+@given(file_sets, st.sets(names, max_size=3))
+@example([("config/Größe [1] $x 'a' 100%.json", b"{}"), ("external/C/日本/🔑.txt", b"")], {"config/leer"})
+def test_any_files_and_empty_folders_come_into_the_archive(files: list[tuple[str, bytes]], folders: set[str]) -> None:
+    taken = {name.casefold() for name, _content in files}
+    empty = {name.casefold(): name for name in folders if name.casefold() not in taken}.values()
+    records = [folder_record(name) for name in empty] + [file_record(name, content) for name, content in files]
+    archive = zipped(bundle(described(*records), [content for _name, content in files]))
+    assert archive.testzip() is None
+    for name, content in files:
+        assert archive.read(name) == content
+    for name in empty:
+        assert archive.getinfo(f"{name}/").is_dir()
+    assert set(archive.namelist()) == {"state/installation.json", "files.json"} | dict(files).keys() | {f"{n}/" for n in empty}
+
+
+def test_the_list_of_files_says_what_a_restore_needs() -> None:
+    file, folder = file_record("config/a.json", b"{}"), folder_record("config")
+    listed = json.loads(zipped(bundle(described(folder, file), [b"{}"])).read("files.json"))
+    kept = ("created", "modified", "attributes", "sddl")
+    assert listed["files"] == [
+        {"path": "config/a.json", "source": file["path"], "sha256": file["sha256"], "size": 2} | {key: file[key] for key in kept}
+    ]
+    assert listed["folders"] == [{"path": "config/", "source": folder["path"]} | {key: folder[key] for key in kept}]
+
+
+def test_the_state_of_the_server_is_kept() -> None:
+    state = json.loads(zipped(bundle(described(), [])).read("state/installation.json"))
+    assert state["state"] == server()["state"]
+    assert state["installation"] == server()["installation"]
+
+
+def test_a_link_is_left_out() -> None:
+    assert not [name for name in zipped(bundle(described(link_record("config/link")), [])).namelist() if "link" in name]
+
+
+def test_files_keep_their_times() -> None:
+    archive = zipped(bundle(described(file_record("config/a", b"")), []))
+    assert archive.getinfo("config/a").date_time == (2022, 3, 4, 5, 6, 8)
+
+
+@pytest.mark.parametrize(("one", "other"), [("straße", "strasse"), ("\N{KELVIN SIGN}", "k"), ("ﬁ", "fi")])
+def test_names_that_are_two_on_windows_are_both_kept(one: str, other: str) -> None:
+    records = [file_record(f"config/{one}", b"1"), file_record(f"config/{other}", b"2")]
+    archive = zipped(bundle(described(*records), [b"1", b"2"]))
+    assert (archive.read(f"config/{one}"), archive.read(f"config/{other}")) == (b"1", b"2")
+
+
+def test_a_large_file_takes_little_memory() -> None:
+    content = bytes(8 * 1024**2)
+    stream = io.BytesIO(bundle(described(file_record("config/db/ams.mdf", content)), [content]))
+    tracemalloc.start()
+    try:
+        size = sum(len(chunk) for chunk in zip_chunks(Bundle(stream).entries()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size
+    assert peak < 4 * 1024**2
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config/../../etc/passwd",
+        "config/..",
+        "config/./a",
+        "config/a/..",
+        "../config/a",
+        "/etc/passwd",
+        "/config/a",
+        "config\\a",
+        "config/..\\a",
+        "C:/Windows/a",
+        "config/C:a",
+        "external/C:/a",
+        "external/CC/a",
+        "external/1/a",
+        "external/a.txt",
+        "config/a\0b",
+        "config/a\nb",
+        "config/a*",
+        "config/a?",
+        'config/"a"',
+        "config/<a>",
+        "config/a|b",
+        "config/stream:ads",
+        "config//a",
+        "config/a/",
+        "config/",
+        "configuration/a",
+        "state/installation.json",
+        "files.json",
+        "",
+        ".",
+        "config/\ud800",
+        "config/" + "x" * 70_000,
+    ],
+    ids=lambda name: repr(name[:30]),
+)
+@pytest.mark.parametrize("make", [file_record, folder_record], ids=["file", "folder"])
+def test_a_hostile_name_is_refused_and_named(name: str, make: Any) -> None:
+    record = file_record(name, b"") if make is file_record else folder_record(name)
+    assert "cannot be put into a backup" in refusal(bundle(described(folder_record("config"), record), []))
+
+
+@given(st.text(max_size=30))
+@example("external/C")
+def test_whatever_name_a_target_gives_the_archive_stays_within_its_folders(name: str) -> None:
+    try:
+        archive = zipped(bundle(described(file_record(name, b"")), []))
+    except AccessManagerError:
+        return
+    assert name.startswith(("config", "external/"))
+    assert ".." not in name.split("/")
+    assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("twin", ["config/a.json", "config/A.JSON", "CONFIG/a.json"])
+def test_two_files_of_one_name_are_refused(twin: str) -> None:
+    refusal(bundle(described(file_record("config/a.json", b""), file_record(twin, b"")), []))
+
+
+def test_another_sha256_is_refused_and_the_file_named() -> None:
+    message = refusal(bundle(described(file_record("config/a.json", b"before")), [b"after!"]))
+    assert "config/a.json" in message
+    assert "SHA-256" in message
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_stream_that_ends_early_is_refused_and_the_file_named(kept: int) -> None:
+    assert "config/a.json" in refusal(bundle(described(file_record("config/a.json", b"123456")), [b"123456"[:kept]]))
+
+
+def test_more_than_the_manifest_names_is_refused() -> None:
+    assert "more than its manifest" in refusal(bundle(described(file_record("config/a", b"1")), [b"1", b"2"]))
+
+
+@pytest.mark.parametrize("stream", [b"", b"{}", b'{"records": []}'])
+def test_a_stream_without_a_line_of_manifest_is_refused(stream: bytes) -> None:
+    assert "no manifest" in refusal(stream)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"not JSON", b"{", b'{"records": [}', b"\xff\xfe\xfd", b"[" * 200_000, b"null", b"[]", b'"text"', b"{}", b'{"records": null}'],
+    ids=lambda line: repr(line[:20]),
+)
+def test_a_manifest_that_is_none_is_refused_in_a_sentence(line: bytes) -> None:
+    assert refusal(line + b"\n")
+
+
+RECORD_KEYS = ["name", "path", "kind", "sha256", "size", "created", "modified", "attributes", "sddl"]
+
+
+@pytest.mark.parametrize("key", RECORD_KEYS)
+def test_a_record_that_lacks_something_is_refused_in_a_sentence(key: str) -> None:
+    record = file_record("config/a", b"")
+    del record[key]
+    assert refusal(bundle(described(record), []))
+
+
+@pytest.mark.parametrize("key", RECORD_KEYS)
+@pytest.mark.parametrize("value", [None, [], {}, "text", -1, 1.5, True, 10**30], ids=str)
+def test_a_record_with_a_wrong_value_is_never_a_traceback(key: str, value: Any) -> None:
+    with contextlib.suppress(AccessManagerError):
+        zipped(bundle(described(file_record("config/a", b"", **{key: value})), []))
+
+
+@pytest.mark.parametrize("size", [-1, -(10**20)])
+def test_a_negative_size_does_not_read_the_rest_of_the_stream_into_memory(size: int) -> None:
+    stream = io.BytesIO(bundle(described(file_record("config/a", b"", size=size)), [bytes(8 * 1024**2)]))
+    tracemalloc.start()
+    try:
+        with pytest.raises(AccessManagerError):
+            list(zip_chunks(Bundle(stream).entries()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 1024**2
+
+
+@settings(max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["records", "name", "kind", "size", "sha256", "modified", "path"]), inner, max_size=5)
+        ),
+    )
+)
+def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
+    with contextlib.suppress(AccessManagerError):
+        zipped(json.dumps(manifest).encode() + b"\n")

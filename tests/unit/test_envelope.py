@@ -1,0 +1,135 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The envelope: what a target sealed for this call opens, and nothing else does."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import os
+import tempfile
+import tracemalloc
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from unit.target_side import encrypt, protect
+
+CONTEXT = "artifact_fetch"
+SENTENCE = "it is not used"
+
+
+@pytest.fixture(scope="module")
+def envelope() -> Envelope:
+    return Envelope(CONTEXT)
+
+
+@pytest.fixture(scope="module")
+def sealed(envelope: Envelope) -> dict[str, Any]:
+    return protect(b"PFX password: correct horse", envelope.public_key, CONTEXT)
+
+
+def open_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
+    return envelope.open_stream(header, io.BytesIO(base64.b64decode(header["data"])))
+
+
+@given(st.binary(max_size=5000))
+@example(b"")
+@example("Grüße".encode() * 50_000)
+def test_what_a_target_sealed_opens(envelope: Envelope, clear: bytes) -> None:
+    assert envelope.open(protect(clear, envelope.public_key, CONTEXT)) == clear
+
+
+@settings(max_examples=200)
+@given(part=st.sampled_from(["data", "iv", "mac", "key"]), place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
+def test_no_changed_byte_passes(envelope: Envelope, sealed: dict[str, Any], part: str, place: float, change: int) -> None:
+    changed = bytearray(base64.b64decode(sealed[part]))
+    changed[int(place * len(changed))] ^= change
+    with pytest.raises(AccessManagerError, match=SENTENCE):  # at once: not when it is read
+        open_stream(envelope, sealed | {part: base64.b64encode(changed).decode()})
+
+
+@pytest.mark.parametrize("part", ["data", "mac", "key", "iv"])
+@pytest.mark.parametrize("kept", [0, 1, 16, -16, -1])
+def test_nothing_cut_short_passes(envelope: Envelope, sealed: dict[str, Any], part: str, kept: int) -> None:
+    cut = base64.b64decode(sealed[part])[:kept]
+    if cut != base64.b64decode(sealed[part]):
+        with pytest.raises(AccessManagerError, match=SENTENCE):
+            open_stream(envelope, sealed | {part: base64.b64encode(cut).decode()})
+
+
+def test_nothing_appended_passes(envelope: Envelope, sealed: dict[str, Any]) -> None:
+    longer = base64.b64decode(sealed["data"]) + bytes(16)
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        open_stream(envelope, sealed | {"data": base64.b64encode(longer).decode()})
+
+
+@pytest.mark.parametrize("length", [8, 12, 32])
+def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(envelope: Envelope, sealed: dict[str, Any], length: int) -> None:
+    whole = base64.b64decode(sealed["iv"]) + base64.b64decode(sealed["data"])
+    shifted = {"iv": base64.b64encode(whole[:length]).decode(), "data": base64.b64encode(whole[length:]).decode()}
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        open_stream(envelope, sealed | shifted)
+
+
+@pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
+@pytest.mark.parametrize("garbage", ["not base64!", "AAA", "Ünicode"])
+def test_what_is_not_base64_is_refused_in_a_sentence(envelope: Envelope, sealed: dict[str, Any], part: str, garbage: str) -> None:
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        envelope.open(sealed | {part: garbage})
+
+
+@pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
+def test_an_answer_without_a_part_is_refused_in_a_sentence(envelope: Envelope, sealed: dict[str, Any], part: str) -> None:
+    with pytest.raises(AccessManagerError):
+        envelope.open({key: value for key, value in sealed.items() if key != part})
+
+
+PACKED = gzip.compress(os.urandom(1000))
+
+
+@pytest.mark.parametrize(
+    "packed", [b"no gzip", PACKED[:-500], PACKED[:-4], PACKED[:500] + bytes(500)], ids=["other", "half", "without length", "zeros"]
+)
+def test_what_does_not_unpack_is_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
+    header = protect(packed, envelope.public_key, CONTEXT, compress=False)
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        envelope.open(header)
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        open_stream(envelope, header).read()
+
+
+def test_an_answer_of_another_step_does_not_pass(envelope: Envelope) -> None:
+    with pytest.raises(AccessManagerError, match=SENTENCE):
+        envelope.open(protect(b"clear", envelope.public_key, "secret_export"))
+
+
+def test_an_answer_to_another_call_does_not_pass(sealed: dict[str, Any]) -> None:
+    with pytest.raises(AccessManagerError, match="not sealed to this call's key"):
+        Envelope(CONTEXT).open(sealed)
+
+
+def test_each_call_has_its_own_key(envelope: Envelope) -> None:
+    assert envelope.public_key["modulus"] != Envelope(CONTEXT).public_key["modulus"]
+
+
+def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
+    clear = os.urandom(8 * 1024**2)
+    header, ciphertext = encrypt(clear, envelope.public_key, CONTEXT)
+    with tempfile.TemporaryFile() as file:
+        file.write(ciphertext)
+        tracemalloc.start()
+        try:
+            stream, size = envelope.open_stream(header, file), 0
+            while chunk := stream.read(64 * 1024):
+                size += len(chunk)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert size == len(clear)
+    assert peak < 2 * 1024**2

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifest: what is written is read, and what is no manifest of format 1 is refused in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+ARTIFACT = {"name": "config.zip.age", "size": 3, "sha256": "ab" * 32}
+MANIFEST: dict[str, Any] = {
+    "format": 1,
+    "id": "20261123T081500Z",
+    "host": "ams1.forest.example",
+    "status": "complete",
+    "problems": [],
+    "artifacts": [ARTIFACT],
+    "content_digest": "cd" * 32,
+    "inventory": {"config/Größe.json": "ef" * 32},
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "manifest.json"
+
+
+def refusal(path: Path, content: bytes | dict[str, Any]) -> str:
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    with pytest.raises(AccessManagerError) as caught:
+        _manifest.read(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def record(name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **told: Any) -> dict[str, Any]:
+    return {
+        "artifact": {"name": name, "size": 1, "sha256": "ab" * 32, "recipients": list(recipients)},
+        "problems": list(problems),
+        "manifest": told,
+    }
+
+
+def built(**records: dict[str, Any]) -> dict[str, Any]:
+    return _manifest.build(
+        backup_id="20261123T081500Z",
+        host="ams1",
+        created="2026-11-23T08:15:00Z",
+        collection_version="1.0.0",
+        previous=None,
+        records=records,
+        content_digest="cd" * 32,
+        inventory={},
+    )
+
+
+# ---- made ----
+
+
+def test_a_backup_without_problems_is_complete(path: Path) -> None:
+    manifest = built(config=record("config.zip.age", files=30, bytes=1000), secrets=record("secrets.json.age", secrets=[]))
+    path.write_bytes(_manifest.to_bytes(manifest))
+    read = _manifest.read(path)
+    assert read == manifest
+    assert (read["status"], read["files"], read["bytes"], read["secrets"]) == ("complete", 30, 1000, [])
+    assert [artifact["name"] for artifact in read["artifacts"]] == ["config.zip.age", "secrets.json.age"]
+
+
+def test_a_problem_of_any_part_makes_a_backup_incomplete() -> None:
+    manifest = built(config=record("config.zip.age"), certificates=record("certificates.zip.age", problems=("One.", "Two.")))
+    assert (manifest["status"], manifest["problems"]) == ("incomplete", ["One.", "Two."])
+
+
+def test_each_recipient_is_named_once() -> None:
+    manifest = built(
+        config=record("config.zip.age", recipients=("b", "a")), secrets=record("secrets.json.age", recipients=("c", "a"))
+    )
+    assert manifest["recipients"] == ["b", "a", "c"]
+
+
+def test_the_format_has_what_people_script_against() -> None:
+    promised = {"format", "id", "host", "collection_version", "created", "status", "problems", "artifacts", "content_digest"}
+    assert promised | {"recipients", "previous"} <= built(config=record("config.zip.age")).keys()
+    assert built(config=record("config.zip.age"))["format"] == 1
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=5), st.lists(st.text(), max_size=3))
+@example({"config/\ud800": ""}, ["Größe 日本語"])
+def test_any_text_is_read_as_it_was_written(path: Path, inventory: dict[str, str], problems: list[str]) -> None:
+    manifest = MANIFEST | {"inventory": inventory, "problems": problems}
+    path.write_bytes(_manifest.to_bytes(manifest))
+    assert _manifest.read(path) == manifest
+
+
+# ---- read ----
+
+
+def test_a_minimal_manifest_is_read(path: Path) -> None:
+    path.write_text(json.dumps(MANIFEST))
+    assert _manifest.read(path) == MANIFEST
+
+
+@pytest.mark.parametrize("name", ["config.zip", "config.zip.age", "secrets.json", "certificates.zip.age"])
+def test_the_names_of_the_format_are_read(path: Path, name: str) -> None:
+    path.write_text(json.dumps(MANIFEST | {"artifacts": [ARTIFACT | {"name": name}]}))
+    assert _manifest.read(path)["artifacts"][0]["name"] == name
+
+
+def test_a_missing_file_is_refused(path: Path) -> None:
+    with pytest.raises(AccessManagerError, match=r"manifest\.json' cannot be read: .*No such file"):
+        _manifest.read(path)
+
+
+def test_a_folder_is_refused(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(AccessManagerError, match="cannot be read"):
+        _manifest.read(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not JSON",
+        b"{",
+        b"\xff\xfe",
+        b'{"id": "\xe9"}',
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b"9" * 10_000,
+        b"null",
+        b"[]",
+        b'"text"',
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_what_is_no_manifest_is_refused(path: Path, content: bytes) -> None:
+    refusal(path, content)
+
+
+def test_a_file_larger_than_any_manifest_is_refused_unread(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(65 * 1024**2)
+    with pytest.raises(AccessManagerError, match="larger than any manifest"):
+        _manifest.read(path)
+
+
+@pytest.mark.parametrize("key", list(MANIFEST))
+@pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, ["a"], "text"], ids=str)
+def test_a_key_of_another_type_is_refused_and_named(path: Path, key: str, value: Any) -> None:
+    if type(value) is not type(MANIFEST[key]) or key == "artifacts":
+        message = refusal(path, MANIFEST | {key: value})
+        assert f"'{key}'" in message or "artifact" in message
+
+
+@pytest.mark.parametrize("key", list(MANIFEST))
+def test_a_missing_key_is_refused_and_named(path: Path, key: str) -> None:
+    assert f"'{key}'" in refusal(path, {name: value for name, value in MANIFEST.items() if name != key})
+
+
+@pytest.mark.parametrize("number", [0, 2, -1])
+def test_another_format_is_refused_and_named(path: Path, number: int) -> None:
+    assert f"its format is {number}" in refusal(path, MANIFEST | {"format": number})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "..",
+        ".",
+        "",
+        "config.zip.age\n",
+        "a/config.zip",
+        "CONFIG.zip",
+        "config.zip.age.age",
+        "x.exe",
+    ],
+)
+def test_an_artifact_that_leads_out_of_the_backup_is_refused(path: Path, name: str) -> None:
+    assert f"'{name}'" in refusal(path, MANIFEST | {"artifacts": [ARTIFACT | {"name": name}]})
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [None, "config.zip", {}, {"name": "config.zip"}, ARTIFACT | {"size": "3"}, ARTIFACT | {"sha256": None}],
+    ids=str,
+)
+def test_an_artifact_that_is_not_described_is_refused(path: Path, artifact: Any) -> None:
+    assert "artifact" in refusal(path, MANIFEST | {"artifacts": [artifact]})
+
+
+@settings(max_examples=80)
+@given(st.binary(max_size=100) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_no_content_is_ever_a_traceback(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with contextlib.suppress(AccessManagerError):
+        _manifest.read(path)
+
+
+@settings(max_examples=80)
+@given(st.sampled_from([*MANIFEST, "artifact"]), json_values)
+def test_no_value_of_a_key_is_ever_a_traceback(path: Path, key: str, value: Any) -> None:
+    manifest = copy.deepcopy(MANIFEST)
+    if key == "artifact":
+        manifest["artifacts"][0] = value
+    else:
+        manifest[key] = value
+    path.write_text(json.dumps(manifest))
+    with contextlib.suppress(AccessManagerError):
+        assert _manifest.read(path).keys() == MANIFEST.keys()

@@ -1,0 +1,234 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sealing: who can open what was sealed, and what is refused before anything is."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from hypothesis import example, given
+from hypothesis import strategies as st
+from unit.faults import largest_file
+
+CLEAR = "clear text of a backup: Grüße\n".encode() * 100
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    return {"encryption": "age", "recipients": [], "passphrase": None} | changes
+
+
+def sealed(seal: Seal, clear: bytes = CLEAR) -> bytes:
+    output = io.BytesIO()
+    seal.write(io.BytesIO(clear), output)
+    return output.getvalue()
+
+
+def ssh_pair(key: Any) -> tuple[str, pyrage.ssh.Identity]:
+    """The public key as a line, and the identity that opens."""
+    encoding, public = serialization.Encoding, serialization.PublicFormat
+    private = key.private_bytes(encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    return key.public_key().public_bytes(encoding.OpenSSH, public.OpenSSH).decode(), pyrage.ssh.Identity.from_buffer(private)
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(AccessManagerError) as caught:
+        Seal.of(params(**options))
+    return str(caught.value)
+
+
+# ---- who opens ----
+
+
+def test_each_recipient_alone_opens() -> None:
+    identities = [pyrage.x25519.Identity.generate() for _ in range(3)]
+    output = sealed(Seal.of(params(recipients=[str(identity.to_public()) for identity in identities])))
+    assert CLEAR[:20] not in output
+    for identity in identities:
+        assert pyrage.decrypt(output, [identity]) == CLEAR
+
+
+def test_nobody_else_opens(recipient: str) -> None:
+    output = sealed(Seal.of(params(recipients=[recipient])))
+    with pytest.raises(pyrage.DecryptError):
+        pyrage.decrypt(output, [pyrage.x25519.Identity.generate()])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [ed25519.Ed25519PrivateKey.generate, lambda: rsa.generate_private_key(65537, 2048)],
+    ids=["ed25519", "rsa"],
+)
+@pytest.mark.parametrize("comment", ["", " admin@example.org"])
+def test_an_ssh_recipient_opens(make: Any, comment: str) -> None:
+    public, identity = ssh_pair(make())
+    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[public + comment]))), [identity]) == CLEAR
+
+
+def test_age_and_ssh_recipients_mix(identity: pyrage.x25519.Identity, recipient: str) -> None:
+    public, ssh = ssh_pair(ed25519.Ed25519PrivateKey.generate())
+    output = sealed(Seal.of(params(recipients=[recipient, public])))
+    assert pyrage.decrypt(output, [identity]) == pyrage.decrypt(output, [ssh]) == CLEAR
+
+
+def test_spaces_around_a_recipient_do_no_harm(identity: pyrage.x25519.Identity, recipient: str) -> None:
+    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[f"  {recipient}\n"]))), [identity]) == CLEAR
+
+
+def test_the_passphrase_opens() -> None:
+    output = sealed(Seal.of(params(passphrase="correct horse")))
+    assert pyrage.passphrase.decrypt(output, "correct horse") == CLEAR
+
+
+def test_none_writes_clear() -> None:
+    assert sealed(Seal.of(params(encryption="none"))) == CLEAR
+
+
+@pytest.mark.skipif(not shutil.which("age"), reason="the age program is not installed")
+def test_the_age_program_opens(tmp_path: Path, identity: pyrage.x25519.Identity, recipient: str) -> None:
+    (tmp_path / "key.txt").write_text(f"{identity}\n")
+    output = sealed(Seal.of(params(recipients=[recipient])))
+    age = subprocess.run(["age", "-d", "-i", tmp_path / "key.txt"], input=output, capture_output=True, check=True)
+    assert age.stdout == CLEAR
+
+
+@given(st.binary(max_size=300_000))
+@example(b"")
+@example(b"x" * 65536)
+@example(b"x" * 65537)
+def test_any_content_comes_back(identity: pyrage.x25519.Identity, recipient: str, clear: bytes) -> None:
+    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[recipient])), clear), [identity]) == clear
+
+
+def test_names_of_sealed_artifacts_end_with_age(recipient: str) -> None:
+    assert Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="p")).suffix == ".age"
+    assert Seal.of(params(encryption="none")).suffix == ""
+
+
+def test_a_passphrase_is_not_shown() -> None:
+    assert "correct horse" not in repr(Seal.of(params(passphrase="correct horse")))
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize("nothing", [params(), params(passphrase="")], ids=["neither", "empty passphrase"])
+def test_no_recipient_is_refused_with_what_to_do(nothing: dict[str, Any]) -> None:
+    message = refusal(**nothing)
+    assert "No recipient" in message
+    assert "access_manager_recipients" in message
+    assert "none" in message
+
+
+@pytest.mark.parametrize(
+    "given_by_mistake",
+    [
+        "admin@example.org",
+        "age1short",
+        "ssh-ed25519 AAAA",
+        "ssh-rsa not-base64",
+        "-----BEGIN CERTIFICATE-----",
+        "",
+        "ssh-dss AAAAB3Nz",
+    ],
+)
+def test_what_is_not_a_key_is_refused_and_named(recipient: str, given_by_mistake: str) -> None:
+    message = refusal(recipients=[recipient, given_by_mistake])
+    assert f"'{given_by_mistake}'" in message
+    assert "age1" in message
+
+
+def test_a_mistyped_age_key_is_refused(recipient: str) -> None:
+    other = "q" if recipient[-1] != "q" else "p"
+    assert recipient[:-1] + other in refusal(recipients=[recipient[:-1] + other])
+
+
+@given(st.text(max_size=200))
+def test_no_text_gives_anything_but_a_seal_or_a_sentence(text: str) -> None:
+    with contextlib.suppress(AccessManagerError):
+        Seal.of(params(recipients=[text]))
+
+
+def private_keys() -> Iterator[Any]:
+    secret = str(pyrage.x25519.Identity.generate())
+    yield pytest.param(secret, id="age")
+    yield pytest.param(secret.lower(), id="age, lower case")
+    yield pytest.param(f"# public key: age1...\n{secret}", id="age key file")
+    formats, nothing = serialization.PrivateFormat, serialization.NoEncryption()
+    for name, kind in {"OpenSSH": formats.OpenSSH, "PKCS #8": formats.PKCS8}.items():
+        pem = ed25519.Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, kind, nothing)
+        yield pytest.param(pem.decode(), id=f"PEM, {name}")
+
+
+@pytest.mark.parametrize("key", list(private_keys()))
+@pytest.mark.parametrize("before", [[], ["age1"]], ids=["alone", "after another mistake"])
+def test_a_private_key_is_refused_without_being_repeated(key: str, before: list[str]) -> None:
+    message = refusal(recipients=[key, *before])
+    assert "private key" in message
+    assert "public" in message
+    body = [line for line in key.splitlines() if not line.startswith(("-----", "#"))]
+    assert not [line for line in body if line[:20] in message]
+
+
+def test_recipients_and_a_passphrase_are_refused_together(recipient: str) -> None:
+    message = refusal(recipients=[recipient], passphrase="correct horse")
+    assert "recipients" in message
+    assert "passphrase" in message
+    assert "correct horse" not in message
+
+
+@pytest.mark.parametrize("too_much", [{"recipients": ["age1"]}, {"passphrase": "correct horse"}], ids=["recipients", "passphrase"])
+def test_none_is_refused_together_with_a_key(too_much: dict[str, Any]) -> None:
+    message = refusal(encryption="none", **too_much)
+    assert "'none'" in message
+    assert "correct horse" not in message
+
+
+# ---- failures while sealing ----
+
+
+@pytest.fixture(params=["recipients", "passphrase", "none"])
+def any_seal(request: pytest.FixtureRequest, recipient: str) -> Seal:
+    options = {
+        "recipients": {"recipients": [recipient]},
+        "passphrase": {"passphrase": "p"},
+        "none": {"encryption": "none"},
+    }
+    return Seal.of(params(**options[request.param]))
+
+
+def test_a_failure_of_the_source_is_told_in_its_own_words(any_seal: Seal) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 100_000
+        raise AccessManagerError("'config/a.json' arrived with another SHA-256.")
+
+    with pytest.raises(AccessManagerError, match=r"^'config/a\.json' arrived with another SHA-256\.$"):
+        any_seal.write(ChunkReader(chunks()), io.BytesIO())
+
+
+@pytest.mark.parametrize("room", [0, 100, 100_000])
+@pytest.mark.parametrize("encryption", ["age", "none"])
+def test_a_disk_that_takes_no_more_is_told_in_a_sentence_and_nothing_is_left(
+    root: Path, recipient: str, encryption: str, room: int
+) -> None:
+    seal = Seal.of(params(encryption=encryption, recipients=[recipient] if encryption == "age" else []))
+    store = BackupStore(str(root), "ams1")
+    backup_id = store.open_partial()
+    sentence = r"config\.zip\.age' cannot be written on the controller: File too large"
+    with pytest.raises(AccessManagerError, match=sentence), largest_file(room):
+        store.write(backup_id, "config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed))
+    assert list((root / "ams1" / f".partial-{backup_id}").iterdir()) == []

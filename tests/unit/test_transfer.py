@@ -1,0 +1,267 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an encrypted bundle comes to the controller, over lines that break."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _transfer
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from requests.exceptions import ConnectionError as LostConnectionError
+from unit.target_side import send_file
+from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError
+
+MIB = 1024**2
+
+
+class WinRMHost:
+    """A connection over WinRM to a host with one file, as pywinrm and Ansible offer it.
+
+    faults: what is raised in each attempt, after how many lines; None for an attempt without.
+    """
+
+    transport = "winrm"
+    shell_id = "shell"
+
+    def __init__(self, content: bytes, faults: list[tuple[int, Exception] | None] = ()) -> None:  # type: ignore[assignment]
+        self.content = content
+        self.faults = list(faults)
+        self.offsets: list[int] = []
+        self.resets = self.open_commands = 0
+        self.errors, self.code = b"", 0
+        self._lines: Iterator[bytes] = iter(())
+
+    @property
+    def protocol(self) -> WinRMHost:
+        return self
+
+    def _connect(self) -> WinRMHost:
+        return self
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def run_command(self, shell: str, program: str, arguments: list[str], **_options: Any) -> str:
+        assert (shell, program) == ("shell", "powershell.exe")
+        script = base64.b64decode(arguments[arguments.index("-EncodedCommand") + 1]).decode("utf-16-le")
+        assert "ToBase64String" in script
+        self.open_commands += 1
+        return "command"
+
+    def send_command_input(self, shell: str, command: str, data: bytes, end: bool = False) -> None:
+        request = json.loads(data)
+        assert request["path"] == r"C:\staging\bundle"
+        assert end
+        self.offsets.append(request["offset"])
+        self._lines = self._answer(request["offset"])
+
+    def _answer(self, offset: int) -> Iterator[bytes]:
+        fault = self.faults.pop(0) if self.faults else None
+        for number, line in enumerate(send_file(self.content, offset)):
+            if fault and fault[0] == number:
+                raise fault[1]
+            yield line[:1000]  # lines come in pieces
+            yield line[1000:]
+
+    def get_command_output_raw(self, shell: str, command: str) -> tuple[bytes, bytes, int, bool]:
+        output = next(self._lines, None)
+        return output or b"", self.errors, self.code, output is None
+
+    def cleanup_command(self, shell: str, command: str) -> None:
+        self.open_commands -= 1
+
+
+class OtherHost:
+    """A connection that fetches files by itself, such as psrp."""
+
+    transport = "psrp"
+
+    def __init__(self, source: Path, fault: Exception | None = None) -> None:
+        self._source, self._fault = source, fault
+        self.resets = 0
+
+    def fetch_file(self, source: str, destination: str) -> None:
+        if self._fault:
+            fault, self._fault = self._fault, None
+            raise fault
+        shutil.copyfile(self._source, destination)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    path = tmp_path / ".incoming"
+    path.touch(0o600)
+    return path
+
+
+def envelope(content: bytes) -> dict[str, Any]:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def receive(connection: Any, content: bytes, incoming: Path) -> int:
+    answer = {"envelope": envelope(content), "path": r"C:\staging\bundle"}
+    return _transfer.receive(connection, "ams1", answer, incoming)
+
+
+CONTENT = os.urandom(10 * 61440 + 123)
+
+
+# ---- with the answer ----
+
+
+def inline(content: bytes, data: str, incoming: Path) -> int:
+    return _transfer.receive(None, "ams1", {"envelope": envelope(content) | {"data": data}, "path": ""}, incoming)
+
+
+def test_what_comes_with_the_answer_needs_no_transfer(incoming: Path) -> None:
+    assert inline(CONTENT, base64.b64encode(CONTENT).decode(), incoming) == 0
+    assert incoming.read_bytes() == CONTENT
+
+
+def test_what_comes_with_the_answer_changed_is_refused(incoming: Path) -> None:
+    with pytest.raises(AccessManagerError, match="SHA-256"):
+        inline(CONTENT, base64.b64encode(CONTENT[::-1]).decode(), incoming)
+
+
+def test_what_comes_with_the_answer_as_no_base64_is_refused_in_a_sentence(incoming: Path) -> None:
+    with pytest.raises(AccessManagerError):
+        inline(CONTENT, "no base64!", incoming)
+
+
+# ---- streamed ----
+
+
+@pytest.mark.parametrize("content", [b"", b"x", CONTENT], ids=["empty", "byte", "lines"])
+def test_a_file_is_streamed_by_one_process(incoming: Path, content: bytes) -> None:
+    host = WinRMHost(content)
+    assert receive(host, content, incoming) == 0
+    assert incoming.read_bytes() == content
+    assert host.offsets == [0]
+    assert (host.open_commands, host.resets) == (0, 0)
+
+
+LOST_LINES: dict[str, Callable[[], Exception]] = {
+    "connection": lambda: LostConnectionError("Remote end closed connection without response"),
+    "socket": lambda: ConnectionResetError(104, "Connection reset by peer"),
+    "ansible": lambda: AnsibleConnectionFailure("winrm connection error"),
+    "http": lambda: WinRMTransportError("http", 503, "Service Unavailable"),
+    "shell": lambda: WinRMError("The WinRM client cannot complete the operation: the shell was not found."),
+}
+
+
+@pytest.mark.parametrize("kind", LOST_LINES)
+def test_a_lost_line_is_resumed_where_it_broke(incoming: Path, kind: str) -> None:
+    host = WinRMHost(CONTENT, [(4, LOST_LINES[kind]())])
+    assert receive(host, CONTENT, incoming) == 1
+    assert incoming.read_bytes() == CONTENT
+    assert host.offsets == [0, 4 * 61440]
+    assert host.resets == 1
+
+
+def test_each_retry_is_counted(incoming: Path) -> None:
+    host = WinRMHost(CONTENT, [(1, ConnectionResetError()), (0, ConnectionResetError()), (3, ConnectionResetError())])
+    assert receive(host, CONTENT, incoming) == 3
+    assert incoming.read_bytes() == CONTENT
+    assert host.offsets == [0, 61440, 61440, 4 * 61440]
+
+
+def test_a_line_that_breaks_each_time_is_given_up_in_a_sentence(incoming: Path) -> None:
+    host = WinRMHost(CONTENT, [(0, ConnectionResetError(104, "reset by peer"))] * 20)
+    with pytest.raises(AccessManagerError, match=r"ams1 did not arrive whole after 4 attempts: .*reset by peer"):
+        receive(host, CONTENT, incoming)
+    assert len(host.offsets) == 4
+
+
+def test_silence_of_the_target_is_waited_for(incoming: Path) -> None:
+    class SilentHost(WinRMHost):
+        silent = 3
+
+        def get_command_output_raw(self, shell: str, command: str) -> tuple[bytes, bytes, int, bool]:
+            if self.silent:
+                self.silent -= 1
+                raise WinRMOperationTimeoutError
+            return super().get_command_output_raw(shell, command)
+
+    assert receive(SilentHost(CONTENT), CONTENT, incoming) == 0
+    assert incoming.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "change", [lambda c: c[:-1] + b"?", lambda c: c + b"?", lambda c: c[:-1]], ids=["other", "longer", "shorter"]
+)
+def test_wrong_content_is_fetched_again_and_then_refused(incoming: Path, change: Callable[[bytes], bytes]) -> None:
+    host = WinRMHost(change(CONTENT))
+    with pytest.raises(AccessManagerError, match="ams1 did not arrive whole after 4 attempts: .*SHA-256"):
+        receive(host, CONTENT, incoming)
+    assert len(host.offsets) == 4
+
+
+def test_content_that_is_right_the_second_time_is_taken(incoming: Path) -> None:
+    class HealingHost(WinRMHost):
+        def reset(self) -> None:
+            self.content = CONTENT
+            super().reset()
+
+    host = HealingHost(CONTENT[::-1])
+    assert receive(host, CONTENT, incoming) == 1
+    assert incoming.read_bytes() == CONTENT
+    assert host.offsets == [0, 0]
+
+
+def test_what_the_target_says_when_it_cannot_send_is_told(incoming: Path) -> None:
+    host = WinRMHost(b"")
+    host.errors, host.code = b"Could not find file 'C:\\staging\\bundle'.", 1
+    with pytest.raises(AccessManagerError, match="Could not find file"):
+        receive(host, CONTENT, incoming)
+
+
+def test_noise_in_the_stream_is_refused_in_a_sentence(incoming: Path) -> None:
+    class NoisyHost(WinRMHost):
+        def _answer(self, offset: int) -> Iterator[bytes]:
+            yield b"WARNING: the profile could not be loaded!\n"
+            yield from super()._answer(offset)
+
+    with pytest.raises(AccessManagerError, match="ams1 did not arrive whole"):
+        receive(NoisyHost(CONTENT), CONTENT, incoming)
+
+
+# ---- other connections ----
+
+
+@pytest.mark.parametrize("fault", [None, AnsibleError("failed to transfer file"), ConnectionResetError(104, "reset")], ids=str)
+def test_another_connection_fetches_by_itself(tmp_path: Path, incoming: Path, fault: Exception | None) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(CONTENT)
+    host = OtherHost(source, fault)
+    assert receive(host, CONTENT, incoming) == host.resets == (1 if fault else 0)
+    assert incoming.read_bytes() == CONTENT
+
+
+# ---- progress ----
+
+
+def test_a_long_transfer_says_how_far_it_is(incoming: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytes(17 * MIB)
+    receive(WinRMHost(content), content, incoming)
+    lines = [line for line in capfd.readouterr().out.splitlines() if line]
+    assert lines == ["ams1: 8 of 17 MiB received", "ams1: 16 of 17 MiB received"]
+
+
+def test_a_short_transfer_is_silent(incoming: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytes(8 * MIB)
+    receive(WinRMHost(content), content, incoming)
+    assert capfd.readouterr().out == ""
