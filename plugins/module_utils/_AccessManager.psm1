@@ -75,8 +75,10 @@ Function Get-RegistryData {
     )
     $key = Open-MachineKey -SubKey $SubKey
     if ($null -eq $key) { return $null }
-    try { $key.GetValue($Name) }
+    try { $data = $key.GetValue($Name) }
     finally { $key.Dispose() }
+    if ($data -is [Array]) { return , $data }
+    return $data
 }
 
 Function Get-SubKeyName {
@@ -165,10 +167,16 @@ Function Get-HttpConfiguration {
         }
     }
     $reservations = foreach ($value in Get-RegistryValue -SubKey "$HttpKey\UrlAclInfo") {
-        $descriptor = New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList ([Convert]::FromBase64String($value.data)), 0
-        @{ url = $value.name; sddl = $descriptor.GetSddlForm([Security.AccessControl.AccessControlSections]::All) }
+        @{ url = $value.name; sddl = ConvertTo-Sddl -Bytes ([Convert]::FromBase64String($value.data)) }
     }
     @{ bindings = @($bindings); reservations = @($reservations) }
+}
+
+Function ConvertTo-Sddl {
+    # A binary security descriptor as SDDL; empty when it is malformed, as another program's may be.
+    param([Byte[]] $Bytes)
+    try { (New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $Bytes, 0).GetSddlForm([Security.AccessControl.AccessControlSections]::All) }
+    catch { '' }
 }
 
 Function Get-FirewallRule {
@@ -245,10 +253,15 @@ Function Read-TextFile {
     finally { $reader.Dispose() }
 }
 
+Function New-Sha256 {
+    # The implementation that works under the FIPS policy on every .NET Framework.
+    New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
+}
+
 Function Get-StreamDigest {
     # SHA-256 of the rest of a stream, in lower-case hex.
     param([IO.Stream] $Stream)
-    $sha = [Security.Cryptography.SHA256]::Create()
+    $sha = New-Sha256
     try { ConvertTo-Hex -Bytes $sha.ComputeHash($Stream) }
     finally { $sha.Dispose() }
 }

@@ -34,17 +34,17 @@ Function Open-ReadableFile {
 }
 
 Function Copy-Record {
-    # Writes a file's bytes to a stream and returns whether they are the ones of the record's SHA-256.
+    # Writes a file's bytes to a stream and returns their SHA-256.
     param(
         [Collections.IDictionary] $Record,
         [IO.Stream] $Destination
     )
     $reader = Open-ReadableFile -Path $Record.path
-    $sha = [Security.Cryptography.SHA256]::Create()
+    $sha = New-Sha256
     try {
         $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $reader, $sha, ([Security.Cryptography.CryptoStreamMode]::Read)
         $hashed.CopyTo($Destination)
-        (ConvertTo-Hex -Bytes $sha.Hash) -ceq $Record.sha256
+        ConvertTo-Hex -Bytes $sha.Hash
     }
     finally { $sha.Dispose(); $reader.Dispose() }
 }

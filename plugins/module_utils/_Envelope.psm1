@@ -42,11 +42,11 @@ Function Write-Envelope {
     )
     $encryptionKey = New-RandomByte -Count 32
     $macKey = New-RandomByte -Count 32
-    $aes = [Security.Cryptography.Aes]::Create()
+    $aes = New-Object -TypeName Security.Cryptography.AesCryptoServiceProvider
     $aes.KeySize = 256
     $aes.Key = $encryptionKey
     $mac = New-Object -TypeName Security.Cryptography.HMACSHA256 -ArgumentList @(, $macKey)
-    $sha = [Security.Cryptography.SHA256]::Create()
+    $sha = New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
     try {
         $prefix = [Text.Encoding]::UTF8.GetBytes($Context) + $aes.IV
         [void]$mac.TransformBlock($prefix, 0, $prefix.Length, $null, 0)

@@ -159,6 +159,7 @@ Function Invoke-Locked {
         try {
             New-RestrictedFolder -Path $Root
             Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
+            Remove-StaleRun -Root $Root
             & $Body
         }
         finally {
@@ -243,10 +244,7 @@ Function Invoke-RunStep {
     New-RunFolder -Root $root -Folder $folder
     Save-RunResult -Folder $folder -Body {
         $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
-        Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body {
-            Remove-StaleRun -Root $root
-            & $Take $folder
-        }
+        Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body { & $Take $folder }
     }
 }
 

@@ -45,7 +45,7 @@ Function Write-Live {
     Write-Text -Stream $Stream -Text ((Get-Manifest -Installation $installation -Subject $Subject -Taken $taken -FirewallRuleName $module.Params.knowledge.firewall_rule) + "`n")
     $same = $true
     foreach ($record in $Subject.records) {
-        if ($record.kind -eq 'file' -and -not (Copy-Record -Record $record -Destination $Stream)) { $same = $false }
+        if ($record.kind -eq 'file' -and (Copy-Record -Record $record -Destination $Stream) -cne $record.sha256) { $same = $false }
     }
     $same
 }

@@ -16,7 +16,8 @@ Set-StrictMode -Version 2.0
 $SpaceForLists = 8MB
 
 Function Copy-Subject {
-    # Stages every file of the subject under a number; returns whether each was what its SHA-256 says.
+    # Stages every file of the subject under a number, and gives it the size and the SHA-256 of what was read.
+    # Returns whether each was what its SHA-256 said before, where it had one.
     param(
         [Collections.IDictionary] $Subject,
         [String] $Folder
@@ -28,8 +29,13 @@ Function Copy-Subject {
         $number++
         $path = [IO.Path]::Combine($Folder, $number.ToString([Globalization.CultureInfo]::InvariantCulture))
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
-        try { if (-not (Copy-Record -Record $record -Destination $writer)) { $same = $false } }
+        try {
+            $digest = Copy-Record -Record $record -Destination $writer
+            $record.size = $writer.Length
+        }
         finally { $writer.Dispose() }
+        if ($record.ContainsKey('sha256') -and $record.sha256 -cne $digest) { $same = $false }
+        $record.sha256 = $digest
     }
     $same
 }
@@ -64,8 +70,7 @@ Function Copy-Stopped {
         if ($taken.stopped) { $taken.stop_ms = Stop-AccessManager -Timeout $module.Params.service_timeout }
         if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
         $subject = Get-Subject
-        Add-Digest -Subject $subject
-        if (-not (Copy-Subject -Subject $subject -Folder $Files)) { throw 'A file of the configuration changed while the service was stopped and it was copied: who else writes there? Run again.' }
+        [void](Copy-Subject -Subject $subject -Folder $Files)
     }
     catch { $failure = $_ }
     if ($taken.stopped) {

@@ -15,7 +15,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 requirements:
   - cryptography >= 42.0.0
-  - pyrage >= 1.3.0
+  - pyrage >= 1.2.1
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.store

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import json
+import re
 import secrets
 import socket
 import time
@@ -27,7 +28,7 @@ from ._line import is_line_fault
 
 display = Display()
 
-COLLECT_SECONDS = 30
+COLLECT_SECONDS = 120
 """How long one question for the result of a detached run waits on the target."""
 
 LONGEST_RUN_SECONDS = 24 * 3600
@@ -37,6 +38,7 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 LINE_ATTEMPTS = 3
+_STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 
 
@@ -235,4 +237,4 @@ def _finished(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def _is_refused_logon(message: str) -> bool:
     folded = message.lower()
-    return "credentials were rejected" in folded or "401" in folded or "failed to authenticate" in folded
+    return "credentials were rejected" in folded or "failed to authenticate" in folded or _STATUS_401.search(folded) is not None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest of a backup, format 1: what may be known of it without a key. See docs/design.md."""
+"""The manifest of a backup, format 1: what may be known of it without a key. See docs/format.md."""
 
 from __future__ import annotations
 

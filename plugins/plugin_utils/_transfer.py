@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an encrypted bundle comes from a target into a file on the controller.
 
-A small one comes with the answer. A larger one lies in a file on the target: over WinRM it is streamed by one process, because
-the connection plugin's fetch_file starts a process for each 512 KiB; other connections stream by themselves.
+A small one comes with the answer. A larger one lies in a file on the target. Over WinRM one process streams it: the connection
+plugin's fetch_file would start one for each 512 KiB. Over PSRP it comes in slices, each a pipeline of the same process: as one
+stream it would wait in the target's memory. Either way a transfer that was interrupted goes on where it ended.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ display = Display()
 
 ATTEMPTS = 4
 PROGRESS_BYTES = 8 * 1024 * 1024
+SLICE_BYTES = 8 * 1024 * 1024
 
+_ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand")
 _SEND_FILE = pathlib.Path(__file__).with_name("_send_file.ps1")
 
 
@@ -62,39 +65,61 @@ def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pa
 
 
 def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
-    if connection.transport == "winrm":
-        _stream_over_winrm(connection, host, source, size, incoming)
-    else:
-        connection.fetch_file(source, str(incoming))
+    """Appends what is missing of the file."""
+    fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
+    with incoming.open("ab") as file:
+        fetch(connection, host, source, size, file)
 
 
-def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
-    """Appends what is missing of the file, by one process on the target."""
+def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
+    command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
+    while file.tell() < size:
+        before = file.tell()
+        request = _request(source, before, SLICE_BYTES)
+        code, output, errors = connection.exec_command(command, in_data=request)
+        for line in output.split():
+            file.write(_decoded(line))
+        _refuse_failure(source, code, errors)
+        if file.tell() == before:
+            raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
+        _show_progress(host, before, file.tell(), size)
+
+
+def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
     from winrm.exceptions import WinRMOperationTimeoutError
 
     connection._connect()
     protocol, shell = connection.protocol, connection.shell_id
-    request = json.dumps({"path": source, "offset": incoming.stat().st_size}).encode()
-    encoded = base64.b64encode(_SEND_FILE.read_text().encode("utf-16-le")).decode()
-    arguments = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand", encoded]
-    command = protocol.run_command(shell, "powershell.exe", arguments, console_mode_stdin=False)
+    command = protocol.run_command(shell, "PowerShell", [*_ARGUMENTS, _encoded_script()], console_mode_stdin=False)
     try:
-        protocol.send_command_input(shell, command, request, end=True)
-        with incoming.open("ab") as file:
-            rest, done = b"", False
-            while not done:
-                try:
-                    output, errors, code, done = protocol.get_command_output_raw(shell, command)
-                except WinRMOperationTimeoutError:
-                    continue
-                *lines, rest = (rest + output).split(b"\n")
-                before = file.tell()
-                for line in lines:
-                    file.write(_decoded(line))
-                _show_progress(host, before, file.tell(), size)
+        protocol.send_command_input(shell, command, _request(source, file.tell(), size), end=True)
+        rest, done = b"", False
+        while not done:
+            try:
+                output, errors, code, done = protocol.get_command_output_raw(shell, command)
+            except WinRMOperationTimeoutError:
+                continue
+            *lines, rest = (rest + output).split(b"\n")
+            before = file.tell()
+            for line in lines:
+                file.write(_decoded(line.strip()))
+            _show_progress(host, before, file.tell(), size)
     finally:
         _end_command(protocol, shell, command)
-    if code != 0:
+    _refuse_failure(source, code, errors)
+
+
+def _request(source: str, offset: int, length: int) -> bytes:
+    """What _send_file.ps1 reads on its input."""
+    return json.dumps({"path": source, "offset": offset, "length": length}).encode()
+
+
+def _encoded_script() -> str:
+    return base64.b64encode(_SEND_FILE.read_text().encode("utf-16-le")).decode()
+
+
+def _refuse_failure(source: str, code: int, errors: bytes) -> None:
+    if code:
         raise AccessManagerError(f"the target could not send '{source}': {errors.decode('utf-8', 'replace').strip()}")
 
 

@@ -49,10 +49,11 @@ def protect(clear: bytes, public_key: dict[str, str], context: str, *, compress:
     return header | {"data": _base64(ciphertext)}
 
 
-def send_file(content: bytes, offset: int) -> Iterator[bytes]:
+def send_file(content: bytes, offset: int, length: int) -> Iterator[bytes]:
     """The lines that _send_file.ps1 writes."""
-    for start in range(offset, len(content), SEND_FILE_PIECE):
-        yield base64.b64encode(content[start : start + SEND_FILE_PIECE]) + b"\n"
+    end = min(offset + length, len(content))
+    for start in range(offset, end, SEND_FILE_PIECE):
+        yield base64.b64encode(content[start : min(start + SEND_FILE_PIECE, end)]) + b"\r\n"
 
 
 def file_record(name: str, content: bytes, /, **changes: Any) -> dict[str, Any]:
