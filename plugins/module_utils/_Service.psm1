@@ -10,39 +10,25 @@ Set-StrictMode -Version 2.0
 
 $StartAttempts = 3
 $SecondsBetweenStarts = 2
+$PollMilliseconds = 30
 
 Function Get-ElapsedMillisecond {
     param([Diagnostics.Stopwatch] $Watch)
     [Int64]$Watch.ElapsedMilliseconds
 }
 
-Function Wait-ServiceStatus {
+Function Wait-ServiceStop {
     param(
         [ServiceProcess.ServiceController] $Service,
-        [ServiceProcess.ServiceControllerStatus] $Status,
         [Int32] $Timeout
     )
-    try { $Service.WaitForStatus($Status, [TimeSpan]::FromSeconds($Timeout)) }
-    catch [ServiceProcess.TimeoutException] {
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
+    while ($true) {
         $Service.Refresh()
-        throw "The service $($Service.ServiceName) did not become $Status within $Timeout s: it is $($Service.Status). Look at its log and the event log, or raise service_timeout."
+        if ($Service.Status -eq 'Stopped') { return }
+        if ([DateTime]::UtcNow -ge $end) { throw "The service $($Service.ServiceName) did not stop within $Timeout s: it is $($Service.Status). Look at its log and the event log, or raise service_timeout." }
+        Start-Sleep -Milliseconds $PollMilliseconds
     }
-}
-
-Function Stop-AccessManager {
-    # Stops the service and waits for its process to end. Returns milliseconds.
-    param([Int32] $Timeout)
-    $watch = [Diagnostics.Stopwatch]::StartNew()
-    $service = Get-ServiceController
-    $processId = Get-ServiceProcessId
-    if ($service.Status -ne 'StopPending') {
-        try { $service.Stop() }
-        catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
-    }
-    Wait-ServiceStatus -Service $service -Status Stopped -Timeout $Timeout
-    $process = if ($processId) { Get-Process -Id $processId -ErrorAction SilentlyContinue }
-    if ($process -and -not $process.WaitForExit($Timeout * 1000)) { throw "The service $($service.ServiceName) is stopped, but its process $processId has not ended within $Timeout s." }
-    Get-ElapsedMillisecond -Watch $watch
 }
 
 Function Wait-ServiceStart {
@@ -57,8 +43,26 @@ Function Wait-ServiceStart {
         if ($Service.Status -eq 'Running') { return }
         if ($Service.Status -eq 'Stopped') { throw 'it ended while it was starting. Look at its log and the event log.' }
         if ([DateTime]::UtcNow -ge $end) { throw "it is $($Service.Status) after $Timeout s. Look at its log and the event log, or raise service_timeout." }
-        Start-Sleep -Milliseconds 100
+        Start-Sleep -Milliseconds $PollMilliseconds
     }
+}
+
+Function Stop-AccessManager {
+    # Stops the service and waits for its process, as Get-ServiceProcessId named it before, to end. Returns milliseconds.
+    param(
+        [Int32] $ProcessId,
+        [Int32] $Timeout
+    )
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    $service = Get-ServiceController
+    if ($service.Status -ne 'StopPending') {
+        try { $service.Stop() }
+        catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
+    }
+    Wait-ServiceStop -Service $service -Timeout $Timeout
+    $process = if ($ProcessId) { Get-Process -Id $ProcessId -ErrorAction SilentlyContinue }
+    if ($process -and -not $process.WaitForExit($Timeout * 1000)) { throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s." }
+    Get-ElapsedMillisecond -Watch $watch
 }
 
 Function Start-AccessManager {
@@ -69,7 +73,7 @@ Function Start-AccessManager {
     for ($attempt = 1; $true; $attempt++) {
         try {
             $service.Refresh()
-            if ($service.Status -eq 'StopPending') { Wait-ServiceStatus -Service $service -Status Stopped -Timeout $Timeout }
+            if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
             $service.Refresh()
             if ($service.Status -notin 'Running', 'StartPending') { $service.Start() }
             Wait-ServiceStart -Service $service -Timeout $Timeout

@@ -65,9 +65,10 @@ Function Copy-Stopped {
     $taken = Get-Taken
     $taken.stopped = (Get-ServiceController).Status -ne 'Stopped'
     $subject = $failure = $null
+    $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()
     try {
-        if ($taken.stopped) { $taken.stop_ms = Stop-AccessManager -Timeout $module.Params.service_timeout }
+        if ($taken.stopped) { $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout }
         if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
         $subject = Get-Subject
         [void](Copy-Subject -Subject $subject -Folder $Files)

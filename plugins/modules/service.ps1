@@ -15,7 +15,7 @@ Set-StrictMode -Version 2.0
 Function Stop-Whole {
     # Stops the service and waits for its database files too.
     param([Hashtable] $Answer)
-    $Answer.stop_ms = Stop-AccessManager -Timeout $module.Params.timeout
+    $Answer.stop_ms = Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $module.Params.timeout
     $Answer.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.timeout
 }
 

@@ -1,0 +1,395 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints what backups of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
+
+bench.py                 all scenarios
+bench.py SCENARIO...     only these: standard, naive, large, fleet
+
+Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import yaml
+from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
+from support.configuration import CONFIG_PATH
+from support.playbook import REPOSITORY, PlaybookRun, results_of, start_playbook
+
+BASE = REPOSITORY / ".build" / "bench"
+PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
+MEBIBYTE = 1024**2
+LARGE_FILES = 2000
+LARGE_DATABASE = 64 * MEBIBYTE
+FLEET = 4
+CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
+SAMPLE_SECONDS = 0.25
+
+
+@dataclass
+class Memory:
+    """Peaks in MiB: of the largest process under ansible-playbook, and of the largest PowerShell on the host."""
+
+    controller: int = 0
+    target: int = 0
+
+
+@dataclass
+class Figures:
+    """What one run cost. downtime: milliseconds; 0 when the service was not stopped."""
+
+    name: str
+    count: Count
+    seconds: float
+    downtime: int = 0
+    memory: Memory = field(default_factory=Memory)
+    output: str = ""
+
+
+# ---- measuring ----
+
+
+class MemoryWatch:
+    """Watches the memory of a run's processes and of the hosts' PowerShells, by the kernel's own record of each one's peak."""
+
+    def __init__(self, root_pid: int, prefixes: list[Path]) -> None:
+        self.peak = Memory()
+        self._root_pid = root_pid
+        self._marks = [f"WINEPREFIX={prefix}\0".encode() for prefix in prefixes]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        status = dict(_process_status())
+        ours = {self._root_pid}
+        for pid in sorted(status):
+            if int(status[pid]["PPid"]) in ours:
+                ours.add(pid)
+        for pid, lines in status.items():
+            peak = int(lines.get("VmHWM", "0 kB").split()[0]) // 1024
+            if pid in ours:
+                self.peak.controller = max(self.peak.controller, peak)
+            elif lines["Name"].startswith("powershell") and self._is_on_a_host(pid):
+                self.peak.target = max(self.peak.target, peak)
+
+    def _is_on_a_host(self, pid: int) -> bool:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+        return any(mark in environment for mark in self._marks)
+
+
+def _process_status() -> Iterator[tuple[int, dict[str, str]]]:
+    """/proc/PID/status of every process, by its keys."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                lines = (entry / "status").read_text().splitlines()
+            except OSError:
+                continue
+            yield int(entry.name), {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+@contextmanager
+def counting(hosts: list[AmsHost]) -> Iterator[Count]:
+    """What WinRM cost on all these hosts together within the block."""
+    total = Count()
+    with ExitStack() as stack:
+        counts = [stack.enter_context(host.counting()) for host in hosts]
+        yield total
+    total.requests = sum(count.requests for count in counts)
+    total.bytes = sum(count.bytes for count in counts)
+    total.commands = sum(count.commands for count in counts)
+
+
+def measure(
+    name: str,
+    hosts: list[AmsHost],
+    inventory: Path,
+    variables: Mapping[str, Any],
+    *,
+    playbook: Path = PLAYBOOK,
+    args: tuple[str, ...] = (),
+) -> Figures:
+    """Runs a playbook to its end and returns what it cost. SystemExit with its output when it fails."""
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    with counting(hosts) as count:
+        running = start_playbook(playbook, inventory, extra_vars=variables, args=args)
+        with MemoryWatch(running.pid, [host.prefix for host in hosts]) as watch:
+            run = running.wait(1800)
+    if run.rc:
+        raise SystemExit(f"{name} failed:\n{run.output}")
+    return Figures(name, count, run.seconds, downtime_of(run), watch.peak, run.output)
+
+
+def downtime_of(run: PlaybookRun) -> int:
+    published = [result for result in results_of(run, "backup_commit") if "downtime_ms" in result]
+    return max((int(result["downtime_ms"] or 0) for result in published), default=0)
+
+
+def own_stop_and_start(host: AmsHost, times: int = 3) -> int:
+    """Milliseconds that the service itself needs to stop, its process included, and to run again: the median of several."""
+    script = (
+        "foreach ($i in 1..%d) {\n"
+        "    $service = Get-Service lithnetams\n"
+        "    $process = Get-Process Lithnet.AccessManager.Service\n"
+        "    $watch = [Diagnostics.Stopwatch]::StartNew()\n"
+        "    $service.Stop(); $service.WaitForStatus('Stopped'); $process.WaitForExit()\n"
+        "    $service.Start(); $service.WaitForStatus('Running')\n"
+        "    $watch.ElapsedMilliseconds\n"
+        "}"
+    )
+    return int(statistics.median(int(line) for line in host.powershell(script % times).split()))
+
+
+# ---- printing ----
+
+
+def heading(text: str) -> None:
+    print(f"\n==== {text}\n", flush=True)
+
+
+def show(figures: list[Figures], *, memory: bool = False) -> None:
+    """One line for each run."""
+    width = max(len(one.name) for one in figures)
+    print(f"{'':{width}} processes requests     bytes seconds downtime" + ("  controller   target" if memory else ""))
+    for one in figures:
+        downtime = f"{one.downtime} ms" if one.downtime else "none"
+        peaks = f"   {one.memory.controller:4} MiB   {one.memory.target:3} MiB" if memory else ""
+        count = one.count
+        print(f"{one.name:{width}} {count.commands:9} {count.requests:8} {count.bytes:9} {one.seconds:7.1f} {downtime:>8}{peaks}")
+    sys.stdout.flush()
+
+
+def ratio(name: str, this: float, that: float) -> None:
+    print(f"{name}: {this / that:.1f}")
+
+
+# ---- scenarios ----
+
+
+def standard(folder: Path, variables: dict[str, Any]) -> None:
+    """The standard host: a live copy, the same again, and one with a stop, over both connections."""
+    with host_in(folder) as host:
+        files = len(host.configuration.files) + len(host.configuration.external)
+        heading(f"The standard host: {files} files, {host.configuration.size / MEBIBYTE:.1f} MB without those outside the folder")
+        own = own_stop_and_start(host)
+        live, unchanged, stopped = [], [], []
+        for connection in CONNECTIONS:
+            inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            own_root = variables | {"access_manager_backup_root": str(new_root(folder))}
+            live.append(measure(f"live copy, {connection}", [host], inventory, own_root))
+            unchanged.append(measure(f"unchanged, {connection}", [host], inventory, own_root))
+            stop = own_root | {"backup_force": True, "backup_stop_service": "always"}
+            stopped.append(measure(f"with a stop, {connection}", [host], inventory, stop))
+        show(live + unchanged + stopped)
+        print(f"\nThe service's own stop and start, beside all this: {own} ms")
+        for one in stopped:
+            print(f"{one.name}: {one.downtime - own} ms more than that, {one.downtime / own:.2f} times")
+
+
+def naive(folder: Path, variables: dict[str, Any]) -> None:
+    """The same files by a loop of fetches, as a playbook without this collection does it."""
+    with host_in(folder) as host:
+        heading("A naive playbook: a loop that fetches each file")
+        inventory = host.write_inventory(folder / "winrm.yml")
+        ours = measure("live copy, winrm", [host], inventory, variables)
+        paths = [str(CONFIG_PATH / name) for name in host.configuration.files]
+        paths += [str(path) for path in host.configuration.external]
+        playbook, what = write_naive_playbook(folder, paths)
+        theirs = measure("naive, winrm", [host], inventory, {}, playbook=playbook)
+        show([ours, theirs])
+        print(f"\nThe loop: {what}.")
+        print("It does not notice a save in between, exports no certificate, opens no secret, and seals nothing.")
+        ratio("processes, naive to ours", theirs.count.commands, ours.count.commands)
+        ratio("requests, naive to ours", theirs.count.requests, ours.count.requests)
+        ratio("seconds, naive to ours", theirs.seconds, ours.seconds)
+
+
+def large(folder: Path, variables: dict[str, Any]) -> None:
+    """2,000 files and a database of 64 MB that does not compress, with a stop; peaks of memory beside those of a small backup."""
+    small_root, large_root = new_root(folder), new_root(folder)
+    with host_in(folder, db_size=LARGE_DATABASE // 2, running=False) as host:
+        heading(f"A large host: {LARGE_FILES} more files and a database of {LARGE_DATABASE // MEBIBYTE} MiB")
+        fill_database(host)
+        host.start_service()
+        inventory = host.write_inventory(folder / "winrm.yml")
+        small = measure("small, with a stop", [host], inventory, stopping(variables, small_root))
+        add_files(host, LARGE_FILES)
+        own = own_stop_and_start(host)
+        figures = [small]
+        for connection in CONNECTIONS:
+            inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            more = stopping(variables, large_root) | {"backup_include_database": True}
+            figures.append(measure(f"large, {connection}", [host], inventory, more))
+        show(figures, memory=True)
+        progress = [line for line in figures[1].output.splitlines() if "MiB received" in line]
+        print(f"\nProgress lines over winrm: {len(progress)}" + (f", the last: {progress[-1]}" if progress else ""))
+        print(f"The service's own stop and start: {own} ms")
+        print(f"Processes more than the small one: {figures[1].count.commands - small.count.commands} over winrm")
+
+
+def fleet(folder: Path, variables: dict[str, Any]) -> None:
+    """Several hosts at once, with one fork and with as many as there are hosts."""
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(host_in(folder, name=f"ams{number}")) for number in range(1, FLEET + 1)]
+        heading(f"{FLEET} hosts")
+        inventory = write_inventory(folder / "fleet.yml", {host.name: host.inventory_vars() for host in hosts})
+        figures = []
+        for forks in (1, FLEET):
+            own_root = variables | {"access_manager_backup_root": str(new_root(folder))}
+            figures.append(measure(f"forks {forks}", hosts, inventory, own_root, args=("--forks", str(forks))))
+        show(figures)
+        print(f"\nAll hosts are on this one machine, with {os.cpu_count()} processors.")
+        ratio(f"seconds, forks 1 to forks {FLEET}", figures[0].seconds, figures[1].seconds)
+
+
+SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
+    "standard": standard,
+    "naive": naive,
+    "large": large,
+    "fleet": fleet,
+}
+
+
+# ---- their parts ----
+
+
+@contextmanager
+def host_in(folder: Path, **options: Any) -> Iterator[AmsHost]:
+    """A host for the block; options as AmsHost.create takes them."""
+    host = AmsHost.create(folder / "hosts", **options)
+    try:
+        yield host
+    finally:
+        host.remove()
+
+
+def new_root(folder: Path) -> Path:
+    """A new folder for backups."""
+    number = len(list(folder.glob("backups-*")))
+    root = folder / f"backups-{number}"
+    root.mkdir(mode=0o700)
+    return root
+
+
+def stopping(variables: dict[str, Any], root: Path) -> dict[str, Any]:
+    return variables | {"access_manager_backup_root": str(root), "backup_stop_service": "always", "backup_force": True}
+
+
+def fill_database(host: AmsHost) -> None:
+    """Makes the database's files such that they do not compress, as a full database hardly does. The service must be stopped."""
+    noise = random.Random(1)
+    for name in host.configuration.database:
+        path = host.config / name
+        path.write_bytes(noise.randbytes(path.stat().st_size))
+
+
+def add_files(host: AmsHost, count: int) -> None:
+    """Adds files of about 1 KiB, in folders of a hundred."""
+    for number in range(count):
+        path = host.config / "scripts" / "bulk" / f"{number // 100:02}" / f"Rule-{number:04}.ps1"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Rule {number}\n" + f"Write-Output 'SRV-{number:05}'\n" * 40)
+
+
+def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
+    """A playbook that fetches these files one by one, and what it does in words.
+
+    On Windows, ansible.builtin.fetch needs the collection ansible.windows for its checksum. Where that is not installed, an
+    action of three lines makes the same call of the connection without a checksum, which is the cheaper half of a fetch.
+    """
+    whole = has_ansible_windows()
+    place = folder / "naive"
+    (place / "action_plugins").mkdir(parents=True)
+    (place / "action_plugins" / "fetch_without_checksum.py").write_text(
+        "from pathlib import Path\n"
+        "from ansible.plugins.action import ActionBase\n\n\n"
+        "class ActionModule(ActionBase):\n"
+        "    def run(self, tmp=None, task_vars=None):\n"
+        "        destination = Path(self._task.args['dest'] + self._task.args['src'].replace('\\\\', '/').replace(':', ''))\n"
+        "        destination.parent.mkdir(parents=True, exist_ok=True)\n"
+        "        self._connection.fetch_file(self._task.args['src'], str(destination))\n"
+        "        return super().run(tmp, task_vars) | {'changed': True}\n"
+    )
+    task = {
+        "name": "Fetch each file",
+        "ansible.builtin.fetch" if whole else "fetch_without_checksum": {
+            "src": "{{ item }}",
+            "dest": f"{place}/fetched/",
+        },
+        "loop": paths,
+    }
+    play = [{"name": "Naive", "hosts": "access_manager", "gather_facts": False, "tasks": [task]}]
+    playbook = place / "playbook.yml"
+    # JSON is YAML. Braces in names are Jinja to Ansible; none of the names has any.
+    playbook.write_text(json.dumps(play, ensure_ascii=False), encoding="utf-8")
+    assert yaml.safe_load(playbook.read_text(encoding="utf-8")) == play
+    return playbook, "ansible.builtin.fetch" if whole else "fetch without its checksum, which would be as many processes again"
+
+
+def has_ansible_windows() -> bool:
+    """Whether the Python package of Ansible's community collections is installed, where Ansible looks in any case."""
+    try:
+        return importlib.util.find_spec("ansible_collections.ansible.windows") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def clear() -> None:
+    """Removes what an earlier bench left, hosts that it left running too."""
+    for registry in BASE.glob("*/hosts/*/system.reg"):
+        windows_lab.stop(registry.parent)
+    shutil.rmtree(BASE, ignore_errors=True)
+
+
+def main(wanted: list[str]) -> int:
+    """Runs the scenarios of these names, or all; the exit code."""
+    if set(wanted) - set(SCENARIOS):
+        print(__doc__, file=sys.stderr)
+        return 2
+    missing = available()
+    if missing:
+        print(f"Figures need a lab host, and none can be made here: {missing}", file=sys.stderr)
+        return 1
+    clear()
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    for name in wanted or SCENARIOS:
+        folder = BASE / name
+        folder.mkdir(parents=True)
+        root = new_root(folder)
+        SCENARIOS[name](folder, {"access_manager_backup_root": str(root), "access_manager_recipients": [recipient]})
+    clear()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
