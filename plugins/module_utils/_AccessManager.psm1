@@ -8,6 +8,7 @@
 
 Set-StrictMode -Version 2.0
 
+$LongestPlainPath = 248
 $ServiceName = 'lithnetams'
 $ServiceProcess = 'Lithnet.AccessManager.Service'
 $BaseKey = 'SOFTWARE\Lithnet\Access Manager Service'
@@ -239,6 +240,13 @@ Function Get-LongPath {
     return '\\?\' + $Path
 }
 
+Function Get-PlainPath {
+    # The usual form of a path on a drive, unless it is too long for that.
+    param([String] $Path)
+    if ($Path.StartsWith('\\?\') -and -not $Path.StartsWith('\\?\UNC\') -and $Path.Length -lt $LongestPlainPath) { return $Path.Substring(4) }
+    return $Path
+}
+
 Function Open-SharedFile {
     # Opens a file for reading beside whoever else has it open.
     param([String] $Path)
@@ -281,7 +289,7 @@ Function Get-SecurityText {
     param([IO.FileSystemInfo] $Item)
     $sections = [Security.AccessControl.AccessControlSections]'Access, Owner, Group'
     $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
-    (New-Object -TypeName $type -ArgumentList $Item.FullName, $sections).GetSecurityDescriptorSddlForm($sections)
+    (New-Object -TypeName $type -ArgumentList (Get-PlainPath -Path $Item.FullName), $sections).GetSecurityDescriptorSddlForm($sections)
 }
 
 Function Get-ItemRecord {
@@ -369,7 +377,7 @@ Function Resolve-ReferencePath {
         [String] $Folder
     )
     $path = [IO.Path]::Combine($Folder, $Value)
-    if ($path.Length -lt 248) { return [IO.Path]::GetFullPath($path) }
+    if ($path.Length -lt $LongestPlainPath) { return [IO.Path]::GetFullPath($path) }
     return $path
 }
 

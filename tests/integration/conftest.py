@@ -1,0 +1,78 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that the tests share. A test leaves a shared host as it found it; one that changes a host makes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ams_host import AmsHost, MakeHost, available
+from support.backups import KeyPair, age_key
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab() -> None:
+    """Nothing here runs without Windows hosts."""
+    missing = available()
+    if missing:
+        pytest.skip(f"no Windows hosts: {missing}")
+
+
+@pytest.fixture(scope="module")
+def make_host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHost]:
+    """Makes hosts that live as long as the tests of one file."""
+    folder, made = tmp_path_factory.mktemp("hosts"), list[AmsHost]()
+
+    def make(name: str, **options: Any) -> AmsHost:
+        made.append(AmsHost.create(folder, name=name, **options))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.remove()
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory, name: str, running: bool) -> Iterator[AmsHost]:
+    host = AmsHost.create(tmp_path_factory.mktemp("hosts"), name=name, running=running)
+    yield host
+    host.remove()
+
+
+@pytest.fixture(scope="session")
+def host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHost]:
+    """A host whose service runs."""
+    yield from _shared(tmp_path_factory, "ams1", running=True)
+
+
+@pytest.fixture(scope="session")
+def idle(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHost]:
+    """A host whose service is stopped."""
+    yield from _shared(tmp_path_factory, "ams2", running=False)
+
+
+@pytest.fixture(scope="session")
+def owner() -> KeyPair:
+    """Whose key opens the backups."""
+    return age_key()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup root for the tests of one file."""
+    return tmp_path_factory.mktemp("backups")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for inventories and playbooks."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def settings(root: Path, owner: KeyPair) -> dict[str, Any]:
+    """What an inventory says to have a host backed up there."""
+    return {"access_manager_backup_root": str(root), "access_manager_recipients": [owner.public]}

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers of which not all can be backed up: the rest is kept, and each thing that is missing is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ams_host import AmsHost, MakeHost, write_inventory
+from support.backups import Backup, KeyPair, backups_of
+from support.certificates import CURRENT, EXPIRED, CertificateSpec
+from support.configuration import UNICODE_TEMPLATE
+from support.playbook import PlaybookRun, run_playbook
+from support.plays import BACKUP, failure_of, statuses
+
+LOCKED = CertificateSpec("not exportable", subject="locked.example", exportable=False)
+SHARE = r"\\files.forest.example\scripts\Approve.ps1"
+MISSING = r"C:\AccessManagerScripts\gone.ps1"
+NOT_JSON = b'{ "Auditing": { \r\n'
+
+
+@pytest.fixture(scope="module")
+def broken(make_host: MakeHost) -> AmsHost:
+    """A server with one fault of each kind."""
+    host = make_host("ams-broken", certificates=(CURRENT, EXPIRED, LOCKED))
+
+    def break_it(settings: dict[str, Any]) -> None:
+        targets = settings["Authorization"]["ComputerTargets"]
+        targets[0]["Script"], targets[1]["Script"] = MISSING, SHARE
+        settings["Email"]["Password"]["Data"] = "AQAAANCMnd8BFdERjHoAwE/Cl+sBAAAA"
+
+    host.edit_settings(break_it)
+    (host.config / "audit-templates" / UNICODE_TEMPLATE).unlink()
+    (host.config / "appsecrets.json").write_bytes(NOT_JSON)
+    (host.config / "linked").symlink_to(host.drive_c / "AccessManagerScripts")
+    return host
+
+
+@pytest.fixture(scope="module")
+def garbled(make_host: MakeHost) -> AmsHost:
+    """A server whose appsettings.json is not JSON."""
+    host = make_host("ams-garbled")
+    (host.config / "appsettings.json").write_bytes(NOT_JSON)
+    return host
+
+
+@pytest.fixture(scope="module")
+def run(broken: AmsHost, garbled: AmsHost, work: Path, settings: dict[str, Any]) -> PlaybookRun:
+    """One run over both; on the second an incomplete backup is good enough."""
+    hosts = {
+        broken.name: broken.inventory_vars() | settings,
+        garbled.name: garbled.inventory_vars("psrp") | settings | {"backup_fail_on_incomplete": False},
+    }
+    return run_playbook(BACKUP, write_inventory(work / "inventory.yml", hosts))
+
+
+@pytest.fixture(scope="module")
+def partly(run: PlaybookRun, broken: AmsHost, root: Path, owner: KeyPair) -> Backup:
+    (backup,) = backups_of(root, broken.name, owner.open)
+    return backup
+
+
+@pytest.fixture(scope="module")
+def as_it_is(run: PlaybookRun, garbled: AmsHost, root: Path, owner: KeyPair) -> Backup:
+    (backup,) = backups_of(root, garbled.name, owner.open)
+    return backup
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("Authorization.ComputerTargets[0].Script", MISSING),
+        ("Authorization.ComputerTargets[1].Script", SHARE, "network share"),
+        ("Auditing.NotificationChannels.Smtp[1].TemplateSuccess", UNICODE_TEMPLATE),
+        ("CN=locked.example", "not exportable"),
+        ("Email.Password", "entered again"),
+        ("appsecrets.json is not valid JSON",),
+        (r"config\linked' is a link",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_missing_is_named_once(partly: Backup, run: PlaybookRun, broken: AmsHost, words: tuple[str, ...]) -> None:
+    matching = [one for one in partly.manifest["problems"] if all(word in one for word in words)]
+    assert len(matching) == 1, partly.manifest["problems"]
+    assert matching[0] in failure_of(run, broken.name)
+
+
+def test_nothing_else_is_called_a_problem(partly: Backup) -> None:
+    assert partly.manifest["status"] == "incomplete"
+    assert len(partly.manifest["problems"]) == 7, partly.manifest["problems"]
+
+
+def test_incomplete_backup_fails_the_play(run: PlaybookRun, broken: AmsHost, partly: Backup) -> None:
+    assert run.rc != 0
+    assert f"The backup {partly.folder.name} of {broken.name} is incomplete." in failure_of(run, broken.name)
+
+
+def test_all_that_can_be_backed_up_is_kept(partly: Backup, broken: AmsHost) -> None:
+    for name in set(broken.configuration.files) - {f"audit-templates/{UNICODE_TEMPLATE}"}:
+        assert partly.config[f"config/{name}"] == (broken.config / name).read_bytes()
+    assert partly.config["config/appsecrets.json"] == NOT_JSON
+    assert "external/C/AccessManagerScripts/siem/webhook-failure.json" in partly.config
+    assert not [name for name in partly.config if name.startswith("config/linked/")]
+    assert partly.secrets["Authentication.Oidc.Secret"]["value"] == broken.secrets["Authentication.Oidc.Secret"]
+
+
+def test_certificates_whose_keys_can_be_exported_are_kept(partly: Backup, broken: AmsHost) -> None:
+    exported = {one["thumbprint"]: one["exported"] for one in partly.manifest["certificates"]}
+    assert exported == {one.thumbprint: one.spec is not LOCKED for one in broken.certificates}
+    for one in broken.certificates:
+        assert f"{one.thumbprint}.cer" in partly.certificates
+        assert (f"{one.thumbprint}.pfx" in partly.certificates) == (one.spec is not LOCKED)
+
+
+def test_unreadable_secret_is_kept_as_an_error(partly: Backup) -> None:
+    assert set(partly.secrets["Email.Password"]) == {"mode", "error"}
+    sealed = {one["path"]: one["sealed"] for one in partly.manifest["secrets"]}
+    assert sealed == {"Authentication.Oidc.Secret": True, "Email.Password": False}
+
+
+def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> None:
+    assert as_it_is.config["config/appsettings.json"] == NOT_JSON
+    assert as_it_is.manifest["status"] == "incomplete"
+    (problem,) = as_it_is.manifest["problems"]
+    assert problem.startswith("appsettings.json is not valid JSON")
+
+
+def test_incomplete_backup_passes_when_that_is_good_enough(run: PlaybookRun, garbled: AmsHost, as_it_is: Backup) -> None:
+    assert "failed" not in statuses(run, garbled.name)
+    assert len(as_it_is.manifest["certificates"]) == 2

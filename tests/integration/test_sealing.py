@@ -1,0 +1,106 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways to seal a backup. One run backs up one server under three names, each with its own seal, one over PSRP."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+from support.ams_host import AmsHost, write_inventory
+from support.backups import Backup, KeyPair, age_key, backups_of, by_passphrase, in_clear, ssh_key
+from support.playbook import run_playbook
+from support.plays import BACKUP, failure_of
+
+PASSPHRASE = secrets.token_urlsafe(24)
+
+
+@pytest.fixture(scope="module")
+def ssh_owner() -> KeyPair:
+    return ssh_key()
+
+
+@pytest.fixture(scope="module")
+def custodian() -> KeyPair:
+    """Whose key opens the certificates, and nothing else."""
+    return age_key()
+
+
+@pytest.fixture(scope="module")
+def sealed(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: KeyPair, custodian: KeyPair) -> Path:
+    """The backup root after the run."""
+    seals: dict[str, dict[str, Any]] = {
+        "to-keys": {
+            "access_manager_recipients": [owner.public, ssh_owner.public],
+            "access_manager_certificate_recipients": [custodian.public],
+        },
+        "by-passphrase": {"access_manager_passphrase": PASSPHRASE},
+        "in-clear": {"access_manager_encryption": "none"},
+    }
+    common = {"access_manager_backup_root": str(root)}
+    connections = {name: host.inventory_vars("psrp" if name == "to-keys" else "winrm") for name in seals}
+    inventory = write_inventory(work / "inventory.yml", {name: connections[name] | common | seals[name] for name in seals})
+    run = run_playbook(BACKUP, inventory)
+    assert run.rc == 0, run.output
+    return root
+
+
+@pytest.fixture(scope="module")
+def clear(sealed: Path) -> Backup:
+    (backup,) = backups_of(sealed, "in-clear", in_clear)
+    return backup
+
+
+def assert_same_content(backup: Backup, clear: Backup) -> None:
+    assert backup.files == clear.files
+    assert {name: data for name, data in backup.config.items() if name.startswith("config/")} == {
+        name: data for name, data in clear.config.items() if name.startswith("config/")
+    }
+    assert backup.secrets == clear.secrets
+
+
+def test_each_of_the_recipients_alone_opens_a_backup(sealed: Path, clear: Backup, owner: KeyPair, ssh_owner: KeyPair) -> None:
+    for key in (owner, ssh_owner):
+        (backup,) = backups_of(sealed, "to-keys", key.open)
+        assert_same_content(backup, clear)
+        assert backup.manifest["recipients"][:2] == [owner.public, ssh_owner.public]
+
+
+def test_certificates_have_recipients_of_their_own(sealed: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair) -> None:
+    (backup,) = backups_of(sealed, "to-keys", owner.open, custodian.open)
+    assert backup.private_numbers(host.certificates[0].thumbprint) == host.certificates[0].private_key.private_numbers()
+    with pytest.raises(pyrage.DecryptError):
+        owner.open(backup.sealed("certificates.zip"))
+    for other in ("config.zip", "secrets.json"):
+        with pytest.raises(pyrage.DecryptError):
+            custodian.open(backup.sealed(other))
+
+
+def test_passphrase_opens_a_backup(sealed: Path, host: AmsHost, clear: Backup) -> None:
+    (backup,) = backups_of(sealed, "by-passphrase", by_passphrase(PASSPHRASE))
+    assert_same_content(backup, clear)
+    assert backup.private_numbers(host.certificates[1].thumbprint) == host.certificates[1].private_key.private_numbers()
+    assert PASSPHRASE not in (backup.folder / "manifest.json").read_text()
+    assert backup.manifest["recipients"] == []
+
+
+def test_backup_in_clear_has_names_without_age(clear: Backup, host: AmsHost) -> None:
+    assert {path.name for path in clear.folder.iterdir()} == {"manifest.json", "config.zip", "certificates.zip", "secrets.json"}
+    assert {path: one["value"] for path, one in clear.secrets.items()} == host.secrets
+    assert {path.stat().st_mode & 0o777 for path in clear.folder.iterdir()} == {0o600}
+
+
+def test_other_recipients_make_a_new_backup_though_nothing_has_changed(
+    sealed: Path, host: AmsHost, work: Path, owner: KeyPair
+) -> None:
+    variables = {"access_manager_backup_root": str(sealed), "access_manager_recipients": [owner.public]}
+    inventory = write_inventory(work / "other.yml", {"by-passphrase": host.inventory_vars() | variables})
+    run = run_playbook(BACKUP, inventory, args=["--check"])
+    assert run.rc == 0, run.output
+    assert "would hold" in run.output
+    with pytest.raises(AssertionError):
+        failure_of(run, "by-passphrase")
