@@ -371,14 +371,17 @@ Function Read-Configuration {
 }
 
 Function Resolve-ReferencePath {
-    # The absolute path of a value: bare names lie in the folder of their kind.
+    # The absolute path of a value: bare names lie in the folder of their kind. A value that is no path comes back as it is.
     param(
         [String] $Value,
         [String] $Folder
     )
-    $path = [IO.Path]::Combine($Folder, $Value)
-    if ($path.Length -lt $LongestPlainPath) { return [IO.Path]::GetFullPath($path) }
-    return $path
+    try {
+        $path = [IO.Path]::Combine($Folder, $Value)
+        if ($path.Length -lt $LongestPlainPath) { return [IO.Path]::GetFullPath($path) }
+        return $path
+    }
+    catch { return $Value }
 }
 
 Function Get-Reference {
@@ -393,15 +396,14 @@ Function Get-Reference {
             foreach ($found in Find-JsonValue -Node $document.document -Steps $key.path.Split('.')) {
                 $value = [String]$found.value
                 if (-not $value) { continue }
-                $valid = $value.IndexOfAny([IO.Path]::GetInvalidPathChars()) -lt 0
-                $path = if ($valid) { Resolve-ReferencePath -Value $value -Folder ([IO.Path]::Combine($ConfigPath, $key.folder)) } else { $value }
+                $path = Resolve-ReferencePath -Value $value -Folder ([IO.Path]::Combine($ConfigPath, $key.folder))
                 $place = if ($path.StartsWith('\\')) { 'share' } elseif ($path.StartsWith("$ConfigPath\", [StringComparison]::OrdinalIgnoreCase)) { 'config' } else { 'external' }
                 @{
                     key = $found.path
                     value = $value
                     path = $path
                     place = $place
-                    exists = $place -ne 'share' -and $valid -and [IO.File]::Exists((Get-LongPath -Path $path))
+                    exists = $place -ne 'share' -and [IO.File]::Exists((Get-LongPath -Path $path))
                 }
             }
         }

@@ -19,7 +19,7 @@ Function Get-ElapsedMillisecond {
 
 Function Wait-ServiceStop {
     param(
-        [ServiceProcess.ServiceController] $Service,
+        [Object] $Service,
         [Int32] $Timeout
     )
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
@@ -34,7 +34,7 @@ Function Wait-ServiceStop {
 Function Wait-ServiceStart {
     # Waits until a service that was told to start runs; one that ends instead is not waited for.
     param(
-        [ServiceProcess.ServiceController] $Service,
+        [Object] $Service,
         [Int32] $Timeout
     )
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
