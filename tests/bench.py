@@ -115,7 +115,7 @@ def _process_status() -> Iterator[tuple[int, dict[str, str]]]:
                 lines = (entry / "status").read_text().splitlines()
             except OSError:
                 continue
-            yield int(entry.name), {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+            yield int(entry.name), {key: value.strip() for key, _separator, value in (line.partition(":") for line in lines)}
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def changed(new_certificate: TestCertificate, server: AmsHost, inventory: Path, 
 
 @pytest.fixture(scope="module")
 def second(changed: Step, first: Backup, root: Path, owner: KeyPair) -> Backup:
-    _, backup = backups_of(root, NAME, owner.open)
+    _first, backup = backups_of(root, NAME, owner.open)
     return backup
 
 

@@ -74,7 +74,7 @@ def test_stop_takes_at_most_four_more_processes(run: PlaybookRun, count: Count) 
 
 
 def test_downtime_is_told(with_database: Backup, host: AmsHost) -> None:
-    (stopped, _), *_, (started, _) = host.service_log()[-3:]
+    (stopped, _stop), *_others, (started, _start) = host.service_log()[-3:]
     assert with_database.manifest["stopped"] is True
     assert with_database.manifest["downtime_ms"] >= (started - stopped).total_seconds() * 1000 - 50
 

@@ -95,7 +95,7 @@ def available() -> str | None:
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing listens on now, below those that outgoing connections take."""
-    for _ in range(100):
+    for _number in range(100):
         port = 20000 + secrets.randbelow(12000)
         with socket.socket() as probe:
             try:
@@ -355,7 +355,7 @@ class AmsHost:
         before = len(self.service_log())
         self.run("taskkill.exe", "/f", "/im", "Lithnet.AccessManager.Service.exe")
         self.run("sc.exe", "start", "lithnetams")
-        self.wait_for(lambda: "started" in [text for _, text in self.service_log()[before:]])
+        self.wait_for(lambda: "started" in [text for _time, text in self.service_log()[before:]])
 
     def wait_for(self, true: Callable[[], bool], timeout: float = 30) -> None:
         """Waits until a condition is true. TimeoutError after that many seconds."""
@@ -370,11 +370,11 @@ class AmsHost:
         file = self.logs / "access-manager-service.log"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         entries = (line.partition(" ") for line in lines if line)
-        return [(datetime.fromisoformat(when), text) for when, _, text in entries]
+        return [(datetime.fromisoformat(when), text) for when, _separator, text in entries]
 
     def turns(self) -> list[str]:
         """Each `stopped` and `started` of the service, in order."""
-        return [text for _, text in self.service_log() if text in ("stopped", "started")]
+        return [text for _time, text in self.service_log() if text in ("stopped", "started")]
 
     def http_answers(self) -> bool:
         """Whether the web site answers with 200 within two seconds."""

@@ -130,7 +130,7 @@ class ServerFiles:
 def write_server_files(folder: Path) -> ServerFiles:
     """Makes an authority of its own and a server certificate for localhost and 127.0.0.1, valid for a day."""
     day, before = timedelta(days=1), timedelta(hours=-1)
-    authority_key, key = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    authority_key, key = (rsa.generate_private_key(65537, 2048) for _number in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())

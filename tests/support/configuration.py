@@ -512,7 +512,7 @@ def _crlf(text: str, encoding: str = "utf-8") -> bytes:
 def logo(width: int = 220, height: int = 220, seed: int = 1) -> bytes:
     """A PNG of RGB noise: a real picture that does not compress. Its size is about 3 bytes for a pixel."""
     noise = random.Random(seed)
-    rows = b"".join(b"\0" + noise.randbytes(3 * width) for _ in range(height))
+    rows = b"".join(b"\0" + noise.randbytes(3 * width) for _number in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)

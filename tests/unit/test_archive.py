@@ -75,7 +75,7 @@ def test_any_time_of_windows_can_be_kept(year: int, kept: tuple[int, ...]) -> No
 
 def test_a_large_file_takes_little_memory() -> None:
     def content() -> Iterator[bytes]:
-        for _ in range(32):
+        for _number in range(32):
             yield os.urandom(256 * 1024)
 
     tracemalloc.start()

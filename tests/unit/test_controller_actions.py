@@ -45,8 +45,9 @@ def commit(root: Path, state: str, **options: Any) -> dict[str, Any]:
     return run("backup_commit", backup_root=str(root), state=state, encryption=options.pop("encryption", "none"), **options)
 
 
-def make(root: Path, inventory: dict[str, str] = INVENTORY, *, problems: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+def make(root: Path, inventory: dict[str, str] | None = None, *, problems: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
     """Opens, fills and commits a backup."""
+    inventory = INVENTORY if inventory is None else inventory
     opened = commit(root, "opened", inventory=inventory, **options)
     fill(BackupStore(str(root), HOST), opened["backup_id"], inventory=inventory, problems=problems)
     return run("backup_commit", backup_root=str(root), backup_id=opened["backup_id"])

@@ -55,7 +55,7 @@ def refusal(**options: Any) -> str:
 
 
 def test_each_recipient_alone_opens() -> None:
-    identities = [pyrage.x25519.Identity.generate() for _ in range(3)]
+    identities = [pyrage.x25519.Identity.generate() for _number in range(3)]
     output = sealed(Seal.of(params(recipients=[str(identity.to_public()) for identity in identities])))
     assert CLEAR[:20] not in output
     for identity in identities:

@@ -197,12 +197,12 @@ ADDITIONS: dict[str, tuple[Callable[[Described], Any], str]] = {
 @pytest.mark.parametrize("addition", ADDITIONS)
 def test_what_comes_and_goes_is_named(addition: str) -> None:
     described = server()
-    before = inventory(described)
+    without = inventory(described)
     make, name = ADDITIONS[addition]
     make(described)
-    after = inventory(described)
-    assert _server.compare_inventories(before, after) == {"added": [name], "changed": [], "removed": []}
-    assert _server.compare_inventories(after, before) == {"added": [], "changed": [], "removed": [name]}
+    with_it = inventory(described)
+    assert _server.compare_inventories(without, with_it) == {"added": [name], "changed": [], "removed": []}
+    assert _server.compare_inventories(with_it, without) == {"added": [], "changed": [], "removed": [name]}
 
 
 def test_a_key_in_two_stores_is_watched_in_both() -> None:

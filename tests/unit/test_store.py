@@ -84,7 +84,7 @@ def test_an_id_is_the_time_in_utc(store: BackupStore) -> None:
 
 
 def test_a_taken_second_gives_the_next_free_one(store: BackupStore) -> None:
-    opened = [store.open_partial() for _ in range(4)]
+    opened = [store.open_partial() for _number in range(4)]
     assert sorted(set(opened)) == opened
     assert names(store.folder) == [f".partial-{backup_id}" for backup_id in opened]
 
