@@ -11,8 +11,9 @@ class ModuleDocFragment:
 options:
   staging_root:
     description:
-      - The folder on the target in which snapshots are staged, open to SYSTEM and Administrators only.
-      - Empty for C(%ProgramData%\lithnet.access_manager).
+      - A folder on the target that exists. In it a folder C(lithnet.access_manager) is made for what is staged, open to SYSTEM and
+        Administrators only, and removed when it is empty.
+      - Empty for C(%ProgramData%).
     type: str
     default: ''
 """

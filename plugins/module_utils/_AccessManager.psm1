@@ -9,6 +9,9 @@
 Set-StrictMode -Version 2.0
 
 $LongestPlainPath = 248
+$NamesReadOtherwise = '[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)'
+$CommentsOutsideStrings = '("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*[\s\S]*?\*/'
+$TrailingCommasOutsideStrings = '("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])'
 $ServiceName = 'lithnetams'
 $ServiceProcess = 'Lithnet.AccessManager.Service'
 $BaseKey = 'SOFTWARE\Lithnet\Access Manager Service'
@@ -168,7 +171,8 @@ Function Get-HttpConfiguration {
         }
     }
     $reservations = foreach ($value in Get-RegistryValue -SubKey "$HttpKey\UrlAclInfo") {
-        @{ url = $value.name; sddl = ConvertTo-Sddl -Bytes ([Convert]::FromBase64String($value.data)) }
+        $sddl = if ($value.kind -eq 'Binary') { ConvertTo-Sddl -Bytes ([Convert]::FromBase64String($value.data)) } else { '' }
+        @{ url = $value.name; sddl = $sddl }
     }
     @{ bindings = @($bindings); reservations = @($reservations) }
 }
@@ -241,10 +245,11 @@ Function Get-LongPath {
 }
 
 Function Get-PlainPath {
-    # The usual form of a path on a drive, unless it is too long for that.
+    # The usual form of a path on a drive, unless it is too long for that or has a name that Windows would read otherwise there.
     param([String] $Path)
-    if ($Path.StartsWith('\\?\') -and -not $Path.StartsWith('\\?\UNC\') -and $Path.Length -lt $LongestPlainPath) { return $Path.Substring(4) }
-    return $Path
+    if (-not $Path.StartsWith('\\?\') -or $Path.StartsWith('\\?\UNC\') -or $Path.Length -ge $LongestPlainPath) { return $Path }
+    foreach ($name in $Path.Substring(4).Split('\')) { if ($name -match $NamesReadOtherwise) { return $Path } }
+    return $Path.Substring(4)
 }
 
 Function Open-SharedFile {
@@ -355,6 +360,16 @@ Function Find-JsonValue {
     }
 }
 
+Function ConvertFrom-Configuration {
+    # The object in a JSON text, $null when there is none. .NET's configuration allows comments and trailing commas, Windows PowerShell does not.
+    param([String] $Text)
+    $plain = [Regex]::Replace([Regex]::Replace($Text, $CommentsOutsideStrings, '$1'), $TrailingCommasOutsideStrings, '$1')
+    try { $document = ConvertFrom-Json -InputObject $plain }
+    catch { return $null }
+    if ($document -is [Management.Automation.PSCustomObject]) { return $document }
+    return $null
+}
+
 Function Read-Configuration {
     # The JSON files of the configuration in the order in which they override: file, document, or the error that a parser gave.
     param(
@@ -364,9 +379,8 @@ Function Read-Configuration {
     foreach ($name in $Names) {
         $path = [IO.Path]::Combine($ConfigPath, $name)
         if (-not [IO.File]::Exists((Get-LongPath -Path $path))) { continue }
-        $text = Read-TextFile -Path $path
-        try { @{ file = $name; document = ConvertFrom-Json -InputObject $text; valid = $true } }
-        catch { @{ file = $name; document = $null; valid = $false } }
+        $document = ConvertFrom-Configuration -Text (Read-TextFile -Path $path)
+        @{ file = $name; document = $document; valid = $null -ne $document }
     }
 }
 
@@ -420,8 +434,16 @@ Function Get-ExternalFile {
         $path = $item.FullName.Substring(4)
         if ($seen.ContainsKey($path)) { continue }
         $seen[$path] = $true
-        Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1) + $path.Substring(2).Replace('\', '/')) -Path $path
+        Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1).ToUpperInvariant() + $path.Substring(2).Replace('\', '/')) -Path $path
     }
+}
+
+Function ConvertTo-Mode {
+    # The mode of a secret: a number, 0 when it is not given, or the text that stands there instead.
+    param([Object] $Value)
+    $number = $Value -as [Int32]
+    if ($null -eq $number) { return [String]$Value }
+    return $number
 }
 
 Function Get-ProtectedSecret {
@@ -436,7 +458,7 @@ Function Get-ProtectedSecret {
             foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
                 $member = { param($name) $property = $found.value.PSObject.Properties[$name]; if ($property) { $property.Value } }
                 $data = & $member 'Data'
-                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = [Int32](& $member 'Mode'); data = [String]$data; salt = [String](& $member 'Salt') } }
+                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = ConvertTo-Mode -Value (& $member 'Mode'); data = [String]$data; salt = [String](& $member 'Salt') } }
             }
         }
     }

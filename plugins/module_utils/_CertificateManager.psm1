@@ -41,25 +41,32 @@ Function Get-KeyInformation {
     # Provider, exportability and file of a certificate's private key. A key that cannot be opened is present = $false with the reason.
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     if (-not $Certificate.HasPrivateKey) { return @{ present = $false; reason = 'the certificate has no private key on this server' } }
-    try { $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate) }
-    catch { return @{ present = $false; reason = "its private key cannot be opened: $($_.Exception.GetBaseException().Message)" } }
-    if ($null -eq $key) { return @{ present = $false; reason = 'its private key is not an RSA key' } }
-    if ($key -is [Security.Cryptography.RSACng]) {
-        $provider = if ($key.Key.Provider) { $key.Key.Provider.Provider } else { '' }
-        $exportable = [Boolean]($key.Key.ExportPolicy -band [Security.Cryptography.CngExportPolicies]'AllowExport, AllowPlaintextExport')
-        $file = $key.Key.UniqueName
+    try {
+        $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
+        if ($null -eq $key) { return @{ present = $false; reason = 'its private key is not an RSA key' } }
+        Get-KeyDescription -Key $key
+    }
+    catch { @{ present = $false; reason = "its private key cannot be opened: $($_.Exception.GetBaseException().Message)" } }
+}
+
+Function Get-KeyDescription {
+    param([Security.Cryptography.RSA] $Key)
+    if ($Key -is [Security.Cryptography.RSACng]) {
+        $provider = if ($Key.Key.Provider) { $Key.Key.Provider.Provider } else { '' }
+        $exportable = [Boolean]($Key.Key.ExportPolicy -band [Security.Cryptography.CngExportPolicies]'AllowExport, AllowPlaintextExport')
+        $file = $Key.Key.UniqueName
     }
     else {
-        $provider = $key.CspKeyContainerInfo.ProviderName
-        $exportable = $key.CspKeyContainerInfo.Exportable
-        $file = $key.CspKeyContainerInfo.UniqueKeyContainerName
+        $provider = $Key.CspKeyContainerInfo.ProviderName
+        $exportable = $Key.CspKeyContainerInfo.Exportable
+        $file = $Key.CspKeyContainerInfo.UniqueKeyContainerName
     }
     $path = Find-KeyFile -Name $file
     @{
         present = $true
         provider = $provider
         exportable = $exportable
-        bits = $key.KeySize
+        bits = $Key.KeySize
         sddl = if ($path) { Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList $path) } else { '' }
     }
 }

@@ -17,6 +17,22 @@ Function Get-ElapsedMillisecond {
     [Int64]$Watch.ElapsedMilliseconds
 }
 
+Function Test-ServiceToStop {
+    # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays stopped.
+    # Throws when it could not be brought back as it is.
+    param([Int32] $Timeout)
+    $service = Get-ServiceController
+    if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
+    $service.Refresh()
+    if ($service.Status -eq 'Stopped') { return $false }
+    $name = $service.ServiceName
+    if ($service.Status -notin 'Running', 'StartPending') { throw "The service $name is $($service.Status), which cannot be brought back after a stop. Let it run or stop it, and run again." }
+    if ((Get-ServiceInformation).start -eq 4) { throw "The service $name runs, but its start type is disabled: it could not be started again after a stop. Change the start type or stop the service, and run again." }
+    $dependents = @($service.DependentServices | Where-Object -FilterScript { $_.Status -ne 'Stopped' } | ForEach-Object -Process { $_.ServiceName })
+    if ($dependents) { throw "Other services depend on $name and run: $($dependents -join ', '). Windows would stop them too and not start them again. Stop them, and run again." }
+    return $true
+}
+
 Function Wait-ServiceStop {
     param(
         [Object] $Service,
@@ -107,4 +123,4 @@ Function Wait-DatabaseUnlock {
     Get-ElapsedMillisecond -Watch $watch
 }
 
-Export-ModuleMember -Function Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock
+Export-ModuleMember -Function Test-ServiceToStop, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock

@@ -13,9 +13,11 @@ $StaleAfter = [TimeSpan]::FromHours(24)
 $RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
 
 Function Get-StagingRoot {
+    # The collection's own folder within the one that the user names: permissions are set on what is ours only.
     param([String] $Path)
-    if ($Path) { return $Path.TrimEnd('\') }
-    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager')
+    if (-not $Path) { $Path = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData) }
+    if ($Path -notmatch '^[A-Za-z]:\\' -or -not [IO.Directory]::Exists($Path)) { throw "The staging_root '$Path' is not a folder on a drive of this server, such as D:\Temp. Make it, or name another." }
+    [IO.Path]::Combine($Path, 'lithnet.access_manager')
 }
 
 Function Get-RunFolder {

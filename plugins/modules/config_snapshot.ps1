@@ -63,7 +63,7 @@ Function Copy-Stopped {
     # Stops the service, copies, and puts the service back as it was whatever happens.
     param([String] $Files)
     $taken = Get-Taken
-    $taken.stopped = (Get-ServiceController).Status -ne 'Stopped'
+    $taken.stopped = Test-ServiceToStop -Timeout $module.Params.service_timeout
     $subject = $failure = $null
     $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()

@@ -38,6 +38,7 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 LINE_ATTEMPTS = 3
+_TIMES = frozenset({"lock_timeout", "service_timeout", "timeout"})
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 
@@ -167,6 +168,11 @@ class AccessManagerAction(ActionBase):
         return knowledge()
 
     def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False) -> dict[str, t.Any]:
+        if not getattr(self._connection._shell, "_IS_WINDOWS", False):
+            raise AccessManagerError(
+                f"{self.host_label} is not reached as a Windows host: its connection is '{self._connection.transport}'. "
+                "Set ansible_connection to winrm or psrp."
+            )
         with self._explained_line():
             result = self._execute_module(
                 module_name=f"{COLLECTION}.{self.module_name}",
@@ -214,7 +220,10 @@ class AccessManagerAction(ActionBase):
                     f"{self.host_label} refuses the logon of '{user}' over {self._connection.transport}: "
                     f"check ansible_user, ansible_password and the transport. {exc}"
                 ) from None
-            raise LostLineError(f"The connection to {self.host_label} was lost: {exc}.") from None
+            raise LostLineError(
+                f"There is no connection to {self.host_label}, or it was lost: {exc}. If this stays so, check ansible_host, "
+                "ansible_port and the server's WinRM listener."
+            ) from None
 
     # ---- options ----
 
@@ -222,6 +231,9 @@ class AccessManagerAction(ActionBase):
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
+        for option in _TIMES.intersection(result.validated_parameters):
+            if result.validated_parameters[option] < 0:
+                raise AccessManagerError(f"{option} is {result.validated_parameters[option]}: it cannot be negative.")
         if result.error_messages:
             raise AccessManagerError("; ".join(result.error_messages))
         validated: dict[str, t.Any] = result.validated_parameters

@@ -16,8 +16,9 @@ except ImportError:
     pyrage = None
 
 SUFFIX = ".age"
-_PRIVATE_KEY_MARKS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY")
-_SHOWN = 70
+_PRIVATE_KEY_MARKS = ("SECRET-KEY", "SECRET_KEY", "AGE-PLUGIN-", "PRIVATE KEY", "PRIVATE-LINES")
+_PUBLIC_KEY_STARTS = ("age1", "ssh-")
+_SHOWN, _SHOWN_PUBLIC = 32, 70
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Seal:
             return cls("none")
         if pyrage is None:
             raise MissingLibraryError("pyrage")
+        if passphrase and not str(passphrase).strip():
+            raise AccessManagerError("The passphrase is blank.")
         if recipients and passphrase:
             raise AccessManagerError("Both recipients and a passphrase are given: age seals to one or the other.")
         if passphrase:
@@ -94,7 +97,13 @@ def _parse(recipient: str) -> t.Any:
     try:
         return kind.from_str(recipient)
     except (pyrage.RecipientError, ValueError):
-        shown = recipient if len(recipient) <= _SHOWN else recipient[:_SHOWN] + "..."
         raise AccessManagerError(
-            f"'{shown}' is not an age or SSH public key. age keys begin with age1, SSH keys with ssh-ed25519 or ssh-rsa."
+            f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with ssh-ed25519 or ssh-rsa."
         ) from None
+
+
+def _shown(recipient: str) -> str:
+    """What may be told of a text that is no recipient: a longer one may be a private key without its beginning."""
+    if recipient.startswith(_PUBLIC_KEY_STARTS):
+        return f"'{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}'"
+    return f"'{recipient}'" if len(recipient) <= _SHOWN else f"A recipient of {len(recipient)} letters, which is not shown,"

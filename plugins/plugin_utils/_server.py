@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing as t
 
-from ._access_manager import PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION
+from ._access_manager import JSON_FILES, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION
 from ._errors import AccessManagerError
 
 Described = dict[str, t.Any]
@@ -75,6 +75,8 @@ def refuse_without_rights(described: Described) -> None:
 def problems_of_configuration(described: Described) -> list[str]:
     """One sentence for each thing that makes a backup of this configuration less than whole."""
     problems = []
+    if not any(document["file"] == JSON_FILES[0] for document in described["documents"]):
+        problems.append(f"There is no {JSON_FILES[0]} in the configuration folder: what it names, and its secrets, are unknown.")
     for document in described["documents"]:
         if not document["valid"]:
             problems.append(

@@ -30,6 +30,7 @@ from ._manifest import Manifest
 RECORDS = ("config", "certificates", "secrets")
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
+LONGEST_NAME = 255
 STALE_SECONDS = 24 * 3600
 SPACE_RESERVE = 16 * 1024 * 1024
 _ID = re.compile(r"\d{8}T\d{6}Z")
@@ -44,6 +45,12 @@ class BackupStore:
     def __init__(self, root: str, host: str) -> None:
         if not host or "/" in host or "\0" in host or host.startswith("."):
             raise AccessManagerError(f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash.")
+        if len(os.fsencode(host)) > LONGEST_NAME:
+            raise AccessManagerError(f"'{host[:40]}...' cannot name a folder of backups: it has more than {LONGEST_NAME} bytes.")
+        if not pathlib.Path(root).is_absolute():
+            raise AccessManagerError(
+                f"The backup root '{root}' is not an absolute path: set access_manager_backup_root to a folder on the controller."
+            )
         self.root = pathlib.Path(root)
         self.host = host
         self.folder = self.root / host

@@ -14,7 +14,7 @@ from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CURRENT, EXPIRED, CertificateSpec
 from support.configuration import UNICODE_TEMPLATE
 from support.playbook import PlaybookRun, run_playbook
-from support.plays import BACKUP, failure_of, statuses
+from support.plays import BACKUP, Call, called, failure_of, statuses, write_calls
 
 LOCKED = CertificateSpec("not exportable", subject="locked.example", exportable=False)
 SHARE = r"\\files.forest.example\scripts\Approve.ps1"
@@ -36,6 +36,7 @@ def broken(make_host: MakeHost) -> AmsHost:
     (host.config / "audit-templates" / UNICODE_TEMPLATE).unlink()
     (host.config / "appsecrets.json").write_bytes(NOT_JSON)
     (host.config / "linked").symlink_to(host.drive_c / "AccessManagerScripts")
+    (host.config / "scripts" / "dotted.").write_bytes(b"a name that ends with a dot")
     return host
 
 
@@ -104,6 +105,7 @@ def test_all_that_can_be_backed_up_is_kept(partly: Backup, broken: AmsHost) -> N
     assert partly.config["config/appsecrets.json"] == NOT_JSON
     assert "external/C/AccessManagerScripts/siem/webhook-failure.json" in partly.config
     assert not [name for name in partly.config if name.startswith("config/linked/")]
+    assert partly.config["config/scripts/dotted."] == b"a name that ends with a dot"
     assert partly.secrets["Authentication.Oidc.Secret"]["value"] == broken.secrets["Authentication.Oidc.Secret"]
 
 
@@ -131,3 +133,20 @@ def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> Non
 def test_incomplete_backup_passes_when_that_is_good_enough(run: PlaybookRun, garbled: AmsHost, as_it_is: Backup) -> None:
     assert "failed" not in statuses(run, garbled.name)
     assert len(as_it_is.manifest["certificates"]) == 2
+
+
+def test_settings_that_are_empty_missing_or_commented_are_told(garbled: AmsHost, as_it_is: Backup, work: Path) -> None:
+    settings = garbled.config / "appsettings.json"
+    playbook = write_calls(work / "info.yml", [Call("info", "installation_info")])
+    inventory = garbled.write_inventory(work / "garbled.yml")
+    sentences = []
+    for content in (b"", None, b'{ // as AMS may read it\r\n "Email": { "Host": "a//b", }, /* none */ }'):
+        settings.unlink(missing_ok=True)
+        if content is not None:
+            settings.write_bytes(content)
+        sentences.append(called(run_playbook(playbook, inventory))["info"]["problems"])
+    assert sentences[0][0].startswith("appsettings.json is not valid JSON")
+    assert sentences[1] == [
+        "There is no appsettings.json in the configuration folder: what it names, and its secrets, are unknown."
+    ]
+    assert sentences[2] == []

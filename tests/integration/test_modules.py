@@ -56,6 +56,7 @@ def old(root: Path, idle: AmsHost) -> list[str]:
 @pytest.fixture(scope="module")
 def runs(host: AmsHost, idle: AmsHost, work: Path, root: Path, old: list[str]) -> tuple[PlaybookRun, PlaybookRun]:
     info = {"backup_root": str(root)}
+    (idle.drive_c / "Staging for backups").mkdir()
     calls = [
         *SNAPSHOT_CALLS,
         Call("all", "backup_info", info),
@@ -134,32 +135,53 @@ def test_installation_is_told_without_judging_it(others: dict[str, dict[str, Any
     assert "inventory" not in result
 
 
+def test_service_that_could_not_be_started_again_is_not_stopped(
+    service: dict[str, dict[str, Any]], host: AmsHost, work: Path
+) -> None:
+    key = r"HKLM\SYSTEM\CurrentControlSet\Services\lithnetams"
+    log = host.service_log()
+    host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "4", "/f")
+    try:
+        calls = [Call("restart", "service", {"state": "restarted"}), Call("copy", "config_snapshot", {"stop_service": "always"})]
+        results = called(start_playbook(write_calls(work / "disabled.yml", calls), work / "host.yml").wait())
+    finally:
+        host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "2", "/f")
+    assert "its start type is disabled" in results["restart"]["msg"]
+    assert "its start type is disabled" in results["copy"]["msg"]
+    assert host.service_log() == log
+
+
 # ---- config_snapshot ----
 
 
 def test_snapshot_is_taken_live_and_shut_to_others(others: dict[str, dict[str, Any]], idle: AmsHost) -> None:
     live = others["live"]
-    staged = idle.drive_c / "Staging for backups" / live["run_id"]
+    staged = idle.drive_c / "Staging for backups/lithnet.access_manager" / live["run_id"]
     try:
         assert (live["changed"], live["copied"], live["stopped"]) == (True, "live", False)
         assert live["files"] == len(idle.configuration.files) + len(idle.configuration.external)
         assert (staged / "manifest.json").is_file()
-        script = r"(Get-Acl -LiteralPath 'C:\Staging for backups').Sddl"
-        sddl = idle.powershell(script).strip()
+        script = r"""
+        (Get-Acl -LiteralPath 'C:\Staging for backups').Sddl
+        (Get-Acl -LiteralPath 'C:\Staging for backups\lithnet.access_manager').Sddl
+        """
+        named, sddl = idle.powershell(script).split()
+        assert "D:P" not in named  # the folder that the user names keeps its permissions
         assert sddl.endswith(("D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)", "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"))
         assert others["would_remove"]["changed"]
     finally:
-        shutil.rmtree(idle.drive_c / "Staging for backups", ignore_errors=True)
+        shutil.rmtree(staged.parent, ignore_errors=True)
 
 
 def test_snapshot_is_removed_and_its_empty_root_too(idle: AmsHost, others: dict[str, dict[str, Any]], work: Path) -> None:
-    folder = idle.drive_c / "Staging for backups" / "0123456789abcdef"
+    folder = idle.drive_c / "Staging for backups/lithnet.access_manager/0123456789abcdef"
     folder.mkdir(parents=True)
     options = {"state": "absent", "run_id": folder.name, "staging_root": r"C:\Staging for backups"}
     calls = [Call("removes", "config_snapshot", options), Call("is_gone", "config_snapshot", options)]
     run = start_playbook(write_calls(work / "remove.yml", calls), work / "idle.yml").wait()
     assert [called(run)[name]["changed"] for name in ("removes", "is_gone")] == [True, False]
     assert not folder.parent.exists()
+    assert folder.parent.parent.exists()
 
 
 def test_snapshot_in_check_mode_stages_nothing(others: dict[str, dict[str, Any]], idle: AmsHost) -> None:

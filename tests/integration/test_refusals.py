@@ -228,8 +228,8 @@ def held_open(host: AmsHost, path: str) -> Iterator[None]:
 def test_locked_file_and_full_staging_disk_are_refused(
     victim: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], root: Path, disks: dict[str, Path]
 ) -> None:
-    """The locked file on one host, both in a live copy and in one with the service stopped; the small disk on another."""
-    staging = settings | {"backup_stop_service": "always", "backup_staging_root": r"X:\Staging"}
+    """The locked file on one host, in a live copy; the small disk on another, with the service stopped."""
+    staging = settings | {"backup_stop_service": "always", "backup_staging_root": "X:\\"}
     hosts = {"locked": idle.inventory_vars() | settings}
     if disks:
         hosts["staging-full"] = victim.inventory_vars() | staging

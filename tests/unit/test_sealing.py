@@ -157,6 +157,16 @@ def test_a_mistyped_age_key_is_refused(recipient: str) -> None:
     assert recipient[:-1] + other in refusal(recipients=[recipient[:-1] + other])
 
 
+@pytest.mark.parametrize("beginning", ["AGE-SECRET-KEY-", "SECRET-KEY-", "KEY-", ""])
+def test_a_private_key_without_its_beginning_is_not_shown(beginning: str) -> None:
+    body = str(pyrage.x25519.Identity.generate()).removeprefix("AGE-SECRET-KEY-")
+    assert body[:12] not in refusal(recipients=[beginning + body])
+
+
+def test_a_blank_passphrase_is_refused() -> None:
+    assert "blank" in refusal(passphrase="  ")
+
+
 @given(st.text(max_size=200))
 def test_no_text_gives_anything_but_a_seal_or_a_sentence(text: str) -> None:
     with contextlib.suppress(AccessManagerError):

@@ -92,8 +92,14 @@ def test_a_whole_configuration_has_no_problems() -> None:
 
 
 def test_json_that_does_not_parse_is_a_problem() -> None:
-    [problem] = _server.problems_of_configuration(server() | {"documents": [{"file": "apphost.json", "valid": False}]})
+    documents = [*server()["documents"], {"file": "apphost.json", "valid": False}]
+    [problem] = _server.problems_of_configuration(server() | {"documents": documents})
     assert "apphost.json" in problem
+
+
+def test_settings_that_are_not_there_are_a_problem() -> None:
+    [problem] = _server.problems_of_configuration(server() | {"documents": []})
+    assert "appsettings.json" in problem
 
 
 @pytest.mark.parametrize(("place", "path"), [("share", r"\\nas\x.ps1"), ("external", r"D:\x.ps1"), ("config", r"C:\config\x.ps1")])

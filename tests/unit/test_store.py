@@ -431,3 +431,14 @@ def test_a_root_that_may_not_be_written_is_refused(root: Path, store: BackupStor
         refused.chmod(0o700)
     assert "not writable" in message
     assert f"'{refused}'" in message
+
+
+@pytest.mark.parametrize("root", ["", "backups", "./backups", "../backups"])
+def test_a_root_that_is_not_absolute_is_refused(root: str) -> None:
+    with pytest.raises(AccessManagerError, match="access_manager_backup_root"):
+        BackupStore(root, "ams1")
+
+
+def test_a_host_name_that_no_folder_can_have_is_refused() -> None:
+    with pytest.raises(AccessManagerError, match="255 bytes"):
+        BackupStore("/srv", "a" * 256)
