@@ -29,9 +29,9 @@ class ActionModule(PartAction):
             return {"changed": True, "steady": True}
         envelope = Envelope("artifact_fetch")
         run = self._run()
-        live = self.params["run_id"] is None
+        live = run["live"]
         with self.removed_on_failure(run) if live else contextlib.nullcontext():
-            answer = self.call_target(run | self._arguments(envelope, live=live))
+            answer = self.call_target(run | self._arguments(envelope))
             if not answer["steady"]:
                 return {"steady": False, "attempts": answer["attempts"]}
             result = self._receive(seal, envelope, answer)
@@ -46,7 +46,7 @@ class ActionModule(PartAction):
             "live": self.params["run_id"] is None,
         }
 
-    def _arguments(self, envelope: Envelope, *, live: bool) -> dict[str, t.Any]:
+    def _arguments(self, envelope: Envelope) -> dict[str, t.Any]:
         return {
             "step": "take",
             "knowledge": self.knowledge(),

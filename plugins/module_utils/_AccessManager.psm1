@@ -371,7 +371,7 @@ Function ConvertFrom-Configuration {
 }
 
 Function Read-Configuration {
-    # The JSON files of the configuration in the order in which they override: file, document, or the error that a parser gave.
+    # The JSON files of the configuration in the order in which they override: file, document, and whether it is a JSON object.
     param(
         [String] $ConfigPath,
         [String[]] $Names

@@ -33,18 +33,28 @@ Function Test-ServiceToStop {
     return $true
 }
 
-Function Wait-ServiceStop {
+Function Wait-ServiceStatus {
+    # Waits until the service has one of the states, or the time is over. Returns the state that it has then.
     param(
         [Object] $Service,
+        [String[]] $Statuses,
         [Int32] $Timeout
     )
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
     while ($true) {
         $Service.Refresh()
-        if ($Service.Status -eq 'Stopped') { return }
-        if ([DateTime]::UtcNow -ge $end) { throw "The service $($Service.ServiceName) did not stop within $Timeout s: it is $($Service.Status). Look at its log and the event log, or raise service_timeout." }
+        if ($Service.Status -in $Statuses -or [DateTime]::UtcNow -ge $end) { return $Service.Status }
         Start-Sleep -Milliseconds $PollMilliseconds
     }
+}
+
+Function Wait-ServiceStop {
+    param(
+        [Object] $Service,
+        [Int32] $Timeout
+    )
+    $status = Wait-ServiceStatus -Service $Service -Statuses 'Stopped' -Timeout $Timeout
+    if ($status -ne 'Stopped') { throw "The service $($Service.ServiceName) did not stop within $Timeout s: it is $status. Look at its log and the event log, or raise service_timeout." }
 }
 
 Function Wait-ServiceStart {
@@ -53,14 +63,9 @@ Function Wait-ServiceStart {
         [Object] $Service,
         [Int32] $Timeout
     )
-    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
-    while ($true) {
-        $Service.Refresh()
-        if ($Service.Status -eq 'Running') { return }
-        if ($Service.Status -eq 'Stopped') { throw 'it ended while it was starting. Look at its log and the event log.' }
-        if ([DateTime]::UtcNow -ge $end) { throw "it is $($Service.Status) after $Timeout s. Look at its log and the event log, or raise service_timeout." }
-        Start-Sleep -Milliseconds $PollMilliseconds
-    }
+    $status = Wait-ServiceStatus -Service $Service -Statuses 'Running', 'Stopped' -Timeout $Timeout
+    if ($status -eq 'Stopped') { throw 'it ended while it was starting. Look at its log and the event log.' }
+    if ($status -ne 'Running') { throw "it is $status after $Timeout s. Look at its log and the event log, or raise service_timeout." }
 }
 
 Function Stop-AccessManager {

@@ -94,8 +94,7 @@ Function Remove-EndedRun {
     )
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
     try {
-        try { $idle = $mutex.WaitOne(0) }
-        catch [Threading.AbandonedMutexException] { $idle = $true }
+        $idle = Enter-Mutex -Mutex $mutex -Timeout 0
         try {
             if (-not $idle -and (Get-LockOwner -Root $Root).run_id -eq $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
             @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
@@ -103,6 +102,16 @@ Function Remove-EndedRun {
         finally { if ($idle) { $mutex.ReleaseMutex() } }
     }
     finally { $mutex.Dispose() }
+}
+
+Function Enter-Mutex {
+    # Whether the mutex is ours within Timeout seconds. One whose owner died is free.
+    param(
+        [Threading.Mutex] $Mutex,
+        [Int32] $Timeout
+    )
+    try { $Mutex.WaitOne([TimeSpan]::FromSeconds($Timeout)) }
+    catch [Threading.AbandonedMutexException] { $true }
 }
 
 Function Get-LockOwner {
@@ -152,9 +161,7 @@ Function Invoke-Locked {
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
     $file = [IO.Path]::Combine($Root, 'lock.json')
     try {
-        try { $mine = $mutex.WaitOne([TimeSpan]::FromSeconds($Timeout)) }
-        catch [Threading.AbandonedMutexException] { $mine = $true }
-        if (-not $mine) {
+        if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) {
             $other = Get-LockOwner -Root $Root
             throw "Another run is at work on this server: $($other.run_id) of $($other.controller), since $($other.since). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
