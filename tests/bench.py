@@ -96,7 +96,7 @@ class MemoryWatch:
             peak = int(lines.get("VmHWM", "0 kB").split()[0]) // 1024
             if pid in ours:
                 self.peak.controller = max(self.peak.controller, peak)
-            elif lines["Name"].startswith("powershell") and self._is_on_a_host(pid):
+            elif lines["Name"].startswith(("powershell", "pwsh")) and self._is_on_a_host(pid):
                 self.peak.target = max(self.peak.target, peak)
 
     def _is_on_a_host(self, pid: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import LINE_ATTEMPTS, AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, LostLineError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError, LostLineError
 
 _COPY_SECONDS = 900
 _WAITS_OF_A_RUN = 10
@@ -59,7 +59,16 @@ class ActionModule(AccessManagerAction):
         arguments = self._arguments(stop=True)
         timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"] + _COPY_SECONDS
         with self.removed_on_failure(arguments):
-            return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
+            try:
+                return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
+            except EndedRunError as exc:
+                raise AccessManagerError(f"{exc} {self._revive_service(arguments)} Run again.") from None
+
+    def _revive_service(self, arguments: dict[str, t.Any]) -> str:
+        """Starts the service when the run that died had stopped it; says what was so."""
+        if self.call_target(arguments | {"step": "revive"})["changed"]:
+            return "It had stopped the service, which has been started again."
+        return "The service was not down by it."
 
     def _kept(self, arguments: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
         if not result["steady"]:

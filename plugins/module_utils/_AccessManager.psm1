@@ -23,13 +23,15 @@ $EnvironmentPrefix = 'AccessManagerService'
 $ClusterResourcesKey = 'Cluster\Resources'
 
 Function New-TargetModule {
-    # The Ansible module of a target's half.
+    # The Ansible module of a target's half. Its result names the run, if it is one.
     param(
         [Object[]] $Arguments,
         [Hashtable] $Options
     )
     $spec = @{ options = $Options; supports_check_mode = $true }
-    [Ansible.Basic.AnsibleModule]::Create($Arguments, $spec)
+    $module = [Ansible.Basic.AnsibleModule]::Create($Arguments, $spec)
+    if ($Options.ContainsKey('run_id')) { $module.Result.run_id = $module.Params.run_id }
+    $module
 }
 
 Function Complete-TargetModule {
@@ -255,7 +257,7 @@ Function Get-PlainPath {
 Function Open-SharedFile {
     # Opens a file for reading beside whoever else has it open.
     param([String] $Path)
-    New-Object -TypeName IO.FileStream -ArgumentList (Get-LongPath -Path $Path), ([IO.FileMode]::Open), ([IO.FileAccess]::Read), ([IO.FileShare]'ReadWrite, Delete')
+    [IO.File]::Open((Get-LongPath -Path $Path), [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
 }
 
 Function Read-TextFile {
@@ -318,7 +320,7 @@ Function Get-ItemRecord {
 }
 
 Function Get-FolderRecord {
-    # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'.
+    # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'. What vanishes meanwhile is left out.
     param(
         [String] $Path,
         [String] $Name,
@@ -330,9 +332,15 @@ Function Get-FolderRecord {
     foreach ($item in $folder.GetFileSystemInfos()) {
         $itemName = "$Name/$($item.Name)"
         $itemPath = [IO.Path]::Combine($Path, $item.Name)
-        if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { @{ name = $itemName; path = $itemPath; kind = 'link' } }
-        elseif ($item -is [IO.DirectoryInfo]) { Get-FolderRecord -Path $itemPath -Name $itemName -Skip $Skip }
-        else { Get-ItemRecord -Item $item -Name $itemName -Path $itemPath }
+        try {
+            if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { @{ name = $itemName; path = $itemPath; kind = 'link' } }
+            elseif ($item -is [IO.DirectoryInfo]) { Get-FolderRecord -Path $itemPath -Name $itemName -Skip $Skip }
+            else { Get-ItemRecord -Item $item -Name $itemName -Path $itemPath }
+        }
+        catch {
+            $item.Refresh()
+            if ($item.Exists) { throw }
+        }
     }
 }
 

@@ -28,9 +28,13 @@ Function Add-Digest {
 }
 
 Function Open-ReadableFile {
+    # Opens a file that was listed. Throws a FileNotFoundException when it has vanished since.
     param([String] $Path)
     try { Open-SharedFile -Path $Path }
-    catch { throw "'$Path' cannot be read: $($_.Exception.GetBaseException().Message) Close the program that has it open, or give this account the right to read it, and run again." }
+    catch {
+        if (-not [IO.File]::Exists((Get-LongPath -Path $Path))) { throw (New-Object -TypeName IO.FileNotFoundException -ArgumentList "'$Path' was removed while the configuration was read. Run again.") }
+        throw "'$Path' cannot be read: $($_.Exception.GetBaseException().Message) Close the program that has it open, or give this account the right to read it, and run again."
+    }
 }
 
 Function Copy-Record {
@@ -61,15 +65,22 @@ Function Get-Outline {
 
 Function Invoke-Steadily {
     # Has Take read all files that Describe names, until each had one content and the whole one outline before and after: then all
-    # of them were so at one moment in between. Take returns whether each file was what it had been. $null after the last attempt.
+    # of them were so at one moment in between. Take returns whether each file was what it had been. A file that vanishes meanwhile
+    # is a change like others. $null after the last attempt.
     param(
         [ScriptBlock] $Describe,
         [ScriptBlock] $Take
     )
     for ($attempt = 1; $attempt -le $LiveAttempts; $attempt++) {
         $subject = & $Describe
-        Add-Digest -Subject $subject
-        $taken = & $Take $subject
+        try {
+            Add-Digest -Subject $subject
+            $taken = & $Take $subject
+        }
+        catch {
+            if ($_.Exception.GetBaseException() -isnot [IO.FileNotFoundException]) { throw }
+            $taken = $false
+        }
         if ($taken -and (Get-Outline -Subject $subject) -ceq (Get-Outline -Subject (& $Describe))) { return @{ subject = $subject; attempts = $attempt } }
     }
     return $null

@@ -118,7 +118,7 @@ Function Wait-DatabaseUnlock {
     if (-not $database.Exists) { return [Int64]0 }
     foreach ($file in $database.GetFiles('*.?df')) {
         while ($true) {
-            try { (New-Object -TypeName IO.FileStream -ArgumentList $file.FullName, ([IO.FileMode]::Open), ([IO.FileAccess]::Read), ([IO.FileShare]::None)).Dispose(); break }
+            try { [IO.File]::Open($file.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::None).Dispose(); break }
             catch [IO.IOException] {
                 if ($watch.Elapsed.TotalSeconds -ge $Timeout) { throw "The database file '$($file.Name)' is still locked $Timeout s after the service stopped. Raise service_timeout, or back up without the database." }
                 Start-Sleep -Milliseconds 100

@@ -11,6 +11,7 @@ Set-StrictMode -Version 2.0
 $MutexName = 'Global\lithnet.access_manager'
 $StaleAfter = [TimeSpan]::FromHours(24)
 $RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
+$DiskFullCodes = 0x27, 0x70
 
 Function Get-StagingRoot {
     # The collection's own folder within the one that the user names: permissions are set on what is ours only.
@@ -63,13 +64,38 @@ Function New-RunFolder {
     New-RestrictedFolder -Path $Folder
 }
 
+Function Invoke-Alive {
+    # Runs the body of a run under a name that one process alone has, and that Windows forgets when it ends, however that happens.
+    param(
+        [String] $RunId,
+        [ScriptBlock] $Body
+    )
+    $first = $false
+    $alive = New-Object -TypeName Threading.Mutex -ArgumentList $false, "$MutexName.$RunId", ([ref]$first)
+    try {
+        if (-not $first) { throw "The run $RunId is at work on this server already." }
+        & $Body
+    }
+    finally { $alive.Dispose() }
+}
+
+Function Test-RunAlive {
+    param([String] $RunId)
+    $other = $null
+    try { $alive = [Threading.Mutex]::TryOpenExisting("$MutexName.$RunId", [ref]$other) }
+    catch [UnauthorizedAccessException] { return $true }
+    if ($alive) { $other.Dispose() }
+    $alive
+}
+
 Function Remove-StaleRun {
-    # Removes the run folders that nobody has written to for a day.
+    # Removes the folders of dead runs that nobody has written to for a day.
     param([String] $Root)
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
-        if ($run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter) { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
+        $stale = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter
+        if ($stale -and -not (Test-RunAlive -RunId $run.Name)) { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
     }
 }
 
@@ -92,16 +118,8 @@ Function Remove-EndedRun {
         [String] $Root,
         [String] $RunId
     )
-    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
-    try {
-        $idle = Enter-Mutex -Mutex $mutex -Timeout 0
-        try {
-            if (-not $idle -and (Get-LockOwner -Root $Root).run_id -eq $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
-            @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
-        }
-        finally { if ($idle) { $mutex.ReleaseMutex() } }
-    }
-    finally { $mutex.Dispose() }
+    if (Test-RunAlive -RunId $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
+    @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
 }
 
 Function Enter-Mutex {
@@ -117,8 +135,11 @@ Function Enter-Mutex {
 Function Get-LockOwner {
     # Who holds the lock, as that run wrote it down; empty when nobody did.
     param([String] $Root)
-    try { ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine($Root, 'lock.json'))) }
-    catch { [PSCustomObject]@{ controller = ''; run_id = ''; since = '' } }
+    try {
+        $owner = ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine($Root, 'lock.json')))
+        @{ controller = $owner.controller; run_id = $owner.run_id; since = ConvertTo-Timestamp -Time ([DateTime]$owner.since).ToUniversalTime() }
+    }
+    catch { @{ controller = 'an unknown controller'; run_id = 'an unknown run'; since = 'an unknown time' } }
 }
 
 Function Remove-EmptyFolder {
@@ -135,6 +156,20 @@ Function Assert-FreeSpace {
     if ($drive.AvailableFreeSpace -lt $Bytes) {
         $megabytes = { param($count) [Math]::Ceiling($count / 1MB).ToString([Globalization.CultureInfo]::InvariantCulture) }
         throw "There is not enough space on $($drive.Name) to stage the backup: $(& $megabytes $Bytes) MiB are needed, $(& $megabytes $drive.AvailableFreeSpace) MiB are free. Free some, or name a folder on another drive with staging_root."
+    }
+}
+
+Function Invoke-StagingWrite {
+    # Runs a body that writes below a path; a drive that becomes full is told in a sentence.
+    param(
+        [String] $Path,
+        [ScriptBlock] $Body
+    )
+    try { & $Body }
+    catch {
+        $cause = $_.Exception.GetBaseException()
+        if ($cause -isnot [IO.IOException] -or ($cause.HResult -band 0xFFFF) -notin $DiskFullCodes) { throw }
+        throw "The drive $([IO.Path]::GetPathRoot($Path)) became full while the backup was staged. Free some space, or name a folder on another drive with staging_root, and run again."
     }
 }
 
@@ -197,32 +232,42 @@ Function Save-RunResult {
 }
 
 Function Wait-RunResult {
-    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running' or 'unknown'.
+    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'ended' when it died without a
+    # result, or 'unknown' when it has not begun after StartTimeout seconds.
     param(
         [String] $Folder,
         [Int32] $Timeout,
-        [String] $JobFile
+        [Int32] $StartTimeout
     )
     $path = [IO.Path]::Combine($Folder, 'result.json')
-    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
-    while (-not [IO.File]::Exists($path)) {
-        if ([DateTime]::UtcNow -ge $end) { return @{ state = if ([IO.Directory]::Exists($Folder)) { 'running' } else { 'unknown' } } }
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        $begun = [IO.Directory]::Exists($Folder)
+        $alive = Test-RunAlive -RunId ([IO.Path]::GetFileName($Folder))
+        if ([IO.File]::Exists($path)) { return @{ state = 'finished'; answer = Read-TextFile -Path $path } }
+        if ($begun -and -not $alive) { return @{ state = 'ended' } }
+        if (-not $begun -and $watch.Elapsed.TotalSeconds -ge $StartTimeout) { return @{ state = 'unknown' } }
+        if ($watch.Elapsed.TotalSeconds -ge $Timeout) { return @{ state = 'running' } }
         Start-Sleep -Milliseconds 200
     }
-    if ($JobFile) { Remove-JobFile -Path $JobFile }
-    @{ state = 'finished'; answer = Read-TextFile -Path $path }
 }
 
 Function Remove-JobFile {
-    # Removes the file in which Ansible keeps the result of the detached job, once the job has ended and written it.
-    param([String] $Path)
-    if ([IO.Path]::GetFileName($Path) -notmatch '^j\d+\.\d+$') { return }
+    # Removes the file in which Ansible keeps the result of a detached run, which names the run, once the job has ended and written it.
+    param(
+        [String] $Folder,
+        [String] $RunId
+    )
+    $jobs = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([Environment]::ExpandEnvironmentVariables($Folder))
+    if (-not $jobs.Exists) { return }
     $end = [DateTime]::UtcNow.AddSeconds(10)
-    while ([IO.File]::Exists($Path) -and [DateTime]::UtcNow -lt $end) {
-        try {
-            if ((Read-TextFile -Path $Path) -match '"finished":\s*(true|1)') { [IO.File]::Delete($Path); return }
+    while ([DateTime]::UtcNow -lt $end) {
+        foreach ($job in $jobs.GetFiles('j*.*')) {
+            try {
+                if ((Read-TextFile -Path $job.FullName).Contains($RunId)) { $job.Delete(); return }
+            }
+            catch [IO.IOException] { Write-Debug -Message 'The job is writing it now.' }
         }
-        catch [IO.IOException] { Write-Debug -Message 'The job is writing it now.' }
         Start-Sleep -Milliseconds 100
     }
 }
@@ -234,9 +279,10 @@ Function Get-RunOption {
         step = @{ type = 'str'; required = $true; choices = 'take', 'collect', 'remove' }
         staging_root = @{ type = 'str'; default = '' }
         controller = @{ type = 'str'; default = '' }
-        job_file = @{ type = 'str'; default = '' }
+        job_folder = @{ type = 'str'; default = '' }
         lock_timeout = @{ type = 'int'; default = 0 }
         wait_seconds = @{ type = 'int'; default = 0 }
+        start_seconds = @{ type = 'int'; default = 0 }
     }
 }
 
@@ -248,13 +294,19 @@ Function Invoke-RunStep {
     )
     $root = Get-StagingRoot -Path $Params.staging_root
     $folder = Get-RunFolder -Root $root -RunId $Params.run_id
-    if ($Params.step -eq 'collect') { return Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -JobFile $Params.job_file }
     if ($Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $Params.run_id }
-    New-RunFolder -Root $root -Folder $folder
-    Save-RunResult -Folder $folder -Body {
-        $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
-        Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body { & $Take $folder }
+    if ($Params.step -eq 'collect') {
+        $found = Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -StartTimeout $Params.start_seconds
+        if ($found.state -eq 'finished') { Remove-JobFile -Folder $Params.job_folder -RunId $Params.run_id }
+        return $found
+    }
+    Invoke-Alive -RunId $Params.run_id -Body {
+        New-RunFolder -Root $root -Folder $folder
+        Save-RunResult -Folder $folder -Body {
+            $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
+            Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body { & $Take $folder }
+        }
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-EndedRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-RunFolder, Remove-EndedRun, Assert-FreeSpace, Write-WholeFile

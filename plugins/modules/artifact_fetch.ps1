@@ -85,7 +85,7 @@ Function Send-Snapshot {
 
 Function Send-Live {
     $describe = { Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $false }
-    $sent = @{ output = $null; envelope = $null; same = $false }
+    $sent = @{ output = $null; envelope = $null; same = $false; kept = $false }
     try {
         $copy = Invoke-Steadily -Describe $describe -Take {
             param($subject)
@@ -98,9 +98,13 @@ Function Send-Live {
             $sent.same
         }
         if ($null -eq $copy) { return @{ steady = $false; attempts = Get-LiveAttempt } }
+        $sent.kept = $true
         (Complete-Envelope -Envelope $sent.envelope -Output $sent.output) + @{ attempts = $copy.attempts }
     }
-    finally { if ($sent.output) { $sent.output.Dispose() } }
+    finally {
+        if ($sent.output) { $sent.output.Dispose() }
+        if (-not $sent.kept) { [void](Remove-RunFolder -Root $root -RunId $module.Params.run_id) }
+    }
 }
 
 $options = Get-RunOption
@@ -114,8 +118,10 @@ $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
 
 Complete-TargetModule -Module $module -Body {
     if ($module.Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $module.Params.run_id }
-    if (-not $module.Params.live) { return Send-Snapshot }
+    if (-not $module.Params.live) { return Invoke-StagingWrite -Path $root -Body { Send-Snapshot } }
     $installation = Assert-Installation
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
-    Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body { Send-Live }
+    Invoke-Alive -RunId $module.Params.run_id -Body {
+        Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body { Invoke-StagingWrite -Path $root -Body { Send-Live } }
+    }
 }

@@ -28,12 +28,14 @@ Function Copy-Subject {
         if ($record.kind -ne 'file') { continue }
         $number++
         $path = [IO.Path]::Combine($Folder, $number.ToString([Globalization.CultureInfo]::InvariantCulture))
-        $writer = New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
-        try {
-            $digest = Copy-Record -Record $record -Destination $writer
-            $record.size = $writer.Length
+        $digest = Invoke-StagingWrite -Path $path -Body {
+            $writer = [IO.File]::Create($path)
+            try {
+                Copy-Record -Record $record -Destination $writer
+                $record.size = $writer.Length
+            }
+            finally { $writer.Dispose() }
         }
-        finally { $writer.Dispose() }
         if ($record.ContainsKey('sha256') -and $record.sha256 -cne $digest) { $same = $false }
         $record.sha256 = $digest
     }
@@ -60,15 +62,21 @@ Function Copy-Live {
 }
 
 Function Copy-Stopped {
-    # Stops the service, copies, and puts the service back as it was whatever happens.
-    param([String] $Files)
+    # Stops the service, copies, and puts the service back as it was whatever happens. The mark is there while the service is down by this run.
+    param(
+        [String] $Files,
+        [String] $Mark
+    )
     $taken = Get-Taken
     $taken.stopped = Test-ServiceToStop -Timeout $module.Params.service_timeout
     $subject = $failure = $null
     $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()
     try {
-        if ($taken.stopped) { $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout }
+        if ($taken.stopped) {
+            Write-WholeFile -Path $Mark -Text ''
+            $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout
+        }
         if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
         $subject = Get-Subject
         [void](Copy-Subject -Subject $subject -Folder $Files)
@@ -78,6 +86,7 @@ Function Copy-Stopped {
         try {
             $taken.start_ms = Start-AccessManager -Timeout $module.Params.service_timeout
             $taken.downtime_ms = [Int64]$watch.ElapsedMilliseconds
+            [IO.File]::Delete($Mark)
         }
         catch {
             $taken.start_error = $_.Exception.Message
@@ -88,6 +97,26 @@ Function Copy-Stopped {
     @{ taken = $taken; subject = $subject }
 }
 
+Function Get-StopMark {
+    param([String] $Folder)
+    [IO.Path]::Combine($Folder, 'stopped')
+}
+
+Function Restore-Service {
+    # Starts the service when the run, which died, had stopped it.
+    $root = Get-StagingRoot -Path $module.Params.staging_root
+    $mark = Get-StopMark -Folder (Get-RunFolder -Root $root -RunId $module.Params.run_id)
+    $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
+    Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body {
+        $stopped = [IO.File]::Exists($mark)
+        if ($stopped) {
+            [void](Start-AccessManager -Timeout $module.Params.service_timeout)
+            [IO.File]::Delete($mark)
+        }
+        @{ changed = $stopped }
+    }
+}
+
 Function New-Snapshot {
     # Fills the folder of the run: the files under numbers, and manifest.json with all that is known of them and of the server.
     param([String] $Folder)
@@ -95,10 +124,10 @@ Function New-Snapshot {
     [void][IO.Directory]::CreateDirectory($files)
     try {
         Assert-FreeSpace -Path $Folder -Bytes (2 * (Get-CapturedSize -Subject (Get-Subject)).bytes + $SpaceForLists)
-        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files } else { Copy-Live -Files $files }
+        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files -Mark (Get-StopMark -Folder $Folder) } else { Copy-Live -Files $files }
         if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
         $manifest = Get-Manifest -Installation $installation -Subject $copy.subject -Taken $copy.taken -FirewallRuleName $module.Params.knowledge.firewall_rule
-        Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest
+        Invoke-StagingWrite -Path $Folder -Body { Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest }
     }
     catch {
         [IO.Directory]::Delete($files, $true)
@@ -111,10 +140,12 @@ $options = Get-RunOption
 $options.knowledge = Get-KnowledgeOption
 $options.include_database = @{ type = 'bool'; default = $false }
 $options.stop = @{ type = 'bool'; default = $false }
+$options.step.choices += 'revive'
 $options.service_timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
     if ($module.Params.step -eq 'take') { $installation = Assert-Installation }
+    if ($module.Params.step -eq 'revive') { return Restore-Service }
     Invoke-RunStep -Params $module.Params -Take { param($folder) New-Snapshot -Folder $folder }
 }

@@ -13,7 +13,7 @@
 Set-StrictMode -Version 2.0
 
 Function Add-DigestOrReason {
-    # The record of a file with its SHA-256, or with the reason why it cannot be read.
+    # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was listed.
     param([Hashtable] $Record)
     if ($Record.kind -eq 'file') {
         try {
@@ -21,7 +21,10 @@ Function Add-DigestOrReason {
             try { $Record.sha256 = Get-StreamDigest -Stream $stream }
             finally { $stream.Dispose() }
         }
-        catch { $Record.error = $_.Exception.GetBaseException().Message }
+        catch {
+            if (-not [IO.File]::Exists((Get-LongPath -Path $Record.path))) { return }
+            $Record.error = $_.Exception.GetBaseException().Message
+        }
     }
     $Record
 }

@@ -23,7 +23,7 @@ from ansible.utils.display import Display
 
 from ._access_manager import knowledge
 from ._argument_spec import COLLECTION, argument_spec_of
-from ._errors import AccessManagerError, LostLineError, RefusedLogonError, UnfinishedRunError, UnreachableError
+from ._errors import AccessManagerError, EndedRunError, LostLineError, RefusedLogonError, UnfinishedRunError, UnreachableError
 from ._line import is_line_fault
 
 display = Display()
@@ -33,6 +33,9 @@ COLLECT_SECONDS = 120
 
 LONGEST_RUN_SECONDS = 24 * 3600
 """When Ansible ends a detached run: never before the run's own time-outs, or the service could stay stopped."""
+
+BEGIN_SECONDS = 20
+"""How long a run whose launch was not answered may take to begin, before it is launched again. One that begins twice is refused."""
 
 START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
@@ -106,11 +109,16 @@ class AccessManagerAction(ActionBase):
         """Runs the target's half outside its shell, so that it ends by itself whatever happens to the line.
 
         Polls for its result for at most C(timeout) seconds, through lost lines. Raises AccessManagerError with the target's
-        own sentence when it failed, UnfinishedRunError when it has not ended in time.
+        own sentence when it failed, EndedRunError when its process died, UnfinishedRunError when it has not ended in time.
         """
         deadline = time.monotonic() + timeout
         run_id = arguments["run_id"]
-        collect = arguments | {"step": "collect", "wait_seconds": COLLECT_SECONDS, "job_file": ""}
+        collect = arguments | {
+            "step": "collect",
+            "wait_seconds": COLLECT_SECONDS,
+            "start_seconds": BEGIN_SECONDS,
+            "job_folder": self.get_shell_option("async_dir"),
+        }
         launches = 0
         failure: AccessManagerError | None = None
         state = "unknown"
@@ -118,7 +126,7 @@ class AccessManagerAction(ActionBase):
             if state == "unknown":
                 if failure or launches == LINE_ATTEMPTS:
                     raise failure or AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
-                collect["job_file"], failure = self._launch(arguments)
+                failure = self._launch(arguments)
                 launches += 1
             try:
                 answer = self._call_once(collect)
@@ -130,6 +138,8 @@ class AccessManagerAction(ActionBase):
             state = answer["state"]
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
+            if state == "ended":
+                raise EndedRunError(f"The run {run_id} was ended on {self.host_label} before it was done.")
         raise UnfinishedRunError(
             f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
             "brings the service back by itself; look at the server before you run this again."
@@ -146,7 +156,7 @@ class AccessManagerAction(ActionBase):
             yield
         except UnfinishedRunError:
             raise
-        except AccessManagerError:
+        except Exception:
             with contextlib.suppress(AccessManagerError):
                 self.remove_run(run)
             raise
@@ -184,22 +194,22 @@ class AccessManagerAction(ActionBase):
             result.pop(key, None)
         return _finished(result)
 
-    def _launch(self, arguments: dict[str, t.Any]) -> tuple[str, AccessManagerError | None]:
-        """Starts a detached run; returns the file in which Ansible keeps its result on the target, or what went wrong.
+    def _launch(self, arguments: dict[str, t.Any]) -> AccessManagerError | None:
+        """Starts a detached run; returns what went wrong.
 
-        Neither says whether the run started: an answer may be lost, and a slow start is called a failure. The caller asks.
+        That does not say whether the run started: an answer may be lost, and a slow start is called a failure. The caller asks.
         """
         self._task.async_val = LONGEST_RUN_SECONDS
         try:
-            return str(self._call_once(arguments | {"step": "take"}, detached=True)["results_file"]), None
+            self._call_once(arguments | {"step": "take"}, detached=True)
         except LostLineError as exc:
             display.warning(f"{exc} Asking whether the run {arguments['run_id']} started.")
             self._reconnect()
-            return "", None
         except AccessManagerError as exc:
-            return "", exc
+            return exc
         finally:
             self._task.async_val = 0
+        return None
 
     def _reconnect(self) -> None:
         time.sleep(1)

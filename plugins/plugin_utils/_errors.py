@@ -34,5 +34,9 @@ class LostLineError(UnreachableError):
     """The connection to the target broke before an answer came."""
 
 
+class EndedRunError(AccessManagerError):
+    """The process of a detached run was ended on the target before the run was done."""
+
+
 class UnfinishedRunError(AccessManagerError):
     """A detached run has not ended in time: it goes on, and its folder on the target is in use."""

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import traceback
+
 from ansible.errors import AnsibleConnectionFailure
 
-_LIBRARIES = ("pypsrp", "requests", "spnego", "urllib3", "winrm")
-"""What speaks under Ansible's connections. Their errors have no base class in common."""
+_LINE = ("ansible.plugins.connection", "pypsrp", "requests", "spnego", "urllib3", "winrm")
+"""The connection plugins, and what speaks under them. Their errors have no base class in common: pypsrp raises even a ValueError
+when a line breaks."""
 
 
 def is_line_fault(exc: Exception) -> bool:
     """Whether an error came from the connection or from what is below it."""
     if isinstance(exc, (AnsibleConnectionFailure, OSError)):
         return True
-    return any(kind.__module__.partition(".")[0] in _LIBRARIES for kind in type(exc).__mro__)
+    kinds = [kind.__module__ for kind in type(exc).__mro__]
+    raised_through = [frame.f_globals["__name__"] for frame, _line in traceback.walk_tb(exc.__traceback__)]
+    return any(module == part or module.startswith(f"{part}.") for module in kinds + raised_through for part in _LINE)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of the network: a run goes on with the same stop, a transfer where it was. Each run has a fault on each of two hosts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.ams_host import AmsHost
+from support.backups import KeyPair
+from support.faults import PATIENCE, Place, Trace, at_work, cut_at_command, fault_hosts, knobs, meanwhile
+from support.plays import result_of
+
+FETCH = "Fetch and seal what was staged"
+ALWAYS = {"backup_stop_service": "always"}
+MEBIBYTE = 1024 * 1024
+LAUNCH, COLLECT = 2, 3
+"""Which of the processes over WinRM starts the stop, and which waits for its end: the first reads the installation."""
+
+
+@pytest.fixture(scope="module")
+def one(lab: None) -> AmsHost:
+    return fault_hosts()[0]
+
+
+@pytest.fixture(scope="module")
+def two(lab: None) -> AmsHost:
+    return fault_hosts()[1]
+
+
+@pytest.fixture
+def place(tmp_path: Path, owner: KeyPair) -> Place:
+    return Place(tmp_path, owner)
+
+
+def check_stopped_backup(place: Place, trace: Trace) -> None:
+    """Holds that a run stopped the service once, made one whole backup and left nothing else."""
+    trace.check(["stopped", "started"])
+    backup = place.backup(trace.host)
+    assert (backup.manifest["status"], backup.manifest["stopped"]) == ("complete", True)
+    for name in trace.host.configuration.files:
+        assert backup.config[f"config/{name}"] == (trace.host.config / name).read_bytes()
+    assert backup.manifest["downtime_ms"] > 0
+    assert place.partials() == []
+
+
+@pytest.mark.parametrize(("plain", "secured"), [(LAUNCH, COLLECT), (COLLECT, LAUNCH)], ids=["launch-collect", "collect-launch"])
+def test_line_cut_during_the_stop_where_windows_ends_the_process(
+    one: AmsHost, two: AmsHost, place: Place, plain: int, secured: int
+) -> None:
+    """Basic on one host, Basic over TLS with validation on the other; cut when the stop is launched and when it is waited for."""
+    traces = Trace(one), Trace(two)
+    with (
+        knobs(one, StopDelayMs=3000),
+        knobs(two, StopDelayMs=3000),
+        meanwhile(cut_at_command(one, plain), cut_at_command(two, secured)),
+    ):
+        run = place.run(
+            {
+                one.name: one.inventory_vars("winrm", "basic") | ALWAYS,
+                two.name: two.inventory_vars("winrm", "basic", tls=True) | ALWAYS,
+            }
+        )
+    assert run.rc == 0, run.output
+    for trace in traces:
+        assert f"There is no connection to {trace.host.name}, or it was lost" in run.output
+        check_stopped_backup(place, trace)
+
+
+def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
+    """Cuts the line again and again from the moment a run is at work until the service runs again."""
+
+    def drop() -> None:
+        trace.host.wait_for(lambda: at_work(trace.host), PATIENCE)
+        trace.host.trouble(drop_every=4)
+        try:
+            trace.host.wait_for(lambda: trace.turns() == ["stopped", "started"], PATIENCE)
+        finally:
+            trace.host.calm()
+
+    return drop
+
+
+def test_line_cut_again_and_again_during_the_stop(one: AmsHost, two: AmsHost, place: Place) -> None:
+    traces = Trace(one), Trace(two)
+    with (
+        knobs(one, StopDelayMs=4000),
+        knobs(two, StopDelayMs=4000),
+        meanwhile(*map(dropping_during_the_stop, traces)),
+    ):
+        run = place.run(
+            {
+                one.name: one.inventory_vars("winrm") | ALWAYS,
+                two.name: two.inventory_vars("psrp") | ALWAYS | {"ansible_psrp_operation_timeout": 5},
+            }
+        )
+    assert run.rc == 0, run.output
+    for trace in traces:
+        check_stopped_backup(place, trace)
+
+
+def test_slow_network_that_drops_requests_is_lived_with(one: AmsHost, two: AmsHost, place: Place) -> None:
+    traces = Trace(one), Trace(two)
+    for host in (one, two):
+        host.trouble(latency_ms=200, drop_every=25)
+    try:
+        run = place.run(
+            {
+                one.name: one.inventory_vars("winrm") | ALWAYS,
+                two.name: two.inventory_vars("psrp") | ALWAYS,
+            },
+            timeout=400,
+        )
+    finally:
+        for host in (one, two):
+            host.calm()
+    assert run.rc == 0, run.output
+    for trace in traces:
+        check_stopped_backup(place, trace)
+
+
+def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(one: AmsHost, two: AmsHost, place: Place) -> None:
+    large = random.Random(6).randbytes(20 * MEBIBYTE)
+    for host in (one, two):
+        (host.config / "large.bin").write_bytes(large)
+    traces = Trace(one), Trace(two)
+    try:
+
+        def cut(host: AmsHost, arrived: int) -> None:
+            def enough() -> bool:
+                return any(file.stat().st_size >= arrived for file in place.root.glob(f"{host.name}/.partial-*/.incoming"))
+
+            host.wait_for(enough, PATIENCE)
+            host.trouble(drop_next=1)
+
+        with meanwhile(lambda: cut(one, MEBIBYTE), lambda: cut(two, 8 * MEBIBYTE)):
+            run = place.run(
+                {
+                    one.name: one.inventory_vars("winrm") | ALWAYS,
+                    two.name: two.inventory_vars("psrp") | ALWAYS,
+                }
+            )
+        assert run.rc == 0, run.output
+        for trace in traces:
+            name = trace.host.name
+            assert result_of(run, name, FETCH)["retries"] == 1
+            assert f"{name}: the transfer was interrupted" in run.output
+            assert f"{name}: 16 of 20 MiB received" in run.output
+            assert place.backup(trace.host).config["config/large.bin"] == large
+            check_stopped_backup(place, trace)
+    finally:
+        for host in (one, two):
+            (host.config / "large.bin").unlink()
