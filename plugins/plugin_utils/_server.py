@@ -131,7 +131,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
         "state/version": _fingerprint(described["installation"]["version"]),
         "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
         "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
-        "state/http_sys": _fingerprint(_own_http_configuration(state["http_sys"])),
+        "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),
     }
@@ -166,7 +166,7 @@ def compare_inventories(before: dict[str, str], after: dict[str, str]) -> dict[s
     }
 
 
-def _own_http_configuration(http_sys: Described) -> Described:
+def own_http_configuration(http_sys: Described) -> Described:
     """Of a server's HTTP.sys configuration, what is Access Manager's."""
     bindings = [binding for binding in http_sys["bindings"] if binding["application_id"] == ACCESS_MANAGER_APPLICATION]
     reservations = [reservation for reservation in http_sys["reservations"] if SERVICE_SID in reservation["sddl"]]
