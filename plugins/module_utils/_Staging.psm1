@@ -257,4 +257,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-EndedRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Locked, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Remove-EndedRun, Remove-RunFolder, Get-LockOwner, Assert-FreeSpace, Write-WholeFile

@@ -86,15 +86,15 @@ class AccessManagerAction(ActionBase):
 
     # ---- the target ----
 
-    def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True) -> dict[str, t.Any]:
-        """Runs the target's half and returns its result.
+    def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True, module: str | None = None) -> dict[str, t.Any]:
+        """Runs the target's half, or that of another module, and returns its result.
 
         A lost line is tried again when the call may be made twice. Raises AccessManagerError with the target's own
         sentence when it failed, LostLineError when no answer came.
         """
         for attempt in range(1, LINE_ATTEMPTS + 1):
             try:
-                return self._call_once(arguments)
+                return self._call_once(arguments, module=module)
             except LostLineError as exc:
                 if not repeatable or attempt == LINE_ATTEMPTS:
                     raise
@@ -167,7 +167,7 @@ class AccessManagerAction(ActionBase):
     def knowledge() -> dict[str, t.Any]:
         return knowledge()
 
-    def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False) -> dict[str, t.Any]:
+    def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False, module: str | None = None) -> dict[str, t.Any]:
         if not getattr(self._connection._shell, "_IS_WINDOWS", False):
             raise AccessManagerError(
                 f"{self.host_label} is not reached as a Windows host: its connection is '{self._connection.transport}'. "
@@ -175,7 +175,7 @@ class AccessManagerAction(ActionBase):
             )
         with self._explained_line():
             result = self._execute_module(
-                module_name=f"{COLLECTION}.{self.module_name}",
+                module_name=f"{COLLECTION}.{module or self.module_name}",
                 module_args=dict(arguments),
                 task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,

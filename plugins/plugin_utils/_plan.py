@@ -155,7 +155,7 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
     root = server["installation"]["config_path"]
     here = {_server.inventory_name(record).lower().rstrip("/"): record for record in server["records"]}
     wanted = [
-        record | {"kind": kind, "name": name, "path": _path_of(name, root)}
+        record | {"kind": kind, "name": name, "path": path_of(name, root)}
         for kind, records in (("folder", configuration.folders), ("file", configuration.files))
         for name, record in sorted(records.items())
         if _is_wanted(name, wish)
@@ -187,7 +187,7 @@ def _is_same_content(record: Record, now: Described | None, protected: set[str],
     return _is_same_json(record["name"], server) or now.get("sha256") == record.get("sha256")
 
 
-def _path_of(name: str, root: str) -> str:
+def path_of(name: str, root: str) -> str:
     """Where a file of a backup belongs on the server."""
     place, _, rest = name.rstrip("/").partition("/")
     if place == "config":

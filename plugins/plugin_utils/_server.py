@@ -34,8 +34,8 @@ _SERVICE_SETTINGS = (
 )
 
 
-def refuse_what_is_not_ours(described: Described) -> None:
-    """Raises AccessManagerError when the server has no Access Manager v1 that can be backed up."""
+def refuse_what_is_not_ours(described: Described, *, without_configuration: bool = False) -> None:
+    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed."""
     name, installation = described["computer_name"], described["installation"]
     if not installation["exists"]:
         raise AccessManagerError(
@@ -46,10 +46,10 @@ def refuse_what_is_not_ours(described: Described) -> None:
     major = version.split(".")[0]
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
-            f"Access Manager on {name} has version '{version}'; this collection backs up version {SUPPORTED_MAJOR_VERSION}. "
+            f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
             "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them."
         )
-    if not installation["config_exists"]:
+    if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
             f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry says, "
             "does not exist. Mend ConfigPath in the registry, or bring the folder back."

@@ -15,6 +15,7 @@ from .playbook import PlaybookRun
 
 COLLECTION = "lithnet.access_manager"
 BACKUP = f"{COLLECTION}.backup"
+RESTORE = f"{COLLECTION}.restore"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def contents(
     *, secrets: dict[str, str] | None = None, certificates: dict[str, Certificate] | None = None, **config: Any
 ) -> Contents:
     configuration = Configuration(config_zip(**config))
-    return Contents(Source("20261123T081500Z of ams1", {"config": Path("config.zip")}), configuration, certificates or {}, secrets or {})
+    return Contents(
+        Source("20261123T081500Z of ams1", {"config": Path("config.zip")}), configuration, certificates or {}, secrets or {}
+    )
 
 
 def here(backup: Contents) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def here(backup: Contents) -> dict[str, Any]:
     described = server()
     described["state"] = copy.deepcopy(backup.configuration.described["state"])
     described["records"] = [
-        {"kind": kind, "name": name.rstrip("/"), "path": _plan._path_of(name, ROOT)} | record | {"path": _plan._path_of(name, ROOT)}
+        {"kind": kind, "name": name.rstrip("/"), "path": _plan.path_of(name, ROOT)} | record | {"path": _plan.path_of(name, ROOT)}
         for kind, records in (("folder", backup.configuration.folders), ("file", backup.configuration.files))
         for name, record in records.items()
     ]

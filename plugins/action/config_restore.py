@@ -1,0 +1,115 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans a restore, or restores files, registry and HTTP.sys from a backup, by one run that rolls back by itself."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _restore_bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import LINE_ATTEMPTS
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import LostLineError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
+
+display = Display()
+
+_WORK_SECONDS = 1800
+_WAITS_OF_A_RUN = 12
+_RESTORED = "restored"
+_TOLD = (
+    "state",
+    "checks",
+    "failed_check",
+    "rollback_errors",
+    "stopped",
+    "started",
+    "stop_ms",
+    "start_ms",
+    "downtime_ms",
+    "safety_copy",
+)
+
+
+class ActionModule(RestoreAction):
+    def perform(self) -> dict[str, t.Any]:
+        contents = self.contents()
+        situation = self.situation(contents)
+        for sentence in situation.get("earlier", []):
+            display.warning(f"{self.host_label}: {sentence}")
+        plan = self.plan(contents, situation)
+        planned = self._planned(contents, plan)
+        if self.params["state"] == "planned":
+            return planned | {
+                "changed": plan.changed and self.check_mode,
+                "installation": situation,
+                "earlier_restores": situation.get("earlier", []),
+            }
+        if self.check_mode:
+            return planned | {"changed": plan.changes_server or plan.start}
+        if not plan.changes_server and not plan.start:
+            return planned
+        return planned | self._restore(contents, plan)
+
+    def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
+        lines = plan.lines()
+        return {
+            "backup": contents.source.label,
+            "would_change": plan.changed,
+            "plan": lines,
+            "tasks": plan.tasks,
+            "certificates": plan.certificates,
+            "diff": {"prepared": "\n".join([f"Restore of {contents.source.label}:", *(lines or ["  nothing to do"])]) + "\n"},
+        }
+
+    def _restore(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
+        staging = {"staging_root": self.params["staging_root"]}
+        upload, run = {"run_id": self.new_run_id()} | staging, {"run_id": self.new_run_id()} | staging
+        with self.removed_on_failure(upload):
+            self._upload(contents, plan, upload)
+            with self.removed_on_failure(run):
+                answer = self.run_detached(run | self._arguments(contents, plan, upload["run_id"]), timeout=self._timeout())
+        self.remove_run(run)
+        result = {key: answer[key] for key in _TOLD}
+        if answer["state"] != _RESTORED:
+            return result | {"failed": True, "changed": answer["state"] != "rolled_back", "msg": answer["msg"]}
+        return result | {"changed": True}
+
+    def _upload(self, contents: Contents, plan: Plan, upload: dict[str, t.Any]) -> None:
+        """Puts the bundle into a folder of the target that SYSTEM and Administrators alone may enter."""
+        with _restore_bundle.in_memory(contents, plan) as bundle:
+            for attempt in range(1, LINE_ATTEMPTS + 1):
+                upload["run_id"] = self.new_run_id()
+                prepare = {
+                    "step": "prepare",
+                    "bytes": pathlib.Path(bundle).stat().st_size,
+                    "close_editor": self.params["close_editor"],
+                }
+                try:
+                    place = self.call_target(upload | prepare, repeatable=False)["path"]
+                    with self._explained_line():
+                        self._connection.put_file(bundle, place)
+                    return
+                except LostLineError as exc:
+                    if attempt == LINE_ATTEMPTS:
+                        raise
+                    display.warning(f"{exc} Sending the backup again ({attempt} of {LINE_ATTEMPTS - 1}).")
+                    self._reconnect()
+
+    def _arguments(self, contents: Contents, plan: Plan, upload_id: str) -> dict[str, t.Any]:
+        protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
+        options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
+        return {
+            "upload_id": upload_id,
+            "controller": self.controller_name(),
+            "knowledge": self.knowledge(),
+            "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
+        } | {option: self.params[option] for option in options}
+
+    def _timeout(self) -> int:
+        waits = _WAITS_OF_A_RUN * int(self.params["service_timeout"])
+        return int(self.params["lock_timeout"]) + waits + int(self.params["health_seconds"]) + _WORK_SECONDS

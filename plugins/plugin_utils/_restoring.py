@@ -1,0 +1,128 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules of a restore share: the opened backup, the server as it is, and the plan between them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import typing as t
+
+from ansible.utils.display import Display
+
+from . import _plan, _server
+from ._action import AccessManagerAction
+from ._contents import Contents, open_contents, select
+from ._opening import Opener
+from ._plan import Plan, Wish
+from ._server import Described
+from ._store import BackupStore
+
+display = Display()
+
+_MACHINE = 1
+_NONCE_BYTES = 32
+
+
+class RestoreAction(AccessManagerAction):
+    """An action that restores something from a backup. Its options are those of the fragment C(restore)."""
+
+    def contents(self) -> Contents:
+        """The backup, opened and checked in memory, before anything is asked of the server."""
+        source = select(BackupStore(self.params["backup_root"], self.host), self.params["backup_id"])
+        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.params["restore_only"])
+
+    def wish(self) -> Wish:
+        return Wish(
+            parts=frozenset(self.params["restore_only"]),
+            mirror=self.params["mode"] == "mirror",
+            include_database=self.params["include_database"],
+            start=self.params["start_service"] == "always",
+            require_secrets=self.params["require_secrets"],
+            allow_version_mismatch=self.params["allow_version_mismatch"],
+        )
+
+    def situation(self, contents: Contents) -> Described:
+        """The server as it is now: as it was described before, or as it answers."""
+        if self.params["installation"] is not None:
+            return t.cast(Described, self.params["installation"])
+        nonce = os.urandom(_NONCE_BYTES)
+        answer = self.call_target(self._question(contents, nonce), module="config_restore")
+        _server.refuse_what_is_not_ours(answer, without_configuration=True)
+        _server.refuse_without_rights(answer)
+        probes, masked = answer.pop("probes"), answer.pop("masked")
+        return answer | {
+            "opened_secrets": {probe["path"]: probe["opens"] for probe in probes},
+            "same_documents": _same_documents(contents, probes, masked, nonce),
+            "earlier": [_sentence(restore) for restore in answer["earlier"]],
+        }
+
+    def plan(self, contents: Contents, situation: Described) -> Plan:
+        return _plan.make(contents, situation, self.wish())
+
+    def _question(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
+        configuration = contents.configuration
+        external = [name for name in configuration.files if name.startswith("external/")]
+        return {
+            "step": "describe",
+            "run_id": self.new_run_id(),
+            "staging_root": self.params["staging_root"],
+            "knowledge": self.knowledge(),
+            "include_database": self.params["include_database"],
+            "acknowledge": not self.check_mode,
+            "nonce": base64.b64encode(nonce).decode(),
+            "probes": [
+                {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+                for secret in configuration.secrets
+                if secret.mode == _MACHINE
+            ],
+            "external": [{"name": name, "path": _plan.path_of(name, "")} for name in external],
+        }
+
+
+def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
+    """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
+    same = {}
+    for file, digest in masked.items():
+        wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
+        same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
+    return same
+
+
+def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
+    value = contents.secrets.get(probe["path"])
+    if value is None:
+        return not probe["opens"] and bool(probe["mark"])
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
+    return hmac.compare_digest(str(probe["mark"]).encode(), expected.encode())
+
+
+def _sentence(restore: Described) -> str:
+    """What an earlier restore did whose result nobody was told."""
+    about = _parsed(restore["kept"]).get("about", {})
+    named = (
+        f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
+        f"{about.get('begun', 'an unknown time')} (run {about.get('run_id', 'unknown')})"
+    )
+    if restore["state"] == "running":
+        return f"{named} is at work now."
+    if restore["state"] == "interrupted":
+        return (
+            f"{named} never ended, so this server may be between two states. What it found is in '{restore['folder']}', and "
+            "safety.json there says what belongs where."
+        )
+    result = _parsed(restore["result"])
+    if result.get("state") == "restored":
+        return f"{named} succeeded after its controller was gone."
+    return f"{named} failed after its controller was gone. {result.get('msg', '')}".rstrip()
+
+
+def _parsed(text: str) -> dict[str, t.Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
