@@ -20,7 +20,9 @@ Function Get-PathItem {
 }
 
 Function ConvertFrom-Timestamp {
-    param([String] $Text)
+    # Some versions of ConvertFrom-Json have made a DateTime of it already.
+    param([Object] $Text)
+    if ($Text -is [DateTime]) { return $Text.ToUniversalTime() }
     [DateTime]::ParseExact($Text, 'yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture, [Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal')
 }
 

@@ -98,20 +98,27 @@ Function Restore-SafetyCopy {
         [Hashtable] $Copy,
         [Object] $Plan,
         [String[]] $NewFolders,
-        [String] $Suffix
+        [String] $Suffix,
+        [Boolean] $Touched
     )
     $steps = @()
-    foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } }
+    foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = if ($Touched) { 'item' } else { 'beside' } } }
     foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
-    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) { $steps += @{ what = "registry value $($value.name)"; item = $value; step = 'registry' } }
-    foreach ($kind in 'bindings', 'reservations') {
-        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) { $steps += @{ what = "HTTP.sys $kind"; item = $record; step = $kind } }
-    }
+    if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
     foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
     foreach ($one in $steps) {
         try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
         catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
+    }
+}
+
+Function Get-SettingStep {
+    # A step for each registry value and each record of HTTP.sys that the plan touches.
+    param([Object] $Plan)
+    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) { @{ what = "registry value $($value.name)"; item = $value; step = 'registry' } }
+    foreach ($kind in 'bindings', 'reservations') {
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) { @{ what = "HTTP.sys $kind"; item = $record; step = $kind } }
     }
 }
 
@@ -123,6 +130,7 @@ Function Restore-One {
     )
     switch ($Step.step) {
         'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
+        'beside' { if ($Step.item.kind -eq 'file') { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' } }
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
         'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }

@@ -369,6 +369,7 @@ Function Invoke-Change {
         if ($Bundle.task.touches_database) { [void](Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $timeout) }
     }
     $Done.step = 'changing the files'
+    $Done.touched = $true
     Set-AllFile -Bundle $Bundle
     $Done.step = 'changing HTTP.sys'
     Set-HttpSystem -Plan $Bundle.plan
@@ -394,10 +395,10 @@ Function Undo-Change {
     $timeout = $module.Params.service_timeout
     try {
         if ($Done.started -and (Get-ServiceController).Status -ne 'Stopped') { [void](Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout) }
-        if ($Bundle.task.touches_database) { [void](Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $timeout) }
+        if ($Done.touched -and $Bundle.task.touches_database) { [void](Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout (3 * $timeout)) }
     }
     catch { $_.Exception.GetBaseException().Message }
-    Restore-SafetyCopy -Copy $Safety -Plan $Bundle.plan -NewFolders $Bundle.made -Suffix $Bundle.suffix
+    Restore-SafetyCopy -Copy $Safety -Plan $Bundle.plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) {
         try { [void](Start-AccessManager -Timeout $timeout) }
         catch { $_.Exception.GetBaseException().Message }
@@ -436,7 +437,7 @@ Function Invoke-Restore {
     Assert-Space -Bundle $bundle
     Close-Editor
     $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About @{ controller = $module.Params.controller; backup = $bundle.task.backup }
-    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); msg = '' }
+    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); msg = '' }
     try { Invoke-Change -Bundle $bundle -Done $done }
     catch { $done = Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     Save-SafetyResult -Folder $safety.folder -Answer $done
@@ -488,7 +489,7 @@ Complete-TargetModule -Module $module -Body {
         'remove' { Set-SafetyReported -RunId $module.Params.run_id }
         'take' { $installation = Get-Installation }
     }
-    $privileges = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, @('SeRestorePrivilege', 'SeTakeOwnershipPrivilege')
+    $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
     try {
         Invoke-RunStep -Params $module.Params -Take {
             param($folder)
@@ -496,5 +497,5 @@ Complete-TargetModule -Module $module -Body {
             finally { [void](Remove-RunFolder -Root $root -RunId $module.Params.upload_id) }
         }
     }
-    finally { $privileges.Dispose() }
+    finally { $privilege.Dispose() }
 }

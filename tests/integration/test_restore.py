@@ -72,7 +72,7 @@ def restore(server: AmsHost, inventory: Path, *args: str, **variables: Any) -> S
     before = Whole.of(server)
     with server.counting() as count:
         run = run_playbook(RESTORE, inventory, args=args, extra_vars=variables)
-    assert run.rc == 0, run.output
+    assert run.rc == 0, run.stdout[-3000:]
     return Step(run, count, before, Whole.of(server))
 
 
