@@ -1,10 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what backups of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
+"""Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -33,6 +33,7 @@ from support.playbook import REPOSITORY, PlaybookRun, results_of, start_playbook
 
 BASE = REPOSITORY / ".build" / "bench"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
+RESTORE = REPOSITORY / "playbooks" / "restore.yml"
 MEBIBYTE = 1024**2
 LARGE_FILES = 2000
 LARGE_DATABASE = 64 * MEBIBYTE
@@ -151,7 +152,8 @@ def measure(
 
 
 def downtime_of(run: PlaybookRun) -> int:
-    published = [result for result in results_of(run, "backup_commit") if "downtime_ms" in result]
+    modules = ("backup_commit", "config_restore")
+    published = [result for module in modules for result in results_of(run, module) if "downtime_ms" in result]
     return max((int(result["downtime_ms"] or 0) for result in published), default=0)
 
 
@@ -272,11 +274,35 @@ def fleet(folder: Path, variables: dict[str, Any]) -> None:
         ratio(f"seconds, forks 1 to forks {FLEET}", figures[0].seconds, figures[1].seconds)
 
 
+def restore(folder: Path, variables: dict[str, Any]) -> None:
+    """The standard host: a restore of all files, the plan alone, and a second run that finds nothing to do."""
+    key = pyrage.x25519.Identity.generate()
+    (folder / "identity.key").write_text(f"{key}\n")
+    variables = variables | {"access_manager_recipients": [str(key.to_public())], "restore_health_seconds": 1}
+    variables["access_manager_identity_file"] = str(folder / "identity.key")
+    with host_in(folder) as host:
+        heading(f"A restore of {len(host.configuration.files)} files")
+        own, figures = own_stop_and_start(host), []
+        for connection in CONNECTIONS:
+            inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            measure(f"backup, {connection}", [host], inventory, variables)
+            for path in host.configuration.files:
+                (host.config / path).write_bytes((host.config / path).read_bytes() + b"\r\n")
+            for name, args in (("plan", ("--check",)), ("restore", ()), ("unchanged", ())):
+                figures.append(measure(f"{name}, {connection}", [host], inventory, variables, playbook=RESTORE, args=args))
+        show(figures)
+        print(f"\nThe service's own stop and start, beside all this: {own} ms")
+        for one in figures:
+            if one.downtime:
+                print(f"{one.name}: {one.downtime - own} ms more than that")
+
+
 SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "standard": standard,
     "naive": naive,
     "large": large,
     "fleet": fleet,
+    "restore": restore,
 }
 
 

@@ -46,7 +46,7 @@ class Whole:
     @classmethod
     def of(cls, host: AmsHost) -> Whole:
         disk = {name: what for name, what in host.disk().items() if SAFETY not in name and "/db/" not in name}
-        outline = tuple(sorted(host.powershell(_OUTLINE).splitlines()))
+        outline = tuple(sorted(host.powershell(_OUTLINE).replace("D:AI(", "D:(").splitlines()))  # Wine forgets AI
         keys = host.registry(STORE_KEY)
         return cls(disk, outline, host.registry(), host.registry(HTTP_KEY), keys, host.service_state())
 
