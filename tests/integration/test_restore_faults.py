@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from support.ams_host import SERVICE_SID, AmsHost, Connection, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
+from support.configuration import UNICODE_TEMPLATE
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, RESTORE, failure_of, result_of
 from support.whole import Whole, identity_file, restoring, safety_copies
@@ -144,9 +145,9 @@ def test_template_that_would_be_missing_is_refused_before_the_stop(
     server: AmsHost, backup: Backup, whole: Whole, work: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
     turns = len(server.turns())
-    missing = forge(backup, tmp_path / "missing", {"config/audit-templates/ops mail.html": None})
+    missing = forge(backup, tmp_path / "missing", {f"config/audit-templates/{UNICODE_TEMPLATE}": None})
     run = restore(server, work, options, restore_id=missing)
-    assert "ops mail.html', which would not be there after this restore" in failure_of(run, NAME)
+    assert f"{UNICODE_TEMPLATE}', which would not be there after this restore" in failure_of(run, NAME)
     assert Whole.of(server).differences(whole) == []
     assert len(server.turns()) == turns
 
