@@ -154,10 +154,10 @@ def test_template_that_would_be_missing_is_refused_before_the_stop(
 
 def test_open_editor_is_refused_or_closed(server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]) -> None:
     spoil(server)
-    before = Whole.of(server)
     editor = threading.Thread(target=lambda: server.powershell(f"(Start-Process '{EDITOR}' -PassThru).Id"))
     editor.start()
     editor.join(20)
+    before = Whole.of(server)
     run = restore(server, work, options)
     sentence = failure_of(run, NAME)
     assert "configuration editor is open" in sentence
@@ -165,6 +165,7 @@ def test_open_editor_is_refused_or_closed(server: AmsHost, whole: Whole, work: P
     assert Whole.of(server).differences(before) == []
     closed = restore(server, work, options, restore_close_editor=True)
     assert closed.rc == 0, closed.stdout[-3000:]
+    editor.join()
     assert Whole.of(server).differences(whole) == []
 
 
