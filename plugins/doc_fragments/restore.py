@@ -61,6 +61,11 @@ options:
       - Restore although the backup is of another version of Access Manager than the server has.
     type: bool
     default: false
+  lock_timeout:
+    description:
+      - How many seconds to wait for another run on the same server to end.
+    type: int
+    default: 300
   installation:
     description:
       - What an earlier call of M(lithnet.access_manager.config_restore) with O(lithnet.access_manager.config_restore#module:state=planned) returned as

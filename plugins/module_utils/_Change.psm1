@@ -10,6 +10,49 @@ Set-StrictMode -Version 2.0
 
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
 
+# ---- a plan's files, registry values and HTTP.sys ----
+
+Function Add-Beside {
+    # Makes the new folders, and writes the new files beside their places: all that needs no stop. Folders made on the way go into made.
+    param([Hashtable] $Bundle)
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.action -notin 'add', 'replace') { continue }
+        foreach ($path in @(New-ParentFolder -Path $record.path)) { $Bundle.made += $path }
+        if ($record.kind -eq 'folder') { (Get-PathItem -Path $record.path -Kind 'folder').Create() }
+        else { Copy-Beside -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
+    }
+}
+
+Function Set-PlannedFile {
+    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions of the rest.
+    param([Hashtable] $Bundle)
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.has_content) { Move-Beside -Beside ($record.path + $Bundle.suffix) -Path $record.path }
+        elseif ($record.action -eq 'set' -and $record.kind -eq 'file') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record }
+        elseif ($record.action -eq 'remove') { Remove-AnyItem -Path $record.path -Kind $record.kind }
+    }
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.kind -eq 'folder' -and $record.action -in 'add', 'set') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'folder') -Record $record }
+    }
+}
+
+Function Set-PlannedHttp {
+    param([Object] $Plan)
+    foreach ($kind in 'bindings', 'reservations') {
+        foreach ($record in $Plan.http_sys.remove.$kind) { Set-HttpRecord -Verb 'delete' -Kind $kind -Record $record }
+        foreach ($record in $Plan.http_sys.add.$kind) { Set-HttpRecord -Verb 'add' -Kind $kind -Record $record }
+    }
+}
+
+Function Set-PlannedRegistry {
+    # The values come in the plan's order, in which Configured is the last.
+    param([Object] $Plan)
+    foreach ($value in $Plan.registry.remove) { Remove-RegistryRecord -Record $value }
+    foreach ($value in $Plan.registry.set) { Set-RegistryRecord -Record $value }
+}
+
+# ---- files and folders ----
+
 Function Get-PathItem {
     # A file or folder by its path, whether it exists or not.
     param(

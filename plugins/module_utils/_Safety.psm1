@@ -210,33 +210,24 @@ Function Save-SafetyResult {
 }
 
 Function Set-SafetyReported {
-    # Remembers that the results of these runs, or of all that have ended, were told.
-    param([String] $RunId)
+    # Remembers that the results of these runs were told.
+    param([String[]] $RunIds)
     foreach ($folder in Get-SafetyFolder) {
-        if ($RunId -and -not $folder.Name.EndsWith("-$RunId")) { continue }
-        if ($RunId -or (Get-SafetyState -Folder $folder -StagingRoot '') -ne 'running') { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
     }
 }
 
-Function Get-SafetyState {
-    param(
-        [IO.DirectoryInfo] $Folder,
-        [String] $StagingRoot
-    )
-    if ([IO.File]::Exists([IO.Path]::Combine($Folder.FullName, $Result))) { return 'ended' }
-    $owner = Get-LockOwner -Root (Get-StagingRoot -Path $StagingRoot)
-    if ($owner.run_id -and $Folder.Name.EndsWith("-$($owner.run_id)")) { return 'running' }
-    return 'interrupted'
+Function Get-RunOfFolder {
+    param([IO.DirectoryInfo] $Folder)
+    $Folder.Name.Substring($Folder.Name.IndexOf('-') + 1)
 }
 
 Function Get-UnreportedRestore {
-    # The restores whose results nobody has been told: about, folder, state, and how they ended.
-    param([String] $StagingRoot)
+    # The restores whose results nobody has been told: run, folder, what was kept before them, and how they ended; result is empty when they never did.
     foreach ($folder in Get-SafetyFolder) {
         if ([IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Reported))) { continue }
-        $state = Get-SafetyState -Folder $folder -StagingRoot $StagingRoot
         $read = { param($name) try { Read-TextFile -Path ([IO.Path]::Combine($folder.FullName, $name)) } catch { '' } }
-        @{ folder = $folder.FullName; state = $state; kept = & $read $Kept; result = if ($state -eq 'ended') { & $read $Result } else { '' } }
+        @{ run_id = Get-RunOfFolder -Folder $folder; folder = $folder.FullName; kept = & $read $Kept; result = & $read $Result }
     }
 }
 

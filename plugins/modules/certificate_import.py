@@ -13,6 +13,7 @@ description:
   - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may not read gets that permission.
   - Each key is proven on the server. It decrypts what its certificate encrypts.
   - Either all of them are restored, or none. The service is not touched.
+  - M(lithnet.access_manager.config_restore) does this too, as a part of a whole restore.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -27,16 +28,6 @@ attributes:
     support: full
   platform:
     support: full
-options:
-  state:
-    description: V(present) restores certificates. V(absent) takes back what O(undo) names.
-    type: str
-    choices: [present, absent]
-    default: present
-  undo:
-    description: RV(undo) of the call that is to be taken back.
-    type: list
-    elements: dict
 """
 
 EXAMPLES = r"""
@@ -45,24 +36,12 @@ EXAMPLES = r"""
     backup_root: /srv/backup/access-manager
     identity_file: /media/key/access-manager-backup.key
     restore_only: [certificates]
-  register: imported
-
-- name: Take them back
-  lithnet.access_manager.certificate_import:
-    state: absent
-    backup_root: /srv/backup/access-manager
-    undo: "{{ imported.undo }}"
 """
 
 RETURN = r"""
 certificates:
   description: What was missing, as C(thumbprint) and C(action), which is C(import), C(give_key) or C(give_access).
-  returned: when O(state=present)
-  type: list
-  elements: dict
-undo:
-  description: How to take back what this call did.
-  returned: when O(state=present)
+  returned: always
   type: list
   elements: dict
 """

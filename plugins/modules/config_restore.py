@@ -5,15 +5,16 @@
 
 DOCUMENTATION = r"""
 module: config_restore
-short_description: Restores the configuration of Access Manager on the server that it was backed up from
+short_description: Restores Access Manager on the server that it was backed up from
 version_added: 1.0.0
 description:
-  - Makes files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is not touched.
+  - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is
+    not touched.
   - The backup is opened in the controller's memory and checked before the server is asked anything.
-  - The change runs in a process of its own on the server. It keeps a safety copy, stops the service if it runs, changes what differs, starts the service, and
-    tests its health. When a step or a test fails, it puts everything back as it was, whatever happens to the connection or the controller.
+  - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops the service if it runs, changes what
+    differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
+    happens to the connection or the controller. When only certificates are missing, the service is not stopped.
   - Secrets that this server cannot open any more are protected anew, with the values that the backup holds.
-  - Certificates are restored by M(lithnet.access_manager.certificate_import). The role C(lithnet.access_manager.restore) does both.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -31,7 +32,8 @@ attributes:
 options:
   state:
     description:
-      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose controller was gone when they ended.
+      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose controller was gone when they ended, or which
+        never ended because the server went down. After one of those, the service is started if it ran before that.
       - V(restored) restores.
     type: str
     choices: [planned, restored]
@@ -53,10 +55,6 @@ options:
     description: How many seconds each wait for the service may take.
     type: int
     default: 120
-  lock_timeout:
-    description: How many seconds to wait for another run on the same server to end.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -92,12 +90,12 @@ tasks:
   type: list
   elements: str
 certificates:
-  description: The certificates that M(lithnet.access_manager.certificate_import) has to restore.
+  description: What was missing of certificates, as C(thumbprint) and C(action), which is C(import), C(give_key) or C(give_access).
   returned: always
   type: list
   elements: dict
 would_change:
-  description: Whether the server differs from the backup, its certificates included.
+  description: Whether the server differs from the backup.
   returned: always
   type: bool
 installation:

@@ -44,7 +44,7 @@ class Plan:
     files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
     certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
-    protect, enter, clear or untested. required: paths of files that the configuration names.
+    protect, enter, clear or untested. usable_certificates: thumbprints of those whose keys the service must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)
@@ -54,7 +54,6 @@ class Plan:
     )
     certificates: list[Record] = dataclasses.field(default_factory=list)
     secrets: list[Record] = dataclasses.field(default_factory=list)
-    required: list[str] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
     tasks: list[str] = dataclasses.field(default_factory=list)
     stop: bool = False
@@ -68,7 +67,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes_server or self.certificates or (self.start and not self.stop))
+        return bool(self.changes_server or self.certificates or self.start)
 
     def as_data(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)
@@ -81,7 +80,7 @@ class Plan:
         lines += [
             f"{sign} {line}" for sign, action in (("-", "remove"), ("+", "add")) for line in _http_lines(self.http_sys[action])
         ]
-        lines += [f"+ certificate {one['thumbprint']}: {_CERTIFICATE_WORDS[one['action']]}" for one in self.certificates]
+        lines += self.certificate_lines()
         lines += [
             f"~ secret {one['path']}: {_SECRET_WORDS[one['action']]}" for one in self.secrets if one["action"] in _SECRET_WORDS
         ]
@@ -90,6 +89,9 @@ class Plan:
         if self.start:
             lines.append("* service: start")
         return lines + [f"! {task}" for task in self.tasks]
+
+    def certificate_lines(self) -> list[str]:
+        return [f"+ certificate {one['thumbprint']}: {_CERTIFICATE_WORDS[one['action']]}" for one in self.certificates]
 
 
 _CERTIFICATE_WORDS = {
@@ -117,10 +119,12 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     if "certificates" in wish.parts:
         _plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, wish)
-    _plan_checks(plan, contents, server)
+    _plan_checks(plan, server)
+    if "config" in wish.parts:
+        _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
-    plan.start = plan.stop or (wish.start and not runs)
+    plan.start = plan.stop or (not runs and (wish.start or bool(server.get("left_stopped"))))
     return plan
 
 
@@ -199,7 +203,7 @@ def path_of(name: str, root: str) -> str:
 def _change(record: Record, now: Described | None, *, same: bool) -> Record | None:
     """What has to be done to a file or folder, as the keys action, set and before; None when it is as in the backup."""
     if now is None:
-        return {"action": "add", "set": [], "before": None}
+        return {"action": "add", "set": [], "before": None, "size_before": 0}
     if now["kind"] != record["kind"]:
         raise AccessManagerError(
             f"'{now['path']}' is a {now['kind']} on the server, and a {record['kind']} in the backup: remove it first."
@@ -207,9 +211,9 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
     if record["kind"] == "file" and not same:
         if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
             raise AccessManagerError(f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open.")
-        return {"action": "replace", "set": [], "before": now.get("sha256")}
+        return {"action": "replace", "set": [], "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
-    return {"action": "set", "set": details, "before": now.get("sha256")} if details else None
+    return {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)} if details else None
 
 
 def _differing_details(record: Record, now: Described) -> list[str]:
@@ -236,7 +240,7 @@ def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
     names = {record["name"] for record in records if record["kind"] == "link"}
     return [
         {"name": _server.inventory_name(record), "path": record["path"], "kind": record["kind"], "action": "remove", "set": []}
-        | {"before": record.get("sha256")}
+        | {"before": record.get("sha256"), "size_before": record.get("size", 0)}
         for record in found
         if not (record["kind"] == "folder" and any(name.startswith(f"{record['name']}/") for name in names))
     ]
@@ -406,13 +410,25 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         plan.tasks.append("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
-def _plan_checks(plan: Plan, contents: Contents, server: Described) -> None:
-    """What must be so after the restore: files that the configuration names, and certificates whose keys the service reads."""
-    plan.required = [
-        reference["path"]
-        for reference in contents.configuration.described["references"]
-        if reference["place"] != "share" and reference["exists"]
-    ]
+def _plan_checks(plan: Plan, server: Described) -> None:
+    """The certificates whose keys the service must be able to read after the restore."""
     imported = [one["thumbprint"] for one in plan.certificates]
     usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
     plan.usable_certificates = sorted({*imported, *usable})
+
+
+def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
+    """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this restore."""
+    links = tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
+    paths = {record["path"].lower() for record in server["records"]}
+    paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
+    paths |= {record["path"].lower() for record in plan.files if record["action"] == "add"}
+    for reference in contents.configuration.described["references"]:
+        path = str(reference["path"])
+        if reference["place"] == "share" or not reference["exists"] or path.lower().startswith(links):
+            continue
+        if path.lower() not in paths:
+            raise AccessManagerError(
+                f"The configuration names '{path}', which would not be there after this restore: restore the external files too, "
+                "or bring it back."
+            )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
+import dataclasses
 import gzip
 import json
 import os
@@ -14,40 +15,36 @@ import typing as t
 
 from ._contents import Contents, Record
 from ._plan import Plan
+from ._server import DATABASE_FOLDER
 
-_KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256", "size")
+_KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256")
 _CHANGE = ("add", "replace")
 
 
-def task_of(contents: Contents, plan: Plan) -> dict[str, t.Any]:
-    """The first line: the plan, and what the target has to know of the secrets. No secret is in it in clear."""
-    secrets = {secret.path: secret for secret in contents.configuration.secrets}
+def first_line(contents: Contents, plan: Plan) -> dict[str, t.Any]:
+    """The plan, and what the target has to know beside it. No secret is in it in clear."""
+    root = contents.configuration.described["installation"]["config_path"]
     registry = contents.configuration.described["state"]["registry"]
-    data = plan.as_data()
-    data["files"] = [{key: record.get(key) for key in _KEYS} for record in plan.files]
-    for record in data["files"]:
-        record["size"] = record["size"] or 0
-    return {
+    secrets = {secret.path: secret for secret in contents.configuration.secrets}
+    return plan.as_data() | {
         "backup": contents.source.label,
-        "plan": data,
+        "changes_server": plan.changes_server,
+        "files": [_file(record) for record in plan.files],
+        "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
         "configured": any(value["name"].lower() == "configured" and value["data"] == 1 for value in registry),
-        "touches_database": any(record["name"].startswith("config/db/") and record["kind"] == "file" for record in plan.files),
-        "secrets": [
-            one
-            | {
-                "data": secrets[one["path"]].data,
-                "salt": secrets[one["path"]].salt,
-                "data_place": secrets[one["path"]].data_place,
-                "salt_place": secrets[one["path"]].salt_place,
-            }
-            for one in plan.secrets
-        ],
+        "database": f"{root}\\db",
+        "touches_database": any(record["name"].startswith(DATABASE_FOLDER) and record["kind"] == "file" for record in plan.files),
+        "bytes": sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files),
     }
+
+
+def _file(record: Record) -> Record:
+    return {key: record.get(key) for key in _KEYS} | {"size": record.get("size", 0), "has_content": _has_content(record)}
 
 
 def write(contents: Contents, plan: Plan, file: t.BinaryIO) -> None:
     with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-        packed.write(json.dumps(task_of(contents, plan)).encode() + b"\n")
+        packed.write(json.dumps(first_line(contents, plan)).encode() + b"\n")
         for record in plan.files:
             if _has_content(record):
                 for chunk in contents.configuration.chunks(record["name"]):

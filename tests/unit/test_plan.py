@@ -16,7 +16,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.opened import COMMON, config_zip, files
+from unit.opened import COMMON, config_zip, files, state
 from unit.servers import SERVICE, certificate, server
 
 ROOT = r"C:\Program Files\Lithnet\Access Manager Service\config"
@@ -297,6 +297,27 @@ def test_a_stopped_service_stays_stopped_unless_its_start_is_asked_for() -> None
     plan = make(backup, described)
     assert (plan.stop, plan.start) == (False, False)
     assert make(backup, described, start=True).start
+
+
+def test_a_service_that_an_interrupted_restore_left_stopped_is_started() -> None:
+    backup = contents()
+    described = here(backup) | {"left_stopped": True}
+    assert not make(backup, described).changed
+    described["state"]["service"]["status"] = "Stopped"
+    plan = make(backup, described)
+    assert (plan.changed, plan.stop, plan.start, plan.lines()) == (True, False, True, ["* service: start"])
+
+
+def test_a_file_that_the_configuration_names_must_be_there_afterwards() -> None:
+    path = ROOT + r"\more\Gone.ps1"
+    backup = contents(described=state(references=[{"key": "K", "value": "V", "path": path, "place": "config", "exists": True}]))
+    described = here(backup)
+    assert f"'{path}', which would not be there after this restore" in refusal(backup, described)
+    described["records"].append({"name": "config/more/gone.ps1", "kind": "file", "path": path.lower(), "sha256": "0", "size": 1})
+    assert "which would not be there" in refusal(backup, described)
+    assert not make(backup, described, mirror=False).changed
+    described["records"][-1] = {"name": "config/more", "kind": "link", "path": ROOT + r"\more"}
+    assert any("is a link" in task for task in make(backup, described).tasks)
 
 
 def test_settings_that_a_restore_leaves_are_for_a_person() -> None:

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _restore_bundle, _restoring
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, Contents, Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import EarlierRestore
 from unit.opened import config_zip, files
 from unit.servers import server
 
@@ -45,13 +46,14 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
     _restore_bundle.write(backup, plan, target)
     line, _, rest = gzip.decompress(target.getvalue()).partition(b"\n")
     task = json.loads(line)
-    for record in task["plan"]["files"]:
-        if record["kind"] == "file":
+    for record in task["files"]:
+        if record["has_content"]:
             data, rest = rest[: record["size"]], rest[record["size"] :]
             assert hashlib.sha256(data).hexdigest() == record["sha256"]
             assert data == files()[record["name"]]
     assert rest == b""
     assert [secret["action"] for secret in task["secrets"]] == ["keep", "keep"]
+    assert task["bytes"] == 2 * sum(len(data) for data in files().values())
 
 
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
@@ -90,18 +92,21 @@ def test_secret_that_a_person_entered_counts_as_restored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "result", "words"),
+    ("result", "service", "words", "left_stopped"),
     [
-        ("running", "", "is at work now"),
-        ("interrupted", "", "never ended"),
-        ("ended", '{"state": "restored"}', "succeeded after"),
-        ("ended", '{"state": "rolled_back", "msg": "The check failed."}', "The check failed."),
-        ("ended", "{", "failed after"),
+        ("", "Running", "never ended", True),
+        ("", "Stopped", "never ended", False),
+        ('{"state": "restored"}', "Running", "succeeded after", False),
+        ('{"state": "rolled_back", "msg": "The check failed."}', "Running", "The check failed.", False),
+        ("{", "Running", "failed after", False),
     ],
 )
-def test_earlier_restores_are_told_in_a_sentence(state: str, result: str, words: str) -> None:
-    kept = json.dumps({"about": {"backup": "B", "controller": "C", "begun": "T", "run_id": "R"}})
-    sentence = _restoring._sentence({"state": state, "kept": kept, "result": result, "folder": "F"})
-    assert words in sentence
-    assert "backup B that C began at T (run R)" in sentence
-    assert "unknown" in _restoring._sentence({"state": state, "kept": "", "result": result, "folder": "F"})
+def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
+    kept = json.dumps({"about": {"backup": "B", "controller": "C", "begun": "T", "service": service}})
+    earlier = EarlierRestore.of({"run_id": "R", "kept": kept, "result": result, "folder": "F"})
+    assert words in earlier.sentence
+    assert "backup B that C began at T (run R)" in earlier.sentence
+    assert (earlier.ended, earlier.left_stopped) == (bool(result), left_stopped)
+    damaged = EarlierRestore.of({"run_id": "R", "kept": "", "result": result, "folder": "F"})
+    assert "unknown" in damaged.sentence
+    assert not damaged.left_stopped
