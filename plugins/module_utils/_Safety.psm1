@@ -22,6 +22,7 @@ Function Get-SafetyRoot {
 
 Function New-SafetyCopy {
     # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
+    # The database is locked while the service runs: its files are for Add-SafetyItem.
     param(
         [String] $RunId,
         [Object] $Plan,
@@ -32,20 +33,15 @@ Function New-SafetyCopy {
     $folder = [IO.Path]::Combine($root, "$([DateTime]::UtcNow.ToString('yyyyMMddTHHmmssZ', [Globalization.CultureInfo]::InvariantCulture))-$RunId")
     New-RestrictedFolder -Path $folder
     try {
-        $number = 0
-        $items = @(foreach ($record in $Plan.files) {
-                $number++
-                Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($folder, $number.ToString([Globalization.CultureInfo]::InvariantCulture)))
-            })
         $copy = @{
             folder = $folder
             about = $About + @{ run_id = $RunId; begun = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }
-            items = $items
-            parents = @(Get-ParentTime -Items $items)
+            items = @()
+            parents = @()
             registry = @(Get-RegistryState)
             http_sys = Get-HttpConfiguration
         }
-        Write-WholeFile -Path ([IO.Path]::Combine($folder, $Kept)) -Text (ConvertTo-Json -InputObject $copy -Depth 10)
+        Add-SafetyItem -Copy $copy -Records @($Plan.files | Where-Object -FilterScript { -not $_.is_database })
         $copy
     }
     catch {
@@ -53,6 +49,20 @@ Function New-SafetyCopy {
         Remove-EmptySafetyRoot
         throw
     }
+}
+
+Function Add-SafetyItem {
+    # Adds what is now at the places of these records to a safety copy.
+    param(
+        [Hashtable] $Copy,
+        [Object[]] $Records
+    )
+    foreach ($record in $Records) {
+        $number = ($Copy.items.Count + 1).ToString([Globalization.CultureInfo]::InvariantCulture)
+        $Copy.items += Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($Copy.folder, $number))
+    }
+    $Copy.parents = @(Get-ParentTime -Items $Copy.items)
+    Write-WholeFile -Path ([IO.Path]::Combine($Copy.folder, $Kept)) -Text (ConvertTo-Json -InputObject $Copy -Depth 10)
 }
 
 Function Get-SafetyItem {
@@ -249,4 +259,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot

@@ -74,7 +74,8 @@ Function Invoke-Change {
     # Everything from the certificates to the last test of health. Done tells how far it came.
     param(
         [Hashtable] $Bundle,
-        [Hashtable] $Done
+        [Hashtable] $Done,
+        [Hashtable] $Safety
     )
     $timeout, $plan, $knowledge = $module.Params.service_timeout, $Bundle.plan, $module.Params.knowledge
     $Done.step = 'importing the certificates'
@@ -87,7 +88,11 @@ Function Invoke-Change {
         $processId = Get-ServiceProcessId
         $Done.stopped = $true
         $Done.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $timeout
-        if ($plan.touches_database) { [void](Wait-DatabaseUnlock -Folder $plan.database -Timeout $timeout) }
+    }
+    $database = @($plan.files | Where-Object -FilterScript { $_.is_database })
+    if ($database) {
+        [void](Wait-DatabaseUnlock -Folder $plan.database -Timeout $timeout)
+        Add-SafetyItem -Copy $Safety -Records $database
     }
     $Done.touched = $true
     $Done.step = 'changing the files'
@@ -122,7 +127,7 @@ Function Undo-Change {
     )
     $timeout, $plan = $module.Params.service_timeout, $Bundle.plan
     if ($Done.started) { Invoke-Step -Body { if ((Get-ServiceController).Status -ne 'Stopped') { Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout } } }
-    if ($Done.touched -and $plan.touches_database) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
+    if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
     foreach ($undo in $Bundle.undo) { Invoke-Step -Body { Undo-Certificate -Undo $undo -Usages $module.Params.knowledge.usages } }
@@ -153,7 +158,7 @@ Function Invoke-Restore {
     $about = @{ controller = $module.Params.controller; backup = $bundle.plan.backup; service = (Get-ServiceController).Status.ToString() }
     $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About $about
     $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); msg = '' }
-    try { Invoke-Change -Bundle $bundle -Done $done }
+    try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     Save-SafetyResult -Folder $safety.folder -Answer $done
     if ($done.state -eq 'restored') { Set-SafetyReported -RunIds $module.Params.told }
@@ -168,6 +173,13 @@ Function New-Upload {
     $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
     New-RunFolder -Root $root -Folder $folder
     @{ path = [IO.Path]::Combine($folder, $BundleName) }
+}
+
+Function Remove-ToldRun {
+    # Nobody has to be told of these runs again, and what they left for their controllers goes.
+    Set-SafetyReported -RunIds $module.Params.told
+    foreach ($told in $module.Params.told) { [void](Remove-EndedRun -Root $root -RunId $told) }
+    @{ changed = $true }
 }
 
 # ---- options ----
@@ -204,7 +216,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {
         'describe' { return Get-Situation -Params $module.Params }
-        'acknowledge' { Set-SafetyReported -RunIds $module.Params.told; return @{ changed = $true } }
+        'acknowledge' { return Remove-ToldRun }
         'prepare' { return New-Upload }
         'remove' { Set-SafetyReported -RunIds $module.Params.run_id }
     }

@@ -33,13 +33,16 @@ def first_line(contents: Contents, plan: Plan) -> dict[str, t.Any]:
         "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
         "configured": any(value["name"].lower() == "configured" and value["data"] == 1 for value in registry),
         "database": f"{root}\\db",
-        "touches_database": any(record["name"].startswith(DATABASE_FOLDER) and record["kind"] == "file" for record in plan.files),
         "bytes": sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files),
     }
 
 
 def _file(record: Record) -> Record:
-    return {key: record.get(key) for key in _KEYS} | {"size": record.get("size", 0), "has_content": _has_content(record)}
+    return {key: record.get(key) for key in _KEYS} | {
+        "size": record.get("size", 0),
+        "has_content": _has_content(record),
+        "is_database": _is_database(record),
+    }
 
 
 def write(contents: Contents, plan: Plan, file: t.BinaryIO) -> None:
@@ -59,6 +62,10 @@ def in_memory(contents: Contents, plan: Plan) -> c.Iterator[str]:
         write(contents, plan, file)
         file.flush()
         yield f"/proc/self/fd/{descriptor}"
+
+
+def _is_database(record: Record) -> bool:
+    return record["kind"] == "file" and str(record["name"]).startswith(DATABASE_FOLDER)
 
 
 def _has_content(record: Record) -> bool:

@@ -16,8 +16,8 @@ from support.ams_host import APPLICATION_ID, HTTPS_PORT, AmsHost, Count, MakeHos
 from support.backups import Backup, KeyPair, backups_of
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, run_playbook
-from support.plays import BACKUP, RESTORE, result_of
-from support.whole import Whole, identity_file, restoring, safety_copies
+from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, result_of
+from support.whole import Whole, identity_file, remove_certificate, restoring, safety_copies
 
 NAME = "ams-restored"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
@@ -43,11 +43,11 @@ class Step:
 
     @property
     def plan(self) -> dict[str, Any]:
-        return result_of(self.run, NAME, "Open the backup, read the server, and plan")
+        return result_of(self.run, NAME, PLANNED)
 
     @property
     def result(self) -> dict[str, Any]:
-        return result_of(self.run, NAME, "Restore files, registry and HTTP.sys")
+        return result_of(self.run, NAME, RESTORED)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,13 @@ def server(make_host: MakeHost) -> AmsHost:
 
 
 @pytest.fixture(scope="module")
-def inventory(server: AmsHost, work: Path, settings: dict[str, Any], owner: KeyPair) -> Path:
-    return server.write_inventory(work / "inventory.yml", variables=restoring(settings, identity_file(work, owner)))
+def variables(work: Path, settings: dict[str, Any], owner: KeyPair) -> dict[str, Any]:
+    return restoring(settings, identity_file(work, owner))
+
+
+@pytest.fixture(scope="module")
+def inventory(server: AmsHost, work: Path, variables: dict[str, Any]) -> Path:
+    return server.write_inventory(work / "inventory.yml", variables=variables)
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +73,10 @@ def whole(server: AmsHost, inventory: Path) -> Whole:
     return Whole.of(server)
 
 
-def restore(server: AmsHost, inventory: Path, *args: str, **variables: Any) -> Step:
+def restore(server: AmsHost, inventory: Path, *args: str, **extra: Any) -> Step:
     before = Whole.of(server)
     with server.counting() as count:
-        run = run_playbook(RESTORE, inventory, args=args, extra_vars=variables)
+        run = run_playbook(RESTORE, inventory, args=args, extra_vars=extra)
     assert run.rc == 0, run.stdout[-3000:]
     return Step(run, count, before, Whole.of(server))
 
@@ -105,8 +110,8 @@ def again(restored: Step, server: AmsHost, inventory: Path) -> Step:
 
 
 @pytest.fixture(scope="module")
-def rescued(again: Step, server: AmsHost, inventory: Path) -> Step:
-    """Everything is gone: configuration, external files, registry values, keys, HTTP.sys."""
+def rescued(again: Step, server: AmsHost, inventory: Path, variables: dict[str, Any]) -> Step:
+    """Everything is gone: configuration, external files, registry values, keys, HTTP.sys. It comes back over psrp."""
     server.stop_service()
     shutil.rmtree(server.config)
     shutil.rmtree(server.drive_c / "AccessManagerScripts")
@@ -114,20 +119,13 @@ def rescued(again: Step, server: AmsHost, inventory: Path) -> Step:
         server.run("reg.exe", "delete", BASE, "/v", name, "/f")
     server.run("reg.exe", "delete", BASE + r"\Parameters", "/f")
     server.powershell(WRECK)
+    for certificate in server.certificates:
+        remove_certificate(server, certificate.thumbprint)
+    inventory = server.write_inventory(inventory.with_name("psrp.yml"), "psrp", variables=variables)
     return restore(server, inventory, restore_start_service="always")
 
 
 WRECK = rf"""
-Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition @'
-[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);
-'@
-$handle = [TestSupport.Crypt32]::CertOpenStore([IntPtr] 10, 0, [IntPtr]::Zero, 0x50000, 'lithnetams\MY')
-$store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
-foreach ($certificate in @($store.Certificates)) {{
-    [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate).Key.Delete()
-    $store.Remove($certificate)
-}}
 netsh.exe http delete sslcert ipport=0.0.0.0:{HTTPS_PORT} | Out-Null
 netsh.exe http delete urlacl url=https://+:{HTTPS_PORT}/ | Out-Null
 """

@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ams_host import AmsHost, MakeHost
+from support.ams_host import AmsHost, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, backups_of
+from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, run_playbook
-from support.plays import BACKUP, RESTORE, failure_of, result_of
+from support.plays import BACKUP, PLANNED, RESTORE, failure_of, result_of
 from support.whole import identity_file, restoring
-
-PLAN = "Open the backup, read the server, and plan"
 
 
 @pytest.fixture(scope="module")
-def backup(make_host: MakeHost, work: Path, settings: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
-    """Of the server before it was installed again; it is off now."""
-    old = make_host("ams-old")
+def old(make_host: MakeHost) -> AmsHost:
+    """The server before it was installed again."""
+    return make_host("ams-old")
+
+
+@pytest.fixture(scope="module")
+def backup(old: AmsHost, work: Path, settings: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
+    """Of the server before it was installed again, which is off now."""
     run = run_playbook(BACKUP, old.write_inventory(work / "old.yml", variables=settings))
     assert run.rc == 0, run.stdout[-3000:]
     old.close()
@@ -43,17 +47,24 @@ def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def run(server: AmsHost, work: Path, options: dict[str, Any]) -> PlaybookRun:
-    done = run_playbook(RESTORE, server.write_inventory(work / "new.yml", variables=options))
+    done = run_playbook(RESTORE, server.write_inventory(work / "new.yml", variables=options), args=("-vvvvv",))
     assert done.rc == 0, done.stdout[-3000:]
     return done
 
 
-def test_without_the_values_the_restore_is_refused(server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]) -> None:
-    alone = {"restore_id": str(backup.folder / "config.zip.age")}
-    refused = run_playbook(RESTORE, server.write_inventory(work / "alone.yml", variables=options | alone))
-    sentence = failure_of(refused, server.name)
+def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    alone = options | {"restore_id": str(backup.folder / "config.zip.age")}
+    cases = {"strict": alone, "lenient": alone | {"restore_require_secrets": False}}
+    hosts = {name: server.inventory_vars() | variables for name, variables in cases.items()}
+    run = run_playbook(RESTORE, write_inventory(work / "alone.yml", hosts), args=("--check",))
+    sentence = failure_of(run, "strict")
     assert "Authentication.Oidc.Secret and Email.Password cannot be opened" in sentence
     assert "require_secrets" in sentence
+    tasks = result_of(run, "lenient", PLANNED)["tasks"]
+    for words in ("Enter Authentication.Oidc.Secret again", "Enter Email.Password again", "without its certificates.zip"):
+        assert any(words in task for task in tasks), tasks
 
 
 def test_secrets_are_protected_anew_and_nothing_else_of_the_file_changes(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
@@ -71,16 +82,25 @@ def test_secrets_are_protected_anew_and_nothing_else_of_the_file_changes(run: Pl
 
 
 def test_certificates_come_back_expired_ones_too(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
-    plan = result_of(run, server.name, PLAN)
+    plan = result_of(run, server.name, PLANNED)
     assert {one["thumbprint"] for one in plan["certificates"]} == {one["thumbprint"] for one in backup.manifest["certificates"]}
     assert {one["action"] for one in plan["certificates"]} == {"import"}
 
 
 def test_tls_certificate_is_for_a_person(run: PlaybookRun, server: AmsHost) -> None:
-    assert any("TLS certificate" in task for task in result_of(run, server.name, PLAN)["tasks"])
+    assert any("TLS certificate" in task for task in result_of(run, server.name, PLANNED)["tasks"])
+
+
+def test_nothing_secret_is_told_or_left(run: PlaybookRun, old: AmsHost, server: AmsHost, backup: Backup) -> None:
+    passwords = [text_needles(thumbprint, password) for thumbprint, password in backup.pfx_passwords.items()]
+    texts = [text_needles(path, secret.core) for path, secret in old.planted.items()]
+    on_disk = {name: needle for needles in (*passwords, *texts) for name, needle in needles.items()}
+    assert find_leaks(run.output, old.planted_secrets() | on_disk) == ()
+    assert find_leaks(run.folder, old.planted_secrets() | on_disk) == ()
+    assert find_leaks(server.drive_c, on_disk) == ()
 
 
 def test_second_run_changes_nothing(run: PlaybookRun, server: AmsHost, work: Path) -> None:
     again = run_playbook(RESTORE, work / "new.yml")
     assert again.rc == 0, again.stdout[-3000:]
-    assert result_of(again, server.name, PLAN)["would_change"] is False
+    assert result_of(again, server.name, PLANNED)["would_change"] is False

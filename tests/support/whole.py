@@ -15,6 +15,7 @@ from .backups import KeyPair
 SAFETY = "ProgramData/lithnet.access_manager.safety"
 HTTP_KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
 STORE_KEY = r"HKLM\SOFTWARE\Microsoft\Cryptography\Services\lithnetams\SystemCertificates\MY\Certificates"
+_NOT_COMPARED = (SAFETY, "/db/", "temp/test-")  # the last are scripts of AmsHost.powershell
 _OUTLINE = r"""
 $roots = 'C:\Program Files\Lithnet\Access Manager Service\config', 'C:\AccessManagerScripts', 'C:\ProgramData\Microsoft\Crypto\Keys'
 foreach ($root in $roots) {
@@ -32,6 +33,23 @@ foreach ($root in $roots) {
 """
 
 
+_STORE = r"""
+Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition @'
+[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);
+'@
+$handle = [TestSupport.Crypt32]::CertOpenStore([IntPtr] 10, 0, [IntPtr]::Zero, 0x50000, 'lithnetams\MY')
+$store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
+"""
+_REMOVE_KEY = r"""
+foreach ($certificate in @($store.Certificates | Where-Object { $_.Thumbprint -eq 'THUMBPRINT' })) {
+    [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate).Key.Delete()
+    $store.Remove($certificate)
+}
+"""
+_ADD_BARE = "$store.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 @(, $certificate.RawData)))\n"
+
+
 @dataclass(frozen=True)
 class Whole:
     """Files with contents; their times, attributes and permissions; registry; HTTP.sys; key store; the service's state."""
@@ -45,7 +63,7 @@ class Whole:
 
     @classmethod
     def of(cls, host: AmsHost) -> Whole:
-        disk = {name: what for name, what in host.disk().items() if SAFETY not in name and "/db/" not in name}
+        disk = {name: what for name, what in host.disk().items() if not any(part in name for part in _NOT_COMPARED)}
         outline = tuple(sorted(host.powershell(_OUTLINE).replace("D:AI(", "D:(").splitlines()))  # Wine forgets AI
         keys = host.registry(STORE_KEY)
         return cls(disk, outline, host.registry(), host.registry(HTTP_KEY), keys, host.service_state())
@@ -62,6 +80,11 @@ class Whole:
         for name in ("registry", "http_sys", "keys", "service"):
             lines += sorted(set(getattr(self, name).splitlines()) ^ set(getattr(other, name).splitlines()))
         return lines
+
+
+def remove_certificate(host: AmsHost, thumbprint: str, *, key_only: bool = False) -> None:
+    """Takes a certificate with its private key, or that key alone, out of the service's store."""
+    host.powershell(_STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
 
 
 def identity_file(folder: Path, owner: KeyPair) -> Path:
