@@ -87,7 +87,7 @@ Function Add-Check {
         [String] $Name,
         [ScriptBlock] $Body
     )
-    try { $reason = [String](& $Body) }
+    try { $reason = "$(& $Body)" }
     catch { $reason = $_.Exception.GetBaseException().Message }
     $Done.checks += @{ name = $Name; passed = -not $reason; reason = $reason }
     if ($reason) { throw "The check '$Name' failed: $reason" }

@@ -218,8 +218,10 @@ Function Save-RunResult {
 }
 
 Function Wait-RunResult {
-    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running' or 'unknown'.
+    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'unknown' (no such run), or 'gone'
+    # (no run is at work here: it was killed, or is about to write its result).
     param(
+        [String] $Root,
         [String] $Folder,
         [Int32] $Timeout,
         [String] $JobFile
@@ -227,7 +229,7 @@ Function Wait-RunResult {
     $path = [IO.Path]::Combine($Folder, 'result.json')
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
     while (-not [IO.File]::Exists($path)) {
-        if ([DateTime]::UtcNow -ge $end) { return @{ state = if ([IO.Directory]::Exists($Folder)) { 'running' } else { 'unknown' } } }
+        if ([DateTime]::UtcNow -ge $end) { return @{ state = if (-not [IO.Directory]::Exists($Folder)) { 'unknown' } elseif (Wait-OtherRun -Root $Root -Timeout 0) { 'running' } else { 'gone' } } }
         Start-Sleep -Milliseconds 200
     }
     if ($JobFile) { Remove-JobFile -Path $JobFile }
@@ -269,7 +271,7 @@ Function Invoke-RunStep {
     )
     $root = Get-StagingRoot -Path $Params.staging_root
     $folder = Get-RunFolder -Root $root -RunId $Params.run_id
-    if ($Params.step -eq 'collect') { return Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -JobFile $Params.job_file }
+    if ($Params.step -eq 'collect') { return Wait-RunResult -Root $root -Folder $folder -Timeout $Params.wait_seconds -JobFile $Params.job_file }
     if ($Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $Params.run_id }
     New-RunFolder -Root $root -Folder $folder
     Save-RunResult -Folder $folder -Body {

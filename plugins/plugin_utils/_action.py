@@ -38,7 +38,7 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 LINE_ATTEMPTS = 3
-_TIMES = frozenset({"lock_timeout", "service_timeout", "timeout"})
+_NUMBERS = frozenset({"health_seconds", "keep_safety_copies", "lock_timeout", "service_timeout", "timeout"})
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 
@@ -127,9 +127,14 @@ class AccessManagerAction(ActionBase):
                 self._reconnect()
                 state = "unasked"
                 continue
-            state = answer["state"]
+            before, state = state, answer["state"]
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
+            if state == before == "gone":
+                raise AccessManagerError(
+                    f"The run {run_id} on {self.host_label} ended without a result: the server went down, or its process was "
+                    "killed. Look at the service there, and run this again."
+                )
         raise UnfinishedRunError(
             f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
             "brings the service back by itself; look at the server before you run this again."
@@ -231,7 +236,7 @@ class AccessManagerAction(ActionBase):
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
-        for option in _TIMES.intersection(result.validated_parameters):
+        for option in _NUMBERS.intersection(result.validated_parameters):
             if result.validated_parameters[option] < 0:
                 raise AccessManagerError(f"{option} is {result.validated_parameters[option]}: it cannot be negative.")
         if result.error_messages:

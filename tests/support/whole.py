@@ -15,7 +15,9 @@ from .backups import KeyPair
 SAFETY = "ProgramData/lithnet.access_manager.safety"
 HTTP_KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
 STORE_KEY = r"HKLM\SOFTWARE\Microsoft\Cryptography\Services\lithnetams\SystemCertificates\MY\Certificates"
-_NOT_COMPARED = (SAFETY, "/db/", "temp/test-")  # the last are scripts of AmsHost.powershell
+_NOT_COMPARED = (SAFETY, "/db/", "temp/test-", "AppData/Local/Microsoft/PowerShell")
+"""The safety copies, the database, scripts of AmsHost.powershell, and what PowerShell remembers of modules."""
+
 _OUTLINE = r"""
 $roots = 'C:\Program Files\Lithnet\Access Manager Service\config', 'C:\AccessManagerScripts', 'C:\ProgramData\Microsoft\Crypto\Keys'
 foreach ($root in $roots) {
