@@ -1,10 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what backups of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
+"""Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -33,6 +33,7 @@ from support.playbook import REPOSITORY, PlaybookRun, results_of, start_playbook
 
 BASE = REPOSITORY / ".build" / "bench"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
+RESTORE = REPOSITORY / "playbooks" / "restore.yml"
 MEBIBYTE = 1024**2
 LARGE_FILES = 2000
 LARGE_DATABASE = 64 * MEBIBYTE
@@ -151,7 +152,8 @@ def measure(
 
 
 def downtime_of(run: PlaybookRun) -> int:
-    published = [result for result in results_of(run, "backup_commit") if "downtime_ms" in result]
+    modules = ("backup_commit", "config_restore")
+    published = [result for module in modules for result in results_of(run, module) if "downtime_ms" in result]
     return max((int(result["downtime_ms"] or 0) for result in published), default=0)
 
 
@@ -272,11 +274,44 @@ def fleet(folder: Path, variables: dict[str, Any]) -> None:
         ratio(f"seconds, forks 1 to forks {FLEET}", figures[0].seconds, figures[1].seconds)
 
 
+def restore(folder: Path, variables: dict[str, Any]) -> None:
+    """The standard host: the plan, a restore of all files, one that finds nothing to do, and the vendor's manual steps."""
+    key = pyrage.x25519.Identity.generate()
+    (folder / "identity.key").write_text(f"{key}\n")
+    variables = variables | {"access_manager_recipients": [str(key.to_public())], "restore_health_seconds": 1}
+    variables["access_manager_identity_file"] = str(folder / "identity.key")
+    with host_in(folder) as host:
+        opened = {name: (host.config / name).read_bytes() for name in host.configuration.files}
+        heading(f"A restore of {len(opened)} files")
+        own, figures = own_stop_and_start(host), []
+        for connection in CONNECTIONS:
+            inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            measure(f"backup, {connection}", [host], inventory, variables)
+            spoil(host, opened)
+            for name, args in (("plan", ("--check",)), ("restore", ()), ("unchanged", ())):
+                figures.append(measure(f"{name}, {connection}", [host], inventory, variables, playbook=RESTORE, args=args))
+        spoil(host, opened)
+        playbook = write_manual_playbook(folder, opened)
+        by_hand = measure("by hand, winrm", [host], folder / "winrm.yml", {}, playbook=playbook)
+        stopped, started = (time for time, text in host.service_log()[-2:] if text in ("stopped", "started"))
+        by_hand.downtime = int((started - stopped).total_seconds() * 1000)
+        show([*figures, by_hand])
+        print(f"\nThe service's own stop and start, beside all this: {own} ms")
+        for one in figures:
+            if one.downtime:
+                print(f"{one.name}: {one.downtime - own} ms more than that")
+        print("By hand: stop, copy each file, start. It opens no backup, looks at nothing before or after, and cannot go back.")
+        print("Its downtime leaves out the time that the service takes to stop.")
+        ratio("downtime, by hand to restore", by_hand.downtime, figures[1].downtime)
+        ratio("processes, by hand to restore", by_hand.count.commands, figures[1].count.commands)
+
+
 SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "standard": standard,
     "naive": naive,
     "large": large,
     "fleet": fleet,
+    "restore": restore,
 }
 
 
@@ -354,6 +389,43 @@ def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
     playbook.write_text(json.dumps(play, ensure_ascii=False), encoding="utf-8")
     assert yaml.safe_load(playbook.read_text(encoding="utf-8")) == play
     return playbook, "ansible.builtin.fetch" if whole else "fetch without its checksum, which would be as many processes again"
+
+
+def spoil(host: AmsHost, files: Mapping[str, bytes]) -> None:
+    """Makes each of these files another than it was."""
+    for name, data in files.items():
+        (host.config / name).write_bytes(data + b"\r\n")
+
+
+def write_manual_playbook(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """A playbook of the vendor's steps by what Ansible brings itself: stop the service, copy each file, start it.
+
+    Copying needs the collection ansible.windows. In its place stands an action that makes the same call of the connection, and
+    none of the checks around it, each of which is a process more.
+    """
+    place = folder / "manual"
+    (place / "action_plugins").mkdir(parents=True)
+    (place / "action_plugins" / "put_without_checksum.py").write_text(
+        "from ansible.plugins.action import ActionBase\n\n\n"
+        "class ActionModule(ActionBase):\n"
+        "    def run(self, tmp=None, task_vars=None):\n"
+        "        self._connection.put_file(self._task.args['src'], self._task.args['dest'])\n"
+        "        return super().run(tmp, task_vars) | {'changed': True}\n"
+    )
+    pairs = []
+    for number, (name, data) in enumerate(files.items()):
+        (place / str(number)).write_bytes(data)
+        pairs.append({"src": str(place / str(number)), "dest": str(CONFIG_PATH / name)})
+    raw = "ansible.builtin.raw"
+    copy = {"put_without_checksum": {"src": "{{ item.src }}", "dest": "{{ item.dest }}"}, "loop": pairs}
+    tasks = [
+        {"name": "Stop the service", raw: "Stop-Service -Name lithnetams"},
+        {"name": "Copy each file"} | copy,
+        {"name": "Start the service", raw: "Start-Service -Name lithnetams"},
+    ]
+    play = [{"name": "By hand", "hosts": "access_manager", "gather_facts": False, "tasks": tasks}]
+    (place / "playbook.yml").write_text(json.dumps(play, ensure_ascii=False), encoding="utf-8")
+    return place / "playbook.yml"
 
 
 def has_ansible_windows() -> bool:

@@ -62,7 +62,7 @@ class ActionModule(AccessManagerAction):
             try:
                 return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
             except EndedRunError as exc:
-                raise AccessManagerError(f"{exc} {self._revive_service(arguments)} Run again.") from None
+                raise AccessManagerError(f"{exc} {self._revive_service(arguments)}") from None
 
     def _revive_service(self, arguments: dict[str, t.Any]) -> str:
         """Starts the service when the run that died had stopped it; says what was so."""

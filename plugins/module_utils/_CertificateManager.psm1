@@ -11,6 +11,8 @@ Set-StrictMode -Version 2.0
 
 $ServiceStoreName = 'lithnetams\MY'
 $MachineStoreName = 'LocalMachine\My'
+$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
+$AdministratorsSid = 'S-1-5-32-544'
 $EnhancedKeyUsageOid = '2.5.29.37'
 
 Function Get-EnhancedKeyUsage {
@@ -67,6 +69,7 @@ Function Get-KeyDescription {
         provider = $provider
         exportable = $exportable
         bits = $Key.KeySize
+        file = if ($path) { $path } else { '' }
         sddl = if ($path) { Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList $path) } else { '' }
     }
 }
@@ -81,6 +84,59 @@ Function Find-KeyFile {
         if ([IO.File]::Exists($path)) { return $path }
     }
     return $null
+}
+
+Function Get-MachineCertificateName {
+    # The thumbprints of LocalMachine\My whose private keys are here: what TLS can be bound to.
+    $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
+    $machine.Open('ReadOnly')
+    try { foreach ($certificate in $machine.Certificates) { if ($certificate.HasPrivateKey) { $certificate.Thumbprint.ToUpperInvariant() } } }
+    finally { $machine.Close() }
+}
+
+Function Test-KeyReader {
+    # Whether a rule of a key's file lets the trustee of that SID read; a key that is no file is not judged.
+    param(
+        [Hashtable] $Key,
+        [String] $Sid
+    )
+    if (-not $Key.file) { return $true }
+    $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file, ([Security.AccessControl.AccessControlSections]::Access)
+    $read = [Security.AccessControl.FileSystemRights]::ReadData
+    foreach ($rule in $security.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
+        if ($rule.IdentityReference.Value -eq $Sid -and $rule.AccessControlType -eq 'Allow' -and ($rule.FileSystemRights -band $read)) { return $true }
+    }
+    return $false
+}
+
+Function Grant-KeyRead {
+    # Lets the service and the administrators read the file of a key, if they may not yet.
+    param([Hashtable] $Key)
+    foreach ($sid in $ServiceSid, $AdministratorsSid) {
+        if (Test-KeyReader -Key $Key -Sid $sid) { continue }
+        $item = New-Object -TypeName IO.FileInfo -ArgumentList $Key.file
+        $security = $item.GetAccessControl([Security.AccessControl.AccessControlSections]::Access)
+        $trustee = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $sid
+        $security.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $trustee, 'Read', 'Allow'))
+        $item.SetAccessControl($security)
+    }
+}
+
+Function Test-UsableCertificate {
+    # Why the service cannot use the certificate of that thumbprint; empty when it can.
+    param(
+        [Object[]] $Found,
+        [String] $Thumbprint
+    )
+    $reason = 'it is not on this server'
+    foreach ($one in $Found) {
+        if ($one.certificate.Thumbprint -ne $Thumbprint) { continue }
+        $key = Get-KeyInformation -Certificate $one.certificate
+        if (-not $key.present) { $reason = $key.reason }
+        elseif (Test-KeyReader -Key $key -Sid $ServiceSid) { return '' }
+        else { $reason = 'the service may not read its private key' }
+    }
+    return $reason
 }
 
 Function Get-CertificateRecord {
@@ -98,4 +154,4 @@ Function Get-CertificateRecord {
     }
 }
 
-Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName, Test-UsableCertificate, Grant-KeyRead

@@ -28,21 +28,44 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         /// <exception cref="Win32Exception">The store cannot be opened.</exception>
         public static X509Certificate2Collection Read(string name)
         {
-            IntPtr handle = CertOpenStore(new IntPtr(SystemProviderUnicode), 0, IntPtr.Zero, ServicesLocation | OpenExisting | ReadOnly, name);
+            IntPtr handle = Open(name, OpenExisting | ReadOnly);
             if (handle == IntPtr.Zero)
-            {
-                int error = Marshal.GetLastWin32Error();
-                if (error == FileNotFound)
-                    return new X509Certificate2Collection();
-                throw new Win32Exception(error, "The certificate store " + name + " cannot be opened: " + new Win32Exception(error).Message);
-            }
+                return new X509Certificate2Collection();
+            return Use(handle, delegate(X509Store store) { return store.Certificates; });
+        }
+
+        /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not exist.</summary>
+        public static void Add(string name, X509Certificate2 certificate)
+        {
+            Use(Open(name, 0), delegate(X509Store store) { store.Add(certificate); return null; });
+        }
+
+        /// <summary>Takes a certificate out of a store; its private key stays where it is.</summary>
+        public static void Remove(string name, X509Certificate2 certificate)
+        {
+            Use(Open(name, 0), delegate(X509Store store) { store.Remove(certificate); return null; });
+        }
+
+        private static X509Certificate2Collection Use(IntPtr handle, Func<X509Store, X509Certificate2Collection> use)
+        {
             try
             {
                 X509Store store = new X509Store(handle);
-                try { return store.Certificates; }
+                try { return use(store); }
                 finally { store.Close(); }
             }
             finally { CertCloseStore(handle, 0); }
+        }
+
+        private static IntPtr Open(string name, uint flags)
+        {
+            IntPtr handle = CertOpenStore(new IntPtr(SystemProviderUnicode), 0, IntPtr.Zero, ServicesLocation | flags, name);
+            if (handle != IntPtr.Zero)
+                return handle;
+            int error = Marshal.GetLastWin32Error();
+            if (error == FileNotFound && (flags & OpenExisting) != 0)
+                return IntPtr.Zero;
+            throw new Win32Exception(error, "The certificate store " + name + " cannot be opened: " + new Win32Exception(error).Message);
         }
     }
 }

@@ -132,6 +132,28 @@ Function Enter-Mutex {
     catch [Threading.AbandonedMutexException] { $true }
 }
 
+Function Wait-OtherRun {
+    # Waits until no run is at work on this server, for at most Timeout seconds. Returns who is then, in words; empty when nobody is.
+    param(
+        [String] $Root,
+        [Int32] $Timeout
+    )
+    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
+    try {
+        if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) { return Get-OtherRun -Root $Root }
+        $mutex.ReleaseMutex()
+        return ''
+    }
+    finally { $mutex.Dispose() }
+}
+
+Function Get-OtherRun {
+    # Who holds the lock, in words.
+    param([String] $Root)
+    $other = Get-LockOwner -Root $Root
+    "$($other.run_id) of $($other.controller), since $($other.since)"
+}
+
 Function Get-LockOwner {
     # Who holds the lock, as that run wrote it down; empty when nobody did.
     param([String] $Root)
@@ -197,8 +219,7 @@ Function Invoke-Locked {
     $file = [IO.Path]::Combine($Root, 'lock.json')
     try {
         if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) {
-            $other = Get-LockOwner -Root $Root
-            throw "Another run is at work on this server: $($other.run_id) of $($other.controller), since $($other.since). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
+            throw "Another run is at work on this server: $(Get-OtherRun -Root $Root). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
         try {
             New-RestrictedFolder -Path $Root
@@ -309,4 +330,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, Remove-RunFolder, Remove-EndedRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Remove-RunFolder, Remove-EndedRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile

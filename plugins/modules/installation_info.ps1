@@ -7,60 +7,16 @@
 # It reads, and changes nothing.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._CertificateManager
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._Description
 
 Set-StrictMode -Version 2.0
-
-Function Add-DigestOrReason {
-    # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was listed.
-    param([Hashtable] $Record)
-    if ($Record.kind -eq 'file') {
-        try {
-            $stream = Open-SharedFile -Path $Record.path
-            try { $Record.sha256 = Get-StreamDigest -Stream $stream }
-            finally { $stream.Dispose() }
-        }
-        catch {
-            if (-not [IO.File]::Exists((Get-LongPath -Path $Record.path))) { return }
-            $Record.error = $_.Exception.GetBaseException().Message
-        }
-    }
-    $Record
-}
-
-Function Get-Staging {
-    param([String] $Path)
-    $root = Get-StagingRoot -Path $Path
-    $drive = New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($root))
-    @{ root = $root; free_bytes = if ($drive.IsReady) { $drive.AvailableFreeSpace } else { 0 } }
-}
 
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption
     include_database = @{ type = 'bool'; default = $false }
     staging_root = @{ type = 'str'; default = '' }
 }
-$knowledge = $module.Params.knowledge
 
 Complete-TargetModule -Module $module -Body {
-    $installation = Get-Installation
-    $principal = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
-    $answer = @{
-        installation = $installation
-        administrator = $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
-        computer_name = $env:COMPUTERNAME
-    }
-    if (-not $installation.exists -or -not $installation.config_exists) { return $answer }
-    $subject = Get-BackupSubject -Installation $installation -Knowledge $knowledge -IncludeDatabase $module.Params.include_database
-    $answer + @{
-        state = Get-ServerState -FirewallRuleName $knowledge.firewall_rule
-        documents = @(Get-DocumentRecord -Documents $subject.documents)
-        references = $subject.references
-        records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
-        secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $knowledge.secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
-        certificates = @(Get-AccessManagerCertificate -Usages $knowledge.usages | ForEach-Object -Process { Get-CertificateRecord -Found $_ })
-        cluster = Get-ClusterRole
-        staging = Get-Staging -Path $module.Params.staging_root
-    }
+    Get-Description -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database -StagingRoot $module.Params.staging_root
 }

@@ -8,24 +8,9 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._Secret
 
 Set-StrictMode -Version 2.0
-
-Add-Type -AssemblyName System.Security
-
-Function Open-Secret {
-    # The clear text of a secret: mode 0 is stored so, mode 1 is DPAPI of the local machine with the salt as entropy.
-    param([Hashtable] $Secret)
-    switch ($Secret.mode) {
-        0 { return $Secret.data }
-        1 {
-            $salt = if ($Secret.salt) { [Convert]::FromBase64String($Secret.salt) }
-            $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
-            return [Text.Encoding]::UTF8.GetString($bytes)
-        }
-    }
-    throw "secrets of mode $($Secret.mode) cannot be opened by this module; the configuration holds it as it is"
-}
 
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption

@@ -41,7 +41,7 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 LINE_ATTEMPTS = 3
-_TIMES = frozenset({"lock_timeout", "service_timeout", "timeout"})
+_NUMBERS = frozenset({"health_seconds", "keep_safety_copies", "lock_timeout", "service_timeout", "timeout"})
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 
@@ -89,15 +89,15 @@ class AccessManagerAction(ActionBase):
 
     # ---- the target ----
 
-    def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True) -> dict[str, t.Any]:
-        """Runs the target's half and returns its result.
+    def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True, module: str | None = None) -> dict[str, t.Any]:
+        """Runs the target's half, or that of another module, and returns its result.
 
         A lost line is tried again when the call may be made twice. Raises AccessManagerError with the target's own
         sentence when it failed, LostLineError when no answer came.
         """
         for attempt in range(1, LINE_ATTEMPTS + 1):
             try:
-                return self._call_once(arguments)
+                return self._call_once(arguments, module=module)
             except LostLineError as exc:
                 if not repeatable or attempt == LINE_ATTEMPTS:
                     raise
@@ -139,7 +139,10 @@ class AccessManagerAction(ActionBase):
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
             if state == "ended":
-                raise EndedRunError(f"The run {run_id} was ended on {self.host_label} before it was done.")
+                raise EndedRunError(
+                    f"The run {run_id} was ended on {self.host_label} before it was done: the server went down, or its process "
+                    "was killed. Look at the service there, and run this again."
+                )
         raise UnfinishedRunError(
             f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
             "brings the service back by itself; look at the server before you run this again."
@@ -177,7 +180,7 @@ class AccessManagerAction(ActionBase):
     def knowledge() -> dict[str, t.Any]:
         return knowledge()
 
-    def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False) -> dict[str, t.Any]:
+    def _call_once(self, arguments: dict[str, t.Any], *, detached: bool = False, module: str | None = None) -> dict[str, t.Any]:
         if not getattr(self._connection._shell, "_IS_WINDOWS", False):
             raise AccessManagerError(
                 f"{self.host_label} is not reached as a Windows host: its connection is '{self._connection.transport}'. "
@@ -185,7 +188,7 @@ class AccessManagerAction(ActionBase):
             )
         with self._explained_line():
             result = self._execute_module(
-                module_name=f"{COLLECTION}.{self.module_name}",
+                module_name=f"{COLLECTION}.{module or self.module_name}",
                 module_args=dict(arguments),
                 task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,
@@ -241,7 +244,7 @@ class AccessManagerAction(ActionBase):
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
-        for option in _TIMES.intersection(result.validated_parameters):
+        for option in _NUMBERS.intersection(result.validated_parameters):
             if result.validated_parameters[option] < 0:
                 raise AccessManagerError(f"{option} is {result.validated_parameters[option]}: it cannot be negative.")
         if result.error_messages:

@@ -100,7 +100,7 @@ class Bundle:
                 raise AccessManagerError(f"The target describes a file without a proper '{wrong}': the transfer is not used.")
             name = record["name"]
             folded = (name.lower(), name.upper())
-            if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or _DOTS.search(name) or folded in seen:
+            if not is_portable_name(name) or folded in seen:
                 raise AccessManagerError(f"The target names a file '{name}', which cannot be put into a backup.")
             seen.add(folded)
             if record["kind"] == "file" and not _SHA256.fullmatch(str(record.get("sha256"))):
@@ -117,6 +117,11 @@ class Bundle:
             yield chunk
         if digest.hexdigest() != record["sha256"]:
             raise AccessManagerError(f"'{record['name']}' arrived with another SHA-256 than it had on the target.")
+
+
+def is_portable_name(name: str) -> bool:
+    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and _DOTS.search(name) is None
 
 
 def _wrong_key(record: t.Any) -> str | None:

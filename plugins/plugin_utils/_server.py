@@ -34,8 +34,8 @@ _SERVICE_SETTINGS = (
 )
 
 
-def refuse_what_is_not_ours(described: Described) -> None:
-    """Raises AccessManagerError when the server has no Access Manager v1 that can be backed up."""
+def refuse_what_is_not_ours(described: Described, *, without_configuration: bool = False) -> None:
+    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed."""
     name, installation = described["computer_name"], described["installation"]
     if not installation["exists"]:
         raise AccessManagerError(
@@ -46,10 +46,10 @@ def refuse_what_is_not_ours(described: Described) -> None:
     major = version.split(".")[0]
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
-            f"Access Manager on {name} has version '{version}'; this collection backs up version {SUPPORTED_MAJOR_VERSION}. "
+            f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
             "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them."
         )
-    if not installation["config_exists"]:
+    if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
             f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry says, "
             "does not exist. Mend ConfigPath in the registry, or bring the folder back."
@@ -131,7 +131,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
         "state/version": _fingerprint(described["installation"]["version"]),
         "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
         "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
-        "state/http_sys": _fingerprint(_own_http_configuration(state["http_sys"])),
+        "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),
     }
@@ -166,7 +166,7 @@ def compare_inventories(before: dict[str, str], after: dict[str, str]) -> dict[s
     }
 
 
-def _own_http_configuration(http_sys: Described) -> Described:
+def own_http_configuration(http_sys: Described) -> Described:
     """Of a server's HTTP.sys configuration, what is Access Manager's."""
     bindings = [binding for binding in http_sys["bindings"] if binding["application_id"] == ACCESS_MANAGER_APPLICATION]
     reservations = [reservation for reservation in http_sys["reservations"] if SERVICE_SID in reservation["sddl"]]

@@ -86,7 +86,12 @@ class BackupStore:
 
     def damage(self, manifest: Manifest) -> list[str]:
         """A sentence for each artifact of a backup that is missing or not what its manifest says."""
-        return _damaged(self.folder / manifest["id"], manifest["artifacts"])
+        return self.damage_in(self.folder / manifest["id"], manifest)
+
+    @staticmethod
+    def damage_in(folder: pathlib.Path, manifest: Manifest) -> list[str]:
+        """The same for a backup in any folder."""
+        return _damaged(folder, manifest["artifacts"])
 
     # ---- making one ----
 

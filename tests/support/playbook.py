@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,10 @@ class RunningPlaybook:
         atexit.register(self.kill)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Sends a signal to the run and all its workers; by default the one that nothing survives."""
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return
+        """Sends a signal to the run and its workers, which have sessions of their own; by default the one that nothing survives."""
+        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def wait(self, timeout: float = TIMEOUT) -> PlaybookRun:
         """Waits for the end. After timeout seconds the run is killed, and TimeoutError says what it printed last."""
@@ -174,6 +174,18 @@ def run_playbook(
         collections=collections,
     )
     return running.wait(timeout)
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below one, as /proc tells them."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
 
 
 def _new_folder() -> Path:

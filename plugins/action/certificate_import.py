@@ -1,0 +1,26 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives the service the certificates of a backup that it lacks, with their private keys."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
+
+
+class ActionModule(RestoreAction):
+    def perform(self) -> dict[str, t.Any]:
+        contents = self.contents()
+        plan = self.plan(contents, self.situation(contents))
+        lines = plan.certificate_lines()
+        result = {
+            "changed": bool(plan.certificates),
+            "certificates": plan.certificates,
+            "diff": {"prepared": "".join(f"{line}\n" for line in lines)},
+        }
+        if self.check_mode or not plan.certificates:
+            return result
+        given = {"knowledge": self.knowledge(), "certificates": self.given_certificates(contents, plan)}
+        return result | {"changed": self.call_target(given)["changed"]}

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is restored, from which backup, and what opens it."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  backup_id:
+    description:
+      - V(latest) for the newest complete backup, or the id of one.
+      - Anything with a slash is a path on the controller, to the folder of a backup, or to a C(config.zip.age) or C(config.zip) alone, which needs
+        no manifest.
+    type: str
+    default: latest
+  identity_file:
+    description:
+      - The file on the controller with the private key that opens the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase.
+        A file of age keys may hold several.
+    type: path
+  passphrase:
+    description:
+      - The passphrase under which the backup is sealed.
+    type: str
+  restore_only:
+    description:
+      - The parts to restore. V(config) is the configuration folder, V(external) the files elsewhere that it names, V(registry) the registry values with
+        the HTTP.sys bindings and reservations, V(certificates) the certificates with their private keys.
+    type: list
+    elements: str
+    choices: [config, certificates, registry, external]
+    default: [config, certificates, registry, external]
+  mode:
+    description:
+      - V(mirror) also removes what the backup does not have from the configuration folder, from Access Manager's registry values, and from its HTTP.sys
+        configuration. V(merge) removes nothing.
+    type: str
+    choices: [mirror, merge]
+    default: mirror
+  include_database:
+    description:
+      - Restore the database too, if the backup holds it. It is a cache, which Access Manager makes anew.
+    type: bool
+    default: false
+  start_service:
+    description:
+      - V(as_found) starts the service after the restore only if it ran before. V(always) starts it in any case.
+    type: str
+    choices: [as_found, always]
+    default: as_found
+  require_secrets:
+    description:
+      - Refuse the restore when it has a secret that can be opened neither on the server nor from the backup, so that a person would have to enter it again.
+    type: bool
+    default: true
+  allow_version_mismatch:
+    description:
+      - Restore although the backup is of another version of Access Manager than the server has.
+    type: bool
+    default: false
+  lock_timeout:
+    description:
+      - How many seconds to wait for another run on the same server to end.
+    type: int
+    default: 300
+  installation:
+    description:
+      - What an earlier call of M(lithnet.access_manager.config_restore) with O(lithnet.access_manager.config_restore#module:state=planned) returned as
+        C(installation). It saves a call of the server.
+    type: dict
+"""

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Gives the service certificates with their private keys, proves that they work, and takes them back.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
+
+Set-StrictMode -Version 2.0
+
+$StoreName = 'lithnetams\MY'
+$Flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
+
+Function Get-CertificateOption {
+    # The option that says what each certificate lacks: import (all of it), give_key, or give_access (the service may not read its key).
+    @{
+        type = 'list'; elements = 'dict'; default = @()
+        options = @{
+            thumbprint = @{ type = 'str'; required = $true }
+            action = @{ type = 'str'; required = $true; choices = 'import', 'give_key', 'give_access' }
+            pfx = @{ type = 'str'; default = ''; no_log = $true }
+            password = @{ type = 'str'; default = ''; no_log = $true }
+        }
+    }
+}
+
+Function Restore-Certificate {
+    # Gives the service what it lacks of these certificates: of all of them, or of none. Returns for each how to take it back.
+    param(
+        [Object[]] $Wanted,
+        [String[]] $Usages
+    )
+    $undo = @()
+    try { foreach ($one in $Wanted) { $undo += Complete-Certificate -Wanted $one -Usages $Usages } }
+    catch {
+        foreach ($done in $undo) { Undo-Certificate -Undo $done -Usages $Usages }
+        throw
+    }
+    $undo
+}
+
+Function Undo-Certificate {
+    # Takes back what was done for a certificate: all of it, the key alone, or a permission.
+    param(
+        [Collections.IDictionary] $Undo,
+        [String[]] $Usages
+    )
+    $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint -Usages $Usages -Anywhere:($Undo.action -eq 'give_access')
+    if (-not $stored) { return }
+    if ($Undo.action -eq 'give_access') {
+        if ($Undo.sddl) { Set-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList (Get-KeyInformation -Certificate $stored).file) -Sddl $Undo.sddl }
+        return
+    }
+    Remove-Key -Certificate $stored
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Remove($StoreName, $stored)
+    if ($Undo.action -eq 'give_key') { Add-BareCertificate -Certificate $stored }
+}
+
+Function Complete-Certificate {
+    param(
+        [Collections.IDictionary] $Wanted,
+        [String[]] $Usages
+    )
+    $undo = $null
+    try {
+        $action = if ($Wanted.action -eq 'give_access') { 'give_access' } else { Add-KeyedCertificate -Wanted $Wanted -Usages $Usages }
+        $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages -Anywhere:($action -eq 'give_access')
+        $key = Get-KeyInformation -Certificate $stored
+        $undo = @{ thumbprint = $Wanted.thumbprint; action = $action; sddl = if ($key.present) { $key.sddl } else { '' } }
+        if (-not $key.present) { throw $key.reason }
+        Grant-KeyRead -Key $key
+        Assert-Key -Certificate $stored
+    }
+    catch {
+        if ($undo) { Undo-Certificate -Undo $undo -Usages $Usages }
+        throw "Certificate $($Wanted.thumbprint) could not be restored: $($_.Exception.GetBaseException().Message)"
+    }
+    $undo
+}
+
+Function Get-StoredCertificate {
+    # The certificate of that thumbprint in the service's store, or in any store where the service looks; $null when there is none.
+    param(
+        [String] $Thumbprint,
+        [String[]] $Usages,
+        [Switch] $Anywhere
+    )
+    foreach ($found in Get-AccessManagerCertificate -Usages $Usages) {
+        if ($found.certificate.Thumbprint -eq $Thumbprint -and ($Anywhere -or $found.store -eq $StoreName)) { return $found.certificate }
+    }
+    return $null
+}
+
+Function Add-KeyedCertificate {
+    # Puts the certificate with its key into the service's store, in place of one without. Returns what that was:
+    # import, give_key, or give_access when the key has come in the meantime.
+    param(
+        [Collections.IDictionary] $Wanted,
+        [String[]] $Usages
+    )
+    $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages
+    if ($stored -and (Get-KeyInformation -Certificate $stored).present) { return 'give_access' }
+    $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList ([Convert]::FromBase64String($Wanted.pfx)), $Wanted.password, $Flags
+    try {
+        if ($certificate.Thumbprint -ne $Wanted.thumbprint) { throw "the PFX holds another certificate: $($certificate.Thumbprint)" }
+        if ($stored) { [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Remove($StoreName, $stored) }
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $certificate)
+    }
+    catch {
+        Remove-Key -Certificate $certificate
+        if ($stored) { Add-BareCertificate -Certificate $stored }
+        throw
+    }
+    if ($stored) { 'give_key' } else { 'import' }
+}
+
+Function Add-BareCertificate {
+    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    $bare = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $Certificate.RawData)
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $bare)
+}
+
+Function Assert-Key {
+    # Decrypts with the key that the store leads to what the certificate encrypts.
+    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
+    $public = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPublicKey($Certificate)
+    $padding = if ($key -is [Security.Cryptography.RSACng]) { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512 } else { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA1 }
+    $nonce = New-RandomByte -Count 32
+    $opened = $key.Decrypt($public.Encrypt($nonce, $padding), $padding)
+    if ([Convert]::ToBase64String($opened) -cne [Convert]::ToBase64String($nonce)) { throw 'its private key does not answer for it' }
+}
+
+Function Remove-Key {
+    # Deletes the private key of a certificate, if it has one.
+    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    if (-not (Get-KeyInformation -Certificate $Certificate).present) { return }
+    $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
+    if ($key -is [Security.Cryptography.RSACng]) { $key.Key.Delete() }
+    else {
+        $key.PersistKeyInCsp = $false
+        $key.Clear()
+    }
+}
+
+Export-ModuleMember -Function Restore-Certificate, Undo-Certificate, Get-CertificateOption

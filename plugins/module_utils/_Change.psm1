@@ -1,0 +1,197 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# What a restore changes on a server: files and folders, registry values, HTTP.sys.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+
+Set-StrictMode -Version 2.0
+
+$MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
+
+# ---- a plan's files, registry values and HTTP.sys ----
+
+Function Add-Beside {
+    # Makes the new folders, and writes the new files beside their places: all that needs no stop. Folders made on the way go into made.
+    param([Hashtable] $Bundle)
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.action -notin 'add', 'replace') { continue }
+        foreach ($path in @(New-ParentFolder -Path $record.path)) { $Bundle.made += $path }
+        if ($record.kind -eq 'folder') { (Get-PathItem -Path $record.path -Kind 'folder').Create() }
+        else { Copy-Beside -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
+    }
+}
+
+Function Set-PlannedFile {
+    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions of the rest.
+    param([Hashtable] $Bundle)
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.has_content) { Move-Beside -Beside ($record.path + $Bundle.suffix) -Path $record.path }
+        elseif ($record.action -eq 'set' -and $record.kind -eq 'file') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record }
+        elseif ($record.action -eq 'remove') { Remove-AnyItem -Path $record.path -Kind $record.kind }
+    }
+    foreach ($record in $Bundle.plan.files) {
+        if ($record.kind -eq 'folder' -and $record.action -in 'add', 'set') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'folder') -Record $record }
+    }
+}
+
+Function Set-PlannedHttp {
+    param([Object] $Plan)
+    foreach ($kind in 'bindings', 'reservations') {
+        foreach ($record in $Plan.http_sys.remove.$kind) { Set-HttpRecord -Verb 'delete' -Kind $kind -Record $record }
+        foreach ($record in $Plan.http_sys.add.$kind) { Set-HttpRecord -Verb 'add' -Kind $kind -Record $record }
+    }
+}
+
+Function Set-PlannedRegistry {
+    # The values come in the plan's order, in which Configured is the last.
+    param([Object] $Plan)
+    foreach ($value in $Plan.registry.remove) { Remove-RegistryRecord -Record $value }
+    foreach ($value in $Plan.registry.set) { Set-RegistryRecord -Record $value }
+}
+
+# ---- files and folders ----
+
+Function Get-PathItem {
+    # A file or folder by its path, whether it exists or not.
+    param(
+        [String] $Path,
+        [String] $Kind
+    )
+    New-Object -TypeName $(if ($Kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }) -ArgumentList (Get-LongPath -Path $Path)
+}
+
+Function ConvertFrom-Timestamp {
+    # Some versions of ConvertFrom-Json have made a DateTime of it already.
+    param([Object] $Text)
+    if ($Text -is [DateTime]) { return $Text.ToUniversalTime() }
+    [DateTime]::ParseExact($Text, 'yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture, [Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal')
+}
+
+Function Clear-Attribute {
+    # Makes a file or folder writable by its attributes.
+    param([IO.FileSystemInfo] $Item)
+    $now = $Item.Attributes
+    if ($now -band $MeaningfulAttributes) { $Item.Attributes = $now -band (-bnot $MeaningfulAttributes) }
+}
+
+Function Set-ItemState {
+    # Gives a file or folder the times, attributes and permissions of a record.
+    param(
+        [IO.FileSystemInfo] $Item,
+        [Object] $Record
+    )
+    Clear-Attribute -Item $Item
+    $Item.CreationTimeUtc = ConvertFrom-Timestamp -Text $Record.created
+    $Item.LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Record.modified
+    $Item.Refresh()
+    $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
+    if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+    if ((Get-SecurityText -Item $Item) -cne $Record.sddl) { Set-SecurityText -Item $Item -Sddl $Record.sddl }
+}
+
+Function New-ParentFolder {
+    # Makes the folders above a path that are not there; returns their paths, the outermost first.
+    param([String] $Path)
+    $parent = [IO.Path]::GetDirectoryName($Path)
+    if (-not $parent) { return }
+    $folder = Get-PathItem -Path $parent -Kind 'folder'
+    if ($folder.Exists) { return }
+    New-ParentFolder -Path $parent
+    $folder.Create()
+    $parent
+}
+
+Function Copy-Beside {
+    # Writes a file's new content and state under another name beside it.
+    param(
+        [String] $Source,
+        [String] $Beside,
+        [Object] $Record
+    )
+    [IO.File]::Copy((Get-LongPath -Path $Source), (Get-LongPath -Path $Beside), $true)
+    Set-ItemState -Item (Get-PathItem -Path $Beside -Kind 'file') -Record $Record
+}
+
+Function Move-Beside {
+    # Puts what lies beside a file into its place.
+    param(
+        [String] $Beside,
+        [String] $Path
+    )
+    Remove-AnyItem -Path $Path -Kind 'file'
+    [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path))
+}
+
+Function Remove-AnyItem {
+    # Removes a file, or a folder that is empty, if it is there.
+    param(
+        [String] $Path,
+        [String] $Kind
+    )
+    $item = Get-PathItem -Path $Path -Kind $Kind
+    if (-not $item.Exists) { return }
+    Clear-Attribute -Item $item
+    $item.Delete()
+}
+
+# ---- registry ----
+
+Function Set-RegistryRecord {
+    # Writes a value of Access Manager's keys as Get-RegistryState describes it; Data is what JSON made of it.
+    param([Object] $Record)
+    $kind = [Microsoft.Win32.RegistryValueKind]$Record.kind
+    $data = $Record.data
+    switch ($kind.ToString()) {
+        'Binary' { $data = [Convert]::FromBase64String([String]$data) }
+        'None' { $data = [Convert]::FromBase64String([String]$data) }
+        'DWord' { $data = [Int32]$data }
+        'QWord' { $data = [Int64]$data }
+        'MultiString' { $data = [String[]]@($data) }
+        default { $data = [String]$data }
+    }
+    $key = Open-WritableKey -Key $Record.key
+    try { $key.SetValue($Record.name, $data, $kind) }
+    finally { $key.Dispose() }
+}
+
+Function Remove-RegistryRecord {
+    param([Object] $Record)
+    $key = Open-WritableKey -Key $Record.key
+    try { $key.DeleteValue($Record.name, $false) }
+    finally { $key.Dispose() }
+}
+
+Function Open-WritableKey {
+    # Access Manager's own key, or the one of that name below it; made when it is not there.
+    param([String] $Key)
+    $path = Get-RegistryPath -Key $Key
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try { $machine.CreateSubKey($path) }
+    finally { $machine.Dispose() }
+}
+
+# ---- HTTP.sys ----
+
+Function Invoke-Netsh {
+    param([String[]] $Arguments)
+    $said = & netsh.exe http @Arguments
+    if ($LASTEXITCODE) { throw "netsh http $Arguments failed: $((@($said) -join ' ').Trim())" }
+}
+
+Function Set-HttpRecord {
+    # Adds or deletes a TLS binding (kind bindings) or a URL reservation (kind reservations).
+    param(
+        [String] $Verb,
+        [String] $Kind,
+        [Object] $Record
+    )
+    if ($Kind -eq 'bindings') { $arguments = 'sslcert', "ipport=$($Record.endpoint)" }
+    else { $arguments = 'urlacl', "url=$($Record.url)" }
+    if ($Verb -eq 'add' -and $Kind -eq 'bindings') { $arguments += "certhash=$($Record.thumbprint)", "appid=$($Record.application_id)", "certstorename=$($Record.store)" }
+    if ($Verb -eq 'add' -and $Kind -eq 'reservations') { $arguments += "sddl=$($Record.sddl)" }
+    Invoke-Netsh -Arguments (@($Verb) + $arguments)
+}
+
+Export-ModuleMember -Function *

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The bundle of a restore: gzip, one line of JSON, and then the bytes of each file that the plan adds or replaces, in its order.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Secret
+
+Set-StrictMode -Version 2.0
+
+Function Read-Line {
+    param([IO.Stream] $Stream)
+    $line = New-Object -TypeName IO.MemoryStream
+    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line.WriteByte($byte) }
+    [Text.Encoding]::UTF8.GetString($line.ToArray())
+}
+
+Function Copy-Part {
+    # Writes the next bytes of a stream into a file; returns their SHA-256.
+    param(
+        [IO.Stream] $Stream,
+        [Int64] $Size,
+        [String] $Path
+    )
+    $sha = New-Sha256
+    $writer = New-Object -TypeName IO.FileStream -ArgumentList $Path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+    try {
+        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $writer, $sha, ([Security.Cryptography.CryptoStreamMode]::Write)
+        $buffer = New-Object -TypeName Byte[] -ArgumentList 65536
+        $left = $Size
+        while ($left -gt 0) {
+            $count = $Stream.Read($buffer, 0, [Math]::Min($left, $buffer.Length))
+            if ($count -le 0) { throw 'The bundle ends too early: it did not arrive whole.' }
+            $hashed.Write($buffer, 0, $count)
+            $left -= $count
+        }
+        $hashed.FlushFinalBlock()
+        ConvertTo-Hex -Bytes $sha.Hash
+    }
+    finally { $writer.Dispose(); $sha.Dispose() }
+}
+
+Function Expand-Bundle {
+    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and where each file is staged, by name.
+    param(
+        [String] $Path,
+        [String] $Folder
+    )
+    $staged = @{}
+    $file = Open-SharedFile -Path $Path
+    $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $file, ([IO.Compression.CompressionMode]::Decompress))
+    try {
+        $plan = ConvertFrom-Json -InputObject (Read-Line -Stream $clear)
+        foreach ($record in $plan.files) {
+            if (-not $record.has_content) { continue }
+            $place = [IO.Path]::Combine($Folder, "file$($staged.Count)")
+            if ((Copy-Part -Stream $clear -Size $record.size -Path $place) -cne $record.sha256) { throw "'$($record.name)' arrived with another SHA-256 than it has in the backup." }
+            $staged[$record.name] = $place
+        }
+        @{ plan = $plan; staged = $staged }
+    }
+    finally { $clear.Dispose(); $file.Dispose() }
+}
+
+Function Set-StagedText {
+    # Replaces places of a staged file, each given by start, end and text, and nothing else in it.
+    param(
+        [String] $Path,
+        [Object[]] $Edits
+    )
+    $bytes = [IO.File]::ReadAllBytes($Path)
+    $output = New-Object -TypeName IO.MemoryStream
+    $at = 0
+    foreach ($edit in @($Edits | Sort-Object -Property { $_.start })) {
+        $output.Write($bytes, $at, $edit.start - $at)
+        $text = [Text.Encoding]::UTF8.GetBytes("`"$($edit.text)`"")
+        $output.Write($text, 0, $text.Length)
+        $at = $edit.end
+    }
+    $output.Write($bytes, $at, $bytes.Length - $at)
+    [IO.File]::WriteAllBytes($Path, $output.ToArray())
+}
+
+Function Protect-StagedSecret {
+    # Protects the secrets anew that this server cannot open, in the staged files. Returns the secrets that must open, as they are now.
+    param(
+        [Hashtable] $Bundle,
+        [Object[]] $Values
+    )
+    $edits = @{}
+    foreach ($secret in $Bundle.plan.secrets) {
+        if ($secret.action -eq 'keep') { @{ path = $secret.path; mode = 1; data = $secret.data; salt = $secret.salt } }
+        if ($secret.action -ne 'protect') { continue }
+        $new = Protect-Secret -Value @($Values | Where-Object -FilterScript { $_.path -ceq $secret.path })[0].value
+        $name = "config/$($secret.file)"
+        if (-not $edits.ContainsKey($name)) { $edits[$name] = @() }
+        $edits[$name] += @{ start = $secret.data_place[0]; end = $secret.data_place[1]; text = $new.data }
+        $edits[$name] += @{ start = $secret.salt_place[0]; end = $secret.salt_place[1]; text = $new.salt }
+        @{ path = $secret.path } + $new
+    }
+    foreach ($name in $edits.Keys) { Set-StagedText -Path $Bundle.staged[$name] -Edits $edits[$name] }
+}
+
+Function Get-LockedSecret {
+    # The paths of those secrets that this server does not open.
+    param([Object[]] $Secrets)
+    foreach ($secret in $Secrets) { if (-not (Test-Secret -Secret $secret)) { $secret.path } }
+}
+
+Export-ModuleMember -Function Expand-Bundle, Protect-StagedSecret, Get-LockedSecret

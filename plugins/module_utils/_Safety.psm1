@@ -1,0 +1,262 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Safety copies: what a restore found, kept until newer ones push it out; and the results of restores that nobody has read yet.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Capture
+#AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+$FolderPattern = '^\d{8}T\d{6}Z-[0-9A-Za-z-]{8,64}$'
+$Kept = 'safety.json'
+$Result = 'result.json'
+$Reported = 'reported'
+
+Function Get-SafetyRoot {
+    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager.safety')
+}
+
+Function New-SafetyCopy {
+    # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
+    # The database is locked while the service runs: its files are for Add-SafetyItem.
+    param(
+        [String] $RunId,
+        [Object] $Plan,
+        [Hashtable] $About
+    )
+    $root = Get-SafetyRoot
+    New-RestrictedFolder -Path $root
+    $folder = [IO.Path]::Combine($root, "$([DateTime]::UtcNow.ToString('yyyyMMddTHHmmssZ', [Globalization.CultureInfo]::InvariantCulture))-$RunId")
+    New-RestrictedFolder -Path $folder
+    try {
+        $copy = @{
+            folder = $folder
+            about = $About + @{ run_id = $RunId; begun = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }
+            items = @()
+            parents = @()
+            registry = @(Get-RegistryState)
+            http_sys = Get-HttpConfiguration
+        }
+        Add-SafetyItem -Copy $copy -Records @($Plan.files | Where-Object -FilterScript { -not $_.is_database })
+        $copy
+    }
+    catch {
+        [IO.Directory]::Delete($folder, $true)
+        Remove-EmptySafetyRoot
+        throw
+    }
+}
+
+Function Add-SafetyItem {
+    # Adds what is now at the places of these records to a safety copy.
+    param(
+        [Hashtable] $Copy,
+        [Object[]] $Records
+    )
+    foreach ($record in $Records) {
+        $number = ($Copy.items.Count + 1).ToString([Globalization.CultureInfo]::InvariantCulture)
+        $Copy.items += Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($Copy.folder, $number))
+    }
+    $Copy.parents = @(Get-ParentTime -Items $Copy.items)
+    Write-WholeFile -Path ([IO.Path]::Combine($Copy.folder, $Kept)) -Text (ConvertTo-Json -InputObject $Copy -Depth 10)
+}
+
+Function Get-SafetyItem {
+    # What there is at one place of the plan: path, kind, whether it exists, its state, and where its content was copied.
+    param(
+        [Object] $Record,
+        [String] $Copy
+    )
+    $item = Get-PathItem -Path $Record.path -Kind $Record.kind
+    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = '' }
+    $changed = "'$($Record.path)' has changed since this restore was planned: run it again."
+    if ($item.Exists -eq ($Record.action -eq 'add')) { throw $changed }
+    if (-not $item.Exists) { return $kept }
+    $kept.state = Get-ItemRecord -Item $item -Name $Record.name -Path $Record.path
+    if ($Record.kind -eq 'file') {
+        $kept.copy = $Copy
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $Copy, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+        try { $digest = Copy-Record -Record $kept -Destination $writer }
+        finally { $writer.Dispose() }
+        if ($Record.before -and $Record.before -cne $digest) { throw $changed }
+    }
+    $kept
+}
+
+Function Get-ParentTime {
+    # The times of the folders above the items: putting an item back changes them.
+    param([Object[]] $Items)
+    $seen = @{}
+    foreach ($kept in $Items) {
+        $parent = [IO.Path]::GetDirectoryName($kept.path)
+        if (-not $parent -or $seen.ContainsKey($parent)) { continue }
+        $seen[$parent] = $true
+        $folder = Get-PathItem -Path $parent -Kind 'folder'
+        if ($folder.Exists) { @{ path = $parent; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc } }
+    }
+}
+
+# ---- putting it back ----
+
+Function Restore-SafetyCopy {
+    # Makes everything as it was; goes on after what fails. Returns a sentence for each thing that could not be put back.
+    param(
+        [Hashtable] $Copy,
+        [Object] $Plan,
+        [String[]] $NewFolders,
+        [String] $Suffix,
+        [Boolean] $Touched
+    )
+    $steps = @()
+    foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = if ($Touched) { 'item' } else { 'beside' } } }
+    foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
+    foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
+    if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
+    foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
+    foreach ($one in $steps) {
+        try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
+        catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
+    }
+}
+
+Function Get-SettingStep {
+    # A step for each registry value and each record of HTTP.sys that the plan touches.
+    param([Object] $Plan)
+    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) { @{ what = "registry value $($value.name)"; item = $value; step = 'registry' } }
+    foreach ($kind in 'bindings', 'reservations') {
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) { @{ what = "HTTP.sys $kind"; item = $record; step = $kind } }
+    }
+}
+
+Function Restore-One {
+    param(
+        [Hashtable] $Step,
+        [Hashtable] $Copy,
+        [String] $Suffix
+    )
+    switch ($Step.step) {
+        'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
+        'beside' { if ($Step.item.kind -eq 'file') { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' } }
+        'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
+        'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
+        'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
+        default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
+    }
+}
+
+Function Restore-Item {
+    param(
+        [Hashtable] $Kept,
+        [String] $Suffix
+    )
+    $item = Get-PathItem -Path $Kept.path -Kind $Kept.kind
+    if ($Kept.kind -eq 'file') { Remove-AnyItem -Path ($Kept.path + $Suffix) -Kind 'file' }
+    if (-not $Kept.existed) {
+        if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
+        return
+    }
+    if ($Kept.kind -eq 'folder') { $item.Create() }
+    elseif (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy)) {
+        [void](New-ParentFolder -Path $Kept.path)
+        Copy-Beside -Source $Kept.copy -Beside ($Kept.path + $Suffix) -Record $Kept.state
+        Move-Beside -Beside ($Kept.path + $Suffix) -Path $Kept.path
+    }
+    $item.Refresh()
+    Set-ItemState -Item $item -Record $Kept.state
+}
+
+Function Get-FileDigest {
+    param([String] $Path)
+    $stream = Open-SharedFile -Path $Path
+    try { Get-StreamDigest -Stream $stream }
+    finally { $stream.Dispose() }
+}
+
+Function Restore-RegistryValue {
+    param(
+        [Object] $Value,
+        [Object[]] $Saved
+    )
+    $before = @($Saved | Where-Object -FilterScript { $_.key -eq $Value.key -and $_.name -eq $Value.name })
+    if ($before) { Set-RegistryRecord -Record $before[0] }
+    else { Remove-RegistryRecord -Record $Value }
+}
+
+Function Restore-HttpRecord {
+    param(
+        [String] $Kind,
+        [Object] $Record,
+        [Hashtable] $Saved
+    )
+    $key = if ($Kind -eq 'bindings') { 'endpoint' } else { 'url' }
+    $same = { param($one) $one.$key -eq $Record.$key }
+    $before = @($Saved.$Kind | Where-Object -FilterScript { & $same $_ })
+    $now = @((Get-HttpConfiguration).$Kind | Where-Object -FilterScript { & $same $_ })
+    if ($now -and $before -and (ConvertTo-Json -InputObject $now[0] -Compress) -ceq (ConvertTo-Json -InputObject $before[0] -Compress)) { return }
+    if ($now) { Set-HttpRecord -Verb 'delete' -Kind $Kind -Record $now[0] }
+    if ($before) { Set-HttpRecord -Verb 'add' -Kind $Kind -Record $before[0] }
+}
+
+# ---- results that nobody has read yet ----
+
+Function Get-SafetyFolder {
+    # The folders of safety copies, the oldest first.
+    $root = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-SafetyRoot)
+    if (-not $root.Exists) { return }
+    $root.GetDirectories() | Where-Object -FilterScript { $_.Name -match $FolderPattern } | Sort-Object -Property Name
+}
+
+Function Save-SafetyResult {
+    # Keeps how a restore ended for whoever runs the next one.
+    param(
+        [String] $Folder,
+        [Hashtable] $Answer
+    )
+    Write-WholeFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
+}
+
+Function Set-SafetyReported {
+    # Remembers that the results of these runs were told.
+    param([String[]] $RunIds)
+    foreach ($folder in Get-SafetyFolder) {
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
+    }
+}
+
+Function Get-RunOfFolder {
+    param([IO.DirectoryInfo] $Folder)
+    $Folder.Name.Substring($Folder.Name.IndexOf('-') + 1)
+}
+
+Function Get-UnreportedRestore {
+    # The restores whose results nobody has been told: run, folder, what was kept before them, and how they ended; result is empty when they never did.
+    foreach ($folder in Get-SafetyFolder) {
+        if ([IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Reported))) { continue }
+        $read = { param($name) try { Read-TextFile -Path ([IO.Path]::Combine($folder.FullName, $name)) } catch { '' } }
+        @{ run_id = Get-RunOfFolder -Folder $folder; folder = $folder.FullName; kept = & $read $Kept; result = & $read $Result }
+    }
+}
+
+Function Remove-OldSafetyCopy {
+    # Removes the oldest safety copies beyond that many; never one whose result nobody has been told, nor Keep's own.
+    param(
+        [Int32] $Count,
+        [String] $Own
+    )
+    $folders = @(Get-SafetyFolder)
+    for ($index = 0; $index -lt $folders.Count - $Count; $index++) {
+        $folder = $folders[$index].FullName
+        if ($folder -ne $Own -and [IO.File]::Exists([IO.Path]::Combine($folder, $Reported))) { [IO.Directory]::Delete($folder, $true) }
+    }
+}
+
+Function Remove-EmptySafetyRoot {
+    $root = Get-SafetyRoot
+    if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
+}
+
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Secrets that the data protection of the local machine keeps, as Access Manager stores them.
+
+#AnsibleRequires -PowerShell ..module_utils._Envelope
+
+Set-StrictMode -Version 2.0
+
+Add-Type -AssemblyName System.Security
+
+$SaltBytes = 128
+
+Function Open-Secret {
+    # The clear text of a secret: mode 0 is stored so, mode 1 is DPAPI of the local machine with the salt as entropy.
+    param([Collections.IDictionary] $Secret)
+    switch ($Secret.mode) {
+        0 { return $Secret.data }
+        1 {
+            $salt = if ($Secret.salt) { [Convert]::FromBase64String($Secret.salt) }
+            $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
+            return [Text.Encoding]::UTF8.GetString($bytes)
+        }
+    }
+    throw "secrets of mode $($Secret.mode) cannot be opened by this module; the configuration holds it as it is"
+}
+
+Function Test-Secret {
+    # Whether this server opens a secret.
+    param([Collections.IDictionary] $Secret)
+    try { [void](Open-Secret -Secret $Secret); $true }
+    catch { $false }
+}
+
+Function Protect-Secret {
+    # A clear text as a secret of mode 1: data and salt.
+    param([String] $Value)
+    $salt = New-RandomByte -Count $SaltBytes
+    $bytes = [Security.Cryptography.ProtectedData]::Protect([Text.Encoding]::UTF8.GetBytes($Value), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
+    @{ data = [Convert]::ToBase64String($bytes); salt = [Convert]::ToBase64String($salt); mode = 1 }
+}
+
+Function Get-SecretMark {
+    # A text that is the same for the same secret and nonce, and tells nothing of the secret to whoever has not the nonce.
+    param(
+        [String] $Value,
+        [String] $Nonce
+    )
+    $mac = New-Object -TypeName Security.Cryptography.HMACSHA256 -ArgumentList @(, [Convert]::FromBase64String($Nonce))
+    try { [Convert]::ToBase64String($mac.ComputeHash([Text.Encoding]::UTF8.GetBytes($Value))) }
+    finally { $mac.Dispose() }
+}
+
+Export-ModuleMember -Function Open-Secret, Test-Secret, Protect-Secret, Get-SecretMark

@@ -1,0 +1,47 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: certificate_import
+short_description: Restores the certificates of a backup with their private keys
+version_added: 1.0.0
+description:
+  - Imports the certificates of a backup that are missing into the service's own store, as exportable keys of the machine, and lets the service and the
+    Administrators read them.
+  - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may not read gets that permission.
+  - Each key is proven on the server. It decrypts what its certificate encrypts.
+  - Either all of them are restored, or none. The service is not touched.
+  - M(lithnet.access_manager.config_restore) does this too, as a part of a whole restore.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.restore
+  - lithnet.access_manager.staging
+  - lithnet.access_manager.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Restore missing certificates from the newest complete backup
+  lithnet.access_manager.certificate_import:
+    backup_root: /srv/backup/access-manager
+    identity_file: /media/key/access-manager-backup.key
+    restore_only: [certificates]
+"""
+
+RETURN = r"""
+certificates:
+  description: What was missing, as C(thumbprint) and C(action), which is C(import), C(give_key) or C(give_access).
+  returned: always
+  type: list
+  elements: dict
+"""

@@ -1,0 +1,232 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Restores certificates, files, registry and HTTP.sys, with the service stopped where that is needed, and puts everything back when anything fails.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._Health
+#AnsibleRequires -PowerShell ..module_utils._RestoreBundle
+#AnsibleRequires -PowerShell ..module_utils._Safety
+#AnsibleRequires -PowerShell ..module_utils._Service
+#AnsibleRequires -PowerShell ..module_utils._Situation
+#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -CSharpUtil Ansible.Privilege
+
+Set-StrictMode -Version 2.0
+
+$EditorProcess = 'Lithnet.AccessManager.Server.UI'
+$BundleName = 'bundle'
+$SpaceForLists = 8MB
+$ShownErrors = 5
+
+# ---- before the change ----
+
+Function Get-Editor {
+    # The open configuration editors of all sessions: process id and user.
+    foreach ($process in @(Get-Process -Name $EditorProcess -IncludeUserName -ErrorAction SilentlyContinue)) {
+        $user = $process.PSObject.Properties['UserName']
+        @{ id = $process.Id; user = if ($user -and $user.Value) { $user.Value } else { "somebody in session $($process.SessionId)" } }
+    }
+}
+
+Function Assert-NoEditor {
+    # An open editor would write over what is restored.
+    foreach ($editor in Get-Editor) { throw "The configuration editor is open on $($env:COMPUTERNAME): $($editor.user), process $($editor.id). Close it, or let it be closed with close_editor." }
+}
+
+Function Close-Editor {
+    foreach ($editor in Get-Editor) { Stop-Process -Id $editor.id -Force }
+    foreach ($process in @(Get-Process -Name $EditorProcess -ErrorAction SilentlyContinue)) { [void]$process.WaitForExit($module.Params.service_timeout * 1000) }
+}
+
+Function Assert-Service {
+    # The service can be stopped and brought back, and runs or not as it did when the restore was planned.
+    param([Object] $Plan)
+    if (-not $Plan.changes_server) { return }
+    if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) { throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again." }
+}
+
+Function Initialize-Bundle {
+    # Unpacks and checks all that the change needs, while nothing is touched yet.
+    param([String] $Folder)
+    $upload = Get-RunFolder -Root $root -RunId $module.Params.upload_id
+    $bundle = Expand-Bundle -Path ([IO.Path]::Combine($upload, $BundleName)) -Folder $Folder
+    $bundle.secrets = @(Protect-StagedSecret -Bundle $bundle -Values $module.Params.secrets)
+    $bundle.suffix = ".$($module.Params.run_id).new"
+    $bundle.made = @()
+    $locked = @(Get-LockedSecret -Secrets $bundle.secrets)
+    if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
+    foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) { Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists) }
+    Assert-Service -Plan $bundle.plan
+    if ($module.Params.close_editor) { Close-Editor }
+    Assert-NoEditor
+    $bundle
+}
+
+# ---- the change, and the way back ----
+
+Function Invoke-Change {
+    # Everything from the certificates to the last test of health. Done tells how far it came.
+    param(
+        [Hashtable] $Bundle,
+        [Hashtable] $Done,
+        [Hashtable] $Safety
+    )
+    $timeout, $plan, $knowledge = $module.Params.service_timeout, $Bundle.plan, $module.Params.knowledge
+    $Done.step = 'importing the certificates'
+    $Bundle.undo = @(Restore-Certificate -Wanted $module.Params.certificates -Usages $knowledge.usages)
+    $Done.step = 'writing the new files beside the old'
+    Add-Beside -Bundle $Bundle
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    if ($plan.stop) {
+        $Done.step = 'stopping the service'
+        $processId = Get-ServiceProcessId
+        $Done.stopped = $true
+        $Done.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $timeout
+    }
+    $database = @($plan.files | Where-Object -FilterScript { $_.is_database })
+    if ($database) {
+        [void](Wait-DatabaseUnlock -Folder $plan.database -Timeout $timeout)
+        Add-SafetyItem -Copy $Safety -Records $database
+    }
+    $Done.touched = $true
+    $Done.step = 'changing the files'
+    Set-PlannedFile -Bundle $Bundle
+    $Done.step = 'changing HTTP.sys'
+    Set-PlannedHttp -Plan $plan
+    $Done.step = 'changing the registry'
+    Set-PlannedRegistry -Plan $plan
+    if ($plan.start) {
+        $Done.step = 'starting the service'
+        $Done.started = $true
+        $Done.start_ms = Start-AccessManager -Timeout $timeout
+    }
+    if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
+    $Done.step = 'testing the health'
+    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds
+}
+
+Function Invoke-Step {
+    # Runs the body; returns why it failed, and nothing when it did not.
+    param([ScriptBlock] $Body)
+    try { [void](& $Body) }
+    catch { $_.Exception.GetBaseException().Message }
+}
+
+Function Undo-Change {
+    # Puts everything back as the safety copy has it, and the service into its state. Returns what could not be put back.
+    param(
+        [Hashtable] $Bundle,
+        [Hashtable] $Done,
+        [Hashtable] $Safety
+    )
+    $timeout, $plan = $module.Params.service_timeout, $Bundle.plan
+    if ($Done.started) { Invoke-Step -Body { if ((Get-ServiceController).Status -ne 'Stopped') { Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout } } }
+    if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
+    Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
+    if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
+    foreach ($undo in $Bundle.undo) { Invoke-Step -Body { Undo-Certificate -Undo $undo -Usages $module.Params.knowledge.usages } }
+}
+
+Function Complete-Failure {
+    # Rolls back, and tells what failed, and what the rollback did.
+    param(
+        [Hashtable] $Bundle,
+        [Hashtable] $Done,
+        [Hashtable] $Safety,
+        [String] $Reason
+    )
+    $left = @(Undo-Change -Bundle $Bundle -Done $Done -Safety $Safety)
+    $failed = @($Done.checks | Where-Object -FilterScript { -not $_.passed } | ForEach-Object -Process { $_.name })
+    $Done.state = if ($left) { 'half_rolled_back' } else { 'rolled_back' }
+    $Done.failed_check = if ($failed) { $failed[0] } else { '' }
+    $Done.rollback_errors = $left
+    $end = if ($left) { "Not everything could be put back: $(@($left | Select-Object -First $ShownErrors) -join ' ') Look at the server now." } else { 'Everything was put back as it was.' }
+    $Done.msg = "The restore failed while $($Done.step): $Reason $end The safety copy is in '$($Safety.folder)'."
+}
+
+Function Invoke-Restore {
+    # What a run does, with the bundle of an upload.
+    param([String] $Folder)
+    $bundle = Initialize-Bundle -Folder $Folder
+    $bundle.undo = @()
+    $about = @{ controller = $module.Params.controller; backup = $bundle.plan.backup; service = (Get-ServiceController).Status.ToString() }
+    $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About $about
+    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); msg = '' }
+    try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
+    catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
+    Save-SafetyResult -Folder $safety.folder -Answer $done
+    if ($done.state -eq 'restored') { Set-SafetyReported -RunIds $module.Params.told }
+    Remove-OldSafetyCopy -Count $module.Params.keep_safety_copies -Own $safety.folder
+    $done
+}
+
+Function New-Upload {
+    # The folder into which the controller puts a bundle of that many bytes.
+    if (-not $module.Params.close_editor) { Assert-NoEditor }
+    Assert-FreeSpace -Path $root -Bytes ($module.Params.bytes + $SpaceForLists)
+    $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
+    New-RunFolder -Root $root -Folder $folder
+    @{ path = [IO.Path]::Combine($folder, $BundleName) }
+}
+
+Function Remove-ToldRun {
+    # Nobody has to be told of these runs again, and what they left for their controllers goes.
+    Set-SafetyReported -RunIds $module.Params.told
+    foreach ($told in $module.Params.told) { [void](Remove-EndedRun -Root $root -RunId $told) }
+    @{ changed = $true }
+}
+
+# ---- options ----
+
+$secret = @{ type = 'str'; default = ''; no_log = $true }
+$options = Get-RunOption
+$options.step.choices = 'describe', 'acknowledge', 'prepare', 'take', 'collect', 'remove'
+$options.knowledge = Get-KnowledgeOption
+$options.include_database = @{ type = 'bool'; default = $false }
+$options.nonce = $secret
+$options.probes = @{
+    type = 'list'; elements = 'dict'; default = @()
+    options = @{ file = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true }; data = $secret; salt = $secret }
+}
+$options.external = @{
+    type = 'list'; elements = 'dict'; default = @()
+    options = @{ name = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true } }
+}
+$options.told = @{ type = 'list'; elements = 'str'; default = @() }
+$options.bytes = @{ type = 'int'; default = 0 }
+$options.upload_id = @{ type = 'str'; default = '' }
+$options.certificates = Get-CertificateOption
+$options.secrets = @{
+    type = 'list'; elements = 'dict'; default = @()
+    options = @{ path = @{ type = 'str'; required = $true }; value = $secret }
+}
+$options.close_editor = @{ type = 'bool'; default = $false }
+$options.service_timeout = @{ type = 'int'; default = 120 }
+$options.health_seconds = @{ type = 'int'; default = 10 }
+$options.keep_safety_copies = @{ type = 'int'; default = 3 }
+$module = New-TargetModule -Arguments $args -Options $options
+$root = Get-StagingRoot -Path $module.Params.staging_root
+
+Complete-TargetModule -Module $module -Body {
+    switch ($module.Params.step) {
+        'describe' { return Get-Situation -Params $module.Params }
+        'acknowledge' { return Remove-ToldRun }
+        'prepare' { return New-Upload }
+        'remove' { Set-SafetyReported -RunIds $module.Params.run_id }
+    }
+    $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
+    try {
+        Invoke-RunStep -Params $module.Params -Take {
+            param($folder)
+            try { Invoke-Restore -Folder $folder }
+            finally { [void](Remove-RunFolder -Root $root -RunId $module.Params.upload_id) }
+        }
+    }
+    finally { $privilege.Dispose() }
+}

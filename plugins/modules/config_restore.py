@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: config_restore
+short_description: Restores Access Manager on the server that it was backed up from
+version_added: 1.0.0
+description:
+  - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is
+    not touched.
+  - The backup is opened in the controller's memory and checked before the server is asked anything.
+  - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops the service if it runs, changes what
+    differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
+    happens to the connection or the controller. When only certificates are missing, the service is not stopped.
+  - Secrets that this server cannot open any more are protected anew, with the values that the backup holds.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.restore
+  - lithnet.access_manager.staging
+  - lithnet.access_manager.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+options:
+  state:
+    description:
+      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose controller was gone when they ended, or which
+        never ended because the server went down. After one of those, the service is started if it ran before that.
+      - V(restored) restores.
+    type: str
+    choices: [planned, restored]
+    default: restored
+  close_editor:
+    description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore fail before the service is stopped.
+    type: bool
+    default: false
+  health_seconds:
+    description: How many seconds the service must stay running after its start.
+    type: int
+    default: 10
+  keep_safety_copies:
+    description:
+      - How many safety copies stay on the server, in C(%ProgramData%\lithnet.access_manager.safety), which SYSTEM and Administrators alone may enter.
+    type: int
+    default: 3
+  service_timeout:
+    description: How many seconds each wait for the service may take.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Show what a restore of the newest complete backup would change
+  lithnet.access_manager.config_restore:
+    state: planned
+    backup_root: /srv/backup/access-manager
+    identity_file: /media/key/access-manager-backup.key
+  register: planned
+
+- name: Restore the configuration folder alone
+  lithnet.access_manager.config_restore:
+    backup_root: /srv/backup/access-manager
+    identity_file: /media/key/access-manager-backup.key
+    restore_only: [config]
+    installation: "{{ planned.installation }}"
+"""
+
+RETURN = r"""
+backup:
+  description: The backup.
+  returned: always
+  type: str
+  sample: 20261123T081500Z of ams1.example.com
+plan:
+  description: A line for each change and each task for a person.
+  returned: always
+  type: list
+  elements: str
+tasks:
+  description: What a person has to do, in sentences.
+  returned: always
+  type: list
+  elements: str
+certificates:
+  description: What was missing of certificates, as C(thumbprint) and C(action), which is C(import), C(give_key) or C(give_access).
+  returned: always
+  type: list
+  elements: dict
+would_change:
+  description: Whether the server differs from the backup.
+  returned: always
+  type: bool
+installation:
+  description: What the server has, for the option of the same name.
+  returned: when O(state=planned)
+  type: dict
+earlier_restores:
+  description: A sentence for each earlier restore whose result nobody was told.
+  returned: when O(state=planned)
+  type: list
+  elements: str
+state:
+  description: C(restored), C(rolled_back), or C(half_rolled_back) when something could not be put back.
+  returned: when something was to be changed
+  type: str
+checks:
+  description: The tests of health that were made, as C(name), C(passed) and C(reason).
+  returned: when something was to be changed
+  type: list
+  elements: dict
+failed_check:
+  description: The test that was not passed; empty when there is none.
+  returned: when something was to be changed
+  type: str
+rollback_errors:
+  description: What could not be put back.
+  returned: when something was to be changed
+  type: list
+  elements: str
+safety_copy:
+  description: The folder on the server with what this restore found.
+  returned: when something was to be changed
+  type: str
+stopped:
+  description: Whether the service was stopped.
+  returned: when something was to be changed
+  type: bool
+started:
+  description: Whether the service was started.
+  returned: when something was to be changed
+  type: bool
+stop_ms:
+  description: Milliseconds that the stop took.
+  returned: when something was to be changed
+  type: int
+start_ms:
+  description: Milliseconds that the start took.
+  returned: when something was to be changed
+  type: int
+downtime_ms:
+  description: Milliseconds from the stop until the service ran again.
+  returned: when something was to be changed
+  type: int
+"""

@@ -1,0 +1,344 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contents of a backup, opened in memory. A backup is not trusted: names, sizes, hashes and keys are checked before use."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import re
+import typing as t
+import zipfile
+import zlib
+
+from . import _manifest, _pfx
+from ._access_manager import JSON_FILES, PROTECTED_SECRETS
+from ._bundle import is_portable_name
+from ._errors import AccessManagerError
+from ._json_text import Value, find, parse
+from ._manifest import Manifest
+from ._opening import Opener
+from ._sealing import SUFFIX
+from ._store import BackupStore
+
+LATEST = "latest"
+LARGEST = 4 * 1024**3
+MOST_ENTRIES = 200_000
+CHUNK = 256 * 1024
+STATE, FILES = "state/installation.json", "files.json"
+PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
+
+_THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+_FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
+_FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
+_STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
+
+Record = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a backup lies: its parts by name, and its manifest when it has one."""
+
+    label: str
+    parts: dict[str, pathlib.Path]
+    manifest: Manifest | None = None
+
+    def recipients(self, part: str) -> list[str]:
+        for artifact in (self.manifest or {}).get("artifacts", []):
+            if artifact["name"].split(".")[0] == part:
+                return list(artifact.get("recipients", []))
+        return []
+
+
+def select(store: BackupStore, wanted: str) -> Source:
+    """The backup that C(latest), an id, or a path names.
+
+    Raises AccessManagerError when there is none, or its artifacts are not what its manifest says.
+    """
+    if "/" in wanted:
+        return _at(pathlib.Path(wanted).expanduser())
+    manifest = store.latest_complete() if wanted == LATEST else None
+    if wanted == LATEST and manifest is None:
+        raise AccessManagerError(f"There is no complete backup of {store.host} in '{store.folder}'.")
+    if manifest is None:
+        if wanted not in store.ids():
+            raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
+        manifest = store.manifest(wanted)
+        _refuse_damage(store.damage(manifest))
+    return _described(store.folder / manifest["id"], manifest)
+
+
+def _at(path: pathlib.Path) -> Source:
+    if path.is_file():
+        if path.name not in (PARTS["config"], PARTS["config"] + SUFFIX):
+            raise AccessManagerError(f"'{path}' is neither the folder of a backup nor its config.zip or config.zip.age.")
+        return Source(str(path), {"config": path})
+    if not path.is_dir():
+        raise AccessManagerError(f"There is no backup at '{path}'.")
+    if (path / _manifest.NAME).exists():
+        manifest = _manifest.read(path / _manifest.NAME)
+        _refuse_damage(BackupStore.damage_in(path, manifest))
+        return _described(path, manifest)
+    parts = {part: found for part, name in PARTS.items() for found in (path / name, path / (name + SUFFIX)) if found.is_file()}
+    if "config" not in parts:
+        raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
+    return Source(str(path), parts)
+
+
+def _described(folder: pathlib.Path, manifest: Manifest) -> Source:
+    parts = {artifact["name"].split(".")[0]: folder / artifact["name"] for artifact in manifest["artifacts"]}
+    if "config" not in parts:
+        raise AccessManagerError(f"The manifest in '{folder}' names no config.zip.")
+    return Source(f"{manifest['id']} of {manifest['host']}", parts, manifest)
+
+
+def _refuse_damage(damage: c.Sequence[str]) -> None:
+    if damage:
+        raise AccessManagerError(" ".join(damage))
+
+
+# ---- archives ----
+
+
+class Archive:
+    """A zip in memory, of bounded size and with each name once."""
+
+    def __init__(self, data: bytes, label: str) -> None:
+        self._label = label
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as exc:
+            raise AccessManagerError(f"{label} is not a zip archive: {exc}.") from None
+        entries = self._zip.infolist()
+        if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > LARGEST:
+            raise AccessManagerError(
+                f"{label} unpacks to more than {MOST_ENTRIES} entries or {LARGEST // 1024**3} GiB: it is not opened."
+            )
+        self._sizes = {entry.filename: entry.file_size for entry in entries}
+        if len({name.lower() for name in self._sizes}) != len(entries) or len({name.upper() for name in self._sizes}) != len(
+            entries
+        ):
+            raise AccessManagerError(f"{label} has two entries of one name: it is not used.")
+
+    @property
+    def names(self) -> c.Set[str]:
+        return self._sizes.keys()
+
+    def chunks(self, name: str) -> c.Iterator[bytes]:
+        """The content of an entry, never more than the archive's list says. Raises AccessManagerError when it does not unpack."""
+        left = self._sizes[name]
+        try:
+            with self._zip.open(name) as member:
+                while left and (chunk := member.read(min(left, CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+                if left or member.read(1):
+                    raise AccessManagerError(f"'{name}' in {self._label} has another size than its list says.")
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as exc:
+            raise AccessManagerError(f"'{name}' in {self._label} does not unpack: {exc}.") from None
+
+    def read(self, name: str) -> bytes:
+        if name not in self._sizes:
+            raise AccessManagerError(f"{self._label} has no '{name}': it is not used.")
+        return b"".join(self.chunks(name))
+
+    def json(self, name: str) -> Record:
+        return _object(self.read(name), f"'{name}' in {self._label}")
+
+
+def _object(data: bytes, label: str) -> Record:
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        raise AccessManagerError(f"{label} is not JSON.") from None
+    if not isinstance(content, dict):
+        raise AccessManagerError(f"{label} is not an object.")
+    return content
+
+
+def _checked(record: t.Any, shape: dict[str, type], label: str) -> Record:
+    for key, kind in shape.items():
+        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+            raise AccessManagerError(f"{label} has no proper '{key}': the backup is not used.")
+    return t.cast(Record, record)
+
+
+# ---- the configuration ----
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A protected secret of the configuration, and where its data and salt stand in its file."""
+
+    file: str
+    path: str
+    mode: int
+    data: str
+    salt: str
+    data_place: tuple[int, int]
+    salt_place: tuple[int, int] | None
+
+
+class Configuration:
+    """What config.zip holds, each file checked against files.json."""
+
+    def __init__(self, data: bytes) -> None:
+        self._archive = Archive(data, PARTS["config"])
+        self.described = _checked(self._archive.json(STATE), _STATE, f"'{STATE}'")
+        listed = self._archive.json(FILES)
+        self.files = {record["path"]: record for record in self._records(listed.get("files"), _FILE)}
+        self.folders = {record["path"]: record for record in self._records(listed.get("folders"), _FOLDER)}
+        self._check_names()
+        for name in self.files:
+            self._check_content(name)
+        self.documents = dict(self._documents())
+
+    def chunks(self, name: str) -> c.Iterator[bytes]:
+        return self._archive.chunks(name)
+
+    def read(self, name: str) -> bytes:
+        return self._archive.read(name)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """The protected secrets; of a path that stands in two files, the one that Access Manager reads."""
+        found: dict[str, Secret] = {}
+        for file, document in self.documents.items():
+            for path in PROTECTED_SECRETS:
+                for place, value in find(document, path):
+                    if secret := _secret(file, place, value):
+                        found[place.lower()] = secret
+        return list(found.values())
+
+    def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
+        if not isinstance(records, list):
+            raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
+        for record in records:
+            _checked(record, shape, f"A file of '{FILES}'")
+            if not is_portable_name(record["path"].removesuffix("/")) or not all(
+                _TIME.fullmatch(record[key]) for key in ("created", "modified")
+            ):
+                raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
+            yield record
+
+    def _check_names(self) -> None:
+        listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES}
+        for name in sorted(listed ^ held):
+            where = f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
+            raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: {where}.")
+        if "config/" not in self.folders:
+            raise AccessManagerError(f"{PARTS['config']} holds no configuration folder.")
+
+    def _check_content(self, name: str) -> None:
+        digest, size = hashlib.sha256(), 0
+        for chunk in self._archive.chunks(name):
+            digest.update(chunk)
+            size += len(chunk)
+        if (size, digest.hexdigest()) != (self.files[name]["size"], self.files[name]["sha256"]):
+            raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: its size or SHA-256 is another.")
+
+    def _documents(self) -> c.Iterator[tuple[str, Value]]:
+        for file in JSON_FILES:
+            name = f"config/{file}"
+            if name in self.files:
+                try:
+                    yield file, parse(self.read(name))
+                except ValueError as exc:
+                    raise AccessManagerError(
+                        f"{file} in the backup is not JSON that Access Manager reads: {exc}. The service would not start with it: "
+                        "restore another backup."
+                    ) from None
+
+
+def _secret(file: str, place: str, value: Value) -> Secret | None:
+    data, salt, mode = value.text("Data"), value.member("Salt"), value.member("Mode")
+    if data is None:
+        return None
+    written = t.cast(tuple[str, Value], value.member("Data"))[1]
+    salted = salt[1] if salt and isinstance(salt[1].value, str) else None
+    return Secret(
+        file=file,
+        path=place,
+        mode=mode[1].value if mode and isinstance(mode[1].value, int) else 0,
+        data=data,
+        salt=salted.value if salted else "",
+        data_place=(written.start, written.end),
+        salt_place=(salted.start, salted.end) if salted else None,
+    )
+
+
+# ---- certificates and secrets ----
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """A certificate of a backup. C(pfx) and C(password): None when its key is not in the backup."""
+
+    thumbprint: str
+    certificate: bytes
+    pfx: bytes | None = dataclasses.field(default=None, repr=False)
+    password: str | None = dataclasses.field(default=None, repr=False)
+
+
+def read_certificates(data: bytes) -> dict[str, Certificate]:
+    """The certificates of certificates.zip by thumbprint, each key proved."""
+    archive = Archive(data, PARTS["certificates"])
+    passwords = archive.json("passwords.json")
+    found: dict[str, Certificate] = {}
+    for name in sorted(archive.names - {"passwords.json"}):
+        thumbprint, _, kind = name.partition(".")
+        if not _THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
+            raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
+        found.setdefault(thumbprint, Certificate(thumbprint, archive.read(f"{thumbprint}.cer")))
+        if kind == "pfx":
+            pfx, password = archive.read(name), str(passwords.get(thumbprint, ""))
+            if _pfx.prove(pfx, password, thumbprint) != found[thumbprint].certificate:
+                raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
+            found[thumbprint] = Certificate(thumbprint, found[thumbprint].certificate, pfx, password)
+    return found
+
+
+def read_secrets(data: bytes) -> dict[str, str]:
+    """The values of secrets.json by path, without those that could not be opened."""
+    content = _object(data, PARTS["secrets"])
+    return {
+        path: secret["value"]
+        for path, secret in content.items()
+        if isinstance(secret, dict) and isinstance(secret.get("value"), str)
+    }
+
+
+# ---- all of it ----
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """An opened backup. C(certificates) is None when it was not asked for, or has none."""
+
+    source: Source
+    configuration: Configuration
+    certificates: dict[str, Certificate] | None
+    secrets: dict[str, str] = dataclasses.field(repr=False)
+
+
+def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Contents:
+    """Opens and checks a backup, all that a restore of it needs."""
+    if certificates and "certificates" not in source.parts and source.manifest:
+        raise AccessManagerError(f"The backup {source.label} has no certificates.zip.")
+
+    def part(name: str) -> bytes:
+        return opener.open(source.parts[name], source.recipients(name))
+
+    return Contents(
+        source=source,
+        configuration=Configuration(part("config")),
+        certificates=read_certificates(part("certificates")) if certificates and "certificates" in source.parts else None,
+        secrets=read_secrets(part("secrets")) if "secrets" in source.parts else {},
+    )

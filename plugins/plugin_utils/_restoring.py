@@ -1,0 +1,167 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules of a restore share: the opened backup, the server as it is, and the plan between them."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hmac
+import json
+import os
+import time
+import typing as t
+
+from . import _plan, _server
+from ._action import COLLECT_SECONDS, AccessManagerAction
+from ._contents import Certificate, Contents, open_contents, select
+from ._errors import AccessManagerError
+from ._opening import Opener
+from ._plan import Plan, Wish
+from ._server import Described
+from ._store import BackupStore
+
+_MACHINE = 1
+_NONCE_BYTES = 32
+
+
+class RestoreAction(AccessManagerAction):
+    """An action that restores something from a backup. Its options are those of the fragment C(restore)."""
+
+    def contents(self) -> Contents:
+        """The backup, opened and checked in memory, before anything is asked of the server."""
+        source = select(BackupStore(self.params["backup_root"], self.host), self.params["backup_id"])
+        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.params["restore_only"])
+
+    def wish(self) -> Wish:
+        return Wish(
+            parts=frozenset(self.params["restore_only"]),
+            mirror=self.params["mode"] == "mirror",
+            include_database=self.params["include_database"],
+            start=self.params["start_service"] == "always",
+            require_secrets=self.params["require_secrets"],
+            allow_version_mismatch=self.params["allow_version_mismatch"],
+        )
+
+    def situation(self, contents: Contents) -> Described:
+        """The server as it is now: as it was described before, or as it answers."""
+        if self.params["installation"] is not None:
+            return t.cast(Described, self.params["installation"])
+        nonce = os.urandom(_NONCE_BYTES)
+        answer = self._description(self._question(contents, nonce))
+        _server.refuse_what_is_not_ours(answer, without_configuration=True)
+        _server.refuse_without_rights(answer)
+        probes, masked = answer.pop("probes"), answer.pop("masked")
+        earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
+        return answer | {
+            "opened_secrets": {probe["path"]: probe["opens"] for probe in probes},
+            "same_documents": _same_documents(contents, probes, masked, nonce),
+            "earlier": [restore.sentence for restore in earlier],
+            "ended_runs": [restore.run_id for restore in earlier if restore.ended],
+            "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
+            "left_stopped": any(restore.left_stopped for restore in earlier),
+        }
+
+    def plan(self, contents: Contents, situation: Described) -> Plan:
+        return _plan.make(contents, situation, self.wish())
+
+    def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
+        """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
+        return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+
+    def _description(self, question: dict[str, t.Any]) -> Described:
+        """The server's answer, when no other run is at work there: it would change what is described."""
+        deadline = time.monotonic() + int(self.params["lock_timeout"])
+        while True:
+            wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
+            answer = self.call_target(question | {"wait_seconds": wait}, module="config_restore")
+            if not answer["busy"]:
+                return answer
+            if time.monotonic() >= deadline:
+                raise AccessManagerError(
+                    f"Another run is at work on {self.host_label}: {answer['busy']}. It was waited for "
+                    f"{self.params['lock_timeout']} s. Try again when it has ended, or raise lock_timeout."
+                )
+
+    def _question(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
+        configuration = contents.configuration
+        external = [name for name in configuration.files if name.startswith("external/")]
+        return {
+            "step": "describe",
+            "run_id": self.new_run_id(),
+            "staging_root": self.params["staging_root"],
+            "knowledge": self.knowledge(),
+            "include_database": self.params["include_database"],
+            "nonce": base64.b64encode(nonce).decode(),
+            "probes": [
+                {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+                for secret in configuration.secrets
+                if secret.mode == _MACHINE
+            ],
+            "external": [{"name": name, "path": _plan.path_of(name, "")} for name in external],
+        }
+
+
+def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
+    """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
+    same = {}
+    for file, digest in masked.items():
+        wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
+        same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
+    return same
+
+
+def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
+    value = contents.secrets.get(probe["path"])
+    if value is None:
+        return not probe["opens"] and bool(probe["mark"])
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
+    return hmac.compare_digest(str(probe["mark"]).encode(), expected.encode())
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlierRestore:
+    """A restore of which nobody was told. C(left_stopped): it found the service running, and never ended."""
+
+    run_id: str
+    ended: bool
+    left_stopped: bool
+    sentence: str
+
+    @classmethod
+    def of(cls, told: Described) -> EarlierRestore:
+        about, ended = _parsed(told["kept"]).get("about", {}), bool(told["result"])
+        return cls(
+            run_id=told["run_id"],
+            ended=ended,
+            left_stopped=not ended and about.get("service") not in (None, "Stopped"),
+            sentence=f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
+            f"{about.get('begun', 'an unknown time')} (run {told['run_id']}) {_end(told)}",
+        )
+
+
+def _end(told: Described) -> str:
+    if not told["result"]:
+        return (
+            f"never ended, so this server may be between two states. What it found is in '{told['folder']}', and safety.json there "
+            "says what belongs where."
+        )
+    result = _parsed(told["result"])
+    if result.get("state") == "restored":
+        return "succeeded after its controller was gone."
+    return f"failed after its controller was gone. {result.get('msg', '')}".rstrip()
+
+
+def _given(wanted: dict[str, t.Any], held: Certificate) -> dict[str, t.Any]:
+    if wanted["action"] == "give_access" or held.pfx is None:
+        return wanted
+    return wanted | {"pfx": base64.b64encode(held.pfx).decode(), "password": held.password}
+
+
+def _parsed(text: str) -> dict[str, t.Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Security descriptors as SDDL: what they say beside what they inherit, and whom they let read."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import re
+
+_PARTS = re.compile(r"([OGDS]):")
+_FLAGS = re.compile(r"[A-Z_]*")
+_INHERITED = "ID"
+_ALLOWED = "A"
+_READ_WORDS = frozenset({"FA", "FR", "GA", "GR"})
+_READ_BITS = 0x1 | 0x10000000 | 0x80000000
+"""FILE_READ_DATA, GENERIC_ALL, GENERIC_READ."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptor:
+    """A security descriptor. C(entries): the access rules that it does not inherit. C(protected): it inherits none."""
+
+    owner: str
+    group: str
+    protected: bool
+    entries: tuple[str, ...]
+
+
+def parse(sddl: str) -> Descriptor:
+    parts = dict(_parts(sddl))
+    flags = _flags(parts.get("D", ""))
+    own = tuple(entry for entry in entries(sddl) if _INHERITED not in _pairs(entry.split(";")[1]))
+    return Descriptor(parts.get("O", ""), parts.get("G", ""), "P" in flags, own)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two descriptors say the same, whatever their parents give them."""
+    return one == other or parse(one) == parse(other)
+
+
+def entries(sddl: str) -> c.Iterator[str]:
+    """The access rules, each without its parentheses."""
+    access = dict(_parts(sddl)).get("D", "")
+    depth = start = 0
+    for place, character in enumerate(access):
+        if character == "(":
+            depth += 1
+            start = place + 1 if depth == 1 else start
+        elif character == ")":
+            depth -= 1
+            if depth == 0 and access.count(";", start, place) >= 5:
+                yield access[start:place]
+
+
+def may_read(sddl: str, *trustees: str) -> bool:
+    """Whether a rule lets one of these trustees read; they are given as SDDL writes them, each under all its names."""
+    for entry in entries(sddl):
+        kind, _flags_, rights, _object, _inherited, trustee = entry.split(";")[:6]
+        if kind == _ALLOWED and trustee in trustees and _reads(rights):
+            return True
+    return False
+
+
+def _reads(rights: str) -> bool:
+    if rights.startswith("0x"):
+        return bool(int(rights, 16) & _READ_BITS)
+    return bool(_READ_WORDS & _pairs(rights) or "CC" in _pairs(rights))
+
+
+def _parts(sddl: str) -> c.Iterator[tuple[str, str]]:
+    """Owner, group, and the two lists, by their letters. A list's entries may have such letters too: only those outside count."""
+    outside = [(match.group(1), match.start(), match.end()) for match in _PARTS.finditer(sddl) if _is_outside(sddl, match.start())]
+    for number, (letter, _start, end) in enumerate(outside):
+        stop = outside[number + 1][1] if number + 1 < len(outside) else len(sddl)
+        yield letter, sddl[end:stop]
+
+
+def _is_outside(sddl: str, place: int) -> bool:
+    return sddl.count("(", 0, place) == sddl.count(")", 0, place)
+
+
+def _flags(access: str) -> set[str]:
+    written = _FLAGS.match(access)
+    return {"P"} if written and written.group().replace("AI", "").replace("AR", "").startswith("P") else set()
+
+
+def _pairs(letters: str) -> set[str]:
+    return {letters[place : place + 2] for place in range(0, len(letters), 2)}

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that was installed again: its data protection opens nothing of what it made before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ams_host import AmsHost, MakeHost, write_inventory
+from support.backups import Backup, KeyPair, backups_of
+from support.leaks import find_leaks, text_needles
+from support.playbook import PlaybookRun, run_playbook
+from support.plays import BACKUP, PLANNED, RESTORE, failure_of, result_of
+from support.whole import identity_file, restoring
+
+
+@pytest.fixture(scope="module")
+def old(make_host: MakeHost) -> AmsHost:
+    """The server before it was installed again."""
+    return make_host("ams-old")
+
+
+@pytest.fixture(scope="module")
+def backup(old: AmsHost, work: Path, settings: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
+    """Of the server before it was installed again, which is off now."""
+    run = run_playbook(BACKUP, old.write_inventory(work / "old.yml", variables=settings))
+    assert run.rc == 0, run.stdout[-3000:]
+    old.close()
+    (made,) = backups_of(root, "ams-old", owner.open)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(backup: Backup, make_host: MakeHost) -> AmsHost:
+    """Another host of the same name, without certificates."""
+    return make_host("ams-new", certificates=())
+
+
+@pytest.fixture(scope="module")
+def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, Any]:
+    return restoring(settings, identity_file(work, owner), restore_from_host="ams-old")
+
+
+@pytest.fixture(scope="module")
+def run(server: AmsHost, work: Path, options: dict[str, Any]) -> PlaybookRun:
+    done = run_playbook(RESTORE, server.write_inventory(work / "new.yml", variables=options), args=("-vvvvv",))
+    assert done.rc == 0, done.stdout[-3000:]
+    return done
+
+
+def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    alone = options | {"restore_id": str(backup.folder / "config.zip.age")}
+    cases = {"strict": alone, "lenient": alone | {"restore_require_secrets": False}}
+    hosts = {name: server.inventory_vars() | variables for name, variables in cases.items()}
+    run = run_playbook(RESTORE, write_inventory(work / "alone.yml", hosts), args=("--check",))
+    sentence = failure_of(run, "strict")
+    assert "Authentication.Oidc.Secret and Email.Password cannot be opened" in sentence
+    assert "require_secrets" in sentence
+    tasks = result_of(run, "lenient", PLANNED)["tasks"]
+    for words in ("Enter Authentication.Oidc.Secret again", "Enter Email.Password again", "without its certificates.zip"):
+        assert any(words in task for task in tasks), tasks
+
+
+def test_secrets_are_protected_anew_and_nothing_else_of_the_file_changes(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
+    before = backup.config["config/appsettings.json"].decode()
+    after = (server.config / "appsettings.json").read_bytes().decode()
+    old, new = json.loads(before), json.loads(after)
+    for section, name in (("Authentication", "Oidc"), ("Email", "")):
+        one, other = (old, new) if not name else (old[section], new[section])
+        key, member = (name, "Secret") if name else (section, "Password")
+        for field in ("Data", "Salt"):
+            assert one[key][member][field] != other[key][member][field]
+            before = before.replace(one[key][member][field], other[key][member][field])
+        assert other[key][member]["Mode"] == 1
+    assert before == after
+
+
+def test_certificates_come_back_expired_ones_too(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
+    plan = result_of(run, server.name, PLANNED)
+    assert {one["thumbprint"] for one in plan["certificates"]} == {one["thumbprint"] for one in backup.manifest["certificates"]}
+    assert {one["action"] for one in plan["certificates"]} == {"import"}
+
+
+def test_tls_certificate_is_for_a_person(run: PlaybookRun, server: AmsHost) -> None:
+    assert any("TLS certificate" in task for task in result_of(run, server.name, PLANNED)["tasks"])
+
+
+def test_nothing_secret_is_told_or_left(run: PlaybookRun, old: AmsHost, server: AmsHost, backup: Backup) -> None:
+    passwords = [text_needles(thumbprint, password) for thumbprint, password in backup.pfx_passwords.items()]
+    texts = [text_needles(path, secret.core) for path, secret in old.planted.items()]
+    on_disk = {name: needle for needles in (*passwords, *texts) for name, needle in needles.items()}
+    assert find_leaks(run.output, old.planted_secrets() | on_disk) == ()
+    assert find_leaks(run.folder, old.planted_secrets() | on_disk) == ()
+    assert find_leaks(server.drive_c, on_disk) == ()
+
+
+def test_second_run_changes_nothing(run: PlaybookRun, server: AmsHost, work: Path) -> None:
+    again = run_playbook(RESTORE, work / "new.yml")
+    assert again.rc == 0, again.stdout[-3000:]
+    assert result_of(again, server.name, PLANNED)["would_change"] is False

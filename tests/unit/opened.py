@@ -1,0 +1,104 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups in memory, as a restore opens them, and the documents in them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from unit.servers import server
+
+SECRET_PATHS = ("Authentication.Oidc.Secret", "Email.Password")
+COMMON = {
+    "created": "2021-03-04T05:06:07.1234567Z",
+    "modified": "2022-03-04T05:06:08.7654321Z",
+    "attributes": 0x20,
+    "sddl": "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)",
+}
+
+
+def protected(data: str, salt: str = "c2FsdA==", mode: int = 1) -> dict[str, Any]:
+    return {"Data": data, "Salt": salt, "Mode": mode}
+
+
+def settings(**secrets: Any) -> dict[str, Any]:
+    """appsettings.json with the secrets oidc and password."""
+    return {
+        "Metadata": {"Usn": 3, "SchemaVersion": "1.0"},
+        "Authentication": {"Oidc": {"Secret": secrets.get("oidc", protected("b2lkYw=="))}},
+        "Email": {"Password": secrets.get("password", protected("cGFzc3dvcmQ="))},
+    }
+
+
+def files(**changes: bytes | None) -> dict[str, bytes]:
+    """The files of a small backup; changes: by name with __ for a slash and _dot_ for a dot."""
+    content = {
+        "config/appsettings.json": json.dumps(settings(), indent=2).encode(),
+        "config/apphost.json": b'{"Hosting": {"HttpSys": {"HttpPort": 80}}}',
+        "config/scripts/rule.ps1": b"exit",
+        "external/C/Scripts/\xfcber.ps1": b"exit 1",
+    }
+    for name, data in changes.items():
+        path = name.replace("__", "/").replace("_dot_", ".")
+        if data is None:
+            del content[path]
+        else:
+            content[path] = data
+    return content
+
+
+FOLDERS = ("config/", "config/scripts/", "config/db/")
+
+
+def lists(content: Mapping[str, bytes], folders: tuple[str, ...] = FOLDERS) -> dict[str, Any]:
+    """What files.json says of these files."""
+    return {
+        "files": [
+            {"path": name, "source": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} | COMMON
+            for name, data in content.items()
+        ],
+        "folders": [{"path": name, "source": name} | COMMON | {"attributes": 0x10} for name in folders],
+    }
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    """What state/installation.json says."""
+    described = server()
+    kept = ("installation", "state", "environment", "documents", "references")
+    return {key: described[key] for key in kept} | changes
+
+
+def config_zip(
+    content: Mapping[str, bytes] | None = None,
+    *,
+    listed: dict[str, Any] | None = None,
+    described: dict[str, Any] | None = None,
+    folders: tuple[str, ...] = FOLDERS,
+    more: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """A config.zip; listed, described: other contents of files.json and the state; more: entries beside those."""
+    content = files() if content is None else content
+    entries = {
+        "state/installation.json": json.dumps(described or state()).encode(),
+        "files.json": json.dumps(listed or lists(content, folders)).encode(),
+    }
+    return zipped(entries | dict.fromkeys(folders, b"") | dict(content) | dict(more or {}))
+
+
+def zipped(entries: Mapping[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()

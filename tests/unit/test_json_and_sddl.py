@@ -1,0 +1,152 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON with places, and security descriptors."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _sddl
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._json_text import Value, find, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+SERVICE = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
+
+
+def _has_distinct_names(value: Any) -> bool:
+    return len({name.lower() for name in value}) == len(value)
+
+
+_NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _NAMES
+_TREES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4).filter(_has_distinct_names),
+    max_leaves=20,
+)
+
+
+def plain(value: Value) -> Any:
+    if isinstance(value.value, dict):
+        return {name: plain(member) for name, member in value.value.items()}
+    if isinstance(value.value, list):
+        return [plain(element) for element in value.value]
+    return value.value
+
+
+def every(value: Value) -> list[Value]:
+    inner = value.value.values() if isinstance(value.value, dict) else value.value if isinstance(value.value, list) else ()
+    return [value, *(one for part in inner for one in every(part))]
+
+
+@given(tree=_TREES, ascii=st.booleans(), indent=st.sampled_from([None, 2]), mark=st.booleans())
+def test_every_value_is_read_and_stands_where_it_says(tree: Any, ascii: bool, indent: int | None, mark: bool) -> None:
+    text = json.dumps({"tree": tree}, ensure_ascii=ascii, indent=indent).encode()
+    data = codecs.BOM_UTF8 + text if mark else text
+    document = parse(data)
+    assert plain(document) == {"tree": tree}
+    for value in every(document):
+        assert json.loads(data[value.start : value.end]) == plain(value)
+
+
+@given(data=st.binary(max_size=60) | st.text('{}[]",:tfn0-9eE.\\/* \n', max_size=30).map(str.encode))
+def test_garbage_is_refused_in_words(data: bytes) -> None:
+    try:
+        parse(data)
+    except ValueError as exc:
+        assert str(exc)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{ "a": ', "no value"),
+        ('{ "a": 1 "b": 2 }', "',' is missing, in line 1"),
+        ('{\n"a": 1,\n"A": 2 }', "the key 'A' stands twice, in line 3"),
+        ("{} x", "follows its end"),
+        ("[]", "not an object"),
+        ('{ "a": "', "string does not end"),
+        ("[" * 100, "nested more than 64"),
+        ('{ "a": truex }', "missing"),
+        ("", "no value"),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+        parse(text.encode())
+
+
+def test_other_encodings_are_refused() -> None:
+    with pytest.raises(ValueError, match="not UTF-8"):
+        parse('{"ä": 1}'.encode("latin-1"))
+
+
+def test_comments_and_trailing_commas_pass() -> None:
+    text = b'// head\n{ /* a */ "a": [1, 2,], // one\n "b": { "c": 3, }, }\n'
+    assert plain(parse(text)) == {"a": [1, 2], "b": {"c": 3}}
+
+
+def test_values_are_found_by_path_whatever_the_capitals() -> None:
+    document = parse(b'{"A": {"List": [{"c": 1}, {}, {"C": 2}], "d": "x"}}')
+    assert [(place, value.value) for place, value in find(document, "a.list[].c")] == [("A.List[0].c", 1), ("A.List[2].C", 2)]
+    assert [place for place, _ in find(document, "A.D")] == ["A.d"]
+    assert list(find(document, "A.d.e")) == []
+    assert list(find(document, "A.d[].e")) == []
+
+
+# ---- SDDL ----
+
+
+def test_inherited_rules_do_not_count() -> None:
+    assert _sddl.same("O:BAG:SYD:AI(A;ID;FA;;;SY)", "O:BAG:SYD:AI(A;ID;FA;;;BA)(A;ID;FR;;;BU)")
+    assert _sddl.same("O:BAG:SYD:(A;;FA;;;SY)", "O:BAG:SYD:AI(A;;FA;;;SY)(A;ID;FA;;;BA)")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "O:SYG:SYD:(A;;FA;;;SY)",
+        "O:BAG:BAD:(A;;FA;;;SY)",
+        "O:BAG:SYD:P(A;;FA;;;SY)",
+        "O:BAG:SYD:(A;;FR;;;SY)",
+        "O:BAG:SYD:(A;OICI;FA;;;SY)",
+    ],
+)
+def test_what_is_set_counts(other: str) -> None:
+    assert not _sddl.same("O:BAG:SYD:(A;;FA;;;SY)", other)
+
+
+def test_conditions_have_parentheses_of_their_own() -> None:
+    sddl = 'O:BAD:(XA;;FX;;;WD;(@User.Title=="PM" && (Member_of {SID(BA)})))(A;;FA;;;SY)'
+    assert len(list(_sddl.entries(sddl))) == 2
+
+
+@pytest.mark.parametrize(
+    ("rights", "reads"),
+    [
+        ("FA", True),
+        ("FR", True),
+        ("GR", True),
+        ("0x1301bf", True),
+        ("0x80000000", True),
+        ("FX", False),
+        ("0x20000", False),
+        ("CCSD", True),
+    ],
+)
+def test_readers_are_found(rights: str, reads: bool) -> None:
+    sddl = f"O:SYD:P(A;;{rights};;;{SERVICE})(A;;FA;;;SY)"
+    assert _sddl.may_read(sddl, SERVICE) is reads
+    assert not _sddl.may_read(sddl, "BA", "S-1-5-32-544")
+    assert not _sddl.may_read(sddl.replace("(A;", "(D;"), SERVICE)
+
+
+@given(sddl=st.text("OGDSPAI:;()x0F", max_size=40))
+def test_any_text_is_read(sddl: str) -> None:
+    _sddl.parse(sddl)
+    assert _sddl.same(sddl, sddl)

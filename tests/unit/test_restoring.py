@@ -1,0 +1,112 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bundle of a restore, and what its target half tells of secrets and of earlier restores."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import hmac
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _restore_bundle, _restoring
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import EarlierRestore
+from unit.opened import config_zip, files
+from unit.servers import server
+
+NONCE = b"n" * 32
+
+
+def contents(**secrets: str) -> Contents:
+    values = {name.replace("__", "."): value for name, value in secrets.items()}
+    return Contents(Source("b", {"config": Path("config.zip")}), Configuration(config_zip()), {}, values)
+
+
+def mark(value: str) -> str:
+    return base64.b64encode(hmac.digest(NONCE, value.encode(), "sha256")).decode()
+
+
+def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
+    return {"path": path, "file": "appsettings.json", "opens": opens, "mark": mark}
+
+
+def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
+    backup, described = contents(), server()
+    described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
+    plan = _plan.make(backup, described, Wish())
+    target = io.BytesIO()
+    _restore_bundle.write(backup, plan, target)
+    line, _, rest = gzip.decompress(target.getvalue()).partition(b"\n")
+    task = json.loads(line)
+    for record in task["files"]:
+        if record["has_content"]:
+            data, rest = rest[: record["size"]], rest[record["size"] :]
+            assert hashlib.sha256(data).hexdigest() == record["sha256"]
+            assert data == files()[record["name"]]
+    assert rest == b""
+    assert [secret["action"] for secret in task["secrets"]] == ["keep", "keep"]
+    assert task["bytes"] == 2 * sum(len(data) for data in files().values())
+
+
+def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
+    backup, described = contents(), server()
+    described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
+    with _restore_bundle.in_memory(backup, _plan.make(backup, described, Wish())) as path:
+        assert path.startswith("/proc/self/fd/")
+        assert Path(path).read_bytes()[:2] == b"\x1f\x8b"
+    assert not Path(path).exists() or "bundle" not in str(Path(path).readlink())
+
+
+@pytest.mark.parametrize(
+    ("digest", "marks", "same"),
+    [
+        ("right", ("oidc", "mail"), True),
+        ("right", ("oidc", "other"), False),
+        ("right", ("oidc", ""), False),
+        ("wrong", ("oidc", "mail"), False),
+    ],
+)
+def test_document_is_the_same_when_its_text_and_its_secrets_are(digest: str, marks: tuple[str, str], same: bool) -> None:
+    backup = contents(Authentication__Oidc__Secret="oidc", Email__Password="mail")
+    right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
+    probes = [
+        probe("Authentication.Oidc.Secret", opens=False, mark=mark(marks[0])),
+        probe("Email.Password", opens=False, mark=mark(marks[1]) if marks[1] else ""),
+    ]
+    masked = {"appsettings.json": right if digest == "right" else "00" * 32}
+    assert _restoring._same_documents(backup, probes, masked, NONCE) == {"appsettings.json": same}
+
+
+def test_secret_that_a_person_entered_counts_as_restored() -> None:
+    right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
+    entered = [probe("Email.Password", opens=False, mark=mark("whatever"))]
+    assert _restoring._same_documents(contents(), entered, {"appsettings.json": right}, NONCE) == {"appsettings.json": True}
+
+
+@pytest.mark.parametrize(
+    ("result", "service", "words", "left_stopped"),
+    [
+        ("", "Running", "never ended", True),
+        ("", "Stopped", "never ended", False),
+        ('{"state": "restored"}', "Running", "succeeded after", False),
+        ('{"state": "rolled_back", "msg": "The check failed."}', "Running", "The check failed.", False),
+        ("{", "Running", "failed after", False),
+    ],
+)
+def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
+    kept = json.dumps({"about": {"backup": "B", "controller": "C", "begun": "T", "service": service}})
+    earlier = EarlierRestore.of({"run_id": "R", "kept": kept, "result": result, "folder": "F"})
+    assert words in earlier.sentence
+    assert "backup B that C began at T (run R)" in earlier.sentence
+    assert (earlier.ended, earlier.left_stopped) == (bool(result), left_stopped)
+    damaged = EarlierRestore.of({"run_id": "R", "kept": "", "result": result, "folder": "F"})
+    assert "unknown" in damaged.sentence
+    assert not damaged.left_stopped
