@@ -25,6 +25,7 @@ import typing as t
 
 from . import _manifest
 from ._errors import AccessManagerError
+from ._files import open_regular
 from ._manifest import Manifest
 
 RECORDS = ("config", "certificates", "secrets")
@@ -69,8 +70,18 @@ class BackupStore:
 
     def manifest(self, backup_id: str) -> Manifest:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
+        return self.parsed_manifest(backup_id, self.manifest_bytes(backup_id))
+
+    def manifest_bytes(self, backup_id: str) -> bytes:
+        """The bytes of the manifest of a backup. Raises AccessManagerError when it cannot be read."""
+        if (self.folder / backup_id).is_symlink():
+            raise AccessManagerError(f"'{self.folder / backup_id}' is a link, which is not followed: a backup is a folder of its own.")
+        return _manifest.read_bytes(self.folder / backup_id / _manifest.NAME)
+
+    def parsed_manifest(self, backup_id: str, data: bytes) -> Manifest:
+        """The manifest that these bytes are. Raises AccessManagerError when they are none, or that of another backup."""
         path = self.folder / backup_id / _manifest.NAME
-        manifest = _manifest.read(path)
+        manifest = _manifest.parse(data, path)
         if (manifest["id"], manifest["host"]) != (backup_id, self.host):
             raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
@@ -178,13 +189,12 @@ class BackupStore:
 
     def previous_digest(self) -> str | None:
         """The SHA-256 of the newest manifest; None before the first."""
-        ids = self.ids()
-        if not ids:
-            return None
-        try:
-            return hashlib.sha256((self.folder / ids[-1] / _manifest.NAME).read_bytes()).hexdigest()
-        except OSError as exc:
-            raise AccessManagerError(f"The manifest of the newest backup, {ids[-1]}, cannot be read: {exc.strerror}.") from None
+        newest = self.newest_id()
+        return hashlib.sha256(self.manifest_bytes(newest)).hexdigest() if newest else None
+
+    def newest_id(self) -> str | None:
+        """The id of the newest published backup; None before the first."""
+        return max(self.ids(), default=None)
 
     def publish(self, backup_id: str, manifest: Manifest) -> pathlib.Path:
         """Writes the manifest and gives the backup its name."""
@@ -269,22 +279,26 @@ def hosts(root: str) -> list[str]:
 
 
 def sha256_of(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
+    """The SHA-256 of a file, as lower-case hexadecimal. Raises OSError when it cannot be read or is no regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(folder: pathlib.Path, artifacts: c.Iterable[Manifest]) -> list[str]:
-    sentences = []
-    for artifact in artifacts:
-        path = folder / artifact["name"]
-        try:
-            whole = not path.is_symlink() and path.stat().st_size == artifact["size"] and sha256_of(path) == artifact["sha256"]
-        except OSError as exc:
-            sentences.append(f"'{path}' cannot be read: {exc.strerror}.")
-        else:
-            if not whole:
-                sentences.append(f"'{path}' is not what was written: its size or SHA-256 is another.")
-    return sentences
+    return [sentence for artifact in artifacts if (sentence := _damage_of(folder / artifact["name"], artifact))]
+
+
+def _damage_of(path: pathlib.Path, artifact: Manifest) -> str | None:
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != artifact["size"]:
+                return f"'{path}' is not what was written: it has {size} bytes instead of {artifact['size']}."
+            if hashlib.file_digest(file, "sha256").hexdigest() != artifact["sha256"]:
+                return f"'{path}' is not what was written: its SHA-256 is another."
+    except OSError as exc:
+        return f"'{path}' cannot be read: {exc.strerror}."
+    return None
 
 
 @contextlib.contextmanager

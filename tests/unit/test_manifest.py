@@ -62,6 +62,7 @@ def built(**records: dict[str, Any]) -> dict[str, Any]:
         created="2026-11-23T08:15:00Z",
         collection_version="1.0.0",
         previous=None,
+        previous_id=None,
         records=records,
         content_digest="cd" * 32,
         inventory={},
