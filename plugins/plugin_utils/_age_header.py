@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The header of an age file: who may open it, as far as that can be seen without a key.
 
-A stanza for an age key (X25519) is anonymous: only how many there are can be compared. One for an SSH key carries a tag of that key.
+A stanza for an age key (X25519) is anonymous: only their number can be compared. One for an SSH key carries a tag of that key.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def stanzas(path: pathlib.Path) -> list[Stanza]:
     with open_regular(path) as file:
         if file.readline(LONGEST_LINE) != VERSION:
             raise ValueError("is not an age file")
-        found = []
+        found: list[Stanza] = []
         for _ in range(MOST_LINES):
             line = file.readline(LONGEST_LINE)
             if line.startswith(_END):

@@ -14,7 +14,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A manifest in the chain. C(sha256): of its bytes. C(previous), C(previous_id): of the one before it, as far as it names one."""
+    """A manifest in the chain. C(sha256): of its bytes. C(previous), C(previous_id): of the one before it, if it names one."""
 
     id: str
     sha256: str
@@ -22,16 +22,18 @@ class Link:
     previous_id: str | None = None
 
 
-def problems(links: c.Iterable[Link], pruned: c.Iterable[Link]) -> dict[str, list[str]]:
+def problems(links: c.Iterable[Link], *, unreliable: c.Iterable[Link], pruned: c.Iterable[Link]) -> dict[str, list[str]]:
     """What is wrong with the chain, in sentences, by the id of the backup that each is about.
 
-    C(links): the manifests that are there. C(pruned): those that were removed by the rules. The first manifest of a chain names none.
+    C(links): the manifests that are there. C(unreliable): those that are there, but whose word does not count.
+    C(pruned): those that were removed by the rules. The first manifest of a chain names none before it.
     """
-    present = {link.id: link for link in links}
+    told = {link.id: link for link in links}
+    present = told | {link.id: link for link in unreliable}
     removed = {link.sha256: link for link in pruned}
     there = {link.sha256 for link in present.values()}
     found: dict[str, list[str]] = {}
-    for backup_id, link in sorted(present.items()):
+    for backup_id, link in sorted(told.items()):
         last = _through_the_pruned(link, removed, there)
         if last.previous is None:
             oldest = min(present)
@@ -47,10 +49,10 @@ def problems(links: c.Iterable[Link], pruned: c.Iterable[Link]) -> dict[str, lis
 
 def _through_the_pruned(link: Link, removed: c.Mapping[str, Link], there: c.Container[str]) -> Link:
     """The last link before one that is there, or before the end, when those in between were pruned."""
-    passed = set()
-    while link.previous in removed and link.previous not in there and link.previous not in passed:
-        passed.add(link.previous)
-        link = removed[link.previous]
+    passed: set[str] = set()
+    while (previous := link.previous) and previous in removed and previous not in there and previous not in passed:
+        passed.add(previous)
+        link = removed[previous]
     return link
 
 

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pathlib
 import stat
 import typing as t
 
 
-def open_regular(path: pathlib.Path) -> t.BinaryIO:
+def open_regular(path: pathlib.Path) -> io.BufferedReader:
     """Opens a file for reading. Raises OSError when it is not there, or a link, a folder, a pipe or a device is."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -23,4 +24,4 @@ def open_regular(path: pathlib.Path) -> t.BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return open(descriptor, "rb")
+    return t.cast(io.BufferedReader, os.fdopen(descriptor, "rb"))

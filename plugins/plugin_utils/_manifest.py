@@ -32,7 +32,7 @@ _REQUIRED = {
     "content_digest": str,
     "inventory": dict,
 }
-_OPTIONAL = {
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "checksum": str,
     "created": str,
     "collection_version": str,
@@ -49,7 +49,7 @@ _OPTIONAL = {
 }
 _LISTED: dict[str, dict[str, type]] = {
     "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
-    "secrets": {"path": str, "mode": int, "sealed": bool},
+    "secrets": {"path": str, "sealed": bool},
 }
 _TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}

@@ -20,6 +20,8 @@ NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
 _ID = re.compile(r"\d{8}T\d{6}Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATTERNS = (_ID, _SHA256, _SHA256, _ID)
+"""Of the values of a link, in its order; the first two must be there."""
 
 
 def read(folder: pathlib.Path) -> list[Link]:
@@ -35,7 +37,7 @@ def read(folder: pathlib.Path) -> list[Link]:
 def add(folder: int, links: c.Iterable[Link]) -> None:
     """Appends links to the record in a folder, an open descriptor, and waits until they are on the disk. Raises OSError."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(NAME, flags, 0o600, dir_fd=folder), "ab+", buffering=0) as file:
+    with os.fdopen(os.open(NAME, flags, 0o600, dir_fd=folder), "ab+", buffering=0) as file:
         lines = "".join(json.dumps(dataclasses.asdict(link)) + "\n" for link in links)
         file.write((_line_end(file) + lines).encode())
         os.fsync(file.fileno())
@@ -55,18 +57,9 @@ def _link(line: bytes) -> Link | None:
         return None
     if not isinstance(record, dict):
         return None
-    link = Link(**{field.name: record.get(field.name) for field in dataclasses.fields(Link)})
-    return link if _is_link(link) else None
-
-
-def _is_link(link: Link) -> bool:
-    return (
-        _matches(_ID, link.id)
-        and _matches(_SHA256, link.sha256)
-        and (link.previous is None or _matches(_SHA256, link.previous))
-        and (link.previous_id is None or _matches(_ID, link.previous_id))
-    )
+    values: list[t.Any] = [record.get(field.name) for field in dataclasses.fields(Link)]
+    return Link(*values) if all(map(_matches, _PATTERNS, values)) and None not in values[:2] else None
 
 
 def _matches(pattern: re.Pattern[str], value: t.Any) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
+    return value is None or (isinstance(value, str) and pattern.fullmatch(value) is not None)

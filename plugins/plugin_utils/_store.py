@@ -66,7 +66,7 @@ class BackupStore:
             return []
         except OSError as exc:
             raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
-        return sorted(name for name in names if _ID.fullmatch(name))
+        return sorted(name for name in names if is_id(name))
 
     def manifest(self, backup_id: str) -> Manifest:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
@@ -75,7 +75,9 @@ class BackupStore:
     def manifest_bytes(self, backup_id: str) -> bytes:
         """The bytes of the manifest of a backup. Raises AccessManagerError when it cannot be read."""
         if (self.folder / backup_id).is_symlink():
-            raise AccessManagerError(f"'{self.folder / backup_id}' is a link, which is not followed: a backup is a folder of its own.")
+            raise AccessManagerError(
+                f"'{self.folder / backup_id}' is a link, which is not followed: a backup is a folder of its own."
+            )
         return _manifest.read_bytes(self.folder / backup_id / _manifest.NAME)
 
     def parsed_manifest(self, backup_id: str, data: bytes) -> Manifest:
@@ -223,7 +225,7 @@ class BackupStore:
         return True
 
     def _partial(self, backup_id: str) -> pathlib.Path:
-        if not _ID.fullmatch(backup_id):
+        if not is_id(backup_id):
             raise AccessManagerError(f"'{backup_id}' is not the id of a backup, such as 20261123T081500Z.")
         return self.folder / f".partial-{backup_id}"
 
@@ -268,6 +270,22 @@ class _HashingWriter(io.RawIOBase):
 
     def digest(self) -> str:
         return self._digest.hexdigest()
+
+
+def is_id(name: str) -> bool:
+    """Whether a folder of that name is a backup: it is a time in UTC, as YYYYMMDDThhmmssZ."""
+    if not _ID.fullmatch(name):
+        return False
+    try:
+        moment_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def moment_of(backup_id: str) -> datetime.datetime:
+    """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
+    return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
 
 
 def hosts(root: str) -> list[str]:
