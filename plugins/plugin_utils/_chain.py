@@ -63,6 +63,7 @@ def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str
         return changed, f"The manifest of {changed} was changed: it is not the one after which {last.id} was made."
     if last.previous_id:
         return link.id, (
-            f"The backup {last.previous_id}, which came before {last.id}, is missing. It was not removed by backup_prune."
+            f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by backup_prune. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune."
         )
     return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

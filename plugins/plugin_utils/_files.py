@@ -10,7 +10,6 @@ import io
 import os
 import pathlib
 import stat
-import typing as t
 
 
 def open_regular(path: pathlib.Path) -> io.BufferedReader:
@@ -24,4 +23,4 @@ def open_regular(path: pathlib.Path) -> io.BufferedReader:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return t.cast(io.BufferedReader, os.fdopen(descriptor, "rb"))
+    return os.fdopen(descriptor, "rb")

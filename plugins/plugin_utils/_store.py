@@ -20,10 +20,12 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import time
 import typing as t
 
-from . import _manifest
+from . import _manifest, _pruned
+from ._chain import Link
 from ._errors import AccessManagerError
 from ._files import open_regular
 from ._manifest import Manifest
@@ -36,6 +38,7 @@ STALE_SECONDS = 24 * 3600
 SPACE_RESERVE = 16 * 1024 * 1024
 _ID = re.compile(r"\d{8}T\d{6}Z")
 _PARTIAL = re.compile(r"\.partial-\d{8}T\d{6}Z")
+_REMOVED = re.compile(r"\.removing-\d{8}T\d{6}Z")
 _ID_FORMAT = "%Y%m%dT%H%M%SZ"
 _CHUNK = 1024 * 1024
 
@@ -224,6 +227,47 @@ class BackupStore:
                 self.folder.rmdir()
         return True
 
+    # ---- removing ----
+
+    def refuse_links(self) -> None:
+        """Raises AccessManagerError when nothing may be removed here: the root is no folder, or the host's folder is a link."""
+        if not self.root.is_dir():
+            raise AccessManagerError(f"The backup root '{self.root}' is not a folder on the controller.")
+        if self.folder.is_symlink():
+            raise AccessManagerError(f"'{self.folder}' is a link, which is not followed: nothing is removed behind it.")
+
+    def prune(self, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = ()) -> None:
+        """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
+
+        C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is touched,
+        whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
+        """
+        if not os.path.lexists(self.folder):
+            return
+        with self._opened_folder() as folder, _explained(self.folder, "changed"):
+            if links or forgotten:
+                _pruned.add(folder, [*links, *forgotten])
+            for link in links:
+                with contextlib.suppress(FileNotFoundError):  # another run may prune too
+                    if not stat.S_ISDIR(os.stat(link.id, dir_fd=folder, follow_symlinks=False).st_mode):
+                        raise AccessManagerError(f"'{self.folder / link.id}' is no folder: it is not removed.")
+                    os.rename(link.id, f".removing-{link.id}", src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+            _delete_removed(folder)
+
+    @contextlib.contextmanager
+    def _opened_folder(self) -> c.Iterator[int]:
+        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place."""
+        try:
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as exc:
+            reason = "it is a link, which is not followed" if self.folder.is_symlink() else exc.strerror
+            raise AccessManagerError(f"Nothing is removed from '{self.folder}': {reason}.") from None
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def _partial(self, backup_id: str) -> pathlib.Path:
         if not is_id(backup_id):
             raise AccessManagerError(f"'{backup_id}' is not the id of a backup, such as 20261123T081500Z.")
@@ -270,6 +314,14 @@ class _HashingWriter(io.RawIOBase):
 
     def digest(self) -> str:
         return self._digest.hexdigest()
+
+
+def _delete_removed(folder: int) -> None:
+    """Deletes the files of backups that have lost their names, also of those that a killed run left."""
+    for name in filter(_REMOVED.fullmatch, os.listdir(folder)):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+    os.fsync(folder)
 
 
 def is_id(name: str) -> bool:
@@ -320,13 +372,13 @@ def _damage_of(path: pathlib.Path, artifact: Manifest) -> str | None:
 
 
 @contextlib.contextmanager
-def _explained(path: pathlib.Path) -> c.Iterator[None]:
+def _explained(path: pathlib.Path, verb: str = "written") -> c.Iterator[None]:
     """Turns what the file system refuses into a sentence."""
     try:
         yield
     except OSError as exc:
         reason = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else exc.strerror
-        raise AccessManagerError(f"'{path}' cannot be written on the controller: {reason}.") from exc
+        raise AccessManagerError(f"'{path}' cannot be {verb} on the controller: {reason}.") from exc
 
 
 def _create(path: pathlib.Path, mode: str = "wb") -> t.BinaryIO:

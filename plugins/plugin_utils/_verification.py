@@ -36,7 +36,7 @@ Told = dict[str, t.Any]
 class Backup:
     """A backup as it lies in its folder. C(manifest): None when it cannot be read.
 
-    C(problems): of its integrity. C(unproven): of its contents.
+    C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
     """
 
     store: BackupStore
@@ -46,6 +46,7 @@ class Backup:
     problems: list[str] = dataclasses.field(default_factory=list)
     unproven: list[str] = dataclasses.field(default_factory=list)
     proven: bool = False
+    whole: bool = True
 
     @property
     def folder(self) -> pathlib.Path:
@@ -82,14 +83,20 @@ def latest(backups: c.Sequence[Backup]) -> list[Backup]:
 
 
 def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
-    """Checks the integrity of backups, several at a time, and then proves the contents of those that can be opened."""
-    with concurrent.futures.ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
-        damage = list(threads.map(_integrity, backups))
-    for backup, problems in zip(backups, damage, strict=True):
-        backup.problems += problems
-        if backup.manifest and not problems and _is_openable(backup.manifest, opener):
+    """Checks the integrity of backups, and then proves the contents of those that are whole and can be opened."""
+    check_integrity(backups)
+    for backup in backups:
+        if backup.manifest and backup.whole and _is_openable(backup.manifest, opener):
             backup.unproven = _proof.problems(backup.folder, backup.manifest, opener)
             backup.proven = True
+
+
+def check_integrity(backups: c.Sequence[Backup]) -> None:
+    """Checks the files of backups, several backups at a time."""
+    with concurrent.futures.ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        for backup, problems in zip(backups, threads.map(_integrity, backups), strict=True):
+            backup.problems += problems
+            backup.whole = not problems
 
 
 def told(backup: Backup) -> Told:
@@ -105,7 +112,7 @@ def told(backup: Backup) -> Told:
         "verified": backup.verified,
         "problems": backup.problems + backup.unproven,
         "backup_problems": manifest.get("problems", []),
-        "size": _size(backup),
+        "size": size_of(backup),
         "recipients": manifest.get("recipients", []),
         "encryption": artifacts[0].get("encryption") if artifacts else None,
         "certificates": manifest.get("certificates", []),
@@ -208,7 +215,7 @@ def _is_openable(manifest: Manifest, opener: Opener) -> bool:
     return given or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 
 
-def _size(backup: Backup) -> int:
+def size_of(backup: Backup) -> int:
     """The bytes of the artifacts that are there."""
     known = {artifact["name"] for artifact in backup.manifest["artifacts"]} if backup.manifest else _names(backup.folder)
     size = 0
