@@ -13,6 +13,7 @@ import collections.abc as c
 import contextlib
 import datetime
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -257,13 +258,18 @@ class BackupStore:
 
     @contextlib.contextmanager
     def _opened_folder(self) -> c.Iterator[int]:
-        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place."""
+        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place.
+
+        One run at a time has it, where the file system knows locks.
+        """
         try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as exc:
             reason = "it is a link, which is not followed" if self.folder.is_symlink() else exc.strerror
             raise AccessManagerError(f"Nothing is removed from '{self.folder}': {reason}.") from None
         try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:
             os.close(descriptor)

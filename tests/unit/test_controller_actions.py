@@ -11,34 +11,12 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.play_context import PlayContext
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader, connection_loader
-from ansible.template import Templar
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from support.playbook import results_of, run_playbook
+from unit.actions import HOST, run
 from unit.backups import fill, publish
 
-HOST = "ams1"
 INVENTORY = {"config/": "1", "config/appsettings.json": "2", "state/version": "3"}
-
-
-def run(module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    """Runs an action as Ansible does for one task."""
-    task = Task.load({f"lithnet.access_manager.{module}": options, "check_mode": check})
-    context, loader = PlayContext(), DataLoader()
-    action = action_loader.get(
-        task.action,
-        task=task,
-        connection=connection_loader.get("ansible.builtin.local", context),
-        play_context=context,
-        loader=loader,
-        templar=Templar(loader=loader),
-        shared_loader_obj=None,
-    )
-    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": HOST})
-    return result
 
 
 def commit(root: Path, state: str, **options: Any) -> dict[str, Any]:
