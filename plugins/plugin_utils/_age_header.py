@@ -9,7 +9,6 @@ A stanza for an age key (X25519) is anonymous: only their number can be compared
 from __future__ import annotations
 
 import base64
-import binascii
 import collections
 import collections.abc as c
 import hashlib
@@ -67,7 +66,7 @@ def stanza_of(recipient: str) -> Stanza:
     kind, _, key = recipient.partition(" ")
     try:
         public = base64.b64decode(key.split()[0], validate=True)
-    except (IndexError, binascii.Error):
+    except (IndexError, ValueError):
         raise ValueError(f"has a recipient '{recipient[:40]}' in its manifest, which is not an SSH key") from None
     return kind, base64.b64encode(hashlib.sha256(public).digest()[:4]).rstrip(b"=").decode()
 

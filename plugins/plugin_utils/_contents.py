@@ -28,7 +28,7 @@ from ._store import BackupStore
 
 LATEST = "latest"
 LARGEST = 4 * 1024**3
-LARGEST_DOCUMENT = 256 * 1024**2
+LARGEST_DOCUMENT = 128 * 1024**2
 MOST_ENTRIES = 200_000
 CHUNK = 256 * 1024
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -146,7 +146,7 @@ class Archive:
                     yield chunk
                 if left or member.read(1):
                     raise AccessManagerError(f"'{name}' in {self._label} has another size than its list says.")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as exc:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as exc:
             raise AccessManagerError(f"'{name}' in {self._label} does not unpack: {exc}.") from None
 
     def read(self, name: str) -> bytes:
