@@ -271,6 +271,24 @@ def test_backups_are_listed_by_time(root: Path, three: list[str]) -> None:
     assert info(root, not_before="99991231")["backups"] == []
 
 
+def test_a_time_may_have_separators_and_what_is_none_is_refused(root: Path, three: list[str]) -> None:
+    day = f"{three[0][:4]}-{three[0][4:6]}-{three[0][6:8]}"
+    assert [backup["id"] for backup in info(root, not_before=day, not_after=day)["backups"]] == three
+    assert info(root, not_after=f"{day}T00:00:00Z")["backups"] == []
+    for wrong in ("yesterday", "2026-11-23 08:15", "11"):
+        assert f"not_before is '{wrong}'" in refused(info(root, not_before=wrong))
+
+
+def test_the_backups_of_all_hosts_are_listed(root: Path, three: list[str]) -> None:
+    other = publish(BackupStore(str(root), "ams0"))
+    assert [(one["host"], one["id"]) for one in info(root, all_hosts=True)["backups"]] == [
+        ("ams0", other),
+        *((HOST, one) for one in three),
+    ]
+    assert "neither backup_id nor host" in refused(info(root, all_hosts=True, backup_id="latest"))
+    assert "is not a folder" in refused(info(root / "missing", all_hosts=True))
+
+
 def test_a_backup_that_is_not_there_is_refused_and_named(root: Path, three: list[str]) -> None:
     assert "'20200101T000000Z'" in refused(info(root, backup_id="20200101T000000Z"))
     assert "complete backup" in refused(info(root, backup_id=three[1], complete_only=True))
