@@ -105,9 +105,11 @@ backups:
     problems:
       description: What this verification found, one sentence each.
       type: list
+      elements: str
     backup_problems:
       description: What made the backup incomplete when it was made.
       type: list
+      elements: str
     size:
       description: The bytes of its artifacts.
       type: int
@@ -129,15 +131,18 @@ backups:
     recipients:
       description: The public keys that may open it.
       type: list
+      elements: str
     encryption:
       description: V(recipients), V(passphrase) or V(none).
       type: str
     certificates:
       description: The certificates with thumbprint, subject, not_before, not_after, and whether the private key was exported.
       type: list
+      elements: dict
     secrets:
       description: The path and the mode of each secret, and whether it was sealed.
       type: list
+      elements: dict
 hosts:
   description: The hosts that were asked for.
   returned: when the root could be read
@@ -162,6 +167,7 @@ hosts:
     problems:
       description: That there is no backup, no complete one, or none that is young enough.
       type: list
+      elements: str
 verified_at:
   description: When this verification began, in UTC.
   returned: when the root could be read

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections.abc as c
-import pathlib
 import typing as t
 
 from . import _server
@@ -14,15 +13,17 @@ from ._contents import FILES, PARTS, STATE, Archive, Configuration, described, r
 from ._errors import AccessManagerError
 from ._manifest import Manifest
 from ._opening import Opener
+from ._store import BackupStore
 
 _CERTIFICATES = "certificates/"
 _DATABASE = "state/database"
 
 
-def problems(folder: pathlib.Path, manifest: Manifest, opener: Opener) -> list[str]:
+def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
     """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong."""
     try:
-        source = described(folder, manifest)
+        manifest = store.manifest(backup_id)
+        source = described(store.folder / backup_id, manifest)
     except AccessManagerError as exc:
         return [str(exc)]
     found: list[str] = []

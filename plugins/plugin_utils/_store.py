@@ -42,6 +42,8 @@ _PARTIAL = re.compile(r"\.partial-\d{8}T\d{6}Z")
 _REMOVED = re.compile(r"\.removing-\d{8}T\d{6}Z")
 _ID_FORMAT = "%Y%m%dT%H%M%SZ"
 _CHUNK = 1024 * 1024
+_LOST_AND_FOUND = "lost+found"
+"""A folder that some file systems have at their root."""
 
 
 class BackupStore:
@@ -351,7 +353,8 @@ def hosts(root: str) -> list[str]:
     path = pathlib.Path(root)
     if not path.is_dir():
         raise AccessManagerError(f"The backup root '{root}' is not a folder on the controller.")
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    names = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    return sorted(name for name in names if name != _LOST_AND_FOUND)
 
 
 def sha256_of(path: pathlib.Path) -> str:

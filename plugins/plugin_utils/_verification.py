@@ -34,7 +34,7 @@ Told = dict[str, t.Any]
 
 @dataclasses.dataclass
 class Backup:
-    """A backup as it lies in its folder. C(manifest): None when it cannot be read.
+    """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be read.
 
     C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
     """
@@ -87,7 +87,7 @@ def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
     check_integrity(backups)
     for backup in backups:
         if backup.manifest and backup.whole and _is_openable(backup.manifest, opener):
-            backup.unproven = _proof.problems(backup.folder, backup.manifest, opener)
+            backup.unproven = _proof.problems(backup.store, backup.id, opener)
             backup.proven = True
 
 
@@ -160,8 +160,8 @@ def _read_one(store: BackupStore, backup_id: str) -> Backup:
     except AccessManagerError as exc:
         backup.problems.append(str(exc))
         return backup
-    backup.manifest = manifest
     backup.problems += _inconsistencies(backup.folder / _manifest.NAME, manifest)
+    backup.manifest = {key: value for key, value in manifest.items() if key != "inventory"}
     backup.link = dataclasses.replace(backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id"))
     return backup
 

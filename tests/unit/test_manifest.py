@@ -95,7 +95,7 @@ def test_each_recipient_is_named_once() -> None:
 
 def test_the_format_has_what_people_script_against() -> None:
     promised = {"format", "id", "host", "collection_version", "created", "status", "problems", "artifacts", "content_digest"}
-    assert promised | {"recipients", "previous"} <= built(config=record("config.zip.age")).keys()
+    assert promised | {"recipients", "previous", "previous_id", "checksum"} <= built(config=record("config.zip.age")).keys()
     assert built(config=record("config.zip.age"))["format"] == 1
 
 

@@ -267,7 +267,10 @@ def test_a_forged_inventory_is_found_with_a_key(four: BackupStore, opener: Opene
 def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) -> None:
     shutil.rmtree(four.folder / IDS[1])
     assert problems(four) == {
-        IDS[2]: [f"The backup {IDS[1]}, which came before {IDS[2]}, is missing. It was not removed by backup_prune."]
+        IDS[2]: [
+            f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune."
+        ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
 
