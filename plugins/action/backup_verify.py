@@ -25,7 +25,7 @@ class ActionModule(AccessManagerAction):
         found = {store: _verification.read(store) for store in self._stores()}
         wanted = {store: self._wanted(backups) for store, backups in found.items()}
         _verification.verify([backup for backups in wanted.values() for backup in backups], opener)
-        told = [_verification.told(backup) for backups in wanted.values() for backup in reversed(backups)]
+        told = [_verification.told(backup) for backups in wanted.values() for backup in reversed(backups) if backup.is_there]
         told_of_hosts = [
             _verification.told_of_host(store, backups, check_age=self.params["check_age"], now=now)
             for store, backups in found.items()
@@ -41,7 +41,7 @@ class ActionModule(AccessManagerAction):
         return result | self._verdict(problems)
 
     def _refuse_what_makes_no_sense(self) -> None:
-        if self.params["check_age"] is not None and self.params["check_age"] <= 0:
+        if self.params["check_age"] is not None and not self.params["check_age"] > 0:
             raise AccessManagerError(f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero.")
 
     def _stores(self) -> list[BackupStore]:

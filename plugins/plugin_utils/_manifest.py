@@ -143,6 +143,8 @@ def _wrong_key(manifest: t.Any) -> str | None:
             return f"'{key}' is missing or of another type"
     if manifest["format"] != FORMAT:
         return f"its format is {manifest['format']}"
+    if manifest["status"] not in (COMPLETE, INCOMPLETE):
+        return f"its status is '{manifest['status']}'"
     for key, kinds in _OPTIONAL.items():
         if key in manifest and not isinstance(manifest[key], kinds):
             return f"'{key}' is of another type"

@@ -53,6 +53,11 @@ class Backup:
         return self.store.folder / self.id
 
     @property
+    def is_there(self) -> bool:
+        """Whether it still is: one may be pruned while it is verified."""
+        return os.path.lexists(self.folder)
+
+    @property
     def is_complete(self) -> bool:
         return self.manifest is not None and self.manifest["status"] == _manifest.COMPLETE
 
@@ -73,7 +78,7 @@ def read(store: BackupStore) -> list[Backup]:
     )
     for backup in backups:
         backup.problems += broken.get(backup.id, [])
-    return [backup for backup in backups if os.path.lexists(backup.folder)]  # one may have been pruned meanwhile
+    return [backup for backup in backups if backup.is_there]
 
 
 def latest(backups: c.Sequence[Backup]) -> list[Backup]:

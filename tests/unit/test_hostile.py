@@ -158,6 +158,14 @@ def test_no_bytes_of_a_manifest_are_a_traceback(tmp_path_factory: pytest.TempPat
     assert (told["status"], told["verified"]) == ("damaged", "none")
 
 
+@pytest.mark.parametrize("status", ["", "Complete", "damaged"])
+def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, status: str) -> None:
+    sealed(store, owner)
+    path = store.folder / ID / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"status": status}))
+    assert f"its status is '{status}'" in problems(verify(store))
+
+
 # ---- folders ----
 
 

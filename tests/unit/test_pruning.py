@@ -445,3 +445,14 @@ def test_two_runs_at_once_do_not_disturb_each_other(ten: BackupStore) -> None:
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert ten.ids() == [*DAYS[5:]]
+
+
+def test_a_verification_beside_a_prune_sees_whole_backups_only(ten: BackupStore) -> None:
+    if not (child := os.fork()):
+        for keep in range(9, 0, -1):
+            run("backup_prune", backup_root=str(ten.root), keep_last=keep)
+        os._exit(0)
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        assert problems(ten) == []
+    assert ten.ids() == [DAYS[9]]
+    assert problems(ten) == []

@@ -19,6 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening im
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from support.backups import KeyPair, age_key, ssh_key
 from support.certificates import EXPIRED, TestCertificate, make_certificate, pfx_bytes
+from unit.actions import run
 from unit.made import certificates_zip, make, seal_to
 from unit.opened import config_zip, files, lists, protected, settings, zipped
 
@@ -456,6 +457,11 @@ def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, 
     assert [backup.id for backup in _verification.latest(_verification.read(four))] == [IDS[3], "20261123T120000Z"]
     (four.folder / IDS[3] / "manifest.json").write_text("{")
     assert [backup.id for backup in _verification.latest(_verification.read(four))] == [IDS[2], IDS[3], "20261123T120000Z"]
+
+
+def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:
+    for age in (0, -1, "nan"):
+        assert "it must be a number of hours above zero" in run("backup_verify", backup_root=str(root), check_age=age)["msg"]
 
 
 # ---- a folder that somebody prepared ----
