@@ -20,18 +20,22 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
         store.refuse_links()
-        forgotten = _pruning.forgotten(store, self.params["forget"])
-        plan = _pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
+        with store.alone():
+            forgotten = _pruning.forgotten(store, self.params["forget"])
+            plan = _pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
+            if not self.check_mode:
+                store.prune(list(plan.links.values()), forgotten=forgotten)
+        return self._told(plan, [link.id for link in forgotten])
+
+    def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
         removed = [{"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()]
-        if not self.check_mode:
-            store.prune([plan.links[backup_id] for backup_id in plan.removed], forgotten=forgotten)
         return {
             "changed": bool(removed or forgotten),
             "host": self.host,
             "kept": [{"id": backup_id, "reasons": reasons} for backup_id, reasons in plan.kept.items()],
             "removed": removed,
             "doubtful": [{"id": backup_id, "problems": problems} for backup_id, problems in plan.doubtful.items()],
-            "forgotten": [link.id for link in forgotten],
+            "forgotten": forgotten,
             "freed": sum(one["size"] for one in removed),
             "diff": {"prepared": "".join(f"- {self.host} {one['id']}: {one['reason']}\n" for one in removed)},
             "warnings": [

@@ -239,9 +239,24 @@ class BackupStore:
         if self.folder.is_symlink():
             raise AccessManagerError(f"'{self.folder}' is a link, which is not followed: nothing is removed behind it.")
 
+    @contextlib.contextmanager
+    def alone(self) -> c.Iterator[None]:
+        """Lets no other run remove backups of this host meanwhile, where the file system knows locks.
+
+        Two runs with different rules could each remove what the other keeps as the last copy of a key.
+        """
+        if not os.path.lexists(self.folder):
+            yield
+            return
+        with self._opened_folder() as folder:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+
     def prune(self, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = ()) -> None:
         """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
 
+        The plan for it is to be made, and carried out, within C(alone).
         C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is touched,
         whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
         """
@@ -251,7 +266,7 @@ class BackupStore:
             if links or forgotten:
                 _pruned.add(folder, [*links, *forgotten])
             for link in links:
-                with contextlib.suppress(FileNotFoundError):  # another run may prune too
+                with contextlib.suppress(FileNotFoundError):  # where no lock holds, another run may prune too
                     if not stat.S_ISDIR(os.stat(link.id, dir_fd=folder, follow_symlinks=False).st_mode):
                         raise AccessManagerError(f"'{self.folder / link.id}' is no folder: it is not removed.")
                     os.rename(link.id, f".removing-{link.id}", src_dir_fd=folder, dst_dir_fd=folder)
@@ -260,18 +275,13 @@ class BackupStore:
 
     @contextlib.contextmanager
     def _opened_folder(self) -> c.Iterator[int]:
-        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place.
-
-        One run at a time has it, where the file system knows locks.
-        """
+        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place."""
         try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as exc:
             reason = "it is a link, which is not followed" if self.folder.is_symlink() else exc.strerror
             raise AccessManagerError(f"Nothing is removed from '{self.folder}': {reason}.") from None
         try:
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:
             os.close(descriptor)

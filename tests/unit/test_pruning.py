@@ -432,19 +432,25 @@ def _kill_after(calls: int) -> None:
     sys.addaudithook(count)
 
 
-def test_two_runs_at_once_do_not_disturb_each_other(ten: BackupStore) -> None:
-    links = [Link(one, "0" * 64) for one in DAYS[:5]]
-    children = []
-    for _number in range(3):
-        if not (child := os.fork()):
-            try:
-                ten.prune(links)
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
-    assert ten.ids() == [*DAYS[5:]]
+def test_runs_at_once_with_different_rules_leave_the_last_key(
+    store: BackupStore, owner: KeyPair, certificate: TestCertificate
+) -> None:
+    """One keeps the key in the newest backup of the week of the 15th, the other in the newest that has it, of the 17th."""
+    for number, backup_id in enumerate(DAYS):
+        make(store, backup_id, seal_to(owner.public), certificates=[certificate] if number < 4 else [])
+    whole = store.root.parent / "whole"
+    store.folder.rename(whole)
+    for _round in range(8):
+        shutil.rmtree(store.folder, ignore_errors=True)
+        shutil.copytree(whole, store.folder)
+        children = []
+        for rules in ({"keep_last": 1}, {"keep_weekly": 3}):
+            if not (child := os.fork()):
+                os._exit(bool(run("backup_prune", backup_root=str(store.root), **rules).get("failed")))
+            children.append(child)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+        assert store.ids() in ([DAYS[1], DAYS[9]], [DAYS[3], DAYS[9]])
+        assert problems(store) == []
 
 
 def test_a_verification_beside_a_prune_sees_whole_backups_only(ten: BackupStore) -> None:
