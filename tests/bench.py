@@ -2,23 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
+And what it costs to list and to verify backups, for which no host is needed.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, verify
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import json
 import os
 import random
 import shutil
 import statistics
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -27,9 +31,18 @@ from typing import Any
 
 import pyrage
 import yaml
+from ansible.plugins.loader import init_plugin_loader
 from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
+from support.certificates import make_certificate
 from support.configuration import CONFIG_PATH
-from support.playbook import REPOSITORY, PlaybookRun, results_of, start_playbook
+from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, start_playbook
+
+init_plugin_loader([str(COLLECTIONS)])
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore  # noqa: E402
+from unit.actions import run as run_action  # noqa: E402
+from unit.made import make, seal_to  # noqa: E402
+from unit.opened import files  # noqa: E402
 
 BASE = REPOSITORY / ".build" / "bench"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
@@ -40,6 +53,8 @@ LARGE_DATABASE = 64 * MEBIBYTE
 FLEET = 4
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
+MANY = 1000
+VERIFIED, VERIFIED_BYTES = 40, 16 * MEBIBYTE
 
 
 @dataclass
@@ -306,16 +321,80 @@ def restore(folder: Path, variables: dict[str, Any]) -> None:
         ratio("processes, by hand to restore", by_hand.count.commands, figures[1].count.commands)
 
 
+def list_backups(folder: Path, variables: dict[str, Any]) -> None:
+    """Many backups of one host, listed: the module alone, and a whole run of ansible-playbook around it."""
+    root = Path(variables["access_manager_backup_root"])
+    heading(f"A list of {MANY} backups")
+    make_backups(root, variables, MANY)
+    before = time.process_time()
+    seconds, result = timed(lambda: run_action("backup_info", backup_root=str(root)))
+    processor, size = time.process_time() - before, len(json.dumps(result)) / MEBIBYTE
+    assert len(result["backups"]) == MANY
+    print(f"backup_info: {seconds:.2f} s, of which {processor:.2f} s of the processor; a result of {size:.1f} MiB")
+    playbook = folder / "list.yml"
+    task = {"lithnet.access_manager.backup_info": {"backup_root": str(root)}}
+    playbook.write_text(json.dumps([{"hosts": "ams1", "gather_facts": False, "tasks": [task]}]))
+    run = start_playbook(playbook, "ams1,").wait()
+    print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
+
+
+def verify(folder: Path, variables: dict[str, Any]) -> None:
+    """Large backups, verified without a key, beside sha256sum over the same files; and what a proof with a key costs."""
+    root = Path(variables["access_manager_backup_root"])
+    key = pyrage.x25519.Identity.generate()
+    (folder / "identity.key").write_text(f"{key}\n")
+    make_backups(root, variables | {"access_manager_recipients": [str(key.to_public())]}, VERIFIED, VERIFIED_BYTES)
+    artifacts = sorted(str(path) for path in root.rglob("*.age"))
+    size = sum(Path(artifact).stat().st_size for artifact in artifacts)
+    heading(f"Verification of {VERIFIED} backups, {size / MEBIBYTE:.0f} MiB in {len(artifacts)} files, read before")
+    theirs = min(
+        timed(lambda: subprocess.run(["sha256sum", *artifacts], stdout=subprocess.DEVNULL, check=True))[0] for _ in range(3)
+    )
+    ours = min(timed(lambda: verified(root, "integrity"))[0] for _ in range(3))
+    proof, _ = timed(lambda: verified(root, "full", identity_file=str(folder / "identity.key")))
+    print(f"sha256sum: {theirs:.2f} s, {size / MEBIBYTE / theirs:.0f} MiB/s")
+    print(f"backup_verify without a key: {ours:.2f} s, {size / MEBIBYTE / ours:.0f} MiB/s")
+    print(f"backup_verify with a key: {proof:.2f} s")
+    print(f"speed, backup_verify without a key to sha256sum: {theirs / ours:.2f}")
+
+
 SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "standard": standard,
     "naive": naive,
     "large": large,
     "fleet": fleet,
     "restore": restore,
+    "list": list_backups,
+    "verify": verify,
 }
+WITHOUT_HOSTS = {"list", "verify"}
 
 
 # ---- their parts ----
+
+
+def make_backups(root: Path, variables: dict[str, Any], count: int, size: int = 0) -> None:
+    """Sealed backups of the host ams1, a minute apart; size: bytes that do not compress in each."""
+    store, seal = BackupStore(str(root), "ams1"), seal_to(*variables["access_manager_recipients"])
+    certificates = [make_certificate()]
+    noise = {"config/noise.bin": random.Random(1).randbytes(size)} if size else {}
+    for number in range(count):
+        moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(minutes=number)
+        make(store, f"{moment:%Y%m%dT%H%M%SZ}", seal, content=files() | noise, certificates=certificates)
+
+
+def timed(what: Callable[[], Any]) -> tuple[float, Any]:
+    """How many seconds something takes, and what it returns."""
+    start = time.monotonic()
+    result = what()
+    return time.monotonic() - start, result
+
+
+def verified(root: Path, level: str, **options: str) -> None:
+    """Verifies all backups under a root. SystemExit when not all reach the level."""
+    result = run_action("backup_verify", backup_root=str(root), **options)
+    if {one["verified"] for one in result["backups"]} != {level}:
+        raise SystemExit(f"The verification failed: {result['msg']}")
 
 
 @contextmanager
@@ -449,7 +528,7 @@ def main(wanted: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     missing = available()
-    if missing:
+    if missing and set(wanted or SCENARIOS) - WITHOUT_HOSTS:
         print(f"Figures need a lab host, and none can be made here: {missing}", file=sys.stderr)
         return 1
     clear()

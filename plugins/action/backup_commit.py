@@ -67,6 +67,7 @@ class ActionModule(AccessManagerAction):
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             collection_version=_collection_version(),
             previous=self.store.previous_digest(),
+            previous_id=self.store.newest_id(),
             records=records,
             content_digest=_server.digest_of(inventory),
             inventory=inventory,

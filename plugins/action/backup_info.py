@@ -1,33 +1,54 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists the backups of a host, and selects one."""
+"""Lists the backups of a host or of all, and selects one."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
 
 LATEST = "latest"
+_TIMES = ("not_before", "not_after")
+_TIME = re.compile(r"\d{4,8}|\d{8}T(\d{0,6}|\d{6}Z)")
 
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        store = BackupStore(self.params["backup_root"], self.host)
-        backups = [_described(store, backup_id) for backup_id in store.ids() if self._wanted(backup_id)]
+        self._refuse_what_makes_no_sense()
+        backups = [_described(store, backup_id) for store in self._stores() for backup_id in store.ids() if self._wanted(backup_id)]
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == _manifest.COMPLETE]
-        return {"backups": backups, "backup": self._selected(store, backups)}
+        return {"backups": backups, "backup": self._selected(backups)}
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
+            raise AccessManagerError("all_hosts lists the backups of every host: give neither backup_id nor host with it.")
+        for option in _TIMES:
+            if self.params[option] is not None and not _TIME.fullmatch(self._time(option)):
+                raise AccessManagerError(
+                    f"{option} is '{self.params[option]}': it must be a time in UTC or the beginning of one, such as "
+                    "20261123T081500Z, 2026-11-23 or 202611."
+                )
+
+    def _stores(self) -> list[BackupStore]:
+        root = self.params["backup_root"]
+        return [BackupStore(root, host) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
 
     def _wanted(self, backup_id: str) -> bool:
-        not_before, not_after = self.params["not_before"], self.params["not_after"]
-        return not (not_before and backup_id < not_before) and not (not_after and backup_id[: len(not_after)] > not_after)
+        first, last = (self._time(option) for option in _TIMES)
+        return not (first and backup_id < first) and not (last and backup_id[: len(last)] > last)
 
-    def _selected(self, store: BackupStore, backups: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    def _time(self, option: str) -> str:
+        """A time as ids have it: without separators."""
+        return str(self.params[option] or "").replace("-", "").replace(":", "")
+
+    def _selected(self, backups: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
         """The backup that backup_id names among those listed; None when it names none."""
         wanted = self.params["backup_id"]
         if wanted is None:
@@ -36,7 +57,7 @@ class ActionModule(AccessManagerAction):
         if not found:
             kind = "complete backup" if self.params["complete_only"] else "backup"
             name = "" if wanted == LATEST else f" '{wanted}'"
-            raise AccessManagerError(f"There is no {kind}{name} of {self.host} in '{store.folder}'.")
+            raise AccessManagerError(f"There is no {kind}{name} of {self.host} in '{self.params['backup_root']}'.")
         return found[0]
 
 

@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: backup_info
-short_description: Lists the backups of a host, and selects one
+short_description: Lists backups, and selects one
 version_added: 1.0.0
 description:
   - Reads the manifests under a backup root. It opens no artifact and needs no key.
@@ -30,11 +30,17 @@ options:
     type: bool
     default: false
   not_before:
-    description: Leave out backups before this id, or this beginning of one, such as V(20261101).
+    description:
+      - Leave out backups that were made before this time in UTC. It is an id or the beginning of one, with or without separators, such as V(20261101T080000Z),
+        V(2026-11-01) or V(202611).
     type: str
   not_after:
-    description: Leave out backups after this id, or after all that have this beginning, such as V(20261130).
+    description: Leave out backups that were made after this time, or after the day, month or year that it is the beginning of.
     type: str
+  all_hosts:
+    description: List the backups of every host that has a folder under the root, by host.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -45,15 +51,23 @@ EXAMPLES = r"""
     complete_only: true
   register: newest
 
-- name: Fail when it is not there
-  ansible.builtin.assert:
-    that: newest.backup.status == 'complete'
+- name: Find the newest of October, whether it is complete or not
+  lithnet.access_manager.backup_info:
+    backup_root: /srv/backup/access-manager
+    backup_id: latest
+    not_after: 2026-10
+
+- name: List the complete backups of all hosts
+  lithnet.access_manager.backup_info:
+    backup_root: /srv/backup/access-manager
+    all_hosts: true
+    complete_only: true
 """
 
 RETURN = r"""
 backups:
   description:
-    - The manifests of the backups, oldest first, without their inventory, with path and size.
+    - The manifests of the backups, by host and oldest first, without their inventory, with path and size.
     - A backup whose manifest cannot be read has the status C(unreadable).
   returned: success
   type: list

@@ -70,6 +70,8 @@ class AccessManagerAction(ActionBase):
             result = {"failed": True, "changed": False, "msg": str(exc), "reachable": not isinstance(exc, UnreachableError)}
             if display.verbosity > 2:
                 result["exception"] = traceback.format_exc()
+        if not self._no_log_values:
+            return result
         clean: dict[str, t.Any] = remove_values(result, self._no_log_values)
         return clean
 

@@ -28,8 +28,10 @@ from ._store import BackupStore
 
 LATEST = "latest"
 LARGEST = 4 * 1024**3
+LARGEST_DOCUMENT = 128 * 1024**2
 MOST_ENTRIES = 200_000
 CHUNK = 256 * 1024
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 STATE, FILES = "state/installation.json", "files.json"
 PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
 
@@ -72,7 +74,7 @@ def select(store: BackupStore, wanted: str) -> Source:
             raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
         manifest = store.manifest(wanted)
         _refuse_damage(store.damage(manifest))
-    return _described(store.folder / manifest["id"], manifest)
+    return described(store.folder / manifest["id"], manifest)
 
 
 def _at(path: pathlib.Path) -> Source:
@@ -85,14 +87,15 @@ def _at(path: pathlib.Path) -> Source:
     if (path / _manifest.NAME).exists():
         manifest = _manifest.read(path / _manifest.NAME)
         _refuse_damage(BackupStore.damage_in(path, manifest))
-        return _described(path, manifest)
+        return described(path, manifest)
     parts = {part: found for part, name in PARTS.items() for found in (path / name, path / (name + SUFFIX)) if found.is_file()}
     if "config" not in parts:
         raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
     return Source(str(path), parts)
 
 
-def _described(folder: pathlib.Path, manifest: Manifest) -> Source:
+def described(folder: pathlib.Path, manifest: Manifest) -> Source:
+    """The backup in a folder, as its manifest describes it. Raises AccessManagerError when it has no configuration."""
     parts = {artifact["name"].split(".")[0]: folder / artifact["name"] for artifact in manifest["artifacts"]}
     if "config" not in parts:
         raise AccessManagerError(f"The manifest in '{folder}' names no config.zip.")
@@ -117,6 +120,8 @@ class Archive:
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as exc:
             raise AccessManagerError(f"{label} is not a zip archive: {exc}.") from None
         entries = self._zip.infolist()
+        if any(entry.compress_type not in _COMPRESSIONS for entry in entries):
+            raise AccessManagerError(f"{label} is compressed in a way that no backup is: it is not opened.")
         if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > LARGEST:
             raise AccessManagerError(
                 f"{label} unpacks to more than {MOST_ENTRIES} entries or {LARGEST // 1024**3} GiB: it is not opened."
@@ -141,12 +146,17 @@ class Archive:
                     yield chunk
                 if left or member.read(1):
                     raise AccessManagerError(f"'{name}' in {self._label} has another size than its list says.")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as exc:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as exc:
             raise AccessManagerError(f"'{name}' in {self._label} does not unpack: {exc}.") from None
 
     def read(self, name: str) -> bytes:
+        """The content of an entry, whole: one that is larger than any document or certificate is refused."""
         if name not in self._sizes:
             raise AccessManagerError(f"{self._label} has no '{name}': it is not used.")
+        if self._sizes[name] > LARGEST_DOCUMENT:
+            raise AccessManagerError(
+                f"'{name}' in {self._label} unpacks to more than {LARGEST_DOCUMENT // 1024**2} MiB: it is not opened."
+            )
         return b"".join(self.chunks(name))
 
     def json(self, name: str) -> Record:
@@ -291,18 +301,29 @@ def read_certificates(data: bytes) -> dict[str, Certificate]:
     """The certificates of certificates.zip by thumbprint, each key proved."""
     archive = Archive(data, PARTS["certificates"])
     passwords = archive.json("passwords.json")
-    found: dict[str, Certificate] = {}
+    return {thumbprint: read_certificate(archive, passwords, thumbprint) for thumbprint in thumbprints_in(archive)}
+
+
+def thumbprints_in(archive: Archive) -> list[str]:
+    """The thumbprints of the certificates in certificates.zip. Raises AccessManagerError when something else is in it."""
     for name in sorted(archive.names - {"passwords.json"}):
         thumbprint, _, kind = name.partition(".")
         if not _THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
             raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
-        found.setdefault(thumbprint, Certificate(thumbprint, archive.read(f"{thumbprint}.cer")))
-        if kind == "pfx":
-            pfx, password = archive.read(name), str(passwords.get(thumbprint, ""))
-            if _pfx.prove(pfx, password, thumbprint) != found[thumbprint].certificate:
-                raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
-            found[thumbprint] = Certificate(thumbprint, found[thumbprint].certificate, pfx, password)
-    return found
+    return sorted({name.partition(".")[0] for name in archive.names - {"passwords.json"}})
+
+
+def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Certificate:
+    """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key is not proved."""
+    certificate = archive.read(f"{thumbprint}.cer")
+    if f"{thumbprint}.pfx" not in archive.names:
+        if hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper() != thumbprint:
+            raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
+        return Certificate(thumbprint, certificate)
+    pfx, password = archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
+    if _pfx.prove(pfx, password, thumbprint) != certificate:
+        raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
+    return Certificate(thumbprint, certificate, pfx, password)
 
 
 def read_secrets(data: bytes) -> dict[str, str]:

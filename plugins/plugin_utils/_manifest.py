@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import collections.abc as c
+import hashlib
 import json
 import pathlib
 import re
 import typing as t
 
 from ._errors import AccessManagerError
+from ._files import open_regular
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -30,8 +32,29 @@ _REQUIRED = {
     "content_digest": str,
     "inventory": dict,
 }
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "checksum": str,
+    "created": str,
+    "collection_version": str,
+    "access_manager_version": str,
+    "recipients": list,
+    "files": int,
+    "bytes": int,
+    "stopped": bool,
+    "downtime_ms": (int, type(None)),
+    "previous": (str, type(None)),
+    "previous_id": (str, type(None)),
+    "certificates": list,
+    "secrets": list,
+}
+_LISTED: dict[str, dict[str, type]] = {
+    "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
+    "secrets": {"path": str, "sealed": bool},
+}
+_TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}
 _ARTIFACT_NAME = re.compile(r"[a-z]+\.(zip|json)(\.age)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
 
 
 def build(
@@ -41,6 +64,7 @@ def build(
     created: str,
     collection_version: str,
     previous: str | None,
+    previous_id: str | None,
     records: c.Mapping[str, Manifest],
     content_digest: str,
     inventory: dict[str, str],
@@ -49,7 +73,7 @@ def build(
     problems = [problem for record in records.values() for problem in record["problems"]]
     recipients = [recipient for record in records.values() for recipient in record["artifact"]["recipients"]]
     told = {key: value for record in records.values() for key, value in record["manifest"].items()}
-    return {
+    manifest = {
         "format": FORMAT,
         "id": backup_id,
         "host": host,
@@ -62,7 +86,16 @@ def build(
         "inventory": inventory,
         "recipients": list(dict.fromkeys(recipients)),
         "previous": previous,
+        "previous_id": previous_id,
     } | told
+    return manifest | {"checksum": checksum_of(manifest)}
+
+
+def checksum_of(manifest: Manifest) -> str:
+    """What C(checksum) must be: it shows a manifest that was edited or damaged, though not one that was forged."""
+    told = {key: value for key, value in manifest.items() if key != "checksum"}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def to_bytes(manifest: Manifest) -> bytes:
@@ -74,13 +107,26 @@ def read(path: pathlib.Path) -> Manifest:
 
     Raises AccessManagerError when it cannot be read or is not a manifest of format 1.
     """
+    return parse(read_bytes(path), path)
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """The bytes of a manifest's file, of which C(previous) of the next one is the SHA-256."""
     try:
-        with path.open("rb") as file:
-            text = file.read(SIZE_LIMIT + 1)
-        if len(text) > SIZE_LIMIT:
-            raise AccessManagerError(f"'{path}' is larger than any manifest: it is not read.")
-        manifest = json.loads(text)
-    except (OSError, ValueError, RecursionError) as exc:
+        with open_regular(path) as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except OSError as exc:
+        raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc.strerror}.") from None
+    if len(data) > SIZE_LIMIT:
+        raise AccessManagerError(f"'{path}' is larger than any manifest: it is not read.")
+    return data
+
+
+def parse(data: bytes, path: pathlib.Path) -> Manifest:
+    """The manifest that the bytes of a file are; C(path) names it in errors."""
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
     wrong = _wrong_key(manifest)
     if wrong:
@@ -97,9 +143,39 @@ def _wrong_key(manifest: t.Any) -> str | None:
             return f"'{key}' is missing or of another type"
     if manifest["format"] != FORMAT:
         return f"its format is {manifest['format']}"
-    for artifact in manifest["artifacts"]:
+    if manifest["status"] not in (COMPLETE, INCOMPLETE):
+        return f"its status is '{manifest['status']}'"
+    for key, kinds in _OPTIONAL.items():
+        if key in manifest and not isinstance(manifest[key], kinds):
+            return f"'{key}' is of another type"
+    if not _TIME.fullmatch(manifest.get("created", "2026-01-01T00:00:00Z")):
+        return "'created' is not a time in UTC"
+    return _wrong_artifact(manifest["artifacts"]) or _wrong_list(manifest)
+
+
+def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
+    parts = set()
+    for artifact in artifacts:
         if not isinstance(artifact, dict) or not all(isinstance(artifact.get(key), kind) for key, kind in _ARTIFACT.items()):
             return "an artifact is not described by name, size and sha256"
         if not _ARTIFACT_NAME.fullmatch(artifact["name"]):
             return f"it names an artifact '{artifact['name']}'"
+        if not _are_texts(artifact.get("recipients", [])):
+            return "the 'recipients' of an artifact are not a list of texts"
+        parts.add(artifact["name"].split(".")[0])
+    return "it names two artifacts of one part" if len(parts) < len(artifacts) else None
+
+
+def _wrong_list(manifest: Manifest) -> str | None:
+    for key in _TEXTS:
+        if not _are_texts(manifest.get(key, [])):
+            return f"'{key}' is not a list of texts"
+    for key, shape in _LISTED.items():
+        for record in manifest.get(key, []):
+            if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in shape.items()):
+                return f"an entry of '{key}' is not described by {', '.join(shape)}"
     return None
+
+
+def _are_texts(value: t.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

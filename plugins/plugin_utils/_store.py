@@ -13,6 +13,7 @@ import collections.abc as c
 import contextlib
 import datetime
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -20,11 +21,14 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import time
 import typing as t
 
-from . import _manifest
+from . import _manifest, _pruned
+from ._chain import Link
 from ._errors import AccessManagerError
+from ._files import open_regular
 from ._manifest import Manifest
 
 RECORDS = ("config", "certificates", "secrets")
@@ -35,8 +39,11 @@ STALE_SECONDS = 24 * 3600
 SPACE_RESERVE = 16 * 1024 * 1024
 _ID = re.compile(r"\d{8}T\d{6}Z")
 _PARTIAL = re.compile(r"\.partial-\d{8}T\d{6}Z")
+_REMOVED = re.compile(r"\.removing-\d{8}T\d{6}Z")
 _ID_FORMAT = "%Y%m%dT%H%M%SZ"
 _CHUNK = 1024 * 1024
+_LOST_AND_FOUND = "lost+found"
+"""A folder that some file systems have at their root."""
 
 
 class BackupStore:
@@ -65,12 +72,24 @@ class BackupStore:
             return []
         except OSError as exc:
             raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
-        return sorted(name for name in names if _ID.fullmatch(name))
+        return sorted(name for name in names if is_id(name))
 
     def manifest(self, backup_id: str) -> Manifest:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
+        return self.parsed_manifest(backup_id, self.manifest_bytes(backup_id))
+
+    def manifest_bytes(self, backup_id: str) -> bytes:
+        """The bytes of the manifest of a backup. Raises AccessManagerError when it cannot be read."""
+        if (self.folder / backup_id).is_symlink():
+            raise AccessManagerError(
+                f"'{self.folder / backup_id}' is a link, which is not followed: a backup is a folder of its own."
+            )
+        return _manifest.read_bytes(self.folder / backup_id / _manifest.NAME)
+
+    def parsed_manifest(self, backup_id: str, data: bytes) -> Manifest:
+        """The manifest that these bytes are. Raises AccessManagerError when they are none, or that of another backup."""
         path = self.folder / backup_id / _manifest.NAME
-        manifest = _manifest.read(path)
+        manifest = _manifest.parse(data, path)
         if (manifest["id"], manifest["host"]) != (backup_id, self.host):
             raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
@@ -178,13 +197,12 @@ class BackupStore:
 
     def previous_digest(self) -> str | None:
         """The SHA-256 of the newest manifest; None before the first."""
-        ids = self.ids()
-        if not ids:
-            return None
-        try:
-            return hashlib.sha256((self.folder / ids[-1] / _manifest.NAME).read_bytes()).hexdigest()
-        except OSError as exc:
-            raise AccessManagerError(f"The manifest of the newest backup, {ids[-1]}, cannot be read: {exc.strerror}.") from None
+        newest = self.newest_id()
+        return hashlib.sha256(self.manifest_bytes(newest)).hexdigest() if newest else None
+
+    def newest_id(self) -> str | None:
+        """The id of the newest published backup; None before the first."""
+        return max(self.ids(), default=None)
 
     def publish(self, backup_id: str, manifest: Manifest) -> pathlib.Path:
         """Writes the manifest and gives the backup its name."""
@@ -212,8 +230,64 @@ class BackupStore:
                 self.folder.rmdir()
         return True
 
+    # ---- removing ----
+
+    def refuse_links(self) -> None:
+        """Raises AccessManagerError when nothing may be removed here: the root is no folder, or the host's folder is a link."""
+        if not self.root.is_dir():
+            raise AccessManagerError(f"The backup root '{self.root}' is not a folder on the controller.")
+        if self.folder.is_symlink():
+            raise AccessManagerError(f"'{self.folder}' is a link, which is not followed: nothing is removed behind it.")
+
+    @contextlib.contextmanager
+    def alone(self) -> c.Iterator[None]:
+        """Lets no other run remove backups of this host meanwhile, where the file system knows locks.
+
+        Two runs with different rules could each remove what the other keeps as the last copy of a key.
+        """
+        if not os.path.lexists(self.folder):
+            yield
+            return
+        with self._opened_folder() as folder:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+
+    def prune(self, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = ()) -> None:
+        """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
+
+        The plan for it is to be made, and carried out, within C(alone).
+        C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is touched,
+        whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
+        """
+        if not os.path.lexists(self.folder):
+            return
+        with self._opened_folder() as folder, _explained(self.folder, "changed"):
+            if links or forgotten:
+                _pruned.add(folder, [*links, *forgotten])
+            for link in links:
+                with contextlib.suppress(FileNotFoundError):  # where no lock holds, another run may prune too
+                    if not stat.S_ISDIR(os.stat(link.id, dir_fd=folder, follow_symlinks=False).st_mode):
+                        raise AccessManagerError(f"'{self.folder / link.id}' is no folder: it is not removed.")
+                    os.rename(link.id, f".removing-{link.id}", src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+            _delete_removed(folder)
+
+    @contextlib.contextmanager
+    def _opened_folder(self) -> c.Iterator[int]:
+        """The host's folder as a descriptor, by which everything in it is named: nobody can put another in its place."""
+        try:
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as exc:
+            reason = "it is a link, which is not followed" if self.folder.is_symlink() else exc.strerror
+            raise AccessManagerError(f"Nothing is removed from '{self.folder}': {reason}.") from None
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def _partial(self, backup_id: str) -> pathlib.Path:
-        if not _ID.fullmatch(backup_id):
+        if not is_id(backup_id):
             raise AccessManagerError(f"'{backup_id}' is not the id of a backup, such as 20261123T081500Z.")
         return self.folder / f".partial-{backup_id}"
 
@@ -260,41 +334,70 @@ class _HashingWriter(io.RawIOBase):
         return self._digest.hexdigest()
 
 
+def _delete_removed(folder: int) -> None:
+    """Deletes the files of backups that have lost their names, also of those that a killed run left."""
+    for name in filter(_REMOVED.fullmatch, os.listdir(folder)):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+    os.fsync(folder)
+
+
+def is_id(name: str) -> bool:
+    """Whether a folder of that name is a backup: it is a time in UTC, as YYYYMMDDThhmmssZ."""
+    if not _ID.fullmatch(name):
+        return False
+    try:
+        moment_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def moment_of(backup_id: str) -> datetime.datetime:
+    """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
+    return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
+
+
 def hosts(root: str) -> list[str]:
     """The hosts that have a folder of backups under a root."""
     path = pathlib.Path(root)
     if not path.is_dir():
         raise AccessManagerError(f"The backup root '{root}' is not a folder on the controller.")
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    names = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    return sorted(name for name in names if name != _LOST_AND_FOUND)
 
 
 def sha256_of(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
+    """The SHA-256 of a file, as lower-case hexadecimal. Raises OSError when it cannot be read or is no regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(folder: pathlib.Path, artifacts: c.Iterable[Manifest]) -> list[str]:
-    sentences = []
-    for artifact in artifacts:
-        path = folder / artifact["name"]
-        try:
-            whole = not path.is_symlink() and path.stat().st_size == artifact["size"] and sha256_of(path) == artifact["sha256"]
-        except OSError as exc:
-            sentences.append(f"'{path}' cannot be read: {exc.strerror}.")
-        else:
-            if not whole:
-                sentences.append(f"'{path}' is not what was written: its size or SHA-256 is another.")
-    return sentences
+    return [sentence for artifact in artifacts if (sentence := _damage_of(folder / artifact["name"], artifact))]
+
+
+def _damage_of(path: pathlib.Path, artifact: Manifest) -> str | None:
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != artifact["size"]:
+                return f"'{path}' is not what was written: it has {size} bytes instead of {artifact['size']}."
+            if hashlib.file_digest(file, "sha256").hexdigest() != artifact["sha256"]:
+                return f"'{path}' is not what was written: its SHA-256 is another."
+    except OSError as exc:
+        return f"'{path}' cannot be read: {exc.strerror}."
+    return None
 
 
 @contextlib.contextmanager
-def _explained(path: pathlib.Path) -> c.Iterator[None]:
+def _explained(path: pathlib.Path, verb: str = "written") -> c.Iterator[None]:
     """Turns what the file system refuses into a sentence."""
     try:
         yield
     except OSError as exc:
         reason = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else exc.strerror
-        raise AccessManagerError(f"'{path}' cannot be written on the controller: {reason}.") from exc
+        raise AccessManagerError(f"'{path}' cannot be {verb} on the controller: {reason}.") from exc
 
 
 def _create(path: pathlib.Path, mode: str = "wb") -> t.BinaryIO:

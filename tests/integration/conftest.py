@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 from support.ams_host import AmsHost, MakeHost, available
 from support.backups import KeyPair, age_key
+from support.playbook import COLLECTIONS
+
+init_plugin_loader([str(COLLECTIONS)])
 
 
 @pytest.fixture(scope="session", autouse=True)

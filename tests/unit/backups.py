@@ -43,6 +43,7 @@ def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
         created="2026-11-23T08:15:00Z",
         collection_version="1.0.0",
         previous=store.previous_digest(),
+        previous_id=store.newest_id(),
         records=store.records(backup_id),
         content_digest="00" * 32,
         inventory={},

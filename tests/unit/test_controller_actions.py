@@ -11,34 +11,12 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.play_context import PlayContext
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader, connection_loader
-from ansible.template import Templar
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from support.playbook import results_of, run_playbook
+from unit.actions import HOST, run
 from unit.backups import fill, publish
 
-HOST = "ams1"
 INVENTORY = {"config/": "1", "config/appsettings.json": "2", "state/version": "3"}
-
-
-def run(module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    """Runs an action as Ansible does for one task."""
-    task = Task.load({f"lithnet.access_manager.{module}": options, "check_mode": check})
-    context, loader = PlayContext(), DataLoader()
-    action = action_loader.get(
-        task.action,
-        task=task,
-        connection=connection_loader.get("ansible.builtin.local", context),
-        play_context=context,
-        loader=loader,
-        templar=Templar(loader=loader),
-        shared_loader_obj=None,
-    )
-    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": HOST})
-    return result
 
 
 def commit(root: Path, state: str, **options: Any) -> dict[str, Any]:
@@ -291,6 +269,24 @@ def test_backups_are_listed_by_time(root: Path, three: list[str]) -> None:
     assert [backup["id"] for backup in info(root, not_after=three[1])["backups"]] == three[:2]
     assert [backup["id"] for backup in info(root, not_before=three[0][:8])["backups"]] == three
     assert info(root, not_before="99991231")["backups"] == []
+
+
+def test_a_time_may_have_separators_and_what_is_none_is_refused(root: Path, three: list[str]) -> None:
+    day = f"{three[0][:4]}-{three[0][4:6]}-{three[0][6:8]}"
+    assert [backup["id"] for backup in info(root, not_before=day, not_after=day)["backups"]] == three
+    assert info(root, not_after=f"{day}T00:00:00Z")["backups"] == []
+    for wrong in ("yesterday", "2026-11-23 08:15", "11"):
+        assert f"not_before is '{wrong}'" in refused(info(root, not_before=wrong))
+
+
+def test_the_backups_of_all_hosts_are_listed(root: Path, three: list[str]) -> None:
+    other = publish(BackupStore(str(root), "ams0"))
+    assert [(one["host"], one["id"]) for one in info(root, all_hosts=True)["backups"]] == [
+        ("ams0", other),
+        *((HOST, one) for one in three),
+    ]
+    assert "neither backup_id nor host" in refused(info(root, all_hosts=True, backup_id="latest"))
+    assert "is not a folder" in refused(info(root / "missing", all_hosts=True))
 
 
 def test_a_backup_that_is_not_there_is_refused_and_named(root: Path, three: list[str]) -> None:

@@ -62,6 +62,7 @@ def built(**records: dict[str, Any]) -> dict[str, Any]:
         created="2026-11-23T08:15:00Z",
         collection_version="1.0.0",
         previous=None,
+        previous_id=None,
         records=records,
         content_digest="cd" * 32,
         inventory={},
@@ -94,7 +95,7 @@ def test_each_recipient_is_named_once() -> None:
 
 def test_the_format_has_what_people_script_against() -> None:
     promised = {"format", "id", "host", "collection_version", "created", "status", "problems", "artifacts", "content_digest"}
-    assert promised | {"recipients", "previous"} <= built(config=record("config.zip.age")).keys()
+    assert promised | {"recipients", "previous", "previous_id", "checksum"} <= built(config=record("config.zip.age")).keys()
     assert built(config=record("config.zip.age"))["format"] == 1
 
 

@@ -285,6 +285,8 @@ def test_each_manifest_names_the_one_before_it(store: BackupStore) -> None:
     first = publish(store)
     second = publish(store)
     assert store.manifest(first)["previous"] is None
+    assert store.manifest(first)["previous_id"] is None
+    assert store.manifest(second)["previous_id"] == first
     assert store.manifest(second)["previous"] == hashlib.sha256((store.folder / first / "manifest.json").read_bytes()).hexdigest()
 
 
@@ -368,6 +370,7 @@ def test_only_ids_are_backups(store: BackupStore) -> None:
 def test_hosts_are_the_folders_of_a_root(root: Path, store: BackupStore) -> None:
     publish(store)
     (root / ".snapshots").mkdir()
+    (root / "lost+found").mkdir()
     (root / "README").touch()
     assert hosts(str(root)) == [HOST]
     with pytest.raises(AccessManagerError, match="'/nowhere' is not a folder"):

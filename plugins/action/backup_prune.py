@@ -1,0 +1,54 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removes the backups of a host that no rule keeps, but never the last copy of a private key."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pruning
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._pruning import Plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._retention import Rules
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
+        store.refuse_links()
+        with store.alone():
+            forgotten = _pruning.forgotten(store, self.params["forget"])
+            plan = _pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
+            if not self.check_mode:
+                store.prune(list(plan.links.values()), forgotten=forgotten)
+        return self._told(plan, [link.id for link in forgotten])
+
+    def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
+        removed = [{"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()]
+        return {
+            "changed": bool(removed or forgotten),
+            "host": self.host,
+            "kept": [{"id": backup_id, "reasons": reasons} for backup_id, reasons in plan.kept.items()],
+            "removed": removed,
+            "doubtful": [{"id": backup_id, "problems": problems} for backup_id, problems in plan.doubtful.items()],
+            "forgotten": forgotten,
+            "freed": sum(one["size"] for one in removed),
+            "diff": {"prepared": "".join(f"- {self.host} {one['id']}: {one['reason']}\n" for one in removed)},
+            "warnings": [
+                f"The backup {backup_id} of {self.host} is neither counted nor removed: {' '.join(problems)}"
+                for backup_id, problems in plan.doubtful.items()
+            ],
+        }
+
+    def _rules(self) -> Rules:
+        rules = Rules.of(self.params)
+        if not rules and not self.params["forget"]:
+            raise AccessManagerError(
+                f"No rule says which backups of {self.host} to keep: give at least one of keep_last, keep_hourly, keep_daily, "
+                "keep_weekly, keep_monthly, keep_yearly and keep_within."
+            )
+        return rules

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verifies the backups under a root: without a key what can be known so, and with one that everything opens and is proved."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _verification
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Told
+
+_SHOWN = 5
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+        self._refuse_what_makes_no_sense()
+        found = {store: _verification.read(store) for store in self._stores()}
+        wanted = {store: self._wanted(backups) for store, backups in found.items()}
+        _verification.verify([backup for backups in wanted.values() for backup in backups], opener)
+        told = [_verification.told(backup) for backups in wanted.values() for backup in reversed(backups) if backup.is_there]
+        told_of_hosts = [
+            _verification.told_of_host(store, backups, check_age=self.params["check_age"], now=now)
+            for store, backups in found.items()
+        ]
+        problems = [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
+        problems += [problem for one in told_of_hosts for problem in one["problems"]]
+        result = {
+            "backups": told,
+            "hosts": told_of_hosts,
+            "verified_at": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "warnings": _warnings(told, told_of_hosts),
+        }
+        return result | self._verdict(problems)
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        if self.params["check_age"] is not None and not self.params["check_age"] > 0:
+            raise AccessManagerError(f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero.")
+
+    def _stores(self) -> list[BackupStore]:
+        root = self.params["backup_root"]
+        there = hosts(root)
+        return [BackupStore(root, host) for host in self.params["hosts"] or there]
+
+    def _wanted(self, backups: list[Backup]) -> list[Backup]:
+        return _verification.latest(backups) if self.params["latest_only"] else backups
+
+    def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
+        """Whether the task fails, and what it says then."""
+        if not problems:
+            return {"msg": "No problem was found."}
+        more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
+        return {
+            "failed": self.params["fail_on_problems"],
+            "msg": f"{len(problems)} problem(s) found. {' '.join(problems[:_SHOWN])}{more}",
+        }
+
+
+def _warnings(backups: list[Told], told_of_hosts: list[Told]) -> list[str]:
+    """What no task fails for: a newest backup that was incomplete when it was made."""
+    newest = {(host["host"], host["newest"]) for host in told_of_hosts}
+    return [
+        f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'])}"
+        for one in backups
+        if (one["host"], one["id"]) in newest and one["status"] == "incomplete"
+    ]

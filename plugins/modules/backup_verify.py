@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: backup_verify
+short_description: Verifies backups on the controller
+version_added: 1.0.0
+description:
+  - Without a key it verifies that each artifact is there with the size and SHA-256 that the manifest names, that its age header names the recipients of the
+    manifest, that no manifest contradicts itself, that nothing else lies in a backup's folder, and that no manifest was removed or changed since a later
+    one was made.
+  - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
+  - With O(identity_file) or O(passphrase) it also opens each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
+    the manifest describes what is there, that every secret is there, and that each private key decrypts what its certificate encrypted.
+  - A backup that is not sealed is always opened.
+  - Nothing is written.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes.controller
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+options:
+  backup_root:
+    description: The folder on the controller under which the backups of all hosts lie, each host's in a folder of its name.
+    type: path
+    required: true
+  hosts:
+    description:
+      - The names of the hosts whose backups are verified. One without a backup is a problem.
+      - All hosts that have a folder under the root when not given.
+    type: list
+    elements: str
+    default: []
+  latest_only:
+    description: Verify only the newest complete backup of each host, and what is newer than it.
+    type: bool
+    default: false
+  identity_file:
+    description:
+      - The file on the controller with the private key that opens the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase.
+        A file of age keys may hold several.
+    type: path
+  passphrase:
+    description: The passphrase under which the backups are sealed.
+    type: str
+  check_age:
+    description:
+      - After how many hours the newest complete backup of a host is too old, which is a problem then. Its id says when it was made.
+    type: float
+  fail_on_problems:
+    description: Fail when there is a problem. The results are returned in any case.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Verify all backups without a key
+  lithnet.access_manager.backup_verify:
+    backup_root: /srv/backup/access-manager
+
+- name: Prove the newest backup of each host, which may not be older than a day and two hours
+  lithnet.access_manager.backup_verify:
+    backup_root: /srv/backup/access-manager
+    latest_only: true
+    identity_file: /media/key/access-manager-backup.key
+    check_age: 26
+"""
+
+RETURN = r"""
+backups:
+  description: The backups that were verified, by host, the newest first.
+  returned: when the root could be read
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The name of the host.
+      type: str
+    id:
+      description: The id of the backup.
+      type: str
+    path:
+      description: Its folder.
+      type: str
+    created:
+      description: When its manifest was written, in UTC; null when that cannot be read.
+      type: str
+    status:
+      description: V(complete) or V(incomplete) as the manifest says, V(damaged) when that cannot be read.
+      type: str
+    verified:
+      description:
+        - V(none) when the manifest, an artifact, an age header or the chain of manifests is not as it must be.
+        - V(integrity) when all these are.
+        - V(full) when everything was opened and proved besides.
+      type: str
+    problems:
+      description: What this verification found, one sentence each.
+      type: list
+      elements: str
+    backup_problems:
+      description: What made the backup incomplete when it was made.
+      type: list
+      elements: str
+    size:
+      description: The bytes of its artifacts.
+      type: int
+    files:
+      description: How many files of the server it holds.
+      type: int
+    bytes:
+      description: The size of those files in clear.
+      type: int
+    stopped:
+      description: Whether the service was stopped for it.
+      type: bool
+    downtime_ms:
+      description: Milliseconds for which it was.
+      type: int
+    access_manager_version:
+      description: The version of Access Manager.
+      type: str
+    recipients:
+      description: The public keys that may open it.
+      type: list
+      elements: str
+    encryption:
+      description: V(recipients), V(passphrase) or V(none).
+      type: str
+    certificates:
+      description: The certificates with thumbprint, subject, not_before, not_after, and whether the private key was exported.
+      type: list
+      elements: dict
+    secrets:
+      description: The path and the mode of each secret, and whether it was sealed.
+      type: list
+      elements: dict
+hosts:
+  description: The hosts that were asked for.
+  returned: when the root could be read
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The name of the host.
+      type: str
+    newest:
+      description: The id of its newest backup; null when there is none.
+      type: str
+    newest_complete:
+      description: The id of its newest complete backup; null when there is none.
+      type: str
+    newest_complete_created:
+      description: When the manifest of that was written, in UTC.
+      type: str
+    age_hours:
+      description: How many hours ago that backup was begun.
+      type: float
+    problems:
+      description: That there is no backup, no complete one, or none that is young enough.
+      type: list
+      elements: str
+verified_at:
+  description: When this verification began, in UTC.
+  returned: when the root could be read
+  type: str
+  sample: '2026-11-23T08:15:00Z'
+msg:
+  description: The first problems in one text, or that there is none.
+  returned: always
+  type: str
+"""

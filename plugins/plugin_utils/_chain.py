@@ -1,0 +1,69 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chain of a host's manifests: each names the one before it by its id and the SHA-256 of its bytes.
+
+Backups that were pruned stay in the chain: their links are kept in a record of the store.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A manifest in the chain. C(sha256): of its bytes. C(previous), C(previous_id): of the one before it, if it names one."""
+
+    id: str
+    sha256: str
+    previous: str | None = None
+    previous_id: str | None = None
+
+
+def problems(links: c.Iterable[Link], *, unreliable: c.Iterable[Link], pruned: c.Iterable[Link]) -> dict[str, list[str]]:
+    """What is wrong with the chain, in sentences, by the id of the backup that each is about.
+
+    C(links): the manifests that are there. C(unreliable): those that are there, but whose word does not count.
+    C(pruned): those that were removed by the rules. The first manifest of a chain names none before it.
+    """
+    told = {link.id: link for link in links}
+    present = told | {link.id: link for link in unreliable}
+    removed = {link.sha256: link for link in pruned}
+    there = {link.sha256 for link in present.values()}
+    found: dict[str, list[str]] = {}
+    for backup_id, link in sorted(told.items()):
+        last = _through_the_pruned(link, removed, there)
+        if last.previous is None:
+            oldest = min(present)
+            if last is link and oldest != backup_id:
+                found.setdefault(backup_id, []).append(
+                    f"The backup {backup_id} says that it is the first of its host, but {oldest} is older."
+                )
+        elif last.previous not in there:
+            about, sentence = _missing(link, last, present)
+            found.setdefault(about, []).append(sentence)
+    return found
+
+
+def _through_the_pruned(link: Link, removed: c.Mapping[str, Link], there: c.Container[str]) -> Link:
+    """The last link before one that is there, or before the end, when those in between were pruned."""
+    passed: set[str] = set()
+    while (previous := link.previous) and previous in removed and previous not in there and previous not in passed:
+        passed.add(previous)
+        link = removed[previous]
+    return link
+
+
+def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str, str]:
+    """Which backup a broken chain is about, and the sentence. C(last) names a manifest that is nowhere."""
+    if last.previous_id in present:
+        changed = str(last.previous_id)
+        return changed, f"The manifest of {changed} was changed: it is not the one after which {last.id} was made."
+    if last.previous_id:
+        return link.id, (
+            f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by backup_prune. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune."
+        )
+    return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

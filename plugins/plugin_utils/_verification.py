@@ -1,0 +1,237 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verification of the backups of a host: what can be known without a key, and what an opened backup proves."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import concurrent.futures
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import os
+import pathlib
+import typing as t
+
+from . import _age_header, _chain, _manifest, _proof, _pruned, _server
+from ._chain import Link
+from ._contents import PARTS
+from ._errors import AccessManagerError
+from ._manifest import Manifest
+from ._opening import Opener
+from ._sealing import SUFFIX
+from ._store import RECORDS, BackupStore, moment_of
+
+NONE, INTEGRITY, FULL = "none", "integrity", "full"
+DAMAGED = "damaged"
+_MOST_THREADS = 4
+_TOLD = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
+
+Told = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Backup:
+    """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be read.
+
+    C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
+    """
+
+    store: BackupStore
+    id: str
+    manifest: Manifest | None = None
+    link: Link | None = None
+    problems: list[str] = dataclasses.field(default_factory=list)
+    unproven: list[str] = dataclasses.field(default_factory=list)
+    proven: bool = False
+    whole: bool = True
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return self.store.folder / self.id
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still is: one may be pruned while it is verified."""
+        return os.path.lexists(self.folder)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.manifest is not None and self.manifest["status"] == _manifest.COMPLETE
+
+    @property
+    def verified(self) -> str:
+        if self.problems:
+            return NONE
+        return FULL if self.proven and not self.unproven else INTEGRITY
+
+
+def read(store: BackupStore) -> list[Backup]:
+    """The backups of a host, oldest first, with what their manifests and the chain of these tell."""
+    backups = [_read_one(store, backup_id) for backup_id in store.ids()]
+    broken = _chain.problems(
+        [backup.link for backup in backups if backup.link and not backup.problems],
+        unreliable=[backup.link for backup in backups if backup.link and backup.problems],
+        pruned=_pruned.read(store.folder),
+    )
+    for backup in backups:
+        backup.problems += broken.get(backup.id, [])
+    return [backup for backup in backups if backup.is_there]
+
+
+def latest(backups: c.Sequence[Backup]) -> list[Backup]:
+    """The newest complete backup of those, and what is newer than it."""
+    complete = [backup.id for backup in backups if backup.is_complete]
+    return [backup for backup in backups if not complete or backup.id >= complete[-1]]
+
+
+def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
+    """Checks the integrity of backups, and then proves the contents of those that are whole and can be opened."""
+    check_integrity(backups)
+    for backup in backups:
+        if backup.manifest and backup.whole and _is_openable(backup.manifest, opener):
+            backup.unproven = _proof.problems(backup.store, backup.id, opener)
+            backup.proven = True
+
+
+def check_integrity(backups: c.Sequence[Backup]) -> None:
+    """Checks the files of backups, several backups at a time."""
+    with concurrent.futures.ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        for backup, problems in zip(backups, threads.map(_integrity, backups), strict=True):
+            backup.problems += problems
+            backup.whole = not problems
+
+
+def told(backup: Backup) -> Told:
+    """What the result of a verification says of a backup."""
+    manifest = backup.manifest or {}
+    artifacts = manifest.get("artifacts", [])
+    return {
+        "host": backup.store.host,
+        "id": backup.id,
+        "path": str(backup.folder),
+        "created": manifest.get("created"),
+        "status": manifest.get("status", DAMAGED),
+        "verified": backup.verified,
+        "problems": backup.problems + backup.unproven,
+        "backup_problems": manifest.get("problems", []),
+        "size": size_of(backup),
+        "recipients": manifest.get("recipients", []),
+        "encryption": artifacts[0].get("encryption") if artifacts else None,
+        "certificates": manifest.get("certificates", []),
+        "secrets": manifest.get("secrets", []),
+    } | {key: manifest.get(key) for key in _TOLD}
+
+
+def told_of_host(store: BackupStore, backups: c.Sequence[Backup], *, check_age: float | None, now: datetime.datetime) -> Told:
+    """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
+    complete = [backup for backup in backups if backup.is_complete]
+    newest = complete[-1] if complete else None
+    age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
+    return {
+        "host": store.host,
+        "newest": backups[-1].id if backups else None,
+        "newest_complete": newest.id if newest else None,
+        "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
+        "age_hours": age,
+        "problems": list(_problems_of_host(store, backups, age, check_age)),
+    }
+
+
+def _problems_of_host(
+    store: BackupStore, backups: c.Sequence[Backup], age: float | None, check_age: float | None
+) -> c.Iterator[str]:
+    if not backups:
+        yield f"There is no backup of {store.host} in '{store.folder}'."
+    elif age is None:
+        yield f"There is no complete backup of {store.host} in '{store.folder}'."
+    elif age < -1:
+        yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
+    elif check_age is not None and age > check_age:
+        yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
+
+
+# ---- one backup ----
+
+
+def _read_one(store: BackupStore, backup_id: str) -> Backup:
+    backup = Backup(store, backup_id)
+    try:
+        data = store.manifest_bytes(backup_id)
+        backup.link = Link(backup_id, hashlib.sha256(data).hexdigest())
+        manifest = store.parsed_manifest(backup_id, data)
+    except AccessManagerError as exc:
+        backup.problems.append(str(exc))
+        return backup
+    backup.problems += _inconsistencies(backup.folder / _manifest.NAME, manifest)
+    backup.manifest = {key: value for key, value in manifest.items() if key != "inventory"}
+    backup.link = dataclasses.replace(backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id"))
+    return backup
+
+
+def _integrity(backup: Backup) -> list[str]:
+    """What can be wrong with the files of a backup without opening it."""
+    if backup.manifest is None:
+        return []
+    return [
+        *BackupStore.damage_in(backup.folder, backup.manifest),
+        *_differing_headers(backup.folder, backup.manifest),
+        *_strangers(backup.folder, backup.manifest),
+    ]
+
+
+def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    """Where a manifest contradicts itself: one that was edited does."""
+    checks = {
+        "its checksum is another": manifest.get("checksum") in (None, _manifest.checksum_of(manifest)),
+        "its content_digest is not of its inventory": manifest["content_digest"] == _server.digest_of(manifest["inventory"]),
+        "its status does not fit its problems": (manifest["status"] == _manifest.COMPLETE) == (not manifest["problems"]),
+    }
+    wrong = [sentence for sentence, holds in checks.items() if not holds]
+    if wrong:
+        yield f"'{path}' is not as it was written: {', and '.join(wrong)}."
+    parts = {artifact["name"].split(".")[0] for artifact in manifest["artifacts"]}
+    for part in RECORDS:
+        if part not in parts:
+            yield f"'{path}' names no {PARTS[part]}."
+
+
+def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    for artifact in manifest["artifacts"]:
+        path, encryption = folder / artifact["name"], artifact.get("encryption")
+        if (path.suffix == SUFFIX) == (encryption == "none"):
+            yield f"'{path}' has a name that does not fit its encryption '{encryption}'."
+        elif path.suffix == SUFFIX:
+            with contextlib.suppress(OSError):  # what cannot be read is told already
+                yield from _age_header.problems(path, encryption, artifact.get("recipients", []))
+
+
+def _strangers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    known = {artifact["name"] for artifact in manifest["artifacts"]} | {_manifest.NAME}
+    for name in sorted(_names(folder) - known):
+        yield f"'{folder / name}' is not part of the backup: someone put it there."
+
+
+def _is_openable(manifest: Manifest, opener: Opener) -> bool:
+    """Whether the contents are to be proved: something to open them with was given, or nothing is needed."""
+    given = bool(opener.identities or opener.passphrase)
+    return given or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
+
+
+def size_of(backup: Backup) -> int:
+    """The bytes of the artifacts that are there."""
+    known = {artifact["name"] for artifact in backup.manifest["artifacts"]} if backup.manifest else _names(backup.folder)
+    size = 0
+    for name in known - {_manifest.NAME}:
+        with contextlib.suppress(OSError):
+            size += (backup.folder / name).lstat().st_size
+    return size
+
+
+def _names(folder: pathlib.Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()} if not folder.is_symlink() else set()
+    except OSError:
+        return set()

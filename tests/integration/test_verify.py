@@ -1,0 +1,215 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook that verifies, as a user and a monitoring system run it. No host is needed: it runs on the controller."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from support.backups import KeyPair, age_key
+from support.certificates import CURRENT, TestCertificate, make_certificate
+from support.leaks import find_leaks, key_needles, text_needles
+from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
+from support.plays import COLLECTION, failure_of
+from unit.made import make, seal_to
+
+VERIFY = f"{COLLECTION}.verify"
+HOSTS = ("ams1", "ams2")
+SECRET = "correct horse battery staple of this test"
+PASSPHRASE = "another secret sentence that nobody may see"
+
+
+@pytest.fixture(scope="session")
+def lab() -> None:
+    """In place of the hosts that the other tests need."""
+
+
+def id_of(hours_ago: float) -> str:
+    """The id of a backup that was made so many hours ago."""
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=hours_ago)
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+AGES = (74, 50, 26, 2)
+IDS = tuple(map(id_of, AGES))
+
+
+@pytest.fixture(scope="module")
+def certificate() -> TestCertificate:
+    return make_certificate(CURRENT)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, owner: KeyPair, certificate: TestCertificate) -> Path:
+    """A root with four whole backups of each of two hosts."""
+    root = tmp_path_factory.mktemp("whole")
+    for host in HOSTS:
+        for backup_id in IDS:
+            secrets = {"Authentication.Oidc.Secret": SECRET, "Email.Password": SECRET}
+            make(BackupStore(str(root), host), backup_id, seal_to(owner.public), certificates=[certificate], secrets=secrets)
+    return root
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, for a test to do harm to."""
+    return Path(shutil.copytree(whole, tmp_path / "backups"))
+
+
+@pytest.fixture
+def key_file(owner: KeyPair, tmp_path: Path) -> Path:
+    path = tmp_path / "identity.key"
+    path.touch(0o600)
+    path.write_text(owner.private)
+    return path
+
+
+def inventory(folder: Path, root: Path, *hosts: str, **variables: Any) -> Path:
+    """An inventory of these hosts, which cannot be reached: nothing needs them."""
+    group = {
+        "hosts": {host: {"ansible_host": "192.0.2.1"} for host in hosts},
+        "vars": {"access_manager_backup_root": str(root), "ansible_connection": "winrm"} | variables,
+    }
+    path = folder / "inventory.yml"
+    path.write_text(json.dumps({"access_manager": group}))
+    return path
+
+
+def verify(folder: Path, root: Path, *args: str, hosts: tuple[str, ...] = HOSTS, **variables: Any) -> PlaybookRun:
+    before = hash_tree(root)
+    run = run_playbook(VERIFY, inventory(folder, root, *hosts), extra_vars=variables, args=args)
+    assert hash_tree(root) == before
+    return run
+
+
+def told(run: PlaybookRun) -> dict[str, Any]:
+    (result,) = results_of(run, "backup_verify")
+    return result
+
+
+def levels(run: PlaybookRun) -> set[str]:
+    return {one["verified"] for one in told(run)["backups"]}
+
+
+def test_whole_backups_pass_without_a_key(tmp_path: Path, root: Path) -> None:
+    run = verify(tmp_path, root)
+    assert run.rc == 0, run.output
+    assert levels(run) == {"integrity"}
+    assert [(one["host"], one["id"]) for one in told(run)["backups"]] == [(host, one) for host in HOSTS for one in reversed(IDS)]
+    assert [(one["host"], one["newest"], one["newest_complete"]) for one in told(run)["hosts"]] == [
+        (host, IDS[3], IDS[3]) for host in HOSTS
+    ]
+    assert 2 <= told(run)["hosts"][0]["age_hours"] < 2.5
+    assert f"ams1  {IDS[3]}" in run.stdout
+
+
+def test_whole_backups_are_proved_with_a_key_that_the_inventory_names_and_nothing_leaks(
+    tmp_path: Path, root: Path, key_file: Path, owner: KeyPair, certificate: TestCertificate
+) -> None:
+    where = inventory(tmp_path, root, *HOSTS, access_manager_identity_file=str(key_file))
+    run = run_playbook(VERIFY, where, args=["-vvvvv"])
+    assert run.rc == 0, run.output
+    assert levels(run) == {"full"}
+    needles = text_needles("secret", SECRET) | text_needles("identity", owner.private) | key_needles("key", certificate.private_key)
+    needles |= text_needles("password", certificate.pfx_password)
+    assert not find_leaks(run.folder, needles)
+    assert SECRET not in run.output
+
+
+def test_a_passphrase_proves_and_is_not_shown(tmp_path: Path) -> None:
+    root = tmp_path / "backups"
+    root.mkdir()
+    make(BackupStore(str(root), "ams1"), IDS[3], seal_to(passphrase=PASSPHRASE))
+    run = verify(tmp_path, root, "-vvvvv", hosts=("ams1",), access_manager_passphrase=PASSPHRASE)
+    assert run.rc == 0, run.output
+    assert levels(run) == {"full"}
+    assert PASSPHRASE not in run.output
+    assert not find_leaks(run.folder, text_needles("passphrase", PASSPHRASE))
+
+
+def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
+    path = root / "ams2" / IDS[1] / "config.zip.age"
+    path.write_bytes(path.read_bytes()[:-1])
+    run = verify(tmp_path, root)
+    assert run.rc != 0
+    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in failure_of(run, "localhost")
+    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in run.stdout  # in the table too
+    tolerant = verify(tmp_path, root, verify_fail_on_problems=False)
+    assert tolerant.rc == 0
+    assert levels(tolerant) == {"integrity", "none"}
+
+
+def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
+    shutil.rmtree(root / "ams1" / IDS[2])
+    assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in failure_of(verify(tmp_path, root), "localhost")
+
+
+def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
+    key_file.write_text(age_key().private)
+    run = verify(tmp_path, root, access_manager_identity_file=str(key_file))
+    assert "does not open with the keys in" in failure_of(run, "localhost")
+    assert levels(run) == {"integrity"}
+
+
+def test_a_host_whose_newest_backup_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
+    assert verify(tmp_path, root, verify_check_age=26).rc == 0
+    for backup_id in IDS[2:]:
+        shutil.rmtree(root / "ams1" / backup_id)
+    run = verify(tmp_path, root, verify_check_age=26)
+    assert "The newest complete backup of ams1 is 50" in failure_of(run, "localhost")
+    assert "ams2" not in failure_of(run, "localhost")
+
+
+def test_a_host_without_a_backup_fails_the_play(tmp_path: Path, root: Path) -> None:
+    run = verify(tmp_path, root, hosts=(*HOSTS, "ams3"))
+    assert "There is no backup of ams3" in failure_of(run, "localhost")
+
+
+def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:
+    make(BackupStore(str(root), "ams1"), id_of(1), seal_to(owner.public), problems=["One file is missing."])
+    run = verify(tmp_path, root, verify_check_age=26)
+    assert run.rc == 0, run.output
+    assert "is incomplete: One file is missing." in run.output
+
+
+def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> None:
+    (root / "ams1" / IDS[0] / "config.zip.age").unlink()
+    run = verify(tmp_path, root, verify_latest_only=True)
+    assert run.rc == 0, run.output
+    assert [one["id"] for one in told(run)["backups"]] == [IDS[3], IDS[3]]
+
+
+def test_a_target_selects_hosts_and_one_without_hosts_is_refused(tmp_path: Path, root: Path) -> None:
+    run = verify(tmp_path, root, target="ams2")
+    assert {one["host"] for one in told(run)["backups"]} == {"ams2"}
+    assert "No host of the inventory matches the target 'typo'" in failure_of(verify(tmp_path, root, target="typo"), "localhost")
+
+
+def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) -> None:
+    run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(root)})
+    assert run.rc == 0, run.output
+    assert {one["host"] for one in told(run)["backups"]} == set(HOSTS)
+
+
+def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
+    run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(tmp_path / "missing")})
+    assert "is not a folder on the controller" in failure_of(run, "localhost")
+    assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), "localhost")
+
+
+def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> None:
+    (root / "ams1" / IDS[0] / "config.zip.age").unlink()
+    task = {f"{COLLECTION}.backup_verify": {"backup_root": str(root), "hosts": ["ams1"]}}
+    play = tmp_path / "play.yml"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    run = run_playbook(play, "localhost,")
+    assert run.rc != 0
+    assert "1 problem(s) found" in failure_of(run, "localhost")
+    assert [one["verified"] for one in told(run)["backups"]] == ["integrity"] * 3 + ["none"]

@@ -1,0 +1,357 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backup folders that somebody prepared to do harm: refused in a sentence, whatever is in them, and nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _age_header, _chain, _contents, _manifest, _pfx, _pruned
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain import Link
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.backups import KeyPair, age_key, ssh_key
+from support.certificates import TestCertificate
+from support.playbook import hash_tree
+from unit.actions import HOST, run
+from unit.made import certificates_zip, make, seal_to
+from unit.opened import config_zip, files
+
+ID = "20261123T020000Z"
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.fixture(scope="module")
+def owner() -> KeyPair:
+    return age_key()
+
+
+@pytest.fixture
+def store(root: Path) -> BackupStore:
+    return BackupStore(str(root), HOST)
+
+
+@pytest.fixture
+def key_file(owner: KeyPair, tmp_path: Path) -> str:
+    (tmp_path / "key.txt").write_text(owner.private)
+    return str(tmp_path / "key.txt")
+
+
+def outline(folder: Path) -> dict[Path, tuple[int, int]]:
+    """What is below a folder, with size and time of last change."""
+    return {path: ((status := path.lstat()).st_size, status.st_mtime_ns) for path in folder.rglob("*")}
+
+
+def verify(store: BackupStore, key_file: str | None = None) -> dict[str, Any]:
+    """What the module says, having written nothing."""
+    before = outline(store.root)
+    options = {"identity_file": key_file} if key_file else {}
+    result = run("backup_verify", backup_root=str(store.root), fail_on_problems=False, **options)
+    assert outline(store.root) == before
+    json.dumps(result)
+    return result
+
+
+def problems(result: dict[str, Any]) -> str:
+    assert "backups" in result, result
+    return " ".join(problem for one in result["backups"] + result["hosts"] for problem in one["problems"])
+
+
+def sealed(store: BackupStore, owner: KeyPair, **parts: bytes) -> None:
+    """A backup that is whole but for what its parts hold."""
+    make(store, ID, seal_to(owner.public), parts={name.replace("_", "."): data for name, data in parts.items()})
+
+
+# ---- manifests ----
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/passwd", "/etc/passwd", "..\\..\\x", "..", "config.zip\0", ".config.record", "config.zip/"],
+)
+def test_a_manifest_that_names_a_file_outside_or_another_is_refused(store: BackupStore, owner: KeyPair, name: str) -> None:
+    sealed(store, owner)
+    path = store.folder / ID / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["artifacts"][0]["name"] = name
+    path.write_text(json.dumps(manifest))
+    result = verify(store)
+    assert result["backups"][0]["status"] == "damaged"
+    assert f"it names an artifact '{name}'" in problems(result)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b'{"id": "\xe9"}', b"[" * 500_000, b"9" * 100_000, b"", b"null"],
+    ids=["utf-16", "latin-1", "deep", "digits", "empty", "null"],
+)
+def test_what_is_no_manifest_is_told(store: BackupStore, owner: KeyPair, content: bytes) -> None:
+    sealed(store, owner)
+    (store.folder / ID / "manifest.json").write_bytes(content)
+    assert "manifest.json'" in problems(verify(store))
+
+
+def test_a_huge_manifest_is_not_read(store: BackupStore, owner: KeyPair) -> None:
+    sealed(store, owner)
+    with (store.folder / ID / "manifest.json").open("wb") as file:
+        file.truncate(10 * 1024**4)
+    assert "larger than any manifest" in problems(verify(store))
+
+
+def test_a_huge_record_of_pruned_backups_is_not_read_whole(store: BackupStore, owner: KeyPair) -> None:
+    sealed(store, owner)
+    with (store.folder / _pruned.NAME).open("wb") as file:
+        file.truncate(10 * 1024**4)
+    assert problems(verify(store)) == ""
+
+
+def test_a_part_that_is_named_twice_is_refused(store: BackupStore, owner: KeyPair) -> None:
+    sealed(store, owner)
+    path = store.folder / ID / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["artifacts"].append(manifest["artifacts"][0] | {"name": "config.zip"})
+    path.write_text(json.dumps(manifest))
+    assert "two artifacts of one part" in problems(verify(store))
+
+
+@settings(max_examples=60)
+@given(
+    key=st.sampled_from(["certificates", "secrets", "problems", "recipients", "files", "created", "previous", "downtime_ms", "x"]),
+    value=json_values,
+)
+def test_no_value_of_a_manifest_is_a_traceback_or_goes_unseen(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
+) -> None:
+    store = BackupStore(str(tmp_path_factory.mktemp("root")), HOST)
+    make(store, ID, seal_to())
+    path = store.folder / ID / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    if manifest.get(key) != value or type(manifest.get(key)) is not type(value):
+        path.write_text(json.dumps(manifest | {key: value}))
+        (told,) = verify(store)["backups"]
+        assert told["verified"] == "none"
+        assert told["problems"]
+        assert isinstance(told["certificates"], list)
+
+
+@settings(max_examples=60)
+@given(content=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_no_bytes_of_a_manifest_are_a_traceback(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    root = tmp_path_factory.mktemp("root")
+    (root / HOST / ID).mkdir(parents=True)
+    (root / HOST / ID / "manifest.json").write_bytes(content)
+    (told,) = verify(BackupStore(str(root), HOST))["backups"]
+    assert (told["status"], told["verified"]) == ("damaged", "none")
+
+
+@pytest.mark.parametrize("status", ["", "Complete", "damaged"])
+def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, status: str) -> None:
+    sealed(store, owner)
+    path = store.folder / ID / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"status": status}))
+    assert f"its status is '{status}'" in problems(verify(store))
+
+
+# ---- folders ----
+
+
+@pytest.mark.parametrize("name", ["20261399T020000Z", "20261123T020000Z.old", "00000000T000000Z", "..", "20261123T250000Z"])
+def test_what_has_no_name_of_a_backup_is_none(root: Path, name: str) -> None:
+    (root / HOST / name).mkdir(parents=True, exist_ok=True)
+    result = verify(BackupStore(str(root), HOST))
+    assert result["backups"] == []
+    assert "There is no backup of ams1" in problems(result)
+
+
+def test_a_file_in_place_of_a_backup_is_told(store: BackupStore) -> None:
+    store.folder.mkdir()
+    (store.folder / ID).touch()
+    assert "Not a directory" in problems(verify(store))
+
+
+def test_a_host_that_leads_elsewhere_is_refused(root: Path) -> None:
+    for host in ("../other", ".hidden", "a/b"):
+        assert f"'{host}'" in run("backup_verify", backup_root=str(root), hosts=[host])["msg"]
+
+
+def test_a_link_that_leads_round_is_told(store: BackupStore) -> None:
+    store.folder.mkdir()
+    (store.folder / ID).symlink_to(store.folder / ID)
+    assert "is a link, which is not followed" in problems(verify(store))
+
+
+# ---- archives ----
+
+
+def zip_with(name: str, data: bytes, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    target = io.BytesIO(config_zip())
+    with zipfile.ZipFile(target, "a", compression) as archive:
+        archive.writestr(name, data)
+    return target.getvalue()
+
+
+def test_a_bomb_is_not_unpacked(store: BackupStore, owner: KeyPair, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks in place of a JSON file take a thousandth of their size."""
+    monkeypatch.setattr(_contents, "LARGEST_DOCUMENT", 1024**2)
+    sealed(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
+    assert "'config/apphost.json' in config.zip unpacks to more than 1 MiB" in problems(verify(store, key_file))
+
+
+def test_a_bomb_that_says_so_is_not_opened(store: BackupStore, owner: KeyPair, key_file: str) -> None:
+    data = config_zip(files() | {"config/a": b"\0" * 100_001, "config/b": b"\0" * 100_002})
+    for size in (100_001, 100_002):
+        data = data.replace(size.to_bytes(4, "little"), (2**32 - 2).to_bytes(4, "little"))
+    sealed(store, owner, config_zip=data)
+    assert "unpacks to more than" in problems(verify(store, key_file))
+
+
+def test_a_bomb_that_lies_is_stopped(store: BackupStore, owner: KeyPair, key_file: str) -> None:
+    data = config_zip(files() | {"config/a": b"\0" * 100_001})
+    sealed(store, owner, config_zip=data.replace((100_001).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    assert "'config/a' in config.zip" in problems(verify(store, key_file))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_another_compression_is_not_opened(store: BackupStore, owner: KeyPair, key_file: str, compression: int) -> None:
+    sealed(store, owner, config_zip=zip_with("config/x", b"x" * 1000, compression))
+    assert "compressed in a way that no backup is" in problems(verify(store, key_file))
+
+
+@pytest.mark.parametrize("name", ["../evil", "config\\..\\..\\evil", "/etc/cron.d/evil", "C:\\evil", "config/../../evil"])
+def test_entries_that_lead_elsewhere_are_refused(
+    store: BackupStore, owner: KeyPair, key_file: str, name: str, tmp_path: Path
+) -> None:
+    sealed(store, owner, config_zip=config_zip(files() | {name: b"x"}))
+    before = hash_tree(tmp_path)
+    assert "which cannot be a file of a backup" in problems(verify(store, key_file))
+    assert hash_tree(tmp_path) == before
+
+
+def test_an_encrypted_zip_is_told(store: BackupStore, owner: KeyPair, key_file: str) -> None:
+    data = bytearray(config_zip())
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 8] |= 1
+    sealed(store, owner, config_zip=bytes(data))
+    assert "config.zip" in problems(verify(store, key_file))
+
+
+# ---- readers, with anything ----
+
+
+def only_sentences(read: Any, *arguments: Any) -> Any:
+    """What a reader returns; a sentence is the only failure it may have."""
+    try:
+        return read(*arguments)
+    except AccessManagerError as exc:
+        assert str(exc).strip()
+        return None
+
+
+@settings(max_examples=150)
+@given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=8))
+def test_any_change_of_certificates_is_a_sentence_or_nothing(certificate: TestCertificate, place: int, change: bytes) -> None:
+    data = bytearray(certificates_zip([certificate]))
+    at = place % len(data)
+    data[at : at + len(change)] = change
+    found = only_sentences(read_certificates, bytes(data))
+    assert found is None or found.keys() == {certificate.thumbprint}
+
+
+@settings(max_examples=150)
+@given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=4))
+def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(certificate: TestCertificate, place: int, change: bytes) -> None:
+    pfx = bytearray(_PFX.setdefault(certificate.thumbprint, certificate.pfx))
+    at = place % len(pfx)
+    pfx[at : at + len(change)] = change
+    only_sentences(_pfx.prove, bytes(pfx), certificate.pfx_password, certificate.thumbprint)
+
+
+_PFX: dict[str, bytes] = {}
+
+
+@settings(max_examples=150)
+@given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=8))
+def test_any_change_of_a_configuration_is_a_sentence_or_nothing(place: int, change: bytes) -> None:
+    data = bytearray(config_zip())
+    at = place % len(data)
+    data[at : at + len(change)] = change
+    only_sentences(Configuration, bytes(data))
+
+
+@given(data=st.binary(max_size=300) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_a_sentence_or_secrets(data: bytes) -> None:
+    for read in (read_secrets, Configuration, read_certificates):
+        only_sentences(read, data)
+
+
+@settings(max_examples=150)
+@given(data=st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: _age_header.VERSION + b"-> X25519 " + rest))
+def test_any_bytes_are_no_header_or_stanzas(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("header") / "config.zip.age"
+    path.write_bytes(data)
+    with contextlib.suppress(ValueError):
+        assert all(isinstance(kind, str) for kind, _tag in _age_header.stanzas(path))
+    assert all(isinstance(problem, str) for problem in _age_header.problems(path, "recipients", [ssh_key().public]))
+
+
+def test_a_header_without_an_end_is_not_read_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "config.zip.age"
+    path.write_bytes(_age_header.VERSION + b"-> X25519 x\n" * 200_000)
+    assert "without an end" in _age_header.problems(path, "recipients", [])[0]
+    path.write_bytes(_age_header.VERSION + b"-> " + b"x" * 10_000_000)
+    assert "without an end" in _age_header.problems(path, "recipients", [])[0]
+
+
+@pytest.mark.parametrize("recipient", ["ssh-rsa", "ssh-rsa !", "ssh-ed25519 AAA", "ssh-ed25519 \udc80"])
+def test_a_recipient_that_is_no_key_is_told(tmp_path: Path, recipient: str) -> None:
+    path = tmp_path / "config.zip.age"
+    path.write_bytes(_age_header.VERSION + b"---\n")
+    assert "which is not an SSH key" in _age_header.problems(path, "recipients", [recipient])[0]
+
+
+links = st.builds(
+    Link,
+    st.sampled_from("abcdef"),
+    st.sampled_from("123456"),
+    st.none() | st.sampled_from("1234567"),
+    st.none() | st.sampled_from("abcdefg"),
+)
+
+
+@settings(max_examples=200)
+@given(present=st.lists(links, max_size=6), unreliable=st.lists(links, max_size=2), pruned=st.lists(links, max_size=6))
+def test_any_chain_is_checked_in_the_end(present: list[Link], unreliable: list[Link], pruned: list[Link]) -> None:
+    """Also one that goes round, names itself, or names one twice."""
+    found = _chain.problems(present, unreliable=unreliable, pruned=pruned)
+    assert found.keys() <= {link.id for link in present + unreliable}
+
+
+@given(
+    data=st.binary(max_size=300)
+    | st.lists(json_values, max_size=3).map(lambda some: b"\n".join(json.dumps(one).encode() for one in some))
+)
+def test_any_record_of_pruned_backups_is_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("record")
+    (folder / _pruned.NAME).write_bytes(data)
+    assert _pruned.read(folder) == []
+
+
+def test_a_checksum_covers_every_key() -> None:
+    manifest: dict[str, Any] = {"a": 1, "b": {"c": [1, 2]}}
+    for changed in ({"a": 2}, {"b": {"c": [2, 1]}}, {"new": None}):
+        assert _manifest.checksum_of(copy.deepcopy(manifest) | changed) != _manifest.checksum_of(manifest)
+    assert _manifest.checksum_of(manifest | {"checksum": "x"}) == _manifest.checksum_of(manifest)
