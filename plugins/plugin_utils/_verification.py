@@ -184,8 +184,9 @@ def _integrity(backup: Backup) -> list[str]:
 
 def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     """Where a manifest contradicts itself: one that was edited does."""
+    older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
     checks = {
-        "its checksum is another": manifest.get("checksum") in (None, _manifest.checksum_of(manifest)),
+        "its checksum is another": older or manifest.get("checksum") == _manifest.checksum_of(manifest),
         "its content_digest is not of its inventory": manifest["content_digest"] == _server.digest_of(manifest["inventory"]),
         "its status does not fit its problems": (manifest["status"] == _manifest.COMPLETE) == (not manifest["problems"]),
     }

@@ -229,6 +229,12 @@ def test_an_edited_manifest_is_found_and_named(four: BackupStore, changes: dict[
     assert "manifest.json' is not as it was written: its checksum is another" in " ".join(found[IDS[1]])
 
 
+def test_a_manifest_without_its_checksum_is_found(four: BackupStore) -> None:
+    path = four.folder / IDS[3] / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"checksum"', b'"checksul"'))
+    assert "its checksum is another" in problems(four)[IDS[3]][0]
+
+
 def test_a_forged_manifest_is_found_by_the_one_after_it(four: BackupStore) -> None:
     edit(four, IDS[1], created="2026-11-21T03:00:00Z")
     assert problems(four) == {IDS[1]: [f"The manifest of {IDS[1]} was changed: it is not the one after which {IDS[2]} was made."]}
