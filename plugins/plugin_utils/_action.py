@@ -135,12 +135,12 @@ class AccessManagerAction(ActionBase):
             "brings the service back by itself; look at the server before you run this again."
         )
 
-    def remove_run(self, run: dict[str, t.Any]) -> dict[str, t.Any]:
+    def remove_run(self, run: dict[str, t.Any], *, module: str | None = None) -> dict[str, t.Any]:
         """Removes the folder of a run on the target; C(run) has the options that name it."""
-        return self.call_target(run | {"step": "remove"})
+        return self.call_target(run | {"step": "remove"}, module=module)
 
     @contextlib.contextmanager
-    def removed_on_failure(self, run: dict[str, t.Any]) -> c.Iterator[None]:
+    def removed_on_failure(self, run: dict[str, t.Any], *, module: str | None = None) -> c.Iterator[None]:
         """Leaves nothing on the target of a run that failed; one that goes on there is let alone."""
         try:
             yield
@@ -148,7 +148,7 @@ class AccessManagerAction(ActionBase):
             raise
         except AccessManagerError:
             with contextlib.suppress(AccessManagerError):
-                self.remove_run(run)
+                self.remove_run(run, module=module)
             raise
 
     @property

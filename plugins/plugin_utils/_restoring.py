@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 
 from . import _plan, _server
 from ._action import AccessManagerAction
-from ._contents import Contents, open_contents, select
+from ._contents import Configuration, Contents, open_contents, select
 from ._opening import Opener
 from ._plan import Plan, Wish
 from ._server import Described
@@ -50,7 +50,16 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = self.call_target(self._question(contents, nonce), module="config_restore")
+        answer = self.call_target(
+            question(
+                self,
+                contents.configuration,
+                nonce,
+                include_database=self.params["include_database"],
+                acknowledge=not self.check_mode,
+            ),
+            module="config_restore",
+        )
         _server.refuse_what_is_not_ours(answer, without_configuration=True)
         _server.refuse_without_rights(answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -63,24 +72,36 @@ class RestoreAction(AccessManagerAction):
     def plan(self, contents: Contents, situation: Described) -> Plan:
         return _plan.make(contents, situation, self.wish())
 
-    def _question(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
-        configuration = contents.configuration
-        external = [name for name in configuration.files if name.startswith("external/")]
-        return {
-            "step": "describe",
-            "run_id": self.new_run_id(),
-            "staging_root": self.params["staging_root"],
-            "knowledge": self.knowledge(),
-            "include_database": self.params["include_database"],
-            "acknowledge": not self.check_mode,
-            "nonce": base64.b64encode(nonce).decode(),
-            "probes": [
-                {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
-                for secret in configuration.secrets
-                if secret.mode == _MACHINE
-            ],
-            "external": [{"name": name, "path": _plan.path_of(name, "")} for name in external],
-        }
+
+def question(
+    action: AccessManagerAction, configuration: Configuration | None, nonce: bytes, *, include_database: bool, acknowledge: bool
+) -> dict[str, t.Any]:
+    """What is asked of a server to describe itself beside a backup. C(acknowledge): earlier restores count as told."""
+    return {
+        "step": "describe",
+        "run_id": action.new_run_id(),
+        "staging_root": action.params["staging_root"],
+        "knowledge": action.knowledge(),
+        "include_database": include_database,
+        "acknowledge": acknowledge,
+        "nonce": base64.b64encode(nonce).decode(),
+        "probes": [
+            {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+            for secret in (configuration.secrets if configuration else [])
+            if secret.mode == _MACHINE
+        ],
+        "external": [
+            {"name": name, "path": _plan.path_of(name, "")}
+            for name in (configuration.files if configuration else [])
+            if name.startswith("external/")
+        ],
+    }
+
+
+def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
+    """Whether a server's mark of a secret, an HMAC under the nonce, is that of this value."""
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
+    return hmac.compare_digest(mark.encode(), expected.encode())
 
 
 def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
@@ -96,8 +117,7 @@ def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
     value = contents.secrets.get(probe["path"])
     if value is None:
         return not probe["opens"] and bool(probe["mark"])
-    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
-    return hmac.compare_digest(str(probe["mark"]).encode(), expected.encode())
+    return is_mark_of(str(probe["mark"]), value, nonce)
 
 
 def _sentence(restore: Described) -> str:
