@@ -10,6 +10,7 @@ import json
 import typing as t
 
 from ._settings import Change
+from ._trustees import name_of
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_anew": "=", "unknown": "?"}
 LONGEST = 120
@@ -39,8 +40,14 @@ def lines_of(comparison: dict[str, t.Any]) -> list[str]:
 
 
 def shown(value: t.Any) -> str:
-    """A value on one line: no control characters, nothing that changes the direction of text, and not without end."""
+    """A value on one line: no control characters, nothing that changes the direction of text, and not without end.
+
+    A well-known SID is shown with its name.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    name = name_of(text) if text.startswith("S-1-") else None
+    if name:
+        return f"{name} ({text})"
     clean = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
     return clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}..."
 
@@ -65,7 +72,7 @@ def _grants(change: Change) -> c.Iterator[str]:
     for sign, kind in (("+", "gained"), ("-", "lost")):
         rights: dict[tuple[str, ...], list[str]] = {}
         for one in change.get(kind, []):
-            rights.setdefault((one["access"], trustee(one), one.get("condition", "")), []).append(one["right"])
+            rights.setdefault((one["access"], _trustee(one), one.get("condition", "")), []).append(one["right"])
         for (access, name, condition), granted in rights.items():
             verb = _VERBS[access][kind]
             yield f"{sign} {name} {verb}: {', '.join(granted)}" + (f" (if {shown(condition)})" if condition else "")
@@ -78,9 +85,8 @@ _VERBS = {
 }
 
 
-def trustee(grant: Change) -> str:
-    name, sid = grant["name"], shown(grant["trustee"])
-    return f"{name} ({sid})" if name else sid
+def _trustee(grant: Change) -> str:
+    return f"{grant['name']} ({grant['trustee']})" if grant["name"] else shown(grant["trustee"])
 
 
 def _setting(change: Change) -> c.Iterator[str]:

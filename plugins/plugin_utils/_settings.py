@@ -111,9 +111,15 @@ def grants_of(rule: Value) -> frozenset[Grant]:
 def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> dict[str, list[Change]]:
     """What is C(gained) and C(lost): each with access, trustee, name and right."""
     return {
-        "gained": [_told(grant) for grant in sorted(after - before)],
-        "lost": [_told(grant) for grant in sorted(before - after)],
+        "gained": [_told(grant) for grant in sorted(after - before, key=_order)],
+        "lost": [_told(grant) for grant in sorted(before - after, key=_order)],
     }
+
+
+def _order(grant: Grant) -> tuple[str, str, int, Grant]:
+    """By trustee, and its rights as Access Manager lists them."""
+    names = list(RIGHTS.values())
+    return grant[0], grant[1], names.index(grant[2]) if grant[2] in names else len(names), grant
 
 
 def _told(grant: Grant) -> Change:
