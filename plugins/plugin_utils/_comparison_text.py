@@ -10,6 +10,7 @@ import json
 import typing as t
 
 from ._settings import Change
+from ._text import printable
 from ._trustees import name_of
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_anew": "=", "unknown": "?"}
@@ -48,7 +49,7 @@ def shown(value: t.Any) -> str:
     name = name_of(text) if text.startswith("S-1-") else None
     if name:
         return f"{name} ({text})"
-    clean = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    clean = printable(text)
     return clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}..."
 
 

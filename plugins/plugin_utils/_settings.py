@@ -16,6 +16,7 @@ import typing as t
 from . import _sddl
 from ._access_manager import CLEAR_SECRETS, LIST_KEYS, PROTECTED_SECRETS, RIGHTS, is_secret_name
 from ._json_text import Value
+from ._text import encodable
 from ._trustees import name_of, sid_of
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
@@ -175,7 +176,7 @@ def plain(node: Value) -> t.Any:
     if isinstance(node.value, list):
         return [plain(element) for element in node.value]
     if isinstance(node.value, str):
-        return node.value.encode("utf-8", "backslashreplace").decode()
+        return encodable(node.value)
     return node.value
 
 
