@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc as c
 import datetime
 import math
+import re
 import typing as t
 
 from ._errors import AccessManagerError
@@ -24,7 +25,7 @@ STATUSES = ("complete", "incomplete", "damaged")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
-_ID_FORMAT = "%Y%m%dT%H%M%SZ"
+_ID = re.compile(r"\d{8}T\d{6}Z")
 
 Report = dict[str, t.Any]
 
@@ -67,10 +68,7 @@ def moment_of(text: t.Any) -> datetime.datetime | None:
 
 def moment_of_id(backup_id: str) -> datetime.datetime | None:
     """When a backup was opened; None when that is no id."""
-    try:
-        return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
-    except ValueError:
-        return None
+    return moment_of(backup_id) if _ID.fullmatch(backup_id) else None
 
 
 def problems_of(backup: Report) -> list[str]:
@@ -86,26 +84,38 @@ def _host(name: str, told: Report | None, backups: list[Report], verified_at: da
     newest = _find(backups, (told or {}).get("newest_complete"))
     problems = _texts((told or {}).get("problems")) if told else ["This host was not verified."]
     certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
+    warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
     return {
         "host": name,
-        "state": _state(problems, newest, backups, certificates),
+        "state": _state(problems, warnings, newest, backups),
         "newest": _text((told or {}).get("newest")),
         "newest_complete": newest["id"] if newest else None,
         "newest_complete_created": _text((told or {}).get("newest_complete_created")),
         "age_hours": _number((told or {}).get("age_hours")),
         "problems": problems,
+        "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
         "certificates": certificates,
         "backups": backups,
     }
 
 
-def _state(problems: list[str], newest: Report | None, backups: list[Report], certificates: list[Report]) -> str:
+def _state(problems: list[str], warnings: list[str], newest: Report | None, backups: list[Report]) -> str:
     """Critical: there may be nothing to restore from. Warning: something needs a person."""
     if problems or newest is None or newest["verified"] == "none":
         return CRITICAL
-    expiring = any(one["days_left"] is not None and 0 <= one["days_left"] < EXPIRY_WARNING_DAYS for one in certificates)
-    return WARNING if expiring or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+    return WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+
+
+def _is_expiring(certificate: Report) -> bool:
+    return certificate["days_left"] is not None and 0 <= certificate["days_left"] < EXPIRY_WARNING_DAYS
+
+
+def _expires_soon(certificate: Report) -> str:
+    return (
+        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires in {certificate['days_left']} days: "
+        "make a new one in the configuration tool, back it up, and publish it."
+    )
 
 
 def _find(backups: list[Report], backup_id: t.Any) -> Report | None:

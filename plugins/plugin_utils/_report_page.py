@@ -213,7 +213,7 @@ def _problems(report: Report) -> list[dict[str, t.Any]]:
     """The hosts that have problems, the worst first; each problem with the backups that have it."""
     found = []
     for host in sorted(report["hosts"], key=lambda host: (-_report.STATES.index(host["state"]), host["host"])):
-        sentences: dict[str, list[str]] = {sentence: [] for sentence in host["problems"]}
+        sentences: dict[str, list[str]] = {sentence: [] for sentence in host["problems"] + host["warnings"]}
         for backup in host["backups"]:
             for sentence in _report.problems_of(backup):
                 sentences.setdefault(sentence, []).append(backup["id"])

@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +31,14 @@ _OPTIONS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+_LAUNCH = """
+import fcntl, os, sys
+for place, pipe in enumerate([fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3]], 3):
+    os.dup2(pipe, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Gives the browser its pipes where it looks for them: 3 to read from, 4 to write to."""
+
 Scheme = Literal["light", "dark"]
 
 
@@ -51,22 +60,16 @@ class Browser:
         self._profile = tempfile.mkdtemp(prefix="browser-")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
+        pipes = (to_browser, from_browser)
         self._process = subprocess.Popen(
-            [
-                "/bin/sh",
-                "-c",
-                f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}',
-                program,
-                f"--user-data-dir={self._profile}",
-                *_OPTIONS,
-            ],
-            pass_fds=(to_browser, from_browser),
+            [sys.executable, "-c", _LAUNCH, *map(str, pipes), program, f"--user-data-dir={self._profile}", *_OPTIONS],
+            pass_fds=pipes,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(to_browser)
-        os.close(from_browser)
+        for pipe in pipes:
+            os.close(pipe)
         self._buffer, self._last, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

@@ -104,8 +104,8 @@ def troubled() -> list[dict[str, Any]]:
     incomplete = healthy("ams-with-a-very-long-name.and.a.subdomain.forest.example.com", 30)
     for one in incomplete["backups"][:3]:
         sentence = (
-            "Certificate 0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B (CN=forest.example) is not backed up: its private key is not exportable "
-            "(provider 'nCipher Security World Key Storage Provider'). Keep its original PFX, or its HSM's own backup."
+            "Certificate 0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B (CN=forest.example) is not backed up: its private "
+            "key is not exportable (provider 'nCipher Security World Key Storage Provider'). Keep its original PFX."
         )
         one |= {"status": "incomplete", "backup_problems": [sentence]}
         one["certificates"] = [certificate(19), certificate(300, False, thumbprint="0B" * 20)]
