@@ -37,12 +37,12 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
         ],
     )
     certificates = [(host["host"], one) for host in report["hosts"] for one in host["certificates"]]
-    for name, help_text, value in _CERTIFICATE_METRICS:
+    for name, help_text, measure in _CERTIFICATE_METRICS:
         yield (
             name,
             help_text,
             [
-                ({"host": host, "thumbprint": one["thumbprint"] or "", "subject": one["subject"] or ""}, value(one, verified_at))
+                ({"host": host, "thumbprint": one["thumbprint"] or "", "subject": one["subject"] or ""}, measure(one, verified_at))
                 for host, one in certificates
             ],
         )

@@ -19,7 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pro
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from hypothesis import given
 from hypothesis import strategies as st
-from support.playbook import REPOSITORY
+from support.playbook import REPOSITORY, results_of, run_playbook
 from unit.faults import largest_file
 from unit.reports import NOW, backup, certificate, fleet, healthy, troubled, verification
 from unit.test_controller_actions import run
@@ -63,8 +63,8 @@ def test_documented_keys_are_those_of_the_report() -> None:
             return {at}
         return set().union(*(keys(one, f"{at}.{name}" if at else name) for name, one in value.items()))
 
-    told = keys(_report.build(troubled() + fleet(1)))
-    assert {re.sub(r"\[\]$", "", name) for name in told} == {re.sub(r"\[\]$", "", name) for name in documented}
+    told = {name.removesuffix("[]") for name in keys(_report.build(troubled() + fleet(1)))}
+    assert told == documented - {"hosts", "hosts[].backups"}
 
 
 @pytest.mark.parametrize(
@@ -292,3 +292,29 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     assert run("backup_report", verifications=fleet(1), json=str(link))["changed"]
     assert other.read_text() == "old"
     assert not link.is_symlink()
+
+
+def test_role_writes_the_files_that_are_named(tmp_path: Path) -> None:
+    play = tmp_path / "play.yml"
+    task = {"ansible.builtin.include_role": {"name": "lithnet.access_manager.verify", "tasks_from": "report"}}
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    known = {"verify_result": {"backups": [], "hosts": [], "verified_at": "2026-11-23T06:30:00Z"}, "verify_hosts": ["ams1"]}
+    silent = run_playbook(play, "localhost,", extra_vars=known)
+    assert silent.rc == 0, silent.output
+    assert results_of(silent, "backup_report") == []
+    page, metrics = tmp_path / "report.html", tmp_path / "backup.prom"
+    files = {"verify_report_html": str(page), "verify_report_prometheus": str(metrics), "verify_report_mode": "0644"}
+    ran = run_playbook(play, "localhost,", extra_vars=known | files)
+    assert ran.rc == 0, ran.output
+    assert 'lithnet_access_manager_backup_problems{host="ams1"} 1' in metrics.read_text()
+    assert "This host was not verified." in page.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (apt-get install prometheus)")
+def test_documented_alerts_are_rules_of_prometheus(tmp_path: Path) -> None:
+    documented = (REPOSITORY / "docs/report.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "rules.yml").write_text(documented)
+    done = subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    used = set(re.findall(r"lithnet_access_manager_\w+", documented))
+    assert used <= set(samples(_prometheus.text_of(_report.build(fleet(1)))))
