@@ -109,9 +109,10 @@ def _setting(change: Change) -> c.Iterator[str]:
 
 def _list(before: list[t.Any], after: list[t.Any]) -> c.Iterator[str]:
     """What a list gains and loses; or its order, when that is all that differs."""
-    yield from (f"+ {shown(one)}" for one in after if one not in before)
-    yield from (f"- {shown(one)}" for one in before if one not in after)
-    if all(one in before for one in after) and all(one in after for one in before):
+    old, new = ({json.dumps(one, sort_keys=True): one for one in side} for side in (before, after))
+    yield from (f"+ {shown(one)}" for key, one in new.items() if key not in old)
+    yield from (f"- {shown(one)}" for key, one in old.items() if key not in new)
+    if old.keys() == new.keys():
         yield f"~ {shown(before)} -> {shown(after)}"
 
 

@@ -33,15 +33,22 @@ _KEYS = {place.lower(): key for place, key in LIST_KEYS.items()}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A value of the JSON that is no object: C(path) as it is written there. C(secret): its value is never told."""
+    """A value of the JSON that is no object. C(steps): its keys as they are written, elements of lists in brackets.
 
-    path: str
+    C(secret): its value is never told.
+    """
+
+    steps: tuple[str, ...]
     value: t.Any
     secret: bool = False
 
+    @property
+    def path(self) -> str:
+        return "".join(step if step.startswith("[") else f".{step}" for step in self.steps).removeprefix(".")
 
-Settings = dict[str, Setting]
-"""By path in lower case: Access Manager does not tell capitals of keys apart."""
+
+Settings = dict[tuple[str, ...], Setting]
+"""By their steps in lower case: Access Manager does not tell capitals of keys apart."""
 
 
 def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "") -> Settings:
@@ -49,28 +56,27 @@ def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "")
 
     C(without): places in lower case that are left out, with all that is below. Known protected secrets always are.
     """
-    found: Settings = {}
-    for setting in _walk(node, place.lower(), "", without):
-        found[setting.path.lower()] = setting
-    return found
+    found = _walk(node, place.lower(), (), without)
+    return {tuple(step.lower() for step in setting.steps): setting for setting in found}
 
 
 def elements_of(node: Value, key: str) -> dict[str, Value]:
-    """The elements of a list by the value of a key; one that has no value of its own, by its number."""
+    """The elements of a list by the value of a key; one that has no value of its own, by its number. No element hides another."""
     elements = node.value if isinstance(node.value, list) else []
-    names = [element.text(key) for element in elements]
-    count = collections.Counter(name.lower() for name in names if name)
+    names = [element.text(key) or "" for element in elements]
+    numbers = [f"#{number}" for number in range(len(elements))]
+    taken = collections.Counter([name.lower() for name in names] + numbers + [""])
     return {
-        name if name and count[name.lower()] == 1 else str(number): element
-        for number, (name, element) in enumerate(zip(names, elements, strict=True))
+        number if taken[name.lower()] > 1 or not name else name: element
+        for name, number, element in zip(names, numbers, elements, strict=True)
     }
 
 
 def compare(before: Settings, after: Settings) -> list[Change]:
     """A change for each setting that differs: C(change), C(path), C(before), C(after), C(secret)."""
     changes = []
-    for path in sorted(before.keys() | after.keys()):
-        old, new = before.get(path), after.get(path)
+    for steps in sorted(before.keys() | after.keys()):
+        old, new = before.get(steps), after.get(steps)
         if old and new and _same(old.value, new.value):
             continue
         known = t.cast(Setting, new or old)
@@ -140,20 +146,20 @@ def _rights(mask: int) -> c.Iterator[str]:
 # ---- walking ----
 
 
-def _walk(node: Value, place: str, path: str, without: c.Container[str]) -> c.Iterator[Setting]:
-    if place in without or place in _PROTECTED_PLACES:
+def _walk(node: Value, place: str, steps: tuple[str, ...], without: c.Container[str]) -> c.Iterator[Setting]:
+    if place in without or (place in _PROTECTED_PLACES and node.member("Data")):
         return
     secret = place in _SECRET_PLACES or (node.member("Data") is not None and node.member("Salt") is not None)
     if isinstance(node.value, dict) and node.value and not secret:
         for name, member in node.value.items():
-            inner = _walk(member, _joined(place, name.lower()), _joined(path, name), without)
+            inner = _walk(member, f"{place}.{name}".lower().removeprefix("."), (*steps, name), without)
             yield from (_hidden(setting) for setting in inner) if is_secret_name(name) else inner
     elif _has_objects(node) and not secret:
         listed = f"{place}[]"
         for name, element in elements_of(node, _KEYS.get(listed, "Id")).items():
-            yield from _walk(element, listed, f"{path}[{name}]", without)
+            yield from _walk(element, listed, (*steps, f"[{name}]"), without)
     else:
-        yield Setting(path, plain(node), secret)
+        yield Setting(steps, plain(node), secret)
 
 
 def _hidden(setting: Setting) -> Setting:
@@ -163,10 +169,6 @@ def _hidden(setting: Setting) -> Setting:
 
 def _has_objects(node: Value) -> bool:
     return isinstance(node.value, list) and any(isinstance(element.value, (dict, list)) for element in node.value)
-
-
-def _joined(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
 
 
 def plain(node: Value) -> t.Any:

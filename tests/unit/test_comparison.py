@@ -190,6 +190,33 @@ def test_two_rules_of_one_id_are_told_apart_by_their_place() -> None:
     assert {rule["change"] for rule in compared(double)["rules"]} == {"added", "removed"}
 
 
+@pytest.mark.parametrize("name", ["#8", "", None])
+def test_no_rule_hides_behind_the_name_of_another(name: str | None) -> None:
+    """A rule without a name of its own is known by its number, and another may have that for a name."""
+
+    def before(one: Backup) -> None:
+        one.rule(7)["Id"], one.rule(8)["Id"] = "#8", name
+
+    def change(one: Backup) -> None:
+        before(one)
+        one.rule(8)["SecurityDescriptor"] = "O:SYD:(A;;0x200;;;WD)"
+
+    old, new = Backup(), Backup()
+    before(old)
+    change(new)
+    (rule,) = compare_sides(old.side(), new.side(), lambda _before, _after: None)["rules"]
+    assert granted(rule["gained"]) == {("allow", "S-1-1-0"): [PASSWORD]}
+
+
+def test_no_setting_hides_behind_another() -> None:
+    def change(after: Backup) -> None:
+        after.settings["Email"]["Host"] = "other.example"
+        after.settings["Email.Host"] = "smtp.forest.example"
+
+    changes = {(one["change"], one["path"]) for one in compared(change)["settings"]}
+    assert changes == {("changed", "Email.Host"), ("added", "Email.Host")}
+
+
 # ---- other settings ----
 
 
@@ -248,6 +275,7 @@ SECRET = "hunter2-s3cr3t"
         ("settings", lambda one: one.settings["DataProtection"]["Certificates"].append({"Thumbprint": "AB", "Data": SECRET})),
         ("settings", lambda one: one.settings.update(Unknown={"Data": SECRET, "Salt": SECRET, "Mode": 1})),
         ("notification_channels", lambda one: one.settings["Auditing"]["NotificationChannels"]["Webhooks"][0].update(Url=SECRET)),
+        ("settings", lambda one: one.settings["Email"].update(Password=SECRET)),
         ("authentication", lambda one: one.settings["Authentication"].update(ClientPassword=SECRET)),
         ("secrets", lambda one: one.settings["Email"].update(Password=ProtectedSecret(SECRET, SECRET, 0).as_json())),
         (
