@@ -150,7 +150,7 @@ class Archive:
                     yield chunk
                 if left or member.read(1):
                     raise AccessManagerError(f"'{name}' in {self._label} has another size than its list says.")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as exc:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as exc:
             raise AccessManagerError(f"'{name}' in {self._label} does not unpack: {exc}.") from None
 
     def read(self, name: str) -> bytes:

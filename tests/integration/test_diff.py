@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from support.whole import Whole, identity_file
 NAME = "ams-drifting"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
 CONFIG = r"C:\Program Files\Lithnet\Access Manager Service\config"
+LARGE = 9 * 1024 * 1024
+"""Bytes: more than come with the answer of a call."""
+
 NEW_SECRET = "a-new-p4ssword-for-mail"
 DRIFT = rf"""
 $item = New-Object IO.FileInfo '{CONFIG}\scripts\latin1.ps1'
@@ -100,6 +104,7 @@ def drifted(untouched: Step, server: AmsHost, inventory: Path, work: Path, root:
     server.edit_settings(edit)
     server.powershell(DRIFT)
     (server.config / "scripts/stray.ps1").write_bytes(b"# stray")
+    (server.config / "large.bin").write_bytes(random.Random(1).randbytes(LARGE))
     next(iter(server.external.values())).write_bytes(b"# other")
     server.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogRetentionDays", "/t", "REG_DWORD", "/d", "30", "/f")
     plain = {"backup_root": str(root)}
@@ -136,6 +141,7 @@ def test_drift_is_told_by_meaning(drifted: Step, server: AmsHost) -> None:
     files = {one["source"]: (one["change"], one["what"]) for one in result["files"]}
     assert files == {
         CONFIG + r"\appsettings.json": ("changed", ["content"]),
+        CONFIG + r"\large.bin": ("added", []),
         CONFIG + r"\scripts\latin1.ps1": ("changed", ["permissions"]),
         CONFIG + r"\scripts\stray.ps1": ("added", []),
         external: ("changed", ["content"]),
@@ -158,7 +164,7 @@ def test_without_a_key_the_inventory_is_compared(drifted: Step) -> None:
     assert result["certificates"] == []
 
 
-def test_difference_is_shown(drifted: Step) -> None:
+def test_difference_is_shown_and_nothing_stays_on_the_server(drifted: Step) -> None:
     assert drifted.before.differences(drifted.after) == []
     assert "~ Authentication.Mode: Oidc -> Iwa" in drifted.run.stdout
     assert r"~ Parameters\LogRetentionDays: 7 -> 30" in drifted.run.stdout
