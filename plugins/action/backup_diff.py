@@ -23,6 +23,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents i
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sides import OpenedBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 
 _NONCE_BYTES = 32
 
@@ -89,5 +90,6 @@ def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]
         notes.append("Certificates were not compared: one of the backups has no manifest.")
     for side in (before, after):
         for file, reason in (side.configuration.unreadable if side.configuration else {}).items():
-            notes.append(f"{file} of {side.label} is not JSON that Access Manager reads: {reason}. It was compared as a file only.")
+            why = f"{file} of {side.label} is not JSON that Access Manager reads: {printable(reason)}."
+            notes.append(f"{why} It was compared as a file only.")
     return notes

@@ -275,22 +275,16 @@ def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
 
 
 def _registry(before: list[Described], after: list[Described]) -> list[Change]:
-    return [
-        {"key": key, **change}
-        for key, change in _values(
-            {(value["key"].lower(), value["name"].lower()): value for value in before},
-            {(value["key"].lower(), value["name"].lower()): value for value in after},
-        )
-    ]
-
-
-def _values(before: dict[tuple[str, str], Described], after: dict[tuple[str, str], Described]) -> c.Iterator[tuple[str, Change]]:
-    for place in sorted(before.keys() | after.keys()):
-        old, new = before.get(place), after.get(place)
-        if old and new and (old["kind"], old["data"]) == (new["kind"], new["data"]):
+    old, new = ({(value["key"].lower(), value["name"].lower()): value for value in side} for side in (before, after))
+    changes = []
+    for place in sorted(old.keys() | new.keys()):
+        one, other = old.get(place), new.get(place)
+        if one and other and (one["kind"], one.get("data")) == (other["kind"], other.get("data")):
             continue
-        known = t.cast(Described, new or old)
-        yield known["key"], _change(known["name"], old and old["data"], new and new["data"], absent=(old is None, new is None))
+        known = t.cast(Described, other or one)
+        data = ((one or {}).get("data"), (other or {}).get("data"))
+        changes.append({"key": known["key"]} | _change(known["name"], *data, absent=(one is None, other is None)))
+    return changes
 
 
 def _http_sys(before: Described, after: Described) -> list[Change]:

@@ -132,7 +132,7 @@ def _http_sys(change: Change) -> c.Iterator[str]:
 
 def _certificate(change: Change) -> c.Iterator[str]:
     yield (
-        f"{SIGNS[change['change']]} {change['thumbprint']} ({shown(change['subject'])}), valid until "
+        f"{SIGNS[change['change']]} {shown(change['thumbprint'])} ({shown(change['subject'])}), valid until "
         f"{shown(str(change['not_after'])[:10])}{_certificate_detail(change)}"
     )
 

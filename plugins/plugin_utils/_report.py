@@ -134,7 +134,7 @@ def _backup(told: Report) -> Report:
         "path": _text(told.get("path")),
         "created": _text(told.get("created")),
         "status": status if status in STATUSES else "damaged",
-        "verified": verified if verified in LEVELS else "none",
+        "verified": verified if isinstance(verified, str) and verified in LEVELS else "none",
         "problems": _texts(told.get("problems")),
         "backup_problems": _texts(told.get("backup_problems")),
         "size": _number(told.get("size")),

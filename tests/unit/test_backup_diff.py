@@ -21,6 +21,7 @@ from unit.opened import config_zip
 from unit.test_controller_actions import run
 
 HOST = "ams1"
+CLEAR_ARTIFACT = {"encryption": "none", "recipients": []}
 CLEAR = "the-clear-value-of-a-secret"
 
 
@@ -41,7 +42,7 @@ def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA
             backup_id, name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
         )
         record: dict[str, Any] = {
-            "artifact": artifact | {"encryption": "recipients", "recipients": [recipient]},
+            "artifact": artifact | ({"encryption": "recipients", "recipients": [recipient]} if recipient else CLEAR_ARTIFACT),
             "problems": [],
             "manifest": {"certificates": []} if part == "certificates" else {},
             "inventory": {},

@@ -426,3 +426,25 @@ def test_any_settings_are_compared(content: dict[str, Any]) -> None:
     result = compared(lambda after: setattr(after, "settings", content), None)
     assert json.loads(json.dumps(result)) == result
     assert text(result)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+PLACES = ("registry", "service", "http_sys", "firewall", "computer_name")
+
+
+@given(place=st.sampled_from(PLACES), value=JSON, extra=st.dictionaries(st.sampled_from(["data", "kind", "sddl", "rule"]), JSON))
+def test_any_state_is_compared_or_refused(place: str, value: Any, extra: dict[str, Any]) -> None:
+    def change(after: Backup) -> None:
+        state = after.described["state"]
+        state["registry"][0] |= extra
+        state["firewall"][0] |= extra
+        state[place] = value
+
+    try:
+        result = compared(change)
+    except AccessManagerError:
+        return
+    assert json.loads(json.dumps(result)) == result
+    assert text(result)
