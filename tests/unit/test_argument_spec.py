@@ -18,7 +18,12 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._argument_s
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-ON_THE_CONTROLLER = {"backup_commit", "backup_diff", "backup_info", "backup_report"}  # or has the target halves of others
+ON_THE_CONTROLLER = {
+    "backup_commit",
+    "backup_diff",
+    "backup_info",
+    "backup_report",
+}  # backup_diff asks by the target halves of others
 
 
 @functools.cache
