@@ -47,9 +47,9 @@ bench: wine venv
 test-fast: venv
 	$(CHECK) fast
 
-# Without wine or shellcheck, their steps are skipped and named at the end.
+# Without wine or shellcheck, their steps are skipped and named at the end; without chromium or promtool, their tests are.
 test: venv
-	-tests/tools/packages.sh $(PYTHON) wine shellcheck
+	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool
 	$(CHECK) all
 
 clean:

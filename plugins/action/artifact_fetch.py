@@ -9,15 +9,12 @@ import contextlib
 import pathlib
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server, _transfer
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _fetching, _server, _transfer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
-
-_INLINE_LIMIT = 8 * 1024 * 1024
-"""Up to this size a configuration comes with the answer; a larger one is streamed from a file, by one more process."""
 
 
 class ActionModule(PartAction):
@@ -27,11 +24,11 @@ class ActionModule(PartAction):
         seal = self.seal()
         if self.check_mode:
             return {"changed": True, "steady": True}
-        envelope = Envelope("artifact_fetch")
+        envelope = Envelope(_fetching.MODULE)
         run = self._run()
         live = run["live"]
         with self.removed_on_failure(run) if live else contextlib.nullcontext():
-            answer = self.call_target(run | self._arguments(envelope))
+            answer = _fetching.ask(self, run, envelope)
             if not answer["steady"]:
                 return {"steady": False, "attempts": answer["attempts"]}
             result = self._receive(seal, envelope, answer)
@@ -44,16 +41,6 @@ class ActionModule(PartAction):
             "run_id": self.params["run_id"] or self.new_run_id(),
             "staging_root": self.params["staging_root"],
             "live": self.params["run_id"] is None,
-        }
-
-    def _arguments(self, envelope: Envelope) -> dict[str, t.Any]:
-        return {
-            "step": "take",
-            "knowledge": self.knowledge(),
-            "public_key": envelope.public_key,
-            "inline_limit": _INLINE_LIMIT,
-            "controller": self.controller_name(),
-            "lock_timeout": self.params["lock_timeout"],
         }
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -8,6 +8,7 @@ Source: lithnet/access-manager, option classes in Lithnet.AccessManager.Server/C
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
@@ -37,7 +38,52 @@ FILE_REFERENCES = {
 PROTECTED_SECRETS = ("Authentication.Oidc.Secret", "Email.Password", "DataProtection.Certificates[].Secret")
 """The JSON keys that hold an object with Data, Salt and Mode."""
 
+CLEAR_SECRETS = (
+    "DatabaseConfiguration.ConnectionString",
+    "Auditing.NotificationChannels.Webhooks[].Url",
+    "Licensing.Data",
+    "DataProtection.Certificates[].Data",
+)
+"""The JSON keys whose values are secret though nothing protects them."""
+
+_SECRET_NAME = re.compile(
+    r"password|passphrase|secret|token|credential|connectionstring|apikey|accesskey|privatekey", re.IGNORECASE
+)
+_NOT_SECRET = frozenset({"authorizedsecretreaders", "enableclustercompatiblesecretencryption"})
+
+RULES = "Authorization.ComputerTargets[]"
+CHANNELS = {
+    "Auditing.NotificationChannels.Smtp[]": "Mail",
+    "Auditing.NotificationChannels.Webhooks[]": "Webhook",
+    "Auditing.NotificationChannels.Powershell[]": "PowerShell",
+}
+"""The JSON lists of notification channels, and what each kind is called."""
+
+LIST_KEYS = {
+    RULES: "Id",
+    **dict.fromkeys(CHANNELS, "Id"),
+    "Authorization.AuthorizationServerMapping[]": "Domain",
+    "Authorization.AuthorizationServerMapping[].Servers[]": "Name",
+    "DataProtection.Certificates[]": "Thumbprint",
+    "JitConfiguration.JitGroupMappings[]": "ComputerOU",
+    "JitConfiguration.DynamicGroupMappings[]": "Domain",
+}
+"""The JSON lists whose elements are known by the value of one of their keys, whatever their order."""
+
+RIGHTS = {
+    0x200: "local admin password",
+    0x400: "local admin password history",
+    0x800: "just-in-time access",
+    0x1000: "BitLocker recovery passwords",
+}
+"""The rights that a rule's security descriptor gives, by their bits."""
+
 FIREWALL_RULE = "Lithnet Access Manager Web Service (HTTP/HTTPS-In)"
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a JSON key or registry value of that name may hold a secret, known or not."""
+    return name.lower() not in _NOT_SECRET and _SECRET_NAME.search(name) is not None
 
 
 def knowledge() -> dict[str, t.Any]:

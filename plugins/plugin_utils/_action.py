@@ -23,7 +23,15 @@ from ansible.utils.display import Display
 
 from ._access_manager import knowledge
 from ._argument_spec import COLLECTION, argument_spec_of
-from ._errors import AccessManagerError, EndedRunError, LostLineError, RefusedLogonError, UnfinishedRunError, UnreachableError
+from ._errors import (
+    AccessManagerError,
+    EndedRunError,
+    LostLineError,
+    RefusedLogonError,
+    UnansweredError,
+    UnfinishedRunError,
+    UnreachableError,
+)
 from ._line import is_line_fault
 
 display = Display()
@@ -121,7 +129,7 @@ class AccessManagerAction(ActionBase):
             "start_seconds": BEGIN_SECONDS,
             "job_folder": self.get_shell_option("async_dir"),
         }
-        launches = 0
+        launches = unanswered = 0
         failure: AccessManagerError | None = None
         state = "unknown"
         while time.monotonic() < deadline:
@@ -132,8 +140,11 @@ class AccessManagerAction(ActionBase):
                 launches += 1
             try:
                 answer = self._call_once(collect)
-            except LostLineError as exc:
-                display.warning(f"{exc} The run {run_id} goes on there; asking again.")
+            except (LostLineError, UnansweredError) as exc:
+                unanswered += isinstance(exc, UnansweredError)
+                if unanswered == LINE_ATTEMPTS:
+                    raise
+                display.warning(f"{exc} Asking again what became of the run {run_id}.")
                 self._reconnect()
                 state = "unasked"
                 continue
@@ -150,12 +161,12 @@ class AccessManagerAction(ActionBase):
             "brings the service back by itself; look at the server before you run this again."
         )
 
-    def remove_run(self, run: dict[str, t.Any]) -> dict[str, t.Any]:
+    def remove_run(self, run: dict[str, t.Any], *, module: str | None = None) -> dict[str, t.Any]:
         """Removes the folder of a run on the target; C(run) has the options that name it."""
-        return self.call_target(run | {"step": "remove"})
+        return self.call_target(run | {"step": "remove"}, module=module)
 
     @contextlib.contextmanager
-    def removed_on_failure(self, run: dict[str, t.Any]) -> c.Iterator[None]:
+    def removed_on_failure(self, run: dict[str, t.Any], *, module: str | None = None) -> c.Iterator[None]:
         """Leaves nothing on the target of a run that failed; one that goes on there is let alone."""
         try:
             yield
@@ -163,7 +174,7 @@ class AccessManagerAction(ActionBase):
             raise
         except Exception:
             with contextlib.suppress(AccessManagerError):
-                self.remove_run(run)
+                self.remove_run(run, module=module)
             raise
 
     @property
@@ -195,8 +206,11 @@ class AccessManagerAction(ActionBase):
                 task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,
             )
+        answered = result.get("_ansible_parsed", True)
         for key in _ANSIBLE_KEYS:
             result.pop(key, None)
+        if not answered:
+            raise UnansweredError(f"The PowerShell on {self.host_label} ended without an answer: {result.get('msg')}")
         return _finished(result)
 
     def _launch(self, arguments: dict[str, t.Any]) -> AccessManagerError | None:

@@ -39,6 +39,15 @@ _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
 _FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
 _FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
 _STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
+_LISTS: dict[str, dict[str, type]] = {
+    "registry": {"key": str, "name": str, "kind": str},
+    "firewall": {"name": str, "rule": str},
+    "bindings": {"endpoint": str, "thumbprint": str, "application_id": str, "store": str},
+    "reservations": {"url": str, "sddl": str},
+    "environment": {"scope": str, "variable": str},
+}
+"""The lists of the state, and what their records have."""
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
 Record = dict[str, t.Any]
@@ -180,6 +189,17 @@ def _checked(record: t.Any, shape: dict[str, type], label: str) -> Record:
     return t.cast(Record, record)
 
 
+def _checked_state(content: Record) -> Record:
+    """The state of a server as state/installation.json tells it, with the lists that a comparison and a restore read."""
+    described, label = _checked(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
+    state = _checked(described["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
+    http_sys = _checked(state["http_sys"], {"bindings": list, "reservations": list}, label)
+    for name, shape in _LISTS.items():
+        for record in (state | http_sys | {"environment": described.get("environment", [])})[name]:
+            _checked(record, shape, f"A record of '{name}' in '{STATE}'")
+    return described
+
+
 # ---- the configuration ----
 
 
@@ -197,18 +217,22 @@ class Secret:
 
 
 class Configuration:
-    """What config.zip holds, each file checked against files.json."""
+    """What config.zip holds, each file checked against files.json.
 
-    def __init__(self, data: bytes) -> None:
+    C(tolerant): a JSON file that Access Manager would not read is no error; C(unreadable) says why of each.
+    """
+
+    def __init__(self, data: bytes, *, tolerant: bool = False) -> None:
         self._archive = Archive(data, PARTS["config"])
-        self.described = _checked(self._archive.json(STATE), _STATE, f"'{STATE}'")
+        self.described = _checked_state(self._archive.json(STATE))
         listed = self._archive.json(FILES)
         self.files = {record["path"]: record for record in self._records(listed.get("files"), _FILE)}
         self.folders = {record["path"]: record for record in self._records(listed.get("folders"), _FOLDER)}
         self._check_names()
         for name in self.files:
             self._check_content(name)
-        self.documents = dict(self._documents())
+        self.unreadable: dict[str, str] = {}
+        self.documents = dict(self._documents(tolerant=tolerant))
 
     def chunks(self, name: str) -> c.Iterator[bytes]:
         return self._archive.chunks(name)
@@ -254,13 +278,16 @@ class Configuration:
         if (size, digest.hexdigest()) != (self.files[name]["size"], self.files[name]["sha256"]):
             raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: its size or SHA-256 is another.")
 
-    def _documents(self) -> c.Iterator[tuple[str, Value]]:
+    def _documents(self, *, tolerant: bool) -> c.Iterator[tuple[str, Value]]:
         for file in JSON_FILES:
             name = f"config/{file}"
             if name in self.files:
                 try:
                     yield file, parse(self.read(name))
                 except ValueError as exc:
+                    self.unreadable[file] = str(exc)
+                    if tolerant:
+                        continue
                     raise AccessManagerError(
                         f"{file} in the backup is not JSON that Access Manager reads: {exc}. The service would not start with it: "
                         "restore another backup."

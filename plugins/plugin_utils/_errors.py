@@ -34,6 +34,10 @@ class LostLineError(UnreachableError):
     """The connection to the target broke before an answer came."""
 
 
+class UnansweredError(AccessManagerError):
+    """A process on the target ended before it answered."""
+
+
 class EndedRunError(AccessManagerError):
     """The process of a detached run was ended on the target before the run was done."""
 

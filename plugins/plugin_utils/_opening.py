@@ -48,6 +48,10 @@ class Opener:
             return cls(passphrase=str(passphrase))
         return cls(_identities(pathlib.Path(str(identity_file))), identity_file=str(identity_file))
 
+    def may_open(self, path: pathlib.Path) -> bool:
+        """Whether there is anything to try: the artifact is in clear, or a key or a passphrase is at hand."""
+        return path.suffix != SUFFIX or bool(self.identities or self.passphrase)
+
     def open(self, path: pathlib.Path, recipients: t.Sequence[str] = ()) -> bytes:
         """The clear bytes of an artifact. C(recipients) are told to whoever has the wrong key.
 

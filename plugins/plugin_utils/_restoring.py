@@ -15,7 +15,7 @@ import typing as t
 
 from . import _plan, _server
 from ._action import COLLECT_SECONDS, AccessManagerAction
-from ._contents import Certificate, Contents, open_contents, select
+from ._contents import Certificate, Configuration, Contents, open_contents, select
 from ._errors import AccessManagerError
 from ._opening import Opener
 from ._plan import Plan, Wish
@@ -49,7 +49,7 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = self._description(self._question(contents, nonce))
+        answer = describe(self, contents.configuration, nonce, include_database=self.params["include_database"])
         _server.refuse_what_is_not_ours(answer, without_configuration=True)
         _server.refuse_without_rights(answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -70,37 +70,50 @@ class RestoreAction(AccessManagerAction):
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
         return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
 
-    def _description(self, question: dict[str, t.Any]) -> Described:
-        """The server's answer, when no other run is at work there: it would change what is described."""
-        deadline = time.monotonic() + int(self.params["lock_timeout"])
-        while True:
-            wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
-            answer = self.call_target(question | {"wait_seconds": wait}, module="config_restore")
-            if not answer["busy"]:
-                return answer
-            if time.monotonic() >= deadline:
-                raise AccessManagerError(
-                    f"Another run is at work on {self.host_label}: {answer['busy']}. It was waited for "
-                    f"{self.params['lock_timeout']} s. Try again when it has ended, or raise lock_timeout."
-                )
 
-    def _question(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
-        configuration = contents.configuration
-        external = [name for name in configuration.files if name.startswith("external/")]
-        return {
-            "step": "describe",
-            "run_id": self.new_run_id(),
-            "staging_root": self.params["staging_root"],
-            "knowledge": self.knowledge(),
-            "include_database": self.params["include_database"],
-            "nonce": base64.b64encode(nonce).decode(),
-            "probes": [
-                {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
-                for secret in configuration.secrets
-                if secret.mode == _MACHINE
-            ],
-            "external": [{"name": name, "path": _plan.path_of(name, "")} for name in external],
-        }
+def describe(
+    action: AccessManagerAction, configuration: Configuration | None, nonce: bytes, *, include_database: bool
+) -> Described:
+    """How a server describes itself beside a backup, when no other run is at work there: it would change what is described."""
+    asked = _question(action, configuration, nonce) | {"include_database": include_database}
+    lock_timeout = int(action.params["lock_timeout"])
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
+        answer = action.call_target(asked | {"wait_seconds": wait}, module="config_restore")
+        if not answer["busy"]:
+            return answer
+        if time.monotonic() >= deadline:
+            raise AccessManagerError(
+                f"Another run is at work on {action.host_label}: {answer['busy']}. It was waited for "
+                f"{lock_timeout} s. Try again when it has ended, or raise lock_timeout."
+            )
+
+
+def _question(action: AccessManagerAction, configuration: Configuration | None, nonce: bytes) -> dict[str, t.Any]:
+    return {
+        "step": "describe",
+        "run_id": action.new_run_id(),
+        "staging_root": action.params["staging_root"],
+        "knowledge": action.knowledge(),
+        "nonce": base64.b64encode(nonce).decode(),
+        "probes": [
+            {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+            for secret in (configuration.secrets if configuration else [])
+            if secret.mode == _MACHINE
+        ],
+        "external": [
+            {"name": name, "path": _plan.path_of(name, "")}
+            for name in (configuration.files if configuration else [])
+            if name.startswith("external/")
+        ],
+    }
+
+
+def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
+    """Whether a server's mark of a secret, an HMAC under the nonce, is that of this value."""
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
+    return hmac.compare_digest(mark.encode(), expected.encode())
 
 
 def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
@@ -116,8 +129,7 @@ def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
     value = contents.secrets.get(probe["path"])
     if value is None:
         return not probe["opens"] and bool(probe["mark"])
-    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
-    return hmac.compare_digest(str(probe["mark"]).encode(), expected.encode())
+    return is_mark_of(str(probe["mark"]), value, nonce)
 
 
 @dataclasses.dataclass(frozen=True)

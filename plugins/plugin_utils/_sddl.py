@@ -1,21 +1,33 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Security descriptors as SDDL: what they say beside what they inherit, and whom they let read."""
+"""Security descriptors as SDDL: what they say beside what they inherit, whom they let read, and their access rules one by one."""
 
 from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import functools
+import operator
 import re
 
 _PARTS = re.compile(r"([OGDS]):")
 _FLAGS = re.compile(r"[A-Z_]*")
 _INHERITED = "ID"
 _ALLOWED = "A"
-_READ_WORDS = frozenset({"FA", "FR", "GA", "GR"})
 _READ_BITS = 0x1 | 0x10000000 | 0x80000000
 """FILE_READ_DATA, GENERIC_ALL, GENERIC_READ."""
+
+_ONLY_FOR_CHILDREN = "IO"
+_KINDS = {"A": "allow", "XA": "allow", "OA": "allow", "ZA": "allow", "D": "deny", "XD": "deny", "OD": "deny"}
+_LETTERS = {
+    **{pair: 1 << bit for bit, pair in enumerate(("CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"))},
+    **{"SD": 0x10000, "RC": 0x20000, "WD": 0x40000, "WO": 0x80000},
+    **{"GA": 0x10000000, "GX": 0x20000000, "GW": 0x40000000, "GR": 0x80000000},
+    **{"FA": 0x1F01FF, "FR": 0x120089, "FW": 0x120116, "FX": 0x1200A0},
+    **{"KA": 0xF003F, "KR": 0x20019, "KW": 0x20006, "KX": 0x20019},
+}
+"""The bits of each pair of letters that SDDL has for rights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +38,19 @@ class Descriptor:
     group: str
     protected: bool
     entries: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class AccessRule:
+    """One access rule. C(access): allow or deny. C(mask): its bits. C(trustee): a SID, or SDDL's two letters for one.
+
+    C(condition): the expression under which it applies; empty when it always does.
+    """
+
+    access: str
+    mask: int
+    trustee: str
+    condition: str = ""
 
 
 def parse(sddl: str) -> Descriptor:
@@ -54,19 +79,29 @@ def entries(sddl: str) -> c.Iterator[str]:
                 yield access[start:place]
 
 
+def rules(sddl: str) -> c.Iterator[AccessRule]:
+    """The access rules that apply to the thing itself, inherited ones too; of kinds that allow or deny."""
+    for entry in entries(sddl):
+        kind, flags, rights, _object, _inherited, trustee = entry.split(";")[:6]
+        if kind in _KINDS and _ONLY_FOR_CHILDREN not in _pairs(flags):
+            yield AccessRule(_KINDS[kind], mask_of(rights), trustee.upper(), ";".join(entry.split(";")[6:]))
+
+
+def mask_of(rights: str) -> int:
+    """The bits that SDDL writes as a number or as pairs of letters; unknown pairs count as none."""
+    try:
+        return int(rights, 16 if rights.lower().startswith("0x") else 10) & 0xFFFFFFFF
+    except ValueError:
+        return functools.reduce(operator.or_, (_LETTERS.get(pair, 0) for pair in _pairs(rights)), 0)
+
+
 def may_read(sddl: str, *trustees: str) -> bool:
     """Whether a rule lets one of these trustees read; they are given as SDDL writes them, each under all its names."""
     for entry in entries(sddl):
         kind, _flags_, rights, _object, _inherited, trustee = entry.split(";")[:6]
-        if kind == _ALLOWED and trustee in trustees and _reads(rights):
+        if kind == _ALLOWED and trustee in trustees and mask_of(rights) & _READ_BITS:
             return True
     return False
-
-
-def _reads(rights: str) -> bool:
-    if rights.startswith("0x"):
-        return bool(int(rights, 16) & _READ_BITS)
-    return bool(_READ_WORDS & _pairs(rights) or "CC" in _pairs(rights))
 
 
 def _parts(sddl: str) -> c.Iterator[tuple[str, str]]:

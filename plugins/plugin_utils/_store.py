@@ -94,9 +94,12 @@ class BackupStore:
             raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
 
-    def latest_complete(self) -> Manifest | None:
-        """The manifest of the newest complete backup whose artifacts are whole; unreadable ones are passed over."""
-        for backup_id in reversed(self.ids()):
+    def latest_complete(self, *, before: str | None = None) -> Manifest | None:
+        """The manifest of the newest complete backup whose artifacts are whole; unreadable ones are passed over.
+
+        C(before): an id; only backups that are older count.
+        """
+        for backup_id in reversed([one for one in self.ids() if before is None or one < before]):
             with contextlib.suppress(AccessManagerError):
                 manifest = self.manifest(backup_id)
                 if manifest["status"] == _manifest.COMPLETE and not self.damage(manifest):

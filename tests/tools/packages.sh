@@ -12,6 +12,7 @@ missing=()
 for need in "$@"; do
     case $need in
         wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
+        promtool) command -v promtool >/dev/null || missing+=(prometheus) ;;
         venv) "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) ;;
         *) command -v "$need" >/dev/null || missing+=("$need") ;;
     esac

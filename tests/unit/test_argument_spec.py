@@ -18,7 +18,14 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._argument_s
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-ON_THE_CONTROLLER = {"backup_commit", "backup_info", "backup_prune", "backup_verify"}
+ON_THE_CONTROLLER = {
+    "backup_commit",
+    "backup_diff",
+    "backup_info",
+    "backup_prune",
+    "backup_report",
+    "backup_verify",
+}  # backup_diff asks by the target halves of others
 
 
 @functools.cache

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes what a verification found as JSON, for Prometheus, and as a page for people."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _prometheus,
+    _report,
+    _report_page,
+    _whole_file,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+
+_FILES = ("json", "prometheus", "html")
+_MODE = re.compile(r"0[0-7]{3}")
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        wanted = {kind: pathlib.Path(self.params[kind]) for kind in _FILES if self.params[kind]}
+        if not wanted:
+            raise AccessManagerError("No file is named: give json, prometheus or html a path.")
+        mode = self._mode()
+        report = _report.build(self.params["verifications"], self.params["hosts"])
+        texts = {
+            "json": lambda: json.dumps(report, indent=1, ensure_ascii=False) + "\n",
+            "prometheus": lambda: _prometheus.text_of(report),
+            "html": lambda: _report_page.html_of(report, self.params["title"]),
+        }
+        written = [
+            kind
+            for kind, path in wanted.items()
+            if _whole_file.write(path, texts[kind]().encode(), mode, check_mode=self.check_mode)
+        ]
+        return {"changed": bool(written), "written": written, "summary": report["summary"]}
+
+    def _mode(self) -> int:
+        mode = str(self.params["mode"])
+        if not _MODE.fullmatch(mode):
+            raise AccessManagerError(f"mode is '{mode}': give four octal digits in quotes, such as '0644'.")
+        return int(mode, 8)

@@ -1,0 +1,16 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text that came from a server or a backup, made fit to be shown."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """The text on one line: what controls a terminal, or changes the direction of text, is written as its code."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def encodable(text: str) -> str:
+    """The text as UTF-8 can have it: half of a surrogate pair is written as its code."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of the controller that are replaced as a whole: who reads one sees the old or the new content, never half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import stat
+import tempfile
+
+from ._errors import AccessManagerError
+
+
+def write(path: pathlib.Path, content: bytes, mode: int, *, check_mode: bool = False) -> bool:
+    """Gives a file that content and those permissions. Returns whether it did not have them; in check mode, without writing.
+
+    Raises AccessManagerError when the folder is not there, or cannot be written.
+    """
+    try:
+        if _is_so(path, content, mode):
+            return False
+        if not check_mode:
+            _replace(path, content, mode)
+    except OSError as exc:
+        raise AccessManagerError(f"'{path}' cannot be written on the controller: {exc.strerror}.") from None
+    return True
+
+
+def _is_so(path: pathlib.Path, content: bytes, mode: int) -> bool:
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode and file.read() == content
+    if not path.parent.is_dir():
+        raise AccessManagerError(f"'{path}' cannot be written: there is no folder '{path.parent}' on the controller.")
+    return False
+
+
+def _replace(path: pathlib.Path, content: bytes, mode: int) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        pathlib.Path(name).replace(path)
+    except BaseException:
+        pathlib.Path(name).unlink(missing_ok=True)
+        raise

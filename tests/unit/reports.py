@@ -1,0 +1,126 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verifications as backup_verify returns them, of fleets of any size."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
+FOREST = {"thumbprint": "6E58119B945A2531B4C73C0CA088664648737510", "subject": "CN=forest.example"}
+
+
+def rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def certificate(days: int, exported: bool = True, **names: str) -> dict[str, Any]:
+    """A certificate that is valid for that many days more."""
+    ends = NOW + timedelta(days=days, hours=1)
+    return (
+        FOREST
+        | names
+        | {"not_before": "2021-01-01T00:00:00.0000000Z", "not_after": f"{ends:%Y-%m-%dT%H:%M:%S}.0000000Z", "exported": exported}
+    )
+
+
+def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
+    backup_id = f"{made:%Y%m%dT%H%M%SZ}"
+    return {
+        "host": host,
+        "id": backup_id,
+        "path": f"/srv/backup/access-manager/{host}/{backup_id}",
+        "created": rfc3339(made + timedelta(seconds=12)),
+        "status": "complete",
+        "verified": "integrity",
+        "problems": [],
+        "backup_problems": [],
+        "size": 245_760,
+        "files": 34,
+        "bytes": 1_495_786,
+        "stopped": False,
+        "downtime_ms": 0,
+        "access_manager_version": "1.0.7945.0",
+        "recipients": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        "encryption": "recipients",
+        "certificates": [certificate(7100), certificate(-400, thumbprint="A1" * 20, subject="CN=forest.example (2004)")],
+        "secrets": [{"path": "Authentication.Oidc.Secret", "mode": 1, "sealed": True}],
+    } | changes
+
+
+def verification(host: str, backups: list[dict[str, Any]], problems: list[str] | None = None) -> dict[str, Any]:
+    """What backup_verify returns of one host."""
+    backups = sorted(backups, key=lambda one: one["id"], reverse=True)
+    complete = next((one for one in backups if one["status"] == "complete"), None)
+    age = None
+    if complete:
+        made = datetime.strptime(complete["id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        age = (NOW - made).total_seconds() / 3600
+    told = {
+        "host": host,
+        "newest": backups[0]["id"] if backups else None,
+        "newest_complete": complete["id"] if complete else None,
+        "newest_complete_created": complete["created"] if complete else None,
+        "age_hours": age,
+        "problems": problems or [],
+    }
+    return {"backups": backups, "hosts": [told], "verified_at": rfc3339(NOW), "changed": False}
+
+
+def healthy(host: str, days: int = 40, *, stops: bool = True, verified: str = "full") -> dict[str, Any]:
+    """A host that is backed up every night, grows slowly, and is stopped now and then before an upgrade."""
+    chance = random.Random(host)
+    backups, size = [], 200_000 + chance.randrange(120_000)
+    for day in range(days, -1, -1):
+        size += chance.randrange(0, 2_500)
+        stopped = stops and day % 13 == 5
+        made = NOW.replace(hour=2, minute=chance.randrange(40)) - timedelta(days=day)
+        changes: dict[str, Any] = {
+            "size": size,
+            "stopped": stopped,
+            "downtime_ms": chance.randrange(2_000, 9_000) if stopped else 0,
+        }
+        backups.append(backup(host, made, verified=verified if day < 8 else "integrity", **changes))
+    return verification(host, backups)
+
+
+def troubled() -> list[dict[str, Any]]:
+    """A host for each thing that can be wrong, and one that never was backed up."""
+    late = healthy("ams-late.example.com", 30)
+    late["backups"] = [one for one in late["backups"] if one["id"] < "20261115"]
+    late = verification(
+        "ams-late.example.com", late["backups"], ["The newest complete backup is 197 hours old; at most 26 were allowed."]
+    )
+    damaged = healthy("ams-damaged.example.com", 30)
+    damaged["backups"][4] |= {
+        "verified": "none",
+        "problems": ["'config.zip.age' is not what was written: its size or SHA-256 is another."],
+    }
+    damaged["backups"][9] |= {"status": "damaged", "verified": "none", "created": None, "size": None, "files": None, "bytes": None}
+    damaged["backups"][9] |= {"downtime_ms": None, "certificates": [], "problems": ["The manifest cannot be read: it is not JSON."]}
+    incomplete = healthy("ams-with-a-very-long-name.and.a.subdomain.forest.example.com", 30)
+    for one in incomplete["backups"][:3]:
+        sentence = (
+            "Certificate 0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B (CN=forest.example) is not backed up: its private "
+            "key is not exportable (provider 'nCipher Security World Key Storage Provider'). Keep its original PFX."
+        )
+        one |= {"status": "incomplete", "backup_problems": [sentence]}
+        one["certificates"] = [certificate(19), certificate(300, False, thumbprint="0B" * 20)]
+    incomplete = verification("ams-with-a-very-long-name.and.a.subdomain.forest.example.com", incomplete["backups"])
+    expiring = healthy("ams-expiring.example.com", 30)
+    for one in expiring["backups"]:
+        one["certificates"] = [certificate(19, thumbprint="19" * 20), certificate(420, False, thumbprint="0B" * 20)]
+    return [
+        late,
+        damaged,
+        incomplete,
+        expiring,
+        verification("ams-new.example.com", [], ["There is no backup of ams-new.example.com."]),
+    ]
+
+
+def fleet(hosts: int) -> list[dict[str, Any]]:
+    return [healthy(f"ams{number:02d}.example.com", 40 + 7 * (number % 4), stops=number % 3 != 0) for number in range(1, hosts + 1)]

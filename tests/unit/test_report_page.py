@@ -1,0 +1,148 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of a fleet's backups, as a real browser shows it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _report, _report_page
+from support.browser import Browser, Scheme, missing
+from unit.reports import NOW, backup, fleet, healthy, troubled, verification
+from unit.test_report import hostile
+
+PHONE, DESKTOP = 390, 1280
+FLEETS = {
+    "one": fleet(1),
+    "four": fleet(4),
+    "thirty": fleet(30),
+    "troubled": troubled() + fleet(2),
+    "old": [healthy("ams-old.example.com", 900)],
+    "single": [verification("new", [backup("new", NOW - timedelta(minutes=1))])],
+    "none": [verification("empty", [], ["There is no backup."])],
+    "hostile": hostile(),
+}
+VIEWS: tuple[tuple[int, Scheme], ...] = ((PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark"))
+
+BEYOND = """[...document.body.querySelectorAll('*')].filter(element => {
+    const box = element.getBoundingClientRect();
+    const text = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    const wider = text && element.clientWidth && element.scrollWidth > element.clientWidth + 1;
+    return box.width && (box.right > innerWidth + 0.5 || box.left < -0.5 || wider);
+}).map(element => element.outerHTML.slice(0, 200))"""
+"""Elements that lie beyond the window's edge, or whose text is wider than they are."""
+
+CONTRASTS = """(() => {
+    const rgb = text => text.match(/[\\d.]+/g).map(Number);
+    const light = colour => {
+        const linear = part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        const [r, g, b] = colour.slice(0, 3).map(part => linear(part / 255));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ratio = (...colours) => {
+        const [lighter, darker] = colours.map(light).sort((x, y) => y - x);
+        return (lighter + 0.05) / (darker + 0.05);
+    };
+    const behind = element => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = rgb(getComputedStyle(at).backgroundColor);
+            if (colour.length < 4 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const found = {};
+    const note = (what, value) => { found[what] = Math.min(value, found[what] ?? 99); };
+    for (const element of document.body.querySelectorAll('*')) {
+        const style = getComputedStyle(element);
+        if ([...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+            note('text ' + element.tagName + '.' + element.className, ratio(rgb(style.color), behind(element)));
+        if (element.matches('use.mark, .curve .line, .curve .stick, .curve .dot') && style.stroke !== 'none')
+            note('mark ' + element.getAttribute('class'), ratio(rgb(style.stroke), behind(element)));
+        if (element.matches('.bar rect'))
+            note('mark bar', ratio(rgb(style.fill), behind(element)));
+    }
+    return found;
+})()"""
+"""The least contrast of each kind of text and mark with what is behind it."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if reason := missing():
+        pytest.skip(reason)
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    for name, verifications in FLEETS.items():
+        (folder / f"{name}.html").write_text(_report_page.html_of(_report.build(verifications), "Access Manager backups"))
+    return {name: folder / f"{name}.html" for name in FLEETS}
+
+
+@pytest.mark.parametrize(("name", "view"), list(itertools.product(FLEETS, VIEWS)))
+def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, view: tuple[int, Scheme]) -> None:
+    browser.show(pages[name], *view)
+    browser.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert browser.requests == [pages[name].as_uri()]
+    assert browser.complaints == []
+    assert browser.evaluate("document.documentElement.scrollWidth") == view[0]
+    assert browser.evaluate(BEYOND) == []
+    contrasts = browser.evaluate(CONTRASTS)
+    poor = {what: value for what, value in contrasts.items() if value < (4.5 if what.startswith("text") else 3)}
+    assert poor == {}
+    assert any(what.startswith("text") for what in contrasts)
+
+
+@pytest.mark.parametrize("name", ["four", "troubled"])
+def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    browser.show(pages[name], DESKTOP, "light")
+    drawn = browser.evaluate("""({
+        marks: [...document.querySelectorAll('.track use')].map(one => one.getBBox().width).filter(width => width > 0).length,
+        curves: document.querySelectorAll('.curve.size .line').length,
+        downtimes: [...document.querySelectorAll('.curve.down .stick')].filter(one => one.getAttribute('d')).length,
+        bars: [...document.querySelectorAll('.bar rect')].filter(one => one.getBBox().width > 0).length,
+    })""")
+    report = _report.build(FLEETS[name])
+    assert drawn["marks"] == sum(len(host["backups"]) for host in report["hosts"])
+    assert drawn["curves"] == sum(bool(host["backups"]) for host in report["hosts"])
+    assert drawn["downtimes"] == sum(any(one["downtime_ms"] for one in host["backups"]) for host in report["hosts"])
+    assert drawn["bars"] > 0
+
+
+def test_dark_is_dark(browser: Browser, pages: dict[str, Path]) -> None:
+    backgrounds: list[Any] = []
+    for scheme in ("light", "dark"):
+        browser.show(pages["one"], DESKTOP, scheme)
+        backgrounds.append(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert backgrounds == ["rgb(244, 246, 249)", "rgb(16, 20, 26)"]
+
+
+def test_text_of_a_backup_is_text(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.show(pages["hostile"], DESKTOP, "light")
+    text = browser.evaluate("document.body.innerText")
+    assert "<script>alert(1)</script>\\u202e\\x1b[2J{{ 7*7 }}" in text
+    assert browser.evaluate("document.scripts.length") == 0
+    assert "\u202e" not in text
+
+
+def test_page_needs_nothing_from_elsewhere(pages: dict[str, Path]) -> None:
+    for page in pages.values():
+        html = page.read_text()
+        assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'" in html
+        assert all(
+            mark not in html.replace("http-equiv", "") for mark in ("http", "url(", "@import", "<link", "<img", "<script", "onload")
+        )
+
+
+def test_thirty_hosts_with_a_year_of_backups_stay_a_page(tmp_path: Path) -> None:
+    page = _report_page.html_of(_report.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups")
+    assert len(page.encode()) < 2_500_000
