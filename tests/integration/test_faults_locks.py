@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from support.faults import (
     kill_whole,
     knobs,
     locking,
+    meanwhile,
     processes_of,
     runs_of,
 )
@@ -66,19 +68,33 @@ def interrupt(running: RunningPlaybook) -> None:
     running.kill(signal.SIGINT)
 
 
+def during_the_stop(host: AmsHost, *actions: Callable[[], object]) -> Callable[[], None]:
+    """Does things in the middle of the stop of a run."""
+
+    def act() -> None:
+        host.wait_for(lambda: at_work(host) and is_stopping(host), PATIENCE)
+        for action in actions:
+            action()
+
+    return act
+
+
 def test_controller_that_ends_during_the_stop(one: AmsHost, two: AmsHost, place: Place) -> None:
     """Killed on one host, interrupted on the other. The next run clears up what is old, and nothing that is young."""
     traces = Trace(one), Trace(two)
-    with knobs(one, StopDelayMs=6000), knobs(two, StopDelayMs=6000):
+    with knobs(one, StopDelayMs=10000), knobs(two, StopDelayMs=10000):
         killed = place.start({one.name: one.inventory_vars() | ALWAYS}, "killed")
         interrupted = place.start({two.name: two.inventory_vars("psrp") | ALWAYS}, "interrupted")
-        workers = []
-        for trace, running, end in zip(traces, (killed, interrupted), (kill_whole, interrupt), strict=True):
-            trace.host.wait_for(partial(at_work, trace.host), PATIENCE)
-            trace.host.wait_for(partial(is_stopping, trace.host))
-            workers += processes_of(running)
-            end(running)
-            assert trace.turns() == []
+        workers: list[int] = []
+
+        def end(running: RunningPlaybook, how: Callable[[RunningPlaybook], object]) -> None:
+            workers.extend(processes_of(running))
+            how(running)
+
+        with meanwhile(
+            during_the_stop(one, partial(end, killed, kill_whole)), during_the_stop(two, partial(end, interrupted, interrupt))
+        ):
+            pass
         assert killed.wait(60).rc == -signal.SIGKILL
         assert interrupted.wait(120).rc not in (0, -signal.SIGKILL)
         for trace in traces:
@@ -143,22 +159,22 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
 def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Place) -> None:
     """Its controller starts the service again. Where that is gone too, the lock blocks nobody, and the service is found stopped."""
     traces = Trace(one), Trace(two)
-    with knobs(one, StopDelayMs=8000), knobs(two, StopDelayMs=8000):
+    with knobs(one, StopDelayMs=10000), knobs(two, StopDelayMs=10000):
         mended = place.start({one.name: one.inventory_vars() | ALWAYS}, "mended")
         dead = place.start({two.name: two.inventory_vars("psrp") | ALWAYS}, "dead")
-        for host in (two, one):
-            host.wait_for(partial(at_work, host), PATIENCE)
-            host.wait_for(partial(is_stopping, host))
-            if host is two:
-                kill_whole(dead)
-                dead.wait(60)
-            kill_powershells(host)
+        with meanwhile(
+            during_the_stop(one, partial(kill_powershells, one)),
+            during_the_stop(two, partial(kill_whole, dead), dead.wait, partial(kill_powershells, two)),
+        ):
+            pass
         for trace in traces:
             trace.host.wait_for(lambda trace=trace: "stopped" in trace.turns())
         assert at_work(two)
         failed = mended.wait(PATIENCE)
     assert failed.rc != 0
-    assert "It had stopped the service, which has been started again." in (failure_of(failed, one.name))
+    assert "It had stopped the service, which has been started again." in (
+        failure_of(failed, one.name)
+    )
     traces[0].check(["stopped", "started"])
     assert one.http_answers()
     assert place.backups(one) == []

@@ -213,3 +213,24 @@ def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> N
     assert run.rc != 0
     assert "1 problem(s) found" in failure_of(run, "localhost")
     assert [one["verified"] for one in told(run)["backups"]] == ["integrity"] * 3 + ["none"]
+
+
+def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path) -> None:
+    files = {f"verify_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("json", "prometheus", "html")}
+    BackupStore(str(root), HOSTS[1]).folder.joinpath(IDS[-1], "config.zip.age").unlink()
+    run = verify(tmp_path, root, **files)
+    assert run.rc != 0
+    assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, "localhost")
+    report = json.loads(Path(files["verify_report_json"]).read_text())
+    assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "ok", HOSTS[1]: "critical"}
+    assert f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0' in Path(files["verify_report_prometheus"]).read_text()
+    assert "<html" in Path(files["verify_report_html"]).read_text()
+
+
+def test_hosts_with_different_backup_roots_are_refused(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yml"
+    hosts = {HOSTS[0]: {"access_manager_backup_root": str(root)}, HOSTS[1]: {"access_manager_backup_root": str(tmp_path)}}
+    path.write_text(json.dumps({"access_manager": {"hosts": hosts, "vars": {"ansible_connection": "winrm"}}}))
+    run = run_playbook(VERIFY, path)
+    assert run.rc != 0
+    assert "have different backup roots" in failure_of(run, "localhost")

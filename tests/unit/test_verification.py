@@ -378,7 +378,7 @@ CONTENTS: dict[str, tuple[Parts, str]] = {
     "no zip": (lambda one, two: {"config.zip": b"PK"}, "config.zip is not a zip archive"),
     "state": (
         lambda one, two: {"config.zip": config_zip(described={"installation": {}, "state": {}, "references": []})},
-        "does not describe a server",
+        "'state/installation.json' has no proper 'registry'",
     ),
     "other key": (lambda one, two: {"certificates.zip": broken_key(one, two)}, "holds another one"),
     "password": (
