@@ -52,6 +52,8 @@ LINE_ATTEMPTS = 3
 _NUMBERS = frozenset({"health_seconds", "keep_safety_copies", "lock_timeout", "service_timeout", "timeout"})
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
+_UNPARSED = "module_stdout"
+"""A result has this key when what a module wrote is no result."""
 
 
 class AccessManagerAction(ActionBase):
@@ -206,10 +208,9 @@ class AccessManagerAction(ActionBase):
                 task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,
             )
-        answered = result.get("_ansible_parsed", True)
         for key in _ANSIBLE_KEYS:
             result.pop(key, None)
-        if not answered:
+        if _UNPARSED in result:
             raise UnansweredError(f"The PowerShell on {self.host_label} ended without an answer: {result.get('msg')}")
         return _finished(result)
 

@@ -175,7 +175,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
     assert "It had stopped the service, which has been started again." in (
         failure_of(failed, one.name)
     )
-    traces[0].check(["stopped", "started"])
+    traces[0].check(["stopped", "started"], jobs=1)
     assert one.http_answers()
     assert place.backups(one) == []
     try:

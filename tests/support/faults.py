@@ -109,15 +109,15 @@ class Trace:
         """Its stops and starts since."""
         return [text for text in self.log() if text in ("stopped", "started")]
 
-    def check(self, turns: list[str], staged: int = 0) -> None:
-        """Holds that the service turned so, is as it was, and that nothing else stays but so many folders of runs."""
+    def check(self, turns: list[str], staged: int = 0, jobs: int = 0) -> None:
+        """Holds that the service turned so, is as it was, and that nothing stays but so many folders of runs and files of jobs."""
         assert self.turns() == turns
         assert self.host.service_state() == self.state
         assert hash_tree(self.host.config).items() ^ self._config.items() == set()
         assert len(runs_of(self.host)) == staged
         if not staged:
             assert not (self.host.drive_c / STAGING).exists()
-            assert jobs_of(self.host) <= self._jobs
+            assert len(jobs_of(self.host) - self._jobs) == jobs
 
 
 def runs_of(host: AmsHost, staging: Path | None = None) -> list[Path]:
