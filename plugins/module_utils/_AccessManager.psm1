@@ -305,26 +305,6 @@ Function Get-SecurityText {
     (New-Object -TypeName $type -ArgumentList (Get-PlainPath -Path $Item.FullName), $sections).GetSecurityDescriptorSddlForm($sections)
 }
 
-Function Set-SecurityText {
-    # Gives a file or folder the owner, group and access rules of an SDDL. Owner and group are left when they are so already.
-    param(
-        [IO.FileSystemInfo] $Item,
-        [String] $Sddl
-    )
-    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
-    $wanted = New-Object -TypeName $type
-    $wanted.SetSecurityDescriptorSddlForm($Sddl)
-    $now = New-Object -TypeName $type
-    $now.SetSecurityDescriptorSddlForm((Get-SecurityText -Item $Item))
-    $sections = [Security.AccessControl.AccessControlSections]::Access
-    if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner }
-    if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group }
-    $new = New-Object -TypeName $type
-    $new.SetSecurityDescriptorSddlForm($Sddl, $sections)
-    $plain = New-Object -TypeName $Item.GetType() -ArgumentList (Get-PlainPath -Path $Item.FullName)
-    $plain.SetAccessControl($new)
-}
-
 Function Get-ItemRecord {
     # What a backup says of a file or folder, but for the hash.
     param(

@@ -6,12 +6,16 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._Change
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
 Set-StrictMode -Version 2.0
 
 $StoreName = 'lithnetams\MY'
+$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
+$AdministratorsSid = 'S-1-5-32-544'
 $Flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
 
 Function Get-CertificateOption {
@@ -121,6 +125,18 @@ Function Add-BareCertificate {
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     $bare = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $Certificate.RawData)
     [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $bare)
+}
+
+Function Grant-KeyRead {
+    # Lets the service and the administrators read the file of a key, if they may not yet.
+    param([Hashtable] $Key)
+    foreach ($sid in $ServiceSid, $AdministratorsSid) {
+        if (Test-KeyReader -Key $Key -Sid $sid) { continue }
+        $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file, ([Security.AccessControl.AccessControlSections]::Access)
+        $trustee = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $sid
+        $security.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $trustee, 'Read', 'Allow'))
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($Key.file, $security)
+    }
 }
 
 Function Assert-Key {

@@ -12,7 +12,6 @@ Set-StrictMode -Version 2.0
 $ServiceStoreName = 'lithnetams\MY'
 $MachineStoreName = 'LocalMachine\My'
 $ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
-$AdministratorsSid = 'S-1-5-32-544'
 $EnhancedKeyUsageOid = '2.5.29.37'
 
 Function Get-EnhancedKeyUsage {
@@ -109,19 +108,6 @@ Function Test-KeyReader {
     return $false
 }
 
-Function Grant-KeyRead {
-    # Lets the service and the administrators read the file of a key, if they may not yet.
-    param([Hashtable] $Key)
-    foreach ($sid in $ServiceSid, $AdministratorsSid) {
-        if (Test-KeyReader -Key $Key -Sid $sid) { continue }
-        $item = New-Object -TypeName IO.FileInfo -ArgumentList $Key.file
-        $security = $item.GetAccessControl([Security.AccessControl.AccessControlSections]::Access)
-        $trustee = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $sid
-        $security.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $trustee, 'Read', 'Allow'))
-        $item.SetAccessControl($security)
-    }
-}
-
 Function Test-UsableCertificate {
     # Why the service cannot use the certificate of that thumbprint; empty when it can.
     param(
@@ -154,4 +140,4 @@ Function Get-CertificateRecord {
     }
 }
 
-Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName, Test-UsableCertificate, Grant-KeyRead
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName, Test-UsableCertificate, Test-KeyReader

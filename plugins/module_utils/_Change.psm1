@@ -5,6 +5,7 @@
 # What a restore changes on a server: files and folders, registry values, HTTP.sys.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
 Set-StrictMode -Version 2.0
 
@@ -74,6 +75,25 @@ Function Clear-Attribute {
     param([IO.FileSystemInfo] $Item)
     $now = $Item.Attributes
     if ($now -band $MeaningfulAttributes) { $Item.Attributes = $now -band (-bnot $MeaningfulAttributes) }
+}
+
+Function Set-SecurityText {
+    # Gives a file or folder the owner, group and access rules of an SDDL. Owner and group are left when they are so already.
+    param(
+        [IO.FileSystemInfo] $Item,
+        [String] $Sddl
+    )
+    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
+    $wanted = New-Object -TypeName $type
+    $wanted.SetSecurityDescriptorSddlForm($Sddl)
+    $now = New-Object -TypeName $type
+    $now.SetSecurityDescriptorSddlForm((Get-SecurityText -Item $Item))
+    $sections = [Security.AccessControl.AccessControlSections]::Access
+    if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner }
+    if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group }
+    $new = New-Object -TypeName $type
+    $new.SetSecurityDescriptorSddlForm($Sddl, $sections)
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $new)
 }
 
 Function Set-ItemState {

@@ -36,8 +36,10 @@ def backup(old: AmsHost, work: Path, settings: dict[str, Any], root: Path, owner
 
 @pytest.fixture(scope="module")
 def server(backup: Backup, make_host: MakeHost) -> AmsHost:
-    """Another host of the same name, without certificates."""
-    return make_host("ams-new", certificates=())
+    """Another host of the same name, without certificates, with other settings."""
+    new = make_host("ams-new", certificates=())
+    new.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
+    return new
 
 
 @pytest.fixture(scope="module")
