@@ -51,7 +51,7 @@ STEPS = [
     Step("ansible-lint", ["ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"]),
     Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
     Step("sanity", ["tests/tools/sanity.sh"]),
-    Step("integration", ["pytest", "tests/integration"], needs_wine=True),
+    Step("integration", ["pytest", "--numprocesses=2", "--dist=loadfile", "tests/integration"], needs_wine=True),
 ]
 
 
