@@ -308,7 +308,7 @@ def restore(folder: Path, variables: dict[str, Any]) -> None:
         spoil(host, opened)
         playbook = write_manual_playbook(folder, opened)
         by_hand = measure("by hand, winrm", [host], folder / "winrm.yml", {}, playbook=playbook)
-        stopped, started = (time for time, text in host.service_log()[-2:] if text in ("stopped", "started"))
+        stopped, started = [time for time, text in host.service_log() if text in ("stopped", "started")][-2:]
         by_hand.downtime = int((started - stopped).total_seconds() * 1000)
         show([*figures, by_hand])
         print(f"\nThe service's own stop and start, beside all this: {own} ms")
