@@ -334,7 +334,7 @@ def read_certificates(data: bytes) -> dict[str, Certificate]:
 def thumbprints_in(archive: Archive) -> list[str]:
     """The thumbprints of the certificates in certificates.zip. Raises AccessManagerError when something else is in it."""
     for name in sorted(archive.names - {"passwords.json"}):
-        thumbprint, _, kind = name.partition(".")
+        thumbprint, _dot, kind = name.partition(".")
         if not _THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
             raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
     return sorted({name.partition(".")[0] for name in archive.names - {"passwords.json"}})

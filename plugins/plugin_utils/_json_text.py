@@ -12,9 +12,9 @@ import codecs
 import collections.abc as c
 import dataclasses
 import json
-import json.decoder as decoder
 import re
 import typing as t
+from json import decoder
 
 _DEEPEST = 64
 _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -121,7 +121,7 @@ class _Parser:
     def _object(self, depth: int) -> dict[str, Value]:
         members: dict[str, Value] = {}
         folded = set()
-        for _ in self._items("}"):
+        for _item in self._items("}"):
             name = self._string()
             if name.lower() in folded:
                 raise ValueError(f"the key '{name}' stands twice, in {self.line()}")
@@ -132,7 +132,7 @@ class _Parser:
         return members
 
     def _list(self, depth: int) -> list[Value]:
-        return [self.value(depth + 1) for _ in self._items("]")]
+        return [self.value(depth + 1) for _item in self._items("]")]
 
     def _items(self, close: str) -> c.Iterator[None]:
         """Stops at each item of an object or a list, for the caller to read it."""

@@ -193,10 +193,10 @@ def _is_same_content(record: Record, now: Described | None, protected: set[str],
 
 def path_of(name: str, root: str) -> str:
     """Where a file of a backup belongs on the server."""
-    place, _, rest = name.rstrip("/").partition("/")
+    place, _slash, rest = name.rstrip("/").partition("/")
     if place == "config":
         return f"{root}\\{rest}".replace("/", "\\").rstrip("\\")
-    drive, _, rest = rest.partition("/")
+    drive, _slash, rest = rest.partition("/")
     return f"{drive}:\\{rest}".replace("/", "\\")
 
 

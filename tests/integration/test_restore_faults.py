@@ -272,9 +272,9 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
     server: AmsHost, spoiled: Whole, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     inventory = server.write_inventory(work / "killed.yml", variables=options)
-    fatal = sum("fatal" in text for _, text in server.service_log())
+    fatal = sum("fatal" in text for _time, text in server.service_log())
     server.knob("FailStart", 1)
-    with when(server, lambda: sum("fatal" in text for _, text in server.service_log()) >= fatal + 3, server.clear_knobs):
+    with when(server, lambda: sum("fatal" in text for _time, text in server.service_log()) >= fatal + 3, server.clear_knobs):
         running = start_playbook(RESTORE, inventory)
         with when(server, turned(server, "stopped"), running.kill):
             running.wait()

@@ -94,7 +94,7 @@ def test_comments_and_trailing_commas_pass() -> None:
 def test_values_are_found_by_path_whatever_the_capitals() -> None:
     document = parse(b'{"A": {"List": [{"c": 1}, {}, {"C": 2}], "d": "x"}}')
     assert [(place, value.value) for place, value in find(document, "a.list[].c")] == [("A.List[0].c", 1), ("A.List[2].C", 2)]
-    assert [place for place, _ in find(document, "A.D")] == ["A.d"]
+    assert [place for place, _value in find(document, "A.D")] == ["A.d"]
     assert list(find(document, "A.d.e")) == []
     assert list(find(document, "A.d[].e")) == []
 

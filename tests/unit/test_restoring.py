@@ -44,7 +44,7 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
     plan = _plan.make(backup, described, Wish())
     target = io.BytesIO()
     _restore_bundle.write(backup, plan, target)
-    line, _, rest = gzip.decompress(target.getvalue()).partition(b"\n")
+    line, _newline, rest = gzip.decompress(target.getvalue()).partition(b"\n")
     task = json.loads(line)
     for record in task["files"]:
         if record["has_content"]:
