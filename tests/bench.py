@@ -348,10 +348,10 @@ def verify(folder: Path, variables: dict[str, Any]) -> None:
     size = sum(Path(artifact).stat().st_size for artifact in artifacts)
     heading(f"Verification of {VERIFIED} backups, {size / MEBIBYTE:.0f} MiB in {len(artifacts)} files, read before")
     theirs = min(
-        timed(lambda: subprocess.run(["sha256sum", *artifacts], stdout=subprocess.DEVNULL, check=True))[0] for _ in range(3)
+        timed(lambda: subprocess.run(["sha256sum", *artifacts], stdout=subprocess.DEVNULL, check=True))[0] for _run in range(3)
     )
-    ours = min(timed(lambda: verified(root, "integrity"))[0] for _ in range(3))
-    proof, _ = timed(lambda: verified(root, "full", identity_file=str(folder / "identity.key")))
+    ours = min(timed(lambda: verified(root, "integrity"))[0] for _run in range(3))
+    proof, _result = timed(lambda: verified(root, "full", identity_file=str(folder / "identity.key")))
     print(f"sha256sum: {theirs:.2f} s, {size / MEBIBYTE / theirs:.0f} MiB/s")
     print(f"backup_verify without a key: {ours:.2f} s, {size / MEBIBYTE / ours:.0f} MiB/s")
     print(f"backup_verify with a key: {proof:.2f} s")

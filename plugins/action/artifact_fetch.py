@@ -24,6 +24,9 @@ class ActionModule(PartAction):
         seal = self.seal()
         if self.check_mode:
             return {"changed": True, "steady": True}
+        return self.until_answered(lambda: self._fetch(seal))
+
+    def _fetch(self, seal: Seal) -> dict[str, t.Any]:
         envelope = Envelope(_fetching.MODULE)
         run = self._run()
         live = run["live"]
@@ -33,7 +36,7 @@ class ActionModule(PartAction):
                 return {"steady": False, "attempts": answer["attempts"]}
             result = self._receive(seal, envelope, answer)
         if live and answer["path"]:
-            self.remove_run(run)
+            self.remove_sent(run)
         return result
 
     def _run(self) -> dict[str, t.Any]:
@@ -57,6 +60,11 @@ class ActionModule(PartAction):
             "downtime_ms": taken["downtime_ms"],
         }
         problems = _server.problems_of_configuration(described)
+        if not taken["proven"]:
+            problems.append(
+                f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies while it was "
+                "stopped, so none of them is proven whole. Close the configuration tool, and run again."
+            )
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
         inventory = _server.inventory_of_server(described, include_database=self.params["include_database"])

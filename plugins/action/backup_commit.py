@@ -47,6 +47,8 @@ class ActionModule(AccessManagerAction):
         seals = self._seals()
         inventory = self._required("inventory")
         self.store.refuse_unusable_root(self.params["expected_bytes"])
+        if not self.check_mode:
+            self.store.sweep()
         latest = self.store.latest_complete()
         unchanged = latest is not None and latest["inventory"] == inventory and _sealed_by(latest) == seals
         if unchanged and not self.params["force"]:

@@ -12,9 +12,7 @@ import typing as t
 
 from ansible.utils.display import Display
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _restore_bundle
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import LINE_ATTEMPTS
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import LostLineError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server import Described
@@ -99,20 +97,16 @@ class ActionModule(RestoreAction):
 
     def _upload(self, bundle: str) -> dict[str, t.Any]:
         prepare = {"step": "prepare", "bytes": pathlib.Path(bundle).stat().st_size, "close_editor": self.params["close_editor"]}
-        for attempt in range(1, LINE_ATTEMPTS + 1):
+
+        def send() -> dict[str, t.Any]:
             upload = self._named_run()
-            try:
-                with self.removed_on_failure(upload):
-                    place = self.call_target(upload | prepare, repeatable=False)["path"]
-                    with self._explained_line():
-                        self._connection.put_file(bundle, place)
-                return upload
-            except LostLineError as exc:
-                if attempt == LINE_ATTEMPTS:
-                    raise
-                display.warning(f"{exc} Sending the backup again ({attempt} of {LINE_ATTEMPTS - 1}).")
-                self._reconnect()
-        raise AssertionError("unreachable")
+            with self.removed_on_failure(upload):
+                place = self.call_target(upload | prepare, repeatable=False)["path"]
+                with self._explained_line():
+                    self._connection.put_file(bundle, place)
+            return upload
+
+        return self.until_answered(send)
 
     def _arguments(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import LINE_ATTEMPTS, AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError, LostLineError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 
 _COPY_SECONDS = 900
 _WAITS_OF_A_RUN = 10
@@ -45,15 +45,12 @@ class ActionModule(AccessManagerAction):
         return self._copy_stopped() | {"copied": "stopped"}
 
     def _copy_live(self) -> dict[str, t.Any]:
-        for attempt in range(1, LINE_ATTEMPTS + 1):
+        def copy() -> dict[str, t.Any]:
             arguments = self._arguments(stop=False)
-            try:
-                with self.removed_on_failure(arguments):
-                    return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
-            except LostLineError:
-                if attempt == LINE_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+            with self.removed_on_failure(arguments):
+                return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
+
+        return self.until_answered(copy)
 
     def _copy_stopped(self) -> dict[str, t.Any]:
         arguments = self._arguments(stop=True)
@@ -62,13 +59,16 @@ class ActionModule(AccessManagerAction):
             try:
                 return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
             except EndedRunError as exc:
-                raise AccessManagerError(f"{exc} {self._revive_service(arguments)}") from None
+                raise self._revive_service(arguments, exc) from None
 
-    def _revive_service(self, arguments: dict[str, t.Any]) -> str:
-        """Starts the service when the run that died had stopped it; says what was so."""
-        if self.call_target(arguments | {"step": "revive"})["changed"]:
-            return "It had stopped the service, which has been started again."
-        return "The service was not down by it."
+    def _revive_service(self, arguments: dict[str, t.Any], ended: EndedRunError) -> AccessManagerError:
+        """Starts the service when the run that died had stopped it; returns what to tell."""
+        try:
+            revived = self.call_target(arguments | {"step": "revive"})["changed"]
+        except AccessManagerError as exc:
+            return EndedRunError(f"{ended} It may have left the service stopped, which could not be started again: {exc}")
+        done = "It had stopped the service, which has been started again." if revived else "The service was not down by it."
+        return AccessManagerError(f"{ended} {done}")
 
     def _kept(self, arguments: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
         if not result["steady"]:

@@ -19,6 +19,7 @@ class ActionModule(AccessManagerAction):
                 "knowledge": self.knowledge(),
                 "include_database": include_database,
                 "staging_root": self.params["staging_root"] or "",
+                "sweep": self.params["sweep"] and not self.check_mode,
             }
         )
         if not self.params["validate"]:

@@ -76,7 +76,8 @@ Function Stop-AccessManager {
     )
     $watch = [Diagnostics.Stopwatch]::StartNew()
     $service = Get-ServiceController
-    if ($service.Status -ne 'StopPending') {
+    if ($service.Status -eq 'StartPending') { [void](Wait-ServiceStatus -Service $service -Statuses 'Running', 'Stopped' -Timeout $Timeout) }
+    if ($service.Status -notin 'StopPending', 'Stopped') {
         try { $service.Stop() }
         catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
     }
@@ -119,6 +120,7 @@ Function Wait-DatabaseUnlock {
     foreach ($file in $database.GetFiles('*.?df')) {
         while ($true) {
             try { [IO.File]::Open($file.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::None).Dispose(); break }
+            catch [IO.FileNotFoundException] { break }
             catch [IO.IOException] {
                 if ($watch.Elapsed.TotalSeconds -ge $Timeout) { throw "The database file '$($file.Name)' is still locked $Timeout s after the service stopped. Raise service_timeout, or back up without the database." }
                 Start-Sleep -Milliseconds 100

@@ -67,7 +67,7 @@ Function Get-MaskedDigest {
 Function Get-Situation {
     # busy alone while another run is at work on this server.
     param([Collections.IDictionary] $Params)
-    $busy = Wait-OtherRun -Root (Get-StagingRoot -Path $Params.staging_root) -Timeout $Params.wait_seconds
+    $busy = Wait-OtherRun -Timeout $Params.wait_seconds
     if ($busy) { return @{ busy = $busy } }
     $answer = Get-Description -Knowledge $Params.knowledge -IncludeDatabase $Params.include_database -StagingRoot $Params.staging_root
     $answer.busy = ''

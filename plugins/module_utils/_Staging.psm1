@@ -95,7 +95,9 @@ Function Remove-StaleRun {
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
         $stale = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter
-        if ($stale -and -not (Test-RunAlive -RunId $run.Name)) { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
+        if (-not $stale -or (Test-RunAlive -RunId $run.Name)) { continue }
+        try { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
+        catch { Write-Debug -Message "The next run tries it again: $($_.Exception.Message)" }
     }
 }
 
@@ -134,13 +136,10 @@ Function Enter-Mutex {
 
 Function Wait-OtherRun {
     # Waits until no run is at work on this server, for at most Timeout seconds. Returns who is then, in words; empty when nobody is.
-    param(
-        [String] $Root,
-        [Int32] $Timeout
-    )
+    param([Int32] $Timeout)
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
     try {
-        if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) { return Get-OtherRun -Root $Root }
+        if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) { return Get-OtherRun }
         $mutex.ReleaseMutex()
         return ''
     }
@@ -149,24 +148,24 @@ Function Wait-OtherRun {
 
 Function Get-OtherRun {
     # Who holds the lock, in words.
-    param([String] $Root)
-    $other = Get-LockOwner -Root $Root
+    $other = Get-LockOwner
     "$($other.run_id) of $($other.controller), since $($other.since)"
 }
 
 Function Get-LockOwner {
-    # Who holds the lock, as that run wrote it down; empty when nobody did.
-    param([String] $Root)
+    # Who holds the lock, as that run wrote it down.
     try {
-        $owner = ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine($Root, 'lock.json')))
+        $owner = ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine((Get-StagingRoot), 'lock.json')))
         @{ controller = $owner.controller; run_id = $owner.run_id; since = ConvertTo-Timestamp -Time ([DateTime]$owner.since).ToUniversalTime() }
     }
     catch { @{ controller = 'an unknown controller'; run_id = 'an unknown run'; since = 'an unknown time' } }
 }
 
 Function Remove-EmptyFolder {
+    # Another run may be at work in it, or may remove it too.
     param([String] $Path)
-    if ([IO.Directory]::Exists($Path) -and [IO.Directory]::GetFileSystemEntries($Path).Length -eq 0) { [IO.Directory]::Delete($Path) }
+    try { [IO.Directory]::Delete($Path) }
+    catch [IO.IOException] { Write-Debug -Message 'It is in use, or gone.' }
 }
 
 Function Assert-FreeSpace {
@@ -216,21 +215,24 @@ Function Invoke-Locked {
         [ScriptBlock] $Body
     )
     $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
-    $file = [IO.Path]::Combine($Root, 'lock.json')
+    $lockRoot = Get-StagingRoot
+    $file = [IO.Path]::Combine($lockRoot, 'lock.json')
     try {
         if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) {
-            throw "Another run is at work on this server: $(Get-OtherRun -Root $Root). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
+            throw "Another run is at work on this server: $(Get-OtherRun). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
         try {
-            New-RestrictedFolder -Path $Root
+            foreach ($folder in @($lockRoot, $Root | Select-Object -Unique)) { New-RestrictedFolder -Path $folder }
             Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
             Remove-StaleRun -Root $Root
             & $Body
         }
         finally {
-            [IO.File]::Delete($file)
-            Remove-EmptyFolder -Path $Root
-            $mutex.ReleaseMutex()
+            try {
+                [IO.File]::Delete($file)
+                foreach ($folder in $Root, $lockRoot) { Remove-EmptyFolder -Path $folder }
+            }
+            finally { $mutex.ReleaseMutex() }
         }
     }
     finally { $mutex.Dispose() }
@@ -287,7 +289,7 @@ Function Remove-JobFile {
             try {
                 if ((Read-TextFile -Path $job.FullName).Contains($RunId)) { $job.Delete(); return }
             }
-            catch [IO.IOException] { Write-Debug -Message 'The job is writing it now.' }
+            catch { Write-Debug -Message "The job is writing it now, or it is somebody else's: $($_.Exception.Message)" }
         }
         Start-Sleep -Milliseconds 100
     }
@@ -330,4 +332,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Remove-RunFolder, Remove-EndedRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Remove-RunFolder, Remove-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile

@@ -41,7 +41,7 @@ Function Write-Live {
         [IO.Stream] $Stream,
         [Collections.IDictionary] $Subject
     )
-    $taken = @{ attempts = 1; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
+    $taken = @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
     Write-Text -Stream $Stream -Text ((Get-Manifest -Installation $installation -Subject $Subject -Taken $taken -FirewallRuleName $module.Params.knowledge.firewall_rule) + "`n")
     $same = $true
     foreach ($record in $Subject.records) {
@@ -58,7 +58,7 @@ Function New-Output {
         Assert-FreeSpace -Path $root -Bytes $Bytes
         New-RunFolder -Root $root -Folder $folder
     }
-    New-Object -TypeName IO.FileStream -ArgumentList ([IO.Path]::Combine($folder, 'bundle')), ([IO.FileMode]::Create), ([IO.FileAccess]::ReadWrite)
+    New-Object -TypeName IO.FileStream -ArgumentList ([IO.Path]::Combine($folder, "bundle.$([Guid]::NewGuid())")), ([IO.FileMode]::Create), ([IO.FileAccess]::ReadWrite)
 }
 
 Function Complete-Envelope {

@@ -126,8 +126,8 @@ lines:
   elements: str
 rules:
   description:
-    - The authorization rules that differ, each with C(change) (C(added), C(removed), C(changed)), C(id), C(name), C(target), C(file), C(settings), C(gained) and
-      C(lost).
+    - The authorization rules that differ, each with C(change) (C(added), C(removed), C(changed)), C(id), C(name), C(target), C(file),
+      C(settings), C(gained) and C(lost).
     - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when it has none that is the same
       everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in C(gained) means that the trustee is denied the right now.
     - A rule gives nothing while it is disabled, or when a script decides.
@@ -145,7 +145,9 @@ rules:
         - {access: allow, trustee: S-1-5-11, name: Authenticated Users, right: local admin password}
       lost: []
 notification_channels:
-  description: The notification channels that differ, each with C(change), C(kind) (C(Mail), C(Webhook), C(PowerShell)), C(id), C(name), C(file) and C(settings).
+  description:
+    - The notification channels that differ, each with C(change), C(kind) (C(Mail), C(Webhook), C(PowerShell)), C(id), C(name), C(file) and
+      C(settings).
   returned: success
   type: list
   elements: dict
@@ -172,14 +174,16 @@ secrets:
 certificates:
   description:
     - The certificates that differ, each with C(change), C(thumbprint), C(subject), C(not_before), C(not_after), C(exported) and C(what).
-    - C(exported) is whether the private key is in the backup, or can be backed up from the live server. C(what) lists C(exported) or C(key) when C(change) is C(changed).
+    - C(exported) is whether the private key is in the backup, or can be backed up from the live server. C(what) lists C(exported) or
+      C(key) when C(change) is C(changed).
     - Null when a backup has no manifest.
   returned: success
   type: list
   elements: dict
 files:
   description:
-    - The files and folders that differ, each with C(change), C(path) (its name in the backup), C(source) (its path on the server), C(what), C(gained) and C(lost).
+    - The files and folders that differ, each with C(change), C(path) (its name in the backup), C(source) (its path on the server),
+      C(what), C(gained) and C(lost).
     - C(what) lists C(content), C(attributes) and C(permissions). C(gained) and C(lost) are permissions, as in RV(rules).
     - The database is left out, because it is a cache.
   returned: success
@@ -191,12 +195,16 @@ registry:
   type: list
   elements: dict
 http_sys:
-  description: Access Manager's TLS bindings and URL reservations that differ, each with C(change), C(kind) (C(binding), C(reservation)), C(name), C(before) and C(after).
+  description:
+    - Access Manager's TLS bindings and URL reservations that differ, each with C(change), C(kind) (C(binding), C(reservation)), C(name),
+      C(before) and C(after).
   returned: success
   type: list
   elements: dict
 server:
-  description: Version, service settings, firewall rules and overriding environment variables that differ, each with C(change), C(name), C(before), C(after) and C(secret).
+  description:
+    - Version, service settings, firewall rules and overriding environment variables that differ, each with C(change), C(name), C(before),
+      C(after) and C(secret).
   returned: success
   type: list
   elements: dict

@@ -78,7 +78,9 @@ written:
   type: list
   elements: str
 summary:
-  description: The summary of the report. How many hosts are C(ok), C(warning) or C(critical), how many backups are of each status, and how many problems there are.
+  description:
+    - The summary of the report. How many hosts are C(ok), C(warning) or C(critical), how many backups are of each status, and how many
+      problems there are.
   returned: success
   type: dict
   sample: {"hosts": {"ok": 3, "warning": 1, "critical": 0}, "backups": {"complete": 120, "incomplete": 1, "damaged": 0}, "problems": 1}

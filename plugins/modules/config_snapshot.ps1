@@ -48,7 +48,7 @@ Function Get-Subject {
 
 Function Get-Taken {
     # How a copy was made, before anything of it is known.
-    @{ attempts = 1; stopped = $false; downtime_ms = [Int64]0; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0; start_error = '' }
+    @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0; start_error = '' }
 }
 
 Function Copy-Live {
@@ -74,12 +74,16 @@ Function Copy-Stopped {
     $watch = [Diagnostics.Stopwatch]::StartNew()
     try {
         if ($taken.stopped) {
-            Write-WholeFile -Path $Mark -Text ''
+            Invoke-StagingWrite -Path $Mark -Body { Write-WholeFile -Path $Mark -Text '' }
             $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout
         }
         if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
-        $subject = Get-Subject
-        [void](Copy-Subject -Subject $subject -Folder $Files)
+        for ($taken.attempts = 1; $true; $taken.attempts++) {
+            $subject = Get-Subject
+            [void](Copy-Subject -Subject $subject -Folder $Files)
+            $taken.proven = (Get-Outline -Subject $subject) -ceq (Get-Outline -Subject (Get-Subject))
+            if ($taken.proven -or $taken.attempts -ge (Get-LiveAttempt)) { break }
+        }
     }
     catch { $failure = $_ }
     if ($taken.stopped) {

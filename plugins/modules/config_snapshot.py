@@ -82,6 +82,10 @@ attempts:
   description: How many copies were made until one was proven.
   returned: when O(state=present)
   type: int
+proven:
+  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not, since somebody else may save.
+  returned: when O(state=present)
+  type: bool
 stopped:
   description: Whether the service was stopped for it.
   returned: when O(state=present)

@@ -28,6 +28,11 @@ options:
     description: Describe the files of the database too.
     type: bool
     default: false
+  sweep:
+    description:
+      - Also remove what runs that died more than a day ago left in the staging folder. Not in check mode.
+    type: bool
+    default: false
   validate:
     description:
       - Fail when the server cannot be backed up. That is so when Access Manager is absent or of version 2 or 3, when its

@@ -36,6 +36,8 @@ from ._line import is_line_fault
 
 display = Display()
 
+Result = t.TypeVar("Result")
+
 COLLECT_SECONDS = 120
 """How long one question for the result of a detached run waits on the target."""
 
@@ -107,11 +109,17 @@ class AccessManagerAction(ActionBase):
         A lost line is tried again when the call may be made twice. Raises AccessManagerError with the target's own
         sentence when it failed, LostLineError when no answer came.
         """
+        if repeatable:
+            return self.until_answered(lambda: self._call_once(arguments, module=module))
+        return self._call_once(arguments, module=module)
+
+    def until_answered(self, act: c.Callable[[], Result]) -> Result:
+        """Does something anew when the line is lost, three times in all. Raises LostLineError after that."""
         for attempt in range(1, LINE_ATTEMPTS + 1):
             try:
-                return self._call_once(arguments, module=module)
+                return act()
             except LostLineError as exc:
-                if not repeatable or attempt == LINE_ATTEMPTS:
+                if attempt == LINE_ATTEMPTS:
                     raise
                 display.warning(f"{exc} Trying again ({attempt} of {LINE_ATTEMPTS - 1}).")
                 self._reconnect()
@@ -167,12 +175,19 @@ class AccessManagerAction(ActionBase):
         """Removes the folder of a run on the target; C(run) has the options that name it."""
         return self.call_target(run | {"step": "remove"}, module=module)
 
+    def remove_sent(self, run: dict[str, t.Any], *, module: str | None = None) -> None:
+        """Removes from the target what a run sent. When that fails, a warning says so, and a later run removes it."""
+        try:
+            self.remove_run(run, module=module)
+        except AccessManagerError as exc:
+            display.warning(f"{exc} What {self.host_label} sent stays there, encrypted, until a run after 24 hours removes it.")
+
     @contextlib.contextmanager
     def removed_on_failure(self, run: dict[str, t.Any], *, module: str | None = None) -> c.Iterator[None]:
-        """Leaves nothing on the target of a run that failed; one that goes on there is let alone."""
+        """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let alone."""
         try:
             yield
-        except UnfinishedRunError:
+        except (UnfinishedRunError, EndedRunError):
             raise
         except Exception:
             with contextlib.suppress(AccessManagerError):

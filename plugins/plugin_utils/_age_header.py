@@ -46,7 +46,7 @@ def stanzas(path: pathlib.Path) -> list[Stanza]:
         if file.readline(LONGEST_LINE) != VERSION:
             raise ValueError("is not an age file")
         found: list[Stanza] = []
-        for _ in range(MOST_LINES):
+        for _line in range(MOST_LINES):
             line = file.readline(LONGEST_LINE)
             if line.startswith(_END):
                 return found
@@ -63,7 +63,7 @@ def stanza_of(recipient: str) -> Stanza:
     """The stanza that a public key leaves in a header. Raises ValueError, in words, when it is no public key."""
     if not recipient.startswith("ssh-"):
         return _AGE_KEY, ""
-    kind, _, key = recipient.partition(" ")
+    kind, _space, key = recipient.partition(" ")
     try:
         public = base64.b64decode(key.split()[0], validate=True)
     except (IndexError, ValueError):

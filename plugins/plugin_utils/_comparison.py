@@ -331,7 +331,7 @@ def _facts(described: Described) -> dict[str, t.Any]:
     facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in _SERVICE}
     facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state.get("firewall", [])}
     for one in described.get("environment", []):
-        name, _, value = str(one["variable"]).partition("=")
+        name, _equals, value = str(one["variable"]).partition("=")
         facts[f"{_VARIABLE}{name} of the {one['scope']}"] = value
     return facts
 

@@ -23,7 +23,10 @@ _INLINE_LIMIT = 8 * 1024 * 1024
 
 
 def ask(action: AccessManagerAction, run: dict[str, t.Any], envelope: Envelope) -> dict[str, t.Any]:
-    """The answer of the target: C(steady), and if so C(envelope) and C(path). C(run) has run_id, staging_root and live."""
+    """The answer of the target: C(steady), and if so C(envelope) and C(path). C(run) has run_id, staging_root and live.
+
+    Raises LostLineError when no answer came. A live run may go on then: whoever asked makes a new one, with another id.
+    """
     question = {
         "step": "take",
         "knowledge": action.knowledge(),
@@ -32,11 +35,15 @@ def ask(action: AccessManagerAction, run: dict[str, t.Any], envelope: Envelope) 
         "controller": action.controller_name(),
         "lock_timeout": action.params["lock_timeout"],
     }
-    return action.call_target(run | question, module=MODULE)
+    return action.call_target(run | question, module=MODULE, repeatable=False)
 
 
 def read_live(action: AccessManagerAction) -> Configuration:
     """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps changing."""
+    return action.until_answered(lambda: _read_live(action))
+
+
+def _read_live(action: AccessManagerAction) -> Configuration:
     envelope = Envelope(MODULE)
     run = {"run_id": action.new_run_id(), "staging_root": action.params["staging_root"], "live": True}
     with action.removed_on_failure(run, module=MODULE), os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
@@ -50,5 +57,5 @@ def read_live(action: AccessManagerAction) -> Configuration:
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
     if answer["path"]:
-        action.remove_run(run, module=MODULE)
+        action.remove_sent(run, module=MODULE)
     return configuration

@@ -16,7 +16,7 @@ when a line breaks."""
 
 def is_line_fault(exc: Exception) -> bool:
     """Whether an error came from the connection or from what is below it."""
-    if isinstance(exc, (AnsibleConnectionFailure, OSError)):
+    if isinstance(exc, (AnsibleConnectionFailure, ConnectionError, TimeoutError)):
         return True
     kinds = [kind.__module__ for kind in type(exc).__mro__]
     raised_through = [frame.f_globals["__name__"] for frame, _line in traceback.walk_tb(exc.__traceback__)]

@@ -138,7 +138,6 @@ class BackupStore:
         """Makes the folder of a new backup and returns its id: the time now in UTC, or the next second that is free."""
         with _explained(self.folder):
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            self._sweep()
             moment = datetime.datetime.now(datetime.UTC)
             while True:
                 backup_id = moment.strftime(_ID_FORMAT)
@@ -303,10 +302,10 @@ class BackupStore:
     def _record_path(self, backup_id: str, part: str) -> pathlib.Path:
         return self._partial(backup_id) / f".{part}.record"
 
-    def _sweep(self) -> None:
-        """Removes what runs left that were killed more than a day ago."""
-        for path in self.folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another run may sweep too
+    def sweep(self) -> None:
+        """Removes what runs left that were killed more than a day ago. What cannot be removed is left to the next run."""
+        for path in self.folder.glob(".partial-*"):
+            with contextlib.suppress(OSError):  # another run may sweep too
                 if _PARTIAL.fullmatch(path.name) and time.time() - path.lstat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(path)
 

@@ -93,12 +93,13 @@ def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, fil
     command = protocol.run_command(shell, "PowerShell", [*_ARGUMENTS, _encoded_script()], console_mode_stdin=False)
     try:
         protocol.send_command_input(shell, command, _request(source, file.tell(), size), end=True)
-        rest, done = b"", False
+        rest, errors, done = b"", b"", False
         while not done:
             try:
-                output, errors, code, done = protocol.get_command_output_raw(shell, command)
+                output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
             except WinRMOperationTimeoutError:
                 continue
+            errors += more_errors
             *lines, rest = (rest + output).split(b"\n")
             before = file.tell()
             for line in lines:

@@ -32,7 +32,7 @@ from support.faults import (
     processes_of,
     runs_of,
 )
-from support.playbook import RunningPlaybook, run_playbook, start_playbook
+from support.playbook import RunningPlaybook, start_playbook
 from support.plays import Call, called, failure_of, write_calls
 
 ALWAYS = {"backup_stop_service": "always"}
@@ -132,7 +132,6 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
     database = one.config / "db/other.mdf"
     database.write_bytes(b"database")
     trace, inventory = Trace(one), one.write_inventory(place.folder / "second.yml")
-    impatient = [Call("copy", "config_snapshot", {"stop_service": "never", "lock_timeout": 1})]
     patient = [
         Call("copy", "config_snapshot", {"stop_service": "never", "lock_timeout": 300}),
         Call("removed", "config_snapshot", {"state": "absent", "run_id": "{{ copy.run_id }}"}),
@@ -141,12 +140,13 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
         first = place.start({one.name: one.inventory_vars() | {"backup_include_database": True}})
         one.wait_for(lambda: trace.turns() == ["stopped"], PATIENCE)
         owner = json.loads((one.drive_c / STAGING / "lock.json").read_text())
-        second = run_playbook(write_calls(place.folder / "impatient.yml", impatient), inventory)
+        second = place.run({one.name: one.inventory_vars("psrp") | {"backup_lock_timeout": 1}})
+        assert len(place.partials()) == 1
         third = start_playbook(write_calls(place.folder / "patient.yml", patient), inventory)
         one.wait_for(lambda: len(runs_of(one)) == 2, PATIENCE)
         assert trace.turns() == ["stopped"]
     waited, done = called(third.wait(400)), first.wait(400)
-    refused = called(second)["copy"]["msg"]
+    refused = failure_of(second, one.name)
     assert f"Another run is at work on this server: {owner['run_id']} of {socket.gethostname()}, since {owner['since']}" in refused
     assert "It was waited for 1 s" in refused
     assert (waited["copy"]["copied"], waited["removed"]["changed"]) == ("live", True)
@@ -172,9 +172,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
         assert at_work(two)
         failed = mended.wait(PATIENCE)
     assert failed.rc != 0
-    assert "It had stopped the service, which has been started again." in (
-        failure_of(failed, one.name)
-    )
+    assert "It had stopped the service, which has been started again." in (failure_of(failed, one.name))
     traces[0].check(["stopped", "started"], jobs=1)
     assert one.http_answers()
     assert place.backups(one) == []

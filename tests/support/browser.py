@@ -152,7 +152,7 @@ class Browser:
             if not data:
                 raise RuntimeError("the browser ended")
             self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\0")
+        line, _end, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(line)
         if "method" in message:
             self.events.append(message)

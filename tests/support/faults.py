@@ -131,9 +131,9 @@ def jobs_of(host: AmsHost) -> set[str]:
     return {name for name in host.disk() if "/.ansible_async/" in name}
 
 
-def at_work(host: AmsHost, staging: Path | None = None) -> bool:
+def at_work(host: AmsHost) -> bool:
     """Whether a run holds the lock of a host."""
-    return ((staging or host.drive_c / STAGING) / "lock.json").exists()
+    return (host.drive_c / STAGING / "lock.json").exists()
 
 
 def processes_of(running: RunningPlaybook) -> list[int]:
@@ -234,7 +234,7 @@ def _settings_kept(host: AmsHost) -> Iterator[None]:
 
 @contextmanager
 def saving_steadily(host: AmsHost) -> Iterator[None]:
-    """Saves the settings every 20 ms within the block, and brings them back at its end."""
+    """Saves the settings every 20 ms within the block, whether the service runs or not, and brings them back at its end."""
     ended = threading.Event()
 
     def save() -> None:

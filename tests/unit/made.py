@@ -35,14 +35,16 @@ def make(
     content: Mapping[str, bytes] | None = None,
     certificates: Sequence[TestCertificate] = (),
     without_key: Sequence[TestCertificate] = (),
-    secrets: Mapping[str, str] = SECRETS,
+    secrets: Mapping[str, str] | None = None,
     problems: Sequence[str] = (),
     parts: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
     """Makes and publishes a backup of this id; returns its manifest.
 
-    certificates: with their keys. parts: other bytes for config.zip, certificates.zip or secrets.json.
+    secrets: SECRETS unless others are given. certificates: with their keys.
+    parts: other bytes for config.zip, certificates.zip or secrets.json.
     """
+    secrets = SECRETS if secrets is None else secrets
     content = files() if content is None else content
     records = lists(content)
     clear = {

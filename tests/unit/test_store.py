@@ -121,6 +121,7 @@ def test_what_a_killed_run_left_is_swept_after_a_day(store: BackupStore) -> None
     os.utime(partial(store, young), (day_ago + 60, day_ago + 60))
     for left in (partial(store, old), store.folder / complete, store.folder / "notes.txt", store.folder / ".partial-notes"):
         os.utime(left, (day_ago - 60, day_ago - 60))
+    store.sweep()
     opened = store.open_partial()
     assert set(names(store.folder)) == {f".partial-{young}", f".partial-{opened}", complete, "notes.txt", ".partial-notes"}
 
