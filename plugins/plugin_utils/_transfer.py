@@ -11,6 +11,7 @@ stream it would wait in the target's memory. Either way a transfer that was inte
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import pathlib
 import typing as t
@@ -20,7 +21,6 @@ from ansible.utils.display import Display
 
 from ._errors import AccessManagerError
 from ._line import is_line_fault
-from ._store import sha256_of
 
 display = Display()
 
@@ -148,8 +148,9 @@ def _show_progress(host: str, before: int, now: int, size: int) -> None:
 
 
 def _check(incoming: pathlib.Path, header: dict[str, t.Any]) -> None:
-    size = incoming.stat().st_size
-    if size != header["size"] or sha256_of(incoming) != header["sha256"]:
+    with incoming.open("rb") as file:
+        size, digest = incoming.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    if size != header["size"] or digest != header["sha256"]:
         if size >= header["size"]:
             incoming.write_bytes(b"")
         raise AccessManagerError("what arrived has another size or SHA-256 than what was sent")
