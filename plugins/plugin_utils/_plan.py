@@ -44,7 +44,8 @@ class Plan:
     files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
     certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
-    protect, enter, clear or untested. usable_certificates: thumbprints of those whose keys the service must be able to read.
+    here (the server's own file has it, protected for this server already), protect, enter, clear or untested. configured: whether
+    the server must be so afterwards. usable_certificates: thumbprints of those whose keys the service must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)
@@ -56,6 +57,7 @@ class Plan:
     secrets: list[Record] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
     tasks: list[str] = dataclasses.field(default_factory=list)
+    configured: bool = False
     stop: bool = False
     start: bool = False
 
@@ -119,7 +121,7 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     if "certificates" in wish.parts:
         _plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, wish)
-    _plan_checks(plan, server)
+    _plan_checks(plan, contents, server, wish)
     if "config" in wish.parts:
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
@@ -372,8 +374,10 @@ def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Cont
         return "clear"
     if mode != _MODE_MACHINE:
         return "untested"
-    if server.get("opened_secrets", {}).get(path) or _is_same_json(f"config/{file}", server):
+    if server.get("opened_secrets", {}).get(path):
         return "keep"
+    if _is_same_json(f"config/{file}", server):
+        return "here"
     return "protect" if path in contents.secrets and salted else "enter"
 
 
@@ -410,11 +414,13 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         plan.tasks.append("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
-def _plan_checks(plan: Plan, server: Described) -> None:
-    """The certificates whose keys the service must be able to read after the restore."""
+def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:
+    """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
     imported = [one["thumbprint"] for one in plan.certificates]
     usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
     plan.usable_certificates = sorted({*imported, *usable})
+    restored = _values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
+    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:

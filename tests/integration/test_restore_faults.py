@@ -240,6 +240,7 @@ def test_locked_database_is_rolled_back(
     server: AmsHost, backup: Backup, spoiled: Whole, work: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
     with_database = forge(backup, tmp_path / "database", {"config/db/ams.mdf": b"another database"})
+    files = sorted((server.config / "db").iterdir())
     server.knob("UnlockDelayMs", 9000)
     try:
         more = {"restore_id": with_database, "restore_include_database": True, "restore_service_timeout": 4}
@@ -247,6 +248,7 @@ def test_locked_database_is_rolled_back(
     finally:
         server.clear_knobs()
     assert "still locked 4 s after the service stopped" in sentence
+    assert sorted((server.config / "db").iterdir()) == files
 
 
 def test_what_cannot_be_put_back_is_told_and_the_rest_is(

@@ -272,6 +272,30 @@ def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
     described = here(backup) | {"opened_secrets": {}, "same_documents": {"appsettings.json": True}}
     record_of(described, "config/appsettings.json")["sha256"] = "00" * 32
     assert not make(backup, described).changed
+    record_of(described, "config/scripts/rule.ps1")["sha256"] = "11" * 32
+    plan = make(backup, described)
+    assert actions(plan) == {"config/scripts/rule.ps1": "replace"}
+    assert [secret["action"] for secret in plan.secrets] == ["here", "here"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "backed_up", "before", "expected"),
+    [
+        (_plan.PARTS, 1, False, True),
+        (_plan.PARTS, 0, True, False),
+        (("config",), 1, False, False),
+        (("config",), 0, True, True),
+    ],
+)
+def test_the_server_must_be_configured_as_it_is_restored_or_as_it_was(
+    parts: tuple[str, ...], backed_up: int, before: bool, expected: bool
+) -> None:
+    described = state()
+    described["state"]["registry"][1]["data"] = backed_up
+    backup = contents(described=described)
+    found = here(backup)
+    found["installation"]["configured"] = before
+    assert make(backup, found, parts=frozenset(parts)).configured is expected
 
 
 # ---- the whole ----
