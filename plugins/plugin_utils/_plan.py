@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from . import _sddl, _server
-from ._access_manager import SERVICE_SID
+from ._access_manager import SERVICE_SID, is_secret_name
 from ._contents import Contents, Record
 from ._errors import AccessManagerError
 from ._server import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
@@ -166,6 +166,7 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         for name, record in sorted(records.items())
         if _is_wanted(name, wish)
     ]
+    _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
         now = here.get(record["name"].lower().rstrip("/"))
@@ -175,6 +176,24 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
     if wish.mirror and "config" in wish.parts:
         kept = {record["name"].lower().rstrip("/") for record in wanted}
         plan.files += _removed(server["records"], kept)
+
+
+def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
+    """Raises AccessManagerError for a file elsewhere that the configuration does not name, and for what lies below a link."""
+    links = _links(server)
+    for record in wanted:
+        if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
+            raise AccessManagerError(
+                f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "
+                "restored. To restore the rest, leave external out of restore_only."
+            )
+        if record["path"].lower().startswith(links):
+            raise AccessManagerError(f"'{record['path']}' lies below a link on {server['computer_name']}: remove the link first.")
+
+
+def _links(server: Described) -> tuple[str, ...]:
+    """How the paths begin that lie below a link on the server."""
+    return tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
 
 
 def _is_wanted(name: str, wish: Wish) -> bool:
@@ -279,7 +298,8 @@ def _value_name(value: Record) -> str:
 
 
 def _registry_line(value: Record) -> str:
-    return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {value['before']} -> {value['data']}"
+    change = "not shown" if is_secret_name(value["name"]) else f"{value['before']} -> {value['data']}"
+    return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {change}"
 
 
 def _no_http() -> dict[str, list[Record]]:
@@ -425,7 +445,7 @@ def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: Wish) 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
     """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this restore."""
-    links = tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
+    links = _links(server)
     paths = {record["path"].lower() for record in server["records"]}
     paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
     paths |= {record["path"].lower() for record in plan.files if record["action"] == "add"}

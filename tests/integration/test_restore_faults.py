@@ -229,7 +229,10 @@ def test_disk_that_fills_up_in_the_middle_is_rolled_back(
     if disk is None:
         pytest.skip("no small disk can be mounted here: run as root where mount is allowed")
     turns = len(server.turns())
-    large = forge(backup, tmp_path / "large", {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
+    settings = json.loads(backup.config["config/appsettings.json"])
+    settings["Authorization"]["ComputerTargets"].append({"Id": "large", "Script": r"X:\Scripts\large.ps1"})
+    named = {"config/appsettings.json": json.dumps(settings).encode()}
+    large = forge(backup, tmp_path / "large", named | {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
     sentence = rolled_back(restore(server, work, options, restore_id=large), server, spoiled)
     assert "writing the new files beside the old" in sentence
     assert list(disk.iterdir()) == []
