@@ -11,6 +11,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring 
 
 
 class ActionModule(RestoreAction):
+    @property
+    def parts(self) -> frozenset[str]:
+        return frozenset({"certificates"})
+
     def perform(self) -> dict[str, t.Any]:
         contents = self.contents()
         plan = self.plan(contents, self.situation(contents))
@@ -22,5 +26,12 @@ class ActionModule(RestoreAction):
         }
         if self.check_mode or not plan.certificates:
             return result
-        given = {"knowledge": self.knowledge(), "certificates": self.given_certificates(contents, plan)}
-        return result | {"changed": self.call_target(given)["changed"]}
+        given = {
+            "knowledge": self.knowledge(),
+            "certificates": self.given_certificates(contents, plan),
+            "run_id": self.new_run_id(),
+            "controller": self.controller_name(),
+            "staging_root": self.params["staging_root"],
+            "lock_timeout": self.params["lock_timeout"],
+        }
+        return result | {"changed": self.call_target(given, repeatable=False)["changed"]}

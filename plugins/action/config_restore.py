@@ -13,6 +13,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _restore_bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server import Described
@@ -40,7 +41,7 @@ class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
         contents = self.contents()
         situation = self.situation(contents)
-        if self.params["state"] == "planned":
+        if self.params["installation"] is None:
             for sentence in situation["earlier"]:
                 display.warning(f"{self.host_label}: {sentence}")
         plan = self.plan(contents, situation)
@@ -76,13 +77,33 @@ class ActionModule(RestoreAction):
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         run = self._named_run()
         with self._uploaded(contents, plan) as upload_id, self.removed_on_failure(run):
-            arguments = self._arguments(contents, plan) | {"upload_id": upload_id, "told": situation.get("interrupted_runs", [])}
-            answer = self.run_detached(run | arguments, timeout=self._timeout())
-        self.remove_run(run)
+            told = situation.get("ended_runs", []) + situation.get("interrupted_runs", [])
+            arguments = self._arguments(contents, plan) | {"upload_id": upload_id, "told": told}
+            answer = self._run(run | arguments)
+        self._remove_told(run)
+        for sentence in answer["warnings"]:
+            display.warning(f"{self.host_label}: {sentence}")
         result = {key: answer[key] for key in _TOLD}
         if answer["state"] != _RESTORED:
             return result | {"failed": True, "changed": answer["state"] != "rolled_back", "msg": answer["msg"]}
         return result | {"changed": True}
+
+    def _run(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        try:
+            return self.run_detached(arguments, timeout=self._timeout())
+        except EndedRunError as exc:
+            raise EndedRunError(
+                f"{exc} The server may be between two states. What the restore found is in the folder of "
+                f"'%ProgramData%\\lithnet.access_manager.safety' that ends with {arguments['run_id']}, if it came that far. "
+                "The next restore tells of this one, and starts the service if it ran before."
+            ) from None
+
+    def _remove_told(self, run: dict[str, t.Any]) -> None:
+        """Has the server remember that the result of a run was told, and forget the rest. The restore has ended as it has."""
+        try:
+            self.remove_run(run | {"told": [run["run_id"]]})
+        except AccessManagerError as exc:
+            display.warning(f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left.")
 
     def _named_run(self) -> dict[str, t.Any]:
         return {"run_id": self.new_run_id(), "staging_root": self.params["staging_root"]}

@@ -32,18 +32,25 @@ Function Get-CertificateOption {
 }
 
 Function Restore-Certificate {
-    # Gives the service what it lacks of these certificates: of all of them, or of none. Returns for each how to take it back.
+    # Gives the service what it lacks of these certificates. How to take each back is in Undo from before it is touched, whatever fails.
     param(
         [Object[]] $Wanted,
+        [String[]] $Usages,
+        [Collections.ArrayList] $Undo
+    )
+    foreach ($one in $Wanted) { Complete-Certificate -Wanted $one -Usages $Usages -Undo $Undo }
+}
+
+Function Undo-RestoredCertificate {
+    # Takes back what is in Undo; goes on after what fails. Returns a sentence for each certificate that could not be taken back.
+    param(
+        [Collections.ArrayList] $Undo,
         [String[]] $Usages
     )
-    $undo = @()
-    try { foreach ($one in $Wanted) { $undo += Complete-Certificate -Wanted $one -Usages $Usages } }
-    catch {
-        foreach ($done in $undo) { Undo-Certificate -Undo $done -Usages $Usages }
-        throw
+    foreach ($one in $Undo) {
+        try { [void](Undo-Certificate -Undo $one -Usages $Usages) }
+        catch { "certificate $($one.thumbprint): $($_.Exception.GetBaseException().Message)" }
     }
-    $undo
 }
 
 Function Undo-Certificate {
@@ -53,7 +60,7 @@ Function Undo-Certificate {
         [String[]] $Usages
     )
     $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint -Usages $Usages -Anywhere:($Undo.action -eq 'give_access')
-    if (-not $stored) { return }
+    if (-not $stored -or ($Undo.action -eq 'give_key' -and -not $stored.HasPrivateKey)) { return }
     if ($Undo.action -eq 'give_access') {
         if ($Undo.sddl) { Set-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList (Get-KeyInformation -Certificate $stored).file) -Sddl $Undo.sddl }
         return
@@ -66,47 +73,60 @@ Function Undo-Certificate {
 Function Complete-Certificate {
     param(
         [Collections.IDictionary] $Wanted,
-        [String[]] $Usages
+        [String[]] $Usages,
+        [Collections.ArrayList] $Undo
     )
-    $undo = $null
     try {
-        $action = if ($Wanted.action -eq 'give_access') { 'give_access' } else { Add-KeyedCertificate -Wanted $Wanted -Usages $Usages }
-        $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages -Anywhere:($action -eq 'give_access')
+        $change = @{ thumbprint = $Wanted.thumbprint; action = Get-MissingPart -Wanted $Wanted -Usages $Usages; sddl = '' }
+        [void]$Undo.Add($change)
+        if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted -Usages $Usages }
+        $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages -Anywhere:($change.action -eq 'give_access')
+        if (-not $stored) { throw 'it is not on this server any more' }
         $key = Get-KeyInformation -Certificate $stored
-        $undo = @{ thumbprint = $Wanted.thumbprint; action = $action; sddl = if ($key.present) { $key.sddl } else { '' } }
         if (-not $key.present) { throw $key.reason }
+        $change.sddl = $key.sddl
         Grant-KeyRead -Key $key
         Assert-Key -Certificate $stored
     }
-    catch {
-        if ($undo) { Undo-Certificate -Undo $undo -Usages $Usages }
-        throw "Certificate $($Wanted.thumbprint) could not be restored: $($_.Exception.GetBaseException().Message)"
-    }
-    $undo
+    catch { throw "Certificate $($Wanted.thumbprint) could not be restored: $($_.Exception.GetBaseException().Message)" }
 }
 
 Function Get-StoredCertificate {
     # The certificate of that thumbprint in the service's store, or in any store where the service looks; $null when there is none.
+    # Of several, one whose key is there.
     param(
         [String] $Thumbprint,
         [String[]] $Usages,
         [Switch] $Anywhere
     )
+    $first = $null
     foreach ($found in Get-AccessManagerCertificate -Usages $Usages) {
-        if ($found.certificate.Thumbprint -eq $Thumbprint -and ($Anywhere -or $found.store -eq $StoreName)) { return $found.certificate }
+        if ($found.certificate.Thumbprint -ne $Thumbprint -or -not ($Anywhere -or $found.store -eq $StoreName)) { continue }
+        if ((Get-KeyInformation -Certificate $found.certificate).present) { return $found.certificate }
+        if (-not $first) { $first = $found.certificate }
     }
-    return $null
+    return $first
+}
+
+Function Get-MissingPart {
+    # What the service lacks of a certificate now: import (all of it), give_key, or give_access, also when the key has come in the meantime.
+    param(
+        [Collections.IDictionary] $Wanted,
+        [String[]] $Usages
+    )
+    if ($Wanted.action -eq 'give_access') { return 'give_access' }
+    $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages
+    if (-not $stored) { return 'import' }
+    if ((Get-KeyInformation -Certificate $stored).present) { 'give_access' } else { 'give_key' }
 }
 
 Function Add-KeyedCertificate {
-    # Puts the certificate with its key into the service's store, in place of one without. Returns what that was:
-    # import, give_key, or give_access when the key has come in the meantime.
+    # Puts the certificate with its key into the service's store, in place of one without.
     param(
         [Collections.IDictionary] $Wanted,
         [String[]] $Usages
     )
     $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages
-    if ($stored -and (Get-KeyInformation -Certificate $stored).present) { return 'give_access' }
     $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList ([Convert]::FromBase64String($Wanted.pfx)), $Wanted.password, $Flags
     try {
         if ($certificate.Thumbprint -ne $Wanted.thumbprint) { throw "the PFX holds another certificate: $($certificate.Thumbprint)" }
@@ -114,11 +134,14 @@ Function Add-KeyedCertificate {
         [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $certificate)
     }
     catch {
-        Remove-Key -Certificate $certificate
-        if ($stored) { Add-BareCertificate -Certificate $stored }
-        throw
+        $reason = $_.Exception.GetBaseException().Message
+        try {
+            Remove-Key -Certificate $certificate
+            if ($stored) { Add-BareCertificate -Certificate $stored }
+        }
+        catch { throw "$reason Its key could not be taken back: $($_.Exception.GetBaseException().Message)" }
+        throw $reason
     }
-    if ($stored) { 'give_key' } else { 'import' }
 }
 
 Function Add-BareCertificate {
@@ -162,4 +185,4 @@ Function Remove-Key {
     }
 }
 
-Export-ModuleMember -Function Restore-Certificate, Undo-Certificate, Get-CertificateOption
+Export-ModuleMember -Function Restore-Certificate, Undo-RestoredCertificate, Get-CertificateOption

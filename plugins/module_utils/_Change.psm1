@@ -18,7 +18,10 @@ Function Add-Beside {
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
         if ($record.action -notin 'add', 'replace') { continue }
-        foreach ($path in @(New-ParentFolder -Path $record.path)) { $Bundle.made += $path }
+        foreach ($path in @(Get-MissingParent -Path $record.path)) {
+            $Bundle.made += $path
+            (Get-PathItem -Path $path -Kind 'folder').Create()
+        }
         if ($record.kind -eq 'folder') { (Get-PathItem -Path $record.path -Kind 'folder').Create() }
         else { Copy-Beside -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
     }
@@ -111,15 +114,13 @@ Function Set-ItemState {
     if ((Get-SecurityText -Item $Item) -cne $Record.sddl) { Set-SecurityText -Item $Item -Sddl $Record.sddl }
 }
 
-Function New-ParentFolder {
-    # Makes the folders above a path that are not there; returns their paths, the outermost first.
+Function Get-MissingParent {
+    # The folders above a path that are not there, the outermost first.
     param([String] $Path)
     $parent = [IO.Path]::GetDirectoryName($Path)
     if (-not $parent) { return }
-    $folder = Get-PathItem -Path $parent -Kind 'folder'
-    if ($folder.Exists) { return }
-    New-ParentFolder -Path $parent
-    $folder.Create()
+    if ((Get-PathItem -Path $parent -Kind 'folder').Exists) { return }
+    Get-MissingParent -Path $parent
     $parent
 }
 
@@ -209,7 +210,8 @@ Function Set-HttpRecord {
     )
     if ($Kind -eq 'bindings') { $arguments = 'sslcert', "ipport=$($Record.endpoint)" }
     else { $arguments = 'urlacl', "url=$($Record.url)" }
-    if ($Verb -eq 'add' -and $Kind -eq 'bindings') { $arguments += "certhash=$($Record.thumbprint)", "appid=$($Record.application_id)", "certstorename=$($Record.store)" }
+    if ($Verb -eq 'add' -and $Kind -eq 'bindings') { $arguments += "certhash=$($Record.thumbprint)", "appid=$($Record.application_id)" }
+    if ($Verb -eq 'add' -and $Kind -eq 'bindings' -and $Record.store) { $arguments += "certstorename=$($Record.store)" }
     if ($Verb -eq 'add' -and $Kind -eq 'reservations') { $arguments += "sddl=$($Record.sddl)" }
     Invoke-Netsh -Arguments (@($Verb) + $arguments)
 }

@@ -80,6 +80,17 @@ Function Get-UnusableCertificate {
     }
 }
 
+Function Get-LockedConfigurationSecret {
+    # The paths of the secrets in the server's own files that it does not open, of those that it must open after this restore.
+    param(
+        [Object[]] $Documents,
+        [Object[]] $Planned,
+        [String[]] $Paths
+    )
+    $must = @($Planned | Where-Object -FilterScript { $_.action -in 'keep', 'here', 'protect' } | ForEach-Object -Process { $_.path })
+    Get-LockedSecret -Secrets @(Get-ProtectedSecret -Documents $Documents -Paths $Paths | Where-Object -FilterScript { $_.mode -eq 1 -and $_.path -in $must })
+}
+
 Function Add-Check {
     # Makes one test of health: the body returns why it is not passed, or an empty text.
     param(
@@ -106,7 +117,7 @@ Function Test-Health {
     if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-Trouble -Seconds 0 } }
     Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
     if ($plan.start -and $installation.configured) { Add-Check -Done $Done -Name 'http' -Body { Wait-Web -Documents $documents } }
-    Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedSecret -Secrets $Bundle.secrets) -join ', ' }
+    Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
     Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-Trouble -Seconds $Seconds } }
 }

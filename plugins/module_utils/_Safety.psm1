@@ -112,7 +112,8 @@ Function Restore-SafetyCopy {
         [Boolean] $Touched
     )
     $steps = @()
-    foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = if ($Touched) { 'item' } else { 'beside' } } }
+    foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) { $steps += @{ what = $record.path; item = $record; step = 'beside' } }
+    if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
     foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
     if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
@@ -140,7 +141,7 @@ Function Restore-One {
     )
     switch ($Step.step) {
         'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
-        'beside' { if ($Step.item.kind -eq 'file') { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' } }
+        'beside' { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' }
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
         'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
@@ -154,14 +155,13 @@ Function Restore-Item {
         [String] $Suffix
     )
     $item = Get-PathItem -Path $Kept.path -Kind $Kept.kind
-    if ($Kept.kind -eq 'file') { Remove-AnyItem -Path ($Kept.path + $Suffix) -Kind 'file' }
     if (-not $Kept.existed) {
         if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
         return
     }
     if ($Kept.kind -eq 'folder') { $item.Create() }
     elseif (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy)) {
-        [void](New-ParentFolder -Path $Kept.path)
+        foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         Copy-Beside -Source $Kept.copy -Beside ($Kept.path + $Suffix) -Record $Kept.state
         Move-Beside -Beside ($Kept.path + $Suffix) -Path $Kept.path
     }

@@ -8,15 +8,33 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._Staging
 
 Set-StrictMode -Version 2.0
 
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption
     certificates = Get-CertificateOption
+    run_id = @{ type = 'str'; required = $true }
+    controller = @{ type = 'str'; default = '' }
+    staging_root = @{ type = 'str'; default = '' }
+    lock_timeout = @{ type = 'int'; default = 0 }
+}
+$owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
+
+Function Import-Wanted {
+    # All of the certificates, or none.
+    $usages, $undo = $module.Params.knowledge.usages, (New-Object -TypeName Collections.ArrayList)
+    try { Restore-Certificate -Wanted $module.Params.certificates -Usages $usages -Undo $undo }
+    catch {
+        $reason = $_.Exception.GetBaseException().Message
+        $left = @(Undo-RestoredCertificate -Undo $undo -Usages $usages)
+        if ($left) { throw "$reason Not everything could be taken back: $($left -join ' ') Look at the server now." }
+        throw $reason
+    }
+    @{ changed = $undo.Count -gt 0 }
 }
 
 Complete-TargetModule -Module $module -Body {
-    $done = @(Restore-Certificate -Wanted $module.Params.certificates -Usages $module.Params.knowledge.usages)
-    @{ changed = $done.Count -gt 0 }
+    Invoke-Locked -Root (Get-StagingRoot -Path $module.Params.staging_root) -Owner $owner -Timeout $module.Params.lock_timeout -Body { Import-Wanted }
 }

@@ -12,7 +12,7 @@ description:
     Administrators read them.
   - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may not read gets that permission.
   - Each key is proven on the server. It decrypts what its certificate encrypts.
-  - Either all of them are restored, or none. The service is not touched.
+  - Either all of them are restored, or none. The service is not touched. The other parts of the backup are left, whatever O(restore_only) says.
   - M(lithnet.access_manager.config_restore) does this too, as a part of a whole restore.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -35,7 +35,6 @@ EXAMPLES = r"""
   lithnet.access_manager.certificate_import:
     backup_root: /srv/backup/access-manager
     identity_file: /media/key/access-manager-backup.key
-    restore_only: [certificates]
 """
 
 RETURN = r"""

@@ -59,6 +59,7 @@ Function Initialize-Bundle {
     $bundle.secrets = @(Protect-StagedSecret -Bundle $bundle -Values $module.Params.secrets)
     $bundle.suffix = ".$($module.Params.run_id).new"
     $bundle.made = @()
+    $bundle.undo = New-Object -TypeName Collections.ArrayList
     $locked = @(Get-LockedSecret -Secrets $bundle.secrets)
     if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) { Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists) }
@@ -79,7 +80,7 @@ Function Invoke-Change {
     )
     $timeout, $plan, $knowledge = $module.Params.service_timeout, $Bundle.plan, $module.Params.knowledge
     $Done.step = 'importing the certificates'
-    $Bundle.undo = @(Restore-Certificate -Wanted $module.Params.certificates -Usages $knowledge.usages)
+    Restore-Certificate -Wanted $module.Params.certificates -Usages $knowledge.usages -Undo $Bundle.undo
     $Done.step = 'writing the new files beside the old'
     Add-Beside -Bundle $Bundle
     $watch = [Diagnostics.Stopwatch]::StartNew()
@@ -130,7 +131,7 @@ Function Undo-Change {
     if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
-    foreach ($undo in $Bundle.undo) { Invoke-Step -Body { Undo-Certificate -Undo $undo -Usages $module.Params.knowledge.usages } }
+    Undo-RestoredCertificate -Undo $Bundle.undo -Usages $module.Params.knowledge.usages
 }
 
 Function Complete-Failure {
@@ -150,19 +151,27 @@ Function Complete-Failure {
     $Done.msg = "The restore failed while $($Done.step): $Reason $end The safety copy is in '$($Safety.folder)'."
 }
 
+Function Complete-SafetyCopy {
+    # Keeps how the restore ended, and tidies what earlier ones kept. Returns what failed of that: the restore has ended as it has.
+    param(
+        [Hashtable] $Done,
+        [String] $Folder
+    )
+    Invoke-Step -Body { Save-SafetyResult -Folder $Folder -Answer $Done }
+    if ($Done.state -eq 'restored') { Invoke-Step -Body { Set-SafetyReported -RunIds $module.Params.told } }
+    Invoke-Step -Body { Remove-OldSafetyCopy -Count $module.Params.keep_safety_copies -Own $Folder }
+}
+
 Function Invoke-Restore {
     # What a run does, with the bundle of an upload.
     param([String] $Folder)
     $bundle = Initialize-Bundle -Folder $Folder
-    $bundle.undo = @()
     $about = @{ controller = $module.Params.controller; backup = $bundle.plan.backup; service = (Get-ServiceController).Status.ToString() }
     $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About $about
-    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); msg = '' }
+    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); warnings = @(); msg = '' }
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
-    Save-SafetyResult -Folder $safety.folder -Answer $done
-    if ($done.state -eq 'restored') { Set-SafetyReported -RunIds $module.Params.told }
-    Remove-OldSafetyCopy -Count $module.Params.keep_safety_copies -Own $safety.folder
+    $done.warnings = @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
     $done
 }
 
@@ -218,7 +227,7 @@ Complete-TargetModule -Module $module -Body {
         'describe' { return Get-Situation -Params $module.Params }
         'acknowledge' { return Remove-ToldRun }
         'prepare' { return New-Upload }
-        'remove' { Set-SafetyReported -RunIds $module.Params.run_id }
+        'remove' { Set-SafetyReported -RunIds $module.Params.told }
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
     try {

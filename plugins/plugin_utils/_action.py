@@ -54,6 +54,7 @@ LINE_ATTEMPTS = 3
 _NUMBERS = frozenset({"health_seconds", "keep_safety_copies", "lock_timeout", "service_timeout", "timeout"})
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
+_NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
 _UNPARSED = "module_stdout"
 """A result has this key when what a module wrote is no result."""
 
@@ -133,7 +134,7 @@ class AccessManagerAction(ActionBase):
         """
         deadline = time.monotonic() + timeout
         run_id = arguments["run_id"]
-        collect = arguments | {
+        collect = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments} | {
             "step": "collect",
             "wait_seconds": COLLECT_SECONDS,
             "start_seconds": BEGIN_SECONDS,

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import collections.abc as c
 import dataclasses
+import functools
 import hashlib
 import io
 import json
+import ntpath
 import pathlib
 import re
 import typing as t
 import zipfile
 import zlib
 
-from . import _manifest, _pfx
-from ._access_manager import JSON_FILES, PROTECTED_SECRETS
+from . import _manifest, _pfx, _server
+from ._access_manager import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
 from ._bundle import is_portable_name
 from ._errors import AccessManagerError
 from ._json_text import Value, find, parse
@@ -47,6 +51,23 @@ _LISTS: dict[str, dict[str, type]] = {
     "environment": {"scope": str, "variable": str},
 }
 """The lists of the state, and what their records have."""
+
+_REFERENCE: dict[str, type] = {"key": str, "value": str, "path": str, "place": str, "exists": bool}
+_OWN_HTTP = {
+    "bindings": {
+        "endpoint": re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):\d{1,5}"),
+        "thumbprint": re.compile(r"[0-9A-Fa-f]{40}"),
+        "store": re.compile(r"[A-Za-z0-9]*"),
+    },
+    "reservations": {
+        "url": re.compile(r"https?://(?:[^\s\"'/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}/[^\s\"']*"),
+        "sddl": re.compile(r"[^\"\r\n]+"),
+    },
+}
+"""What Access Manager's own records of HTTP.sys look like: a restore gives them to netsh."""
+
+_REGISTRY_KEYS = ("", "Parameters")
+_UNKNOWN_MODE = -1
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
@@ -197,7 +218,37 @@ def _checked_state(content: Record) -> Record:
     for name, shape in _LISTS.items():
         for record in (state | http_sys | {"environment": described.get("environment", [])})[name]:
             _checked(record, shape, f"A record of '{name}' in '{STATE}'")
+    for reference in described["references"]:
+        _checked(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
+    for value in state["registry"]:
+        if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
+            raise AccessManagerError(f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used.")
+    for name, records in _server.own_http_configuration(http_sys).items():
+        for key, pattern in _OWN_HTTP[name].items():
+            for record in records:
+                if not pattern.fullmatch(record[key]):
+                    raise AccessManagerError(f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one.")
     return described
+
+
+def _is_registry_data(kind: str, data: t.Any) -> bool:
+    """Whether a registry value of that kind can have that data, as JSON holds it."""
+    if kind in ("String", "ExpandString"):
+        return isinstance(data, str)
+    if kind in ("DWord", "QWord"):
+        bits = 32 if kind == "DWord" else 64
+        return isinstance(data, int) and not isinstance(data, bool) and -(2 ** (bits - 1)) <= data < 2 ** (bits - 1)
+    if kind in ("Binary", "None"):
+        return isinstance(data, str) and _is_base64(data)
+    return kind == "MultiString" and isinstance(data, list) and all(isinstance(line, str) for line in data)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 # ---- the configuration ----
@@ -251,6 +302,22 @@ class Configuration:
                         found[place.lower()] = secret
         return list(found.values())
 
+    def names_external(self, name: str) -> bool:
+        """Whether the JSON files name the file elsewhere that has that name in a backup."""
+        return any(pattern.fullmatch(name) for pattern in self._external)
+
+    @functools.cached_property
+    def _external(self) -> list[re.Pattern[str]]:
+        root = str(self.described["installation"].get("config_path", ""))
+        values = [
+            (ntpath.join(root, folder), value.value)
+            for document in self.documents.values()
+            for path, folder in FILE_REFERENCES.items()
+            for _place, value in find(document, path)
+            if isinstance(value.value, str)
+        ]
+        return [_external_name(ntpath.normpath(ntpath.join(folder, value))) for folder, value in values]
+
     def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
         if not isinstance(records, list):
             raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
@@ -294,6 +361,22 @@ class Configuration:
                     ) from None
 
 
+def _external_name(path: str) -> re.Pattern[str]:
+    """The name that a path has in a backup, whatever its capitals; short names such as PROGRA~1 stand for any."""
+    drive, rest = ntpath.splitdrive(path)
+    steps = [step.rstrip(". ") for step in rest.strip("\\").split("\\")]
+    name = "/".join("[^/]+" if "~" in step else re.escape(step) for step in steps)
+    return re.compile(f"external/{re.escape(drive.removesuffix(':'))}/{name}", re.IGNORECASE)
+
+
+def _mode(value: t.Any) -> int:
+    """The mode of a secret as the server's half reads it: 0 when it is not given, a number in a text too."""
+    try:
+        return round(float(value or 0))
+    except (TypeError, ValueError, OverflowError):
+        return _UNKNOWN_MODE
+
+
 def _secret(file: str, place: str, value: Value) -> Secret | None:
     data, salt, mode = value.text("Data"), value.member("Salt"), value.member("Mode")
     if data is None:
@@ -303,7 +386,7 @@ def _secret(file: str, place: str, value: Value) -> Secret | None:
     return Secret(
         file=file,
         path=place,
-        mode=mode[1].value if mode and isinstance(mode[1].value, int) else 0,
+        mode=_mode(mode[1].value if mode else 0),
         data=data,
         salt=salted.value if salted else "",
         data_place=(written.start, written.end),

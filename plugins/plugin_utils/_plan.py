@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from . import _sddl, _server
-from ._access_manager import SERVICE_SID
+from ._access_manager import SERVICE_SID, is_secret_name
 from ._contents import Contents, Record
 from ._errors import AccessManagerError
 from ._server import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
@@ -44,7 +44,8 @@ class Plan:
     files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
     certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
-    protect, enter, clear or untested. usable_certificates: thumbprints of those whose keys the service must be able to read.
+    here (the server's own file has it, protected for this server already), protect, enter, clear or untested. configured: whether
+    the server must be so afterwards. usable_certificates: thumbprints of those whose keys the service must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)
@@ -56,6 +57,7 @@ class Plan:
     secrets: list[Record] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
     tasks: list[str] = dataclasses.field(default_factory=list)
+    configured: bool = False
     stop: bool = False
     start: bool = False
 
@@ -119,7 +121,7 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     if "certificates" in wish.parts:
         _plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, wish)
-    _plan_checks(plan, server)
+    _plan_checks(plan, contents, server, wish)
     if "config" in wish.parts:
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
@@ -164,6 +166,7 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         for name, record in sorted(records.items())
         if _is_wanted(name, wish)
     ]
+    _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
         now = here.get(record["name"].lower().rstrip("/"))
@@ -173,6 +176,24 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
     if wish.mirror and "config" in wish.parts:
         kept = {record["name"].lower().rstrip("/") for record in wanted}
         plan.files += _removed(server["records"], kept)
+
+
+def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
+    """Raises AccessManagerError for a file elsewhere that the configuration does not name, and for what lies below a link."""
+    links = _links(server)
+    for record in wanted:
+        if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
+            raise AccessManagerError(
+                f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "
+                "restored. To restore the rest, leave external out of restore_only."
+            )
+        if record["path"].lower().startswith(links):
+            raise AccessManagerError(f"'{record['path']}' lies below a link on {server['computer_name']}: remove the link first.")
+
+
+def _links(server: Described) -> tuple[str, ...]:
+    """How the paths begin that lie below a link on the server."""
+    return tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
 
 
 def _is_wanted(name: str, wish: Wish) -> bool:
@@ -277,7 +298,8 @@ def _value_name(value: Record) -> str:
 
 
 def _registry_line(value: Record) -> str:
-    return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {value['before']} -> {value['data']}"
+    change = "not shown" if is_secret_name(value["name"]) else f"{value['before']} -> {value['data']}"
+    return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {change}"
 
 
 def _no_http() -> dict[str, list[Record]]:
@@ -372,8 +394,10 @@ def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Cont
         return "clear"
     if mode != _MODE_MACHINE:
         return "untested"
-    if server.get("opened_secrets", {}).get(path) or _is_same_json(f"config/{file}", server):
+    if server.get("opened_secrets", {}).get(path):
         return "keep"
+    if _is_same_json(f"config/{file}", server):
+        return "here"
     return "protect" if path in contents.secrets and salted else "enter"
 
 
@@ -410,16 +434,18 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         plan.tasks.append("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
-def _plan_checks(plan: Plan, server: Described) -> None:
-    """The certificates whose keys the service must be able to read after the restore."""
+def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:
+    """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
     imported = [one["thumbprint"] for one in plan.certificates]
     usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
     plan.usable_certificates = sorted({*imported, *usable})
+    restored = _values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
+    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
     """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this restore."""
-    links = tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
+    links = _links(server)
     paths = {record["path"].lower() for record in server["records"]}
     paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
     paths |= {record["path"].lower() for record in plan.files if record["action"] == "add"}

@@ -24,14 +24,12 @@ _CHANGE = ("add", "replace")
 def first_line(contents: Contents, plan: Plan) -> dict[str, t.Any]:
     """The plan, and what the target has to know beside it. No secret is in it in clear."""
     root = contents.configuration.described["installation"]["config_path"]
-    registry = contents.configuration.described["state"]["registry"]
     secrets = {secret.path: secret for secret in contents.configuration.secrets}
     return plan.as_data() | {
         "backup": contents.source.label,
         "changes_server": plan.changes_server,
         "files": [_file(record) for record in plan.files],
         "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
-        "configured": any(value["name"].lower() == "configured" and value["data"] == 1 for value in registry),
         "database": f"{root}\\db",
         "bytes": sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files),
     }

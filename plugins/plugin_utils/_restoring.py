@@ -29,14 +29,19 @@ _NONCE_BYTES = 32
 class RestoreAction(AccessManagerAction):
     """An action that restores something from a backup. Its options are those of the fragment C(restore)."""
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts to restore."""
+        return frozenset(self.params["restore_only"])
+
     def contents(self) -> Contents:
         """The backup, opened and checked in memory, before anything is asked of the server."""
         source = select(BackupStore(self.params["backup_root"], self.host), self.params["backup_id"])
-        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.params["restore_only"])
+        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
         return Wish(
-            parts=frozenset(self.params["restore_only"]),
+            parts=self.parts,
             mirror=self.params["mode"] == "mirror",
             include_database=self.params["include_database"],
             start=self.params["start_service"] == "always",

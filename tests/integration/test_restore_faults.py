@@ -229,7 +229,10 @@ def test_disk_that_fills_up_in_the_middle_is_rolled_back(
     if disk is None:
         pytest.skip("no small disk can be mounted here: run as root where mount is allowed")
     turns = len(server.turns())
-    large = forge(backup, tmp_path / "large", {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
+    settings = json.loads(backup.config["config/appsettings.json"])
+    settings["Authorization"]["ComputerTargets"].append({"Id": "large", "Script": r"X:\Scripts\large.ps1"})
+    named = {"config/appsettings.json": json.dumps(settings).encode()}
+    large = forge(backup, tmp_path / "large", named | {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
     sentence = rolled_back(restore(server, work, options, restore_id=large), server, spoiled)
     assert "writing the new files beside the old" in sentence
     assert list(disk.iterdir()) == []
@@ -240,6 +243,7 @@ def test_locked_database_is_rolled_back(
     server: AmsHost, backup: Backup, spoiled: Whole, work: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
     with_database = forge(backup, tmp_path / "database", {"config/db/ams.mdf": b"another database"})
+    files = sorted((server.config / "db").iterdir())
     server.knob("UnlockDelayMs", 9000)
     try:
         more = {"restore_id": with_database, "restore_include_database": True, "restore_service_timeout": 4}
@@ -247,6 +251,7 @@ def test_locked_database_is_rolled_back(
     finally:
         server.clear_knobs()
     assert "still locked 4 s after the service stopped" in sentence
+    assert sorted((server.config / "db").iterdir()) == files
 
 
 def test_what_cannot_be_put_back_is_told_and_the_rest_is(

@@ -106,3 +106,13 @@ def test_second_run_changes_nothing(run: PlaybookRun, server: AmsHost, work: Pat
     again = run_playbook(RESTORE, work / "new.yml")
     assert again.rc == 0, again.stdout[-3000:]
     assert result_of(again, server.name, PLANNED)["would_change"] is False
+
+
+def test_later_restore_of_another_file_leaves_the_secrets(run: PlaybookRun, server: AmsHost, backup: Backup, work: Path) -> None:
+    settings = (server.config / "appsettings.json").read_bytes()
+    script = server.config / "scripts/latin1.ps1"
+    script.write_bytes(b"# changed after the restore")
+    later = run_playbook(RESTORE, work / "new.yml")
+    assert later.rc == 0, later.stdout[-3000:]
+    assert script.read_bytes() == backup.config["config/scripts/latin1.ps1"]
+    assert (server.config / "appsettings.json").read_bytes() == settings

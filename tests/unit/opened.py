@@ -34,6 +34,7 @@ def settings(**secrets: Any) -> dict[str, Any]:
         "Metadata": {"Usn": 3, "SchemaVersion": "1.0"},
         "Authentication": {"Oidc": {"Secret": secrets.get("oidc", protected("b2lkYw=="))}},
         "Email": {"Password": secrets.get("password", protected("cGFzc3dvcmQ="))},
+        "Authorization": {"ComputerTargets": [{"Id": "1", "Script": "c:\\Scripts\\.\\\xdcber.ps1"}]},
     }
 
 

@@ -339,7 +339,7 @@ def test_certificates() -> None:
 
 
 def registry(name: str, data: Any) -> dict[str, Any]:
-    return {"key": "Parameters", "name": name, "kind": "String", "data": data}
+    return {"key": "Parameters", "name": name, "kind": "DWord" if isinstance(data, int) else "String", "data": data}
 
 
 def test_registry_http_sys_and_service() -> None:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.certificates import TestCertificate
 from unit.backups import publish
-from unit.opened import config_zip, files, lists, protected, state, zipped
+from unit.opened import config_zip, files, lists, protected, settings, state, zipped
 
 
 def refusal(data: bytes, read: Callable[[bytes], Any] = Configuration) -> str:
@@ -125,6 +125,82 @@ def test_a_file_without_its_record_is_refused(key: str) -> None:
     listed = lists(files())
     del listed["files"][0][key]
     assert f"'{key}'" in refusal(config_zip(listed=listed))
+
+
+@pytest.mark.parametrize("key", ["key", "value", "path", "place", "exists"])
+def test_an_incomplete_reference_is_refused(key: str) -> None:
+    reference = {"key": "K", "value": "V", "path": "P", "place": "config", "exists": True}
+    del reference[key]
+    assert f"'{key}'" in refusal(config_zip(described=state(references=[reference])))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "..\\..\\Run"},
+        {"kind": "Link"},
+        {"data": None},
+        {"data": 1},
+        {"kind": "DWord", "data": "1"},
+        {"kind": "DWord", "data": 2**31},
+        {"kind": "DWord", "data": True},
+        {"kind": "Binary", "data": "%"},
+        {"kind": "MultiString", "data": [1]},
+    ],
+)
+def test_a_registry_value_that_cannot_be_one_is_refused(change: dict[str, Any]) -> None:
+    described = state()
+    described["state"]["registry"][0].update(change)
+    assert "The registry value 'Version'" in refusal(config_zip(described=described))
+    del described["state"]["registry"][0]["data"]
+    assert "The registry value 'Version'" in refusal(config_zip(described=described))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("bindings", "endpoint", "0.0.0.0:443 certhash=00"),
+        ("bindings", "endpoint", "host:443"),
+        ("bindings", "thumbprint", "AA"),
+        ("bindings", "store", 'My" x="'),
+        ("reservations", "url", "https://+:443/ user=Everyone"),
+        ("reservations", "url", "ftp://+:443/"),
+    ],
+)
+def test_own_http_records_that_netsh_must_not_get_are_refused(kind: str, key: str, value: str) -> None:
+    described = state()
+    described["state"]["http_sys"][kind][0][key] = value
+    assert f"with the {key} '{value}'" in refusal(config_zip(described=described))
+    described = state()
+    described["state"]["http_sys"][kind][2][key] = value
+    Configuration(config_zip(described=described))
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"), [(1, 1), ("1", 1), (" 0 ", 0), (None, 0), ("", 0), (2, 2), ("two", -1), ({}, 0), ([1], -1)]
+)
+def test_the_mode_of_a_secret_is_read_as_the_server_reads_it(written: Any, mode: int) -> None:
+    content = settings(password=protected("cGFzc3dvcmQ=") | {"Mode": written})
+    configuration = Configuration(config_zip(files() | {"config/appsettings.json": json.dumps(content).encode()}))
+    assert [one.mode for one in configuration.secrets if one.path == "Email.Password"] == [mode]
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "named"),
+    [
+        (r"D:\Scripts\x.ps1", "external/D/Scripts/X.ps1", True),
+        ("d:/Scripts/a/../x.ps1", "external/D/Scripts/x.ps1", True),
+        (r"C:\PROGRA~1\x.ps1", "external/C/Program Files/x.ps1", True),
+        (r"C:\PROGRA~1\x.ps1", "external/C/Program Files/more/x.ps1", False),
+        (r"D:\Scripts\x.ps1", "external/C/Scripts/x.ps1", False),
+        ("x.ps1", "external/C/Windows/System32/x.ps1", False),
+        (r"\\nas\Scripts\x.ps1", "external/C/Scripts/x.ps1", False),
+    ],
+)
+def test_files_elsewhere_are_those_that_the_configuration_names(value: str, name: str, named: bool) -> None:
+    content = settings() | {"Authorization": {"ComputerTargets": [{"Script": value}]}}
+    configuration = Configuration(config_zip(files() | {"config/appsettings.json": json.dumps(content).encode()}))
+    assert configuration.names_external(name) is named
 
 
 @given(data=st.binary(max_size=200))

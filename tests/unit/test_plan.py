@@ -144,6 +144,16 @@ def test_a_folder_where_a_file_belongs_and_an_unreadable_file_are_refused() -> N
     assert "cannot be read now: It is in use." in refusal(backup, described)
 
 
+def test_a_file_elsewhere_that_nothing_names_and_a_file_below_a_link_are_refused() -> None:
+    backup = contents(content=files() | {"external/C/Windows/System32/evil.dll": b"x"})
+    assert r"'C:\Windows\System32\evil.dll', which its configuration does not name" in refusal(backup, here(backup))
+    assert not make(backup, here(backup), parts=frozenset({"config"})).changed
+    backup = contents(content=files() | {"config/more/x.ps1": b"x"})
+    described = here(backup)
+    described["records"].append({"kind": "link", "name": "config/More", "path": ROOT + r"\More"})
+    assert rf"'{ROOT}\more\x.ps1' lies below a link" in refusal(backup, described)
+
+
 def test_the_database_is_restored_only_when_asked_for() -> None:
     backup = contents(content=files() | {"config/db/ams.mdf": b"cache"})
     described = here(backup)
@@ -190,6 +200,15 @@ def test_registry_values_are_set_and_removed_configured_last() -> None:
     assert r"- registry Parameters\Stray" in plan.lines()
     assert make(backup, described, mirror=False).registry["remove"] == []
     assert not make(backup, described, parts=frozenset({"config"})).changed
+
+
+def test_a_registry_value_that_may_be_secret_is_not_shown() -> None:
+    described = state()
+    described["state"]["registry"].append({"key": "", "name": "ProxyPassword", "kind": "String", "data": "new"})
+    backup = contents(described=described)
+    found = here(backup)
+    found["state"]["registry"][-1]["data"] = "old"
+    assert "~ registry ProxyPassword: not shown" in make(backup, found).lines()
 
 
 def test_bindings_that_differ_are_replaced_and_missing_ones_added() -> None:
@@ -272,6 +291,30 @@ def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
     described = here(backup) | {"opened_secrets": {}, "same_documents": {"appsettings.json": True}}
     record_of(described, "config/appsettings.json")["sha256"] = "00" * 32
     assert not make(backup, described).changed
+    record_of(described, "config/scripts/rule.ps1")["sha256"] = "11" * 32
+    plan = make(backup, described)
+    assert actions(plan) == {"config/scripts/rule.ps1": "replace"}
+    assert [secret["action"] for secret in plan.secrets] == ["here", "here"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "backed_up", "before", "expected"),
+    [
+        (_plan.PARTS, 1, False, True),
+        (_plan.PARTS, 0, True, False),
+        (("config",), 1, False, False),
+        (("config",), 0, True, True),
+    ],
+)
+def test_the_server_must_be_configured_as_it_is_restored_or_as_it_was(
+    parts: tuple[str, ...], backed_up: int, before: bool, expected: bool
+) -> None:
+    described = state()
+    described["state"]["registry"][1]["data"] = backed_up
+    backup = contents(described=described)
+    found = here(backup)
+    found["installation"]["configured"] = before
+    assert make(backup, found, parts=frozenset(parts)).configured is expected
 
 
 # ---- the whole ----
