@@ -13,6 +13,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Told
 
 _SHOWN = 5
@@ -67,7 +68,7 @@ def _warnings(backups: list[Told], told_of_hosts: list[Told]) -> list[str]:
     """What no task fails for: a newest backup that was incomplete when it was made."""
     newest = {(host["host"], host["newest"]) for host in told_of_hosts}
     return [
-        f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'])}"
+        printable(f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'][:_SHOWN])}")
         for one in backups
         if (one["host"], one["id"]) in newest and one["status"] == "incomplete"
     ]

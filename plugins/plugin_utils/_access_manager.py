@@ -47,7 +47,7 @@ CLEAR_SECRETS = (
 """The JSON keys whose values are secret though nothing protects them."""
 
 _SECRET_NAME = re.compile(
-    r"password|passphrase|secret|token|credential|connectionstring|apikey|accesskey|privatekey", re.IGNORECASE
+    r"passw|pwd|passphrase|secret|token|credential|connectionstring|apikey|accesskey|privatekey", re.IGNORECASE
 )
 _NOT_SECRET = frozenset({"authorizedsecretreaders", "enableclustercompatiblesecretencryption"})
 

@@ -83,9 +83,11 @@ def compare_sides(before: Side, after: Side, same_secret: SameSecret) -> dict[st
 
 def _opened(before: Configuration, after: Configuration, same_secret: SameSecret) -> dict[str, list[Change]]:
     old, new = before.described["state"], after.described["state"]
+    unread = {*before.unreadable, *after.unreadable}
+    old_secrets, new_secrets = ([one for one in side.secrets if one.file not in unread] for side in (before, after))
     return {
         **_documents(before, after),
-        "secrets": _secrets(before.secrets, after.secrets, same_secret),
+        "secrets": _secrets(old_secrets, new_secrets, same_secret),
         "registry": _registry(old["registry"], new["registry"]),
         "http_sys": _http_sys(old["http_sys"], new["http_sys"]),
         "files": _files(before, after),
@@ -126,6 +128,8 @@ def _documents(before: Configuration, after: Configuration) -> dict[str, list[Ch
     groups: dict[str, list[Change]] = {"rules": [], "notification_channels": [], "authentication": [], "settings": []}
     apart = {RULES.lower().removesuffix("[]"), *(place.lower().removesuffix("[]") for place in CHANNELS)}
     for file in JSON_FILES:
+        if file in before.unreadable or file in after.unreadable:
+            continue
         old, new = before.documents.get(file), after.documents.get(file)
         where = {"file": file}
         groups["rules"] += [change | where for change in _rules(old, new)]

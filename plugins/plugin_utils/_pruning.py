@@ -16,6 +16,7 @@ from ._retention import Rules
 from ._store import BackupStore, moment_of
 from ._verification import Backup
 
+_CLOCKS_DIFFER = datetime.timedelta(hours=1)
 SUPERSEDED, NOT_KEPT = "incomplete, and a newer backup is complete", "no rule keeps it"
 
 
@@ -39,6 +40,7 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
     Only complete backups count that verification finds no problem with. One with a problem is neither counted nor removed.
     """
     backups = _Verified(_verification.read(store))
+    backups.doubt_what_is_to_come(now)
     kept = _kept_by_rules(backups, rules, now)
     counted, newest = list(kept), max(kept, default="")
     removed = {}
@@ -94,6 +96,11 @@ class _Verified:
 
     def __getitem__(self, backup_id: str) -> Backup:
         return self._backups[backup_id]
+
+    def doubt_what_is_to_come(self, now: datetime.datetime) -> None:
+        for backup in self._backups.values():
+            if moment_of(backup.id) > now + _CLOCKS_DIFFER:
+                backup.problems.append(f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong.")
 
     def sound(self) -> list[Backup]:
         """Those that no problem is known of, oldest first."""

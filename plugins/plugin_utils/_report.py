@@ -43,8 +43,8 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
         )
     verified_at = max(moments)
     backups = [_backup(one) for verification in verifications for one in verification["backups"] if _is_backup(one)]
-    listed = {str(one["host"]): one for verification in verifications for one in verification["hosts"] if _is_host(one)}
-    names = sorted({*listed, *expected, *(backup["host"] for backup in backups)})
+    listed = {encodable(str(one["host"])): one for verification in verifications for one in verification["hosts"] if _is_host(one)}
+    names = sorted({*listed, *map(encodable, expected), *(backup["host"] for backup in backups)})
     hosts = [_host(name, listed.get(name), [backup for backup in backups if backup["host"] == name], verified_at) for name in names]
     return {
         "report_format": FORMAT,

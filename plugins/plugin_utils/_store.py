@@ -265,9 +265,11 @@ class BackupStore:
         if not os.path.lexists(self.folder):
             return
         with self._opened_folder() as folder, _explained(self.folder, "changed"):
-            if links or forgotten:
-                _pruned.add(folder, [*links, *forgotten])
+            _delete_removed(folder)
+            if forgotten:
+                _pruned.add(folder, forgotten)
             for link in links:
+                _pruned.add(folder, [link])
                 with contextlib.suppress(FileNotFoundError):  # where no lock holds, another run may prune too
                     if not stat.S_ISDIR(os.stat(link.id, dir_fd=folder, follow_symlinks=False).st_mode):
                         raise AccessManagerError(f"'{self.folder / link.id}' is no folder: it is not removed.")

@@ -63,9 +63,9 @@ class Backup:
 
     @property
     def verified(self) -> str:
-        if self.problems:
+        if self.problems or self.unproven:
             return NONE
-        return FULL if self.proven and not self.unproven else INTEGRITY
+        return FULL if self.proven else INTEGRITY
 
 
 def read(store: BackupStore) -> list[Backup]:

@@ -181,6 +181,24 @@ def test_a_damaged_one_neither_counts_nor_goes(ten: BackupStore) -> None:
     assert ten.ids() == [*DAYS[6:]]
 
 
+def test_one_of_a_time_to_come_neither_counts_nor_goes(ten: BackupStore, owner: KeyPair) -> None:
+    to_come = "20990101T000000Z"
+    make(ten, to_come, seal_to(owner.public))
+    result = prune(ten, keep_last=2)
+    assert reasons(result).keys() == {DAYS[8], DAYS[9]}
+    assert [one["id"] for one in result["doubtful"]] == [to_come]
+    assert "the controller's clock was or is wrong" in result["warnings"][0]
+    assert ten.ids() == [DAYS[8], DAYS[9], to_come]
+
+
+def test_what_a_killed_prune_left_does_not_stop_the_next(ten: BackupStore) -> None:
+    left = ten.folder / f".removing-{DAYS[0]}"
+    left.mkdir()
+    (left / "config.zip.age").write_bytes(b"half")
+    assert DAYS[0] in removed(prune(ten, keep_last=2))
+    assert not left.exists()
+
+
 def test_only_what_is_kept_is_read_whole(ten: BackupStore) -> None:
     """A damaged one that no rule would keep goes: what is newer is whole."""
     (ten.folder / DAYS[2] / "config.zip.age").write_bytes(b"")
