@@ -222,7 +222,7 @@ Function Invoke-Locked {
             throw "Another run is at work on this server: $(Get-OtherRun). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
         try {
-            foreach ($folder in @($lockRoot, $Root | Select-Object -Unique)) { New-RestrictedFolder -Path $folder }
+            foreach ($place in @($lockRoot, $Root | Select-Object -Unique)) { New-RestrictedFolder -Path $place }
             Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
             Remove-StaleRun -Root $Root
             & $Body
@@ -230,7 +230,7 @@ Function Invoke-Locked {
         finally {
             try {
                 [IO.File]::Delete($file)
-                foreach ($folder in $Root, $lockRoot) { Remove-EmptyFolder -Path $folder }
+                foreach ($place in $Root, $lockRoot) { Remove-EmptyFolder -Path $place }
             }
             finally { $mutex.ReleaseMutex() }
         }

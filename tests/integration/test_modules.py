@@ -216,7 +216,7 @@ def test_backup_is_selected_by_time_id_and_completeness(others: dict[str, dict[s
 
 
 def test_backup_that_is_not_there_is_named(others: dict[str, dict[str, Any]], root: Path, idle: AmsHost) -> None:
-    assert f"no backup '20240101T000000Z' of {idle.name} in '{root / idle.name}'" in others["no_such"]["msg"]
+    assert f"no backup '20240101T000000Z' of {idle.name} in '{root}'" in others["no_such"]["msg"]
     assert "There is no backup of nobody" in others["other_host"]["msg"]
 
 
