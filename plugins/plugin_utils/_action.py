@@ -167,8 +167,9 @@ class AccessManagerAction(ActionBase):
                     f"The run {run_id} was ended on {self.host_label} before it was done: the server went down, or its process "
                     "was killed. Look at the service there, and run this again."
                 )
+        became = "It goes on there" if state == "running" else "The line was lost, and if it is at work there, it goes on"
         raise UnfinishedRunError(
-            f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
+            f"The run {run_id} on {self.host_label} has not ended within {timeout} s. {became}, and "
             "brings the service back by itself; look at the server before you run this again."
         )
 

@@ -97,6 +97,7 @@ def test_line_cut_again_and_again_during_the_stop(one: AmsHost, two: AmsHost, pl
         )
     assert run.rc == 0, run.output
     for trace in traces:
+        assert f"There is no connection to {trace.host.name}, or it was lost" in run.output
         check_stopped_backup(place, trace)
 
 
