@@ -12,6 +12,7 @@ $MutexName = 'Global\lithnet.access_manager'
 $StaleAfter = [TimeSpan]::FromHours(24)
 $RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
 $DiskFullCodes = 0x27, 0x70
+$ResultReserve = 256KB
 
 Function Get-StagingRoot {
     # The collection's own folder within the one that the user names: permissions are set on what is ours only.
@@ -239,18 +240,23 @@ Function Invoke-Locked {
 }
 
 Function Save-RunResult {
-    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks.
+    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks. The reserve keeps room for that
+    # on a drive that becomes full.
     param(
         [String] $Folder,
         [ScriptBlock] $Body
     )
-    $path = [IO.Path]::Combine($Folder, 'result.json')
+    $result = [IO.Path]::Combine($Folder, 'result.json')
+    $reserve = [IO.Path]::Combine($Folder, 'reserve')
+    [IO.File]::WriteAllBytes($reserve, (New-Object -TypeName Byte[] -ArgumentList $ResultReserve))
     try { $answer = & $Body }
     catch {
-        Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
+        [IO.File]::Delete($reserve)
+        Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
         throw
     }
-    Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
+    [IO.File]::Delete($reserve)
+    Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
     $answer
 }
 

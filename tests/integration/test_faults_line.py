@@ -73,7 +73,7 @@ def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
 
     def drop() -> None:
         trace.host.wait_for(lambda: at_work(trace.host), PATIENCE)
-        trace.host.trouble(drop_every=4)
+        trace.host.trouble(drop_every=2)
         try:
             trace.host.wait_for(lambda: trace.turns() == ["stopped", "started"], PATIENCE)
         finally:
