@@ -28,8 +28,8 @@ class ActionModule(AccessManagerAction):
         _verification.verify(wanted, opener)
         told = [_verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [_verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
-        problems = [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
-        problems += [problem for one in told_of_hosts for problem in one["problems"]]
+        problems = [problem for one in told_of_hosts for problem in one["problems"]]
+        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
             "backups": told,
             "hosts": told_of_hosts,
