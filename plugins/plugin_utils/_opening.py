@@ -93,7 +93,7 @@ def _bytes_of(path: pathlib.Path) -> bytes:
             size = os.fstat(file.fileno()).st_size
             if size > LARGEST:
                 raise AccessManagerError(
-                    f"'{path}' has {size} bytes: more than {LARGEST // 1024**3} GiB are not opened, because that is done in memory. "
+                    f"'{path}' has {size} bytes: more than {LARGEST // 1024**3} GiB are not opened, which is done in memory. "
                     "age itself can open it."
                 )
             return file.read()

@@ -30,11 +30,7 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
     yield (
         "backups",
         "Backups by host and status, whether they were verified or not.",
-        [
-            ({"host": host["host"], "status": status}, host["counts"][status])
-            for host in report["hosts"]
-            for status in STATUSES
-        ],
+        [({"host": host["host"], "status": status}, host["counts"][status]) for host in report["hosts"] for status in STATUSES],
     )
     certificates = [(host["host"], one) for host in report["hosts"] for one in host["certificates"]]
     for name, help_text, measure in _CERTIFICATE_METRICS:

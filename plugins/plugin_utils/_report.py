@@ -116,7 +116,11 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
 def _counts(told: t.Any, backups: list[Report]) -> dict[str, int]:
     """How many backups of each status there are, also of those that were not verified; never less than are reported."""
     there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
-    return {status: max(there[status], int(_number(told.get(status)) or 0)) for status in STATUSES} if isinstance(told, dict) else there
+    return (
+        {status: max(there[status], int(_number(told.get(status)) or 0)) for status in STATUSES}
+        if isinstance(told, dict)
+        else there
+    )
 
 
 def _has_expired(certificate: Report) -> bool:

@@ -311,7 +311,8 @@ def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) 
     assert problems(four) == {
         IDS[2]: [
             f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
-            "If there was one right before it that is not here either, nothing tells of that. If somebody deleted it on purpose, name it once in forget of backup_prune."
+            "If there was one right before it that is not here either, nothing tells of that. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune."
         ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
@@ -582,7 +583,9 @@ def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(four: BackupS
         assert f"'{root / host}' is a link, which is not followed" in found[host][0]
     listed = run("backup_info", backup_root=str(root), all_hosts=True)
     assert {one["host"] for one in listed["backups"]} == {"ams1"}
-    assert [warning.partition(" is a link")[0] for warning in listed["warnings"]] == [f"'{root / host}'" for host in ("ams0", "ams2")]
+    assert [warning.partition(" is a link")[0] for warning in listed["warnings"]] == [
+        f"'{root / host}'" for host in ("ams0", "ams2")
+    ]
     for module, options in (("backup_info", {}), ("backup_diff", {"after": "latest"}), ("backup_prune", {"keep_last": 1})):
         refusal = run(module, backup_root=str(root), host="ams0", **options)
         assert refusal["failed"]
