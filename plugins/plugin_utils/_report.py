@@ -132,8 +132,10 @@ def _is_expiring(certificate: Report) -> bool:
 
 
 def _expires_soon(certificate: Report) -> str:
+    days = certificate["days_left"]
+    when = "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
     return (
-        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires in {certificate['days_left']} days: "
+        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires {when}: "
         "make a new one in the configuration tool, back it up, and publish it."
     )
 

@@ -311,8 +311,8 @@ def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) 
     assert problems(four) == {
         IDS[2]: [
             f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
-            "If there was one right before it that is not here either, nothing tells of that. "
-            "If somebody deleted it on purpose, name it once in forget of backup_prune."
+            "Whether others right before it are missing too is not known. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
