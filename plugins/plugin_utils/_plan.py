@@ -317,7 +317,7 @@ def _plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Wish
         present = {str(record[key]).lower(): record for record in here[kind]}
         for record in wanted[kind]:
             now = present.get(str(record[key]).lower())
-            if now and all(str(now[name]).lower() == str(record[name]).lower() for name in content):
+            if now and all(_folded(now, name) == _folded(record, name) for name in content):
                 continue
             if now and now not in own[kind]:
                 raise AccessManagerError(
@@ -336,6 +336,12 @@ def _plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Wish
         if wish.mirror:
             names = {str(record[key]).lower() for record in wanted[kind]}
             plan.http_sys["remove"][kind] += [record for record in own[kind] if str(record[key]).lower() not in names]
+
+
+def _folded(record: Record, name: str) -> str:
+    """A text of HTTP.sys to compare: a certificate without the name of its store is in MY."""
+    text = str(record[name]).lower()
+    return text or "my" if name == "store" else text
 
 
 def _owner(record: Record) -> str:
