@@ -64,7 +64,7 @@ class ActionModule(RestoreAction):
             self.call_target(self._named_run() | {"step": "acknowledge", "told": told})
 
     def _told(self, situation: Described, *, as_backup: bool) -> list[str]:
-        """The earlier restores that need not be told again: an interrupted one when all parts are as in a backup, and not before."""
+        """The earlier restores that need not be told again: an interrupted one only when all parts are as in a backup."""
         all_parts = as_backup and self.parts == frozenset(PARTS)
         return list(situation.get("ended_runs", []) + (situation.get("interrupted_runs", []) if all_parts else []))
 

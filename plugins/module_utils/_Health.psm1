@@ -10,7 +10,7 @@
 
 Set-StrictMode -Version 2.0
 
-$SiteSeconds = 30
+$LongestSiteSeconds = 30
 $AnswerMilliseconds = 5000
 $Protocols = [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
 $LogonStatuses = 401, 403
@@ -87,10 +87,13 @@ Function Get-OwnAddress {
 }
 
 Function Wait-Site {
-    # Waits until the web site serves at one of this server's addresses, or some seconds are over, or the service has ended. Returns why it does not; empty when it does.
-    param([Uri] $Url)
+    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it does not; empty when it does.
+    param(
+        [Uri] $Url,
+        [Int32] $Timeout
+    )
     $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
-    $end = [DateTime]::UtcNow.AddSeconds($SiteSeconds)
+    $end = [DateTime]::UtcNow.AddSeconds([Math]::Min($Timeout, $LongestSiteSeconds))
     while ($true) {
         $reasons = foreach ($address in $addresses) {
             $reason = Test-Site -Url $Url -Address $address
@@ -157,12 +160,13 @@ Function Add-Check {
 }
 
 Function Test-Health {
-    # Every test of health, into Done.checks. The first that is not passed ends it.
+    # Every test of health, into Done.checks. The first that is not passed ends it. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
         [Collections.IDictionary] $Knowledge,
-        [Int32] $Seconds
+        [Int32] $Seconds,
+        [Int32] $Timeout
     )
     $plan, $installation = $Bundle.plan, (Get-Installation)
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
@@ -170,8 +174,8 @@ Function Test-Health {
     Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
     if ($plan.start -and $installation.configured) {
         $site = Get-Site -Documents $documents
-        Add-Check -Done $Done -Name 'http' -Body { Wait-Site -Url $site.http }
-        if ($site.https) { Add-Check -Done $Done -Name 'https' -Body { Wait-Site -Url $site.https } }
+        Add-Check -Done $Done -Name 'http' -Body { Wait-Site -Url $site.http -Timeout $Timeout }
+        if ($site.https) { Add-Check -Done $Done -Name 'https' -Body { Wait-Site -Url $site.https -Timeout $Timeout } }
     }
     Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
     Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }

@@ -109,7 +109,7 @@ Function Invoke-Change {
     }
     if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
     $Done.step = 'testing the health'
-    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds
+    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds -Timeout $timeout
 }
 
 Function Invoke-Step {

@@ -14,6 +14,7 @@ from ._access_manager import SERVICE_SID, is_secret_name
 from ._contents import Contents, Record
 from ._errors import AccessManagerError
 from ._server import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
+from ._text import printable
 
 PARTS = ("config", "certificates", "registry", "external")
 NEVER_RESTORED = {("", "path"), ("", "version")}
@@ -90,7 +91,7 @@ class Plan:
             lines.append("* service: stop")
         if self.start:
             lines.append("* service: start")
-        return lines + [f"! {task}" for task in self.tasks]
+        return [printable(line) for line in [*lines, *(f"! {task}" for task in self.tasks)]]
 
     def certificate_lines(self) -> list[str]:
         return [f"+ certificate {one['thumbprint']}: {_CERTIFICATE_WORDS[one['action']]}" for one in self.certificates]
