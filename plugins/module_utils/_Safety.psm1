@@ -235,6 +235,7 @@ Function Get-SafetyFolder {
     # The folders of safety copies, the oldest first.
     $root = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-SafetyRoot)
     if (-not $root.Exists) { return }
+    Assert-OwnFolder -Path $root.FullName
     $root.GetDirectories() | Where-Object -FilterScript { $_.Name -match $FolderPattern } | Sort-Object -Property Name
 }
 
