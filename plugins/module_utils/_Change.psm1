@@ -96,11 +96,13 @@ Function Set-SecurityText {
         [IO.FileSystemInfo] $Item,
         [String] $Sddl
     )
+    $text = Get-SecurityText -Item $Item
+    if ($text -ceq $Sddl) { return }
     $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
     $wanted = New-Object -TypeName $type
     $wanted.SetSecurityDescriptorSddlForm($Sddl)
     $now = New-Object -TypeName $type
-    $now.SetSecurityDescriptorSddlForm((Get-SecurityText -Item $Item))
+    $now.SetSecurityDescriptorSddlForm($text)
     $sections = [Security.AccessControl.AccessControlSections]::Access
     if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner }
     if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group }
@@ -121,7 +123,7 @@ Function Set-ItemState {
     $Item.Refresh()
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
     if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
-    if ((Get-SecurityText -Item $Item) -cne $Record.sddl) { Set-SecurityText -Item $Item -Sddl $Record.sddl }
+    Set-SecurityText -Item $Item -Sddl $Record.sddl
 }
 
 Function Get-MissingParent {
