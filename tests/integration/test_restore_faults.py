@@ -15,7 +15,7 @@ import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inv
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
 from support.configuration import UNICODE_TEMPLATE
+from support.faults import kill_powershells
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
 from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
@@ -343,7 +344,7 @@ def test_line_that_breaks_while_the_service_is_down_does_no_harm(
     assert left(server, whole) == []
 
 
-# ---- a server that goes down ----
+# ---- a run that is killed on the server ----
 
 
 def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_again(
@@ -353,15 +354,10 @@ def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_aga
     next(iter(server.external.values())).write_bytes(b"# spoiled")
     server.knob("StopDelayMs", 4000)
     running = start_playbook(RESTORE, server.write_inventory(work / "down.yml", variables=options))
-
-    def die() -> None:
-        running.kill()
-        for name in ("pwsh.exe", "powershell.exe"):
-            with suppress(RuntimeError):  # there is none of that name
-                server.run("taskkill.exe", "/f", "/im", name)
-
-    with when(server, lambda: server.service_state() == "StopPending", die):
-        running.wait()
+    with when(server, lambda: server.service_state() == "StopPending", lambda: kill_powershells(server)):
+        sentence = failure_of(running.wait(), NAME)
+    assert "was ended on" in sentence
+    assert "The next restore tells of this one, and starts the service if it ran before" in sentence
     server.wait_for(lambda: server.service_state() == "Stopped")
     server.clear_knobs()
     for parts in (["certificates"], list(PARTS)):  # the first of them leaves the server between two states
