@@ -21,7 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server imp
 display = Display()
 
 _WORK_SECONDS = 1800
-_WAITS_OF_A_RUN = 12
+_WAITS_OF_A_RUN = 14
 _RESTORED = "restored"
 _TOLD = (
     "state",

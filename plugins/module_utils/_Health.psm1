@@ -10,7 +10,6 @@
 
 Set-StrictMode -Version 2.0
 
-$LongestSiteSeconds = 30
 $AnswerMilliseconds = 5000
 $Protocols = [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
 $LogonStatuses = 401, 403
@@ -93,7 +92,7 @@ Function Wait-Site {
         [Int32] $Timeout
     )
     $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
-    $end = [DateTime]::UtcNow.AddSeconds([Math]::Min($Timeout, $LongestSiteSeconds))
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
     while ($true) {
         $reasons = foreach ($address in $addresses) {
             $reason = Test-Site -Url $Url -Address $address

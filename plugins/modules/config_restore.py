@@ -52,7 +52,7 @@ options:
     type: int
     default: 3
   service_timeout:
-    description: How many seconds each wait for the service may take.
+    description: How many seconds each wait for the service, its database files and its web site may take.
     type: int
     default: 120
 """

@@ -222,7 +222,12 @@ def test_service_that_does_not_stay_running_is_rolled_back(
     with when(server, turned(server, "stopped", "started"), server.stop_service):
         run = restore(server, work, options, restore_health_seconds=30)
     result = result_of(run, NAME, RESTORED)
-    assert result["failed_check"] in ("running", "http", "stays_running")  # the one that was at work when the service stopped
+    assert result["failed_check"] in (
+        "running",
+        "http",
+        "https",
+        "stays_running",
+    )  # the one that was at work when the service stopped
     assert f"The check '{result['failed_check']}' failed" in rolled_back(run, server, spoiled)
     assert not result["changed"]
 

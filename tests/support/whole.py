@@ -16,8 +16,11 @@ from .backups import KeyPair
 SAFETY = "ProgramData/lithnet.access_manager.safety"
 HTTP_KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
 STORE_KEY = r"HKLM\SOFTWARE\Microsoft\Cryptography\Services\lithnetams\SystemCertificates\MY\Certificates"
-_NOT_COMPARED = (SAFETY, "/db/", "temp/test-", "AppData/Local/Microsoft/PowerShell")
-"""The safety copies, the database, scripts of AmsHost.powershell, and what PowerShell remembers of modules."""
+_NOT_COMPARED = (SAFETY, "/db/", "temp/test-", "AppData/Local/Microsoft/PowerShell", "Crypto/RSA/MachineKeys/")
+"""The safety copies, the database, scripts of AmsHost.powershell, what PowerShell remembers of modules, files of CryptoAPI keys.
+
+The lab keeps CryptoAPI keys and their files when they are deleted.
+"""
 
 _KEY_FILES = re.compile(r"Microsoft[/\\]Crypto[/\\]Keys[/\\]")
 _OUTLINE = r"""
