@@ -213,8 +213,9 @@ def _checked_state(content: Record) -> Record:
     described, label = _checked(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
     state = _checked(described["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
     http_sys = _checked(state["http_sys"], {"bindings": list, "reservations": list}, label)
+    lists = _checked(state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
     for name, shape in _LISTS.items():
-        for record in (state | http_sys | {"environment": described.get("environment", [])})[name]:
+        for record in lists[name]:
             _checked(record, shape, f"A record of '{name}' in '{STATE}'")
     for reference in described["references"]:
         _checked(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")

@@ -109,7 +109,9 @@ def duration(milliseconds: float | None) -> str:
 def age(hours: float | None) -> str:
     if hours is None:
         return "none"
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+    if hours < -1:
+        return "in the future"
+    return f"{max(0, hours):.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def moment(text: t.Any) -> str:

@@ -21,9 +21,11 @@ from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CertificateSpec, TestCertificate
 from support.configuration import EMPTY_FOLDERS, INJECTED_SCRIPT, MODIFIED, SPECIAL_SCRIPT, SPECIAL_TEMPLATE, UNICODE_TEMPLATE
 from support.leaks import find_leaks
-from support.playbook import PlaybookRun, hash_tree, run_playbook
-from support.plays import BACKUP, result_of
+from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
+from support.plays import BACKUP, COLLECTION, result_of
+from support.whole import identity_file
 
+VERIFY = f"{COLLECTION}.verify"
 NAME = "ams-story"
 OVERRIDE = "AccessManagerService__Email__Host=smtp-of-the-environment.forest.example"
 LONG_FOLDER = "scripts/" + "/".join(f"a folder with a long name, number {number} of ten" for number in range(10))
@@ -187,6 +189,14 @@ def test_backup_consists_of_its_parts_alone_closed_to_others(first: Backup, root
     for path in (root / NAME).rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert stat.S_IMODE((root / NAME).stat().st_mode) == 0o700
+
+
+def test_a_backup_of_a_server_is_proved_with_its_key(first: Backup, inventory: Path, owner: KeyPair, tmp_path: Path) -> None:
+    """What a server's Windows writes of certificates, secrets and files is what the verification compares."""
+    run = run_playbook(VERIFY, inventory, extra_vars={"access_manager_identity_file": str(identity_file(tmp_path, owner))})
+    assert run.rc == 0, run.output
+    (result,) = results_of(run, "backup_verify")
+    assert {(one["verified"], tuple(one["problems"])) for one in result["backups"]} == {("full", ())}
 
 
 # ---- what a backup holds ----

@@ -26,7 +26,7 @@ from support.certificates import TestCertificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
 from unit.made import certificates_zip, make, seal_to
-from unit.opened import config_zip, files
+from unit.opened import FOLDERS, config_zip, files, lists, state, zipped
 
 ID = "20261123T020000Z"
 json_values = st.recursive(
@@ -239,6 +239,43 @@ def test_entries_that_lead_elsewhere_are_refused(
     before = hash_tree(tmp_path)
     assert "which cannot be a file of a backup" in problems(verify(store, key_file))
     assert hash_tree(tmp_path) == before
+
+
+def places(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value in a document."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [at, *(way for name, value in inner for way in places(value, (*at, name)))]
+
+
+def replaced(node: Any, way: tuple[Any, ...], value: Any) -> Any:
+    """The document with another value there."""
+    if not way:
+        return value
+    changed = copy.copy(node)
+    changed[way[0]] = replaced(node[way[0]], way[1:], value)
+    return changed
+
+
+@settings(max_examples=150)
+@given(document=st.sampled_from(["state", "files"]), data=st.data(), value=json_values)
+def test_no_value_in_an_opened_backup_is_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, document: str, data: Any, value: Any
+) -> None:
+    store = BackupStore(str(tmp_path_factory.mktemp("root")), HOST)
+    original: Any = {"state": state(), "files": lists(files())}[document]
+    changed = replaced(original, data.draw(st.sampled_from(places(original))), value)
+    both = {"state": state(), "files": lists(files())} | {document: changed}
+    entries = {"state/installation.json": json.dumps(both["state"]).encode(), "files.json": json.dumps(both["files"]).encode()}
+    make(store, ID, seal_to(), parts={"config.zip": zipped(entries | dict.fromkeys(FOLDERS, b"") | files())})
+    assert len(verify(store)["backups"]) == 1
+    compared = run("backup_diff", backup_root=str(store.root), before=ID, after=ID)
+    assert compared.get("lines") == [] or compared["msg"].strip()
+
+
+@pytest.mark.parametrize("value", [7, True, None, "x", {}, [7]])
+def test_a_state_whose_lists_are_none_is_refused(value: Any) -> None:
+    for name in ("environment", "references"):
+        assert only_sentences(Configuration, config_zip(described=state(**{name: value}))) is None
 
 
 def test_an_encrypted_zip_is_told(store: BackupStore, owner: KeyPair, key_file: str) -> None:

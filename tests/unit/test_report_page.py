@@ -142,6 +142,11 @@ def test_a_year_is_told_by_months_and_what_is_older_by_its_number(browser: Brows
     assert browser.evaluate("document.querySelector('.rows .name').innerText") == "ams1 and 2 older"
 
 
+def test_a_backup_to_come_has_no_age(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.show(pages["to come"], PHONE, "light")
+    assert "in the future" in browser.evaluate("document.body.innerText")
+
+
 def test_what_was_not_verified_is_said(browser: Browser, pages: dict[str, Path]) -> None:
     browser.show(pages["latest"], DESKTOP, "light")
     text = browser.evaluate("document.body.innerText")
