@@ -172,9 +172,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
         assert at_work(two)
         failed = mended.wait(PATIENCE)
     assert failed.rc != 0
-    assert "It had stopped the service, which has been started again." in (
-        failure_of(failed, one.name)
-    )
+    assert "It had stopped the service, which has been started again." in (failure_of(failed, one.name))
     traces[0].check(["stopped", "started"])
     assert one.http_answers()
     assert place.backups(one) == []

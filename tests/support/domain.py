@@ -1,0 +1,131 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real domain controller for tests, with computers and accounts. See tests/ad_lab."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LAB = Path(__file__).resolve().parents[1] / "ad_lab" / "ad_lab.py"
+
+
+def _load_lab() -> Any:
+    spec = importlib.util.spec_from_file_location("ad_lab", LAB)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ad_lab"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+ad_lab = _load_lab()
+
+
+def available() -> str | None:
+    """None when domain controllers can be made here, else what is missing."""
+    if importlib.util.find_spec("ldap") is None:
+        return "python-ldap is not installed"
+    missing: str | None = ad_lab.available()
+    return missing
+
+
+@dataclass
+class Domain:
+    """A running controller. Passwords of accounts made by C(account) are all the same."""
+
+    home: Path
+    info: dict[str, Any]
+
+    PASSWORD = "Passw0rd.of-tests"
+
+    @classmethod
+    def start(cls, home: Path) -> Domain:
+        return cls(home, ad_lab.start(home))
+
+    @property
+    def base(self) -> str:
+        return str(self.info["base_dn"])
+
+    @property
+    def workstations(self) -> str:
+        return f"OU=Workstations,{self.base}"
+
+    def options(self, user: str | None = None, **more: Any) -> dict[str, Any]:
+        """The options of a module that connects, as an administrator or as another account."""
+        password = self.PASSWORD if user else self.info["password"]
+        return {"bind_user": user or self.info["user"], "bind_password": password, "ca_file": self.info["ca"], "timeout": 20} | more
+
+    @property
+    def servers(self) -> list[str]:
+        return [str(self.info["host"])]
+
+    def seed(self, computers: int, thumbprints: list[str], **more: Any) -> None:
+        ad_lab.seed(self.home, computers, thumbprints, **more)
+
+    def ldif(self, text: str, tool: str = "ldbadd") -> None:
+        ad_lab._ldif(self.home.resolve(), text, tool)
+
+    def add_computer(self, name: str, password: str | None, history: Iterable[str] = (), *, parent: str | None = None) -> str:
+        """Adds a computer; returns its distinguished name. name: escaped as in a distinguished name."""
+        dn = f"CN={name},{parent or self.workstations}"
+        account = f"T{zlib.crc32(dn.encode())}"
+        lines = [f"dn: {dn}", "objectClass: computer", f"sAMAccountName: {account}$", "userAccountControl: 4096"]
+        lines += [f"lithnetAdminPasswordExpiry: {self.next_week()}"]
+        lines += [f"lithnetAdminPassword: {password}"] if password else []
+        lines += [f"lithnetAdminPasswordHistory: {item}" for item in history]
+        self.ldif("\n".join([*lines, ""]))
+        return dn
+
+    def publish(self, der: bytes) -> None:
+        file = self.home / "published.der"
+        file.write_bytes(der)
+        ad_lab.publish(self.home, file)
+
+    def account(self, name: str) -> str:
+        """Makes a user without rights; returns how it logs on."""
+        self.tool("user", "create", name, self.PASSWORD)
+        return f"{name}@{self.info['realm'].lower()}"
+
+    def tool(self, *args: str) -> str:
+        argv = ["samba-tool", *args, "-s", str(self.home / "smb.conf"), "-H", str(self.home / "private/sam.ldb")]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def values(self, dn: str) -> dict[str, list[str]]:
+        """The attributes of an entry, read past the server."""
+        argv = ["ldbsearch", "-H", str(self.home / "private/sam.ldb"), f"--configfile={self.home}/smb.conf", "--show-binary"]
+        done = subprocess.run([*argv, "-b", dn, "-s", "base"], capture_output=True, text=True, check=True)
+        found: dict[str, list[str]] = {}
+        for line in done.stdout.replace("\n ", "").splitlines():
+            name, separator, value = line.partition(": ")
+            if separator and not line.startswith("#"):
+                found.setdefault(name.rstrip(":"), []).append(value)
+        return found
+
+    def stop(self) -> None:
+        ad_lab.stop(self.home)
+
+    def remove(self) -> None:
+        ad_lab.remove(self.home)
+
+    @staticmethod
+    def next_week() -> int:
+        return int((time.time() + 7 * 86400 + ad_lab.EPOCH_1601) * 10_000_000)
+
+
+def stored(thumbprint: str, *, created: float = 1_780_000_000) -> str:
+    """A stored password under the key of a certificate, which is JSON."""
+    item = str(ad_lab.password_item(thumbprint, created))
+    assert json.loads(item)["data"]
+    return item
