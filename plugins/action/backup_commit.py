@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import datetime
-import pathlib
 import typing as t
 
-import yaml
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _collection, _manifest, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
@@ -65,7 +63,7 @@ class ActionModule(AccessManagerAction):
             backup_id=backup_id,
             host=self.host,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            collection_version=_collection_version(),
+            collection_version=_collection.version(),
             previous=self.store.previous_digest(),
             previous_id=self.store.newest_id(),
             records=records,
@@ -114,12 +112,3 @@ def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> 
     since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
     lines = [f"{sign} {name}" for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-")) for name in comparison[kind]]
     return {"prepared": "\n".join([f"Changes ({since}):", *(lines or ["  none"])]) + "\n"}
-
-
-def _collection_version() -> str:
-    """The version of this collection, from the file that a build puts into it, or from the source's."""
-    root = pathlib.Path(__file__).parents[2]
-    manifest = root / "MANIFEST.json"
-    if manifest.exists():
-        return str(yaml.safe_load(manifest.read_text())["collection_info"]["version"])
-    return str(yaml.safe_load((root / "galaxy.yml").read_text())["version"])

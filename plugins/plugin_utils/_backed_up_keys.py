@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import contextlib
 import dataclasses
 
@@ -47,10 +48,19 @@ class BackedUpKeys:
                 return place
         return None
 
+    def refuse_held(self, thumbprints: c.Iterable[str]) -> None:
+        """Raises AccessManagerError when one of these keys, which are said to be lost, is in a backup."""
+        for thumbprint in thumbprints:
+            if place := self.find(thumbprint):
+                raise AccessManagerError(
+                    f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in '{place.store.root}' "
+                    "holds it. Restore it (certificate_import, or the playbook restore with restore_only: [certificates])."
+                )
+
     def _add(self, place: Place, manifest: Manifest) -> None:
         slim = {
             "id": manifest["id"],
-            "artifacts": [artifact for artifact in manifest["artifacts"] if artifact["name"].startswith(PARTS["certificates"])],
+            "artifacts": [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])],
         }
         for certificate in manifest.get("certificates", []):
             if certificate["exported"] and slim["artifacts"]:

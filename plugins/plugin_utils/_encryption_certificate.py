@@ -14,6 +14,7 @@ import secrets
 import string
 import typing as t
 
+from . import _key_provider
 from ._access_manager import PASSWORD_ENCRYPTION_USAGE
 from ._errors import MissingLibraryError
 from ._pfx import HAS_CRYPTOGRAPHY, thumbprint_of
@@ -75,7 +76,7 @@ def make(forest: str, now: datetime.datetime) -> EncryptionCertificate:
     return EncryptionCertificate(
         thumbprint=thumbprint_of(certificate),
         der=certificate.public_bytes(serialization.Encoding.DER),
-        pfx=_pfx(certificate, key, password),
+        pfx=_key_provider.name(_pfx(certificate, key, password), password),
         password=password,
     )
 

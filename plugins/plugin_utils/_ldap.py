@@ -107,7 +107,8 @@ class Directory:
         texts = [(top.first(name) or b"").decode() for name in _CONTEXTS]
         if not all(texts):
             raise DirectoryError(f"{server} does not say which domain it serves: it is no domain controller of Active Directory.")
-        self.domain = Domain(*texts, frozenset(top.values.get(_TOKEN.lower(), [])))
+        base, root, configuration, schema = texts
+        self.domain = Domain(base, root, configuration, schema, frozenset(top.values.get(_TOKEN.lower(), [])))
 
     def search(
         self, base: str, search_filter: str, attributes: c.Sequence[str], *, page_size: int = PAGE, security: bool = False

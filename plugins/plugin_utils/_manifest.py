@@ -18,6 +18,12 @@ from ._files import open_regular
 FORMAT = 1
 NAME = "manifest.json"
 SIZE_LIMIT = 64 * 1024 * 1024
+PARTS = ("config", "certificates", "secrets")
+"""The parts of a server's backup, in the order of its manifest."""
+
+CERTIFICATES_ALONE = "certificates"
+"""The kind of a backup that holds certificates of a forest, and nothing of a server."""
+
 COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
 
 Manifest = dict[str, t.Any]
@@ -34,6 +40,7 @@ _REQUIRED = {
 }
 _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "checksum": str,
+    "kind": str,
     "created": str,
     "collection_version": str,
     "access_manager_version": str,
@@ -91,6 +98,16 @@ def build(
     return manifest | {"checksum": checksum_of(manifest)}
 
 
+def holds_certificates_alone(manifest: Manifest) -> bool:
+    """Whether a backup is of a forest's certificates, and not of a server."""
+    return manifest.get("kind") == CERTIFICATES_ALONE
+
+
+def parts_of(manifest: Manifest) -> tuple[str, ...]:
+    """The parts that a whole backup of its kind has."""
+    return ("certificates",) if holds_certificates_alone(manifest) else PARTS
+
+
 def checksum_of(manifest: Manifest) -> str:
     """What C(checksum) must be: it shows a manifest that was edited or damaged, though not one that was forged."""
     told = {key: value for key, value in manifest.items() if key != "checksum"}
@@ -145,6 +162,8 @@ def _wrong_key(manifest: t.Any) -> str | None:
         return f"its format is {manifest['format']}"
     if manifest["status"] not in (COMPLETE, INCOMPLETE):
         return f"its status is '{manifest['status']}'"
+    if manifest.get("kind", CERTIFICATES_ALONE) != CERTIFICATES_ALONE:
+        return f"its kind is '{manifest['kind']}'"
     for key, kinds in _OPTIONAL.items():
         if key in manifest and not isinstance(manifest[key], kinds):
             return f"'{key}' is of another type"

@@ -108,6 +108,8 @@ _SECRET_WORDS = {
 
 def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     """The plan. Raises AccessManagerError when the restore must not be done at all."""
+    if contents.held is None:
+        return _of_certificates_alone(contents, server)
     refuse_unfit(contents, server, wish)
     plan = Plan()
     if "config" in wish.parts:
@@ -125,6 +127,14 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
     plan.start = plan.stop or (not runs and (wish.start or bool(server.get("left_stopped"))))
+    return plan
+
+
+def _of_certificates_alone(contents: Contents, server: Described) -> Plan:
+    """The plan when the backup is of no server: any server of the forest may have its certificates."""
+    plan = Plan()
+    _plan_certificates(plan, contents, server)
+    _plan_checks(plan, server)
     return plan
 
 
