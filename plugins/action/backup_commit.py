@@ -8,11 +8,14 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _collection, _manifest, _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _collection, _manifest, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import RECORDS, BackupStore
+
+_KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
+"""What a manifest says of a key."""
 
 _TOLD = (
     "id",
@@ -26,6 +29,7 @@ _TOLD = (
     "stopped",
     "downtime_ms",
     "content_digest",
+    "directory",
 )
 
 
@@ -58,6 +62,8 @@ class ActionModule(AccessManagerAction):
     def _commit(self) -> dict[str, t.Any]:
         backup_id = self._required("backup_id")
         records = self.store.records(backup_id)
+        if self.params["directory"] is not None:
+            records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
         inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
         manifest = _manifest.build(
             backup_id=backup_id,
@@ -89,6 +95,22 @@ class ActionModule(AccessManagerAction):
         if self.params[option] is None:
             raise AccessManagerError(f"{option} is required when state is {self.params['state']}.")
         return self.params[option]
+
+
+def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds."""
+    held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
+    keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
+    told = {
+        "computers": census["computers"],
+        "keys": [{name: key[name] for name in _KEY} for key in keys],
+        "unparsable": {name: census["unparsable"][name] for name in ("current", "history")},
+    }
+    return {
+        "problems": [_census.problem(key) for key in keys if not key["covered"]],
+        "manifest": {"directory": told},
+        "inventory": {},
+    }
 
 
 def _sealed_by(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:

@@ -75,11 +75,11 @@ class ActionModule(AccessManagerAction):
                 )
             return place, self.wanted
         if previous and previous["thumbprint"] not in self.lost:
-            place = backups.find(previous["thumbprint"])
+            place = backups.find(previous["thumbprint"], preferred_host=store.host)
             if not place:
                 raise AccessManagerError(
-                    f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no backup holds its key. "
-                    "Back up the server that has it. If no server has it any more, name it in lost."
+                    f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no backup holds its "
+                    "key. Back up the server that has it. If no server has it any more, name it in lost."
                 )
             return place, previous["thumbprint"]
         return self._left_by_an_earlier_run(backups, store)
@@ -89,7 +89,7 @@ class ActionModule(AccessManagerAction):
         _certificate_backup.refuse_folder_of_server(store)
         for backup_id in reversed(store.ids()):
             for certificate in store.manifest(backup_id).get("certificates", []):
-                place = backups.find(certificate["thumbprint"])
+                place = backups.find(certificate["thumbprint"], preferred_host=store.host)
                 if place and certificate["thumbprint"] not in self.lost and certificate["not_after"] > self.now.isoformat():
                     return place, certificate["thumbprint"]
         return None, ""

@@ -60,18 +60,10 @@ def _result(census: Told, domains: list[Told], forests: list[Told], backups: Bac
         "domains": domains,
         "forests": forests,
         "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
-        "problems": [_problem(key) for key in needed if not key["covered"]],
+        "problems": [_census.problem(key) for key in needed if not key["covered"]],
     }
 
 
 def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Told:
     place = backups.find(thumbprint) if backups else None
     return {"covered": place is not None, "backup": {"host": place.store.host, "id": place.id} if place else None}
-
-
-def _problem(key: Told) -> str:
-    published = ", which is published" if key["published"] else ""
-    return (
-        f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "
-        f"{key['thumbprint']}{published}: no backup holds its private key."
-    )

@@ -39,9 +39,15 @@ class BackedUpKeys:
                 with contextlib.suppress(AccessManagerError):
                     self._add(Place(store, backup_id), store.manifest(backup_id))
 
-    def find(self, thumbprint: str) -> Place | None:
-        """The newest backup, of any host, that holds the private key and whose certificates are as they were written."""
-        for place, manifest in sorted(self._places.get(thumbprint, []), key=lambda found: found[0].id, reverse=True):
+    def find(self, thumbprint: str, *, preferred_host: str = "") -> Place | None:
+        """The newest backup, of any host, that holds the private key and whose certificates are as they were written.
+
+        One of the preferred host comes first.
+        """
+        found = sorted(
+            self._places.get(thumbprint, []), key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True
+        )
+        for place, manifest in found:
             if place not in self._whole:
                 self._whole[place] = not place.store.damage(manifest)
             if self._whole[place]:

@@ -124,5 +124,14 @@ def told(census: Census) -> dict[str, t.Any]:
     }
 
 
+def problem(key: dict[str, t.Any]) -> str:
+    """What is wrong when no backup holds a key, as told of in a result."""
+    published = ", which is published" if key["published"] else ""
+    return (
+        f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "
+        f"{key['thumbprint']}{published}: no backup holds its private key."
+    )
+
+
 def _utc(moment: datetime.datetime | None) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

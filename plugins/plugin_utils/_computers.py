@@ -15,6 +15,7 @@ from ._ldap import PAGE, Directory, Entry, ranged
 
 _SECURITY = "nTSecurityDescriptor"
 _SCHEMA_ID = "schemaIDGUID"
+_SHOWN = 5
 _MANAGED = f"(|({PASSWORD}=*)({HISTORY}=*)({EXPIRY}=*))"
 
 
@@ -58,11 +59,11 @@ def read(
         )
 
 
-def refuse_hidden(count: int, examples: c.Sequence[str]) -> None:
+def refuse_hidden(count: int, names: c.Sequence[str]) -> None:
     """Raises AccessManagerError when there are computers whose passwords this account may not read."""
     if count:
         raise AccessManagerError(
-            f"The account may not read the passwords of {count} computer(s): {', '.join(examples)}. They are "
+            f"The account may not read the passwords of {count} computer(s): {', '.join(names[:_SHOWN])}. They are "
             "confidential: the directory answers as if there were none. Grant the account control access to "
             f"{PASSWORD} and {HISTORY} (docs/security.md has the commands), or use another account."
         )

@@ -53,6 +53,7 @@ _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "previous_id": (str, type(None)),
     "certificates": list,
     "secrets": list,
+    "directory": dict,
 }
 _LISTED: dict[str, dict[str, type]] = {
     "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
@@ -76,9 +77,13 @@ def build(
     content_digest: str,
     inventory: dict[str, str],
 ) -> Manifest:
-    """The manifest of a backup from the records that its artifacts' modules left, in the order of C(records)."""
+    """The manifest of a backup from the records that its artifacts' modules left, in the order of C(records).
+
+    A record without an artifact, such as that of a census, adds to the manifest only.
+    """
     problems = [problem for record in records.values() for problem in record["problems"]]
-    recipients = [recipient for record in records.values() for recipient in record["artifact"]["recipients"]]
+    artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
+    recipients = [recipient for artifact in artifacts for recipient in artifact["recipients"]]
     told = {key: value for record in records.values() for key, value in record["manifest"].items()}
     manifest = {
         "format": FORMAT,
@@ -88,7 +93,7 @@ def build(
         "created": created,
         "status": INCOMPLETE if problems else COMPLETE,
         "problems": problems,
-        "artifacts": [record["artifact"] for record in records.values()],
+        "artifacts": artifacts,
         "content_digest": content_digest,
         "inventory": inventory,
         "recipients": list(dict.fromkeys(recipients)),

@@ -16,6 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Right = tuple[str, str]
+"""Rights as SDDL writes them, and the attribute of a computer."""
+
+READ_RIGHTS: list[Right] = [("RPCR", "lithnetAdminPassword"), ("RPCR", "lithnetAdminPasswordHistory")]
+WRITE_RIGHTS: list[Right] = [
+    ("WP", "lithnetAdminPassword"),
+    ("WP", "lithnetAdminPasswordHistory"),
+    ("WP", "lithnetAdminPasswordExpiry"),
+]
+"""What docs/security.md says that the census and the expiry need."""
+
 LAB = Path(__file__).resolve().parents[1] / "ad_lab" / "ad_lab.py"
 
 
@@ -95,6 +106,38 @@ class Domain:
         """Makes a user without rights; returns how it logs on."""
         self.tool("user", "create", name, self.PASSWORD)
         return f"{name}@{self.info['realm'].lower()}"
+
+    def grant(self, name: str, rights: Iterable[Right]) -> None:
+        """Gives a user rights on the computers below OU=Workstations, as dsacls does with /I:S."""
+        sid, computer = self._sid(name), self._schema_id("computer")
+        entries = [f"(OA;CIIO;{right};{self._schema_id(attribute)};{computer};{sid})" for right, attribute in rights]
+        self.tool("dsacl", "set", f"--objectdn={self.workstations}", f"--sddl={''.join(entries)}")
+
+    def grant_publication(self, name: str) -> None:
+        """Lets a user write the certificate that the forest publishes."""
+        entry = f"(OA;;WP;{self._schema_id('cACertificate')};;{self._sid(name)})"
+        self.tool("dsacl", "set", f"--objectdn={self.info['config_dn']}", f"--sddl={entry}")
+
+    def seed_more(self, computers: int, thumbprint: str) -> list[str]:
+        """Adds computers whose passwords, with one earlier, are all under one key; returns their names."""
+        names = [f"MORE{number:03}" for number in range(computers)]
+        for name in names:
+            self.add_computer(name, stored(thumbprint), [stored(thumbprint)])
+        return names
+
+    def start_again(self) -> None:
+        self.info = ad_lab.start(self.home)
+
+    def _sid(self, name: str) -> str:
+        return self._search(self.base, f"(sAMAccountName={name})", "objectSid")
+
+    def _schema_id(self, name: str) -> str:
+        return self._search(ad_lab.SCHEMA, f"(lDAPDisplayName={name})", "schemaIDGUID")
+
+    def _search(self, base: str, search_filter: str, attribute: str) -> str:
+        argv = ["ldbsearch", "-H", str(self.home / "private/sam.ldb"), f"--configfile={self.home}/smb.conf", "-b", base]
+        done = subprocess.run([*argv, "-s", "sub", search_filter, attribute], capture_output=True, text=True, check=True)
+        return next(line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith(f"{attribute}: "))
 
     def tool(self, *args: str) -> str:
         argv = ["samba-tool", *args, "-s", str(self.home / "smb.conf"), "-H", str(self.home / "private/sam.ldb")]
