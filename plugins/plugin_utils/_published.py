@@ -12,6 +12,9 @@ from ._access_manager import CONFIGURATION_ENTRY, PUBLISHED_CERTIFICATE
 from ._errors import AccessManagerError, DirectoryError, NoSuchEntryError, ValueChangedError
 from ._ldap import Directory
 
+_CLASS = "objectClass"
+"""An attribute that every entry has."""
+
 
 def read(directory: Directory) -> dict[str, t.Any] | None:
     """What is told of the certificate that the server's forest publishes; None when there is none."""
@@ -25,11 +28,17 @@ def read(directory: Directory) -> dict[str, t.Any] | None:
 
 
 def read_der(directory: Directory) -> bytes | None:
-    """The published certificate as DER."""
+    """The published certificate as DER; None when there is none.
+
+    Raises DirectoryError when the account may not read it: to such an account, the directory shows an entry without anything in it.
+    """
     try:
-        return directory.entry(entry_of(directory), [PUBLISHED_CERTIFICATE]).first(PUBLISHED_CERTIFICATE)
+        entry = directory.entry(entry_of(directory), [PUBLISHED_CERTIFICATE, _CLASS])
     except NoSuchEntryError:
         return None
+    if entry.first(_CLASS) is None:
+        raise DirectoryError(f"The account may not read '{entry.dn}' on {directory.server}, where the certificate is published.")
+    return entry.first(PUBLISHED_CERTIFICATE)
 
 
 def publish(directory: Directory, der: bytes, seen: bytes | None) -> None:

@@ -447,7 +447,8 @@ def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told
     own.grant_publication("writer")
     assert counts(census(own, reader))[LOST.thumbprint] == (3, 3)
     assert "lacks the right" in recovery.publish(user=reader, lost=[LOST.thumbprint])["msg"]
-    assert recovery.publish(user=writer, lost=[LOST.thumbprint])["published"]
+    published = recovery.publish(user=writer, lost=[LOST.thumbprint])
+    assert published.get("published"), published
     options = {"lost": [LOST.thumbprint], "remove_lost_history": True, "backup_root": str(recovery.root)}
     refused = expire(own, reader, max_failures=1, **options)
     assert refused["failed"]
@@ -456,6 +457,14 @@ def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told
     assert EXPIRED not in expiries(own, *names)
     done = expire(own, writer, **options)
     assert (done["expired"], done["history_deleted"], done["failed_computers"]) == (3, 3, []), done
+
+
+def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recovery: Recovery) -> None:
+    user = recovery.domain.account("blind")
+    recovery.domain.hide_publication("blind")
+    assert "may not read 'CN=AccessManagerConfig" in census(recovery.domain, user)["msg"]
+    assert "may not read 'CN=AccessManagerConfig" in recovery.publish(user=user, lost=[LOST.thumbprint])["msg"]
+    assert recovery.backups() == []
 
 
 def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_empty_rest(own: Domain) -> None:

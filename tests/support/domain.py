@@ -61,7 +61,10 @@ class Domain:
 
     @classmethod
     def start(cls, home: Path) -> Domain:
-        return cls(home, ad_lab.start(home))
+        """Starts a new controller. As in a forest with Access Manager, everybody may read the certificate that is published."""
+        domain = cls(home, ad_lab.start(home))
+        domain.allow(domain.info["config_dn"], "(A;;RPLCLORC;;;AU)")
+        return domain
 
     @property
     def base(self) -> str:
@@ -111,12 +114,19 @@ class Domain:
         """Gives a user rights on the computers below OU=Workstations, as dsacls does with /I:S."""
         sid, computer = self._sid(name), self._schema_id("computer")
         entries = [f"(OA;CIIO;{right};{self._schema_id(attribute)};{computer};{sid})" for right, attribute in rights]
-        self.tool("dsacl", "set", f"--objectdn={self.workstations}", f"--sddl={''.join(entries)}")
+        self.allow(self.workstations, "".join(entries))
 
     def grant_publication(self, name: str) -> None:
         """Lets a user write the certificate that the forest publishes."""
-        entry = f"(OA;;WP;{self._schema_id('cACertificate')};;{self._sid(name)})"
-        self.tool("dsacl", "set", f"--objectdn={self.info['config_dn']}", f"--sddl={entry}")
+        self.allow(self.info["config_dn"], f"(OA;;WP;{self._schema_id('cACertificate')};;{self._sid(name)})")
+
+    def hide_publication(self, name: str) -> None:
+        """Lets a user see nothing of the entry with the certificate."""
+        self.allow(self.info["config_dn"], f"(D;;RP;;;{self._sid(name)})")
+
+    def allow(self, dn: str, sddl: str) -> None:
+        """Adds entries to the access list of an entry."""
+        self.tool("dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}")
 
     def seed_more(self, computers: int, thumbprint: str) -> list[str]:
         """Adds computers whose passwords, with one earlier, are all under one key; returns their names."""
