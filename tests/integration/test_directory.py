@@ -568,6 +568,8 @@ def test_the_playbook_plans_recovers_and_then_has_nothing_to_do(recovery: Recove
 
 def test_the_playbook_waits_for_agents(recovery: Recovery, tmp_path: Path) -> None:
     (name,) = recovery.domain.seed_more(1, LOST.thumbprint)
+    for number in range(2):
+        recovery.domain.add_computer(f"OTHER{number}", stored(SECOND))
     dn = f"CN={name},{recovery.domain.workstations}"
     running = start_recovery(recovery, tmp_path, recover_certificate_wait_minutes=5, recover_certificate_remove_lost_history=True)
     wait_until(lambda: expiries(recovery.domain, name) == [EXPIRED], 120)
@@ -580,6 +582,7 @@ def test_the_playbook_waits_for_agents(recovery: Recovery, tmp_path: Path) -> No
 
 
 def test_the_playbook_refuses_what_is_not_lost_and_what_is_not_named(recovery: Recovery, tmp_path: Path) -> None:
+    recovery.domain.add_computer("OTHER", stored(SECOND))
     unnamed = recover(recovery, tmp_path, recover_certificate_lost=[])
     assert unnamed.rc
     assert f"depend on certificate {LOST.thumbprint}, which is published: no backup holds its private key" in unnamed.output
