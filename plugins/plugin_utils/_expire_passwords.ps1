@@ -24,7 +24,7 @@ Function Get-Digest {
 Function Get-Value {
     # The values of an attribute of an entry; in parts, if there may be more than 1,500.
     param(
-        [DirectoryServices.Protocols.LdapConnection] $Connection,
+        [Object] $Connection,
         [String] $Entry,
         [String] $Attribute,
         [Switch] $InParts
@@ -59,7 +59,7 @@ Function New-Change {
 Function Send-Change {
     # Makes changes of an entry. False when a value is not there any more.
     param(
-        [DirectoryServices.Protocols.LdapConnection] $Connection,
+        [Object] $Connection,
         [String] $Entry,
         [Object[]] $Changes
     )
@@ -67,8 +67,9 @@ Function Send-Change {
     $request.DistinguishedName = $Entry
     foreach ($change in $Changes) { [void]$request.Modifications.Add($change) }
     try { [void]$Connection.SendRequest($request) }
-    catch [DirectoryServices.Protocols.DirectoryOperationException] {
-        if ($_.Exception.Response.ResultCode -eq [DirectoryServices.Protocols.ResultCode]::NoSuchAttribute) { return $false }
+    catch {
+        $cause = $_.Exception.GetBaseException()
+        if ($cause.GetType().Name -eq 'DirectoryOperationException' -and "$($cause.Response.ResultCode)" -eq 'NoSuchAttribute') { return $false }
         throw
     }
     $true
