@@ -36,7 +36,8 @@ class RestoreAction(AccessManagerAction):
 
     def contents(self) -> Contents:
         """The backup, opened and checked in memory, before anything is asked of the server."""
-        source = select(BackupStore(self.params["backup_root"], self.host), self.params["backup_id"])
+        store = BackupStore(self.params["backup_root"], self.host)
+        source = select(store, self.params["backup_id"], certificates_alone=self.parts == {"certificates"})
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
@@ -54,7 +55,7 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = describe(self, contents.configuration, nonce, include_database=self.params["include_database"])
+        answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
         _server.refuse_what_is_not_ours(answer, without_configuration=True)
         _server.refuse_without_rights(answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -124,7 +125,7 @@ def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
 def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
     """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
     same = {}
-    for file, digest in masked.items():
+    for file, digest in masked.items() if contents.held else ():
         wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
         same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
     return same
