@@ -13,6 +13,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import RECORDS, BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 
 _KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
 """What a manifest says of a key."""
@@ -100,7 +101,14 @@ class ActionModule(AccessManagerAction):
 
 
 def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds."""
+    """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds.
+
+    A census that failed is a problem too: the rest of the server is backed up all the same.
+    """
+    if "keys" not in census:
+        reason = printable(str(census.get("msg") or "the census failed."))
+        problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
+        return {"problems": [problem], "manifest": {}, "inventory": {}}
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
     keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
     told = {

@@ -47,7 +47,7 @@ options:
   directory:
     description:
       - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is incomplete when passwords in the directory depend on
-        a key that neither it nor an older backup holds.
+        a key that neither it nor an older backup holds, and when that module failed.
     type: dict
   force:
     description: Open a backup even when nothing has changed.
@@ -145,8 +145,8 @@ content_digest:
   returned: when O(state=committed)
   type: str
 directory:
-  description: The census, when O(directory) was given.
-  returned: when O(state=committed) and O(directory) was given
+  description: The census, when O(directory) was given and the passwords were counted.
+  returned: when O(state=committed) and there is one
   type: dict
 host:
   description: The name under which the backup lies.

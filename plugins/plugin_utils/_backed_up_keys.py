@@ -60,7 +60,7 @@ class BackedUpKeys:
             if place := self.find(thumbprint):
                 raise AccessManagerError(
                     f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in '{place.store.root}' "
-                    "holds it. Restore it (certificate_import, or the playbook restore with restore_only: [certificates])."
+                    f"holds it. Give it to the servers with certificate_import, host: {place.store.host} and backup_id: {place.id}."
                 )
 
     def _add(self, place: Place, manifest: Manifest) -> None:

@@ -96,7 +96,7 @@ def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False)
     """
     source = _select(store, wanted)
     if not certificates_alone and "config" not in source.parts:
-        raise AccessManagerError(f"The backup {source.label} holds certificates alone: nothing else can be taken from it.")
+        raise AccessManagerError(f"The backup {source.label} holds certificates alone: certificate_import gives them to a server.")
     return source
 
 

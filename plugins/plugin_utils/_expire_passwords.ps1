@@ -43,30 +43,35 @@ Function Get-Value {
     } until ($last)
 }
 
-Function New-Change {
+Function Add-Change {
+    # A change is a collection of its values: it must not pass through a pipeline, which would take it apart.
     param(
-        [String] $Name,
+        [Object] $Request,
         [String] $Operation,
+        [String] $Name,
         [Object[]] $Values
     )
     $change = New-Object -TypeName System.DirectoryServices.Protocols.DirectoryAttributeModification
     $change.Name = $Name
     $change.Operation = $Operation
     foreach ($value in $Values) { [void]$change.Add($value) }
-    $change
+    [void]$Request.Modifications.Add($change)
 }
 
-Function Send-Change {
-    # Makes changes of an entry. False when a value is not there any more.
-    param(
-        [Object] $Connection,
-        [String] $Entry,
-        [Object[]] $Changes
-    )
+Function New-Request {
+    param([String] $Entry)
     $request = New-Object -TypeName System.DirectoryServices.Protocols.ModifyRequest
     $request.DistinguishedName = $Entry
-    foreach ($change in $Changes) { [void]$request.Modifications.Add($change) }
-    try { [void]$Connection.SendRequest($request) }
+    $request
+}
+
+Function Send-Request {
+    # Makes the changes. False when a value is not there any more.
+    param(
+        [Object] $Connection,
+        [Object] $Request
+    )
+    try { [void]$Connection.SendRequest($Request) }
     catch {
         $cause = $_.Exception.GetBaseException()
         if ($cause.GetType().Name -eq 'DirectoryOperationException' -and "$($cause.Response.ResultCode)" -eq 'NoSuchAttribute') { return $false }
@@ -86,21 +91,23 @@ foreach ($computer in $content.computers) {
     try {
         if ($computer.password_sha256) {
             $seen = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.password | Where-Object -FilterScript { (Get-Digest -Value $_) -ceq $computer.password_sha256 })
-            $changes = if ($seen) {
-                New-Change -Name $content.password -Operation 'Delete' -Values $seen
-                New-Change -Name $content.password -Operation 'Add' -Values $seen
-                New-Change -Name $content.expiry -Operation 'Replace' -Values '0'
-            }
-            $state = if ($seen -and (Send-Change -Connection $connection -Entry $computer.computer -Changes $changes)) { 'expired' } else { 'changed meanwhile' }
+            $request = New-Request -Entry $computer.computer
+            Add-Change -Request $request -Operation 'Delete' -Name $content.password -Values $seen
+            Add-Change -Request $request -Operation 'Add' -Name $content.password -Values $seen
+            Add-Change -Request $request -Operation 'Replace' -Name $content.expiry -Values '0'
+            $state = if ($seen.Count -eq 1 -and (Send-Request -Connection $connection -Request $request)) { 'expired' } else { 'changed meanwhile' }
             '{0}: {1}' -f $computer.computer, $state
         }
         if ($computer.history_sha256) {
             $lost = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.history -InParts | Where-Object -FilterScript { $computer.history_sha256 -ccontains (Get-Digest -Value $_) })
+            $deleted = 0
             for ($first = 0; $first -lt $lost.Count; $first += 500) {
-                $some = @($lost | Select-Object -Skip $first -First 500)
-                [void](Send-Change -Connection $connection -Entry $computer.computer -Changes (New-Change -Name $content.history -Operation 'Delete' -Values $some))
+                $request = New-Request -Entry $computer.computer
+                $some = $lost[$first..([Math]::Min($first + 500, $lost.Count) - 1)]
+                Add-Change -Request $request -Operation 'Delete' -Name $content.history -Values $some
+                if (Send-Request -Connection $connection -Request $request) { $deleted += $some.Count }
             }
-            '{0}: {1} earlier passwords deleted' -f $computer.computer, $lost.Count
+            '{0}: {1} earlier passwords deleted' -f $computer.computer, $deleted
         }
     }
     catch { Write-Warning -Message ('{0}: {1}' -f $computer.computer, $_.Exception.Message) }

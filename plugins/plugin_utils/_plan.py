@@ -110,8 +110,6 @@ _SECRET_WORDS = {
 
 def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     """The plan. Raises AccessManagerError when the restore must not be done at all."""
-    if contents.held is None:
-        return _of_certificates_alone(contents, server)
     refuse_unfit(contents, server, wish)
     plan = Plan()
     if "config" in wish.parts:
@@ -132,12 +130,10 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     return plan
 
 
-def _of_certificates_alone(contents: Contents, server: Described) -> Plan:
-    """The plan when the backup is of no server: any server of the forest may have its certificates."""
+def of_certificates(contents: Contents, server: Described) -> Plan:
+    """The plan for the certificates alone. They belong to a forest: whichever server was backed up, any other may have them."""
     plan = Plan()
     _plan_certificates(plan, contents, server)
-    plan.usable_certificates = _usable_certificates(plan, server)
-    plan.configured = server["installation"]["configured"]
     return plan
 
 
@@ -447,15 +443,11 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Wish) -
 
 def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:
     """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
-    plan.usable_certificates = _usable_certificates(plan, server)
-    restored = _values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
-    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
-
-
-def _usable_certificates(plan: Plan, server: Described) -> list[str]:
     imported = [one["thumbprint"] for one in plan.certificates]
     usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
-    return sorted({*imported, *usable})
+    plan.usable_certificates = sorted({*imported, *usable})
+    restored = _values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
+    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:

@@ -34,10 +34,13 @@ class RestoreAction(AccessManagerAction):
         """The parts to restore."""
         return frozenset(self.params["restore_only"])
 
-    def contents(self) -> Contents:
-        """The backup, opened and checked in memory, before anything is asked of the server."""
+    def contents(self, *, certificates_alone: bool = False) -> Contents:
+        """The backup, opened and checked in memory, before anything is asked of the server.
+
+        C(certificates_alone): a backup of a forest's certificates will do.
+        """
         store = BackupStore(self.params["backup_root"], self.host)
-        source = select(store, self.params["backup_id"], certificates_alone=self.parts == {"certificates"})
+        source = select(store, self.params["backup_id"], certificates_alone=certificates_alone)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:

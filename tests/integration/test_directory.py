@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +18,16 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring i
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from cryptography.hazmat.primitives import serialization
-from support.backups import KeyPair, age_key
+from support.backups import age_key
 from support.certificates import CURRENT, TestCertificate, make_certificate
 from support.domain import READ_RIGHTS, WRITE_RIGHTS, Domain, available, stored
-from support.playbook import REPOSITORY, PlaybookRun, RunningPlaybook, start_playbook
+from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
 from unit.actions import run
 from unit.backups import fill
 from unit.made import make as make_backup
 from unit.made import seal_to
 
-FIRST, SECOND, THIRD, FOURTH = "A1" * 20, "B2" * 20, "C3" * 20, "D4" * 20
-PLAYBOOK = REPOSITORY / "playbooks" / "recover_certificate.yml"
+FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20
 COMPUTERS, HISTORY = 2000, 3
 
 
@@ -53,23 +48,20 @@ def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
     domain.remove()
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Domain]:
-    """A domain that a test changes, with an empty OU=Workstations."""
-    domain = Domain.start(tmp_path / "dc")
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    """A domain for the tests that change it, one after the other."""
+    domain = Domain.start(tmp_path_factory.mktemp("other") / "dc")
     domain.seed(0, [FIRST])
     yield domain
     domain.remove()
 
 
-def census(domain: Domain, user: str | None = None, **options: Any) -> dict[str, Any]:
-    connection = domain.options(user)
-    return run("directory_info", **({"servers": domain.servers} | connection | options))
-
-
-def counts(result: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    assert "keys" in result, result
-    return {key["thumbprint"]: (key["current"], key["history"]) for key in result["keys"]}
+@pytest.fixture
+def own(other: Domain) -> Domain:
+    """A domain that a test changes, with an empty OU=Workstations."""
+    other.clean()
+    return other
 
 
 # ---- the census ----
@@ -159,7 +151,7 @@ def test_a_refused_logon_is_said_without_the_password(domain: Domain) -> None:
 
 def test_an_expired_account_is_refused(domain: Domain) -> None:
     user = domain.account("expired")
-    domain.tool("user", "setexpiry", "expired", "--days=0")
+    domain.expire_account("expired")
     result = census(domain, user)
     assert "refuses the logon" in result["msg"]
 
@@ -169,28 +161,6 @@ def test_a_server_that_is_not_there_is_said(domain: Domain) -> None:
 
 
 # ---- a new certificate ----
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """A backup root with a key, and a domain."""
-
-    domain: Domain
-    root: Path
-    owner: KeyPair
-    key_file: Path
-
-    def publish(self, *, check: bool = False, user: str | None = None, **options: Any) -> dict[str, Any]:
-        common = {"backup_root": str(self.root), "recipients": [self.owner.public], "identity_file": str(self.key_file)}
-        connection = {"server": self.domain.servers[0]} | self.domain.options(user)
-        return run("directory_certificate", check=check, **(connection | common | options))
-
-    def published(self) -> str | None:
-        forest = census(self.domain, backup_root=str(self.root))["forests"][0]["published"]
-        return str(forest["thumbprint"]) if forest else None
-
-    def backups(self) -> list[str]:
-        return [one["id"] for one in run("backup_info", backup_root=str(self.root), host="ad.lab.test")["backups"]]
 
 
 @pytest.fixture
@@ -225,8 +195,7 @@ def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Reco
 
 
 def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same_certificate(recovery: Recovery) -> None:
-    reader = recovery.domain.account("reader")
-    refused = recovery.publish(user=reader, lost=[LOST.thumbprint])
+    refused = recovery.publish(user=recovery.domain.account("nobody"), lost=[LOST.thumbprint])
     assert "lacks the right" in refused["msg"]
     assert recovery.published() == LOST.thumbprint
     (backup_id,) = recovery.backups()
@@ -285,39 +254,12 @@ def test_a_plan_for_another_team_is_written_and_does_what_it_says(recovery: Reco
     assert (done["published"], done["changed"]) == (True, False)
 
 
-def ldapmodify(domain: Domain, ldif: Path, *, may_fail: bool = False) -> int:
-    """What an LDAP tool makes of an LDIF file: its exit code, which is the result code of the server."""
-    argv = ["ldapmodify", "-H", f"ldaps://{domain.servers[0]}", "-x", "-D", domain.info["user"], "-w", domain.info["password"]]
-    done = subprocess.run(
-        [*argv, "-f", str(ldif)],
-        env=os.environ | {"LDAPTLS_CACERT": domain.info["ca"]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert may_fail or done.returncode == 0, done.stderr
-    return done.returncode
-
-
 # ---- expiry ----
-
-EXPIRED = "0"
 
 
 def expire(domain: Domain, user: str | None = None, *, check: bool = False, **options: Any) -> dict[str, Any]:
     common = {"servers": domain.servers, "lost": [FIRST]}
     return run("directory_password_expiry", check=check, **(common | domain.options(user) | options))
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def expiries(domain: Domain, *names: str) -> list[str]:
-    return [domain.values(f"CN={name},{domain.workstations}")["lithnetAdminPasswordExpiry"][0] for name in names]
 
 
 def test_only_what_depends_on_the_lost_key_expires_and_only_once(own: Domain) -> None:
@@ -353,16 +295,15 @@ def test_history_under_the_lost_key_goes_and_the_rest_stays(own: Domain, tmp_pat
     assert expire(own, **options)["changed"] is False
 
 
-@pytest.mark.parametrize("name", ["Büro-Köln", "東京", r"A\,B", r"\#1\+\"x\"", r"a\\b", r"a\=b\;c"])
-def test_names_of_all_kinds_work(domain: Domain, name: str, tmp_path: Path) -> None:
-    dn = domain.add_computer(name, stored(FOURTH), [stored(FOURTH)])
-    try:
-        only = {"lost": [FOURTH], "remove_lost_history": True, "backup_root": str(tmp_path)}
-        result = expire(domain, **only)
-        assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (1, 1, []), result
-        assert expire(domain, **only)["changed"] is False
-    finally:
-        domain.ldif(f"dn:: {base64.b64encode(dn.encode()).decode()}\nchangetype: delete\n", "ldbmodify")
+def test_names_of_all_kinds_work(own: Domain, tmp_path: Path) -> None:
+    names = ["Büro-Köln", "東京", r"A\,B", r"\#1\+\"x\"", r"a\\b", r"a\=b\;c"]
+    unit = own.add_unit(r"Üb\,er")
+    for name in names:
+        own.add_computer(name, stored(FIRST), [stored(FIRST)], parent=unit)
+    only = {"remove_lost_history": True, "backup_root": str(tmp_path), "search_base": unit}
+    result = expire(own, **only)
+    assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (len(names), len(names), []), result
+    assert expire(own, **only)["changed"] is False
 
 
 def test_a_password_that_was_changed_after_it_was_read_is_left_alone(own: Domain) -> None:
@@ -371,8 +312,8 @@ def test_a_password_that_was_changed_after_it_was_read_is_left_alone(own: Domain
     with connect(own.servers[0], {"transport": "ldaps", "port": None} | own.options()) as directory:
         found = list(_computers.read(directory))
         works = [work_on(computer, {FIRST}, tally, history=False) for computer in found]
-        own.ldif(f"dn: {changed}\nchangetype: modify\nreplace: lithnetAdminPassword\nlithnetAdminPassword: {new}\n", "ldbmodify")
-        own.ldif(f"dn: {gone}\nchangetype: delete\n", "ldbmodify")
+        own.set(changed, "lithnetAdminPassword", new.encode())
+        own.delete(gone)
         for work in works:
             carry_out(work, tally)
     assert (tally.expired, tally.changed_meanwhile, tally.failed) == (1, 2, [])
@@ -399,10 +340,10 @@ def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(
         result = running.result(60)
     assert result["failed"]
     assert "went away" in result["msg"]
-    done = expiries(own, *names).count(EXPIRED)
-    assert 2 <= result["expired"] == done < 8
     assert result["finished"] is False
     own.start_again()
+    done = expiries(own, *names).count(EXPIRED)
+    assert 2 <= result["expired"] == done < 8
     again = expire(own)
     assert (again["expired"], again["expired_before"]) == (8 - done, done), again
 
@@ -468,9 +409,8 @@ def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recov
 
 
 def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_empty_rest(own: Domain) -> None:
-    own.ldif(f"dn: OU=Elsewhere,{own.base}\nobjectClass: organizationalUnit\n")
     own.add_computer("HERE", stored(FIRST))
-    own.add_computer("THERE", stored(FIRST), parent=f"OU=Elsewhere,{own.base}")
+    own.add_computer("THERE", stored(FIRST), parent=own.add_unit("Elsewhere"))
     user = own.account("partly")
     own.grant("partly", READ_RIGHTS)
     result = census(own, user)
@@ -509,112 +449,3 @@ def commit_with_census(recovery: Recovery, held: TestCertificate) -> dict[str, A
     dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
     fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])
     return run("backup_commit", backup_root=str(recovery.root), backup_id=backup_id, directory=taken)
-
-
-# ---- the playbook ----
-
-
-def recover(recovery: Recovery, folder: Path, *args: str, **options: Any) -> PlaybookRun:
-    return start_recovery(recovery, folder, *args, **options).wait(300)
-
-
-def start_recovery(recovery: Recovery, folder: Path, *args: str, **options: Any) -> RunningPlaybook:
-    """Starts the playbook against the directory alone, without servers."""
-    connection = recovery.domain.options()
-    variables = {
-        "target": "controller",
-        "ansible_connection": "local",
-        "access_manager_backup_root": str(recovery.root),
-        "access_manager_recipients": [recovery.owner.public],
-        "access_manager_identity_file": str(recovery.key_file),
-        "access_manager_directory_servers": recovery.domain.servers,
-        "access_manager_directory_user": connection["bind_user"],
-        "access_manager_directory_password": connection["bind_password"],
-        "access_manager_directory_ca_file": connection["ca_file"],
-        "recover_certificate_import": False,
-        "recover_certificate_lost": [LOST.thumbprint],
-    }
-    inventory = folder / "inventory.yml"
-    inventory.write_text("all: {hosts: {controller: {}}}\n")
-    return start_playbook(PLAYBOOK, inventory, extra_vars=variables | options, args=args)
-
-
-def changed(run: PlaybookRun) -> bool:
-    return any(one.result.get("changed") for one in run.results)
-
-
-def test_the_playbook_plans_recovers_and_then_has_nothing_to_do(recovery: Recovery, tmp_path: Path) -> None:
-    domain = recovery.domain
-    names = domain.seed_more(3, LOST.thumbprint)
-    domain.add_computer("OTHER", stored(SECOND))
-    planned = recover(recovery, tmp_path, "--check")
-    assert planned.rc == 0, planned.output
-    assert f"{LOST.thumbprint}: 3 current, 3 earlier, published, lost" in planned.stdout
-    assert f"{SECOND}: 1 current, 0 earlier, in no backup" in planned.stdout
-    assert (recovery.published(), recovery.backups()) == (LOST.thumbprint, [])
-    done = recover(recovery, tmp_path)
-    assert done.rc == 0, done.output
-    assert changed(done)
-    assert "3 current passwords still depend on the lost key" in done.stdout
-    assert recovery.published() not in (LOST.thumbprint, None)
-    assert expiries(domain, *names) == [EXPIRED] * 3
-    assert expiries(domain, "OTHER") != [EXPIRED]
-    assert domain.info["password"] not in done.output
-    again = recover(recovery, tmp_path)
-    assert again.rc == 0, again.output
-    assert not changed(again)
-    assert "0 passwords expire, 3 had before" in again.stdout
-
-
-def test_the_playbook_waits_for_agents(recovery: Recovery, tmp_path: Path) -> None:
-    (name,) = recovery.domain.seed_more(1, LOST.thumbprint)
-    for number in range(2):
-        recovery.domain.add_computer(f"OTHER{number}", stored(SECOND))
-    dn = f"CN={name},{recovery.domain.workstations}"
-    running = start_recovery(recovery, tmp_path, recover_certificate_wait_minutes=5, recover_certificate_remove_lost_history=True)
-    wait_until(lambda: expiries(recovery.domain, name) == [EXPIRED], 120)
-    new = stored(str(recovery.published()))
-    recovery.domain.ldif(f"dn: {dn}\nchangetype: modify\nreplace: lithnetAdminPassword\nlithnetAdminPassword: {new}\n", "ldbmodify")
-    done = running.wait(300)
-    assert done.rc == 0, done.output
-    assert "No current password depends on the lost key any more" in done.stdout
-    assert "which nobody can read" not in done.stdout
-
-
-def test_the_playbook_refuses_what_is_not_lost_and_what_is_not_named(recovery: Recovery, tmp_path: Path) -> None:
-    recovery.domain.add_computer("OTHER", stored(SECOND))
-    unnamed = recover(recovery, tmp_path, recover_certificate_lost=[])
-    assert unnamed.rc
-    assert f"depend on certificate {LOST.thumbprint}, which is published: no backup holds its private key" in unnamed.output
-    make_backup(BackupStore(str(recovery.root), "ams1"), "20261123T081500Z", seal_to(), certificates=[LOST])
-    held = recover(recovery, tmp_path)
-    assert held.rc
-    assert "is not lost: the backup 20261123T081500Z of ams1" in held.output
-    assert recovery.published() == LOST.thumbprint
-
-
-STEPS = (
-    "Take a census",
-    "Back up and publish a new certificate",
-    "Expire the passwords that depend on the lost key",
-    "Take the census again",
-)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_run_that_is_killed_in_any_step_is_finished_by_the_next(recovery: Recovery, tmp_path: Path, step: str) -> None:
-    names = recovery.domain.seed_more(6, LOST.thumbprint)
-    slow = {"recover_certificate_batch_size": 1, "recover_certificate_batch_pause": 1}
-    running = start_recovery(recovery, tmp_path, **slow)
-    wait_until(lambda: f": {step}" in running.stdout, 120)
-    time.sleep(1.5)
-    running.kill()
-    with suppress(TimeoutError):
-        running.wait(60)
-    done = recover(recovery, tmp_path)
-    assert done.rc == 0, done.output
-    assert expiries(recovery.domain, *names) == [EXPIRED] * 6
-    assert len(recovery.backups()) == 1
-    held = run("backup_verify", backup_root=str(recovery.root), identity_file=str(recovery.key_file))
-    assert [one["verified"] for one in held["backups"]] == ["full"]
-    assert not changed(recover(recovery, tmp_path))

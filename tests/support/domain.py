@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import struct
 import subprocess
 import sys
 import time
+import uuid
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+try:
+    import ldap
+except ImportError:
+    ldap = None
 
 Right = tuple[str, str]
 """Rights as SDDL writes them, and the attribute of a computer."""
@@ -44,20 +51,20 @@ ad_lab = _load_lab()
 
 def available() -> str | None:
     """None when domain controllers can be made here, else what is missing."""
-    if importlib.util.find_spec("ldap") is None:
+    if ldap is None:
         return "python-ldap is not installed"
     missing: str | None = ad_lab.available()
     return missing
 
 
-@dataclass
 class Domain:
-    """A running controller. Passwords of accounts made by C(account) are all the same."""
-
-    home: Path
-    info: dict[str, Any]
+    """A running controller, asked and changed as its administrator. Passwords of accounts made by C(account) are all the same."""
 
     PASSWORD = "Passw0rd.of-tests"
+
+    def __init__(self, home: Path, info: dict[str, Any]) -> None:
+        self.home, self.info = home, info
+        self._bound: Any = None
 
     @classmethod
     def start(cls, home: Path) -> Domain:
@@ -86,29 +93,74 @@ class Domain:
     def seed(self, computers: int, thumbprints: list[str], **more: Any) -> None:
         ad_lab.seed(self.home, computers, thumbprints, **more)
 
-    def ldif(self, text: str, tool: str = "ldbadd") -> None:
-        ad_lab._ldif(self.home.resolve(), text, tool)
+    # ---- what is in the directory ----
+
+    def add_unit(self, name: str) -> str:
+        dn = f"OU={name},{self.base}"
+        self._connection.add_s(dn, [("objectClass", [b"organizationalUnit"])])
+        return dn
 
     def add_computer(self, name: str, password: str | None, history: Iterable[str] = (), *, parent: str | None = None) -> str:
         """Adds a computer; returns its distinguished name. name: escaped as in a distinguished name."""
         dn = f"CN={name},{parent or self.workstations}"
-        account = f"T{zlib.crc32(dn.encode())}"
-        lines = [f"dn: {dn}", "objectClass: computer", f"sAMAccountName: {account}$", "userAccountControl: 4096"]
-        lines += [f"lithnetAdminPasswordExpiry: {self.next_week()}"]
-        lines += [f"lithnetAdminPassword: {password}"] if password else []
-        lines += [f"lithnetAdminPasswordHistory: {item}" for item in history]
-        self.ldif("\n".join([*lines, ""]))
+        account = f"T{zlib.crc32(dn.encode())}$"
+        values = [("objectClass", [b"computer"]), ("sAMAccountName", [account.encode()]), ("userAccountControl", [b"4096"])]
+        values += [("lithnetAdminPasswordExpiry", [str(self.next_week()).encode()])]
+        values += [("lithnetAdminPassword", [password.encode()])] if password else []
+        earlier = [item.encode() for item in history]
+        values += [("lithnetAdminPasswordHistory", earlier)] if earlier else []
+        self._connection.add_s(dn, values)
         return dn
 
-    def publish(self, der: bytes) -> None:
-        file = self.home / "published.der"
-        file.write_bytes(der)
-        ad_lab.publish(self.home, file)
+    def seed_more(self, computers: int, thumbprint: str) -> list[str]:
+        """Adds computers whose passwords, with one earlier, are all under one key; returns their names."""
+        names = [f"MORE{number:03}" for number in range(computers)]
+        for name in names:
+            self.add_computer(name, stored(thumbprint), [stored(thumbprint)])
+        return names
+
+    def set(self, dn: str, attribute: str, value: bytes | None) -> None:
+        """Gives an attribute this one value, or none."""
+        self._connection.modify_s(dn, [(ldap.MOD_REPLACE, attribute, [value] if value is not None else None)])
+
+    def delete(self, dn: str) -> None:
+        self._connection.delete_s(dn)
+
+    def values(self, dn: str) -> dict[str, list[str]]:
+        """The attributes of an entry that are text."""
+        ((_dn, found),) = self.search(dn)
+        return {name: [value.decode(errors="replace") for value in values] for name, values in found.items()}
+
+    def search(self, dn: str, attributes: Sequence[str] | None = None) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """An entry with its attributes."""
+        return list(self._connection.search_s(dn, ldap.SCOPE_BASE, attrlist=attributes and list(attributes)))
+
+    def publish(self, der: bytes | None) -> None:
+        self.set(self.info["config_dn"], "cACertificate", der)
+
+    def clean(self) -> None:
+        """Removes all computers and units but OU=Workstations, and the published certificate."""
+        self.publish(None)
+        kinds = (("computer", "(!(primaryGroupID=516))"), ("organizationalUnit", "(!(ou=Workstations))(!(ou=Domain Controllers))"))
+        for kind, but in kinds:
+            found = self._connection.search_s(self.base, ldap.SCOPE_SUBTREE, f"(&(objectClass={kind}){but})", ["1.1"])
+            for dn, _values in found:
+                if dn:
+                    self.delete(dn)
+
+    # ---- accounts and rights ----
 
     def account(self, name: str) -> str:
-        """Makes a user without rights; returns how it logs on."""
-        self.tool("user", "create", name, self.PASSWORD)
-        return f"{name}@{self.info['realm'].lower()}"
+        """Makes a user without rights, unless it is there; returns how it logs on."""
+        logon = f"{name}@{self.info['realm'].lower()}"
+        values = {"sAMAccountName": name, "userPrincipalName": logon, "userAccountControl": "512", "objectClass": "user"}
+        secret = ("unicodePwd", [f'"{self.PASSWORD}"'.encode("utf-16-le")])
+        with suppress(ldap.ALREADY_EXISTS):
+            self._connection.add_s(self._user(name), [(key, [value.encode()]) for key, value in values.items()] + [secret])
+        return logon
+
+    def expire_account(self, name: str) -> None:
+        self.set(self._user(name), "accountExpires", str(ad_lab.EPOCH_1601 * 10_000_000).encode())
 
     def grant(self, name: str, rights: Iterable[Right]) -> None:
         """Gives a user rights on the computers below OU=Workstations, as dsacls does with /I:S."""
@@ -126,51 +178,47 @@ class Domain:
 
     def allow(self, dn: str, sddl: str) -> None:
         """Adds entries to the access list of an entry."""
-        self.tool("dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}")
+        argv = ["samba-tool", "dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}", "-s", str(self.home / "smb.conf")]
+        done = subprocess.run([*argv, "-H", str(self.home / "private/sam.ldb")], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
 
-    def seed_more(self, computers: int, thumbprint: str) -> list[str]:
-        """Adds computers whose passwords, with one earlier, are all under one key; returns their names."""
-        names = [f"MORE{number:03}" for number in range(computers)]
-        for name in names:
-            self.add_computer(name, stored(thumbprint), [stored(thumbprint)])
-        return names
+    # ---- the server ----
+
+    def stop(self) -> None:
+        self._bound = None
+        ad_lab.stop(self.home)
 
     def start_again(self) -> None:
         self.info = ad_lab.start(self.home)
 
+    def remove(self) -> None:
+        self._bound = None
+        ad_lab.remove(self.home)
+
+    @property
+    def _connection(self) -> Any:
+        if self._bound is None:
+            self._bound = ldap.initialize(f"ldaps://{self.servers[0]}")
+            self._bound.set_option(ldap.OPT_REFERRALS, 0)
+            self._bound.set_option(ldap.OPT_X_TLS_CACERTFILE, self.info["ca"])
+            self._bound.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+            self._bound.simple_bind_s(self.info["user"], self.info["password"])
+        return self._bound
+
+    def _user(self, name: str) -> str:
+        return f"CN={name},CN=Users,{self.base}"
+
     def _sid(self, name: str) -> str:
-        return self._search(self.base, f"(sAMAccountName={name})", "objectSid")
+        sid = self._value(self.base, f"(sAMAccountName={name})", "objectSid")
+        numbers = struct.unpack(f"<{sid[1]}I", sid[8:])
+        return "-".join(["S", str(sid[0]), str(int.from_bytes(sid[2:8], "big")), *map(str, numbers)])
 
     def _schema_id(self, name: str) -> str:
-        return self._search(ad_lab.SCHEMA, f"(lDAPDisplayName={name})", "schemaIDGUID")
+        return str(uuid.UUID(bytes_le=self._value(ad_lab.SCHEMA, f"(lDAPDisplayName={name})", "schemaIDGUID")))
 
-    def _search(self, base: str, search_filter: str, attribute: str) -> str:
-        argv = ["ldbsearch", "-H", str(self.home / "private/sam.ldb"), f"--configfile={self.home}/smb.conf", "-b", base]
-        done = subprocess.run([*argv, "-s", "sub", search_filter, attribute], capture_output=True, text=True, check=True)
-        return next(line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith(f"{attribute}: "))
-
-    def tool(self, *args: str) -> str:
-        argv = ["samba-tool", *args, "-s", str(self.home / "smb.conf"), "-H", str(self.home / "private/sam.ldb")]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def values(self, dn: str) -> dict[str, list[str]]:
-        """The attributes of an entry, read past the server."""
-        argv = ["ldbsearch", "-H", str(self.home / "private/sam.ldb"), f"--configfile={self.home}/smb.conf", "--show-binary"]
-        done = subprocess.run([*argv, "-b", dn, "-s", "base"], capture_output=True, text=True, check=True)
-        found: dict[str, list[str]] = {}
-        for line in done.stdout.replace("\n ", "").splitlines():
-            name, separator, value = line.partition(": ")
-            if separator and not line.startswith("#"):
-                found.setdefault(name.rstrip(":"), []).append(value)
-        return found
-
-    def stop(self) -> None:
-        ad_lab.stop(self.home)
-
-    def remove(self) -> None:
-        ad_lab.remove(self.home)
+    def _value(self, base: str, search_filter: str, attribute: str) -> bytes:
+        found = self._connection.search_s(base, ldap.SCOPE_SUBTREE, search_filter, [attribute])
+        return next(bytes(values[attribute][0]) for dn, values in found if dn)
 
     @staticmethod
     def next_week() -> int:

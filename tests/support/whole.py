@@ -35,9 +35,7 @@ foreach ($root in $roots) {
     }
 }
 """
-
-
-_STORE = r"""
+STORE = r"""
 Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition @'
 [DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
 public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);
@@ -45,6 +43,8 @@ public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr 
 $handle = [TestSupport.Crypt32]::CertOpenStore([IntPtr] 10, 0, [IntPtr]::Zero, 0x50000, 'lithnetams\MY')
 $store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
 """
+"""Opens the service's store as $store."""
+
 _REMOVE_KEY = r"""
 foreach ($certificate in @($store.Certificates | Where-Object { $_.Thumbprint -eq 'THUMBPRINT' })) {
     [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate).Key.Delete()
@@ -90,7 +90,7 @@ class Whole:
 
 def remove_certificate(host: AmsHost, thumbprint: str, *, key_only: bool = False) -> None:
     """Takes a certificate with its private key, or that key alone, out of the service's store."""
-    host.powershell(_STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
+    host.powershell(STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
 
 
 def identity_file(folder: Path, owner: KeyPair) -> Path:

@@ -383,7 +383,7 @@ def test_a_forests_certificate_is_planned_for_any_server_and_nothing_else_is() -
     )
     described = here(contents())
     described["certificates"], described["computer_name"] = [], "ANOTHER"
-    plan = make(alone, described, parts=frozenset({"certificates"}))
+    plan = _plan.of_certificates(alone, described)
     assert plan.certificates == [{"thumbprint": THUMBPRINT, "action": "import"}]
     assert (plan.files, plan.stop, plan.start) == ([], False, False)
     with pytest.raises(AccessManagerError, match="holds certificates alone"):

@@ -1,0 +1,334 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The story of a lost key: a server and its domain, seen in time by backups, and recovered by runs that are killed on the way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from support.ams_host import SERVICE_SID, AmsHost, MakeHost
+from support.backups import Backup, KeyPair, backups_of
+from support.certificates import CURRENT
+from support.domain import Domain, available, stored
+from support.leaks import find_leaks, key_needles, text_needles
+from support.playbook import PlaybookRun, RunningPlaybook, results_of, run_playbook, start_playbook
+from support.plays import BACKUP, RECOVER, failure_of
+from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
+from support.recovery import census as take_census
+from support.whole import STORE, identity_file, remove_certificate
+
+NAME, FOREST = "ams-lost", "ad.lab.test"
+ELSEWHERE = "E5" * 20
+"""A certificate whose key nobody has, and that is not to be recovered from."""
+
+COMPUTERS = 8
+CENSUS, PUBLISH, IMPORT, EXPIRE, CENSUS_AGAIN = (
+    "Take a census",
+    "Back up and publish a new certificate",
+    "Import the certificate with its private key",
+    "Expire the passwords that depend on the lost key",
+    "Take the census again, until no current password depends on the lost key",
+)
+SLOWLY = {"recover_certificate_batch_size": 1, "recover_certificate_batch_pause": 1}
+OPEN = r"""
+$task = [Console]::In.ReadToEnd() | ConvertFrom-Json
+$certificate = $store.Certificates | Where-Object { $_.Thumbprint -eq $task.thumbprint }
+$key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
+$opened = $key.Decrypt([Convert]::FromBase64String($task.data), [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512)
+$file = New-Object IO.FileInfo "C:\ProgramData\Microsoft\Crypto\Keys\$($key.Key.UniqueName)"
+$told = @{
+    text = [Text.Encoding]::UTF8.GetString($opened)
+    provider = $key.Key.Provider.Provider
+    sddl = $file.GetAccessControl().GetSecurityDescriptorSddlForm('Access')
+}
+[Console]::Out.Write(($told | ConvertTo-Json))
+"""
+
+
+@pytest.fixture(scope="module")
+def domain(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    if missing := available():
+        pytest.skip(f"no domain controller: {missing}")
+    domain = Domain.start(tmp_path_factory.mktemp("domain") / "dc")
+    domain.seed(0, [ELSEWHERE])
+    yield domain
+    domain.remove()
+
+
+@pytest.fixture(scope="module")
+def server(make_host: MakeHost) -> AmsHost:
+    return make_host(NAME, certificates=(replace(CURRENT, subject=FOREST),))
+
+
+@dataclass(frozen=True)
+class Story:
+    """A server whose forest publishes its certificate, and computers whose passwords depend on it."""
+
+    server: AmsHost
+    recovery: Recovery
+    inventory: Path
+    names: list[str]
+
+    @property
+    def lost(self) -> str:
+        return self.server.certificates[0].thumbprint
+
+    @property
+    def domain(self) -> Domain:
+        return self.recovery.domain
+
+    def backup(self, **options: Any) -> PlaybookRun:
+        return run_playbook(BACKUP, self.inventory, extra_vars={"backup_directory_census": True} | options)
+
+    def recover(self, *args: str, **options: Any) -> PlaybookRun:
+        return self.start(*args, **options).wait(300)
+
+    def start(self, *args: str, **options: Any) -> RunningPlaybook:
+        return start_playbook(RECOVER, self.inventory, extra_vars={"recover_certificate_lost": [self.lost]} | options, args=args)
+
+    def killed(self, moment: Callable[[RunningPlaybook], bool]) -> RunningPlaybook:
+        """A run that is killed as soon as something is so."""
+        running = self.start("-vvvvv", **SLOWLY)
+        wait_until(lambda: moment(running), 120)
+        running.kill()
+        assert running.wait(60).rc
+        return running
+
+    def expired(self) -> int:
+        return expiries(self.domain, *self.names).count(EXPIRED)
+
+    def passwords(self) -> list[str]:
+        return [self.domain.values(self.dn(name))["lithnetAdminPassword"][0] for name in self.names]
+
+    def dn(self, name: str) -> str:
+        return f"CN={name},{self.domain.workstations}"
+
+
+@pytest.fixture(scope="module")
+def story(server: AmsHost, domain: Domain, root: Path, work: Path, settings: dict[str, Any], owner: KeyPair) -> Story:
+    key_file, connection = identity_file(work, owner), domain.options()
+    variables = settings | {
+        "access_manager_identity_file": str(key_file),
+        "access_manager_directory_servers": domain.servers,
+        "access_manager_directory_user": connection["bind_user"],
+        "access_manager_directory_password": connection["bind_password"],
+        "access_manager_directory_ca_file": connection["ca_file"],
+    }
+    certificate = server.certificates[0]
+    domain.publish(certificate.certificate.public_bytes(serialization.Encoding.DER))
+    names = domain.seed_more(COMPUTERS, certificate.thumbprint)
+    inventory = server.write_inventory(work / "inventory.yml", variables=variables)
+    return Story(server, Recovery(domain, root, owner, key_file), inventory, names)
+
+
+def began(task: str) -> Callable[[RunningPlaybook], bool]:
+    """Whether a run has begun a task of the role."""
+    return lambda running: f" : {task}] " in running.stdout
+
+
+def changed(run: PlaybookRun) -> bool:
+    return any(one.result.get("changed") for one in run.results)
+
+
+# ---- before it is lost ----
+
+
+@dataclass(frozen=True)
+class Before:
+    """Backups with a census: when all is well, when passwords depend on a key that nobody has, and when nobody answers."""
+
+    whole: PlaybookRun
+    lacking: PlaybookRun
+    unchanged: PlaybookRun
+    unanswered: PlaybookRun
+    backups: list[Backup]
+    refused: tuple[PlaybookRun, PlaybookRun]
+
+
+@pytest.fixture(scope="module")
+def before(story: Story, root: Path, owner: KeyPair) -> Before:
+    """Then neither the server nor the backups have the key any more."""
+    whole = story.backup()
+    in_backup = story.recover()
+    other = story.domain.add_computer("ELSEWHERE", stored(ELSEWHERE), [stored(ELSEWHERE)])
+    unchanged = story.backup()
+    lacking = story.backup(backup_force=True)
+    unanswered = story.backup(backup_force=True, backup_directory_port=1)
+    backups = backups_of(root, NAME, owner.open)
+    story.domain.set(other, "lithnetAdminPasswordHistory", None)
+    for backup in backups:
+        assert backup.manifest["certificates"][0]["thumbprint"] == story.lost
+    shutil.rmtree(root / NAME)
+    on_server = story.recover()
+    remove_certificate(story.server, story.lost)
+    return Before(whole, lacking, unchanged, unanswered, backups, (in_backup, on_server))
+
+
+def test_a_backup_tells_which_passwords_depend_on_its_key(before: Before, story: Story) -> None:
+    assert before.whole.rc == 0, before.whole.output
+    manifest = before.backups[0].manifest
+    assert (manifest["status"], manifest["problems"]) == ("complete", [])
+    (key,) = manifest["directory"]["keys"]
+    told = {name: key[name] for name in ("thumbprint", "current", "history", "published", "covered")}
+    assert told == {"thumbprint": story.lost, "current": COMPUTERS, "history": COMPUTERS, "published": True, "covered": True}
+    assert manifest["directory"]["computers"] == COMPUTERS
+
+
+def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: Before) -> None:
+    problem = (
+        f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}: no backup holds its private key."
+    )
+    assert before.backups[1].manifest["status"] == "incomplete"
+    assert before.backups[1].manifest["problems"] == [problem]
+    assert problem in failure_of(before.lacking, NAME)
+    assert f"so there is no new backup. {problem}" in failure_of(before.unchanged, NAME)
+
+
+def test_a_server_is_backed_up_though_its_directory_does_not_answer(before: Before) -> None:
+    manifest = before.backups[2].manifest
+    assert manifest["status"] == "incomplete"
+    assert "does not answer over ldaps on port 1" in manifest["problems"][0]
+    assert "directory" not in manifest
+    assert manifest["certificates"][0]["exported"]
+    assert "does not answer" in failure_of(before.unanswered, NAME)
+
+
+def test_what_is_not_lost_is_refused(before: Before, story: Story) -> None:
+    in_backup, on_server = before.refused
+    assert f"{story.lost} is not lost: the backup {before.backups[0].folder.name} of {NAME}" in failure_of(in_backup, NAME)
+    assert rf"{story.lost} is not lost: {NAME} has it, in the store lithnetams\MY" in failure_of(on_server, NAME)
+    assert not changed(in_backup)
+    assert not changed(on_server)
+
+
+# ---- the recovery ----
+
+
+@dataclass(frozen=True)
+class After:
+    """A plan, runs that were killed, the one that came to its end, and one more. opened: by the server's key."""
+
+    unnamed: PlaybookRun
+    planned: PlaybookRun
+    killed: list[RunningPlaybook]
+    expired: list[int]
+    done: PlaybookRun
+    again: PlaybookRun
+    passwords: list[str]
+    opened: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def after(before: Before, story: Story) -> After:
+    recovery, folder = story.recovery, story.recovery.root / FOREST
+    passwords = story.passwords()
+    unnamed = story.recover(recover_certificate_lost=[])
+    planned = story.recover("--check", "--diff")
+    assert (recovery.published(), folder.exists()) == (story.lost, False)
+    killed = [story.killed(lambda running: any(folder.glob(".partial-*/*")))]
+    killed.append(story.killed(lambda running: any(folder.glob("2*"))))
+    killed.append(story.killed(lambda running: began(IMPORT)(running) and bool(time.sleep(3) or True)))
+    expired = [story.expired()]
+    killed.append(story.killed(lambda running: story.expired() >= 2))
+    expired.append(story.expired())
+    killed.append(story.killed(began(CENSUS_AGAIN)))
+    expired.append(story.expired())
+    done, again = story.recover("-vvvvv"), story.recover()
+    return After(unnamed, planned, killed, expired, done, again, passwords, opened_by_the_server(story))
+
+
+def opened_by_the_server(story: Story) -> dict[str, Any]:
+    """What the server's key makes of a text that was encrypted to the published certificate as an agent encrypts its key."""
+    ((_dn, found),) = story.domain.search(story.domain.info["config_dn"], ["cACertificate"])
+    certificate = x509.load_der_x509_certificate(found["cACertificate"][0])
+    public = certificate.public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA512()), hashes.SHA512(), None)
+    task = {"thumbprint": story.recovery.published(), "data": base64.b64encode(public.encrypt(b"a key", oaep)).decode()}
+    told: dict[str, Any] = json.loads(story.server.powershell(STORE + OPEN, json.dumps(task).encode()))
+    return told
+
+
+def test_a_run_without_a_name_tells_what_is_lost(after: After, story: Story) -> None:
+    told = failure_of(after.unnamed, NAME)
+    assert (
+        f"{COMPUTERS} current and {COMPUTERS} earlier passwords in the directory depend on certificate {story.lost}, "
+        "which is published: no backup holds its private key."
+    ) in told
+    assert f"1 current and 0 earlier passwords in the directory depend on certificate {ELSEWHERE}" in told
+
+
+def test_check_mode_ends_with_a_plan(after: After, story: Story) -> None:
+    assert after.planned.rc == 0, after.planned.output
+    assert f"{story.lost}: {COMPUTERS} current, {COMPUTERS} earlier, published, lost" in after.planned.stdout
+    assert f"{ELSEWHERE}: 1 current, 0 earlier, in no backup" in after.planned.stdout
+    assert f"{COMPUTERS} current passwords are to expire" in after.planned.stdout
+    assert not results_of(after.planned, PUBLISH)
+
+
+def test_runs_that_were_killed_are_finished_by_the_next(after: After, story: Story) -> None:
+    assert after.done.rc == 0, after.done.output
+    assert after.expired[0] <= 1 < 2 <= after.expired[1] < COMPUTERS
+    assert after.expired[2] == COMPUTERS
+    assert expiries(story.domain, "ELSEWHERE") != [EXPIRED]
+    assert f"{COMPUTERS} current passwords still depend on the lost key" in after.done.stdout
+    assert story.passwords() == after.passwords
+    assert len(story.recovery.backups()) == 1
+
+
+def test_a_second_run_changes_nothing(after: After) -> None:
+    assert after.again.rc == 0, after.again.output
+    assert not changed(after.again)
+    assert f"0 passwords expire, {COMPUTERS} had before" in after.again.stdout
+
+
+def test_the_server_has_the_published_certificate_with_a_cng_key_that_the_service_may_read(after: After) -> None:
+    assert after.opened["text"] == "a key"
+    assert after.opened["provider"] == "Microsoft Software Key Storage Provider"
+    assert f";;{SERVICE_SID})" in after.opened["sddl"]
+
+
+def test_the_new_key_is_in_a_backup_and_nowhere_else_to_be_read(after: After, story: Story) -> None:
+    (backup,) = backups_of(story.recovery.root, FOREST, story.recovery.owner.open)
+    (certificate,) = backup.manifest["certificates"]
+    assert certificate["thumbprint"] == story.recovery.published()
+    password = backup.pfx_passwords[certificate["thumbprint"]]
+    needles = key_needles("the new key", backup.private_numbers(certificate["thumbprint"]).private_key())
+    needles |= text_needles("password of the PFX", password)
+    needles |= {"password of the directory": story.domain.info["password"].encode()}
+    places = [running.folder for running in after.killed] + [after.done.folder, story.recovery.root]
+    assert [leak for place in places for leak in find_leaks(place, needles)] == []
+
+
+# ---- afterwards ----
+
+
+def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_complete(after: After, story: Story) -> None:
+    new, turns = str(story.recovery.published()), len(story.server.turns())
+    remove_certificate(story.server, new)
+    story.domain.delete(story.dn("ELSEWHERE"))
+    for name in story.names[1:]:
+        story.domain.set(story.dn(name), "lithnetAdminPassword", stored(new).encode())
+    options = {"recover_certificate_wait_minutes": 5, "recover_certificate_wait_interval": 5}
+    running = story.start(recover_certificate_remove_lost_history=True, recover_certificate_restart_service=True, **options)
+    wait_until(lambda: "FAILED - RETRYING" in running.stdout, 120)
+    story.domain.set(story.dn(story.names[0]), "lithnetAdminPassword", stored(new).encode())
+    done = running.wait(120)
+    assert done.rc == 0, done.output
+    assert "No current password depends on the lost key any more" in done.stdout
+    assert story.server.turns()[turns:] == ["stopped", "started"]
+    assert counts(take_census(story.domain)) == {new: (COMPUTERS, 0)}
+    backed_up = story.backup()
+    assert backed_up.rc == 0, backed_up.output
