@@ -80,7 +80,7 @@ Function Send-Request {
     $true
 }
 
-$content = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText([IO.Path]::GetFullPath($Plan)))
+$content = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($PSCmdlet.GetUnresolvedProviderPathFromPSPath($Plan)))
 $connection = New-Object -TypeName System.DirectoryServices.Protocols.LdapConnection -ArgumentList $content.server
 $connection.SessionOptions.ProtocolVersion = 3
 $connection.SessionOptions.Signing = $true

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from support.backups import age_key
 from support.certificates import CURRENT, TestCertificate, make_certificate
 from support.domain import READ_RIGHTS, WRITE_RIGHTS, Domain, available, stored
+from support.playbook import run_playbook
 from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
 from unit.actions import run
 from unit.backups import fill
@@ -95,11 +95,11 @@ def test_starttls_answers_the_same(domain: Domain) -> None:
 
 def test_kerberos_answers_the_same(domain: Domain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KRB5_CONFIG", domain.info["krb5_conf"])
-    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "tickets"))
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
     kerberos = {"servers": domain.servers, "transport": "kerberos"}
     assert "no Kerberos ticket" in run("directory_info", **kerberos)["msg"]
-    principal = f"administrator@{domain.info['realm']}"
-    subprocess.run(["kinit", principal], input=domain.info["password"], text=True, check=True, capture_output=True)
+    for name, value in domain.ticket().items():
+        monkeypatch.setenv(name, value)
     assert counts(run("directory_info", **kerberos)) == counts(census(domain))
     assert "give no bind_user" in census(domain, transport="kerberos")["msg"]
 
@@ -449,3 +449,44 @@ def commit_with_census(recovery: Recovery, held: TestCertificate) -> dict[str, A
     dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
     fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])
     return run("backup_commit", backup_root=str(recovery.root), backup_id=backup_id, directory=taken)
+
+
+# ---- the playbook, when another team owns the directory ----
+
+
+def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(recovery: Recovery, tmp_path: Path) -> None:
+    domain, folder = recovery.domain, tmp_path / "plan"
+    folder.mkdir()
+    names = domain.seed_more(2, LOST.thumbprint)
+
+    def recover() -> tuple[bool, str]:
+        connection = domain.options()
+        variables = {
+            "target": "controller",
+            "ansible_connection": "local",
+            "access_manager_backup_root": str(recovery.root),
+            "access_manager_recipients": [recovery.owner.public],
+            "access_manager_identity_file": str(recovery.key_file),
+            "access_manager_directory_servers": domain.servers,
+            "access_manager_directory_user": connection["bind_user"],
+            "access_manager_directory_password": connection["bind_password"],
+            "access_manager_directory_ca_file": connection["ca_file"],
+            "recover_certificate_import": False,
+            "recover_certificate_lost": [LOST.thumbprint],
+            "recover_certificate_publish_only_plan": str(folder),
+        }
+        done = run_playbook("lithnet.access_manager.recover_certificate", "controller,", extra_vars=variables)
+        assert done.rc == 0, done.output
+        return any(one.result.get("changed") for one in done.results), done.stdout
+
+    changed, told = recover()
+    assert (changed, recovery.published()) == (True, LOST.thumbprint)
+    assert f"and not published yet. Have what is in '{folder}' carried out" in told
+    assert not list(folder.glob("expire*"))
+    ldapmodify(domain, folder / "publish-certificate.ldif")
+    changed, told = recover()
+    assert (changed, expiries(domain, *names).count(EXPIRED)) == (True, 0)
+    assert "2 passwords are planned to expire" in told
+    domain.set(f"CN={names[0]},{domain.workstations}", "lithnetAdminPassword", stored(SECOND).encode())
+    assert ldapmodify(domain, folder / "expire-passwords-ad.lab.test.ldif", may_fail=True) == 16  # noSuchAttribute
+    assert [one == EXPIRED for one in expiries(domain, *names)] == [False, True]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,23 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from support.ams_host import SERVICE_SID, AmsHost, MakeHost
 from support.backups import Backup, KeyPair, backups_of
-from support.certificates import CURRENT
+from support.certificates import CURRENT, make_certificate
 from support.domain import Domain, available, stored
 from support.leaks import find_leaks, key_needles, text_needles
-from support.playbook import PlaybookRun, RunningPlaybook, results_of, run_playbook, start_playbook
-from support.plays import BACKUP, RECOVER, failure_of
+from support.playbook import REPOSITORY, PlaybookRun, RunningPlaybook, results_of, run_playbook, start_playbook
+from support.plays import BACKUP, failure_of
 from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
 from support.recovery import census as take_census
+from support.runbook import commands
 from support.whole import STORE, identity_file, remove_certificate
+from unit.actions import run as run_action
+from unit.made import make as make_backup
+from unit.made import seal_to
 
 NAME, FOREST = "ams-lost", "ad.lab.test"
-ELSEWHERE = "E5" * 20
-"""A certificate whose key nobody has, and that is not to be recovered from."""
+ELSEWHERE, ANOTHER = "E5" * 20, "F6" * 20
+"""Certificates whose keys nobody has: one that is not to be recovered from, and one for a plan."""
+
+RUNBOOK = "lost_certificate.md"
+LOOK, PLAN, RECOVER = commands(RUNBOOK, "console", "ansible-playbook")
+"""How the runbook has the playbook run, one time after the other."""
 
 COMPUTERS = 8
 CENSUS, PUBLISH, IMPORT, EXPIRE, CENSUS_AGAIN = (
@@ -92,11 +102,14 @@ class Story:
     def backup(self, **options: Any) -> PlaybookRun:
         return run_playbook(BACKUP, self.inventory, extra_vars={"backup_directory_census": True} | options)
 
-    def recover(self, *args: str, **options: Any) -> PlaybookRun:
-        return self.start(*args, **options).wait(300)
+    def recover(self, *more: str, command: str = RECOVER, **options: Any) -> PlaybookRun:
+        return self.start(*more, command=command, **options).wait(300)
 
-    def start(self, *args: str, **options: Any) -> RunningPlaybook:
-        return start_playbook(RECOVER, self.inventory, extra_vars={"recover_certificate_lost": [self.lost]} | options, args=args)
+    def start(self, *more: str, command: str = RECOVER, **options: Any) -> RunningPlaybook:
+        """Starts a command of the runbook, with an inventory in which a lost certificate is named."""
+        _program, playbook, _option, _inventory, *args = shlex.split(command)
+        variables = {"recover_certificate_lost": [self.lost]} | options
+        return start_playbook(playbook, self.inventory, extra_vars=variables, args=[*args, *more])
 
     def killed(self, moment: Callable[[RunningPlaybook], bool]) -> RunningPlaybook:
         """A run that is killed as soon as something is so."""
@@ -234,8 +247,8 @@ class After:
 def after(before: Before, story: Story) -> After:
     recovery, folder = story.recovery, story.recovery.root / FOREST
     passwords = story.passwords()
-    unnamed = story.recover(recover_certificate_lost=[])
-    planned = story.recover("--check", "--diff")
+    unnamed = story.recover(command=LOOK, recover_certificate_lost=[])
+    planned = story.recover("--diff", command=PLAN)
     assert (recovery.published(), folder.exists()) == (story.lost, False)
     killed = [story.killed(lambda running: any(folder.glob(".partial-*/*")))]
     killed.append(story.killed(lambda running: any(folder.glob("2*"))))
@@ -332,3 +345,73 @@ def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_
     assert counts(take_census(story.domain)) == {new: (COMPUTERS, 0)}
     backed_up = story.backup()
     assert backed_up.rc == 0, backed_up.output
+
+
+# ---- another team owns the directory ----
+
+RUN = r"""
+Add-Type -TypeDefinition ([IO.File]::ReadAllText('C:\plan\directory_services.cs'))
+function Add-Type { }
+[System.DirectoryServices.Protocols.LdapConnection]::Load('C:\plan\before')
+Set-Location 'C:\plan'
+foreach ($time in 1, 2) {
+    COMMANDS
+}
+[System.DirectoryServices.Protocols.LdapConnection]::Save('C:\plan\after')
+"""
+Entries = dict[tuple[str, str], list[bytes]]
+
+
+def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story: Story, tmp_path: Path) -> None:
+    """Windows' LDAP is not on lab hosts: a directory in memory stands for it, with what the real one held for the plan."""
+    domain, folder = story.domain, story.server.drive_c / "plan"
+    other = make_certificate(replace(CURRENT, subject=FOREST))
+    make_backup(BackupStore(str(tmp_path), "ams9"), "20261123T081500Z", seal_to(story.recovery.owner.public), certificates=[other])
+    kept = [stored(ELSEWHERE), stored(ELSEWHERE)]
+    history = [stored(ANOTHER, created=1_600_000_000 + number) for number in range(1600)]
+    many = domain.add_computer("Büro", stored(ANOTHER), [*kept, *history])
+    late = domain.add_computer("LATE", stored(ANOTHER))
+    folder.mkdir()
+    plan = {"publish_only_plan": str(folder), "backup_root": str(tmp_path), "lost": [ANOTHER]}
+    published = replace(story.recovery, root=tmp_path).publish(thumbprint=other.thumbprint, **plan)
+    expiry = {"servers": domain.servers, "remove_lost_history": True} | domain.options() | plan
+    planned = run_action("directory_password_expiry", **expiry)
+    assert (published["certificate"]["thumbprint"], planned["expired"], planned["history_deleted"]) == (other.thumbprint, 2, 1600)
+
+    entries = {(dn, name): values for dn in (many, late, domain.info["config_dn"]) for name, values in read(domain, dn).items()}
+    entries[late, "lithnetAdminPassword"] = [stored(ELSEWHERE).encode()]
+    write(folder / "before", entries)
+    shutil.copy(REPOSITORY / "tests" / "support" / "directory_services.cs", folder)
+    scripts = "\n".join(commands(RUNBOOK, "powershell")).replace("example.com", FOREST)
+    told = story.server.powershell(RUN.replace("COMMANDS", scripts))
+    expected = entries | {
+        (many, "lithnetAdminPasswordExpiry"): [b"0"],
+        (many, "lithnetAdminPasswordHistory"): [one.encode() for one in kept],
+        (domain.info["config_dn"], "cACertificate"): [other.certificate.public_bytes(serialization.Encoding.DER)],
+    }
+    assert parsed(folder / "after") == {key: sorted(values) for key, values in expected.items()}
+    assert told.count(f"{many}: expired") == 2, told
+    assert told.count(f"{late}: changed meanwhile") == 2
+    assert [told.count(f"{many}: {number} earlier passwords deleted") for number in (1600, 0)] == [1, 1]
+    assert "The certificate is published.\n" in told.replace("\r", "")
+    assert "The certificate is published already." in told
+
+
+def read(domain: Domain, dn: str) -> dict[str, list[bytes]]:
+    names = ("lithnetAdminPassword", "lithnetAdminPasswordHistory", "lithnetAdminPasswordExpiry", "cACertificate")
+    ((_dn, found),) = domain.search(dn, names)
+    return found
+
+
+def write(file: Path, entries: Entries) -> None:
+    """As the stand-in reads it: a line for each value, its entry, attribute and itself in Base64."""
+    lines = [(dn.encode(), name.encode(), value) for (dn, name), values in entries.items() for value in values]
+    file.write_text("".join(" ".join(base64.b64encode(part).decode() for part in line) + "\n" for line in lines))
+
+
+def parsed(file: Path) -> Entries:
+    found: Entries = {}
+    for line in file.read_text().splitlines():
+        dn, name, value = (base64.b64decode(part) for part in line.split(" "))
+        found.setdefault((dn.decode(), name.decode()), []).append(value)
+    return {key: sorted(values) for key, values in found.items()}

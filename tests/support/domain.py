@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -85,6 +86,19 @@ class Domain:
         """The options of a module that connects, as an administrator or as another account."""
         password = self.PASSWORD if user else self.info["password"]
         return {"bind_user": user or self.info["user"], "bind_password": password, "ca_file": self.info["ca"], "timeout": 20} | more
+
+    def ticket(self) -> dict[str, str]:
+        """The environment in which Kerberos knows the administrator, by a new ticket."""
+        environment = {"KRB5_CONFIG": str(self.info["krb5_conf"]), "KRB5CCNAME": f"FILE:{self.home / 'tickets'}"}
+        subprocess.run(
+            ["kinit", f"administrator@{self.info['realm']}"],
+            env=os.environ | environment,
+            input=self.info["password"],
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+        return environment
 
     @property
     def servers(self) -> list[str]:

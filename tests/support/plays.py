@@ -16,7 +16,6 @@ from .playbook import PlaybookRun
 COLLECTION = "lithnet.access_manager"
 BACKUP = f"{COLLECTION}.backup"
 RESTORE = f"{COLLECTION}.restore"
-RECOVER = f"{COLLECTION}.recover_certificate"
 PLANNED, RESTORED = "Open the backup, read the server, and plan", "Restore what differs"
 """Tasks of the role restore."""
 

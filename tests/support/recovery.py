@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from unit.actions import run
 
 from .backups import KeyPair
 from .domain import Domain
+from .runbook import commands
 
 EXPIRED = "0"
 
@@ -65,14 +67,11 @@ def expiries(domain: Domain, *names: str) -> list[str]:
 
 
 def ldapmodify(domain: Domain, ldif: Path, *, may_fail: bool = False) -> int:
-    """What an LDAP tool makes of an LDIF file: its exit code, which is the result code of the server."""
-    argv = ["ldapmodify", "-H", f"ldaps://{domain.servers[0]}", "-x", "-D", domain.info["user"], "-w", domain.info["password"]]
+    """What the runbook's command makes of an LDIF file: its exit code, which is the result code of the server."""
+    (command,) = (one for one in commands("lost_certificate.md", "console", "ldapmodify") if ldif.name[:7] in one)
+    command = command.replace("dc1.example.com", domain.servers[0]).replace("example.com", "ad.lab.test")
     done = subprocess.run(
-        [*argv, "-f", str(ldif)],
-        env=os.environ | {"LDAPTLS_CACERT": domain.info["ca"]},
-        capture_output=True,
-        text=True,
-        check=False,
+        shlex.split(command), cwd=ldif.parent, env=os.environ | domain.ticket(), capture_output=True, text=True, check=False
     )
     assert may_fail or done.returncode == 0, done.stderr
     return done.returncode
