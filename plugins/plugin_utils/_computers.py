@@ -70,7 +70,11 @@ def refuse_hidden(count: int, names: c.Sequence[str]) -> None:
 
 
 class _Rights:
-    """What the account may read. It is asked where nothing came back: once in each container, as rights are inherited."""
+    """What the account may read, asked where nothing came back.
+
+    Rights are inherited, so a container is asked about once. Where the account may read, computers without a password, which are
+    few, are asked about one by one: each may have rights of its own.
+    """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -81,7 +85,8 @@ class _Rights:
         place = (_parent(dn), attribute)
         if place not in self._known:
             self._known[place] = self._lack(dn, attribute)
-        return self._known[place]
+            return self._known[place]
+        return self._known[place] or (attribute == PASSWORD and self._lack(dn, attribute))
 
     def _lack(self, dn: str, attribute: str) -> bool:
         descriptor = self._directory.entry(dn, [_SECURITY], security=True).first(_SECURITY)

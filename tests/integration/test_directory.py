@@ -417,6 +417,9 @@ def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_em
     assert "may not read the passwords of 1 computer(s)" in result["msg"]
     assert "CN=THERE" in result["msg"]
     assert "may not read the passwords of 1 computer(s)" in expire(own, user)["msg"]
+    odd = own.add_computer("ODD", stored(FIRST))
+    own.deny(odd, "lithnetAdminPassword", "partly")
+    assert census(own, user, search_base=own.workstations)["msg"].startswith("The account may not read the passwords of 1 computer")
     history = own.account("nohistory")
     own.grant("nohistory", READ_RIGHTS[:1])
     assert "CN=HERE" in census(own, history, search_base=own.workstations)["msg"]

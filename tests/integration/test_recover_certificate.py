@@ -44,13 +44,13 @@ LOOK, PLAN, RECOVER = commands(RUNBOOK, "console", "ansible-playbook")
 """How the runbook has the playbook run, one time after the other."""
 
 COMPUTERS = 8
-CENSUS, PUBLISH, IMPORT, EXPIRE, CENSUS_AGAIN = (
-    "Take a census",
+PUBLISH, IMPORT, CENSUS_AGAIN = (
     "Back up and publish a new certificate",
     "Import the certificate with its private key",
-    "Expire the passwords that depend on the lost key",
     "Take the census again, until no current password depends on the lost key",
 )
+"""Tasks of the role in which runs are killed, beside the expiry."""
+
 SLOWLY = {"recover_certificate_batch_size": 1, "recover_certificate_batch_pause": 1}
 OPEN = r"""
 $task = [Console]::In.ReadToEnd() | ConvertFrom-Json
@@ -146,9 +146,15 @@ def story(server: AmsHost, domain: Domain, root: Path, work: Path, settings: dic
     return Story(server, Recovery(domain, root, owner, key_file), inventory, names)
 
 
-def began(task: str) -> Callable[[RunningPlaybook], bool]:
-    """Whether a run has begun a task of the role."""
-    return lambda running: f" : {task}] " in running.stdout
+def began(task: str, *, seconds: float = 0) -> Callable[[RunningPlaybook], bool]:
+    """Whether a run has begun a task of the role; then that many seconds are waited."""
+
+    def has_begun(running: RunningPlaybook) -> bool:
+        there = f" : {task}] " in running.stdout
+        time.sleep(seconds if there else 0)
+        return there
+
+    return has_begun
 
 
 def changed(run: PlaybookRun) -> bool:
@@ -250,9 +256,9 @@ def after(before: Before, story: Story) -> After:
     unnamed = story.recover(command=LOOK, recover_certificate_lost=[])
     planned = story.recover("--diff", command=PLAN)
     assert (recovery.published(), folder.exists()) == (story.lost, False)
-    killed = [story.killed(lambda running: any(folder.glob(".partial-*/*")))]
-    killed.append(story.killed(lambda running: any(folder.glob("2*"))))
-    killed.append(story.killed(lambda running: began(IMPORT)(running) and bool(time.sleep(3) or True)))
+    killed = [story.killed(began(PUBLISH, seconds=0.3))]
+    killed.append(story.killed(lambda running: began(PUBLISH)(running) and any(folder.glob("2*"))))
+    killed.append(story.killed(began(IMPORT, seconds=3)))
     expired = [story.expired()]
     killed.append(story.killed(lambda running: story.expired() >= 2))
     expired.append(story.expired())

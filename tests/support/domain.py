@@ -190,6 +190,10 @@ class Domain:
         """Lets a user see nothing of the entry with the certificate."""
         self.allow(self.info["config_dn"], f"(D;;RP;;;{self._sid(name)})")
 
+    def deny(self, dn: str, attribute: str, name: str) -> None:
+        """Takes control access on an attribute of one entry away from a user."""
+        self.allow(dn, f"(OD;;CR;{self._schema_id(attribute)};;{self._sid(name)})")
+
     def allow(self, dn: str, sddl: str) -> None:
         """Adds entries to the access list of an entry."""
         argv = ["samba-tool", "dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}", "-s", str(self.home / "smb.conf")]
