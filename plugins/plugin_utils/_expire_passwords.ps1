@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Expires the passwords of the computers in a plan, and deletes the earlier passwords that it names, where they are still those that were seen.
-# Run it as an account that may write these attributes: powershell -File expire-passwords.ps1 -Plan expire-passwords-DOMAIN.json
+# Run it as an account that may write these attributes: powershell -File expire-passwords.ps1 -Plan expire-passwords-DOMAIN.jsonl
 
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -80,13 +80,16 @@ Function Send-Request {
     $true
 }
 
-$content = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($PSCmdlet.GetUnresolvedProviderPathFromPSPath($Plan)))
+# The first line is about all computers, and each other one about a computer.
+$lines = [IO.File]::ReadAllLines($PSCmdlet.GetUnresolvedProviderPathFromPSPath($Plan))
+$content = ConvertFrom-Json -InputObject $lines[0]
 $connection = New-Object -TypeName System.DirectoryServices.Protocols.LdapConnection -ArgumentList $content.server
 $connection.SessionOptions.ProtocolVersion = 3
 $connection.SessionOptions.Signing = $true
 $connection.SessionOptions.Sealing = $true
 
-foreach ($computer in $content.computers) {
+for ($number = 1; $number -lt $lines.Count; $number++) {
+    $computer = ConvertFrom-Json -InputObject $lines[$number]
     if (-not $PSCmdlet.ShouldProcess($computer.computer, 'Expire the password')) { continue }
     try {
         if ($computer.password_sha256) {

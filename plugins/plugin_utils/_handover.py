@@ -71,10 +71,10 @@ class Expiry:
 
     def write(self, folder: str, name: str, *, check_mode: bool) -> tuple[list[str], bool]:
         """Writes them; the files begin with C(name), which tells the domain."""
-        data = {"server": self._server, "password": PASSWORD, "history": HISTORY, "expiry": EXPIRY, "computers": self._computers}
+        head = {"server": self._server, "password": PASSWORD, "history": HISTORY, "expiry": EXPIRY}
         contents = {
             f"{EXPIRE}-{name}.ldif": b"".join(self._ldif),
-            f"{EXPIRE}-{name}.json": (json.dumps(data, indent=1, ensure_ascii=True) + "\n").encode(),
+            f"{EXPIRE}-{name}.jsonl": "".join(f"{json.dumps(line)}\n" for line in [head, *self._computers]).encode(),
             f"{EXPIRE}.ps1": _script(EXPIRE),
         }
         return _write(folder, contents, check_mode=check_mode)

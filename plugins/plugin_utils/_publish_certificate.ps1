@@ -21,7 +21,8 @@ $connection.SessionOptions.Sealing = $true
 
 $search = New-Object -TypeName System.DirectoryServices.Protocols.SearchRequest -ArgumentList $plan.entry, '(objectClass=*)', 'Base', 'cACertificate'
 $found = $connection.SendRequest($search).Entries[0].Attributes['cACertificate']
-$seen = if ($found) { [Byte[]]$found.GetValues([Byte[]])[0] } else { $null }
+$seen = $null
+if ($found) { $seen = [Byte[]]$found.GetValues([Byte[]])[0] }
 $sha256 = New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
 $digest = if ($null -ne $seen) { [BitConverter]::ToString($sha256.ComputeHash($seen)).Replace('-', '').ToLowerInvariant() } else { '' }
 if ($null -ne $seen -and [Convert]::ToBase64String($seen) -ceq $plan.certificate) { 'The certificate is published already.'; return }

@@ -367,7 +367,7 @@ def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(own: Domain, tm
     assert expire(own, **options)["changed"] is False
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
         "expire-passwords-ad.lab.test.ldif": 0o600,
-        "expire-passwords-ad.lab.test.json": 0o600,
+        "expire-passwords-ad.lab.test.jsonl": 0o600,
         "expire-passwords.ps1": 0o600,
     }
     assert expiries(own, "Büro") != [EXPIRED]
@@ -444,10 +444,18 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
     assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}
 
 
-def commit_with_census(recovery: Recovery, held: TestCertificate) -> dict[str, Any]:
+def test_a_backup_is_made_though_the_directory_does_not_answer(recovery: Recovery) -> None:
+    held = make_certificate()
+    result = commit_with_census(recovery, held, port=1)
+    assert (result["status"], [one["thumbprint"] for one in result["certificates"]]) == ("incomplete", [held.thumbprint])
+    assert "does not answer over ldaps on port 1" in result["problems"][0]
+    assert "directory" not in result
+
+
+def commit_with_census(recovery: Recovery, held: TestCertificate, **options: Any) -> dict[str, Any]:
     """Makes a backup of ams1 with one key, as the role does, and returns what became of it."""
     store = BackupStore(str(recovery.root), "ams1")
-    taken = census(recovery.domain, backup_root=str(recovery.root))
+    taken = census(recovery.domain, backup_root=str(recovery.root), **options)
     backup_id = store.open_partial()
     dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
     fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])

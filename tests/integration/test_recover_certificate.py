@@ -184,7 +184,7 @@ def before(story: Story, root: Path, owner: KeyPair) -> Before:
     other = story.domain.add_computer("ELSEWHERE", stored(ELSEWHERE), [stored(ELSEWHERE)])
     unchanged = story.backup()
     lacking = story.backup(backup_force=True)
-    unanswered = story.backup(backup_force=True, backup_directory_port=1)
+    unanswered = story.backup(backup_directory_port=1)
     backups = backups_of(root, NAME, owner.open)
     story.domain.set(other, "lithnetAdminPasswordHistory", None)
     for backup in backups:
@@ -215,13 +215,10 @@ def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: 
     assert f"so there is no new backup. {problem}" in failure_of(before.unchanged, NAME)
 
 
-def test_a_server_is_backed_up_though_its_directory_does_not_answer(before: Before) -> None:
-    manifest = before.backups[2].manifest
-    assert manifest["status"] == "incomplete"
-    assert "does not answer over ldaps on port 1" in manifest["problems"][0]
-    assert "directory" not in manifest
-    assert manifest["certificates"][0]["exported"]
-    assert "does not answer" in failure_of(before.unanswered, NAME)
+def test_a_directory_that_does_not_answer_is_told_at_the_end(before: Before) -> None:
+    told = failure_of(before.unanswered, NAME)
+    assert "so there is no new backup. " in told
+    assert "does not answer over ldaps on port 1" in told
 
 
 def test_what_is_not_lost_is_refused(before: Before, story: Story) -> None:
