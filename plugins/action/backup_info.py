@@ -20,11 +20,13 @@ _TIME = re.compile(r"\d{4,8}|\d{8}T(\d{0,6}|\d{6}Z)")
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
+        self._warnings: list[str] = []
         self._refuse_what_makes_no_sense()
-        backups = [_described(store, backup_id) for store in self._stores() for backup_id in store.ids() if self._wanted(backup_id)]
+        found = {store: self._ids(store) for store in self._stores()}
+        backups = [_described(store, backup_id) for store, ids in found.items() for backup_id in ids if self._wanted(backup_id)]
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == _manifest.COMPLETE]
-        return {"backups": backups, "backup": self._selected(backups)}
+        return {"backups": backups, "backup": self._selected(backups), "warnings": self._warnings}
 
     def _refuse_what_makes_no_sense(self) -> None:
         if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
@@ -39,6 +41,16 @@ class ActionModule(AccessManagerAction):
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
         return [BackupStore(root, host) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
+
+    def _ids(self, store: BackupStore) -> list[str]:
+        """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""
+        try:
+            return store.ids()
+        except AccessManagerError as exc:
+            if not self.params["all_hosts"]:
+                raise
+            self._warnings.append(str(exc))
+            return []
 
     def _wanted(self, backup_id: str) -> bool:
         first, last = (self._time(option) for option in _TIMES)

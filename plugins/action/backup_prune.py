@@ -13,19 +13,28 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._pruning import Plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._retention import Rules
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
 
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
-        store.refuse_links()
+        self._refuse_unknown()
         with store.alone():
             forgotten = _pruning.forgotten(store, self.params["forget"])
             plan = _pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
             if not self.check_mode:
                 store.prune(list(plan.links.values()), forgotten=forgotten)
         return self._told(plan, [link.id for link in forgotten])
+
+    def _refuse_unknown(self) -> None:
+        """A host that was named by hand must be there: else a slip of the pen would pass for nothing to prune."""
+        known = hosts(self.params["backup_root"])
+        if self.host not in (*known, self.task_vars["inventory_hostname"]):
+            raise AccessManagerError(
+                f"There is no backup of '{self.host}' in '{self.params['backup_root']}', which has backups of: "
+                f"{', '.join(known) or 'none'}."
+            )
 
     def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
         removed = [{"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()]
@@ -49,6 +58,6 @@ class ActionModule(AccessManagerAction):
         if not rules and not self.params["forget"]:
             raise AccessManagerError(
                 f"No rule says which backups of {self.host} to keep: give at least one of keep_last, keep_hourly, keep_daily, "
-                "keep_weekly, keep_monthly, keep_yearly and keep_within."
+                "keep_weekly, keep_monthly, keep_yearly and keep_within; to the role, such as prune_keep={last: 7}."
             )
         return rules

@@ -28,6 +28,8 @@ class ActionModule(AccessManagerAction):
         wanted = {kind: pathlib.Path(self.params[kind]) for kind in _FILES if self.params[kind]}
         if not wanted:
             raise AccessManagerError("No file is named: give json, prometheus or html a path.")
+        if len(set(wanted.values())) < len(wanted):
+            raise AccessManagerError("json, prometheus and html name the same file: give each a path of its own.")
         mode = self._mode()
         report = _report.build(self.params["verifications"], self.params["hosts"])
         texts = {

@@ -14,7 +14,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Told
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Host, Told
 
 _SHOWN = 5
 
@@ -23,16 +23,13 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
         self._refuse_what_makes_no_sense()
-        found = {store: _verification.read(store) for store in self._stores()}
-        wanted = {store: self._wanted(backups) for store, backups in found.items()}
-        _verification.verify([backup for backups in wanted.values() for backup in backups], opener)
-        told = [_verification.told(backup) for backups in wanted.values() for backup in reversed(backups) if backup.is_there]
-        told_of_hosts = [
-            _verification.told_of_host(store, backups, check_age=self.params["check_age"], now=now)
-            for store, backups in found.items()
-        ]
-        problems = [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
-        problems += [problem for one in told_of_hosts for problem in one["problems"]]
+        found = [_verification.read_host(store) for store in self._stores()]
+        wanted = [backup for host in found for backup in self._wanted(host)]
+        _verification.verify(wanted, opener)
+        told = [_verification.told(backup) for backup in wanted if backup.is_there]
+        told_of_hosts = [_verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
+        problems = [problem for one in told_of_hosts for problem in one["problems"]]
+        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
             "backups": told,
             "hosts": told_of_hosts,
@@ -48,10 +45,11 @@ class ActionModule(AccessManagerAction):
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
         there = hosts(root)
-        return [BackupStore(root, host) for host in self.params["hosts"] or there]
+        return [BackupStore(root, host) for host in dict.fromkeys(self.params["hosts"]) or there]
 
-    def _wanted(self, backups: list[Backup]) -> list[Backup]:
-        return _verification.latest(backups) if self.params["latest_only"] else backups
+    def _wanted(self, host: Host) -> list[Backup]:
+        """The backups to verify, the newest first."""
+        return list(reversed(_verification.latest(host.backups) if self.params["latest_only"] else host.backups))
 
     def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
         """Whether the task fails, and what it says then."""

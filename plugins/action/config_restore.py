@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _restore_bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS, Plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server import Described
 
@@ -58,10 +58,15 @@ class ActionModule(RestoreAction):
         return planned | self._restore(contents, plan, situation)
 
     def _acknowledge(self, situation: Described, plan: Plan) -> None:
-        """Has the server remember which earlier restores were told; an interrupted one is told until all is as in a backup."""
-        told = situation["ended_runs"] + ([] if plan.changed else situation["interrupted_runs"])
+        """Has the server remember which earlier restores were told."""
+        told = self._told(situation, as_backup=not plan.changed)
         if told and not self.check_mode:
             self.call_target(self._named_run() | {"step": "acknowledge", "told": told})
+
+    def _told(self, situation: Described, *, as_backup: bool) -> list[str]:
+        """The earlier restores that need not be told again: an interrupted one only when all parts are as in a backup."""
+        all_parts = as_backup and self.parts == frozenset(PARTS)
+        return list(situation.get("ended_runs", []) + (situation.get("interrupted_runs", []) if all_parts else []))
 
     def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
         lines = plan.lines()
@@ -77,7 +82,7 @@ class ActionModule(RestoreAction):
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         run = self._named_run()
         with self._uploaded(contents, plan) as upload_id, self.removed_on_failure(run):
-            told = situation.get("ended_runs", []) + situation.get("interrupted_runs", [])
+            told = self._told(situation, as_backup=True)
             arguments = self._arguments(contents, plan) | {"upload_id": upload_id, "told": told}
             answer = self._run(run | arguments)
         self._remove_told(run)

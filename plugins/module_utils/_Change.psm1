@@ -22,7 +22,11 @@ Function Add-Beside {
             $Bundle.made += $path
             (Get-PathItem -Path $path -Kind 'folder').Create()
         }
-        if ($record.kind -eq 'folder') { (Get-PathItem -Path $record.path -Kind 'folder').Create() }
+        if ($record.kind -eq 'folder') {
+            $folder = Get-PathItem -Path $record.path -Kind 'folder'
+            $folder.Create()
+            Set-SecurityText -Item $folder -Sddl $record.sddl
+        }
         else { Copy-Beside -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
     }
 }
@@ -57,6 +61,12 @@ Function Set-PlannedRegistry {
 
 # ---- files and folders ----
 
+Function Get-BesideSuffix {
+    # What the names of the new files of a run end with while they lie beside their places.
+    param([String] $RunId)
+    ".$RunId.new"
+}
+
 Function Get-PathItem {
     # A file or folder by its path, whether it exists or not.
     param(
@@ -86,11 +96,13 @@ Function Set-SecurityText {
         [IO.FileSystemInfo] $Item,
         [String] $Sddl
     )
+    $text = Get-SecurityText -Item $Item
+    if ($text -ceq $Sddl) { return }
     $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
     $wanted = New-Object -TypeName $type
     $wanted.SetSecurityDescriptorSddlForm($Sddl)
     $now = New-Object -TypeName $type
-    $now.SetSecurityDescriptorSddlForm((Get-SecurityText -Item $Item))
+    $now.SetSecurityDescriptorSddlForm($text)
     $sections = [Security.AccessControl.AccessControlSections]::Access
     if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner }
     if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group }
@@ -111,7 +123,7 @@ Function Set-ItemState {
     $Item.Refresh()
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
     if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
-    if ((Get-SecurityText -Item $Item) -cne $Record.sddl) { Set-SecurityText -Item $Item -Sddl $Record.sddl }
+    Set-SecurityText -Item $Item -Sddl $Record.sddl
 }
 
 Function Get-MissingParent {
@@ -125,14 +137,25 @@ Function Get-MissingParent {
 }
 
 Function Copy-Beside {
-    # Writes a file's new content and state under another name beside it.
+    # Writes a file's new content and state under another name beside it. The permissions are set before there is any content.
     param(
         [String] $Source,
         [String] $Beside,
         [Object] $Record
     )
-    [IO.File]::Copy((Get-LongPath -Path $Source), (Get-LongPath -Path $Beside), $true)
-    Set-ItemState -Item (Get-PathItem -Path $Beside -Kind 'file') -Record $Record
+    $item = Get-PathItem -Path $Beside -Kind 'file'
+    $reader = Open-SharedFile -Path $Source
+    try {
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None)
+        try {
+            Set-SecurityText -Item $item -Sddl $Record.sddl
+            $reader.CopyTo($writer)
+        }
+        finally { $writer.Dispose() }
+    }
+    finally { $reader.Dispose() }
+    $item.Refresh()
+    Set-ItemState -Item $item -Record $Record
 }
 
 Function Move-Beside {

@@ -10,7 +10,10 @@
 
 Set-StrictMode -Version 2.0
 
-$HttpSeconds = 30
+$LongestSiteSeconds = 30
+$AnswerMilliseconds = 5000
+$Protocols = [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
+$LogonStatuses = 401, 403
 
 Function Get-HostingValue {
     # A setting of Hosting.HttpSys; the last file that has it counts.
@@ -25,32 +28,79 @@ Function Get-HostingValue {
     $Default
 }
 
-Function Test-Web {
-    # Why the web site does not answer; empty when it does, whatever it says.
-    param(
-        [String] $Url,
-        [String] $HostName
-    )
-    $request = [Net.WebRequest]::Create($Url)
-    $request.AllowAutoRedirect = $false
-    $request.Timeout = 5000
-    if ($HostName -notin '', '+', '*') { $request.Host = $HostName }
-    try { $request.GetResponse().Dispose(); '' }
-    catch [Net.WebException] {
-        if ($_.Exception.Response) { $_.Exception.Response.Dispose(); return '' }
-        "$Url does not answer: $($_.Exception.Message)"
+Function Get-Site {
+    # The addresses of the web site, as its configuration says: of HTTP, and of TLS where HTTP.sys has a certificate for that port.
+    param([Object[]] $Documents)
+    $name = Get-HostingValue -Documents $Documents -Name 'Hostname' -Default '+'
+    if ($name -in '+', '*') { $name = 'localhost' }
+    $path = Get-HostingValue -Documents $Documents -Name 'Path' -Default '/'
+    $port = Get-HostingValue -Documents $Documents -Name 'HttpPort' -Default '80'
+    $tlsPort = Get-HostingValue -Documents $Documents -Name 'HttpsPort' -Default '443'
+    $site = @{ http = (New-Object -TypeName UriBuilder -ArgumentList 'http', $name, $port, $path).Uri; https = $null }
+    if (@((Get-HttpConfiguration).bindings | Where-Object -FilterScript { $_.endpoint.EndsWith(":$tlsPort") })) {
+        $site.https = (New-Object -TypeName UriBuilder -ArgumentList 'https', $name, $tlsPort, $path).Uri
     }
+    $site
 }
 
-Function Wait-Web {
-    # Waits until the web site answers where its configuration says, or some seconds are over. Returns why it does not; empty when it does.
-    param([Object[]] $Documents)
-    $port, $path = (Get-HostingValue -Documents $Documents -Name 'HttpPort' -Default '80'), (Get-HostingValue -Documents $Documents -Name 'Path' -Default '')
-    $hostName = Get-HostingValue -Documents $Documents -Name 'Hostname' -Default ''
-    $end = [DateTime]::UtcNow.AddSeconds($HttpSeconds)
+Function Get-Status {
+    # The HTTP status with which the web site answers at one address of this server, whatever certificate it shows.
+    param(
+        [Uri] $Url,
+        [Net.IPAddress] $Address
+    )
+    $client = New-Object -TypeName Net.Sockets.TcpClient -ArgumentList $Address.AddressFamily
+    try {
+        if (-not $client.ConnectAsync($Address, $Url.Port).Wait($AnswerMilliseconds)) { throw 'nobody answers' }
+        $client.ReceiveTimeout = $AnswerMilliseconds
+        $client.SendTimeout = $AnswerMilliseconds
+        $stream = $client.GetStream()
+        if ($Url.Scheme -eq 'https') {
+            $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false, ([Net.Security.RemoteCertificateValidationCallback] { $true })
+            $stream.AuthenticateAsClient($Url.DnsSafeHost, $null, $Protocols, $false)
+        }
+        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`nHost: $($Url.Authority)`r`nConnection: close`r`n`r`n")
+        $stream.Write($request, 0, $request.Length)
+        $line = (New-Object -TypeName IO.StreamReader -ArgumentList $stream).ReadLine()
+        if ($line -notmatch '^HTTP/1\.[01] (\d{3})\b') { throw 'the answer is not HTTP' }
+        [Int32]$Matches[1]
+    }
+    finally { $client.Dispose() }
+}
+
+Function Test-Site {
+    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503 where nobody serves.
+    param(
+        [Uri] $Url,
+        [Net.IPAddress] $Address
+    )
+    try { $status = Get-Status -Url $Url -Address $Address }
+    catch { return "$Url does not answer at $($Address): $($_.Exception.GetBaseException().Message)" }
+    if ($status -lt 400 -or $status -in $LogonStatuses) { return '' }
+    return "$Url answers with HTTP status $status at $Address"
+}
+
+Function Get-OwnAddress {
+    # HTTP.sys may listen at some of a server's addresses alone.
+    try { [Net.Dns]::GetHostAddresses($env:COMPUTERNAME) }
+    catch { Write-Debug -Message "The name of this server has no address: $($_.Exception.Message)" }
+}
+
+Function Wait-Site {
+    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it does not; empty when it does.
+    param(
+        [Uri] $Url,
+        [Int32] $Timeout
+    )
+    $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
+    $end = [DateTime]::UtcNow.AddSeconds([Math]::Min($Timeout, $LongestSiteSeconds))
     while ($true) {
-        $reason = Test-Web -Url "http://127.0.0.1:$port/$($path.Trim('/'))" -HostName $hostName
-        if (-not $reason -or [DateTime]::UtcNow -ge $end) { return $reason }
+        $reasons = foreach ($address in $addresses) {
+            $reason = Test-Site -Url $Url -Address $address
+            if (-not $reason) { return '' }
+            $reason
+        }
+        if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') { return $reasons -join '; ' }
         Start-Sleep -Milliseconds 200
     }
 }
@@ -81,14 +131,19 @@ Function Get-UnusableCertificate {
 }
 
 Function Get-LockedConfigurationSecret {
-    # The paths of the secrets in the server's own files that it does not open, of those that it must open after this restore.
+    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or does not open.
     param(
         [Object[]] $Documents,
         [Object[]] $Planned,
         [String[]] $Paths
     )
-    $must = @($Planned | Where-Object -FilterScript { $_.action -in 'keep', 'here', 'protect' } | ForEach-Object -Process { $_.path })
-    Get-LockedSecret -Secrets @(Get-ProtectedSecret -Documents $Documents -Paths $Paths | Where-Object -FilterScript { $_.mode -eq 1 -and $_.path -in $must })
+    $own = @(Get-ProtectedSecret -Documents $Documents -Paths $Paths | Where-Object -FilterScript { $_.mode -eq 1 })
+    foreach ($secret in $Planned) {
+        if ($secret.action -notin 'keep', 'here', 'protect') { continue }
+        $found = @($own | Where-Object -FilterScript { $_.path -eq $secret.path })
+        if (-not $found) { "$($secret.path) is not there" }
+        elseif (Get-LockedSecret -Secrets $found) { "$($secret.path) does not open" }
+    }
 }
 
 Function Add-Check {
@@ -105,18 +160,23 @@ Function Add-Check {
 }
 
 Function Test-Health {
-    # Every test of health, into Done.checks. The first that is not passed ends it.
+    # Every test of health, into Done.checks. The first that is not passed ends it. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
         [Collections.IDictionary] $Knowledge,
-        [Int32] $Seconds
+        [Int32] $Seconds,
+        [Int32] $Timeout
     )
     $plan, $installation = $Bundle.plan, (Get-Installation)
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
     if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-Trouble -Seconds 0 } }
     Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
-    if ($plan.start -and $installation.configured) { Add-Check -Done $Done -Name 'http' -Body { Wait-Web -Documents $documents } }
+    if ($plan.start -and $installation.configured) {
+        $site = Get-Site -Documents $documents
+        Add-Check -Done $Done -Name 'http' -Body { Wait-Site -Url $site.http -Timeout $Timeout }
+        if ($site.https) { Add-Check -Done $Done -Name 'https' -Body { Wait-Site -Url $site.https -Timeout $Timeout } }
+    }
     Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
     Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-Trouble -Seconds $Seconds } }

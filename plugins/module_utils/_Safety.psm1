@@ -41,6 +41,7 @@ Function New-SafetyCopy {
             registry = @(Get-RegistryState)
             http_sys = Get-HttpConfiguration
         }
+        Assert-PlannedHttp -Plan $Plan -Now $copy.http_sys
         Add-SafetyItem -Copy $copy -Records @($Plan.files | Where-Object -FilterScript { -not $_.is_database })
         $copy
     }
@@ -61,8 +62,24 @@ Function Add-SafetyItem {
         $number = ($Copy.items.Count + 1).ToString([Globalization.CultureInfo]::InvariantCulture)
         $Copy.items += Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($Copy.folder, $number))
     }
-    $Copy.parents = @(Get-ParentTime -Items $Copy.items)
+    $Copy.parents += @(Get-ParentTime -Items $Copy.items -Known $Copy.parents)
     Write-WholeFile -Path ([IO.Path]::Combine($Copy.folder, $Kept)) -Text (ConvertTo-Json -InputObject $Copy -Depth 10)
+}
+
+Function Assert-PlannedHttp {
+    # Refuses when a place in HTTP.sys that the plan touches is not as the plan saw it: another program may have it now.
+    param(
+        [Object] $Plan,
+        [Hashtable] $Now
+    )
+    foreach ($kind in 'bindings', 'reservations') {
+        $key, $owner = if ($kind -eq 'bindings') { 'endpoint', 'application_id' } else { 'url', 'sddl' }
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
+            $there = @($Now.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
+            $seen = @($Plan.http_sys.remove.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
+            if ("$there" -ne "$seen") { throw "'$($record.$key)' in HTTP.sys has changed since this restore was planned: run it again." }
+        }
+    }
 }
 
 Function Get-SafetyItem {
@@ -88,9 +105,13 @@ Function Get-SafetyItem {
 }
 
 Function Get-ParentTime {
-    # The times of the folders above the items: putting an item back changes them.
-    param([Object[]] $Items)
+    # The times of the folders above the items that are not known yet: putting an item back changes them.
+    param(
+        [Object[]] $Items,
+        [Object[]] $Known
+    )
     $seen = @{}
+    foreach ($parent in $Known) { $seen[$parent.path] = $true }
     foreach ($kept in $Items) {
         $parent = [IO.Path]::GetDirectoryName($kept.path)
         if (-not $parent -or $seen.ContainsKey($parent)) { continue }
@@ -162,8 +183,15 @@ Function Restore-Item {
     if ($Kept.kind -eq 'folder') { $item.Create() }
     elseif (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy)) {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
-        Copy-Beside -Source $Kept.copy -Beside ($Kept.path + $Suffix) -Record $Kept.state
-        Move-Beside -Beside ($Kept.path + $Suffix) -Path $Kept.path
+        $beside = $Kept.path + $Suffix
+        try {
+            Copy-Beside -Source $Kept.copy -Beside $beside -Record $Kept.state
+            Move-Beside -Beside $beside -Path $Kept.path
+        }
+        catch {
+            Remove-AnyItem -Path $beside -Kind 'file'
+            throw
+        }
     }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Kept.state
@@ -207,7 +235,20 @@ Function Get-SafetyFolder {
     # The folders of safety copies, the oldest first.
     $root = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-SafetyRoot)
     if (-not $root.Exists) { return }
+    Assert-OwnFolder -Path $root.FullName
     $root.GetDirectories() | Where-Object -FilterScript { $_.Name -match $FolderPattern } | Sort-Object -Property Name
+}
+
+Function Remove-Leftover {
+    # Removes the new files that restores which never ended left beside their places.
+    param([String[]] $RunIds)
+    foreach ($folder in Get-SafetyFolder) {
+        $runId = Get-RunOfFolder -Folder $folder
+        $list = [IO.Path]::Combine($folder.FullName, $Kept)
+        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) { continue }
+        $files = @((ConvertFrom-Json -InputObject (Read-TextFile -Path $list)).items | Where-Object -FilterScript { $_.kind -eq 'file' })
+        foreach ($file in $files) { Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file' }
+    }
 }
 
 Function Save-SafetyResult {
@@ -259,4 +300,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot

@@ -12,6 +12,7 @@ $MutexName = 'Global\lithnet.access_manager'
 $StaleAfter = [TimeSpan]::FromHours(24)
 $RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
 $DiskFullCodes = 0x27, 0x70
+$ResultReserve = 256KB
 
 Function Get-StagingRoot {
     # The collection's own folder within the one that the user names: permissions are set on what is ours only.
@@ -30,20 +31,24 @@ Function Get-RunFolder {
     [IO.Path]::Combine($Root, $RunId)
 }
 
+Function Assert-OwnFolder {
+    # A folder that somebody else made, or a link, is not used.
+    param([String] $Path)
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Path
+    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root." }
+    $trusted = 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path, ([Security.AccessControl.AccessControlSections]::Owner)
+    $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
+    if ($owner.Value -notin $trusted) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
+}
+
 Function New-RestrictedFolder {
     # Makes a folder that SYSTEM and Administrators alone may enter, and makes sure that nobody else made it first.
     param([String] $Path)
-    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Path
-    $folder.Create()
-    $folder.Refresh()
-    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root." }
+    [void][IO.Directory]::CreateDirectory($Path)
+    Assert-OwnFolder -Path $Path
     $system = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-18'
     $administrators = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-32-544'
-    $me = [Security.Principal.WindowsIdentity]::GetCurrent().User
-    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path, ([Security.AccessControl.AccessControlSections]::Owner)
-    $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
-    if ($owner -notin $system, $administrators, $me) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
-
     $security = New-Object -TypeName Security.AccessControl.DirectorySecurity
     $security.SetOwner($administrators)
     $security.SetAccessRuleProtection($true, $false)
@@ -239,18 +244,23 @@ Function Invoke-Locked {
 }
 
 Function Save-RunResult {
-    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks.
+    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks. The reserve keeps room for that
+    # on a drive that becomes full.
     param(
         [String] $Folder,
         [ScriptBlock] $Body
     )
-    $path = [IO.Path]::Combine($Folder, 'result.json')
+    $result = [IO.Path]::Combine($Folder, 'result.json')
+    $reserve = [IO.Path]::Combine($Folder, 'reserve')
+    [IO.File]::WriteAllBytes($reserve, (New-Object -TypeName Byte[] -ArgumentList $ResultReserve))
     try { $answer = & $Body }
     catch {
-        Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
+        [IO.File]::Delete($reserve)
+        Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
         throw
     }
-    Write-WholeFile -Path $path -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
+    [IO.File]::Delete($reserve)
+    Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
     $answer
 }
 
@@ -332,4 +342,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Remove-RunFolder, Remove-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Assert-OwnFolder, Remove-RunFolder, Remove-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile

@@ -38,7 +38,9 @@ options:
     description: Leave out backups that were made after this time, or after the day, month or year that it is the beginning of.
     type: str
   all_hosts:
-    description: List the backups of every host that has a folder under the root, by host.
+    description:
+      - List the backups of every host that has a folder under the root, by host. A folder that cannot be listed, as one that is a link, is
+        named in a warning.
     type: bool
     default: false
 """

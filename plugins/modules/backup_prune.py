@@ -13,6 +13,7 @@ description:
   - Periods are those of the controller's time zone. Weeks begin on Monday. When a backup was made is what its id says; no other clock counts.
   - Only complete backups count in which verification without a key finds no problem. One with a problem is neither counted nor removed, and named in a warning.
   - An incomplete backup is removed once a newer one is complete.
+  - A O(host) that is named and has no folder under the root is refused.
   - The newest backup that holds a private key is never removed when no backup holds it that the rules keep.
   - What is removed is recorded first in the host's folder, so that M(lithnet.access_manager.backup_verify) does not miss it. It then loses its name,
     so that no reader sees half a backup, and is deleted.

@@ -25,7 +25,7 @@ attributes:
     support: full
 options:
   verifications:
-    description: What C(backup_verify) returned, one element for each call.
+    description: What C(backup_verify) returned, one element for each call. When two tell of the same backup or host, the later one counts.
     type: list
     elements: dict
     required: true

@@ -14,6 +14,7 @@ description:
   - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
   - With O(identity_file) or O(passphrase) it also opens each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
     the manifest describes what is there, that every secret is there, and that each private key decrypts what its certificate encrypted.
+  - A host whose folder is a link is a problem. Links are not followed.
   - A backup that is not sealed is always opened.
   - Nothing is written.
 author:
@@ -152,6 +153,9 @@ hosts:
     host:
       description: The name of the host.
       type: str
+    counts:
+      description: How many backups it has that are C(complete), C(incomplete) and C(damaged), whether they were verified or not.
+      type: dict
     newest:
       description: The id of its newest backup; null when there is none.
       type: str
@@ -165,7 +169,7 @@ hosts:
       description: How many hours ago that backup was begun.
       type: float
     problems:
-      description: That there is no backup, no complete one, or none that is young enough.
+      description: That there is no backup, no complete one, or none that is young enough, or why its folder cannot be listed.
       type: list
       elements: str
 verified_at:

@@ -57,7 +57,7 @@ Function Initialize-Bundle {
     $upload = Get-RunFolder -Root $root -RunId $module.Params.upload_id
     $bundle = Expand-Bundle -Path ([IO.Path]::Combine($upload, $BundleName)) -Folder $Folder
     $bundle.secrets = @(Protect-StagedSecret -Bundle $bundle -Values $module.Params.secrets)
-    $bundle.suffix = ".$($module.Params.run_id).new"
+    $bundle.suffix = Get-BesideSuffix -RunId $module.Params.run_id
     $bundle.made = @()
     $bundle.undo = New-Object -TypeName Collections.ArrayList
     $locked = @(Get-LockedSecret -Secrets $bundle.secrets)
@@ -109,7 +109,7 @@ Function Invoke-Change {
     }
     if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
     $Done.step = 'testing the health'
-    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds
+    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds -Timeout $timeout
 }
 
 Function Invoke-Step {
@@ -158,7 +158,10 @@ Function Complete-SafetyCopy {
         [String] $Folder
     )
     Invoke-Step -Body { Save-SafetyResult -Folder $Folder -Answer $Done }
-    if ($Done.state -eq 'restored') { Invoke-Step -Body { Set-SafetyReported -RunIds $module.Params.told } }
+    if ($Done.state -eq 'restored') {
+        Invoke-Step -Body { Remove-Leftover -RunIds $module.Params.told }
+        Invoke-Step -Body { Set-SafetyReported -RunIds $module.Params.told }
+    }
     Invoke-Step -Body { Remove-OldSafetyCopy -Count $module.Params.keep_safety_copies -Own $Folder }
 }
 

@@ -109,19 +109,19 @@ class AccessManagerAction(ActionBase):
     def call_target(self, arguments: dict[str, t.Any], *, repeatable: bool = True, module: str | None = None) -> dict[str, t.Any]:
         """Runs the target's half, or that of another module, and returns its result.
 
-        A lost line is tried again when the call may be made twice. Raises AccessManagerError with the target's own
-        sentence when it failed, LostLineError when no answer came.
+        Without an answer it is tried again when the call may be made twice. Raises AccessManagerError with the target's own
+        sentence when it failed, LostLineError when the line was lost, UnansweredError when its PowerShell ended without an answer.
         """
         if repeatable:
             return self.until_answered(lambda: self._call_once(arguments, module=module))
         return self._call_once(arguments, module=module)
 
     def until_answered(self, act: c.Callable[[], Result]) -> Result:
-        """Does something anew when the line is lost, three times in all. Raises LostLineError after that."""
+        """Does something anew when no answer came, three times in all. Raises LostLineError or UnansweredError after that."""
         for attempt in range(1, LINE_ATTEMPTS + 1):
             try:
                 return act()
-            except LostLineError as exc:
+            except (LostLineError, UnansweredError) as exc:
                 if attempt == LINE_ATTEMPTS:
                     raise
                 display.warning(f"{exc} Trying again ({attempt} of {LINE_ATTEMPTS - 1}).")
@@ -169,8 +169,9 @@ class AccessManagerAction(ActionBase):
                     f"The run {run_id} was ended on {self.host_label} before it was done: the server went down, or its process "
                     "was killed. Look at the service there, and run this again."
                 )
+        became = "It goes on there" if state == "running" else "The line was lost, and if it is at work there, it goes on"
         raise UnfinishedRunError(
-            f"The run {run_id} on {self.host_label} has not ended within {timeout} s. It goes on there, and "
+            f"The run {run_id} on {self.host_label} has not ended within {timeout} s. {became}, and "
             "brings the service back by itself; look at the server before you run this again."
         )
 

@@ -64,6 +64,7 @@ def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str
     if last.previous_id:
         return link.id, (
             f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by backup_prune. "
-            "If somebody deleted it on purpose, name it once in forget of backup_prune."
+            "Whether others right before it are missing too is not known. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         )
     return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

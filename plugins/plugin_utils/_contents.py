@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import json
 import ntpath
 import pathlib
 import re
@@ -24,14 +23,13 @@ from . import _manifest, _pfx, _server
 from ._access_manager import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
 from ._bundle import is_portable_name
 from ._errors import AccessManagerError
-from ._json_text import Value, find, parse
+from ._json_text import Value, find, parse, strict
 from ._manifest import Manifest
-from ._opening import Opener
+from ._opening import LARGEST, Opener
 from ._sealing import SUFFIX
 from ._store import BackupStore
 
 LATEST = "latest"
-LARGEST = 4 * 1024**3
 LARGEST_DOCUMENT = 128 * 1024**2
 MOST_ENTRIES = 200_000
 CHUNK = 256 * 1024
@@ -202,7 +200,7 @@ class Archive:
 
 def _object(data: bytes, label: str) -> Record:
     try:
-        content = json.loads(data)
+        content = strict(data)
     except (ValueError, RecursionError):
         raise AccessManagerError(f"{label} is not JSON.") from None
     if not isinstance(content, dict):
@@ -443,14 +441,15 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
     return Certificate(thumbprint, certificate, pfx, password)
 
 
+def read_secret_records(data: bytes) -> dict[str, Record]:
+    """What secrets.json tells of each secret, by path: C(mode), and C(value) or C(error)."""
+    return {path: record for path, record in _object(data, PARTS["secrets"]).items() if isinstance(record, dict)}
+
+
 def read_secrets(data: bytes) -> dict[str, str]:
     """The values of secrets.json by path, without those that could not be opened."""
-    content = _object(data, PARTS["secrets"])
-    return {
-        path: secret["value"]
-        for path, secret in content.items()
-        if isinstance(secret, dict) and isinstance(secret.get("value"), str)
-    }
+    records = read_secret_records(data)
+    return {path: record["value"] for path, record in records.items() if isinstance(record.get("value"), str)}
 
 
 # ---- all of it ----

@@ -12,6 +12,7 @@ import codecs
 import collections.abc as c
 import dataclasses
 import json
+import math
 import re
 import typing as t
 from json import decoder
@@ -43,6 +44,18 @@ class Value:
         """The member of that name when it is a string that is not empty."""
         found = self.member(name)
         return found[1].value or None if found and isinstance(found[1].value, str) else None
+
+
+def strict(data: bytes) -> t.Any:
+    """The content of a JSON file of this collection. Raises ValueError or RecursionError when it is none; NaN is no number."""
+    return json.loads(data, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a number of JSON, or too large a one")
+    return number
 
 
 def parse(data: bytes) -> Value:
@@ -116,7 +129,10 @@ class _Parser:
         if not number:
             raise ValueError(f"there is no value where one must be, in {self.line()}")
         self.at = number.end()
-        return json.loads(number.group())
+        try:
+            return json.loads(number.group(), parse_float=_finite)
+        except ValueError:
+            raise ValueError(f"a number is too large, in {self.line()}") from None
 
     def _object(self, depth: int) -> dict[str, Value]:
         members: dict[str, Value] = {}

@@ -14,6 +14,7 @@ import typing as t
 
 from ._errors import AccessManagerError
 from ._files import open_regular
+from ._json_text import strict
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -23,6 +24,9 @@ PARTS = ("config", "certificates", "secrets")
 
 CERTIFICATES_ALONE = "certificates"
 """The kind of a backup that holds certificates of a forest, and nothing of a server."""
+
+MOST_LISTED = 10_000
+"""How many entries a list of a manifest has at the most."""
 
 COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
 
@@ -92,7 +96,7 @@ def build(
         "collection_version": collection_version,
         "created": created,
         "status": INCOMPLETE if problems else COMPLETE,
-        "problems": problems,
+        "problems": _bounded(problems),
         "artifacts": artifacts,
         "content_digest": content_digest,
         "inventory": inventory,
@@ -101,6 +105,13 @@ def build(
         "previous_id": previous_id,
     } | told
     return manifest | {"checksum": checksum_of(manifest)}
+
+
+def _bounded(problems: list[str]) -> list[str]:
+    """As many problems as a manifest may list; the last entry says how many there are more."""
+    if len(problems) <= MOST_LISTED:
+        return problems
+    return [*problems[: MOST_LISTED - 1], f"There are {len(problems) - MOST_LISTED + 1} more problems."]
 
 
 def holds_certificates_alone(manifest: Manifest) -> bool:
@@ -147,7 +158,7 @@ def read_bytes(path: pathlib.Path) -> bytes:
 def parse(data: bytes, path: pathlib.Path) -> Manifest:
     """The manifest that the bytes of a file are; C(path) names it in errors."""
     try:
-        manifest = json.loads(data)
+        manifest = strict(data)
     except (ValueError, RecursionError) as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
     wrong = _wrong_key(manifest)
@@ -174,7 +185,7 @@ def _wrong_key(manifest: t.Any) -> str | None:
             return f"'{key}' is of another type"
     if not _TIME.fullmatch(manifest.get("created", "2026-01-01T00:00:00Z")):
         return "'created' is not a time in UTC"
-    return _wrong_artifact(manifest["artifacts"]) or _wrong_list(manifest)
+    return _wrong_list(manifest) or _wrong_artifact(manifest["artifacts"])
 
 
 def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
@@ -191,6 +202,9 @@ def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
 
 
 def _wrong_list(manifest: Manifest) -> str | None:
+    for key in ("artifacts", *_TEXTS, *_LISTED):
+        if len(manifest.get(key, [])) > MOST_LISTED:
+            return f"'{key}' has more than {MOST_LISTED} entries"
     for key in _TEXTS:
         if not _are_texts(manifest.get(key, [])):
             return f"'{key}' is not a list of texts"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import typing as t
 
@@ -16,6 +17,9 @@ try:
     import pyrage
 except ImportError:
     pyrage = None
+
+LARGEST = 4 * 1024**3
+"""Bytes of an artifact, sealed or unpacked, that are opened in memory at the most."""
 
 _AGE_KEY = "AGE-SECRET-KEY-1"
 _SSH_MARK = b"PRIVATE KEY-----"
@@ -55,12 +59,9 @@ class Opener:
     def open(self, path: pathlib.Path, recipients: t.Sequence[str] = ()) -> bytes:
         """The clear bytes of an artifact. C(recipients) are told to whoever has the wrong key.
 
-        Raises AccessManagerError when the artifact cannot be read, or does not open.
+        Raises AccessManagerError when the artifact cannot be read, is too large for the memory, or does not open.
         """
-        try:
-            sealed = path.read_bytes()
-        except OSError as exc:
-            raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
+        sealed = _bytes_of(path)
         if path.suffix != SUFFIX:
             return sealed
         by_passphrase = _PASSPHRASE_STANZA in sealed[:_HEADER]
@@ -84,6 +85,20 @@ class Opener:
                 f"'{path}' is sealed to public keys: name the file of a matching private key in access_manager_identity_file."
                 f"{_opened_by(recipients)}"
             )
+
+
+def _bytes_of(path: pathlib.Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST:
+                raise AccessManagerError(
+                    f"'{path}' has {size} bytes: more than {LARGEST // 1024**3} GiB are not opened, which is done in memory. "
+                    "age itself can open it."
+                )
+            return file.read()
+    except OSError as exc:
+        raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
 
 
 def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import collections.abc as c
+import datetime
 import os
+import typing as t
 
+from . import _subject
 from ._errors import AccessManagerError, MissingLibraryError
 
 try:
@@ -46,6 +50,30 @@ def prove(pfx: bytes, password: str, thumbprint: str) -> bytes:
     if not _decrypts(key, public_key):
         raise AccessManagerError(f"The private key in the PFX of certificate {thumbprint} is not that of the certificate.")
     return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def differences(certificate: bytes, told: c.Mapping[str, t.Any]) -> c.Iterator[str]:
+    """What a manifest tells of a certificate, DER, that is not so: C(subject), C(not_before) or C(not_after)."""
+    if not HAS_CRYPTOGRAPHY:
+        raise MissingLibraryError("cryptography")
+    try:
+        loaded = x509.load_der_x509_certificate(certificate)
+        times = {"not_before": loaded.not_valid_before_utc, "not_after": loaded.not_valid_after_utc}
+        values = [attribute.value for attribute in loaded.subject]
+    except ValueError as exc:
+        raise AccessManagerError(f"Certificate {told['thumbprint']} cannot be read: {exc}.") from None
+    if all(isinstance(value, str) for value in values) and _subject.values_of(told["subject"]) != sorted(map(str, values)):
+        yield "subject"
+    for key, moment in times.items():
+        if _moment_of(told[key]) != moment:
+            yield key
+
+
+def _moment_of(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _decrypts(key: rsa.RSAPrivateKey, public_key: rsa.RSAPublicKey) -> bool:

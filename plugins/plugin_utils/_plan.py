@@ -14,6 +14,7 @@ from ._access_manager import SERVICE_SID, is_secret_name
 from ._contents import Contents, Record
 from ._errors import AccessManagerError
 from ._server import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
+from ._text import printable
 
 PARTS = ("config", "certificates", "registry", "external")
 NEVER_RESTORED = {("", "path"), ("", "version")}
@@ -90,7 +91,7 @@ class Plan:
             lines.append("* service: stop")
         if self.start:
             lines.append("* service: start")
-        return lines + [f"! {task}" for task in self.tasks]
+        return [printable(line) for line in [*lines, *(f"! {task}" for task in self.tasks)]]
 
     def certificate_lines(self) -> list[str]:
         return [f"+ certificate {one['thumbprint']}: {_CERTIFICATE_WORDS[one['action']]}" for one in self.certificates]
@@ -324,7 +325,7 @@ def _plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Wish
         present = {str(record[key]).lower(): record for record in here[kind]}
         for record in wanted[kind]:
             now = present.get(str(record[key]).lower())
-            if now and all(str(now[name]).lower() == str(record[name]).lower() for name in content):
+            if now and all(_folded(now, name) == _folded(record, name) for name in content):
                 continue
             if now and now not in own[kind]:
                 raise AccessManagerError(
@@ -343,6 +344,12 @@ def _plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Wish
         if wish.mirror:
             names = {str(record[key]).lower() for record in wanted[kind]}
             plan.http_sys["remove"][kind] += [record for record in own[kind] if str(record[key]).lower() not in names]
+
+
+def _folded(record: Record, name: str) -> str:
+    """A text of HTTP.sys to compare: a certificate without the name of its store is in MY."""
+    text = str(record[name]).lower()
+    return text or "my" if name == "store" else text
 
 
 def _owner(record: Record) -> str:

@@ -29,12 +29,8 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
         yield name, help_text, [({"host": host["host"]}, value(host)) for host in report["hosts"]]
     yield (
         "backups",
-        "Backups by host and status.",
-        [
-            ({"host": host["host"], "status": status}, sum(backup["status"] == status for backup in host["backups"]))
-            for host in report["hosts"]
-            for status in STATUSES
-        ],
+        "Backups by host and status, whether they were verified or not.",
+        [({"host": host["host"], "status": status}, host["counts"][status]) for host in report["hosts"] for status in STATUSES],
     )
     certificates = [(host["host"], one) for host in report["hosts"] for one in host["certificates"]]
     for name, help_text, measure in _CERTIFICATE_METRICS:
@@ -74,8 +70,8 @@ def _left(certificate: Report, verified_at: int | None) -> int | None:
 _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], ...] = (
     (
         "backup_last_success_timestamp_seconds",
-        "When the newest complete backup was made.",
-        lambda host: _seconds(host["newest_complete_created"]),
+        "When the newest complete backup was begun, as its id says.",
+        lambda host: _seconds(host["newest_complete"]),
     ),
     (
         "backup_age_seconds",
@@ -95,7 +91,7 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
         "How far the newest complete backup is verified: 0 not, 1 its integrity, 2 all of it with its key.",
         lambda host: LEVELS.get(_newest(host).get("verified", ""), 0),
     ),
-    ("backup_problems", "Problems of a host and of all its backups.", lambda host: host["problem_count"]),
+    ("backup_problems", "Problems of a host and of its backups that were verified.", lambda host: host["problem_count"]),
 )
 
 _CERTIFICATE_METRICS: tuple[tuple[str, str, c.Callable[[Report, int | None], int | float | None]], ...] = (

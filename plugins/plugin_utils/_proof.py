@@ -8,8 +8,8 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from . import _server
-from ._contents import FILES, PARTS, STATE, Archive, Configuration, described, read_certificate, read_secrets, thumbprints_in
+from . import _manifest, _pfx, _server
+from ._contents import FILES, PARTS, STATE, Archive, Configuration, described, read_certificate, read_secret_records, thumbprints_in
 from ._errors import AccessManagerError
 from ._manifest import Manifest
 from ._opening import Opener
@@ -76,33 +76,42 @@ def _records(configuration: Configuration) -> list[dict[str, t.Any]]:
 def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     archive = Archive(data, PARTS["certificates"])
     passwords = archive.json("passwords.json")
-    told = {certificate["thumbprint"]: certificate["exported"] for certificate in manifest.get("certificates", [])}
+    told = {certificate["thumbprint"]: certificate for certificate in manifest.get("certificates", [])}
+    exported = {thumbprint: certificate["exported"] for thumbprint, certificate in told.items()}
     there = {}
     for thumbprint in thumbprints_in(archive):
         there[thumbprint] = f"{thumbprint}.pfx" in archive.names
         try:
-            read_certificate(archive, passwords, thumbprint)
+            certificate = read_certificate(archive, passwords, thumbprint)
+            differing = _pfx.differences(certificate.certificate, told[thumbprint]) if thumbprint in told else ()
+            for key in differing:
+                yield f"The manifest tells another {key} of certificate {thumbprint} than the certificate has."
         except AccessManagerError as exc:
             yield str(exc)
     for thumbprint in sorted(told.keys() | there.keys()):
         if thumbprint not in told:
             yield f"{PARTS['certificates']} holds certificate {thumbprint}, which the manifest does not name."
-        elif told[thumbprint] and not there.get(thumbprint):
+        elif exported[thumbprint] and not there.get(thumbprint):
             yield f"The private key of certificate {thumbprint} is not in {PARTS['certificates']}, though the manifest says so."
-        elif there.get(thumbprint) and not told[thumbprint]:
+        elif there.get(thumbprint) and not exported[thumbprint]:
             yield f"The private key of certificate {thumbprint} is in {PARTS['certificates']}, though the manifest denies it."
 
 
 def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:
-    there = read_secrets(data)
-    told = {secret["path"]: secret["sealed"] for secret in manifest.get("secrets", [])}
-    for path in sorted(told.keys() | there.keys()):
+    records = read_secret_records(data)
+    there = {path for path, record in records.items() if isinstance(record.get("value"), str)}
+    told = {secret["path"]: secret for secret in manifest.get("secrets", [])}
+    for path in sorted(told.keys() | records.keys()):
         if path not in told:
             yield f"{PARTS['secrets']} holds a secret {path}, which the manifest does not name."
-        elif told[path] and path not in there:
+        elif told[path]["sealed"] and path not in there:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says so."
-        elif path in there and not told[path]:
+        elif path in there and not told[path]["sealed"]:
             yield f"{PARTS['secrets']} holds a value of {path}, though the manifest says that it does not."
+        elif path in records and told[path].get("mode") != records[path].get("mode"):
+            yield f"The manifest tells another mode of {path} than {PARTS['secrets']} has."
+        elif path not in there and manifest["status"] == _manifest.COMPLETE:
+            yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says that the backup is complete."
 
 
 def _some(names: list[str], most: int = 5) -> str:

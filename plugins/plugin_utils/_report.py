@@ -33,6 +33,7 @@ Report = dict[str, t.Any]
 def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> Report:
     """The report. C(expected): hosts that it must tell of, whether they were verified or not.
 
+    When several verifications tell of the same backup or host, the latest of them counts.
     Raises AccessManagerError when one of the verifications is none.
     """
     moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
@@ -42,7 +43,9 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
             "each with hosts, backups and verified_at."
         )
     verified_at = max(moments)
-    backups = [_backup(one) for verification in verifications for one in verification["backups"] if _is_backup(one)]
+    verifications = sorted(verifications, key=lambda one: moment_of(one.get("verified_at")) or verified_at)
+    found = [_backup(one) for verification in verifications for one in verification["backups"] if _is_backup(one)]
+    backups = list({(backup["host"], backup["id"]): backup for backup in found}.values())
     listed = {encodable(str(one["host"])): one for verification in verifications for one in verification["hosts"] if _is_host(one)}
     names = sorted({*listed, *map(encodable, expected), *(backup["host"] for backup in backups)})
     hosts = [_host(name, listed.get(name), [backup for backup in backups if backup["host"] == name], verified_at) for name in names]
@@ -51,7 +54,7 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
         "verified_at": verified_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "summary": {
             "hosts": {state: sum(host["state"] == state for host in hosts) for state in STATES},
-            "backups": {status: sum(backup["status"] == status for backup in backups) for status in STATUSES},
+            "backups": {status: sum(host["counts"][status] for host in hosts) for status in STATUSES},
             "problems": sum(host["problem_count"] for host in hosts),
         },
         "hosts": hosts,
@@ -85,9 +88,12 @@ def _host(name: str, told: Report | None, backups: list[Report], verified_at: da
     problems = _texts((told or {}).get("problems")) if told else ["This host was not verified."]
     certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
     warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
+    if certificates and all(_has_expired(one) for one in certificates):
+        warnings.append(_NONE_VALID)
     return {
         "host": name,
         "state": _state(problems, warnings, newest, backups),
+        "counts": _counts((told or {}).get("counts"), backups),
         "newest": _text((told or {}).get("newest")),
         "newest_complete": newest["id"] if newest else None,
         "newest_complete_created": _text((told or {}).get("newest_complete_created")),
@@ -107,15 +113,37 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
     return WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
 
 
+def _counts(told: t.Any, backups: list[Report]) -> dict[str, int]:
+    """How many backups of each status there are, also of those that were not verified; never less than are reported."""
+    there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
+    return (
+        {status: max(there[status], int(_number(told.get(status)) or 0)) for status in STATUSES}
+        if isinstance(told, dict)
+        else there
+    )
+
+
+def _has_expired(certificate: Report) -> bool:
+    return certificate["days_left"] is not None and certificate["days_left"] < 0
+
+
 def _is_expiring(certificate: Report) -> bool:
     return certificate["days_left"] is not None and 0 <= certificate["days_left"] < EXPIRY_WARNING_DAYS
 
 
 def _expires_soon(certificate: Report) -> str:
+    days = certificate["days_left"]
+    when = "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
     return (
-        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires in {certificate['days_left']} days: "
+        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires {when}: "
         "make a new one in the configuration tool, back it up, and publish it."
     )
+
+
+_NONE_VALID = (
+    "Every certificate of the newest complete backup has expired: make a new one in the configuration tool, back it up, and "
+    "publish it. Keep the old ones: passwords that were encrypted with them need them."
+)
 
 
 def _find(backups: list[Report], backup_id: t.Any) -> Report | None:

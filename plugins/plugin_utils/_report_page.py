@@ -31,8 +31,8 @@ _LISTED_BACKUPS = 30
 _MARKS = 150
 """How many marks of a kind stand beside each other at the most: more could not be told apart."""
 
-_TICKS = (1, 2, 7, 14, 30, 61, 91, 122)
-"""Days between two dates of an axis."""
+_TICKS = (1, 2, 7, 14, 30)
+"""Days between two dates of an axis. A longer one has the first day of every second month."""
 
 _MOST_TICKS = 6
 _LONGEST_BAR_DAYS = 3 * 365
@@ -48,21 +48,25 @@ class Axis:
     end: datetime.datetime
 
     def place(self, moment: datetime.datetime) -> float:
-        """Where a moment stands, in per cent."""
-        return round(100 * ((moment - self.start) / (self.end - self.start)), 2)
+        """Where a moment stands, in per cent. What is to come stands at the end."""
+        return round(100 * ((min(moment, self.end) - self.start) / (self.end - self.start)), 2)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Dates, and where they stand: midnights, the last of them today."""
+        """Dates, and where they stand: midnights, the last of them today, or months."""
         days = (self.end - self.start) / _report.DAY
-        step = next((one for one in _TICKS if days / one <= _MOST_TICKS), _TICKS[-1])
+        step = next((one for one in _TICKS if days / one <= _MOST_TICKS), None)
+        dates = [(moment, f"{moment.day} {_MONTHS[moment.month - 1]}") for moment in self._days(step)] if step else self._months()
+        return [(self.place(moment), label) for moment, label in dates if moment >= self.start]
+
+    def _days(self, step: int) -> list[datetime.datetime]:
         last = self.end.replace(hour=0, minute=0, second=0, microsecond=0)
-        moments = [last - number * step * _report.DAY for number in range(_MOST_TICKS + 1)]
-        return [
-            (self.place(moment), f"{moment.day} {_MONTHS[moment.month - 1]}")
-            for moment in reversed(moments)
-            if moment >= self.start
-        ]
+        return [last - number * step * _report.DAY for number in reversed(range(_MOST_TICKS + 1))]
+
+    def _months(self) -> list[tuple[datetime.datetime, str]]:
+        last = self.end.year * 12 + self.end.month - 1
+        months = [divmod(last - 2 * number, 12) for number in reversed(range(_MOST_TICKS + 1))]
+        return [(datetime.datetime(year, month + 1, 1, tzinfo=datetime.UTC), f"{_MONTHS[month]} {year}") for year, month in months]
 
 
 def html_of(report: Report, title: str) -> str:
@@ -130,7 +134,7 @@ def _axis(report: Report) -> Axis:
     end = t.cast(datetime.datetime, _report.moment_of(report["verified_at"]))
     moments = [made for host in report["hosts"] for backup in host["backups"] if (made := _made(backup))]
     earliest = max(min(moments, default=end), end - _SHOWN_DAYS * _report.DAY)
-    return Axis(min(earliest, end - _report.DAY), max(end, *moments) if moments else end)
+    return Axis(min(earliest, end - _report.DAY), end)
 
 
 def _made(backup: Report) -> datetime.datetime | None:
@@ -144,9 +148,11 @@ def _host(host: Report, axis: Axis) -> dict[str, t.Any]:
     return host | {
         "newest_backup": newest,
         "marks": list(_marks(drawn)),
+        "older": sum((made := _made(backup)) is not None and made < axis.start for backup in host["backups"]),
         "sizes": _curve([(place, backup["size"]) for place, backup in drawn]),
         "downtimes": _curve([(place, backup["downtime_ms"]) for place, backup in drawn]),
         "listed": host["backups"][:_LISTED_BACKUPS],
+        "count": sum(host["counts"].values()),
         "unlisted": max(0, len(host["backups"]) - _LISTED_BACKUPS),
     }
 
@@ -172,8 +178,15 @@ def _marks(drawn: list[tuple[float, Report]]) -> c.Iterator[dict[str, t.Any]]:
 
 
 def _curve(points: list[tuple[float, float | None]]) -> dict[str, t.Any]:
-    """Points of a curve from its base line to C(most), its largest value; y is counted from above."""
-    known = {round(place / 100 * _MARKS): (place, value) for place, value in points if value is not None}
+    """Points of a curve from its base line to C(most), its largest value; y is counted from above.
+
+    Of points that would lie upon each other the highest is drawn.
+    """
+    known: dict[int, tuple[float, float]] = {}
+    for place, value in points:
+        slot = round(place / 100 * _MARKS)
+        if value is not None and (slot not in known or value >= known[slot][1]):
+            known[slot] = (place, value)
     most = max((value for _place, value in known.values()), default=0)
     return {
         "most": most,

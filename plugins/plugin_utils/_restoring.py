@@ -21,6 +21,7 @@ from ._opening import Opener
 from ._plan import Plan, Wish
 from ._server import Described
 from ._store import BackupStore
+from ._text import printable
 
 _MACHINE = 1
 _NONCE_BYTES = 32
@@ -66,7 +67,7 @@ class RestoreAction(AccessManagerAction):
         return answer | {
             "opened_secrets": {probe["path"]: probe["opens"] for probe in probes},
             "same_documents": _same_documents(contents, probes, masked, nonce),
-            "earlier": [restore.sentence for restore in earlier],
+            "earlier": [printable(restore.sentence) for restore in earlier],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
             "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
             "left_stopped": any(restore.left_stopped for restore in earlier),

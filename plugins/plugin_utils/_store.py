@@ -65,7 +65,8 @@ class BackupStore:
     # ---- reading ----
 
     def ids(self) -> list[str]:
-        """The ids of the published backups, oldest first."""
+        """The ids of the published backups, oldest first. Raises AccessManagerError when they cannot be listed."""
+        self.refuse_link()
         try:
             names = [entry.name for entry in self.folder.iterdir()]
         except FileNotFoundError:
@@ -73,6 +74,13 @@ class BackupStore:
         except OSError as exc:
             raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
         return sorted(name for name in names if is_id(name))
+
+    def refuse_link(self) -> None:
+        """Raises AccessManagerError when the host's folder is a link: nothing behind it is read, written or removed."""
+        if self.folder.is_symlink():
+            raise AccessManagerError(
+                f"'{self.folder}' is a link, which is not followed: move the folder itself there, or mount it there (mount --bind)."
+            )
 
     def manifest(self, backup_id: str) -> Manifest:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
@@ -123,6 +131,7 @@ class BackupStore:
             raise AccessManagerError(
                 f"The backup root '{self.root}' is not a folder on the controller: create it (mode 0700), or mend backup_root."
             )
+        self.refuse_link()
         place = self.folder if self.folder.is_dir() else self.root
         if not os.access(place, os.W_OK | os.X_OK):
             raise AccessManagerError(f"The backup root is not writable: '{place}' refuses this user. Mend its owner or mode.")
@@ -233,13 +242,6 @@ class BackupStore:
         return True
 
     # ---- removing ----
-
-    def refuse_links(self) -> None:
-        """Raises AccessManagerError when nothing may be removed here: the root is no folder, or the host's folder is a link."""
-        if not self.root.is_dir():
-            raise AccessManagerError(f"The backup root '{self.root}' is not a folder on the controller.")
-        if self.folder.is_symlink():
-            raise AccessManagerError(f"'{self.folder}' is a link, which is not followed: nothing is removed behind it.")
 
     @contextlib.contextmanager
     def alone(self) -> c.Iterator[None]:
@@ -363,12 +365,18 @@ def moment_of(backup_id: str) -> datetime.datetime:
 
 
 def hosts(root: str) -> list[str]:
-    """The hosts that have a folder of backups under a root."""
+    """The hosts that have a folder of backups under a root, or a link in its place, also one that leads nowhere.
+
+    Raises AccessManagerError when the root is no folder, or cannot be listed.
+    """
     path = pathlib.Path(root)
     if not path.is_dir():
         raise AccessManagerError(f"The backup root '{root}' is not a folder on the controller.")
-    names = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    return sorted(name for name in names if name != _LOST_AND_FOUND)
+    try:
+        names = [entry.name for entry in path.iterdir() if entry.is_dir() or not entry.exists()]
+    except OSError as exc:
+        raise AccessManagerError(f"The backup root '{root}' cannot be listed: {exc.strerror}.") from None
+    return sorted(name for name in names if name != _LOST_AND_FOUND and not name.startswith("."))
 
 
 def sha256_of(path: pathlib.Path) -> str:

@@ -26,7 +26,9 @@ from ._store import BackupStore, moment_of
 
 NONE, INTEGRITY, FULL = "none", "integrity", "full"
 DAMAGED = "damaged"
+STATUSES = (_manifest.COMPLETE, _manifest.INCOMPLETE, DAMAGED)
 _MOST_THREADS = 4
+_LONGEST_BACKUP = datetime.timedelta(days=1)
 _TOLD = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
 Told = dict[str, t.Any]
@@ -58,8 +60,13 @@ class Backup:
         return os.path.lexists(self.folder)
 
     @property
+    def status(self) -> str:
+        """What the manifest says, or that it cannot be read."""
+        return str(self.manifest["status"]) if self.manifest else DAMAGED
+
+    @property
     def is_complete(self) -> bool:
-        return self.manifest is not None and self.manifest["status"] == _manifest.COMPLETE
+        return self.status == _manifest.COMPLETE
 
     @property
     def is_of_server(self) -> bool:
@@ -73,8 +80,28 @@ class Backup:
         return FULL if self.proven else INTEGRITY
 
 
+@dataclasses.dataclass
+class Host:
+    """The backups of a host, oldest first. C(unreadable): why they cannot be listed."""
+
+    store: BackupStore
+    backups: list[Backup] = dataclasses.field(default_factory=list)
+    unreadable: str | None = None
+
+
+def read_host(store: BackupStore) -> Host:
+    """The backups of a host. One whose folder is a link, or refuses to be listed, does not keep others from being verified."""
+    try:
+        return Host(store, read(store))
+    except AccessManagerError as exc:
+        return Host(store, unreadable=str(exc))
+
+
 def read(store: BackupStore) -> list[Backup]:
-    """The backups of a host, oldest first, with what their manifests and the chain of these tell."""
+    """The backups of a host, oldest first, with what their manifests and the chain of these tell.
+
+    Raises AccessManagerError when they cannot be listed.
+    """
     backups = [_read_one(store, backup_id) for backup_id in store.ids()]
     broken = _chain.problems(
         [backup.link for backup in backups if backup.link and not backup.problems],
@@ -118,7 +145,7 @@ def told(backup: Backup) -> Told:
         "id": backup.id,
         "path": str(backup.folder),
         "created": manifest.get("created"),
-        "status": manifest.get("status", DAMAGED),
+        "status": backup.status,
         "verified": backup.verified,
         "problems": backup.problems + backup.unproven,
         "backup_problems": manifest.get("problems", []),
@@ -130,31 +157,33 @@ def told(backup: Backup) -> Told:
     } | {key: manifest.get(key) for key in _TOLD}
 
 
-def told_of_host(store: BackupStore, backups: c.Sequence[Backup], *, check_age: float | None, now: datetime.datetime) -> Told:
+def told_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Told:
     """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
-    complete = [backup for backup in backups if backup.is_complete]
+    complete = [backup for backup in host.backups if backup.is_complete]
     newest = complete[-1] if complete else None
     age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
     return {
-        "host": store.host,
-        "newest": backups[-1].id if backups else None,
+        "host": host.store.host,
+        "counts": {status: sum(backup.status == status for backup in host.backups) for status in STATUSES},
+        "newest": host.backups[-1].id if host.backups else None,
         "newest_complete": newest.id if newest else None,
         "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
         "age_hours": age,
-        "problems": list(_problems_of_host(store, backups, age, check_age)),
+        "problems": list(_problems_of_host(host, age, check_age)),
     }
 
 
-def _problems_of_host(
-    store: BackupStore, backups: c.Sequence[Backup], age: float | None, check_age: float | None
-) -> c.Iterator[str]:
-    if not backups:
+def _problems_of_host(host: Host, age: float | None, check_age: float | None) -> c.Iterator[str]:
+    store = host.store
+    if host.unreadable:
+        yield host.unreadable
+    elif not host.backups:
         yield f"There is no backup of {store.host} in '{store.folder}'."
     elif age is None:
         yield f"There is no complete backup of {store.host} in '{store.folder}'."
     elif age < -1:
         yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
-    elif check_age is not None and age > check_age and any(backup.is_of_server for backup in backups):
+    elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
         yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
 
 
@@ -189,11 +218,14 @@ def _integrity(backup: Backup) -> list[str]:
 
 def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     """Where a manifest contradicts itself: one that was edited does."""
+    recipients = {one for artifact in manifest["artifacts"] for one in artifact.get("recipients", [])}
     older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
     checks = {
         "its checksum is another": older or manifest.get("checksum") == _manifest.checksum_of(manifest),
         "its content_digest is not of its inventory": manifest["content_digest"] == _server.digest_of(manifest["inventory"]),
         "its status does not fit its problems": (manifest["status"] == _manifest.COMPLETE) == (not manifest["problems"]),
+        "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
+        "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
     }
     wrong = [sentence for sentence, holds in checks.items() if not holds]
     if wrong:
@@ -202,6 +234,17 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     for part in _manifest.parts_of(manifest):
         if part not in parts:
             yield f"'{path}' names no {PARTS[part]}."
+
+
+def _is_near(created: str | None, backup_id: str) -> bool:
+    """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is set by."""
+    if created is None:
+        return True
+    try:
+        moment = datetime.datetime.fromisoformat(created)
+    except ValueError:
+        return False
+    return abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
 
 
 def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import stat
@@ -17,7 +16,7 @@ from ._errors import AccessManagerError
 def write(path: pathlib.Path, content: bytes, mode: int, *, check_mode: bool = False) -> bool:
     """Gives a file that content and those permissions. Returns whether it did not have them; in check mode, without writing.
 
-    Raises AccessManagerError when the folder is not there, or cannot be written.
+    Raises AccessManagerError when the folder is not there or cannot be written, or when something else than a file is in place.
     """
     try:
         if _is_so(path, content, mode):
@@ -30,11 +29,15 @@ def write(path: pathlib.Path, content: bytes, mode: int, *, check_mode: bool = F
 
 
 def _is_so(path: pathlib.Path, content: bytes, mode: int) -> bool:
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        return stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode and file.read() == content
-    if not path.parent.is_dir():
-        raise AccessManagerError(f"'{path}' cannot be written: there is no folder '{path.parent}' on the controller.")
-    return False
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise AccessManagerError(f"'{path}' cannot be written: there is no folder '{path.parent}' on the controller.") from None
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        raise AccessManagerError(f"'{path}' cannot be written: it is a folder, a pipe or a device. Name a file.")
+    return stat.S_IMODE(status.st_mode) == mode and status.st_size == len(content) and path.read_bytes() == content
 
 
 def _replace(path: pathlib.Path, content: bytes, mode: int) -> None:

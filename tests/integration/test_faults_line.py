@@ -73,7 +73,7 @@ def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
 
     def drop() -> None:
         trace.host.wait_for(lambda: at_work(trace.host), PATIENCE)
-        trace.host.trouble(drop_every=4)
+        trace.host.trouble(drop_every=2)
         try:
             trace.host.wait_for(lambda: trace.turns() == ["stopped", "started"], PATIENCE)
         finally:
@@ -97,6 +97,7 @@ def test_line_cut_again_and_again_during_the_stop(one: AmsHost, two: AmsHost, pl
         )
     assert run.rc == 0, run.output
     for trace in traces:
+        assert f"There is no connection to {trace.host.name}, or it was lost" in run.output
         check_stopped_backup(place, trace)
 
 

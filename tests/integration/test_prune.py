@@ -128,6 +128,12 @@ def test_another_host_is_pruned_by_its_name(tmp_path: Path, root: Path) -> None:
     assert len(list((root / "old").iterdir())) == len(DAYS)
 
 
+def test_a_slip_in_the_name_of_a_host_is_refused(tmp_path: Path, root: Path) -> None:
+    run = prune(tmp_path, root, prune_host="asm1", prune_keep={"last": 1})
+    assert "There is no backup of 'asm1' in" in failure_of(run, "ams1")
+    assert ids(root) == [*DAYS]
+
+
 def test_links_in_the_root_lead_nowhere(tmp_path: Path, root: Path) -> None:
     shutil.move(root / "ams1", tmp_path / "elsewhere")
     (root / "ams1").symlink_to(tmp_path / "elsewhere")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ams_host import APPLICATION_ID, HTTPS_PORT, AmsHost, Count, MakeHost
+from support.ams_host import APPLICATION_ID, AmsHost, Count, MakeHost
 from support.backups import Backup, KeyPair, backups_of
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, run_playbook
@@ -21,8 +21,8 @@ from support.whole import Whole, identity_file, remove_certificate, restoring, s
 
 NAME = "ams-restored"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
-SPOIL = rf"""
-netsh.exe http delete sslcert ipport=0.0.0.0:{HTTPS_PORT} | Out-Null
+SPOIL = r"""
+netsh.exe http delete sslcert ipport=0.0.0.0:HTTPS_PORT | Out-Null
 $config = 'C:\Program Files\Lithnet\Access Manager Service\config'
 (Get-Item -LiteralPath "$config\logo.png").LastWriteTimeUtc = [DateTime]::UtcNow
 $item = New-Object IO.FileInfo "$config\scripts\latin1.ps1"
@@ -91,7 +91,7 @@ def spoiled(whole: Whole, server: AmsHost) -> None:
     next(iter(server.external.values())).write_bytes(b"# spoiled")
     server.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogRetentionDays", "/t", "REG_DWORD", "/d", "30", "/f")
     server.run("reg.exe", "add", BASE + r"\Parameters", "/v", "Stray", "/d", "x", "/f")
-    server.powershell(SPOIL)
+    server.powershell(SPOIL.replace("HTTPS_PORT", str(server.https_port)))
 
 
 @pytest.fixture(scope="module")
@@ -118,16 +118,16 @@ def rescued(again: Step, server: AmsHost, inventory: Path, variables: dict[str, 
     for name in ("Configured", "HttpAcl", "HttpsAcl", "CertBinding"):
         server.run("reg.exe", "delete", BASE, "/v", name, "/f")
     server.run("reg.exe", "delete", BASE + r"\Parameters", "/f")
-    server.powershell(WRECK)
+    server.powershell(WRECK.replace("HTTPS_PORT", str(server.https_port)))
     for certificate in server.certificates:
         remove_certificate(server, certificate.thumbprint)
     inventory = server.write_inventory(inventory.with_name("psrp.yml"), "psrp", variables=variables)
     return restore(server, inventory, restore_start_service="always")
 
 
-WRECK = rf"""
-netsh.exe http delete sslcert ipport=0.0.0.0:{HTTPS_PORT} | Out-Null
-netsh.exe http delete urlacl url=https://+:{HTTPS_PORT}/ | Out-Null
+WRECK = r"""
+netsh.exe http delete sslcert ipport=0.0.0.0:HTTPS_PORT | Out-Null
+netsh.exe http delete urlacl url=https://+:HTTPS_PORT/ | Out-Null
 """
 
 
@@ -151,7 +151,7 @@ def test_check_mode_shows_each_change(looked: Step, server: AmsHost) -> None:
         rf"~ {config}\scripts\latin1.ps1 (permissions)",
         r"~ registry Parameters\LogRetentionDays: 30 -> 7",
         r"- registry Parameters\Stray",
-        f"+ TLS binding 0.0.0.0:{HTTPS_PORT} of certificate {server.tls_certificate.thumbprint}",
+        f"+ TLS binding 0.0.0.0:{server.https_port} of certificate {server.tls_certificate.thumbprint}",
         "* service: stop",
         "* service: start",
     ):
@@ -170,7 +170,7 @@ def test_everything_is_as_it_was_backed_up(restored: Step, whole: Whole, server:
 
 def test_each_test_of_health_is_told(restored: Step) -> None:
     checks = {check["name"]: check["passed"] for check in restored.result["checks"]}
-    assert checks == dict.fromkeys(["running", "configured", "http", "secrets", "certificates", "stays_running"], True)
+    assert checks == dict.fromkeys(["running", "configured", "http", "https", "secrets", "certificates", "stays_running"], True)
 
 
 def test_restore_stops_and_starts_once(restored: Step, server: AmsHost) -> None:

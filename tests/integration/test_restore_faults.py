@@ -15,17 +15,20 @@ import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ams_host import SERVICE_SID, AmsHost, Connection, MakeHost, Transport, write_inventory
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS
+from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
+from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
 from support.configuration import UNICODE_TEMPLATE
+from support.faults import kill_powershells
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from support.whole import Whole, identity_file, remove_certificate, restoring, safety_copies
+from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
 
 NAME = "ams-faults"
 EDITOR = r"C:\Program Files\Lithnet\Access Manager Service\Lithnet.AccessManager.Server.UI.exe"
@@ -51,7 +54,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
 
 @pytest.fixture(scope="module")
 def server(make_host: MakeHost, disk: Path | None) -> AmsHost:
-    return make_host(NAME, drives={"X": disk} if disk else {})
+    return make_host(NAME, certificates=(CURRENT, EXPIRED, CRYPTOAPI), drives={"X": disk} if disk else {})
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +78,10 @@ def whole(backup: Backup, server: AmsHost) -> Whole:
 
 @pytest.fixture(scope="module")
 def spoiled(whole: Whole, server: AmsHost) -> Whole:
-    """The server with other files than the backup, and without the expired certificate, as each restore that fails leaves it."""
+    """The server with other files than the backup, and with one certificate of three, as each restore that fails leaves it."""
     spoil(server)
-    remove_certificate(server, server.certificates[1].thumbprint)
+    for certificate in server.certificates[1:]:
+        remove_certificate(server, certificate.thumbprint)
     return Whole.of(server)
 
 
@@ -209,7 +213,7 @@ def test_service_that_does_not_start_with_the_backup_is_rolled_back(
     bad = forge(backup, tmp_path / "bad", {"config/appsettings.json": with_comment(backup), "config/new/deep/a.ps1": b"# new"})
     run = restore(server, work, options, restore_id=bad)
     assert "starting the service" in rolled_back(run, server, spoiled)
-    assert [one["action"] for one in result_of(run, NAME, RESTORED)["certificates"]] == ["import"]
+    assert [one["action"] for one in result_of(run, NAME, RESTORED)["certificates"]] == ["import", "import"]
 
 
 def test_service_that_does_not_stay_running_is_rolled_back(
@@ -221,6 +225,17 @@ def test_service_that_does_not_stay_running_is_rolled_back(
     assert result["failed_check"] in ("running", "http", "stays_running")  # the one that was at work when the service stopped
     assert f"The check '{result['failed_check']}' failed" in rolled_back(run, server, spoiled)
     assert not result["changed"]
+
+
+def test_site_that_nobody_serves_is_rolled_back(server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]) -> None:
+    assert server.site
+    server.site.served = False
+    try:
+        run = restore(server, work, options, restore_service_timeout=5)
+    finally:
+        server.site.served = True
+    assert "The check 'https' failed" in rolled_back(run, server, spoiled)
+    assert "answers with HTTP status 503" in failure_of(run, NAME)
 
 
 def test_disk_that_fills_up_in_the_middle_is_rolled_back(
@@ -297,6 +312,7 @@ def test_run_after_that_restores_and_does_not_tell_it_again(
 ) -> None:
     with open_editor(server):
         run = restore(server, work, options, restore_close_editor=True)
+        assert server.powershell(f"{EDITORS}.Id").strip() == ""
     assert run.rc == 0, run.stdout[-3000:]
     assert len(result_of(run, NAME, PLANNED)["earlier_restores"]) == 1
     again = restore(server, work, options)
@@ -328,32 +344,29 @@ def test_line_that_breaks_while_the_service_is_down_does_no_harm(
     assert left(server, whole) == []
 
 
-# ---- a server that goes down ----
+# ---- a run that is killed on the server ----
 
 
 def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_again(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     spoil(server)
+    next(iter(server.external.values())).write_bytes(b"# spoiled")
     server.knob("StopDelayMs", 4000)
     running = start_playbook(RESTORE, server.write_inventory(work / "down.yml", variables=options))
-
-    def die() -> None:
-        running.kill()
-        for name in ("pwsh.exe", "powershell.exe"):
-            with suppress(RuntimeError):  # there is none of that name
-                server.run("taskkill.exe", "/f", "/im", name)
-
-    with when(server, lambda: server.service_state() == "StopPending", die):
-        running.wait()
+    with when(server, lambda: server.service_state() == "StopPending", lambda: kill_powershells(server)):
+        sentence = failure_of(running.wait(), NAME)
+    assert "was ended on" in sentence
+    assert "The next restore tells of this one, and starts the service if it ran before" in sentence
     server.wait_for(lambda: server.service_state() == "Stopped")
     server.clear_knobs()
-    for args in (("--check",), ()):
-        run = run_playbook(RESTORE, work / "down.yml", args=args)
+    for parts in (["certificates"], list(PARTS)):  # the first of them leaves the server between two states
+        run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]
         (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]
         assert "never ended, so this server may be between two states" in told
         assert "* service: start" in result_of(run, NAME, PLANNED)["plan"]
+        assert (server.config / "scripts/stray.ps1").exists() is ("config" not in parts)
     assert left(server, whole) == []
     assert server.http_answers()
 
@@ -368,18 +381,11 @@ def test_only_the_newest_safety_copies_are_kept(server: AmsHost) -> None:
 def test_missing_key_and_missing_permission_are_given_without_a_stop(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
-    current, expired = (certificate.thumbprint for certificate in server.certificates)
+    current, expired, _cryptoapi = (certificate.thumbprint for certificate in server.certificates)
     turns = len(server.turns())
     remove_certificate(server, expired, key_only=True)
-    server.powershell(rf"""
-    foreach ($file in [IO.Directory]::GetFiles('C:\ProgramData\Microsoft\Crypto\Keys')) {{
-        $item = New-Object IO.FileInfo $file
-        $acl = $item.GetAccessControl()
-        $acl.PurgeAccessRules((New-Object Security.Principal.SecurityIdentifier '{SERVICE_SID}'))
-        $item.SetAccessControl($acl)
-    }}
-    """)
-    run = restore(server, work, options)
+    forbid_keys(server)
+    run = restore(server, work, options, restore_only=["certificates"])
     assert run.rc == 0, run.stdout[-3000:]
     wanted = {one["thumbprint"]: one["action"] for one in result_of(run, NAME, PLANNED)["certificates"]}
     assert wanted == {current: "give_access", expired: "give_key"}

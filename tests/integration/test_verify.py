@@ -192,6 +192,13 @@ def test_a_target_selects_hosts_and_one_without_hosts_is_refused(tmp_path: Path,
     assert "No host of the inventory matches the target 'typo'" in failure_of(verify(tmp_path, root, target="typo"), "localhost")
 
 
+def test_a_limit_that_would_skip_the_verification_is_refused(tmp_path: Path, root: Path) -> None:
+    run = verify(tmp_path, root, "--limit", "ams2")
+    assert run.rc != 0
+    assert "--limit ams2 leaves out localhost" in failure_of(run, "ams2")
+    assert verify(tmp_path, root, "--limit", "ams2,localhost").rc == 0
+
+
 def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) -> None:
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(root)})
     assert run.rc == 0, run.output
@@ -201,6 +208,7 @@ def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) 
 def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(tmp_path / "missing")})
     assert "is not a folder on the controller" in failure_of(run, "localhost")
+    assert "access_manager_backup_root is not set" in failure_of(run_playbook(VERIFY, "localhost,"), "localhost")
     assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), "localhost")
 
 

@@ -48,6 +48,7 @@ from .configuration import (
 )
 from .leaks import key_needles, text_needles
 from .playbook import hash_tree
+from .site import TlsSite
 
 LAB = Path(__file__).resolve().parent.parent / "windows_lab"
 sys.path.insert(0, str(LAB))
@@ -56,7 +57,6 @@ import windows_lab  # noqa: E402  found by the line above
 
 SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
 APPLICATION_ID = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
-HTTPS_PORT = 443
 KNOBS = r"HKLM\Software\WindowsLab\Service"
 POWERSHELL = "powershell.exe"
 USER = "backup"
@@ -110,15 +110,15 @@ class AmsHost:
     """A lab host with Access Manager installed and WinRM listening. Make it with `create`; end it with `close`.
 
     prefix: the host's folder. drive_c: its disk. config: the configuration folder on it. logs: the service's.
-    http_port: of the web site. winrm_port, tls_port: of WinRM (tls_port is 0 without TLS). user, password: for it.
-    certificates: those in the service's store. tls_certificate: the web site's, in LocalMachine\\My.
+    http_port, https_port: of the web site. winrm_port, tls_port: of WinRM (tls_port is 0 without TLS). user, password: for it.
+    certificates: those in the service's store. tls_certificate: the web site's, in LocalMachine\\My. site: what serves it over TLS.
     secrets: the protected secrets in clear, by their path in appsettings.json.
     """
 
-    def __init__(self, prefix: Path, name: str, http_port: int) -> None:
+    def __init__(self, prefix: Path, name: str, http_port: int, https_port: int) -> None:
         self.prefix = prefix.resolve()
         self.name = name
-        self.http_port = http_port
+        self.http_port, self.https_port = http_port, https_port
         self.drive_c = self.prefix / "drive_c"
         self.home = self.prefix / windows_lab.AMS_HOME
         self.config = self.home / "config"
@@ -130,6 +130,7 @@ class AmsHost:
         self.external: dict[PureWindowsPath, Path] = {}
         self.certificates: tuple[TestCertificate, ...] = ()
         self.tls_certificate: TestCertificate
+        self.site: TlsSite | None = None
         self.planted: dict[str, Secret] = {}
         self._server: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
@@ -156,7 +157,7 @@ class AmsHost:
         db_size: bytes of each of the two database files. tls: WinRM over TLS too. installed: with Access Manager;
         else none of the above but tls counts. drives: more disks, a folder here by its letter there.
         """
-        host = cls(Path(folder) / name, name, free_port())
+        host = cls(Path(folder) / name, name, free_port(), free_port())
         try:
             windows_lab.new(host.prefix)
             for letter, place in (drives or {}).items():
@@ -174,7 +175,7 @@ class AmsHost:
 
     def _install(self, configured: bool, db_size: int) -> None:
         source = self.prefix / "configuration"
-        written = write_configuration(source, self.http_port, https_port=HTTPS_PORT, db_size=db_size)
+        written = write_configuration(source, self.http_port, https_port=self.https_port, db_size=db_size)
         windows_lab.install_ams(self.prefix, self.http_port if configured else 0, source, running=False)
         shutil.rmtree(source)
         self.configuration = replace(written, folder=self.config)
@@ -190,10 +191,11 @@ class AmsHost:
         assert answer["thumbprints"] == [one.thumbprint for one in (*self.certificates, self.tls_certificate)]
         protected = {path: ProtectedSecret(one["data"], one["salt"]) for path, one in answer["secrets"].items()}
         self._save(to_json(settings(protected)))
+        self.site = TlsSite(self.https_port, self.http_port, self.tls_certificate, self.prefix)
 
     def _setup_task(self) -> dict[str, Any]:
         certificates = (*self.certificates, self.tls_certificate)
-        endpoint = f"0.0.0.0:{HTTPS_PORT}"
+        endpoint = f"0.0.0.0:{self.https_port}"
         thumbprint = self.tls_certificate.thumbprint
         descriptor = f"D:(A;;GX;;;{SERVICE_SID})"
         return {
@@ -205,7 +207,7 @@ class AmsHost:
                 str(CONFIG_PATH / "db"): "FullControl",
                 str(CONFIG_PATH.parent / "logs"): "Modify",
             },
-            "urls": [f"http://+:{self.http_port}/", f"https://+:{HTTPS_PORT}/"],
+            "urls": [f"http://+:{self.http_port}/", f"https://+:{self.https_port}/"],
             "bindings": [{"endpoint": endpoint, "thumbprint": thumbprint, "application": APPLICATION_ID}],
             "registry": {"HttpAcl": descriptor, "HttpsAcl": descriptor, "CertBinding": endpoint},
         }
@@ -231,6 +233,9 @@ class AmsHost:
         """Ends every process of the host and its listener. Its folder stays. May be called again."""
         atexit.unregister(self.close)
         self.stop_listener()
+        if self.site is not None:
+            self.site.close()
+            self.site = None
         if (self.prefix / "system.reg").exists():
             windows_lab.stop(self.prefix)
 

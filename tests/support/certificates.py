@@ -43,6 +43,7 @@ class CertificateSpec:
 
 CURRENT = CertificateSpec("current")
 EXPIRED = CertificateSpec("expired", starts=-21 * YEAR, ends=-1 * YEAR)
+CRYPTOAPI = CertificateSpec("cryptoapi", cng=False)
 TLS = CertificateSpec("tls", ends=YEAR, subject="ams.forest.example", store=MACHINE_STORE, server=True)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .ams_host import AmsHost
+from .ams_host import SERVICE_SID, AmsHost
 from .backups import KeyPair
 
 SAFETY = "ProgramData/lithnet.access_manager.safety"
@@ -47,9 +47,18 @@ $store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
 
 _REMOVE_KEY = r"""
 foreach ($certificate in @($store.Certificates | Where-Object { $_.Thumbprint -eq 'THUMBPRINT' })) {
-    [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate).Key.Delete()
+    $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
+    if ($key -is [Security.Cryptography.RSACng]) { $key.Key.Delete() } else { $key.PersistKeyInCsp = $false; $key.Clear() }
     $store.Remove($certificate)
 }
+"""
+_FORBID_KEYS = rf"""
+foreach ($file in [IO.Directory]::GetFiles('C:\ProgramData\Microsoft\Crypto\Keys')) {{
+    $item = New-Object IO.FileInfo $file
+    $acl = $item.GetAccessControl()
+    $acl.PurgeAccessRules((New-Object Security.Principal.SecurityIdentifier '{SERVICE_SID}'))
+    $item.SetAccessControl($acl)
+}}
 """
 _ADD_BARE = "$store.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 @(, $certificate.RawData)))\n"
 
@@ -91,6 +100,11 @@ class Whole:
 def remove_certificate(host: AmsHost, thumbprint: str, *, key_only: bool = False) -> None:
     """Takes a certificate with its private key, or that key alone, out of the service's store."""
     host.powershell(STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
+
+
+def forbid_keys(host: AmsHost) -> None:
+    """Takes from the service the permission to read its CNG keys."""
+    host.powershell(_FORBID_KEYS)
 
 
 def identity_file(folder: Path, owner: KeyPair) -> Path:

@@ -88,7 +88,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     made: EncryptionCertificate, root: Path, identity: pyrage.x25519.Identity, recipient: str, tmp_path: Path
 ) -> None:
     store = BackupStore(str(root), FOREST)
-    place = _certificate_backup.commit(store, seal_to(recipient), made, NOW)
+    place = _certificate_backup.commit(store, seal_to(recipient), made, datetime.datetime.now(datetime.UTC))
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))

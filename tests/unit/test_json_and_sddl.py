@@ -73,6 +73,9 @@ def test_garbage_is_refused_in_words(data: bytes) -> None:
         ('{ "a": "', "string does not end"),
         ("[" * 100, "nested more than 64"),
         ('{ "a": truex }', "missing"),
+        ('{ "a": NaN }', "no value"),
+        ('{\n"a": -1e999 }', "a number is too large, in line 2"),
+        (f'{{ "a": {"9" * 5000} }}', "a number is too large, in line 1"),
         ("", "no value"),
     ],
 )

@@ -173,6 +173,24 @@ def test_a_missing_key_is_refused_and_named(path: Path, key: str) -> None:
     assert f"'{key}'" in refusal(path, {name: value for name, value in MANIFEST.items() if name != key})
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_what_is_no_number_is_refused(path: Path, number: str) -> None:
+    content = json.dumps(MANIFEST | {"more": 7}).replace("7", number)
+    assert "is not a number of JSON" in refusal(path, content.encode())
+
+
+@pytest.mark.parametrize("key", ["problems", "recipients", "artifacts", "certificates", "secrets"])
+def test_a_list_without_bounds_is_refused_and_named(path: Path, key: str) -> None:
+    assert f"'{key}' has more than 10000 entries" in refusal(path, MANIFEST | {key: [""] * 10_001})
+
+
+def test_more_problems_than_a_manifest_may_list_are_summed_up(path: Path) -> None:
+    manifest = built(config=record("config.zip.age", problems=("One.",) * 10_007))
+    path.write_bytes(_manifest.to_bytes(manifest))
+    read = _manifest.read(path)["problems"]
+    assert (len(read), read[-1]) == (10_000, "There are 8 more problems.")
+
+
 @pytest.mark.parametrize("number", [0, 2, -1])
 def test_another_format_is_refused_and_named(path: Path, number: int) -> None:
     assert f"its format is {number}" in refusal(path, MANIFEST | {"format": number})

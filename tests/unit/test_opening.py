@@ -10,7 +10,7 @@ from pathlib import Path
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import LARGEST, Opener
 from hypothesis import given
 from hypothesis import strategies as st
 from support.backups import age_key, ssh_key
@@ -90,6 +90,13 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(AccessManagerError, match=r"identity file '.*no-key' cannot be read"):
         Opener.of({"identity_file": str(tmp_path / "no-key")})
     assert "cannot be read" in refusal(tmp_path / "no-backup")
+
+
+def test_what_is_too_large_for_the_memory_is_not_read(tmp_path: Path) -> None:
+    for name in ("config.zip", "config.zip.age"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(LARGEST + 1)
+        assert f"'{tmp_path / name}' has {LARGEST + 1} bytes: more than 4 GiB are not opened" in refusal(tmp_path / name)
 
 
 @given(place=st.integers(0, 2000), change=st.integers(1, 255))

@@ -211,6 +211,15 @@ def test_a_registry_value_that_may_be_secret_is_not_shown() -> None:
     assert "~ registry ProxyPassword: not shown" in make(backup, found).lines()
 
 
+def test_what_could_control_a_terminal_is_shown_as_text() -> None:
+    described = state()
+    described["state"]["registry"].append({"key": "", "name": "Title", "kind": "String", "data": "\x1b[2J\nnone"})
+    backup = contents(described=described)
+    found = here(backup)
+    found["state"]["registry"].pop()
+    assert r"+ registry Title: None -> \x1b[2J\nnone" in make(backup, found).lines()
+
+
 def test_bindings_that_differ_are_replaced_and_missing_ones_added() -> None:
     backup = contents()
     described = here(backup)
@@ -223,6 +232,19 @@ def test_bindings_that_differ_are_replaced_and_missing_ones_added() -> None:
     assert [one["endpoint"] for one in plan.http_sys["remove"]["bindings"]] == ["0.0.0.0:443"]
     assert [one["url"] for one in plan.http_sys["add"]["reservations"]] == ["https://+:443/"]
     assert [one["url"] for one in plan.http_sys["remove"]["reservations"]] == ["https://+:8443/"]
+
+
+def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
+    described = state()
+    for binding in described["state"]["http_sys"]["bindings"]:
+        binding["store"] = ""
+    backup = contents(described=described)
+    found = here(backup)
+    for binding in found["state"]["http_sys"]["bindings"]:
+        binding["store"] = "MY"
+    assert not make(backup, found).changed
+    found["state"]["http_sys"]["bindings"][0]["store"] = "WebHosting"
+    assert len(make(backup, found).http_sys["add"]["bindings"]) == 1
 
 
 def test_what_another_program_has_is_never_taken() -> None:

@@ -269,6 +269,12 @@ def test_a_missing_root_is_refused(tmp_path: Path) -> None:
     assert "is not a folder" in refused(BackupStore(str(tmp_path / "missing"), HOST), keep_last=1)
 
 
+def test_a_name_that_no_backup_has_is_refused_with_those_that_have(ten: BackupStore) -> None:
+    assert "There is no backup of 'asm1' in" in refused(ten, keep_last=1, host="asm1")
+    assert refused(ten, keep_last=1, host="asm1").endswith(f"which has backups of: {HOST}.")
+    assert ten.ids() == [*DAYS]
+
+
 # ---- deleted by hand ----
 
 

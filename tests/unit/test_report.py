@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -71,7 +72,10 @@ def test_documented_keys_are_those_of_the_report() -> None:
     ("changes", "problems", "state"),
     [
         ({}, [], "ok"),
-        ({"certificates": [certificate(-1)]}, [], "ok"),
+        ({"certificates": [certificate(-1)]}, [], "warning"),
+        ({"certificates": [certificate(-1), certificate(-400)]}, [], "warning"),
+        ({"certificates": [certificate(-1), certificate(400)]}, [], "ok"),
+        ({"certificates": []}, [], "ok"),
         ({"certificates": [certificate(30)]}, [], "ok"),
         ({"certificates": [certificate(29)]}, [], "warning"),
         ({"problems": ["A file is missing."]}, [], "warning"),
@@ -110,6 +114,27 @@ def test_what_is_no_verification_is_refused(wrong: list[dict[str, Any]]) -> None
         _report.build(wrong)
 
 
+def test_backups_that_were_not_verified_are_counted() -> None:
+    whole = verification("ams1", [backup("ams1", NOW - timedelta(hours=4))])
+    whole["hosts"][0]["counts"] = {"complete": 40, "incomplete": 2, "damaged": "many"}
+    report = _report.build([whole])
+    assert report["summary"]["backups"] == {"complete": 40, "incomplete": 2, "damaged": 0}
+    metrics = samples(_prometheus.text_of(report))["lithnet_access_manager_backups"]
+    assert metrics[(("host", "ams1"), ("status", "complete"))] == 40
+
+
+def test_a_backup_that_was_verified_twice_is_told_once_as_it_was_found_last() -> None:
+    made = NOW - timedelta(hours=4)
+    first = verification("ams1", [backup("ams1", made, verified="full")])
+    second = verification("ams1", [backup("ams1", made, verified="none", problems=["A file is missing."])])
+    first["verified_at"] = "2026-11-23T05:30:00Z"
+    for order in ([first, second], [second, first]):
+        report = _report.build(order)
+        assert report["summary"]["backups"]["complete"] == 1
+        assert host_of(report, "ams1")["state"] == "critical"
+        assert report["summary"]["problems"] == 1
+
+
 # ---- metrics ----
 
 
@@ -133,7 +158,7 @@ def test_metrics_of_a_host() -> None:
     host = (("host", "ams1"),)
     values = {name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value}
     assert values == {
-        "backup_last_success_timestamp_seconds": made.timestamp() + 12,
+        "backup_last_success_timestamp_seconds": made.timestamp(),
         "backup_age_seconds": 4 * 3600,
         "backup_size_bytes": 1000,
         "backup_content_bytes": 1_495_786,
@@ -273,6 +298,27 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, options: dict[str, An
     result = write(tmp_path, **options)
     assert result["failed"]
     assert message in result["msg"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "folder"])
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "report.json"
+    if kind == "device":
+        target.symlink_to("/dev/null")
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        target.symlink_to(tmp_path / "pipe") if kind == "link to a pipe" else (tmp_path / "pipe").rename(target)
+    before = target.lstat()
+    result = run("backup_report", verifications=fleet(1), json=str(target))
+    assert "it is a folder, a pipe or a device. Name a file." in result["msg"]
+    assert target.lstat().st_ino == before.st_ino
+
+
+def test_two_reports_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "report")
+    assert "name the same file" in run("backup_report", verifications=fleet(1), json=path, html=path)["msg"]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:

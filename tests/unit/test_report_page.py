@@ -27,7 +27,11 @@ FLEETS = {
     "single": [verification("new", [backup("new", NOW - timedelta(minutes=1))])],
     "none": [verification("empty", [], ["There is no backup."])],
     "hostile": hostile(),
+    "years": [verification("ams1", [backup("ams1", NOW - timedelta(days=days)) for days in (0, 1, 30, 181, 300, 365, 730, 1095)])],
+    "to come": [verification("ams1", [backup("ams1", NOW + timedelta(days=days)) for days in (-3, 365 * 40)])],
+    "latest": [verification("ams1", [backup("ams1", NOW - timedelta(hours=4))])],
 }
+FLEETS["latest"][0]["hosts"][0]["counts"] = {"complete": 40, "incomplete": 2, "damaged": 0}
 VIEWS: tuple[tuple[int, Scheme], ...] = ((PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark"))
 
 BEYOND = """[...document.body.querySelectorAll('*')].filter(element => {
@@ -116,6 +120,43 @@ def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str)
     assert drawn["curves"] == sum(bool(host["backups"]) for host in report["hosts"])
     assert drawn["downtimes"] == sum(any(one["downtime_ms"] for one in host["backups"]) for host in report["hosts"])
     assert drawn["bars"] > 0
+
+
+DATES = """[...document.querySelectorAll('.rows .dates span')].filter(one => getComputedStyle(one).display !== 'none')
+    .map(one => { const box = one.getBoundingClientRect(); return [box.left, box.right, one.innerText]; })"""
+
+
+@pytest.mark.parametrize(("name", "width"), list(itertools.product(FLEETS, (PHONE, DESKTOP))))
+def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
+    browser.show(pages[name], width, "light")
+    dates = browser.evaluate(DATES)
+    assert dates
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(dates)), dates
+
+
+def test_a_year_is_told_by_months_and_what_is_older_by_its_number(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.show(pages["years"], DESKTOP, "light")
+    assert [date[2] for date in browser.evaluate(DATES)] == [
+        f"{month} 2026" for month in ("Jan", "Mar", "May", "Jul", "Sep", "Nov")
+    ]
+    assert browser.evaluate("document.querySelector('.rows .name').innerText") == "ams1 and 2 older"
+
+
+def test_what_was_not_verified_is_said(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.show(pages["latest"], DESKTOP, "light")
+    text = browser.evaluate("document.body.innerText")
+    assert "Verified 2026-11-23 06:30 UTC: 1 of 42 backups" in text
+    browser.show(pages["one"], DESKTOP, "light")
+    assert " of " not in browser.evaluate("document.querySelector('header .quiet').innerText")
+
+
+def test_a_downtime_is_seen_whatever_lies_beside_it(browser: Browser, tmp_path: Path) -> None:
+    """A picture of a year has less room than there are days."""
+    days = [backup("ams1", NOW - timedelta(days=day), downtime_ms=4000 if day == 1 else 0) for day in (300, 2, 1, 0)]
+    (tmp_path / "page.html").write_text(_report_page.html_of(_report.build([verification("ams1", days)]), "Backups"))
+    browser.show(tmp_path / "page.html", DESKTOP, "light")
+    assert browser.evaluate("document.querySelector('.curve.down .stick').getAttribute('d')")
+    assert "up to 4.0 s" in browser.evaluate("document.body.innerText")
 
 
 def test_dark_is_dark(browser: Browser, pages: dict[str, Path]) -> None:

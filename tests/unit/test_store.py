@@ -400,6 +400,13 @@ def test_a_missing_root_is_refused(root: Path) -> None:
     assert names(root) == []
 
 
+def test_a_link_in_place_of_the_hosts_folder_is_refused(root: Path, store: BackupStore, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (root / HOST).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AccessManagerError, match="is a link, which is not followed"):
+        store.refuse_unusable_root(0)
+
+
 def test_a_root_that_is_a_file_is_refused(root: Path) -> None:
     (root / "file").touch()
     assert "not a folder" in refusal_of_root(root / "file")

@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _verification
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _pfx, _verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from support.backups import KeyPair, age_key, ssh_key
 from support.certificates import EXPIRED, TestCertificate, make_certificate, pfx_bytes
 from unit.actions import run
@@ -240,18 +244,49 @@ def test_a_forged_manifest_is_found_by_the_one_after_it(four: BackupStore) -> No
     assert problems(four) == {IDS[1]: [f"The manifest of {IDS[1]} was changed: it is not the one after which {IDS[2]} was made."]}
 
 
-def forge_certificate(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {"certificates": [manifest["certificates"][0] | {"exported": False}]}
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"recipients": ["age1other"]}, "its recipients are not those of its artifacts"),
+        ({"recipients": []}, "its recipients are not those of its artifacts"),
+        ({"created": "2026-11-25T02:00:00Z"}, "its time created does not fit its id"),
+        ({"created": "2026-11-21T02:00:00Z"}, "its time created does not fit its id"),
+        ({"created": "2026-99-99T99:99:99Z"}, "its time created does not fit its id"),
+    ],
+)
+def test_a_forged_manifest_that_contradicts_itself_is_found(four: BackupStore, changes: dict[str, Any], sentence: str) -> None:
+    edit(four, IDS[3], **changes)
+    (found,) = problems(four)[IDS[3]]
+    assert sentence in found
+
+
+def test_a_backup_that_took_hours_fits_its_id(four: BackupStore) -> None:
+    edit(four, IDS[3], created="2026-11-23T22:00:00Z")
+    assert problems(four) == {}
+
+
+def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda manifest: {"certificates": [manifest["certificates"][0] | changes]}
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        (forged_certificate(subject="CN=other.example"), "tells another subject of certificate"),
+        (forged_certificate(subject="CN=forest.example, O=other"), "tells another subject of certificate"),
+        (forged_certificate(subject="forest.example"), "tells another subject of certificate"),
+        (forged_certificate(not_before="2001-01-01T00:00:00.0000000Z"), "tells another not_before of certificate"),
+        (forged_certificate(not_after="2099-01-01T00:00:00.0000000Z"), "tells another not_after of certificate"),
+        (forged_certificate(not_after="never"), "tells another not_after of certificate"),
+        (
+            lambda manifest: {"secrets": [one | {"mode": 3} for one in manifest["secrets"]]},
+            "tells another mode of Email.Password than secrets.json has",
+        ),
         ({"files": 3}, "says that config.zip holds 3 files; it holds 4"),
         ({"bytes": 1}, "says that config.zip holds 1 bytes"),
         ({"access_manager_version": "1.0.0.0"}, "is of Access Manager 1.0.0.0; config.zip is of 1.0.8152.0"),
         ({"certificates": []}, "which the manifest does not name"),
-        (forge_certificate, "is in certificates.zip, though the manifest denies it"),
+        (forged_certificate(exported=False), "is in certificates.zip, though the manifest denies it"),
         ({"secrets": []}, "holds a secret Authentication.Oidc.Secret, which the manifest does not name"),
         ({"secrets": [{"path": "Email.Other", "mode": 1, "sealed": True}]}, "holds no value of Email.Other"),
     ],
@@ -276,7 +311,8 @@ def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) 
     assert problems(four) == {
         IDS[2]: [
             f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
-            "If somebody deleted it on purpose, name it once in forget of backup_prune."
+            "Whether others right before it are missing too is not known. "
+            "If somebody deleted it on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
@@ -318,7 +354,8 @@ def test_another_number_of_recipients_in_the_header_is_found(store: BackupStore,
     make(store, IDS[0], seal_to(owner.public, age_key().public))
     manifest = store.manifest(IDS[0])
     named = [owner.public] if recipients == 0 else [owner.public, age_key().public, age_key().public]
-    edit(store, IDS[0], artifacts=[artifact | {"recipients": named} for artifact in manifest["artifacts"]])
+    artifacts = [artifact | {"recipients": named} for artifact in manifest["artifacts"]]
+    edit(store, IDS[0], artifacts=artifacts, recipients=named)
     found = problems(store)[IDS[0]]
     assert len(found) == 3
     assert f"is sealed to 2 age key(s); its manifest names {len(named)}" in found[0]
@@ -328,7 +365,7 @@ def test_another_ssh_key_in_the_header_is_found(store: BackupStore) -> None:
     one, other = ssh_key(), ssh_key()
     make(store, IDS[0], seal_to(one.public))
     artifacts = [artifact | {"recipients": [other.public]} for artifact in store.manifest(IDS[0])["artifacts"]]
-    edit(store, IDS[0], artifacts=artifacts)
+    edit(store, IDS[0], artifacts=artifacts, recipients=[other.public])
     found = " ".join(problems(store)[IDS[0]])
     assert "is sealed to 1 key(s) ssh-ed25519 with the tag" in found
     assert "is sealed to no key(s) ssh-ed25519 with the tag" in found
@@ -339,7 +376,7 @@ def test_a_passphrase_where_keys_are_named_is_found(store: BackupStore, owner: K
     artifacts = [
         artifact | {"encryption": "recipients", "recipients": [owner.public]} for artifact in store.manifest(IDS[0])["artifacts"]
     ]
-    edit(store, IDS[0], artifacts=artifacts)
+    edit(store, IDS[0], artifacts=artifacts, recipients=[owner.public])
     found = " ".join(problems(store)[IDS[0]])
     assert "is sealed to 1 passphrase(s); its manifest names none" in found
     assert "is sealed to no age key(s); its manifest names 1" in found
@@ -412,6 +449,45 @@ def test_contents_that_do_not_hold_are_found_with_a_key(
     assert certificate.pfx_password not in json.dumps(told)
 
 
+def test_an_incomplete_backup_is_not_passed_off_as_complete(store: BackupStore, owner: KeyPair, opener: Opener) -> None:
+    records = {"Email.Password": {"mode": 3, "error": "x"}, "Authentication.Oidc.Secret": {"mode": 1, "value": "x"}}
+    make(store, IDS[0], seal_to(owner.public), problems=["One."], parts={"secrets.json": json.dumps(records).encode()})
+    told = [{"path": path, "mode": record["mode"], "sealed": "value" in record} for path, record in records.items()]
+    edit(store, IDS[0], secrets=told)
+    assert problems(store, opener) == {}
+    edit(store, IDS[0], status="complete", problems=[])
+    assert "no value of Email.Password, though the manifest says that the backup is complete" in problems(store, opener)[IDS[0]][0]
+    edit(store, IDS[0], secrets=told[1:])
+    assert "holds a secret Email.Password, which the manifest does not name" in " ".join(problems(store, opener)[IDS[0]])
+
+
+NAMES = (
+    x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"), x509.NameAttribute(NameOID.COMMON_NAME, "forest.example")]),
+    x509.Name([]),
+    x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, 'Doe, "John" + Sons'), x509.NameAttribute(NameOID.COMMON_NAME, "x")]),
+    x509.Name(
+        [
+            x509.RelativeDistinguishedName(
+                [x509.NameAttribute(NameOID.COMMON_NAME, "x"), x509.NameAttribute(NameOID.SERIAL_NUMBER, "7")]
+            ),
+            x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, " example ")]),
+        ]
+    ),
+)
+WRITTEN = ("CN=forest.example, C=DE", "", 'CN=x, O="Doe, ""John"" + Sons"', 'DC=" example ", CN=x + SERIALNUMBER=7')
+
+
+@pytest.mark.parametrize(("name", "written"), list(zip(NAMES, WRITTEN, strict=True)))
+def test_a_subject_as_windows_writes_it_is_that_of_its_certificate(name: x509.Name, written: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, datetime.datetime(2026, 1, 1), datetime.datetime(2046, 1, 1))
+    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    told = {"thumbprint": "x", "not_before": "2026-01-01T00:00:00.0000000Z", "not_after": "2046-01-01T00:00:00.0000000Z"}
+    assert list(_pfx.differences(der, told | {"subject": written})) == []
+    for other in {"CN=other", *WRITTEN} - {written}:
+        assert list(_pfx.differences(der, told | {"subject": other})) == ["subject"]
+
+
 def test_a_certificate_under_another_name_is_found(
     store: BackupStore, owner: KeyPair, opener: Opener, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
@@ -430,13 +506,14 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(store: Bac
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return _verification.told_of_host(store, _verification.read(store), check_age=check_age, now=NOW)
+    return _verification.told_of_host(_verification.read_host(store), check_age=check_age, now=NOW)
 
 
 def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owner: KeyPair) -> None:
     make(four, "20261123T120000Z", seal_to(owner.public), problems=["One."])
     assert of_host(four) == {
         "host": "ams1",
+        "counts": {"complete": 4, "incomplete": 1, "damaged": 0},
         "newest": "20261123T120000Z",
         "newest_complete": IDS[3],
         "newest_complete_created": "2026-11-23T02:00:00Z",
@@ -492,6 +569,39 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(four: BackupStore, t
         path.mkdir()
     (sentences,) = problems(four).values()
     assert f"{name}' cannot be read: it is " in sentences[0]
+
+
+def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(four: BackupStore, root: Path, tmp_path: Path) -> None:
+    shutil.copytree(four.folder, tmp_path / "elsewhere")
+    (root / "ams0").symlink_to(tmp_path / "elsewhere")
+    (root / "ams2").symlink_to(tmp_path / "not-mounted")
+    result = run("backup_verify", backup_root=str(root), fail_on_problems=False)
+    assert [one["verified"] for one in result["backups"]] == ["integrity"] * 4
+    found = {one["host"]: one["problems"] for one in result["hosts"]}
+    assert found["ams1"] == []
+    for host in ("ams0", "ams2"):
+        assert f"'{root / host}' is a link, which is not followed" in found[host][0]
+    listed = run("backup_info", backup_root=str(root), all_hosts=True)
+    assert {one["host"] for one in listed["backups"]} == {"ams1"}
+    assert [warning.partition(" is a link")[0] for warning in listed["warnings"]] == [
+        f"'{root / host}'" for host in ("ams0", "ams2")
+    ]
+    for module, options in (("backup_info", {}), ("backup_diff", {"after": "latest"}), ("backup_prune", {"keep_last": 1})):
+        refusal = run(module, backup_root=str(root), host="ams0", **options)
+        assert refusal["failed"]
+        assert "is a link, which is not followed" in refusal["msg"]
+
+
+def test_a_host_that_is_named_twice_is_verified_once(four: BackupStore, root: Path) -> None:
+    result = run("backup_verify", backup_root=str(root), hosts=["ams1", "ams1"])
+    assert (len(result["backups"]), len(result["hosts"])) == (4, 1)
+
+
+def test_all_backups_are_counted_also_when_only_the_latest_is_verified(four: BackupStore, root: Path) -> None:
+    (four.folder / IDS[0] / "manifest.json").write_text("{")
+    result = run("backup_verify", backup_root=str(root), latest_only=True)
+    assert [one["id"] for one in result["backups"]] == [IDS[3]]
+    assert result["hosts"][0]["counts"] == {"complete": 3, "incomplete": 0, "damaged": 1}
 
 
 def test_nothing_is_written(four: BackupStore, opener: Opener, root: Path) -> None:
