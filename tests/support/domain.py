@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -54,6 +55,9 @@ def available() -> str | None:
     """None when domain controllers can be made here, else what is missing."""
     if ldap is None:
         return "python-ldap is not installed"
+    for program, package in (("kinit", "krb5-user"), ("ldapmodify", "ldap-utils")):
+        if not shutil.which(program):
+            return f"{program} not found (apt-get install {package})"
     missing: str | None = ad_lab.available()
     return missing
 

@@ -14,7 +14,7 @@ for need in "$@"; do
         wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
         promtool) command -v promtool >/dev/null || missing+=(prometheus) ;;
         samba)
-            for program in samba:samba-ad-dc samba-tool:samba-ad-provision wbinfo:winbind ldbadd:ldb-tools kinit:krb5-user openssl:openssl; do
+            for program in samba:samba-ad-dc samba-tool:samba-ad-provision wbinfo:winbind ldbadd:ldb-tools kinit:krb5-user ldapmodify:ldap-utils openssl:openssl; do
                 command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
             done
             ;;
