@@ -26,7 +26,7 @@ help:
 venv: $(STAMP) $(LINK)
 
 $(STAMP): tests/requirements.txt meta/ee-requirements.txt
-	tests/tools/packages.sh $(PYTHON) venv
+	tests/tools/packages.sh $(PYTHON) venv python-ldap
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
@@ -47,9 +47,9 @@ bench: wine venv
 test-fast: venv
 	$(CHECK) fast
 
-# Without wine or shellcheck, their steps are skipped and named at the end; without chromium or promtool, their tests are.
+# Without wine or shellcheck, their steps are skipped and named at the end; without chromium, promtool or samba, their tests are.
 test: venv
-	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool
+	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba
 	$(CHECK) all
 
 clean:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
-And what it costs to list and to verify backups, for which no host is needed.
+And what it costs to list and to verify backups, which needs no host, and to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, verify
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, verify, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -35,6 +35,8 @@ from ansible.plugins.loader import init_plugin_loader
 from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
 from support.certificates import make_certificate
 from support.configuration import CONFIG_PATH
+from support.domain import Domain
+from support.domain import available as domain_missing
 from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, start_playbook
 
 init_plugin_loader([str(COLLECTIONS)])
@@ -54,6 +56,7 @@ FLEET = 4
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
 MANY = 1000
+COMPUTERS = 5000
 VERIFIED, VERIFIED_BYTES = 40, 16 * MEBIBYTE
 
 
@@ -331,10 +334,7 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     processor, size = time.process_time() - before, len(json.dumps(result)) / MEBIBYTE
     assert len(result["backups"]) == MANY
     print(f"backup_info: {seconds:.2f} s, of which {processor:.2f} s of the processor; a result of {size:.1f} MiB")
-    playbook = folder / "list.yml"
-    task = {"lithnet.access_manager.backup_info": {"backup_root": str(root)}}
-    playbook.write_text(json.dumps([{"hosts": "ams1", "gather_facts": False, "tasks": [task]}]))
-    run = start_playbook(playbook, "ams1,").wait()
+    run = start_playbook(write_task(folder, "backup_info", {"backup_root": str(root)}), "ams1,").wait()
     print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
 
 
@@ -358,6 +358,30 @@ def verify(folder: Path, variables: dict[str, Any]) -> None:
     print(f"speed, backup_verify without a key to sha256sum: {theirs / ours:.2f}")
 
 
+def census(folder: Path, variables: dict[str, Any]) -> None:
+    """The census of a domain and of a fifth of it: time, and memory, which must not grow with the number of computers."""
+    if missing := domain_missing():
+        raise SystemExit(f"A census needs a domain controller, and none can be made here: {missing}")
+    domain = Domain.start(folder / "dc")
+    try:
+        domain.seed(COMPUTERS, [letter * 40 for letter in "ABC"])
+        heading(f"A census of {COMPUTERS} computers, each with a current password and 3 earlier ones, over LDAPS")
+        for name, narrowed in ((f"{COMPUTERS // 5} computers", {"filter": "(cn=PC00*)"}), (f"{COMPUTERS} computers", {})):
+            seconds, result = timed(
+                lambda more=narrowed: run_action("directory_info", servers=domain.servers, **domain.options(), **more)
+            )
+            options = {"servers": domain.servers} | domain.options() | narrowed
+            running = start_playbook(write_task(folder, "directory_info", options), "localhost,")
+            with MemoryWatch(running.pid, []) as watch:
+                run = running.wait()
+            if run.rc:
+                raise SystemExit(run.output)
+            each = seconds / result["computers"] * 1000
+            print(f"{name}: {seconds:.2f} s, {each:.3f} ms each, peak of a process of ansible-playbook {watch.peak.controller} MiB")
+    finally:
+        domain.remove()
+
+
 SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "standard": standard,
     "naive": naive,
@@ -366,8 +390,9 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "restore": restore,
     "list": list_backups,
     "verify": verify,
+    "census": census,
 }
-WITHOUT_HOSTS = {"list", "verify"}
+WITHOUT_HOSTS = {"list", "verify", "census"}
 
 
 # ---- their parts ----
@@ -381,6 +406,14 @@ def make_backups(root: Path, variables: dict[str, Any], count: int, size: int = 
     for number in range(count):
         moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(minutes=number)
         make(store, f"{moment:%Y%m%dT%H%M%SZ}", seal, content=files() | noise, certificates=certificates)
+
+
+def write_task(folder: Path, module: str, options: dict[str, Any]) -> Path:
+    """A playbook with one task for whatever host there is."""
+    playbook = folder / f"{module}.yml"
+    task = {f"lithnet.access_manager.{module}": options}
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    return playbook
 
 
 def timed(what: Callable[[], Any]) -> tuple[float, Any]:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import datetime
-import pathlib
 import typing as t
 
-import yaml
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _collection, _manifest, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import RECORDS, BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+
+_KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
+"""What a manifest says of a key."""
 
 _TOLD = (
     "id",
@@ -28,6 +30,7 @@ _TOLD = (
     "stopped",
     "downtime_ms",
     "content_digest",
+    "directory",
 )
 
 
@@ -62,12 +65,14 @@ class ActionModule(AccessManagerAction):
     def _commit(self) -> dict[str, t.Any]:
         backup_id = self._required("backup_id")
         records = self.store.records(backup_id)
+        if self.params["directory"] is not None:
+            records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
         inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
         manifest = _manifest.build(
             backup_id=backup_id,
             host=self.host,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            collection_version=_collection_version(),
+            collection_version=_collection.version(),
             previous=self.store.previous_digest(),
             previous_id=self.store.newest_id(),
             records=records,
@@ -95,6 +100,29 @@ class ActionModule(AccessManagerAction):
         return self.params[option]
 
 
+def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds.
+
+    A census that failed is a problem too: the rest of the server is backed up all the same.
+    """
+    if "keys" not in census:
+        reason = printable(str(census.get("msg") or "the census failed."))
+        problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
+        return {"problems": [problem], "manifest": {}, "inventory": {}}
+    held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
+    keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
+    told = {
+        "computers": census["computers"],
+        "keys": [{name: key[name] for name in _KEY} for key in keys],
+        "unparsable": {name: census["unparsable"][name] for name in ("current", "history")},
+    }
+    return {
+        "problems": [_census.problem(key) for key in keys if not key["covered"]],
+        "manifest": {"directory": told},
+        "inventory": {},
+    }
+
+
 def _sealed_by(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
     """How the parts of a backup are sealed, by part."""
     return {
@@ -116,12 +144,3 @@ def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> 
     since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
     lines = [f"{sign} {name}" for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-")) for name in comparison[kind]]
     return {"prepared": "\n".join([f"Changes ({since}):", *(lines or ["  none"])]) + "\n"}
-
-
-def _collection_version() -> str:
-    """The version of this collection, from the file that a build puts into it, or from the source's."""
-    root = pathlib.Path(__file__).parents[2]
-    manifest = root / "MANIFEST.json"
-    if manifest.exists():
-        return str(yaml.safe_load(manifest.read_text())["collection_info"]["version"])
-    return str(yaml.safe_load((root / "galaxy.yml").read_text())["version"])

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _thumbprints
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 
 
@@ -16,8 +20,8 @@ class ActionModule(RestoreAction):
         return frozenset({"certificates"})
 
     def perform(self) -> dict[str, t.Any]:
-        contents = self.contents()
-        plan = self.plan(contents, self.situation(contents))
+        contents = self._wanted(self.contents(certificates_alone=True))
+        plan = _plan.of_certificates(contents, self.situation(contents))
         lines = plan.certificate_lines()
         result = {
             "changed": bool(plan.certificates),
@@ -35,3 +39,13 @@ class ActionModule(RestoreAction):
             "lock_timeout": self.params["lock_timeout"],
         }
         return result | {"changed": self.call_target(given, repeatable=False)["changed"]}
+
+    def _wanted(self, contents: Contents) -> Contents:
+        """The backup with those of its certificates that are wanted."""
+        wanted, held = _thumbprints.parse(self.params["thumbprints"]), contents.certificates or {}
+        for thumbprint in wanted:
+            if thumbprint not in held or held[thumbprint].pfx is None:
+                raise AccessManagerError(
+                    f"The backup {contents.source.label} does not hold the private key of certificate {thumbprint}."
+                )
+        return dataclasses.replace(contents, certificates={one: held[one] for one in wanted}) if wanted else contents

@@ -44,6 +44,11 @@ options:
   inventory:
     description: What the server holds now, as M(lithnet.access_manager.installation_info) returned it. Required to open a backup.
     type: dict
+  directory:
+    description:
+      - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is incomplete when passwords in the directory depend on
+        a key that neither it nor an older backup holds, and when that module failed.
+    type: dict
   force:
     description: Open a backup even when nothing has changed.
     type: bool
@@ -139,6 +144,10 @@ content_digest:
   description: A digest of what was backed up; the same for the same content.
   returned: when O(state=committed)
   type: str
+directory:
+  description: The census, when O(directory) was given and the passwords were counted.
+  returned: when O(state=committed) and there is one
+  type: dict
 host:
   description: The name under which the backup lies.
   returned: when O(state=committed)

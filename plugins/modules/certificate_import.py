@@ -13,6 +13,7 @@ description:
   - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may not read gets that permission.
   - Each key is proven on the server. It decrypts what its certificate encrypts.
   - Either all of them are restored, or none. The service is not touched. The other parts of the backup are left, whatever O(restore_only) says.
+  - The backup may be of another server, or of the certificates of a forest alone, as M(lithnet.access_manager.directory_certificate) makes it.
   - M(lithnet.access_manager.config_restore) does this too, as a part of a whole restore.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -21,6 +22,13 @@ extends_documentation_fragment:
   - lithnet.access_manager.restore
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
+options:
+  thumbprints:
+    description:
+      - Import these certificates alone, by their thumbprints. The backup must hold their private keys. All are imported when it is empty.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -34,6 +42,12 @@ EXAMPLES = r"""
 - name: Restore missing certificates from the newest complete backup
   lithnet.access_manager.certificate_import:
     backup_root: /srv/backup/access-manager
+    identity_file: /media/key/access-manager-backup.key
+
+- name: Import the certificate that directory_certificate made
+  lithnet.access_manager.certificate_import:
+    backup_root: /srv/backup/access-manager
+    host: forest.example
     identity_file: /media/key/access-manager-backup.key
 """
 

@@ -20,6 +20,14 @@ PASSWORD_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.2"
 CERTIFICATE_USAGES = (PASSWORD_ENCRYPTION_USAGE, CLUSTER_ENCRYPTION_USAGE)
 
+PASSWORD, HISTORY, EXPIRY = "lithnetAdminPassword", "lithnetAdminPasswordHistory", "lithnetAdminPasswordExpiry"
+"""The attributes of computers in the directory: the current password, earlier ones, and when the agent makes a new one."""
+
+CONFIGURATION_ENTRY = "CN=AccessManagerConfig,CN=Lithnet,CN=Services"
+"""Where, under the forest's configuration, the certificate is published to which agents encrypt."""
+
+PUBLISHED_CERTIFICATE = "cACertificate"
+
 JSON_FILES = ("appsettings.json", "appsecrets.json", "apphost.json")
 """The JSON files of the configuration folder; a later one overrides an earlier one."""
 

@@ -51,7 +51,9 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 LINE_ATTEMPTS = 3
-_NUMBERS = frozenset({"health_seconds", "keep_safety_copies", "lock_timeout", "service_timeout", "timeout"})
+_NUMBERS = frozenset(
+    {"batch_pause", "health_seconds", "keep_safety_copies", "limit", "lock_timeout", "max_failures", "service_timeout", "timeout"}
+)
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 _NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
@@ -279,7 +281,7 @@ class AccessManagerAction(ActionBase):
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
         for option in _NUMBERS.intersection(result.validated_parameters):
-            if result.validated_parameters[option] < 0:
+            if (result.validated_parameters[option] or 0) < 0:
                 raise AccessManagerError(f"{option} is {result.validated_parameters[option]}: it cannot be negative.")
         if result.error_messages:
             raise AccessManagerError("; ".join(result.error_messages))

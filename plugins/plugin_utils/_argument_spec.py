@@ -13,7 +13,7 @@ from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import get_docstring
 
 COLLECTION = "lithnet.access_manager"
-SECRET_OPTIONS = frozenset({"passphrase"})
+SECRET_OPTIONS = frozenset({"bind_password", "passphrase"})
 """The options whose values never appear in a result."""
 
 _TAKEN = ("type", "required", "default", "elements", "aliases")

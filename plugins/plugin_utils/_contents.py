@@ -87,11 +87,18 @@ class Source:
         return []
 
 
-def select(store: BackupStore, wanted: str) -> Source:
-    """The backup that C(latest), an id, or a path names.
+def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False) -> Source:
+    """The backup that C(latest), an id, or a path names. C(certificates_alone): one without a configuration will do.
 
     Raises AccessManagerError when there is none, or its artifacts are not what its manifest says.
     """
+    source = _select(store, wanted)
+    if not certificates_alone and "config" not in source.parts:
+        raise AccessManagerError(f"The backup {source.label} holds certificates alone: certificate_import gives them to a server.")
+    return source
+
+
+def _select(store: BackupStore, wanted: str) -> Source:
     if "/" in wanted:
         return _at(pathlib.Path(wanted).expanduser())
     manifest = store.latest_complete() if wanted == LATEST else None
@@ -123,9 +130,9 @@ def _at(path: pathlib.Path) -> Source:
 
 
 def described(folder: pathlib.Path, manifest: Manifest) -> Source:
-    """The backup in a folder, as its manifest describes it. Raises AccessManagerError when it has no configuration."""
+    """The backup in a folder, as its manifest describes it. Raises AccessManagerError when a server's has no configuration."""
     parts = {artifact["name"].split(".")[0]: folder / artifact["name"] for artifact in manifest["artifacts"]}
-    if "config" not in parts:
+    if "config" not in parts and not _manifest.holds_certificates_alone(manifest):
         raise AccessManagerError(f"The manifest in '{folder}' names no config.zip.")
     return Source(f"{manifest['id']} of {manifest['host']}", parts, manifest)
 
@@ -451,12 +458,22 @@ def read_secrets(data: bytes) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """An opened backup. C(certificates) is None when it was not asked for, or has none."""
+    """An opened backup. C(certificates) is None when it was not asked for, or has none.
+
+    C(held): the configuration; None when the backup holds certificates alone.
+    """
 
     source: Source
-    configuration: Configuration
+    held: Configuration | None
     certificates: dict[str, Certificate] | None
     secrets: dict[str, str] = dataclasses.field(repr=False)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Raises AccessManagerError when the backup holds certificates alone."""
+        if self.held is None:
+            raise AccessManagerError(f"The backup {self.source.label} holds certificates alone.")
+        return self.held
 
 
 def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Contents:
@@ -469,7 +486,7 @@ def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Cont
 
     return Contents(
         source=source,
-        configuration=Configuration(part("config")),
+        held=Configuration(part("config")) if "config" in source.parts else None,
         certificates=read_certificates(part("certificates")) if certificates and "certificates" in source.parts else None,
         secrets=read_secrets(part("secrets")) if "secrets" in source.parts else {},
     )

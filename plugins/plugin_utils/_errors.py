@@ -44,3 +44,31 @@ class EndedRunError(AccessManagerError):
 
 class UnfinishedRunError(AccessManagerError):
     """A detached run has not ended in time: it goes on, and its folder on the target is in use."""
+
+
+class DirectoryLibraryError(AccessManagerError):
+    """The library for LDAP, which only the modules of the directory need, is not installed on the controller."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The Python library 'python-ldap' is missing on the controller, for the Python that runs Ansible ({sys.executable}). "
+            "For the system's Python: apt-get install python3-ldap (Debian) or dnf install python3-ldap (RHEL). "
+            "For another: apt-get install gcc python3-dev libldap-dev libsasl2-dev, or dnf install gcc python3-devel "
+            f"openldap-devel cyrus-sasl-devel, and then {sys.executable} -m pip install python-ldap."
+        )
+
+
+class DirectoryError(AccessManagerError):
+    """A directory server refuses what it was asked."""
+
+
+class DirectoryLostError(DirectoryError):
+    """A directory server does not answer, or not any more."""
+
+
+class ValueChangedError(DirectoryError):
+    """A value that was to be replaced or deleted is not there any more: somebody changed it meanwhile."""
+
+
+class NoSuchEntryError(DirectoryError):
+    """An entry is not in the directory, or not any more."""

@@ -19,6 +19,12 @@ from ._json_text import strict
 FORMAT = 1
 NAME = "manifest.json"
 SIZE_LIMIT = 64 * 1024 * 1024
+PARTS = ("config", "certificates", "secrets")
+"""The parts of a server's backup, in the order of its manifest."""
+
+CERTIFICATES_ALONE = "certificates"
+"""The kind of a backup that holds certificates of a forest, and nothing of a server."""
+
 MOST_LISTED = 10_000
 """How many entries a list of a manifest has at the most."""
 
@@ -38,6 +44,7 @@ _REQUIRED = {
 }
 _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "checksum": str,
+    "kind": str,
     "created": str,
     "collection_version": str,
     "access_manager_version": str,
@@ -50,6 +57,7 @@ _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "previous_id": (str, type(None)),
     "certificates": list,
     "secrets": list,
+    "directory": dict,
 }
 _LISTED: dict[str, dict[str, type]] = {
     "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
@@ -73,9 +81,13 @@ def build(
     content_digest: str,
     inventory: dict[str, str],
 ) -> Manifest:
-    """The manifest of a backup from the records that its artifacts' modules left, in the order of C(records)."""
+    """The manifest of a backup from the records that its artifacts' modules left, in the order of C(records).
+
+    A record without an artifact, such as that of a census, adds to the manifest only.
+    """
     problems = [problem for record in records.values() for problem in record["problems"]]
-    recipients = [recipient for record in records.values() for recipient in record["artifact"]["recipients"]]
+    artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
+    recipients = [recipient for artifact in artifacts for recipient in artifact["recipients"]]
     told = {key: value for record in records.values() for key, value in record["manifest"].items()}
     manifest = {
         "format": FORMAT,
@@ -85,7 +97,7 @@ def build(
         "created": created,
         "status": INCOMPLETE if problems else COMPLETE,
         "problems": _bounded(problems),
-        "artifacts": [record["artifact"] for record in records.values()],
+        "artifacts": artifacts,
         "content_digest": content_digest,
         "inventory": inventory,
         "recipients": list(dict.fromkeys(recipients)),
@@ -100,6 +112,16 @@ def _bounded(problems: list[str]) -> list[str]:
     if len(problems) <= MOST_LISTED:
         return problems
     return [*problems[: MOST_LISTED - 1], f"There are {len(problems) - MOST_LISTED + 1} more problems."]
+
+
+def holds_certificates_alone(manifest: Manifest) -> bool:
+    """Whether a backup is of a forest's certificates, and not of a server."""
+    return manifest.get("kind") == CERTIFICATES_ALONE
+
+
+def parts_of(manifest: Manifest) -> tuple[str, ...]:
+    """The parts that a whole backup of its kind has."""
+    return ("certificates",) if holds_certificates_alone(manifest) else PARTS
 
 
 def checksum_of(manifest: Manifest) -> str:
@@ -156,6 +178,8 @@ def _wrong_key(manifest: t.Any) -> str | None:
         return f"its format is {manifest['format']}"
     if manifest["status"] not in (COMPLETE, INCOMPLETE):
         return f"its status is '{manifest['status']}'"
+    if manifest.get("kind", CERTIFICATES_ALONE) != CERTIFICATES_ALONE:
+        return f"its kind is '{manifest['kind']}'"
     for key, kinds in _OPTIONAL.items():
         if key in manifest and not isinstance(manifest[key], kinds):
             return f"'{key}' is of another type"

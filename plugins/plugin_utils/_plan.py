@@ -131,6 +131,13 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     return plan
 
 
+def of_certificates(contents: Contents, server: Described) -> Plan:
+    """The plan for the certificates alone. They belong to a forest: whichever server was backed up, any other may have them."""
+    plan = Plan()
+    _plan_certificates(plan, contents, server)
+    return plan
+
+
 def refuse_unfit(contents: Contents, server: Described, wish: Wish) -> None:
     """Raises AccessManagerError when the backup is of another computer, version or place than this server."""
     backup, name = contents.configuration.described, server["computer_name"]

@@ -35,9 +35,13 @@ class RestoreAction(AccessManagerAction):
         """The parts to restore."""
         return frozenset(self.params["restore_only"])
 
-    def contents(self) -> Contents:
-        """The backup, opened and checked in memory, before anything is asked of the server."""
-        source = select(BackupStore(self.params["backup_root"], self.host), self.params["backup_id"])
+    def contents(self, *, certificates_alone: bool = False) -> Contents:
+        """The backup, opened and checked in memory, before anything is asked of the server.
+
+        C(certificates_alone): a backup of a forest's certificates will do.
+        """
+        store = BackupStore(self.params["backup_root"], self.host)
+        source = select(store, self.params["backup_id"], certificates_alone=certificates_alone)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
@@ -55,7 +59,7 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = describe(self, contents.configuration, nonce, include_database=self.params["include_database"])
+        answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
         _server.refuse_what_is_not_ours(answer, without_configuration=True)
         _server.refuse_without_rights(answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -125,7 +129,7 @@ def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
 def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
     """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
     same = {}
-    for file, digest in masked.items():
+    for file, digest in masked.items() if contents.held else ():
         wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
         same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
     return same

@@ -31,7 +31,7 @@ from ._errors import AccessManagerError
 from ._files import open_regular
 from ._manifest import Manifest
 
-RECORDS = ("config", "certificates", "secrets")
+RECORDS = _manifest.PARTS
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
 LONGEST_NAME = 255
@@ -189,11 +189,11 @@ class BackupStore:
         with _explained(path), _create(path) as file:
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
-    def records(self, backup_id: str) -> dict[str, Manifest]:
+    def records(self, backup_id: str, parts: c.Sequence[str] = RECORDS) -> dict[str, Manifest]:
         """The records of an unpublished backup by part. Raises AccessManagerError when one is missing or its artifact damaged."""
         partial = self._opened(backup_id)
         records = {}
-        for part in RECORDS:
+        for part in parts:
             path = self._record_path(backup_id, part)
             if not path.exists():
                 raise AccessManagerError(f"Backup {backup_id} of {self.host} has no part '{part}' yet: it is not committed.")

@@ -22,7 +22,7 @@ from ._errors import AccessManagerError
 from ._manifest import Manifest
 from ._opening import Opener
 from ._sealing import SUFFIX
-from ._store import RECORDS, BackupStore, moment_of
+from ._store import BackupStore, moment_of
 
 NONE, INTEGRITY, FULL = "none", "integrity", "full"
 DAMAGED = "damaged"
@@ -67,6 +67,11 @@ class Backup:
     @property
     def is_complete(self) -> bool:
         return self.status == _manifest.COMPLETE
+
+    @property
+    def is_of_server(self) -> bool:
+        """Whether it is of a server, which changes, and not of a forest's certificates."""
+        return self.manifest is None or not _manifest.holds_certificates_alone(self.manifest)
 
     @property
     def verified(self) -> str:
@@ -178,7 +183,7 @@ def _problems_of_host(host: Host, age: float | None, check_age: float | None) ->
         yield f"There is no complete backup of {store.host} in '{store.folder}'."
     elif age < -1:
         yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
-    elif check_age is not None and age > check_age:
+    elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
         yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
 
 
@@ -226,7 +231,7 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     if wrong:
         yield f"'{path}' is not as it was written: {', and '.join(wrong)}."
     parts = {artifact["name"].split(".")[0] for artifact in manifest["artifacts"]}
-    for part in RECORDS:
+    for part in _manifest.parts_of(manifest):
         if part not in parts:
             yield f"'{path}' names no {PARTS[part]}."
 

@@ -115,6 +115,10 @@ class RunningPlaybook:
         return self._process.pid
 
     @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
     def stdout(self) -> str:
         """What it has printed so far."""
         return self._text("stdout")

@@ -38,9 +38,7 @@ foreach ($root in $roots) {
     }
 }
 """
-
-
-_STORE = r"""
+STORE = r"""
 Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition @'
 [DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
 public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);
@@ -48,6 +46,8 @@ public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr 
 $handle = [TestSupport.Crypt32]::CertOpenStore([IntPtr] 10, 0, [IntPtr]::Zero, 0x50000, 'lithnetams\MY')
 $store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
 """
+"""Opens the service's store as $store."""
+
 _REMOVE_KEY = r"""
 foreach ($certificate in @($store.Certificates | Where-Object { $_.Thumbprint -eq 'THUMBPRINT' })) {
     $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
@@ -102,7 +102,7 @@ class Whole:
 
 def remove_certificate(host: AmsHost, thumbprint: str, *, key_only: bool = False) -> None:
     """Takes a certificate with its private key, or that key alone, out of the service's store."""
-    host.powershell(_STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
+    host.powershell(STORE + _REMOVE_KEY.replace("THUMBPRINT", thumbprint) + (_ADD_BARE if key_only else ""))
 
 
 def forbid_keys(host: AmsHost) -> None:

@@ -13,6 +13,20 @@ for need in "$@"; do
     case $need in
         wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
         promtool) command -v promtool >/dev/null || missing+=(prometheus) ;;
+        samba)
+            for program in samba:samba-ad-dc samba-tool:samba-ad-provision wbinfo:winbind ldbadd:ldb-tools kinit:krb5-user ldapmodify:ldap-utils openssl:openssl; do
+                command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
+            done
+            ;;
+        # What pip needs to build python-ldap, and its logon by Kerberos.
+        python-ldap)
+            for file in /usr/include/ldap.h:libldap2-dev /usr/include/sasl/sasl.h:libsasl2-dev; do
+                [ -e "${file%%:*}" ] || missing+=("${file#*:}")
+            done
+            command -v gcc >/dev/null || missing+=(gcc)
+            compgen -G '/usr/lib/*/sasl2/libgssapiv2.so*' >/dev/null || missing+=(libsasl2-modules-gssapi-mit)
+            "$python" -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null || missing+=(python3-dev)
+            ;;
         venv) "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) ;;
         *) command -v "$need" >/dev/null || missing+=("$need") ;;
     esac

@@ -22,6 +22,7 @@ def fill(
     parts: Sequence[str] = PARTS,
     problems: Sequence[str] = (),
     inventory: dict[str, str] | None = None,
+    certificates: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Writes the parts of an open backup in clear, as the modules of the parts do."""
     for part in parts:
@@ -30,7 +31,9 @@ def fill(
         record: dict[str, Any] = {
             "artifact": artifact | {"encryption": "none", "recipients": []},
             "problems": list(problems) if part == "config" else [],
-            "manifest": {"files": 2, "bytes": 20} if part == "config" else {part: []},
+            "manifest": {"files": 2, "bytes": 20}
+            if part == "config"
+            else {part: list(certificates) if part == "certificates" else []},
             "inventory": (inventory or {}) if part == "config" else {},
         }
         store.save_record(backup_id, part, record)

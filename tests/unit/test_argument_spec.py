@@ -25,6 +25,9 @@ ON_THE_CONTROLLER = {
     "backup_prune",
     "backup_report",
     "backup_verify",
+    "directory_certificate",
+    "directory_info",
+    "directory_password_expiry",
 }  # backup_diff asks by the target halves of others
 
 
@@ -49,9 +52,9 @@ def test_options_are_what_the_documentation_says(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_a_passphrase_is_secret(module: str) -> None:
+def test_only_a_passphrase_and_a_password_are_secret(module: str) -> None:
     spec = argument_spec_of(module)
-    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & {"passphrase"}
+    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & {"bind_password", "passphrase"}
 
 
 @pytest.mark.parametrize("module", MODULES)

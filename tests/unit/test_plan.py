@@ -393,3 +393,20 @@ def test_settings_that_a_restore_leaves_are_for_a_person() -> None:
     tasks = make(backup, described).tasks
     assert "account" in tasks[0]
     assert "firewall" in tasks[1]
+
+
+# ---- a backup of certificates alone ----
+
+
+def test_a_forests_certificate_is_planned_for_any_server_and_nothing_else_is() -> None:
+    certificates = {THUMBPRINT: Certificate(THUMBPRINT, b"cer", b"pfx", "password")}
+    alone = Contents(
+        Source("20261123T081500Z of forest.example", {"certificates": Path("certificates.zip")}), None, certificates, {}
+    )
+    described = here(contents())
+    described["certificates"], described["computer_name"] = [], "ANOTHER"
+    plan = _plan.of_certificates(alone, described)
+    assert plan.certificates == [{"thumbprint": THUMBPRINT, "action": "import"}]
+    assert (plan.files, plan.stop, plan.start) == ([], False, False)
+    with pytest.raises(AccessManagerError, match="holds certificates alone"):
+        assert alone.configuration

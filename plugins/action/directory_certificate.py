@@ -1,0 +1,123 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Publishes an encryption certificate in the directory, after its private key was backed up and the backup was opened."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _certificate_backup,
+    _encryption_certificate,
+    _handover,
+    _published,
+    _thumbprints,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys, Place
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+
+Told = dict[str, t.Any]
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> Told:
+        self.seal, self.opener, self.now = Seal.of(self.params), Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+        self._refuse_what_makes_no_sense()
+        backups = BackedUpKeys(self.params["backup_root"])
+        backups.refuse_held(self.lost)
+        with connect(self.params["server"], self.params) as directory:
+            seen = _published.read_der(directory)
+            previous = _published.read(directory)
+            store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest)
+            result: Told = {"forest": directory.domain.forest, "previous": previous, "made": False, "proven": False, "files": []}
+            place, thumbprint = self._chosen(backups, store, previous)
+            if place and previous and thumbprint == previous["thumbprint"]:
+                return result | {"published": True, "certificate": previous, "backup": _told(place)}
+            if not place:
+                result |= {"made": True}
+                if self.check_mode:
+                    return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}
+                made = _encryption_certificate.make(directory.domain.forest, self.now)
+                place, thumbprint = _certificate_backup.commit(store, self.seal, made, self.now), made.thumbprint
+            der = self._proven(place, thumbprint, directory.domain.forest)
+            certificate = _encryption_certificate.told(der)
+            result |= {"certificate": certificate, "backup": _told(place), "proven": True}
+            return result | self._change(previous, certificate) | self._published(directory, der, seen)
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        _handover.refuse_unusable(self.params["publish_only_plan"])
+        self.lost = _thumbprints.parse(self.params["lost"])
+        self.wanted = _thumbprints.parse([self.params["thumbprint"]])[0] if self.params["thumbprint"] else None
+        if self.wanted in self.lost:
+            raise AccessManagerError(
+                f"The certificate {self.wanted} is to be published, and is named in lost: it can only be one of these."
+            )
+        if self.seal.encryption == "recipients" and not self.opener.identities:
+            raise AccessManagerError(
+                "A certificate is only published after its backup was opened: name the file of a private key that opens it in "
+                "access_manager_identity_file."
+            )
+
+    def _chosen(self, backups: BackedUpKeys, store: BackupStore, previous: Told | None) -> tuple[Place | None, str]:
+        """The backup and the thumbprint of the certificate to publish; no backup when a new one has to be made."""
+        if self.wanted:
+            place = backups.find(self.wanted)
+            if not place:
+                raise AccessManagerError(
+                    f"No whole backup in '{self.params['backup_root']}' holds the key of certificate {self.wanted}."
+                )
+            return place, self.wanted
+        if previous and previous["thumbprint"] not in self.lost:
+            place = backups.find(previous["thumbprint"], preferred_host=store.host)
+            if not place:
+                raise AccessManagerError(
+                    f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no backup holds its "
+                    "key. Back up the server that has it. If no server has it any more, name it in lost."
+                )
+            return place, previous["thumbprint"]
+        return self._left_by_an_earlier_run(backups, store)
+
+    def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
+        """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it."""
+        _certificate_backup.refuse_folder_of_server(store)
+        for backup_id in reversed(store.ids()):
+            for certificate in store.manifest(backup_id).get("certificates", []):
+                place = backups.find(certificate["thumbprint"], preferred_host=store.host)
+                if place and certificate["thumbprint"] not in self.lost and certificate["not_after"] > self.now.isoformat():
+                    return place, certificate["thumbprint"]
+        return None, ""
+
+    def _proven(self, place: Place, thumbprint: str, forest: str) -> bytes:
+        der = _certificate_backup.opened(place, self.opener, thumbprint).certificate
+        problem = _encryption_certificate.problem(der, forest, self.now)
+        if problem:
+            raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")
+        return der
+
+    def _published(self, directory: Directory, der: bytes, seen: bytes | None) -> Told:
+        folder = self.params["publish_only_plan"]
+        if folder:
+            files, changed = _handover.write_publication(folder, directory, der, seen, check_mode=self.check_mode)
+            return {"published": False, "files": files, "changed": changed}
+        if not self.check_mode:
+            _published.publish(directory, der, seen)
+        return {"published": not self.check_mode, "changed": True}
+
+    def _change(self, previous: Told | None, certificate: Told | None) -> Told:
+        new = certificate or {"thumbprint": "a new certificate"}
+        return {"changed": True, "diff": {"before": _lines(previous), "after": _lines(new)}}
+
+
+def _told(place: Place) -> Told:
+    return {"host": place.store.host, "id": place.id}
+
+
+def _lines(certificate: Told | None) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in (certificate or {}).items())

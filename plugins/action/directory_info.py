@@ -1,0 +1,69 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells on which encryption certificates the passwords in the directory depend, and of which there is a backup."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _computers, _published
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._census import Census
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
+
+Told = dict[str, t.Any]
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> Told:
+        self._refuse_what_makes_no_sense()
+        backups = BackedUpKeys(self.params["backup_root"]) if self.params["backup_root"] else None
+        whole, domains, forests = Census(), [], dict[str, Told]()
+        for server in self.params["servers"]:
+            with connect(server, self.params) as directory:
+                domain = directory.domain
+                census = _census.take(
+                    _computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"])
+                )
+                published = _published.read(directory)
+            whole.add(census)
+            domains.append({"domain": domain.name, "server": server, "forest": domain.forest} | _census.told(census))
+            forests[domain.forest] = {"forest": domain.forest, "server": server, "published": published}
+        if self.params["fail_on_unreadable"]:
+            _computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
+        return _result(_census.told(whole), domains, list(forests.values()), backups)
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        servers = self.params["servers"]
+        if not servers:
+            raise AccessManagerError("servers is empty: name a domain controller of each domain.")
+        if self.params["search_base"] and len(servers) > 1:
+            raise AccessManagerError("search_base lies in one domain, but several servers are given: ask each domain for itself.")
+
+
+def _result(census: Told, domains: list[Told], forests: list[Told], backups: BackedUpKeys | None) -> Told:
+    published = {forest["published"]["thumbprint"] for forest in forests if forest["published"]}
+    unused = {"current": 0, "history": 0, "oldest": None, "newest": None}
+    keys = census["keys"] + [
+        {"thumbprint": thumbprint} | unused for thumbprint in sorted(published - {key["thumbprint"] for key in census["keys"]})
+    ]
+    keys = [key | {"published": key["thumbprint"] in published} | _cover(key["thumbprint"], backups) for key in keys]
+    for forest in forests:
+        if forest["published"]:
+            forest["published"] |= _cover(forest["published"]["thumbprint"], backups)
+    needed = [key for key in keys if key["current"] or key["history"] or key["published"]]
+    return census | {
+        "keys": keys,
+        "domains": domains,
+        "forests": forests,
+        "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
+        "problems": [_census.problem(key) for key in needed if not key["covered"]],
+    }
+
+
+def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Told:
+    place = backups.find(thumbprint) if backups else None
+    return {"covered": place is not None, "backup": {"host": place.store.host, "id": place.id} if place else None}

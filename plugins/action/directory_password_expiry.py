@@ -1,0 +1,133 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expires the stored passwords that depend on a lost key, computer by computer, each only if it is still the one that was read."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _computers,
+    _expiring,
+    _handover,
+    _published,
+    _thumbprints,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, Work
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+
+Told = dict[str, t.Any]
+
+_SHOWN = 50
+display = Display()
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> Told:
+        self.lost = frozenset(_thumbprints.parse(self.params["lost"]))
+        self._refuse_what_makes_no_sense()
+        self.tally, self.done, self.lines = Tally(), 0, list[str]()
+        self.files, self.written, self.finished = list[str](), False, False
+        try:
+            for server in self.params["servers"]:
+                with connect(server, self.params) as directory:
+                    self._expire(directory)
+            self.finished = not self._is_enough()
+            _computers.refuse_hidden(len(self.tally.hidden), self.tally.hidden)
+        except AccessManagerError as exc:
+            return self._result() | {"failed": True, "msg": f"{exc}{self._so_far()}"}
+        return self._result()
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        _handover.refuse_unusable(self.params["publish_only_plan"])
+        if not self.lost or not self.params["servers"]:
+            raise AccessManagerError(
+                "servers or lost is empty: name a domain controller of each domain, and the lost certificates."
+            )
+        if self.params["search_base"] and len(self.params["servers"]) > 1:
+            raise AccessManagerError("search_base lies in one domain, but several servers are given: ask each domain for itself.")
+        if self.params["batch_size"] < 1:
+            raise AccessManagerError(f"batch_size is {self.params['batch_size']}: it must be 1 or more.")
+        if self.params["remove_lost_history"] and not self.params["backup_root"]:
+            raise AccessManagerError("remove_lost_history needs backup_root: history is only deleted when no backup holds its key.")
+        if self.params["backup_root"]:
+            BackedUpKeys(self.params["backup_root"]).refuse_held(self.lost)
+
+    def _expire(self, directory: Directory) -> None:
+        published = _published.read(directory)
+        if published and published["thumbprint"] in self.lost:
+            raise AccessManagerError(
+                f"The forest {directory.domain.forest} still publishes the lost certificate {published['thumbprint']}: agents "
+                "would encrypt to it again. Publish another one first (directory_certificate)."
+            )
+        plan = _handover.Expiry(directory.server)
+        for computer in _computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"]):
+            if self._is_enough():
+                break
+            work = _expiring.work_on(computer, self.lost, self.tally, history=self.params["remove_lost_history"])
+            if work:
+                self._do(work, plan)
+        if self.params["publish_only_plan"]:
+            files, changed = plan.write(self.params["publish_only_plan"], directory.domain.name, check_mode=self.check_mode)
+            self.files, self.written = self.files + files, self.written or changed
+
+    def _do(self, work: Work, plan: _handover.Expiry) -> None:
+        self.done += 1
+        if len(self.lines) < _SHOWN:
+            self.lines.append(_line(work))
+        if self.params["publish_only_plan"]:
+            plan.add(work.computer.dn, list(work.changes()), work.password, work.history)
+        if self.params["publish_only_plan"] or self.check_mode:
+            for changes in work.changes():
+                _expiring.count(changes, self.tally)
+            return
+        _expiring.carry_out(work, self.tally)
+        if len(self.tally.failed) > self.params["max_failures"]:
+            last = self.tally.failed[-1]
+            raise AccessManagerError(f"{len(self.tally.failed)} computer(s) could not be changed. The last: {last['reason']}")
+        if self.done % self.params["batch_size"] == 0 and not self._is_enough():
+            display.display(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")
+            time.sleep(self.params["batch_pause"])
+
+    def _is_enough(self) -> bool:
+        return 0 < int(self.params["limit"]) <= self.done
+
+    def _others(self) -> str:
+        return (
+            f"{self.tally.history_deleted} earlier ones deleted, {self.tally.changed_meanwhile} changed meanwhile, "
+            f"{len(self.tally.failed)} failed"
+        )
+
+    def _so_far(self) -> str:
+        return f" Until then: {self.tally.expired} passwords expired, {self._others()}." if self.done else ""
+
+    def _result(self) -> Told:
+        tally = self.tally
+        more = [f"... and {self.done - _SHOWN} more computers"] if self.done > _SHOWN else []
+        return {
+            "changed": self.written if self.params["publish_only_plan"] else tally.changed,
+            "computers": tally.computers,
+            "lost": tally.lost,
+            "expired": tally.expired,
+            "expired_before": tally.expired_before,
+            "history_deleted": tally.history_deleted,
+            "changed_meanwhile": tally.changed_meanwhile,
+            "failed_computers": tally.failed,
+            "finished": self.finished,
+            "files": self.files,
+            "warnings": [f"{one['computer']}: {one['reason']}" for one in tally.failed[:_SHOWN]],
+            "diff": {"prepared": "".join(f"{line}\n" for line in [*self.lines, *more])},
+        }
+
+
+def _line(work: Work) -> str:
+    what = ["its password expires"] if work.password is not None else []
+    what += [f"{len(work.history)} earlier passwords are deleted"] if work.history else []
+    return f"~ {printable(work.computer.dn)}: {', '.join(what)}"

@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: directory_info
+short_description: Tells on which encryption certificates the passwords in Active Directory depend
+version_added: 1.0.0
+description:
+  - Reads the certificate that each forest publishes, and takes a census. For each certificate it counts the stored passwords that only its private key opens,
+    without decrypting anything. The thumbprint stands in clear in each of them.
+  - Says of which of these keys there is a backup.
+  - Computers are read in pages and counted as they pass, so that memory does not grow with the domain.
+  - Stored passwords are confidential. To an account that may not read them, Active Directory answers as if there were none. This is detected, by the security
+    descriptors of the computers, and never counted as no passwords.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.directory
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+options:
+  servers:
+    description:
+      - A domain controller of each domain, by its DNS name. Referrals are not followed. A domain that has no server here is not counted.
+    type: list
+    elements: str
+    required: true
+  backup_root:
+    description:
+      - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed up.
+    type: path
+  search_base:
+    description:
+      - Count only what is below this distinguished name. It needs a single server in O(servers).
+    type: str
+  filter:
+    description:
+      - An LDAP filter that computers must match too.
+    type: str
+  fail_on_unreadable:
+    description:
+      - Fail when there are computers whose passwords the account may not read.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Take a census of a forest with two domains
+  lithnet.access_manager.directory_info:
+    servers: [dc1.example.com, dc1.sub.example.com]
+    bind_user: recovery@example.com
+    bind_password: "{{ vault_recovery_password }}"
+    backup_root: /srv/backup/access-manager
+  register: census
+"""
+
+RETURN = r"""
+forests:
+  description: The certificate that each forest publishes.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    forest:
+      description: The DNS name of the forest.
+      type: str
+    server:
+      description: The server that was asked.
+      type: str
+    published:
+      description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys). Null when nothing is published.
+      type: dict
+domains:
+  description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable) and C(unreadable).
+  returned: success
+  type: list
+  elements: dict
+computers:
+  description: How many computers have a stored password, earlier ones, or a time at which it expires.
+  returned: success
+  type: int
+keys:
+  description: The keys on which stored passwords depend, or which are published, of all domains. Those with the most current passwords come first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    thumbprint:
+      description: The SHA-1 thumbprint of the certificate.
+      type: str
+    current:
+      description: How many current passwords depend on it.
+      type: int
+    history:
+      description: How many earlier passwords do.
+      type: int
+    oldest:
+      description: When the oldest of these passwords was made, in UTC.
+      type: str
+    newest:
+      description: When the newest was.
+      type: str
+    published:
+      description: Whether a forest publishes the certificate, so that agents encrypt to it.
+      type: bool
+    covered:
+      description: Whether a backup under O(backup_root) holds the private key. The files of that backup are as they were written; they are not opened.
+      type: bool
+    backup:
+      description: The C(host) and the C(id) of the newest such backup; null when there is none.
+      type: dict
+uncovered:
+  description: The thumbprints on which passwords depend and of which no backup holds the key.
+  returned: success
+  type: list
+  elements: str
+unparsable:
+  description: How many values no agent can have written, as C(current) and C(history), with some C(examples).
+  returned: success
+  type: dict
+unreadable:
+  description: How many C(computers) have passwords that the account may not read, with some C(examples).
+  returned: success
+  type: dict
+problems:
+  description: What makes the backups less than complete, one sentence each. It is for the manifest of a backup.
+  returned: success
+  type: list
+  elements: str
+"""

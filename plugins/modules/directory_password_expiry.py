@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: directory_password_expiry
+short_description: Expires the stored passwords that depend on a lost key
+version_added: 1.0.0
+description:
+  - Sets C(lithnetAdminPasswordExpiry) to 0 on computers whose current password only a lost private key could decrypt. Their agents then make a new password and
+    encrypt it to the certificate that is published. No other computer is touched.
+  - Each change holds only while the stored password is exactly the one that was read. In one modification, this value is deleted and added again, and the
+    expiry is set. A password that an agent changed meanwhile makes the modification fail, and is left alone.
+  - It can be interrupted and run again at any time. What has expired already is not changed again.
+  - It refuses while a lost certificate is still published, because agents would encrypt to it again, and when a backup under O(backup_root) holds a key that is
+    said to be lost.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.directory
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+options:
+  servers:
+    description:
+      - A domain controller of each domain, by its DNS name. Referrals are not followed.
+    type: list
+    elements: str
+    required: true
+  lost:
+    description:
+      - The thumbprints of the certificates whose private keys are lost.
+    type: list
+    elements: str
+    required: true
+  backup_root:
+    description:
+      - The folder on the controller under which the backups of all hosts lie. A key that is in one of them is not lost.
+      - Required with O(remove_lost_history).
+    type: path
+  search_base:
+    description:
+      - Change only what is below this distinguished name. It needs a single server in O(servers).
+    type: str
+  filter:
+    description:
+      - An LDAP filter that computers must match too.
+    type: str
+  limit:
+    description:
+      - How many computers to change at most in this run. V(0) is all.
+    type: int
+    default: 0
+  batch_size:
+    description:
+      - After how many changed computers the progress is shown, and O(batch_pause) is waited.
+    type: int
+    default: 100
+  batch_pause:
+    description:
+      - How many seconds to wait between two batches, so that agents and replication can follow.
+    type: int
+    default: 0
+  remove_lost_history:
+    description:
+      - Also delete the earlier passwords that depend on a lost key. Those under other keys stay.
+    type: bool
+    default: false
+  max_failures:
+    description:
+      - How many computers may fail to be changed. The run stops with the next one.
+    type: int
+    default: 10
+  publish_only_plan:
+    description:
+      - A folder on the controller, which must exist. What would be changed is written there instead, for a domain administrator. It is an LDIF file for each
+        domain, and a PowerShell script with its data. The LDIF file holds stored passwords as they are in the directory, encrypted to the lost key. The
+        directory is not changed.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Expire what depends on a lost key, a hundred computers each ten minutes
+  lithnet.access_manager.directory_password_expiry:
+    servers: [dc1.example.com]
+    bind_user: recovery@example.com
+    bind_password: "{{ vault_recovery_password }}"
+    lost: [6E58119B945A2531B4C73C0CA088664648737510]
+    batch_size: 100
+    batch_pause: 600
+"""
+
+RETURN = r"""
+computers:
+  description: How many computers with stored passwords were read.
+  returned: always
+  type: int
+lost:
+  description: How many of their current passwords depend on a lost key.
+  returned: always
+  type: int
+expired:
+  description: How many of these expire by this run, or would.
+  returned: always
+  type: int
+expired_before:
+  description: How many had expired already, and wait for their agents.
+  returned: always
+  type: int
+history_deleted:
+  description: How many earlier passwords this run deleted, or would.
+  returned: always
+  type: int
+changed_meanwhile:
+  description: How many computers had another value, or were gone, when they were to be changed. They were left alone. Run again to look at them anew.
+  returned: always
+  type: int
+failed_computers:
+  description: The computers that could not be changed, each with C(computer) and C(reason).
+  returned: always
+  type: list
+  elements: dict
+finished:
+  description: Whether everything was looked at. It is not after O(limit), or when a server went away.
+  returned: always
+  type: bool
+files:
+  description: The files that were written to O(publish_only_plan).
+  returned: always
+  type: list
+  elements: str
+"""

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of a forest's certificates alone, in a folder of the forest's name: made, opened and proved."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+from . import _collection, _manifest, _server
+from ._archive import ChunkReader, Entry, zip_chunks
+from ._backed_up_keys import Place
+from ._contents import PARTS, Certificate, read_certificates, select
+from ._encryption_certificate import EncryptionCertificate, told
+from ._errors import AccessManagerError
+from ._manifest import CERTIFICATES_ALONE, Manifest
+from ._opening import Opener
+from ._sealing import Seal
+from ._store import BackupStore
+
+_PART = "certificates"
+
+
+def refuse_folder_of_server(store: BackupStore) -> None:
+    """Raises AccessManagerError when the folder holds backups of a server, among which this one would be the newest."""
+    for backup_id in store.ids():
+        if not _manifest.holds_certificates_alone(store.manifest(backup_id)):
+            raise AccessManagerError(
+                f"'{store.folder}' holds backups of a server: a forest's certificates are kept in a folder of their own. "
+                "Give another host."
+            )
+
+
+def commit(store: BackupStore, seal: Seal, certificate: EncryptionCertificate, now: datetime.datetime) -> Place:
+    """Seals a new certificate with its key, and publishes the backup that holds it."""
+    refuse_folder_of_server(store)
+    store.refuse_unusable_root(len(certificate.pfx))
+    backup_id = store.open_partial()
+    try:
+        _write(store, backup_id, seal, certificate, now)
+        store.publish(backup_id, _described(store, backup_id, now))
+    except BaseException:
+        store.discard(backup_id)
+        raise
+    return Place(store, backup_id)
+
+
+def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
+    """A certificate from a backup, opened as it lies on the disk, with its key proved.
+
+    Raises AccessManagerError when it does not open, or the key is not there or not the certificate's.
+    """
+    source = select(place.store, place.id, certificates_alone=True)
+    held = read_certificates(opener.open(source.parts[_PART], source.recipients(_PART))).get(thumbprint)
+    if held is None or held.pfx is None:
+        raise AccessManagerError(f"The backup {place.label} does not hold the private key of certificate {thumbprint}.")
+    return held
+
+
+def _write(store: BackupStore, backup_id: str, seal: Seal, certificate: EncryptionCertificate, now: datetime.datetime) -> None:
+    clear = ChunkReader(zip_chunks(_entries(certificate, now)))
+    artifact = store.write(backup_id, f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+    key = {"present": True, "exportable": True}
+    record = {
+        "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+        "problems": [],
+        "manifest": {"kind": CERTIFICATES_ALONE, "certificates": [told(certificate.der) | {"exported": True}]},
+        "inventory": _server.inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
+    }
+    store.save_record(backup_id, _PART, record)
+
+
+def _entries(certificate: EncryptionCertificate, now: datetime.datetime) -> list[Entry]:
+    passwords = json.dumps({certificate.thumbprint: certificate.password}, indent=1).encode()
+    contents = {
+        f"{certificate.thumbprint}.cer": certificate.der,
+        f"{certificate.thumbprint}.pfx": certificate.pfx,
+        "passwords.json": passwords,
+    }
+    return [Entry(name, now, [data]) for name, data in contents.items()]
+
+
+def _described(store: BackupStore, backup_id: str, now: datetime.datetime) -> Manifest:
+    records = store.records(backup_id, (_PART,))
+    inventory = records[_PART]["inventory"]
+    return _manifest.build(
+        backup_id=backup_id,
+        host=store.host,
+        created=now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        collection_version=_collection.version(),
+        previous=store.previous_digest(),
+        previous_id=store.newest_id(),
+        records=records,
+        content_digest=_server.digest_of(inventory),
+        inventory=inventory,
+    )

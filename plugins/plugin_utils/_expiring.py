@@ -1,0 +1,112 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expires the passwords that depend on lost keys, and nothing else.
+
+Each change holds only while the stored value is the one that was seen.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+
+from . import _password_blob
+from ._access_manager import EXPIRY, HISTORY, PASSWORD
+from ._computers import Computer
+from ._errors import DirectoryError, DirectoryLostError, NoSuchEntryError, ValueChangedError
+from ._ldap import Change
+from ._text import printable
+
+EXPIRED = b"0"
+MOST_DELETED = 500
+"""How many values one change deletes: a server takes no change of any size."""
+
+
+@dataclasses.dataclass
+class Work:
+    """What is to be done on a computer. C(password): the current one, if it is to expire. C(history): earlier ones to delete."""
+
+    computer: Computer
+    password: bytes | None = None
+    history: list[bytes] = dataclasses.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return self.password is not None or bool(self.history)
+
+    def changes(self) -> c.Iterator[list[Change]]:
+        """The modifications, one after the other. Each deletes exactly what was seen, so that it fails when that has changed."""
+        if self.password is not None:
+            yield [("delete", PASSWORD, [self.password]), ("add", PASSWORD, [self.password]), ("replace", EXPIRY, [EXPIRED])]
+        for first in range(0, len(self.history), MOST_DELETED):
+            yield [("delete", HISTORY, self.history[first : first + MOST_DELETED])]
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of the computers of a run. C(failed): names with reasons. C(hidden): names of those that could not be read.
+
+    C(lost): current passwords that depend on a lost key. C(expired): of those, the ones that expire by this run.
+    C(expired_before): by an earlier one. C(changed_meanwhile): computers whose values had changed between reading and writing, or
+    that are gone.
+    """
+
+    computers: int = 0
+    lost: int = 0
+    expired: int = 0
+    expired_before: int = 0
+    history_deleted: int = 0
+    changed_meanwhile: int = 0
+    hidden: list[str] = dataclasses.field(default_factory=list)
+    failed: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.expired or self.history_deleted)
+
+
+def work_on(computer: Computer, lost: c.Set[str], tally: Tally, *, history: bool) -> Work:
+    """What is to be done on a computer. C(lost): thumbprints. C(history): whether earlier passwords are deleted."""
+    work = Work(computer)
+    tally.computers += 1
+    if PASSWORD in computer.hidden or (history and HISTORY in computer.hidden):
+        tally.hidden.append(printable(computer.dn))
+    if computer.password is not None and _depends(computer.password, lost):
+        tally.lost += 1
+        if computer.expiry == EXPIRED:
+            tally.expired_before += 1
+        else:
+            work.password = computer.password
+    if history:
+        work.history = [value for value in computer.history() if _depends(value, lost)]
+    return work
+
+
+def carry_out(work: Work, tally: Tally) -> None:
+    """Changes a computer. Raises DirectoryLostError when the server is gone; all else is counted."""
+    name = printable(work.computer.dn)
+    try:
+        for changes in work.changes():
+            work.computer.directory.modify(work.computer.dn, changes)
+            count(changes, tally)
+    except DirectoryLostError:
+        raise
+    except (ValueChangedError, NoSuchEntryError):
+        tally.changed_meanwhile += 1
+    except DirectoryError as exc:
+        tally.failed.append({"computer": name, "reason": str(exc)})
+
+
+def count(changes: c.Sequence[Change], tally: Tally) -> None:
+    """Counts a modification as made."""
+    for _operation, attribute, values in changes[:1]:
+        tally.expired += attribute == PASSWORD
+        tally.history_deleted += len(values) if attribute == HISTORY else 0
+
+
+def _depends(value: bytes, lost: c.Set[str]) -> bool:
+    """Whether a stored password depends on a lost key; what does not parse depends on none."""
+    try:
+        return _password_blob.parse(value).thumbprint in lost
+    except ValueError:
+        return False

@@ -1,0 +1,503 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory, on a real domain controller: what depends on which key, and the recovery of a lost one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _computers
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, carry_out, work_on
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from cryptography.hazmat.primitives import serialization
+from support.backups import age_key
+from support.certificates import CURRENT, TestCertificate, make_certificate
+from support.domain import READ_RIGHTS, WRITE_RIGHTS, Domain, available, stored
+from support.playbook import run_playbook
+from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
+from unit.actions import run
+from unit.backups import fill
+from unit.made import make as make_backup
+from unit.made import seal_to
+
+FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20
+COMPUTERS, HISTORY = 2000, 3
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab() -> None:
+    """These tests need no Windows host."""
+    missing = available()
+    if missing:
+        pytest.skip(f"no domain controller: {missing}")
+
+
+@pytest.fixture(scope="module")
+def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    """2,000 computers under three certificates. Tests only read it."""
+    domain = Domain.start(tmp_path_factory.mktemp("domain") / "dc")
+    domain.seed(COMPUTERS, [FIRST, SECOND, THIRD], history=HISTORY)
+    yield domain
+    domain.remove()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    """A domain for the tests that change it, one after the other."""
+    domain = Domain.start(tmp_path_factory.mktemp("other") / "dc")
+    domain.seed(0, [FIRST])
+    yield domain
+    domain.remove()
+
+
+@pytest.fixture
+def own(other: Domain) -> Domain:
+    """A domain that a test changes, with an empty OU=Workstations."""
+    other.clean()
+    return other
+
+
+# ---- the census ----
+
+
+def test_a_census_of_2000_computers_counts_every_password(domain: Domain) -> None:
+    result = census(domain)
+    assert result["changed"] is False
+    assert result["computers"] == COMPUTERS
+    found = counts(result)
+    assert found.keys() == {FIRST, SECOND, THIRD}
+    assert {thumbprint: current for thumbprint, (current, _history) in found.items()} == {FIRST: 667, SECOND: 667, THIRD: 666}
+    assert sum(history for _current, history in found.values()) == COMPUTERS * HISTORY
+    assert all(key["oldest"] < key["newest"] for key in result["keys"])
+    assert result["unparsable"] == {"current": 0, "history": 0, "examples": []}
+    assert result["unreadable"]["computers"] == 0
+    assert result["domains"][0]["domain"] == "ad.lab.test"
+    assert result["forests"] == [{"forest": "ad.lab.test", "server": domain.servers[0], "published": None}]
+
+
+def test_a_filter_and_a_base_narrow_it(domain: Domain) -> None:
+    assert census(domain, filter="(cn=PC0000*)")["computers"] == 10
+    assert census(domain, search_base=f"CN=PC00007,{domain.workstations}")["computers"] == 1
+    assert "filter" in census(domain, filter="cn=(")["msg"]
+    assert "knows no such entry" in census(domain, search_base=f"OU=Nowhere,{domain.base}")["msg"]
+
+
+def test_starttls_answers_the_same(domain: Domain) -> None:
+    assert counts(census(domain, transport="starttls")) == counts(census(domain))
+
+
+def test_kerberos_answers_the_same(domain: Domain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KRB5_CONFIG", domain.info["krb5_conf"])
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
+    kerberos = {"servers": domain.servers, "transport": "kerberos"}
+    assert "no Kerberos ticket" in run("directory_info", **kerberos)["msg"]
+    for name, value in domain.ticket().items():
+        monkeypatch.setenv(name, value)
+    assert counts(run("directory_info", **kerberos)) == counts(census(domain))
+    assert "give no bind_user" in census(domain, transport="kerberos")["msg"]
+
+
+def test_history_of_more_than_1500_values_is_counted_whole(own: Domain) -> None:
+    own.add_computer("MANY", stored(FIRST), [stored(SECOND, created=1_600_000_000 + n) for n in range(1700)])
+    assert counts(census(own)) == {FIRST: (1, 0), SECOND: (0, 1700)}
+
+
+def test_what_does_not_parse_is_counted_apart(own: Domain) -> None:
+    own.add_computer("PLAIN", "Passw0rd", ["{}"])
+    own.add_computer("FINE", stored(FIRST))
+    result = census(own)
+    assert counts(result) == {FIRST: (1, 0)}
+    assert (result["unparsable"]["current"], result["unparsable"]["history"]) == (1, 1)
+    assert "CN=PLAIN" in result["unparsable"]["examples"][0]
+
+
+# ---- who may read ----
+
+
+def test_an_account_that_may_not_read_passwords_is_told_so(domain: Domain) -> None:
+    reader = domain.account("reader")
+    result = census(domain, reader)
+    assert result["failed"]
+    assert f"may not read the passwords of {COMPUTERS} computer(s)" in result["msg"]
+    tolerant = census(domain, reader, fail_on_unreadable=False)
+    assert tolerant["keys"] == []
+    assert tolerant["unreadable"]["computers"] == COMPUTERS
+
+
+# ---- the connection ----
+
+
+def test_nothing_is_sent_to_a_server_whose_certificate_is_not_verified(domain: Domain, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(Path("/etc/ssl/certs/ca-certificates.crt").read_bytes())
+    for more in ({"ca_file": str(other)}, {"ca_file": None}, {"ca_file": str(other), "transport": "starttls"}):
+        assert "is not accepted" in census(domain, **more)["msg"]
+    assert "cannot be read" in census(domain, ca_file=str(tmp_path / "none.pem"))["msg"]
+
+
+def test_a_refused_logon_is_said_without_the_password(domain: Domain) -> None:
+    result = census(domain, bind_password="not-the-password")
+    assert "refuses the logon of 'administrator@ad.lab.test'" in result["msg"]
+    assert "not-the-password" not in str(result)
+    assert "bind_user and bind_password are needed" in census(domain, bind_user=None)["msg"]
+
+
+def test_an_expired_account_is_refused(domain: Domain) -> None:
+    user = domain.account("expired")
+    domain.expire_account("expired")
+    result = census(domain, user)
+    assert "refuses the logon" in result["msg"]
+
+
+def test_a_server_that_is_not_there_is_said(domain: Domain) -> None:
+    assert "does not answer" in census(domain, port=1)["msg"]
+
+
+# ---- a new certificate ----
+
+
+@pytest.fixture
+def recovery(own: Domain, tmp_path: Path) -> Recovery:
+    """A forest that publishes a certificate whose key is lost."""
+    owner, root = age_key(), tmp_path / "backups"
+    root.mkdir(mode=0o700)
+    key_file = tmp_path / "key.txt"
+    key_file.write_text(owner.private)
+    own.publish(LOST.certificate.public_bytes(serialization.Encoding.DER))
+    return Recovery(own, root, owner, key_file)
+
+
+LOST = make_certificate(replace(CURRENT, subject="ad.lab.test"))
+
+
+def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Recovery) -> None:
+    planned = recovery.publish(check=True, lost=[LOST.thumbprint])
+    assert (planned["changed"], planned["made"], planned["published"]) == (True, True, False)
+    assert f"thumbprint: {LOST.thumbprint}" in planned["diff"]["before"]
+    assert recovery.backups() == []
+    made = recovery.publish(lost=[LOST.thumbprint.lower()])
+    assert (made["changed"], made["made"], made["published"], made["proven"]) == (True, True, True, True), made
+    assert made["previous"]["thumbprint"] == LOST.thumbprint
+    assert made["certificate"]["subject"] == "CN=ad.lab.test,OU=Access Manager,O=Lithnet"
+    assert recovery.published() == made["certificate"]["thumbprint"]
+    assert recovery.backups() == [made["backup"]["id"]]
+    assert census(recovery.domain, backup_root=str(recovery.root))["forests"][0]["published"]["covered"]
+    again = recovery.publish(lost=[LOST.thumbprint])
+    assert (again["changed"], again["certificate"]) == (False, made["certificate"])
+    assert "password" not in str({key: value for key, value in made.items() if key != "invocation"}).lower()
+
+
+def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same_certificate(recovery: Recovery) -> None:
+    refused = recovery.publish(user=recovery.domain.account("nobody"), lost=[LOST.thumbprint])
+    assert "lacks the right" in refused["msg"]
+    assert recovery.published() == LOST.thumbprint
+    (backup_id,) = recovery.backups()
+    went_on = recovery.publish(lost=[LOST.thumbprint])
+    assert (went_on["made"], went_on["published"], went_on["backup"]["id"]) == (False, True, backup_id)
+    assert recovery.backups() == [backup_id]
+
+
+def test_nothing_is_published_that_does_not_open(recovery: Recovery, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text(age_key().private)
+    assert "does not open" in recovery.publish(identity_file=str(wrong), lost=[LOST.thumbprint])["msg"]
+    assert "only published after its backup was opened" in recovery.publish(identity_file=None, lost=[LOST.thumbprint])["msg"]
+    assert recovery.published() == LOST.thumbprint
+
+
+def test_a_key_that_is_in_a_backup_is_not_lost(recovery: Recovery) -> None:
+    store = BackupStore(str(recovery.root), "ams1")
+    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
+    refused = recovery.publish(lost=[LOST.thumbprint])
+    assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
+    assert recovery.publish()["changed"] is False
+
+
+def test_what_is_published_and_nowhere_backed_up_is_not_replaced_unasked(recovery: Recovery) -> None:
+    assert "no backup holds its key" in recovery.publish()["msg"]
+    assert "not a thumbprint" in recovery.publish(lost=["lost"])["msg"]
+    assert recovery.published() == LOST.thumbprint
+
+
+def test_a_certificate_of_a_backup_is_published_by_its_thumbprint(recovery: Recovery) -> None:
+    other, foreign = make_certificate(replace(CURRENT, subject="ad.lab.test")), make_certificate()
+    store = BackupStore(str(recovery.root), "ams1")
+    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[other, foreign])
+    assert "not of the forest" in recovery.publish(thumbprint=foreign.thumbprint)["msg"]
+    assert "No whole backup" in recovery.publish(thumbprint="0" * 40)["msg"]
+    published = recovery.publish(thumbprint=other.thumbprint, lost=[LOST.thumbprint])
+    assert (published["published"], published["made"]) == (True, False)
+    assert recovery.published() == other.thumbprint
+
+
+def test_a_plan_for_another_team_is_written_and_does_what_it_says(recovery: Recovery, tmp_path: Path) -> None:
+    folder = tmp_path / "plan"
+    options = {"lost": [LOST.thumbprint], "publish_only_plan": str(folder)}
+    assert "is not a folder" in recovery.publish(**options)["msg"]
+    folder.mkdir()
+    planned = recovery.publish(**options)
+    assert (planned["published"], planned["changed"], planned["made"]) == (False, True, True), planned
+    assert sorted(Path(file).name for file in planned["files"]) == sorted(path.name for path in folder.iterdir())
+    assert recovery.published() == LOST.thumbprint
+    assert recovery.publish(**options)["changed"] is False
+    ldapmodify(recovery.domain, folder / "publish-certificate.ldif")
+    assert recovery.published() == planned["certificate"]["thumbprint"]
+    assert ldapmodify(recovery.domain, folder / "publish-certificate.ldif", may_fail=True) == 16  # noSuchAttribute
+    done = recovery.publish(**options)
+    assert (done["published"], done["changed"]) == (True, False)
+
+
+# ---- expiry ----
+
+
+def expire(domain: Domain, user: str | None = None, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    common = {"servers": domain.servers, "lost": [FIRST]}
+    return run("directory_password_expiry", check=check, **(common | domain.options(user) | options))
+
+
+def test_only_what_depends_on_the_lost_key_expires_and_only_once(own: Domain) -> None:
+    lost = own.add_computer("LOST", stored(FIRST), [stored(FIRST), stored(SECOND)])
+    own.add_computer("OTHER", stored(SECOND), [stored(FIRST)])
+    own.add_computer("ODD", "not an item")
+    before = own.values(lost)
+    planned = expire(own, check=True)
+    assert (planned["changed"], planned["lost"], planned["expired"]) == (True, 1, 1), planned
+    assert "CN=LOST" in planned["diff"]["prepared"]
+    assert own.values(lost) == before
+    result = expire(own)
+    assert (result["changed"], result["computers"], result["lost"], result["expired"]) == (True, 3, 1, 1)
+    assert (result["history_deleted"], result["finished"], result["failed_computers"]) == (0, True, [])
+    after = own.values(lost)
+    assert after["lithnetAdminPasswordExpiry"] == [EXPIRED]
+    for attribute in ("lithnetAdminPassword", "lithnetAdminPasswordHistory"):
+        assert sorted(after[attribute]) == sorted(before[attribute])
+    assert EXPIRED not in expiries(own, "OTHER", "ODD")
+    again = expire(own)
+    assert (again["changed"], again["expired"], again["expired_before"]) == (False, 0, 1)
+
+
+def test_history_under_the_lost_key_goes_and_the_rest_stays(own: Domain, tmp_path: Path) -> None:
+    kept = [stored(SECOND), stored(THIRD), "not an item"]
+    many = own.add_computer("MANY", stored(SECOND), [*kept, *(stored(FIRST, created=1_600_000_000 + n) for n in range(1700))])
+    assert "needs backup_root" in expire(own, remove_lost_history=True)["msg"]
+    options = {"remove_lost_history": True, "backup_root": str(tmp_path)}
+    assert expire(own, check=True, **options)["history_deleted"] == 1700
+    result = expire(own, **options)
+    assert (result["changed"], result["expired"], result["history_deleted"]) == (True, 0, 1700)
+    assert sorted(own.values(many)["lithnetAdminPasswordHistory"]) == sorted(kept)
+    assert expire(own, **options)["changed"] is False
+
+
+def test_names_of_all_kinds_work(own: Domain, tmp_path: Path) -> None:
+    names = ["Büro-Köln", "東京", r"A\,B", r"\#1\+\"x\"", r"a\\b", r"a\=b\;c"]
+    unit = own.add_unit(r"Üb\,er")
+    for name in names:
+        own.add_computer(name, stored(FIRST), [stored(FIRST)], parent=unit)
+    only = {"remove_lost_history": True, "backup_root": str(tmp_path), "search_base": unit}
+    result = expire(own, **only)
+    assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (len(names), len(names), []), result
+    assert expire(own, **only)["changed"] is False
+
+
+def test_a_password_that_was_changed_after_it_was_read_is_left_alone(own: Domain) -> None:
+    changed, gone, same = (own.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME"))
+    tally, new = Tally(), stored(SECOND)
+    with connect(own.servers[0], {"transport": "ldaps", "port": None} | own.options()) as directory:
+        found = list(_computers.read(directory))
+        works = [work_on(computer, {FIRST}, tally, history=False) for computer in found]
+        own.set(changed, "lithnetAdminPassword", new.encode())
+        own.delete(gone)
+        for work in works:
+            carry_out(work, tally)
+    assert (tally.expired, tally.changed_meanwhile, tally.failed) == (1, 2, [])
+    values = own.values(changed)
+    assert values["lithnetAdminPassword"] == [new]
+    assert values["lithnetAdminPasswordExpiry"] != [EXPIRED]
+    assert own.values(same)["lithnetAdminPasswordExpiry"] == [EXPIRED]
+
+
+def test_a_limit_ends_a_run_and_the_next_goes_on(own: Domain) -> None:
+    own.seed_more(7, FIRST)
+    first = expire(own, limit=3, batch_size=2)
+    assert (first["expired"], first["finished"]) == (3, False)
+    second = expire(own, limit=0)
+    assert (second["expired"], second["expired_before"], second["finished"]) == (4, 3, True)
+
+
+def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(own: Domain) -> None:
+    names = own.seed_more(8, FIRST)
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(expire, own, batch_size=1, batch_pause=1)
+        wait_until(lambda: expiries(own, *names).count(EXPIRED) >= 2)
+        own.stop()
+        result = running.result(60)
+    assert result["failed"]
+    assert "went away" in result["msg"]
+    assert result["finished"] is False
+    own.start_again()
+    done = expiries(own, *names).count(EXPIRED)
+    assert 2 <= result["expired"] == done < 8
+    again = expire(own)
+    assert (again["expired"], again["expired_before"]) == (8 - done, done), again
+
+
+def test_it_refuses_while_agents_would_encrypt_to_the_lost_key_again(recovery: Recovery) -> None:
+    refused = expire(recovery.domain, lost=[LOST.thumbprint])
+    assert "still publishes the lost certificate" in refused["msg"]
+    make_backup(BackupStore(str(recovery.root), "ams1"), "20261123T081500Z", seal_to(), certificates=[LOST])
+    refused = expire(recovery.domain, lost=[LOST.thumbprint], backup_root=str(recovery.root))
+    assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
+
+
+def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(own: Domain, tmp_path: Path) -> None:
+    folder = tmp_path / "plan"
+    folder.mkdir()
+    own.add_computer("Büro", stored(FIRST), [stored(FIRST), stored(SECOND)])
+    own.add_computer("OTHER", stored(SECOND))
+    options = {"publish_only_plan": str(folder), "remove_lost_history": True, "backup_root": str(tmp_path)}
+    planned = expire(own, **options)
+    assert (planned["changed"], planned["expired"], planned["history_deleted"]) == (True, 1, 1)
+    assert expire(own, **options)["changed"] is False
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        "expire-passwords-ad.lab.test.ldif": 0o600,
+        "expire-passwords-ad.lab.test.jsonl": 0o600,
+        "expire-passwords.ps1": 0o600,
+    }
+    assert expiries(own, "Büro") != [EXPIRED]
+    ldapmodify(own, folder / "expire-passwords-ad.lab.test.ldif")
+    assert expiries(own, "Büro") == [EXPIRED]
+    assert counts(census(own)) == {FIRST: (1, 0), SECOND: (1, 1)}
+
+
+# ---- least privilege ----
+
+
+def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told(recovery: Recovery, tmp_path: Path) -> None:
+    own = recovery.domain
+    names = own.seed_more(3, LOST.thumbprint)
+    reader, writer = own.account("reader"), own.account("writer")
+    own.grant("reader", READ_RIGHTS)
+    own.grant("writer", READ_RIGHTS + WRITE_RIGHTS)
+    own.grant_publication("writer")
+    assert counts(census(own, reader))[LOST.thumbprint] == (3, 3)
+    assert "lacks the right" in recovery.publish(user=reader, lost=[LOST.thumbprint])["msg"]
+    published = recovery.publish(user=writer, lost=[LOST.thumbprint])
+    assert published.get("published"), published
+    options = {"lost": [LOST.thumbprint], "remove_lost_history": True, "backup_root": str(recovery.root)}
+    refused = expire(own, reader, max_failures=1, **options)
+    assert refused["failed"]
+    assert "lacks the right" in refused["msg"]
+    assert len(refused["failed_computers"]) == 2
+    assert EXPIRED not in expiries(own, *names)
+    done = expire(own, writer, **options)
+    assert (done["expired"], done["history_deleted"], done["failed_computers"]) == (3, 3, []), done
+
+
+def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recovery: Recovery) -> None:
+    user = recovery.domain.account("blind")
+    recovery.domain.hide_publication("blind")
+    assert "may not read 'CN=AccessManagerConfig" in census(recovery.domain, user)["msg"]
+    assert "may not read 'CN=AccessManagerConfig" in recovery.publish(user=user, lost=[LOST.thumbprint])["msg"]
+    assert recovery.backups() == []
+
+
+def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_empty_rest(own: Domain) -> None:
+    own.add_computer("HERE", stored(FIRST))
+    own.add_computer("THERE", stored(FIRST), parent=own.add_unit("Elsewhere"))
+    user = own.account("partly")
+    own.grant("partly", READ_RIGHTS)
+    result = census(own, user)
+    assert "may not read the passwords of 1 computer(s)" in result["msg"]
+    assert "CN=THERE" in result["msg"]
+    assert "may not read the passwords of 1 computer(s)" in expire(own, user)["msg"]
+    odd = own.add_computer("ODD", stored(FIRST))
+    own.deny(odd, "lithnetAdminPassword", "partly")
+    assert census(own, user, search_base=own.workstations)["msg"].startswith("The account may not read the passwords of 1 computer")
+    history = own.account("nohistory")
+    own.grant("nohistory", READ_RIGHTS[:1])
+    assert "CN=HERE" in census(own, history, search_base=own.workstations)["msg"]
+
+
+# ---- in the manifest of a backup ----
+
+
+def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recovery: Recovery) -> None:
+    held = make_certificate(replace(CURRENT, subject="ad.lab.test"))
+    recovery.domain.publish(held.certificate.public_bytes(serialization.Encoding.DER))
+    recovery.domain.add_computer("FINE", stored(held.thumbprint))
+    assert commit_with_census(recovery, held)["status"] == "complete"
+    recovery.domain.seed_more(2, LOST.thumbprint)
+    result = commit_with_census(recovery, held)
+    assert result["status"] == "incomplete"
+    assert result["problems"] == [
+        f"2 current and 2 earlier passwords in the directory depend on certificate {LOST.thumbprint}: no backup holds its "
+        "private key."
+    ]
+    keys = {key["thumbprint"]: (key["current"], key["history"], key["covered"]) for key in result["directory"]["keys"]}
+    assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}
+
+
+def test_a_backup_is_made_though_the_directory_does_not_answer(recovery: Recovery) -> None:
+    held = make_certificate()
+    result = commit_with_census(recovery, held, port=1)
+    assert (result["status"], [one["thumbprint"] for one in result["certificates"]]) == ("incomplete", [held.thumbprint])
+    assert "does not answer over ldaps on port 1" in result["problems"][0]
+    assert "directory" not in result
+
+
+def commit_with_census(recovery: Recovery, held: TestCertificate, **options: Any) -> dict[str, Any]:
+    """Makes a backup of ams1 with one key, as the role does, and returns what became of it."""
+    store = BackupStore(str(recovery.root), "ams1")
+    taken = census(recovery.domain, backup_root=str(recovery.root), **options)
+    backup_id = store.open_partial()
+    dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
+    fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])
+    return run("backup_commit", backup_root=str(recovery.root), backup_id=backup_id, directory=taken)
+
+
+# ---- the playbook, when another team owns the directory ----
+
+
+def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(recovery: Recovery, tmp_path: Path) -> None:
+    domain, folder = recovery.domain, tmp_path / "plan"
+    folder.mkdir()
+    names = domain.seed_more(2, LOST.thumbprint)
+
+    def recover() -> tuple[bool, str]:
+        connection = domain.options()
+        variables = {
+            "target": "controller",
+            "ansible_connection": "local",
+            "access_manager_backup_root": str(recovery.root),
+            "access_manager_recipients": [recovery.owner.public],
+            "access_manager_identity_file": str(recovery.key_file),
+            "access_manager_directory_servers": domain.servers,
+            "access_manager_directory_user": connection["bind_user"],
+            "access_manager_directory_password": connection["bind_password"],
+            "access_manager_directory_ca_file": connection["ca_file"],
+            "recover_certificate_import": False,
+            "recover_certificate_lost": [LOST.thumbprint],
+            "recover_certificate_publish_only_plan": str(folder),
+        }
+        done = run_playbook("lithnet.access_manager.recover_certificate", "controller,", extra_vars=variables)
+        assert done.rc == 0, done.output
+        return any(one.result.get("changed") for one in done.results), done.stdout
+
+    changed, told = recover()
+    assert (changed, recovery.published()) == (True, LOST.thumbprint)
+    assert f"and not published yet. Have what is in '{folder}' carried out" in told
+    assert not list(folder.glob("expire*"))
+    ldapmodify(domain, folder / "publish-certificate.ldif")
+    changed, told = recover()
+    assert (changed, expiries(domain, *names).count(EXPIRED)) == (True, 0)
+    assert "2 passwords are planned to expire" in told
+    domain.set(f"CN={names[0]},{domain.workstations}", "lithnetAdminPassword", stored(SECOND).encode())
+    assert ldapmodify(domain, folder / "expire-passwords-ad.lab.test.ldif", may_fail=True) == 16  # noSuchAttribute
+    assert [one == EXPIRED for one in expiries(domain, *names)] == [False, True]
