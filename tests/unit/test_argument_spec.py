@@ -25,6 +25,7 @@ ON_THE_CONTROLLER = {
     "backup_prune",
     "backup_report",
     "backup_verify",
+    "upgrade_guard",
 }  # backup_diff asks by the target halves of others
 
 
