@@ -16,8 +16,10 @@ class ActionModule(RestoreAction):
         return frozenset({"certificates"})
 
     def perform(self) -> dict[str, t.Any]:
-        contents = self.contents()
-        plan = self.plan(contents, self.situation(contents))
+        backup = self.contents()
+        situation = self.situation(backup)
+        contents = self.for_this_server(backup, situation)
+        plan = self.plan(contents, situation)
         lines = plan.certificate_lines()
         result = {
             "changed": bool(plan.certificates),

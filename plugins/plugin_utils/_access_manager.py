@@ -17,9 +17,9 @@ SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
 SUPPORTED_MAJOR_VERSION = 1
 
 LATER_VERSIONS = (
-    "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them, back up their database, and export the "
-    "recovery password of the master key in their configuration tool. The way back to version 1 is to uninstall them, to install the MSI "
-    "of version 1, and to run the playbook rollback."
+    "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them, back up their database, and export "
+    "the recovery password of the master key in their configuration tool. The way back to version 1 is to uninstall them, to "
+    "install the MSI of version 1, and to run the playbook rollback."
 )
 """What the vendor's documents say to do with versions that this collection does not know."""
 

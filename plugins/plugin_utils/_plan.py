@@ -137,7 +137,7 @@ def refuse_unfit(contents: Contents, server: Described, wish: Wish) -> None:
     if computer != name:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of the computer {computer}, and this is {name}: "
-            "this restores to the same host only."
+            "this restores to the same host only. For another one there is the playbook disaster_recovery (other_server)."
         )
     there, here = backup["installation"].get("version"), server["installation"]["version"]
     if there != here and not wish.allow_version_mismatch:
@@ -174,7 +174,7 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         if change:
             plan.files.append(record | change)
     if wish.mirror and "config" in wish.parts:
-        kept = {record["name"].lower().rstrip("/") for record in wanted}
+        kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
         plan.files += _removed(server["records"], kept)
 
 
@@ -245,6 +245,12 @@ def _differing_details(record: Record, now: Described) -> list[str]:
         "permissions": not _sddl.same(record["sddl"], now["sddl"]),
     }
     return [detail for detail, different in differs.items() if different]
+
+
+def _with_parents(name: str) -> list[str]:
+    """A name and those of the folders above it."""
+    steps = name.split("/")
+    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
 
 
 def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:

@@ -28,14 +28,14 @@ _KEYS: dict[str, type] = {"format": int, "host": str, "backup_id": str, "manifes
 Marker = dict[str, t.Any]
 
 UPGRADE_WARNINGS = (
-    "Version 2 keeps its data in SQL Server. Plan the database and its backup first: this collection does not back up version 2.",
-    "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts and templates stay "
-    "in the configuration folder and are not used any more. The way back is the MSI of version 1 and this backup.",
+    "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back up version 2.",
+    "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts and templates "
+    "stay in the configuration folder and are not used any more. The way back is the MSI of version 1 and this backup.",
     "The Community Edition of version 2 cannot read encrypted passwords. Without an Enterprise licence, users lose access to them.",
-    "Version 2 accepts certificates for authentication only when they hold the user's SID (KB5014754), unless weak identity bindings are "
-    "enabled.",
+    "Version 2 accepts certificates for authentication only when they hold the user's SID (KB5014754), unless weak identity "
+    "bindings are enabled.",
     "Version 2 marks PowerShell audit scripts as scripts of version 1, and a later version drops them.",
-    "Secrets cannot be moved to another server by the upgrade: the OpenID Connect secret and the mail password are entered again there.",
+    "An upgrade moves no secrets to another server: the OpenID Connect secret and the mail password are entered again there.",
     "Version 3 needs a new licence, and the SPN HTTP/<name> moves from the computer account to the service account.",
 )
 """What the vendor documents of upgrades from version 1."""
