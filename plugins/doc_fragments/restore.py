@@ -33,6 +33,13 @@ options:
     elements: str
     choices: [config, certificates, registry, external]
     default: [config, certificates, registry, external]
+  restore_files:
+    description:
+      - Restore these files alone, by their names in the backup, such as V(config/scripts/Approve.ps1) or V(external/C/Scripts/Approve.ps1). Nothing
+        is removed then, and registry, HTTP.sys and certificates are left.
+    type: list
+    elements: str
+    default: []
   mode:
     description:
       - V(mirror) also removes what the backup does not have from the configuration folder, from Access Manager's registry values, and from its HTTP.sys

@@ -26,6 +26,7 @@ from ._store import BackupStore
 
 _MACHINE, _DOMAIN = 1, 3
 _NONCE_BYTES = 32
+_PARTS_WITH_FILES = frozenset({"config", "external"})
 
 
 class RestoreAction(AccessManagerAction):
@@ -33,8 +34,9 @@ class RestoreAction(AccessManagerAction):
 
     @property
     def parts(self) -> frozenset[str]:
-        """The parts to restore."""
-        return frozenset(self.params["restore_only"])
+        """The parts to restore: those with files alone, when files are named."""
+        parts = frozenset(self.params["restore_only"])
+        return parts & _PARTS_WITH_FILES if self.params["restore_files"] else parts
 
     def contents(self) -> Contents:
         """The backup, opened and checked in memory, before anything is asked of the server."""
@@ -42,8 +44,10 @@ class RestoreAction(AccessManagerAction):
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
+        files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
         return Wish(
             parts=self.parts,
+            files=files or None,
             mirror=self.params["mode"] == "mirror",
             include_database=self.params["include_database"],
             start=self.params["start_service"] == "always",
