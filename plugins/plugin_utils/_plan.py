@@ -183,8 +183,8 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
 def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) -> None:
     for name in sorted((wish.files or set()) - {record["name"].lower() for record in wanted}):
         raise AccessManagerError(
-            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such as "
-            "config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
+            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such "
+            "as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
         )
 
 
