@@ -430,3 +430,9 @@ def test_the_document_of_the_same_server_says_so() -> None:
     plan = _plan.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
     text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [], other_server=False)).decode()
     assert "It is the same server." in text
+
+
+def test_the_documentation_has_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs/recovery.md").read_text(encoding="utf-8")
+    for row in _plan_document.ITEMS:
+        assert f"| {' | '.join(row)} |" in page
