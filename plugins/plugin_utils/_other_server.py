@@ -61,9 +61,9 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
     _refuse_versions(contents, server, target)
     configuration = contents.configuration
     moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
-    files = {name: data for name, data in _rewritten(configuration, moves) if data is not None}
     described = _described(configuration, server, moves, tls_bindings(contents, server, target))
-    return dataclasses.replace(contents, configuration=Configuration(_config_zip(configuration, moves, files, described)))
+    translated = _config_zip(configuration, moves, _rewritten(configuration, moves), described)
+    return dataclasses.replace(contents, configuration=Configuration(translated))
 
 
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
@@ -103,7 +103,14 @@ class _Moves:
 
     def __init__(self, configuration: Configuration, new_root: str, *, relocate: bool) -> None:
         self._configuration = configuration
-        self._old_root = str(configuration.described["installation"].get("config_path", ""))
+        self._old_root = str(configuration.described["installation"].get("config_path", "")).rstrip("\\")
+        if not ntpath.isabs(self._old_root):
+            raise AccessManagerError(f"The backup says that its configuration lay in '{self._old_root}', which is no folder.")
+        self._resolved_there = {
+            reference["value"].lower(): str(reference["path"])
+            for reference in configuration.described["references"]
+            if ntpath.isabs(reference["value"])
+        }
         self._new_root = new_root
         self._folder = self._free_folder(configuration) if relocate else None
 
@@ -133,7 +140,7 @@ class _Moves:
 
     def value(self, value: str, folder: str) -> str | None:
         """What a reference must say on the new server; None when it already leads there. C(folder): where a bare name lies."""
-        wanted = self.path(_resolved(self._old_root, folder, value))
+        wanted = self.path(self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value))
         return None if _resolved(self._new_root, folder, value).lower() == wanted.lower() else wanted
 
 
@@ -141,8 +148,9 @@ def _resolved(root: str, folder: str, value: str) -> str:
     return ntpath.normpath(ntpath.join(root, folder, value))
 
 
-def _rewritten(configuration: Configuration, moves: _Moves) -> c.Iterator[tuple[str, bytes | None]]:
-    """The JSON files by their names in a backup; None instead of one in which nothing has to be rewritten."""
+def _rewritten(configuration: Configuration, moves: _Moves) -> dict[str, bytes]:
+    """The JSON files in which something has to be rewritten, by their names in a backup."""
+    rewritten = {}
     for file, document in configuration.documents.items():
         edits = {
             (value.start, value.end): new
@@ -150,8 +158,9 @@ def _rewritten(configuration: Configuration, moves: _Moves) -> c.Iterator[tuple[
             for _place, value in find(document, path)
             if (new := _new_value(value, folder, moves)) is not None
         }
-        name = f"{_CONFIG}{file}"
-        yield name, _edited(configuration.read(name), edits) if edits else None
+        if edits:
+            rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
+    return rewritten
 
 
 def _new_value(value: Value, folder: str, moves: _Moves) -> str | None:

@@ -19,7 +19,7 @@ from support.faults import knobs
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, hash_tree, run_playbook
 from support.plays import BACKUP, COLLECTION, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from support.whole import HTTP_KEY, Whole, identity_file, restoring
+from support.whole import HTTP_KEY, STORE_KEY, Whole, identity_file, restoring
 
 LOST, NEW = "ams-lost", "ams-new"
 COMPUTER = "AMSNEW"
@@ -73,8 +73,9 @@ def server(backup: Backup, lost: AmsHost, make_host: MakeHost, tmp_path_factory:
     for file in new.external.values():
         file.unlink()
     new.run("reg.exe", "add", NAME_KEY, "/v", "ComputerName", "/d", COMPUTER, "/f")
-    new.run("reg.exe", "add", BASE + r"\Parameters", "/v", "ConfigPath", "/d", CONFIG + "\\\\", "/f")
-    new.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogPath", "/d", "D:\\AMS\\logs\\\\", "/f")
+    new.run("reg.exe", "add", BASE + r"\Parameters", "/v", "ConfigPath", "/d", CONFIG + "\\", "/f")
+    new.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogPath", "/d", "D:\\AMS\\logs\\", "/f")
+    new.run("reg.exe", "add", STORE_KEY, "/f")
     for name in ("HttpAcl", "HttpsAcl", "CertBinding"):
         new.run("reg.exe", "delete", BASE, "/v", name, "/f")
     new.run("netsh.exe", "http", "delete", "sslcert", f"ipport=0.0.0.0:{HTTPS_PORT}")
@@ -202,7 +203,7 @@ def test_a_recovery_of_a_group_is_refused(work: Path, tmp_path: Path) -> None:
     inventory = write_inventory(tmp_path / "two.yml", {"one": {}, "two": {}})
     run = run_playbook(RECOVERY, inventory)
     assert run.rc != 0
-    assert "names 2 hosts" in failure_of(run, "localhost")
+    assert "names 2 servers" in failure_of(run, "one")
 
 
 # ---- a failure in the middle ----

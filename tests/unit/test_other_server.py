@@ -126,6 +126,21 @@ def test_a_reference_leads_to_the_same_file_on_the_new_server(value: str, expect
     assert after == before.decode().replace(f'"Script": {written[0]}', f'"Script": {written[1]}')
 
 
+def test_a_short_name_leads_where_the_old_server_said() -> None:
+    short = r"C:\PROGRA~1\Lithnet\ACCESS~1\config\scripts\tier0\x.ps1"
+    reference = {"key": "K", "value": short, "path": OLD + r"\scripts\tier0\x.ps1", "place": "config", "exists": True}
+    after = text_of(translated(contents(settings_with(script=short), references=[reference])))
+    assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == NEW + r"\scripts\tier0\x.ps1"
+
+
+@pytest.mark.parametrize("place", ["", "config", 7])
+def test_a_backup_that_does_not_say_where_it_lay_is_refused(place: Any) -> None:
+    described = state()
+    described["installation"]["config_path"] = place
+    backup = Contents(Source("b", {}), Configuration(config_zip(described=described)), {}, {})
+    assert "which is no folder" in refusal(backup)
+
+
 @given(st.sampled_from(["\t", "  ", ""]), st.text(max_size=20), st.booleans(), st.booleans())
 def test_nothing_else_of_a_file_changes(indent: str, unknown: str, mark: bool, comments: bool) -> None:
     value = OLD + "\\scripts\\a\u00e4.ps1"
