@@ -11,7 +11,11 @@ import pathlib
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _restore_bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _plan_document,
+    _restore_bundle,
+    _whole_file,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS, Plan
@@ -23,6 +27,7 @@ display = Display()
 _WORK_SECONDS = 1800
 _WAITS_OF_A_RUN = 14
 _RESTORED = "restored"
+_FILE_MODE = 0o600
 _TOLD = (
     "state",
     "checks",
@@ -39,16 +44,22 @@ _TOLD = (
 
 class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
-        contents = self.contents()
-        situation = self.situation(contents)
+        backup = self.contents()
+        situation = self.situation(backup)
         if self.params["installation"] is None:
             for sentence in situation["earlier"]:
                 display.warning(f"{self.host_label}: {sentence}")
+        contents = self.for_this_server(backup, situation)
         plan = self.plan(contents, situation)
+        tasks = self.human_tasks(backup, situation, plan)
+        plan.tasks += [task.sentence for task in tasks]
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
+            document = _plan_document.document_of(contents, situation, plan, tasks, other_server=self.params["other_server"])
+            self._write(document)
             self._acknowledge(situation, plan)
             return planned | {
+                "plan_document": document,
                 "changed": plan.changed and self.check_mode,
                 "installation": situation,
                 "earlier_restores": situation["earlier"],
@@ -67,6 +78,13 @@ class ActionModule(RestoreAction):
         """The earlier restores that need not be told again: an interrupted one only when all parts are as in a backup."""
         all_parts = as_backup and self.parts == frozenset(PARTS)
         return list(situation.get("ended_runs", []) + (situation.get("interrupted_runs", []) if all_parts else []))
+
+    def _write(self, document: _plan_document.Document) -> None:
+        """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
+        writers = {"plan_json": _plan_document.to_json, "plan_markdown": _plan_document.to_markdown}
+        for option, text_of in writers.items():
+            if self.params[option]:
+                _whole_file.write(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)
 
     def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
         lines = plan.lines()

@@ -33,6 +33,13 @@ options:
     elements: str
     choices: [config, certificates, registry, external]
     default: [config, certificates, registry, external]
+  restore_files:
+    description:
+      - Restore these files alone, by their names in the backup, such as V(config/scripts/Approve.ps1) or V(external/C/Scripts/Approve.ps1). Nothing
+        is removed then, and registry, HTTP.sys and certificates are left.
+    type: list
+    elements: str
+    default: []
   mode:
     description:
       - V(mirror) also removes what the backup does not have from the configuration folder, from Access Manager's registry values, and from its HTTP.sys
@@ -58,7 +65,32 @@ options:
     default: true
   allow_version_mismatch:
     description:
-      - Restore although the backup is of another version of Access Manager than the server has.
+      - Restore although the backup is of another version of Access Manager than the server has. With O(other_server=true) the server's must be the newer one.
+    type: bool
+    default: false
+  other_server:
+    description:
+      - Restore to another server than the one that was backed up, as one that was installed in its place. What is bound to the old server is rewritten, or
+        stays as the new one has it. Secrets are protected anew with the values of the backup. The result says what is left to a person.
+      - Nothing but the backup is used. The old server may be gone or alive.
+    type: bool
+    default: false
+  tls_thumbprint:
+    description:
+      - With O(other_server=true), the certificate in C(LocalMachine\My) of the new server that its web site gets. It must be there with its private key.
+      - When not given, the certificate of the backup is bound if it is there, else what is bound already stays. Without any of these the
+        server is not set to C(Configured), and the result says what to do.
+    type: str
+  external_files:
+    description:
+      - With O(other_server=true), what becomes of the files elsewhere that the configuration names. V(relocate) puts them into the folder C(external) of the
+        configuration folder and rewrites what names them. V(keep) puts them where they were, on the same drive.
+    type: str
+    choices: [relocate, keep]
+    default: relocate
+  overwrite_configured:
+    description:
+      - With O(other_server=true), restore although Access Manager on the server is configured already, and its configuration is another.
     type: bool
     default: false
   lock_timeout:

@@ -7,6 +7,7 @@
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Change
 #AnsibleRequires -PowerShell ..module_utils._Description
+#AnsibleRequires -PowerShell ..module_utils._DomainSecret
 #AnsibleRequires -PowerShell ..module_utils._Safety
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -PowerShell ..module_utils._Staging
@@ -80,6 +81,7 @@ Function Get-Situation {
         $own = @(Get-ProtectedSecret -Documents $documents -Paths $Params.knowledge.secrets)
     }
     $answer.probes = @(Get-ProbeResult -Probes $Params.probes -Own $own -Nonce $Params.nonce)
+    $answer.domain_secrets = @($Params.domain_secrets | ForEach-Object -Process { @{ path = $_.path; opens = Test-DomainSecret -Data $_.data } })
     $answer.masked = @{}
     foreach ($name in @($Params.probes | ForEach-Object -Process { $_.file } | Sort-Object -Unique)) {
         $probes = @($Params.probes | Where-Object -FilterScript { $_.file -eq $name })

@@ -206,6 +206,10 @@ $options.probes = @{
     type = 'list'; elements = 'dict'; default = @()
     options = @{ file = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true }; data = $secret; salt = $secret }
 }
+$options.domain_secrets = @{
+    type = 'list'; elements = 'dict'; default = @()
+    options = @{ path = @{ type = 'str'; required = $true }; data = $secret }
+}
 $options.external = @{
     type = 'list'; elements = 'dict'; default = @()
     options = @{ name = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true } }

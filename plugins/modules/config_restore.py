@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: config_restore
-short_description: Restores Access Manager on the server that it was backed up from
+short_description: Restores Access Manager on the server that it was backed up from, or on another one
 version_added: 1.0.0
 description:
   - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is
@@ -38,6 +38,12 @@ options:
     type: str
     choices: [planned, restored]
     default: restored
+  plan_json:
+    description: Where the plan is written on the controller as JSON, with O(state=planned), in check mode too. Its mode is C(0600).
+    type: path
+  plan_markdown:
+    description: The same as Markdown.
+    type: path
   close_editor:
     description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore fail before the service is stopped.
     type: bool
@@ -65,6 +71,15 @@ EXAMPLES = r"""
     identity_file: /media/key/access-manager-backup.key
   register: planned
 
+- name: Show what it takes to put another server in the place of a lost one
+  lithnet.access_manager.config_restore:
+    state: planned
+    backup_root: /srv/backup/access-manager
+    host: ams1.example.com
+    other_server: true
+    identity_file: /media/key/access-manager-backup.key
+    plan_markdown: /root/recovery.md
+
 - name: Restore the configuration folder alone
   lithnet.access_manager.config_restore:
     backup_root: /srv/backup/access-manager
@@ -74,6 +89,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+plan_document:
+  description: The plan as data. C(docs/recovery.md) describes it.
+  returned: when O(state=planned)
+  type: dict
 backup:
   description: The backup.
   returned: always

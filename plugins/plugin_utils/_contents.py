@@ -312,6 +312,11 @@ class Configuration:
         """Whether the JSON files name the file elsewhere that has that name in a backup."""
         return any(pattern.fullmatch(name) for pattern in self._external)
 
+    def external_name(self, path: str) -> str | None:
+        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it."""
+        pattern = _external_name(path)
+        return next((name for name in self.files if pattern.fullmatch(name)), None)
+
     @functools.cached_property
     def _external(self) -> list[re.Pattern[str]]:
         root = str(self.described["installation"].get("config_path", ""))

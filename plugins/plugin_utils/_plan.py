@@ -28,9 +28,10 @@ _SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "s
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """What is to be restored, and how."""
+    """What is to be restored, and how. C(files): only these, by their names in the backup in lower case; None for all."""
 
     parts: frozenset[str] = frozenset(PARTS)
+    files: frozenset[str] | None = None
     mirror: bool = True
     include_database: bool = False
     start: bool = False
@@ -123,7 +124,7 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
         _plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, wish)
     _plan_checks(plan, contents, server, wish)
-    if "config" in wish.parts:
+    if any(_is_wanted(f"config/{file}", wish) for file in contents.configuration.documents):
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
@@ -145,7 +146,7 @@ def refuse_unfit(contents: Contents, server: Described, wish: Wish) -> None:
     if computer != name:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of the computer {computer}, and this is {name}: "
-            "this restores to the same host only."
+            "this restores to the same host only. For another one there is the playbook disaster_recovery (other_server)."
         )
     there, here = backup["installation"].get("version"), server["installation"]["version"]
     if there != here and not wish.allow_version_mismatch:
@@ -174,6 +175,7 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         for name, record in sorted(records.items())
         if _is_wanted(name, wish)
     ]
+    _refuse_unknown_files(wanted, contents, wish)
     _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
@@ -181,9 +183,17 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         change = _change(record, now, same=_is_same_content(record, now, protected, server))
         if change:
             plan.files.append(record | change)
-    if wish.mirror and "config" in wish.parts:
-        kept = {record["name"].lower().rstrip("/") for record in wanted}
+    if wish.mirror and "config" in wish.parts and wish.files is None:
+        kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
         plan.files += _removed(server["records"], kept)
+
+
+def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) -> None:
+    for name in sorted((wish.files or set()) - {record["name"].lower() for record in wanted}):
+        raise AccessManagerError(
+            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such "
+            "as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
+        )
 
 
 def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
@@ -206,6 +216,8 @@ def _links(server: Described) -> tuple[str, ...]:
 
 def _is_wanted(name: str, wish: Wish) -> bool:
     if name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER and not wish.include_database:
+        return False
+    if wish.files is not None and name.lower() not in wish.files:
         return False
     return name.split("/")[0] in wish.parts
 
@@ -253,6 +265,12 @@ def _differing_details(record: Record, now: Described) -> list[str]:
         "permissions": not _sddl.same(record["sddl"], now["sddl"]),
     }
     return [detail for detail, different in differs.items() if different]
+
+
+def _with_parents(name: str) -> list[str]:
+    """A name and those of the folders above it."""
+    steps = name.split("/")
+    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
 
 
 def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
@@ -389,6 +407,8 @@ def _plan_certificates(plan: Plan, contents: Contents, server: Described) -> Non
 
 def _plan_secrets(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:
     for secret in contents.configuration.secrets:
+        if not _is_wanted(f"config/{secret.file}", wish):
+            continue
         action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
     lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
@@ -436,7 +456,7 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Wish) -
             "The firewall rule of Access Manager is not as it was, and this restore leaves it: "
             "save the web settings in the configuration tool."
         )
-    if "config" in wish.parts:
+    if "config" in wish.parts and wish.files is None:
         links = [record["path"] for record in server["records"] if record["kind"] == "link"]
         plan.tasks += [f"'{path}' is a link: this restore leaves it." for path in links]
         plan.tasks += [

@@ -9,7 +9,7 @@ import collections.abc as c
 import dataclasses
 import datetime
 
-from . import _pruned, _retention, _verification
+from . import _pruned, _retention, _upgrade, _verification
 from ._chain import Link
 from ._errors import AccessManagerError
 from ._retention import Rules
@@ -55,6 +55,9 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
             kept[backup.id] = ["incomplete, and no newer backup is complete"]
     for backup_id, thumbprints in _last_keys(backups, counted, removed).items():
         kept[backup_id] = [f"the last private key of certificate {thumbprint}" for thumbprint in thumbprints]
+    protected = _upgrade.protected_id(store)
+    if protected in removed:
+        kept.setdefault(protected, []).append("it protects an upgrade")
     doubtful = backups.doubtful()
     removed = {backup_id: why for backup_id, why in removed.items() if backup_id not in kept and backup_id not in doubtful}
     return Plan(

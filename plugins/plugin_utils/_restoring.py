@@ -13,18 +13,21 @@ import os
 import time
 import typing as t
 
-from . import _plan, _server
+from . import _human_tasks, _other_server, _plan, _server
 from ._action import COLLECT_SECONDS, AccessManagerAction
 from ._contents import Certificate, Configuration, Contents, open_contents, select
 from ._errors import AccessManagerError
+from ._human_tasks import Recovery, Task
 from ._opening import Opener
+from ._other_server import Target
 from ._plan import Plan, Wish
 from ._server import Described
 from ._store import BackupStore
 from ._text import printable
 
-_MACHINE = 1
+_MACHINE, _DOMAIN = 1, 3
 _NONCE_BYTES = 32
+_PARTS_WITH_FILES = frozenset({"config", "external"})
 
 
 class RestoreAction(AccessManagerAction):
@@ -32,8 +35,9 @@ class RestoreAction(AccessManagerAction):
 
     @property
     def parts(self) -> frozenset[str]:
-        """The parts to restore."""
-        return frozenset(self.params["restore_only"])
+        """The parts to restore: those with files alone, when files are named."""
+        parts = frozenset(self.params["restore_only"])
+        return parts & _PARTS_WITH_FILES if self.params["restore_files"] else parts
 
     def contents(self, *, certificates_alone: bool = False) -> Contents:
         """The backup, opened and checked in memory, before anything is asked of the server.
@@ -45,8 +49,10 @@ class RestoreAction(AccessManagerAction):
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
+        files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
         return Wish(
             parts=self.parts,
+            files=files or None,
             mirror=self.params["mode"] == "mirror",
             include_database=self.params["include_database"],
             start=self.params["start_service"] == "always",
@@ -62,10 +68,11 @@ class RestoreAction(AccessManagerAction):
         answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
         _server.refuse_what_is_not_ours(answer, without_configuration=True)
         _server.refuse_without_rights(answer)
+        contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
         earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
         return answer | {
-            "opened_secrets": {probe["path"]: probe["opens"] for probe in probes},
+            "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
             "earlier": [printable(restore.sentence) for restore in earlier],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
@@ -73,8 +80,35 @@ class RestoreAction(AccessManagerAction):
             "left_stopped": any(restore.left_stopped for restore in earlier),
         }
 
+    def for_this_server(self, contents: Contents, situation: Described) -> Contents:
+        """The backup as it is to be restored here: one of another server as this one would have made it."""
+        return _other_server.translate(contents, situation, self._target()) if self.params["other_server"] else contents
+
     def plan(self, contents: Contents, situation: Described) -> Plan:
-        return _plan.make(contents, situation, self.wish())
+        """The plan of a backup as it is to be restored here."""
+        plan = _plan.make(contents, situation, self.wish())
+        if self.params["other_server"] and not self.params["overwrite_configured"]:
+            _other_server.refuse_configured(contents, situation, plan)
+        return plan
+
+    def human_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
+        """What a person has to do when this server takes the place of the one that made the backup."""
+        if not self.params["other_server"]:
+            return []
+        bindings = _other_server.tls_bindings(contents, situation, self._target())
+        return _human_tasks.tasks_of(Recovery(contents, situation, plan, bindings))
+
+    def _target(self) -> Target:
+        if self.params["include_database"]:
+            raise AccessManagerError(
+                "The database belongs to its server: it is not restored to another one. Leave include_database out; Access Manager "
+                "makes it anew."
+            )
+        return Target(
+            tls_thumbprint=self.params["tls_thumbprint"],
+            relocate=self.params["external_files"] == "relocate",
+            allow_version_mismatch=self.params["allow_version_mismatch"],
+        )
 
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
@@ -111,6 +145,11 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
             {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
             for secret in (configuration.secrets if configuration else [])
             if secret.mode == _MACHINE
+        ],
+        "domain_secrets": [
+            {"path": secret.path, "data": secret.data}
+            for secret in (configuration.secrets if configuration else [])
+            if secret.mode == _DOMAIN and action.params.get("other_server")
         ],
         "external": [
             {"name": name, "path": _plan.path_of(name, "")}

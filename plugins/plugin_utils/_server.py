@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing as t
 
-from ._access_manager import JSON_FILES, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION
+from ._access_manager import JSON_FILES, LATER_VERSIONS, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION
 from ._errors import AccessManagerError
 
 Described = dict[str, t.Any]
@@ -47,7 +47,7 @@ def refuse_what_is_not_ours(described: Described, *, without_configuration: bool
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
             f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
-            "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them."
+            f"{LATER_VERSIONS}"
         )
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(

@@ -29,7 +29,7 @@ from support.playbook import REPOSITORY, PlaybookRun, RunningPlaybook, results_o
 from support.plays import BACKUP, failure_of
 from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
 from support.recovery import census as take_census
-from support.runbook import commands
+from support.runbooks import commands
 from support.whole import STORE, identity_file, remove_certificate
 from unit.actions import run as run_action
 from unit.made import make as make_backup
@@ -39,7 +39,7 @@ NAME, FOREST = "ams-lost", "ad.lab.test"
 ELSEWHERE, ANOTHER = "E5" * 20, "F6" * 20
 """Certificates whose keys nobody has: one that is not to be recovered from, and one for a plan."""
 
-RUNBOOK = "lost_certificate.md"
+RUNBOOK = "lost-certificate"
 LOOK, PLAN, RECOVER = commands(RUNBOOK, "console", "ansible-playbook")
 """How the runbook has the playbook run, one time after the other."""
 

@@ -145,13 +145,10 @@ def start_playbook(
     by default a new one, deleted when the tests end.
     """
     folder = _new_folder() if folder is None else folder
-    for name in ("home", "tmp", "local_tmp"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "ansible.cfg").touch()  # an empty one, so that no other is looked for
     secret = _write_secret(extra_vars or {})
     command = [sys.executable, str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
     command += ["-e", f"@{secret}", *args, str(playbook)]
-    return RunningPlaybook(command, _environment(folder, collections) | dict(env or {}), cwd or folder, folder, secret)
+    return RunningPlaybook(command, environment(folder, collections) | dict(env or {}), cwd or folder, folder, secret)
 
 
 def run_playbook(
@@ -205,7 +202,11 @@ def _write_secret(content: Mapping[str, Any]) -> Path:
     return Path(name)
 
 
-def _environment(folder: Path, collections: Path) -> dict[str, str]:
+def environment(folder: Path, collections: Path = COLLECTIONS) -> dict[str, str]:
+    """The whole environment of a run, and nothing of ours. folder: in which its HOME and temporary folders are made."""
+    for name in ("home", "tmp", "local_tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "ansible.cfg").touch()  # an empty one, so that no other is looked for
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LANG": "C.UTF-8",

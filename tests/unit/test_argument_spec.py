@@ -28,6 +28,7 @@ ON_THE_CONTROLLER = {
     "directory_certificate",
     "directory_info",
     "directory_password_expiry",
+    "upgrade_guard",
 }  # backup_diff asks by the target halves of others
 
 

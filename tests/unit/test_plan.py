@@ -154,6 +154,26 @@ def test_a_file_elsewhere_that_nothing_names_and_a_file_below_a_link_are_refused
     assert rf"'{ROOT}\more\x.ps1' lies below a link" in refusal(backup, described)
 
 
+def test_named_files_are_restored_alone() -> None:
+    backup = contents(content=files() | {"config/more/x.ps1": b"x"})
+    described = here(backup) | {"opened_secrets": {}}
+    described["records"] = [one for one in described["records"] if not one["name"].startswith("config/more")]
+    for name in ("config/scripts/rule.ps1", "config/apphost.json", "external/C/Scripts/über.ps1"):
+        record_of(described, name)["sha256"] = "00" * 32
+    described["records"].append(
+        {"name": "config/stray.ps1", "kind": "file", "path": ROOT + r"\stray.ps1", "sha256": "0", "size": 1}
+    )
+    named = frozenset({"config/scripts/rule.ps1", "config/more/x.ps1", "external/c/scripts/über.ps1"})
+    plan = make(backup, described, files=named, parts=frozenset({"config", "external"}))
+    assert actions(plan) == {
+        "config/scripts/rule.ps1": "replace",
+        "config/more/x.ps1": "add",
+        "external/C/Scripts/über.ps1": "replace",
+    }
+    assert plan.secrets == []
+    assert "has no file 'config/gone.ps1'" in refusal(backup, described, files=frozenset({"config/gone.ps1"}))
+
+
 def test_the_database_is_restored_only_when_asked_for() -> None:
     backup = contents(content=files() | {"config/db/ams.mdf": b"cache"})
     described = here(backup)

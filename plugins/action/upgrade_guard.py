@@ -1,0 +1,35 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Marks the backup that protects an upgrade, and refuses an upgrade that none protects."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _upgrade
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+
+
+class ActionModule(AccessManagerAction):
+    def perform(self) -> dict[str, t.Any]:
+        store, now = BackupStore(self.params["backup_root"], self.host), datetime.datetime.now(datetime.UTC)
+        changed = self.params["state"] == "marked"
+        marker = self._mark(store, now) if changed else self._require(store, now)
+        return {"changed": changed, "marker": marker, "upgrade_warnings": list(_upgrade.UPGRADE_WARNINGS)}
+
+    def _mark(self, store: BackupStore, now: datetime.datetime) -> _upgrade.Marker:
+        for option in ("backup_id", "verification"):
+            if self.params[option] is None:
+                raise AccessManagerError(f"{option} is required when state is marked.")
+        verification = self.params["verification"]
+        return _upgrade.mark(store, self.params["backup_id"], verification, now=now, check_mode=self.check_mode)
+
+    def _require(self, store: BackupStore, now: datetime.datetime) -> _upgrade.Marker:
+        max_age, version = self.params["max_age"], self.params["access_manager_version"]
+        if max_age is not None and not max_age > 0:
+            raise AccessManagerError(f"max_age is {max_age:g}: it must be a number of hours above zero.")
+        return _upgrade.required(store, now=now, max_age=max_age, version=version)

@@ -1,0 +1,264 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person has to do when a server takes another's place, each with the commands for it.
+
+What comes from a backup goes into a command only when it looks like what it must be: somebody will run it.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import re
+import typing as t
+
+from ._access_manager import CHANNELS, FIREWALL_RULE
+from ._contents import Contents, Record
+from ._json_text import find
+from ._plan import Plan
+from ._server import Described
+from ._text import printable
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\\[A-Za-z0-9_][A-Za-z0-9._-]*\$?")
+_PORT = re.compile(r"\d{1,5}")
+_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
+_BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
+_FEDERATED = {
+    "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
+    "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
+}
+_WITHOUT_SPN = ("oidc", "wsfed", "certificate", "1", "2", "3")
+_MODE_CLEAR, _MODE_DOMAIN = 0, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a person has to do. C(item): of the table of the plan. C(commands): PowerShell, but for ansible-playbook."""
+
+    item: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.text} Run: {' ; '.join(self.commands)}" if self.commands else self.text
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one."""
+
+    contents: Contents
+    server: Described
+    plan: Plan
+    bindings: c.Mapping[str, Record | None]
+
+    @property
+    def old(self) -> str:
+        return self._matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
+
+    @property
+    def new(self) -> str:
+        return self._matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
+
+    @property
+    def web_name(self) -> str:
+        """The name of the web site, as far as the configuration tells it."""
+        named = [*self.texts("Hosting.HttpSys.Hostname"), *self.texts("ForwardedHeaders.AllowedHosts[]")]
+        return next((name for name in named if _HOST_NAME.fullmatch(name)), "WEB-SITE-NAME")
+
+    @property
+    def account(self) -> str:
+        """The account of the service on the old server."""
+        return str(self.contents.configuration.described["state"]["service"].get("account", ""))
+
+    @property
+    def ports(self) -> str:
+        ports = [(self.texts(f"Hosting.HttpSys.{name}") or [default])[-1] for name, default in _PORTS]
+        return ",".join(self._matching(port, _PORT, default) for port, (_name, default) in zip(ports, _PORTS, strict=True))
+
+    def texts(self, path: str) -> list[str]:
+        """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
+        values = [value.value for document in self.contents.configuration.documents.values() for _at, value in find(document, path)]
+        return [str(value) for value in values if isinstance(value, (str, int)) and value not in ("", True, False)]
+
+    @staticmethod
+    def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
+        return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
+
+
+_PORTS = (("HttpPort", "80"), ("HttpsPort", "443"))
+
+
+def tasks_of(recovery: Recovery) -> list[Task]:
+    """The tasks, in the order in which they are to be done."""
+    return [task for find_tasks in _TASKS for task in find_tasks(recovery)]
+
+
+def _account(of: Recovery) -> c.Iterator[Task]:
+    here = str(of.server["state"]["service"].get("account", ""))
+    if of.account.lower().startswith(_BUILT_IN) and of.account.lower() == here.lower():
+        return
+    named = of.account if _ACCOUNT.fullmatch(of.account) else "DOMAIN\\ACCOUNT"
+    identity = named.partition("\\")[2].removesuffix("$")
+    if not named.endswith("$"):
+        if of.account.lower() != here.lower():
+            text = f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and password."
+            yield Task("service account", text, ("services.msc",))
+        return
+    allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
+    yield Task(
+        "gMSA",
+        f"The service ran as the group managed service account '{named}': an administrator of the domain lets {of.new} use it.",
+        (
+            f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
+            f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity '{of.new}').DistinguishedName)",
+            f"Test-ADServiceAccount -Identity '{identity}'",
+        ),
+    )
+    if of.account.lower() != here.lower():
+        text = f"The service runs as '{printable(here)}' here: give it that account, which has no password to type, and restart it."
+        yield Task("service account", text, (f"sc.exe config lithnetams obj= '{named}' password= ''", "Restart-Service lithnetams"))
+
+
+def _kds(of: Recovery) -> c.Iterator[Task]:
+    if of.account.endswith("$") or any(secret.mode == _MODE_DOMAIN for secret in of.contents.configuration.secrets):
+        text = "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see that there is one."
+        yield Task("KDS root key", text, ("Get-KdsRootKey",))
+
+
+def _spn(of: Recovery) -> c.Iterator[Task]:
+    if (of.texts("Authentication.Mode") or ["Iwa"])[-1].lower() in _WITHOUT_SPN:
+        return
+    spn = f"HTTP/{of.web_name}"
+    text = (
+        f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}: a domain administrator moves it."
+    )
+    yield Task("SPN", text, (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}"))
+
+
+def _dns(of: Recovery) -> c.Iterator[Task]:
+    if of.old.lower() != of.new.lower():
+        text = f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. This shows where it leads now."
+        yield Task("DNS and load balancer", text, (f"Resolve-DnsName -Name {of.web_name}",))
+
+
+def _tls(of: Recovery) -> c.Iterator[Task]:
+    missing = [endpoint for endpoint, binding in of.bindings.items() if binding is None]
+    if not missing:
+        return
+    text = (
+        f"There is no certificate for {', '.join(missing)}: Configured stays as it is, so that nothing is served yet. Import one "
+        f"for {of.web_name} with its private key, and run the recovery again with its thumbprint."
+    )
+    location = r"Cert:\LocalMachine\My"
+    yield Task(
+        "TLS certificate",
+        text,
+        (
+            f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host -AsSecureString)",
+            f"Get-ChildItem {location} | Format-List Subject, Thumbprint, HasPrivateKey",
+            "ansible-playbook lithnet.access_manager.disaster_recovery -e restore_tls_thumbprint=THUMBPRINT",
+        ),
+    )
+
+
+def _identity_provider(of: Recovery) -> c.Iterator[Task]:
+    mode = (of.texts("Authentication.Mode") or [""])[-1].lower()
+    if mode in _FEDERATED and of.old.lower() != of.new.lower():
+        path, kind = _FEDERATED[mode]
+        provider = printable((of.texts(path) or ["the identity provider"])[-1])
+        uris = f"https://{of.web_name}/auth and https://{of.web_name}/auth/logout"
+        yield Task("identity provider", f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
+
+
+def _firewall(of: Recovery) -> c.Iterator[Task]:
+    if not of.server["state"]["firewall"] and of.contents.configuration.described["state"].get("firewall"):
+        text = "The firewall rule of Access Manager is missing here: add it, or save the web settings in the configuration tool."
+        rule = f"New-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Direction Inbound -Action Allow -Protocol TCP"
+        yield Task("firewall", text, (f"{rule} -LocalPort {of.ports}",))
+
+
+def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
+    mail = of.texts("Email.Host")
+    if mail:
+        text = f"The mail server '{printable(mail[-1])}' must take mail from {of.new}."
+        host = mail[-1] if _HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
+        port = (of.texts("Email.Port") or ["25"])[-1]
+        command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
+        yield Task("mail and webhooks", text, (command,))
+    if of.texts(next(place for place, kind in CHANNELS.items() if kind == "Webhook") + ".Url"):
+        yield Task("mail and webhooks", f"Whoever receives webhooks must take them from the address of {of.new}.")
+
+
+def _shares(of: Recovery) -> c.Iterator[Task]:
+    for reference in of.contents.configuration.described["references"]:
+        if reference["place"] == "share":
+            text = f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} read it."
+            yield Task("files on shares", text)
+
+
+def _variables(of: Recovery) -> c.Iterator[Task]:
+    names = sorted({one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])})
+    here = {str(name).lower() for name in of.server["state"]["service"].get("environment_variables", [])}
+    missing = [printable(name) for name in names if name.lower() not in here]
+    if missing:
+        text = f"Environment variables overrode the configuration: {', '.join(missing)}."
+        yield Task("environment variables", f"{text} Their values are in state/installation.json of config.zip.")
+
+
+def _database(of: Recovery) -> c.Iterator[Task]:
+    external = [
+        value.value
+        for document in of.contents.configuration.documents.values()
+        for _place, value in find(document, "DatabaseConfiguration.UseExternalSql")
+    ]
+    if external and external[-1] is True:
+        yield Task("external SQL Server", f"The database lies in an external SQL Server: let the service of {of.new} log on there.")
+
+
+def _secrets(of: Recovery) -> c.Iterator[Task]:
+    for secret in of.contents.configuration.secrets:
+        if secret.mode == _MODE_CLEAR:
+            text = f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the configuration tool."
+            yield Task("secrets of mode 0", text)
+        elif secret.mode == _MODE_DOMAIN:
+            opens = of.server.get("opened_secrets", {}).get(secret.path)
+            account = "opens for the account of this run" if opens else "does not open for the account of this run"
+            text = (
+                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
+            )
+            more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
+            yield Task("secrets of mode 3", text + more)
+
+
+def _certificates(of: Recovery) -> c.Iterator[Task]:
+    there = set(of.plan.usable_certificates)
+    for certificate in (of.contents.source.manifest or {}).get("certificates", []):
+        thumbprint = certificate["thumbprint"]
+        if thumbprint not in there and thumbprint not in (of.contents.certificates or {}):
+            shown = thumbprint if _THUMBPRINT.fullmatch(thumbprint) else printable(thumbprint)
+            yield Task(
+                "certificates",
+                f"The private key of certificate {shown} is neither here nor in the backup: import its original PFX.",
+            )
+
+
+_TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
+    _kds,
+    _account,
+    _certificates,
+    _secrets,
+    _tls,
+    _firewall,
+    _shares,
+    _variables,
+    _database,
+    _spn,
+    _dns,
+    _identity_provider,
+    _mail_and_webhooks,
+)

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An upgrade: protected, required by a play of the user's own, done, regretted, and taken back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ams_host import AmsHost, MakeHost
+from support.backups import KeyPair, backups_of
+from support.playbook import PlaybookRun, run_playbook
+from support.plays import COLLECTION, failure_of, result_of
+from support.whole import Whole, identity_file, restoring
+
+NAME = "ams-upgraded"
+PRE_UPGRADE, ROLLBACK = f"{COLLECTION}.pre_upgrade", f"{COLLECTION}.rollback"
+BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
+MARKED = "Mark the backup as the one that protects the upgrade"
+UPGRADE = """
+- import_playbook: lithnet.access_manager.pre_upgrade
+- hosts: access_manager
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert:
+        that:
+          - pre_upgrade_marker.access_manager_version == '1.0.7945.0'
+          - pre_upgrade_marker.verified == 'full'
+    - ansible.builtin.debug:
+        msg: the new version is installed here
+"""
+
+
+@pytest.fixture(scope="module")
+def server(make_host: MakeHost) -> AmsHost:
+    """Its service is stopped already, as somebody may have done before an upgrade."""
+    return make_host(NAME, running=False)
+
+
+@pytest.fixture(scope="module")
+def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, Any]:
+    return restoring(settings, identity_file(work, owner))
+
+
+@pytest.fixture(scope="module")
+def inventory(server: AmsHost, work: Path, options: dict[str, Any]) -> Path:
+    return server.write_inventory(work / "inventory.yml", variables=options)
+
+
+@pytest.fixture(scope="module")
+def whole(server: AmsHost) -> Whole:
+    return Whole.of(server)
+
+
+@pytest.fixture(scope="module")
+def refused(server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]) -> PlaybookRun:
+    """An upgrade that nothing protects: a file that the configuration names is missing, so the backup is incomplete."""
+    missing = next(iter(server.external.values()))
+    missing.rename(missing.with_suffix(".away"))
+    (work / "upgrade.yml").write_text(UPGRADE)
+    run = run_playbook(work / "upgrade.yml", server.write_inventory(work / "incomplete.yml", variables=options))
+    missing.with_suffix(".away").rename(missing)
+    return run
+
+
+@pytest.fixture(scope="module")
+def protected(refused: PlaybookRun, server: AmsHost, work: Path, inventory: Path) -> PlaybookRun:
+    run = run_playbook(work / "upgrade.yml", inventory, extra_vars={"pre_upgrade_include_database": True})
+    assert run.rc == 0, run.stdout[-3000:]
+    return run
+
+
+@pytest.fixture(scope="module")
+def upgraded(protected: PlaybookRun, server: AmsHost, inventory: Path) -> PlaybookRun:
+    """What version 2 makes of the server, and a way back that comes too early."""
+    settings = server.config / "appsettings.json"
+    settings.rename(settings.with_name("appsettings.json.2026-11-23.backup"))
+    server.run("reg.exe", "add", BASE, "/v", "Version", "/d", "2.0.8600.0", "/f")
+    server.run("reg.exe", "delete", BASE, "/v", "Configured", "/f")
+    return run_playbook(ROLLBACK, inventory)
+
+
+@pytest.fixture(scope="module")
+def taken_back(upgraded: PlaybookRun, server: AmsHost, inventory: Path) -> PlaybookRun:
+    """Version 1 was installed again: an empty configuration, nothing configured."""
+    for name in ("scripts", "audit-templates"):
+        shutil.rmtree(server.config / name)
+    server.run("reg.exe", "add", BASE, "/v", "Version", "/d", "1.0.7945.0", "/f")
+    for name in ("HttpAcl", "HttpsAcl", "CertBinding"):
+        server.run("reg.exe", "delete", BASE, "/v", name, "/f")
+    run = run_playbook(ROLLBACK, inventory)
+    assert run.rc == 0, run.stdout[-3000:]
+    return run
+
+
+def test_an_incomplete_backup_protects_nothing_and_the_upgrade_ends_there(refused: PlaybookRun, root: Path) -> None:
+    assert refused.rc != 0
+    assert "is incomplete" in failure_of(refused, NAME)
+    assert "the new version is installed here" not in refused.output
+    assert not (root / NAME / ".pre-upgrade.json").exists()
+
+
+def test_a_play_of_the_users_own_goes_on_by_the_fact(protected: PlaybookRun) -> None:
+    assert "the new version is installed here" in protected.output
+
+
+def test_the_marked_backup_is_new_stopped_and_whole_with_its_database(protected: PlaybookRun, root: Path, owner: KeyPair) -> None:
+    marker = result_of(protected, NAME, MARKED)["marker"]
+    newest = backups_of(root, NAME, owner.open)[-1]
+    assert (marker["backup_id"], marker["verified"]) == (newest.folder.name, "full")
+    assert marker["access_manager_version"] == newest.manifest["access_manager_version"] == "1.0.7945.0"
+    assert newest.manifest["status"] == "complete"
+    assert "config/db/ams.mdf" in newest.config
+    assert json.loads((root / NAME / ".pre-upgrade.json").read_text()) == {
+        key: value for key, value in marker.items() if key != "path"
+    }
+
+
+def test_a_service_that_was_stopped_stays_so(protected: PlaybookRun, server: AmsHost, whole: Whole) -> None:
+    assert (whole.service, server.service_state(), server.turns()) == ("Stopped", "Stopped", [])
+
+
+def test_the_vendors_warnings_are_shown(protected: PlaybookRun) -> None:
+    for words in ("renames it to appsettings.json.", "cannot read encrypted passwords", "a new licence", "the SPN HTTP/"):
+        assert words in protected.stdout
+
+
+def test_the_way_back_is_refused_while_the_new_version_is_there(upgraded: PlaybookRun) -> None:
+    assert upgraded.rc != 0
+    sentence = failure_of(upgraded, NAME)
+    assert "has version '2.0.8600.0'" in sentence
+    assert "to install the MSI of version 1, and to run the playbook rollback" in sentence
+
+
+def test_the_way_back_makes_the_server_as_it_was_and_starts_it(taken_back: PlaybookRun, server: AmsHost, whole: Whole) -> None:
+    lines = Whole.of(server).differences(whole)
+    assert [line for line in lines if not line.startswith(("Running", "Stopped"))] == []
+    assert server.http_answers()

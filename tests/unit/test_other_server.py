@@ -1,0 +1,453 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup that comes to another server: what is rewritten, what stays as it is there, what is refused, and what a person does."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _human_tasks, _other_server, _plan, _plan_document
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Certificate, Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._human_tasks import Recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._other_server import Target
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.opened import config_zip, files, protected, settings, state
+from unit.servers import server
+
+OLD = r"C:\Program Files\Lithnet\Access Manager Service\config"
+NEW = r"D:\AMS\config"
+TLS, OWN = "AA" * 20, "CC" * 20
+SMTP = "Auditing.NotificationChannels.Smtp[0].TemplateSuccess"
+
+
+def settings_with(*, script: Any = r"C:\Scripts\über.ps1", template: Any = "mail.html", **more: Any) -> bytes:
+    """appsettings.json as a person may write it, with what Access Manager does not know."""
+    content = settings() | {
+        "Auditing": {"NotificationChannels": {"Smtp": [{"TemplateSuccess": template, "Unknown": OLD + r"\scripts\x.ps1"}]}},
+        "Authorization": {"ComputerTargets": [{"Id": "1", "Script": script}]},
+        "Strange": [1.50, 1e3, None, {"": "\u00e4\\"}],
+    }
+    return json.dumps(content | more, indent=3, ensure_ascii=False).replace("\n", "\r\n").encode()
+
+
+def contents(appsettings: bytes | None = None, *, version: str | None = None, manifest: Any = None, **changes: Any) -> Contents:
+    described = state()
+    described["installation"]["version"] = version or described["installation"]["version"]
+    for key, value in changes.pop("described", {}).items():
+        described["state"][key] = value
+    described |= {key: changes.pop(key) for key in ("references", "environment") if key in changes}
+    content = files() | ({"config/appsettings.json": appsettings} if appsettings else {}) | changes.pop("content", {})
+    secrets = {"Authentication.Oidc.Secret": "oidc", "Email.Password": "mail"}
+    configuration = Configuration(config_zip(content=content, described=described))
+    return Contents(
+        Source("20261123T081500Z of ams1", {"config": Path("config.zip")}, manifest),
+        configuration,
+        changes.get("certificates", {}),
+        secrets,
+    )
+
+
+def fresh(**state_changes: Any) -> dict[str, Any]:
+    """Another server on which Access Manager was installed just now."""
+    described = server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "opened_secrets": {}}
+    described["installation"] |= {"configured": False, "config_path": NEW, "log_path": r"D:\AMS\logs", "install_path": r"D:\AMS"}
+    described["state"] |= {
+        "computer_name": "AMS2",
+        "registry": [
+            {"key": "", "name": "Version", "kind": "String", "data": "1.0.8152.0"},
+            {"key": "", "name": "Path", "kind": "String", "data": "D:\\AMS\\"},
+            {"key": "", "name": "Configured", "kind": "DWord", "data": 0},
+            {"key": "Parameters", "name": "ConfigPath", "kind": "String", "data": NEW + "\\"},
+            {"key": "Parameters", "name": "LogPath", "kind": "String", "data": "D:\\AMS\\logs\\"},
+        ],
+        "http_sys": {"bindings": [], "reservations": []},
+        "firewall": [],
+    } | state_changes
+    described["records"] = [
+        {"kind": "folder", "name": "config", "path": NEW}
+        | dict.fromkeys(("created", "modified", "sddl"), "")
+        | {"attributes": 0x10}
+    ]
+    return described
+
+
+def translated(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> Contents:
+    return _other_server.translate(backup, described or fresh(), Target(**target))
+
+
+def planned(backup: Contents, described: dict[str, Any], wish: Wish | None = None, **target: Any) -> Plan:
+    return _plan.make(translated(backup, described, **target), described, wish or Wish())
+
+
+def refusal(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> str:
+    with pytest.raises(AccessManagerError) as caught:
+        translated(backup, described, **target)
+    return str(caught.value)
+
+
+def text_of(backup: Contents) -> str:
+    return backup.configuration.read("config/appsettings.json").decode()
+
+
+# ---- references ----
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("rule.ps1", "rule.ps1"),
+        (r"tier0\rule.ps1", r"tier0\rule.ps1"),
+        (r"\\server\share\rule.ps1", r"\\server\share\rule.ps1"),
+        (r"E:\gone.ps1", r"E:\gone.ps1"),
+        (OLD + r"\scripts\tier0\rule.ps1", NEW + r"\scripts\tier0\rule.ps1"),
+        (OLD.upper() + r"\Scripts\Rule.ps1", NEW + r"\Scripts\Rule.ps1"),
+        (OLD + r"\scripts\..\more\rule.ps1", NEW + r"\more\rule.ps1"),
+        (r"C:\Scripts\über.ps1", NEW + r"\external\C\Scripts\über.ps1"),
+        (r"c:\Scripts\.\ÜBER.ps1", NEW + r"\external\C\Scripts\über.ps1"),
+        (r"..\..\..\..\..\..\Scripts\über.ps1", NEW + r"\external\C\Scripts\über.ps1"),
+    ],
+)
+def test_a_reference_leads_to_the_same_file_on_the_new_server(value: str, expected: str) -> None:
+    content = {"external/C/Scripts/über.ps1": b"exit 1"}
+    before = settings_with(script=value)
+    after = text_of(
+        translated(contents(before, content=content if "ber.ps1" in value.lower() else {"external/C/Scripts/über.ps1": b""}))
+    )
+    assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == expected
+    written = json.dumps(value, ensure_ascii=False), json.dumps(expected, ensure_ascii=False)
+    assert after == before.decode().replace(f'"Script": {written[0]}', f'"Script": {written[1]}')
+
+
+def test_a_short_name_leads_where_the_old_server_said() -> None:
+    short = r"C:\PROGRA~1\Lithnet\ACCESS~1\config\scripts\tier0\x.ps1"
+    reference = {"key": "K", "value": short, "path": OLD + r"\scripts\tier0\x.ps1", "place": "config", "exists": True}
+    after = text_of(translated(contents(settings_with(script=short), references=[reference])))
+    assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == NEW + r"\scripts\tier0\x.ps1"
+
+
+@pytest.mark.parametrize("place", ["", "config", 7])
+def test_a_backup_that_does_not_say_where_it_lay_is_refused(place: Any) -> None:
+    described = state()
+    described["installation"]["config_path"] = place
+    backup = Contents(Source("b", {}), Configuration(config_zip(described=described)), {}, {})
+    assert "which is no folder" in refusal(backup)
+
+
+@given(st.sampled_from(["\t", "  ", ""]), st.text(max_size=20), st.booleans(), st.booleans())
+def test_nothing_else_of_a_file_changes(indent: str, unknown: str, mark: bool, comments: bool) -> None:
+    value = OLD + "\\scripts\\a\u00e4.ps1"
+    content = {
+        "Zeta": unknown,
+        "authorization": {"COMPUTERTARGETS": [{"Other": [value, unknown]}, {"script": value}, {"Script": 7}, {"Script": ""}]},
+        "Alpha": {"Script": value},
+    }
+    text = json.dumps(content, indent=indent, ensure_ascii=len(unknown) % 2 == 0)
+    raw = (b"\xef\xbb\xbf" if mark else b"") + (f"// {unknown.splitlines()}\n" if comments else "").encode("utf-8", "replace")
+    raw += text.encode("utf-8", "surrogatepass")
+    try:
+        backup = contents(raw)
+    except AccessManagerError:
+        return  # half a surrogate pair is no UTF-8
+    after = translated(backup).configuration.read("config/appsettings.json")
+    place = (
+        backup.configuration.documents["appsettings.json"].value["authorization"].value["COMPUTERTARGETS"].value[1].value["script"]
+    )
+    new = json.dumps(NEW + "\\scripts\\a\u00e4.ps1", ensure_ascii=False).encode()
+    assert after == raw[: place.start] + new + raw[place.end :]
+
+
+def test_a_backup_that_already_has_the_folder_gets_another() -> None:
+    backup = translated(contents(content={"config/External/C/Scripts/über.ps1": b"older"}))
+    assert "config/external-2/C/Scripts/über.ps1" in backup.configuration.files
+    assert "config/External/C/Scripts/über.ps1" in backup.configuration.files
+
+
+def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
+    backup = translated(contents(settings_with(script=r"..\..\..\..\..\..\Scripts\über.ps1")), relocate=False)
+    assert "external/C/Scripts/über.ps1" in backup.configuration.files
+    assert json.loads(text_of(backup))["Authorization"]["ComputerTargets"][0]["Script"] == r"C:\Scripts\über.ps1"
+
+
+def test_a_file_elsewhere_that_nothing_names_is_refused_as_on_the_same_server() -> None:
+    described = fresh()
+    with pytest.raises(AccessManagerError, match="which its configuration does not name"):
+        planned(contents(content={"external/C/Windows/evil.dll": b"x"}), described)
+
+
+def test_the_second_recovery_finds_nothing_to_do() -> None:
+    backup, described = contents(settings_with(template=OLD + r"\audit-templates\a.html")), fresh()
+    here = translated(backup, described)
+    done = copy.deepcopy(here.configuration.described["state"])
+    described["state"] = done
+    described["installation"]["configured"] = True
+    described["records"] = [
+        {"kind": kind, "name": name.rstrip("/")} | record | {"path": _plan.path_of(name, NEW)}
+        for kind, records in (("folder", here.configuration.folders), ("file", here.configuration.files))
+        for name, record in records.items()
+    ] + [
+        {"kind": "folder", "name": f"config/{name}", "path": "", "sddl": "", "attributes": 16}
+        for name in ("external", "external/C")
+    ]
+    described["same_documents"] = {"appsettings.json": True}
+    plan = planned(backup, described)
+    assert plan.lines() == []
+    assert not plan.changed
+    _other_server.refuse_configured(backup, described, plan)
+
+
+# ---- settings of the server ----
+
+
+def test_the_servers_own_places_stay_and_configured_comes_last() -> None:
+    registry = [
+        *state()["state"]["registry"],
+        {"key": "Parameters", "name": "LogPath", "kind": "String", "data": "C:\\logs"},
+        {"key": "Parameters", "name": "ResetScheduler", "kind": "DWord", "data": 1},
+        {"key": "", "name": "DeleteLocalDbInstance", "kind": "DWord", "data": 1},
+        {"key": "Parameters", "name": "LogRetentionDays", "kind": "DWord", "data": 30},
+    ]
+    plan = planned(contents(described={"registry": registry}), fresh())
+    assert [value["name"] for value in plan.registry["set"]] == ["LogRetentionDays", "Configured"]
+    assert plan.registry["remove"] == []
+    assert plan.configured
+
+
+def test_the_binding_is_made_with_the_same_certificate_when_it_is_there() -> None:
+    plan = planned(contents(), fresh())
+    assert {one["thumbprint"] for one in plan.http_sys["add"]["bindings"]} == {TLS}
+    assert {one["url"] for one in plan.http_sys["add"]["reservations"]} == {"https://+:443/", "http://+:80/"}
+
+
+def test_the_binding_is_made_with_the_certificate_that_is_asked_for() -> None:
+    described = fresh() | {"machine_certificates": [OWN]}
+    plan = planned(contents(), described, tls_thumbprint=" ".join(["cc"] * 20))
+    assert {one["thumbprint"] for one in plan.http_sys["add"]["bindings"]} == {OWN}
+    assert "has no certificate" in refusal(contents(), fresh(), tls_thumbprint=OWN)
+    assert "40 hexadecimal digits" in refusal(contents(), fresh(), tls_thumbprint="x")
+
+
+def test_a_binding_that_the_server_has_already_stays() -> None:
+    described = fresh() | {"machine_certificates": []}
+    own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
+    described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
+    plan = planned(contents(), described)
+    assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
+    assert plan.configured
+
+
+def _own_id() -> str:
+    return str(state()["state"]["http_sys"]["bindings"][0]["application_id"])
+
+
+def test_without_a_certificate_nothing_is_configured_and_a_person_is_told() -> None:
+    described = fresh() | {"machine_certificates": []}
+    backup = contents()
+    plan = planned(backup, described)
+    assert plan.http_sys["add"]["bindings"] == []
+    assert "Configured" not in [value["name"] for value in plan.registry["set"]]
+    assert not plan.configured
+    (task,) = [one for one in tasks(backup, described) if one.item == "TLS certificate"]
+    assert "0.0.0.0:443, [::]:443" in task.text
+    assert any("restore_tls_thumbprint=THUMBPRINT" in command for command in task.commands)
+
+
+def test_secrets_are_protected_anew_at_their_new_places() -> None:
+    backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
+    plan = planned(backup, fresh())
+    assert {secret["action"] for secret in plan.secrets} == {"protect"}
+    raw = translated(backup).configuration.read("config/appsettings.json")
+    for secret in translated(backup).configuration.secrets:
+        start, end = secret.data_place
+        assert raw[start:end].decode() == f'"{secret.data}"'
+
+
+def test_the_database_stays_with_its_server() -> None:
+    backup = translated(contents(content={"config/db/ams.mdf": b"cache"}))
+    assert "config/db/ams.mdf" not in backup.configuration.files
+    assert "config/db/" in backup.configuration.folders
+
+
+# ---- refused ----
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "allowed", "words"),
+    [
+        ("1.0.8152.0", "1.1.0.0", False, "install the MSI of Access Manager Service 1.0.8152.0 on AMS2. It is newer"),
+        ("1.0.8152.0", "1.1.0.0", True, None),
+        ("1.0.8152.0", "1.0.7945.0", False, "and AMS2 has 1.0.7945.0: install the MSI"),
+        ("1.0.8152.0", "1.0.7945.0", True, "install the MSI of Access Manager Service 1.0.8152.0 on AMS2."),
+        ("2.0.8600.0", "1.0.8152.0", True, "Versions 2 and 3 keep their data in SQL Server"),
+        ("", "1.0.8152.0", True, "which cannot be restored"),
+    ],
+)
+def test_another_version_is_refused_unless_the_server_has_a_newer_one(
+    there: str, here: str, allowed: bool, words: str | None
+) -> None:
+    backup, described = contents(version=there or "?"), fresh()
+    described["installation"]["version"] = here
+    if words is None:
+        translated(backup, described, allow_version_mismatch=allowed)
+    else:
+        assert words in refusal(backup, described, allow_version_mismatch=allowed)
+
+
+def test_a_configured_server_is_not_overwritten() -> None:
+    described = fresh()
+    described["installation"]["configured"] = True
+    with pytest.raises(AccessManagerError, match="is configured already"):
+        _other_server.refuse_configured(contents(), described, planned(contents(), described))
+
+
+# ---- for a person ----
+
+
+def tasks(backup: Contents, described: dict[str, Any]) -> list[_human_tasks.Task]:
+    plan = planned(backup, described)
+    bindings = _other_server.tls_bindings(backup, described, Target())
+    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings))
+
+
+def commands(backup: Contents, described: dict[str, Any] | None = None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for task in tasks(backup, described or fresh()):
+        found[task.item] = found.get(task.item, "") + "\n".join([task.text, *task.commands])
+    return found
+
+
+HOSTING = b'{"Hosting": {"HttpSys": {"HttpPort": 8080, "HttpsPort": 8443, "Hostname": "ams.forest.example"}}}'
+
+
+def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
+    backup = contents(
+        settings_with(Authentication={"Mode": "Iwa"}, Email={"Host": "smtp.forest.example", "Port": 587}),
+        content={"config/apphost.json": HOSTING},
+        environment=[{"scope": "machine", "variable": "AccessManagerService__Email__Host=secret.example"}],
+        references=[{"key": SMTP, "value": r"\\fs\x.html", "path": r"\\fs\x.html", "place": "share", "exists": False}],
+        described={"firewall": state()["state"]["firewall"]},
+    )
+    described = fresh(service=server()["state"]["service"] | {"account": "LocalSystem"})
+    told = commands(backup, described)
+    assert "setspn -D HTTP/ams.forest.example AMS1" in told["SPN"]
+    assert "setspn -S HTTP/ams.forest.example AMS2" in told["SPN"]
+    assert "Set-ADServiceAccount -Identity 'svc-ams'" in told["gMSA"]
+    assert "Get-ADComputer -Identity 'AMS2'" in told["gMSA"]
+    assert r"sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= ''" in told["service account"]
+    assert "Get-KdsRootKey" in told["KDS root key"]
+    assert "Resolve-DnsName -Name ams.forest.example" in told["DNS and load balancer"]
+    assert "-LocalPort 8080,8443" in told["firewall"]
+    assert "Test-NetConnection -ComputerName smtp.forest.example -Port 587" in told["mail and webhooks"]
+    assert r"\\fs\x.html" in told["files on shares"]
+    assert "AccessManagerService__Email__Host" in told["environment variables"]
+    assert "secret.example" not in told["environment variables"]
+
+
+@pytest.mark.parametrize(("mode", "path"), [("Oidc", "Authority"), ("WsFed", "Metadata")])
+def test_identity_providers_are_told_and_need_no_spn(mode: str, path: str) -> None:
+    authentication = {"Mode": mode, mode: {path: "https://idp.example"}}
+    told = commands(contents(settings_with(Authentication=authentication)))
+    assert "https://idp.example" in told["identity provider"]
+    assert "/auth/logout" in told["identity provider"]
+    assert "SPN" not in told
+
+
+def test_clear_and_domain_secrets_are_told() -> None:
+    backup = contents(
+        settings_with(
+            Authentication={"Oidc": {"Secret": protected("clear", mode=0)}}, Email={"Password": protected("bmc=", mode=3)}
+        )
+    )
+    described = fresh() | {"opened_secrets": {"Email.Password": False}}
+    told = commands(backup, described)
+    assert "stands in clear in appsettings.json (mode 0)" in told["secrets of mode 0"]
+    assert "On AMS2 it does not open for the account of this run" in told["secrets of mode 3"]
+    assert (
+        "it opens for the account"
+        in commands(backup, described | {"opened_secrets": {"Email.Password": True}})["secrets of mode 3"]
+    )
+
+
+def test_an_sql_server_elsewhere_is_told() -> None:
+    told = commands(contents(settings_with(DatabaseConfiguration={"UseExternalSql": True})))
+    assert "external SQL Server" in told
+
+
+@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x"])
+def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
+    hosting = json.dumps({"Hosting": {"HttpSys": {"HttpPort": text, "HttpsPort": text, "Hostname": text}}}).encode()
+    service = state()["state"]["service"] | {"account": f"EXAMPLE\\{text}$"}
+    mail = {"Host": text, "Port": text}
+    backup = contents(
+        settings_with(Email=mail, Authentication={"Mode": text}),
+        content={"config/apphost.json": hosting},
+        described={"service": service, "computer_name": text},
+    )
+    for task in tasks(backup, fresh()):
+        assert not any(text in command for command in task.commands), task
+        assert "\n" not in task.text
+
+
+def test_tasks_belong_to_things_of_the_table() -> None:
+    items = {item for item, _same, _other in _plan_document.ITEMS}
+    test_sets = [contents(), contents(settings_with(Authentication={"Mode": "Iwa"}))]
+    assert {task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})} <= items
+
+
+# ---- the plan as a document ----
+
+
+def test_the_census_tells_of_each_key_of_the_manifest() -> None:
+    here, imported, lost, gone = "AB" * 20, "CD" * 20, "EF" * 20, "01" * 20
+    manifest = {"certificates": [{"thumbprint": one, "subject": "CN=forest"} for one in (here, imported, lost, gone)]}
+    certificates = {one: Certificate(one, b"cer", b"pfx", "password") for one in (here, imported)} | {
+        lost: Certificate(lost, b"cer")
+    }
+    backup = contents(manifest=manifest, certificates=certificates)
+    described = fresh() | {"certificates": [{"thumbprint": here, "key": {"present": True, "sddl": ""}}]}
+    plan = planned(backup, described)
+    states = {one["thumbprint"]: one["state"] for one in _plan_document.census(backup, plan)}
+    assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
+    told = plan.tasks + [task.text for task in tasks(backup, described)]
+    assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
+
+
+def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
+    plan, found = planned(backup, described), tasks(backup, described)
+    plan.tasks += [task.sentence for task in found]
+    return _plan_document.document_of(translated(backup, described), described, plan, found, other_server=True)
+
+
+def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
+    evil = "|<script>alert(1)</script>\n# heading `x`"
+    backup = contents(settings_with(Authentication={"Mode": "Oidc", "Oidc": {"Authority": evil}}))
+    told = document(backup, fresh())
+    assert json.loads(_plan_document.to_json(told)) == told
+    text = _plan_document.to_markdown(told).decode()
+    assert "<script>" not in text
+    assert "\n# heading" not in text
+    assert "| secrets of mode 1 | restored as it is | re-protected |  |" in text
+    number = next(number for number, task in enumerate(told["tasks"], 1) if task["item"] == "gMSA")
+    assert f"| gMSA | kept from the target | needs a person | {number} |" in text
+    assert f"{number}. " in text
+    assert "        Test-ADServiceAccount -Identity 'svc-ams'" in text
+
+
+def test_the_document_of_the_same_server_says_so() -> None:
+    described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
+    plan = _plan.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
+    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [], other_server=False)).decode()
+    assert "It is the same server." in text
+
+
+def test_the_documentation_has_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs/recovery.md").read_text(encoding="utf-8")
+    for row in _plan_document.ITEMS:
+        assert f"| {' | '.join(row)} |" in page
