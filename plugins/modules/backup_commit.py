@@ -46,8 +46,8 @@ options:
     type: dict
   directory:
     description:
-      - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is incomplete when passwords in the directory depend on
-        a key that neither it nor an older backup holds, and when that module failed.
+      - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is incomplete when passwords in the directory depend
+        on a key that neither it nor an older backup holds, and when that module failed.
     type: dict
   force:
     description: Open a backup even when nothing has changed.

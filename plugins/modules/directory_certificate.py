@@ -8,7 +8,8 @@ module: directory_certificate
 short_description: Publishes an encryption certificate in Active Directory, after its private key was backed up
 version_added: 1.0.0
 description:
-  - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and publishes it, so that agents encrypt to it.
+  - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and publishes it.
+    Agents encrypt to it then.
   - Nothing is published before a backup with the private key lies on the disk, was opened from there, and the key decrypted what the certificate encrypts.
   - A new certificate is sealed into a backup of its own, in a folder of the forest's name under O(backup_root). The next run finds it there when this one is
     interrupted, and makes no other.
@@ -60,8 +61,8 @@ options:
     type: path
   publish_only_plan:
     description:
-      - A folder on the controller, which must exist. What would be published is written there instead, for a domain administrator. These are the certificate, an
-        LDIF file and a PowerShell script. The directory is not changed.
+      - A folder on the controller, which must exist. What would be published is written there instead, for a domain administrator. These are the certificate,
+        an LDIF file and a PowerShell script. The directory is not changed.
     type: path
 """
 

@@ -190,7 +190,8 @@ def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
         port = (of.texts("Email.Port") or ["25"])[-1]
         command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
         yield Task("mail and webhooks", text, (command,))
-    if of.texts(next(place for place, kind in CHANNELS.items() if kind == "Webhook") + ".Url"):
+    (webhooks,) = (place for place, kind in CHANNELS.items() if kind == "Webhook")
+    if of.texts(f"{webhooks}.Url"):
         yield Task("mail and webhooks", f"Whoever receives webhooks must take them from the address of {of.new}.")
 
 
