@@ -350,9 +350,11 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "secret.example" not in told["environment variables"]
 
 
-@pytest.mark.parametrize(("mode", "path"), [("Oidc", "Authority"), ("WsFed", "Metadata")])
-def test_identity_providers_are_told_and_need_no_spn(mode: str, path: str) -> None:
-    authentication = {"Mode": mode, mode: {path: "https://idp.example"}}
+@pytest.mark.parametrize(
+    ("mode", "section", "path"), [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")]
+)
+def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, path: str) -> None:
+    authentication = {"Mode": mode, section: {path: "https://idp.example"}}
     told = commands(contents(settings_with(Authentication=authentication)))
     assert "https://idp.example" in told["identity provider"]
     assert "/auth/logout" in told["identity provider"]
