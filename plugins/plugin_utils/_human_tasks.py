@@ -22,7 +22,7 @@ from ._text import printable
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\\[A-Za-z0-9_][A-Za-z0-9._-]*\$?")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
 _PORT = re.compile(r"[0-9]{1,5}")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
@@ -77,7 +77,7 @@ class Recovery:
     def authentication(self) -> str:
         """How users sign in, one of _MODES."""
         mode = (self.texts("Authentication.Mode") or [_MODES[0]])[-1].lower()
-        return dict(enumerate(_MODES)).get(int(mode), mode) if mode.isdecimal() else mode
+        return {str(number): name for number, name in enumerate(_MODES)}.get(mode, mode)
 
     @property
     def account(self) -> str:

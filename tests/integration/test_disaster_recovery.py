@@ -27,7 +27,15 @@ RECOVERY = f"{COLLECTION}.disaster_recovery"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
 NAME_KEY = r"HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerName"
 CONFIG = r"D:\AMS\config"
-_TRACES = ("/Temp/", ".log")
+GRANT = rf"""
+$service = New-Object Security.Principal.SecurityIdentifier '{SERVICE_SID}'
+foreach ($file in (New-Object IO.DirectoryInfo 'C:\AccessManagerScripts').GetFiles('*', 'AllDirectories') +
+    (New-Object IO.DirectoryInfo 'C:\ProgramData\Contoso').GetFiles('*', 'AllDirectories')) {{
+    $acl = $file.GetAccessControl()
+    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $service, 'Read', 'Allow'))
+    $file.SetAccessControl($acl)
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,10 @@ def look(server: AmsHost) -> Look:
 
 @pytest.fixture(scope="module")
 def lost(make_host: MakeHost) -> AmsHost:
-    return make_host(LOST)
+    """The service may read its files elsewhere. On the lab, a file without rules of its own gets others when it is renamed."""
+    host = make_host(LOST)
+    host.powershell(GRANT)
+    return host
 
 
 @pytest.fixture(scope="module")

@@ -287,6 +287,7 @@ def test_the_database_stays_with_its_server() -> None:
         ("1.0.8152.0", "1.0.7945.0", True, "install the MSI of Access Manager Service 1.0.8152.0 on AMS2."),
         ("2.0.8600.0", "1.0.8152.0", True, "Versions 2 and 3 keep their data in SQL Server"),
         ("", "1.0.8152.0", True, "which cannot be restored"),
+        ("1." + "9" * 5000, "1.0.8152.0", True, "which cannot be restored"),
     ],
 )
 def test_another_version_is_refused_unless_the_server_has_a_newer_one(
@@ -382,7 +383,7 @@ def test_an_sql_server_elsewhere_is_told() -> None:
     assert "external SQL Server" in told
 
 
-@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x"])
+@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x", "9" * 5000])
 def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
     hosting = json.dumps({"Hosting": {"HttpSys": {"HttpPort": text, "HttpsPort": text, "Hostname": text}}}).encode()
     service = state()["state"]["service"] | {"account": f"EXAMPLE\\{text}$"}
