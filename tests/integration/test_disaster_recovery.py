@@ -287,10 +287,9 @@ def test_nothing_but_paths_and_protected_secrets_differs_in_the_settings(
     assert new_backup.config["config/apphost.json"] == backup.config["config/apphost.json"]
 
 
-def test_the_service_may_read_the_keys(new_backup: Backup) -> None:
-    certificates = [name for name in new_backup.manifest["inventory"] if name.startswith("certificates/")]
-    assert len(certificates) == 2
-    assert all(SERVICE_SID in record["sddl"] for path, record in new_backup.files.items() if path == "config/appsettings.json")
+def test_the_service_may_read_every_key_of_the_manifest(again: tuple[PlaybookRun, list[str]], backup: Backup) -> None:
+    census = result_of(again[0], NEW, PLANNED)["plan_document"]["certificates"]
+    assert {one["thumbprint"]: one["state"] for one in census} == dict.fromkeys(backup.pfx_passwords, "here")
 
 
 def test_nothing_secret_is_told_or_left(recovered: PlaybookRun, lost: AmsHost, server: AmsHost, backup: Backup) -> None:
