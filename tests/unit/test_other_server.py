@@ -170,6 +170,13 @@ def test_a_backup_that_already_has_the_folder_gets_another() -> None:
     assert "config/External/C/Scripts/über.ps1" in backup.configuration.files
 
 
+def test_a_file_from_elsewhere_is_open_to_those_alone_who_could_open_it() -> None:
+    backup = contents()
+    moved = translated(backup).configuration.files["config/external/C/Scripts/über.ps1"]
+    assert backup.configuration.files["external/C/Scripts/über.ps1"]["sddl"] == "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)"
+    assert moved["sddl"] == "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)"
+
+
 def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
     backup = translated(contents(settings_with(script=r"..\..\..\..\..\..\Scripts\über.ps1")), relocate=False)
     assert "external/C/Scripts/über.ps1" in backup.configuration.files
