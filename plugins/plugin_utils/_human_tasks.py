@@ -22,15 +22,18 @@ from ._text import printable
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\\[A-Za-z0-9_][A-Za-z0-9._-]*\$?")
-_PORT = re.compile(r"\d{1,5}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
 _FEDERATED = {
     "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
     "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
 }
-_WITHOUT_SPN = ("oidc", "wsfed", "certificate", "1", "2", "3")
+_MODES = ("iwa", "oidc", "wsfed", "certificate")
+"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
+
+_PORTS = (("HttpPort", "80"), ("HttpsPort", "443"))
 _MODE_CLEAR, _MODE_DOMAIN = 0, 3
 
 
@@ -71,6 +74,12 @@ class Recovery:
         return next((name for name in named if _HOST_NAME.fullmatch(name)), "WEB-SITE-NAME")
 
     @property
+    def authentication(self) -> str:
+        """How users sign in, one of _MODES."""
+        mode = (self.texts("Authentication.Mode") or [_MODES[0]])[-1].lower()
+        return {str(number): name for number, name in enumerate(_MODES)}.get(mode, mode)
+
+    @property
     def account(self) -> str:
         """The account of the service on the old server."""
         return str(self.contents.configuration.described["state"]["service"].get("account", ""))
@@ -83,14 +92,11 @@ class Recovery:
     def texts(self, path: str) -> list[str]:
         """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
         values = [value.value for document in self.contents.configuration.documents.values() for _at, value in find(document, path)]
-        return [str(value) for value in values if isinstance(value, (str, int)) and value not in ("", True, False)]
+        return [str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""]
 
     @staticmethod
     def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
         return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
-
-
-_PORTS = (("HttpPort", "80"), ("HttpsPort", "443"))
 
 
 def tasks_of(recovery: Recovery) -> list[Task]:
@@ -131,7 +137,7 @@ def _kds(of: Recovery) -> c.Iterator[Task]:
 
 
 def _spn(of: Recovery) -> c.Iterator[Task]:
-    if (of.texts("Authentication.Mode") or ["Iwa"])[-1].lower() in _WITHOUT_SPN:
+    if of.authentication in _MODES[1:]:
         return
     spn = f"HTTP/{of.web_name}"
     text = (
@@ -167,9 +173,8 @@ def _tls(of: Recovery) -> c.Iterator[Task]:
 
 
 def _identity_provider(of: Recovery) -> c.Iterator[Task]:
-    mode = (of.texts("Authentication.Mode") or [""])[-1].lower()
-    if mode in _FEDERATED and of.old.lower() != of.new.lower():
-        path, kind = _FEDERATED[mode]
+    if of.authentication in _FEDERATED and of.old.lower() != of.new.lower():
+        path, kind = _FEDERATED[of.authentication]
         provider = printable((of.texts(path) or ["the identity provider"])[-1])
         uris = f"https://{of.web_name}/auth and https://{of.web_name}/auth/logout"
         yield Task("identity provider", f"{kind}: if users reach this server by another name, register {uris} at {provider}.")

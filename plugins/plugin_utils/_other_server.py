@@ -16,13 +16,14 @@ import json
 import ntpath
 import re
 
-from . import _archive, _server
+from . import _archive, _sddl, _server
 from ._access_manager import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from ._contents import FILES, STATE, Configuration, Contents, Record
 from ._errors import AccessManagerError
 from ._json_text import Value, find
 from ._plan import CONFIGURED, Plan, path_of
 from ._server import DATABASE_FOLDER, Described
+from ._text import printable
 
 KEPT_VALUES = {
     ("", "path"),
@@ -39,7 +40,9 @@ KEPT_VALUES = {
 _OF_THE_BINDING = {CONFIGURED, ("", "certbinding")}
 """Those that stay too while a TLS certificate is missing: the service is not configured before it can serve."""
 
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+_CHANGES, _SHOWN_CHANGES = ("+", "~", "-"), 3
 _EXTERNAL, _CONFIG = "external/", "config/"
 
 
@@ -69,9 +72,12 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
     """Raises AccessManagerError when the plan would write over an Access Manager that somebody has configured."""
     if server["installation"]["configured"] and plan.changes_server:
+        changes = [printable(line) for line in plan.lines() if line.startswith(_CHANGES)]
+        more = f", and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
         raise AccessManagerError(
             f"Access Manager on {server['computer_name']} is configured already, and {contents.source.label} would take the place "
-            "of its configuration. If that is meant, set overwrite_configured. A safety copy of it stays on the server."
+            "of its configuration. If that is meant, set overwrite_configured. A safety copy of it stays on the server. "
+            f"What would change: {'; '.join(changes[:_SHOWN_CHANGES])}{more}."
         )
 
 
@@ -91,8 +97,7 @@ def _refuse_versions(contents: Contents, server: Described, target: Target) -> N
 
 def _version(text: str) -> tuple[int, ...]:
     """A version to compare; empty when it is none."""
-    parts = text.split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+    return tuple(map(int, text.split("."))) if _VERSION.fullmatch(text) else ()
 
 
 # ---- files ----
@@ -195,8 +200,10 @@ def _is_below_database(name: str) -> bool:
 
 
 def _record(record: Record, name: str, data: bytes | None) -> Record:
+    """What is told of a file under a new name. In another folder it is open to those alone who could open it where it was."""
     content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return record | {"path": name} | content
+    moved = {} if name == record["path"] else {"sddl": _sddl.with_own_rules(record["sddl"])}
+    return record | {"path": name} | content | moved
 
 
 # ---- the state beside the files ----

@@ -65,6 +65,22 @@ def same(one: str, other: str) -> bool:
     return one == other or parse(one) == parse(other)
 
 
+def with_own_rules(sddl: str) -> str:
+    """The same access without a parent: the rules that it inherits become its own, and it inherits none."""
+    if not list(entries(sddl)):
+        return sddl
+    own = [_without_inheritance(entry) for entry in entries(sddl)]
+    own.sort(key=lambda entry: "D" not in entry.split(";")[0])
+    told = parse(sddl)
+    return f"O:{told.owner}G:{told.group}D:P{''.join(f'({entry})' for entry in own)}"
+
+
+def _without_inheritance(entry: str) -> str:
+    kind, flags, rest = entry.split(";", 2)
+    own = [flags[place : place + 2] for place in range(0, len(flags), 2) if flags[place : place + 2] != _INHERITED]
+    return f"{kind};{''.join(own)};{rest}"
+
+
 def entries(sddl: str) -> c.Iterator[str]:
     """The access rules, each without its parentheses."""
     access = dict(_parts(sddl)).get("D", "")

@@ -153,3 +153,16 @@ def test_readers_are_found(rights: str, reads: bool) -> None:
 def test_any_text_is_read(sddl: str) -> None:
     _sddl.parse(sddl)
     assert _sddl.same(sddl, sddl)
+
+
+@pytest.mark.parametrize(
+    ("sddl", "expected"),
+    [
+        ("O:BAG:SYD:AI(A;OICIID;FA;;;SY)(D;ID;FW;;;BU)", "O:BAG:SYD:P(D;;FW;;;BU)(A;OICI;FA;;;SY)"),
+        ("O:BAG:SYD:PAI(A;;FA;;;SY)", "O:BAG:SYD:P(A;;FA;;;SY)"),
+        ("O:BAG:SYD:", "O:BAG:SYD:"),
+    ],
+)
+def test_inherited_rules_become_own_ones(sddl: str, expected: str) -> None:
+    assert _sddl.with_own_rules(sddl) == expected
+    assert _sddl.same(_sddl.with_own_rules(expected), expected)

@@ -170,6 +170,13 @@ def test_a_backup_that_already_has_the_folder_gets_another() -> None:
     assert "config/External/C/Scripts/über.ps1" in backup.configuration.files
 
 
+def test_a_file_from_elsewhere_is_open_to_those_alone_who_could_open_it() -> None:
+    backup = contents()
+    moved = translated(backup).configuration.files["config/external/C/Scripts/über.ps1"]
+    assert backup.configuration.files["external/C/Scripts/über.ps1"]["sddl"] == "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)"
+    assert moved["sddl"] == "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)"
+
+
 def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
     backup = translated(contents(settings_with(script=r"..\..\..\..\..\..\Scripts\über.ps1")), relocate=False)
     assert "external/C/Scripts/über.ps1" in backup.configuration.files
@@ -287,6 +294,7 @@ def test_the_database_stays_with_its_server() -> None:
         ("1.0.8152.0", "1.0.7945.0", True, "install the MSI of Access Manager Service 1.0.8152.0 on AMS2."),
         ("2.0.8600.0", "1.0.8152.0", True, "Versions 2 and 3 keep their data in SQL Server"),
         ("", "1.0.8152.0", True, "which cannot be restored"),
+        ("1." + "9" * 5000, "1.0.8152.0", True, "which cannot be restored"),
     ],
 )
 def test_another_version_is_refused_unless_the_server_has_a_newer_one(
@@ -350,9 +358,11 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "secret.example" not in told["environment variables"]
 
 
-@pytest.mark.parametrize(("mode", "path"), [("Oidc", "Authority"), ("WsFed", "Metadata")])
-def test_identity_providers_are_told_and_need_no_spn(mode: str, path: str) -> None:
-    authentication = {"Mode": mode, mode: {path: "https://idp.example"}}
+@pytest.mark.parametrize(
+    ("mode", "section", "path"), [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")]
+)
+def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, path: str) -> None:
+    authentication = {"Mode": mode, section: {path: "https://idp.example"}}
     told = commands(contents(settings_with(Authentication=authentication)))
     assert "https://idp.example" in told["identity provider"]
     assert "/auth/logout" in told["identity provider"]
@@ -380,7 +390,7 @@ def test_an_sql_server_elsewhere_is_told() -> None:
     assert "external SQL Server" in told
 
 
-@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x"])
+@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x", "9" * 5000])
 def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
     hosting = json.dumps({"Hosting": {"HttpSys": {"HttpPort": text, "HttpsPort": text, "Hostname": text}}}).encode()
     service = state()["state"]["service"] | {"account": f"EXAMPLE\\{text}$"}
