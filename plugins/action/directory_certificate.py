@@ -33,6 +33,7 @@ class ActionModule(AccessManagerAction):
         backups = BackedUpKeys(self.params["backup_root"])
         backups.refuse_held(self.lost)
         with connect(self.params["server"], self.params) as directory:
+            _published.refuse_without_entry(directory)
             seen = _published.read_der(directory)
             previous = _published.read(directory)
             store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest)

@@ -41,6 +41,14 @@ def read_der(directory: Directory) -> bytes | None:
     return entry.first(PUBLISHED_CERTIFICATE)
 
 
+def refuse_without_entry(directory: Directory) -> None:
+    """Raises AccessManagerError when the forest has no entry to publish a certificate in."""
+    try:
+        directory.entry(entry_of(directory), [_CLASS])
+    except NoSuchEntryError:
+        raise _missing_entry(directory) from None
+
+
 def publish(directory: Directory, der: bytes, seen: bytes | None) -> None:
     """Publishes a certificate in place of the one that was seen, and reads it back.
 
@@ -54,10 +62,7 @@ def publish(directory: Directory, der: bytes, seen: bytes | None) -> None:
             f"Another certificate was published in the forest {directory.domain.forest} meanwhile: look at it, and run this again."
         ) from None
     except NoSuchEntryError:
-        raise AccessManagerError(
-            f"There is no '{entry}' in the forest {directory.domain.forest}: nothing was ever published there. Publish a first "
-            "certificate with the configuration tool."
-        ) from None
+        raise _missing_entry(directory) from None
     if read_der(directory) != der:
         raise AccessManagerError(f"{directory.server} took the certificate, but does not publish it: look at '{entry}'.")
 
@@ -66,6 +71,13 @@ def changes(der: bytes, seen: bytes | None) -> list[tuple[str, str, list[bytes]]
     """The change that publishes a certificate if the published one is still the one that was seen."""
     removed = [("delete", PUBLISHED_CERTIFICATE, [seen])] if seen is not None else []
     return [*removed, ("add", PUBLISHED_CERTIFICATE, [der])]
+
+
+def _missing_entry(directory: Directory) -> AccessManagerError:
+    return AccessManagerError(
+        f"There is no '{entry_of(directory)}' in the forest {directory.domain.forest}: nothing was ever published there. Publish a "
+        "first certificate with the configuration tool."
+    )
 
 
 def entry_of(directory: Directory) -> str:

@@ -204,6 +204,13 @@ def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same
     assert recovery.backups() == [backup_id]
 
 
+def test_a_forest_without_an_entry_to_publish_in_gets_no_certificate(recovery: Recovery) -> None:
+    with recovery.domain.without_publication():
+        assert "nothing was ever published there" in recovery.publish(lost=[LOST.thumbprint])["msg"]
+        assert "nothing was ever published there" in recovery.publish(check=True, lost=[LOST.thumbprint])["msg"]
+    assert recovery.backups() == []
+
+
 def test_nothing_is_published_that_does_not_open(recovery: Recovery, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.txt"
     wrong.write_text(age_key().private)

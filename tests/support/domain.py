@@ -15,8 +15,8 @@ import sys
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ WRITE_RIGHTS: list[Right] = [
 """What docs/security.md says that the census and the expiry need."""
 
 LAB = Path(__file__).resolve().parents[1] / "ad_lab" / "ad_lab.py"
+
+
+READABLE = "(A;;RPLCLORC;;;AU)"
+"""Who may read the published certificate: everybody who has logged on."""
 
 
 def _load_lab() -> Any:
@@ -75,7 +79,7 @@ class Domain:
     def start(cls, home: Path) -> Domain:
         """Starts a new controller. As in a forest with Access Manager, everybody may read the certificate that is published."""
         domain = cls(home, ad_lab.start(home))
-        domain.allow(domain.info["config_dn"], "(A;;RPLCLORC;;;AU)")
+        domain.allow(domain.info["config_dn"], READABLE)
         return domain
 
     @property
@@ -143,6 +147,19 @@ class Domain:
 
     def delete(self, dn: str) -> None:
         self._connection.delete_s(dn)
+
+    @contextmanager
+    def without_publication(self) -> Iterator[None]:
+        """As in a forest in which Access Manager never published anything."""
+        dn = self.info["config_dn"]
+        kept = ("objectClass", "appSchemaVersion", "cACertificate")
+        ((_dn, found),) = self.search(dn, kept)
+        self.delete(dn)
+        try:
+            yield
+        finally:
+            self._connection.add_s(dn, [(name, values[-1:]) for name, values in found.items()])
+            self.allow(dn, READABLE)
 
     def values(self, dn: str) -> dict[str, list[str]]:
         """The attributes of an entry that are text."""
