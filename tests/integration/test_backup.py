@@ -281,7 +281,7 @@ def test_http_sys_is_kept(first: Backup, server: AmsHost) -> None:
     http_sys = first.installation["state"]["http_sys"]
     assert http_sys["bindings"] == [
         {
-            "endpoint": "0.0.0.0:443",
+            "endpoint": f"0.0.0.0:{server.https_port}",
             "thumbprint": server.tls_certificate.thumbprint,
             "application_id": APPLICATION_ID,
             "store": "My",
