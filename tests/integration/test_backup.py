@@ -289,7 +289,7 @@ def test_http_sys_is_kept(first: Backup, server: AmsHost) -> None:
     ]
     reservations = {one["url"]: one["sddl"] for one in http_sys["reservations"]}
     assert f"D:(A;;GX;;;{SERVICE_SID})" in reservations[f"http://+:{server.http_port}/"]
-    assert any(url.startswith("https://+:443/") for url in reservations)
+    assert any(url.startswith(f"https://+:{server.https_port}/") for url in reservations)
 
 
 def test_every_certificate_opens_with_its_key_the_expired_one_too(first: Backup, server: AmsHost) -> None:
