@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ams_host import APPLICATION_ID, HTTPS_PORT, SERVICE_SID, AmsHost, MakeHost, write_inventory
+from support.ams_host import APPLICATION_ID, SERVICE_SID, AmsHost, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH, to_json
 from support.leaks import find_leaks, text_needles
@@ -98,10 +98,11 @@ def server(backup: Backup, lost: AmsHost, make_host: MakeHost, tmp_path_factory:
     new.run("reg.exe", "add", STORE_KEY, "/f")
     for name in ("HttpAcl", "HttpsAcl", "CertBinding"):
         new.run("reg.exe", "delete", BASE, "/v", name, "/f")
-    new.run("netsh.exe", "http", "delete", "sslcert", f"ipport=0.0.0.0:{HTTPS_PORT}")
-    for url in (f"http://+:{port}/", f"https://+:{HTTPS_PORT}/"):
+    new.run("netsh.exe", "http", "delete", "sslcert", f"ipport=0.0.0.0:{new.https_port}")
+    for url in (f"http://+:{port}/", f"https://+:{new.https_port}/"):
         new.run("netsh.exe", "http", "delete", "urlacl", f"url={url}")
-    new.config, new.logs, new.http_port = disk / "AMS/config", disk / "AMS/logs", lost.http_port
+    new.config, new.logs = disk / "AMS/config", disk / "AMS/logs"
+    new.serve_at(lost.http_port, lost.https_port)
     for folder in ("audit-templates", "scripts", "db"):
         (new.config / folder).mkdir(parents=True)
     (new.config / "appsettings.json").write_bytes(b"{}\r\n")

@@ -193,6 +193,13 @@ class AmsHost:
         self._save(to_json(settings(protected)))
         self.site = TlsSite(self.https_port, self.http_port, self.tls_certificate, self.prefix)
 
+    def serve_at(self, http_port: int, https_port: int) -> None:
+        """The configuration to come has its web site at these ports."""
+        if self.site is not None:
+            self.site.close()
+        self.http_port, self.https_port = http_port, https_port
+        self.site = TlsSite(https_port, http_port, self.tls_certificate, self.prefix)
+
     def _setup_task(self) -> dict[str, Any]:
         certificates = (*self.certificates, self.tls_certificate)
         endpoint = f"0.0.0.0:{self.https_port}"
