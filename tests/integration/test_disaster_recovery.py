@@ -259,7 +259,7 @@ def test_the_new_server_answers_and_each_test_of_health_is_passed(recovered: Pla
     assert server.http_answers()
     checks = result_of(recovered, NEW, RESTORED)["checks"]
     assert {check["name"] for check in checks if check["passed"]} == {
-        *("running", "configured", "http", "secrets", "certificates", "stays_running")
+        *("running", "configured", "http", "https", "secrets", "certificates", "stays_running")
     }
 
 
