@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import typing as t
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _fetching, _server, _transfer
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import Run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
@@ -24,27 +24,23 @@ class ActionModule(PartAction):
         seal = self.seal()
         if self.check_mode:
             return {"changed": True, "steady": True}
-        return self.until_answered(lambda: self._fetch(seal))
+        if self.params["run_id"]:
+            staged = self._run(self.params["run_id"])
+            return self.until_answered(lambda: self._fetch(seal, staged))
+        return self.until_run_answered(lambda: self._run(self.new_run_id()), lambda run: self._fetch(seal, run))
 
-    def _fetch(self, seal: Seal) -> dict[str, t.Any]:
+    def _run(self, run_id: str) -> Run:
+        return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
+
+    def _fetch(self, seal: Seal, run: Run) -> dict[str, t.Any]:
         envelope = Envelope(_fetching.MODULE)
-        run = self._run()
-        live = run["live"]
-        with self.removed_on_failure(run) if live else contextlib.nullcontext():
-            answer = _fetching.ask(self, run, envelope)
-            if not answer["steady"]:
-                return {"steady": False, "attempts": answer["attempts"]}
-            result = self._receive(seal, envelope, answer)
-        if live and answer["path"]:
+        answer = _fetching.ask(self, run, envelope)
+        if not answer["steady"]:
+            return {"steady": False, "attempts": answer["attempts"]}
+        result = self._receive(seal, envelope, answer)
+        if run["live"] and answer["path"]:
             self.remove_sent(run)
         return result
-
-    def _run(self) -> dict[str, t.Any]:
-        return {
-            "run_id": self.params["run_id"] or self.new_run_id(),
-            "staging_root": self.params["staging_root"],
-            "live": self.params["run_id"] is None,
-        }
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         with self.store().incoming(self.params["backup_id"]) as incoming:

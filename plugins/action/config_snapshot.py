@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction, Run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 
 _COPY_SECONDS = 900
@@ -45,12 +45,10 @@ class ActionModule(AccessManagerAction):
         return self._copy_stopped() | {"copied": "stopped"}
 
     def _copy_live(self) -> dict[str, t.Any]:
-        def copy() -> dict[str, t.Any]:
-            arguments = self._arguments(stop=False)
-            with self.removed_on_failure(arguments):
-                return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
+        def copy(arguments: Run) -> dict[str, t.Any]:
+            return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
 
-        return self.until_answered(copy)
+        return self.until_run_answered(lambda: self._arguments(stop=False), copy)
 
     def _copy_stopped(self) -> dict[str, t.Any]:
         arguments = self._arguments(stop=True)
@@ -61,7 +59,7 @@ class ActionModule(AccessManagerAction):
             except EndedRunError as exc:
                 raise self._revive_service(arguments, exc) from None
 
-    def _revive_service(self, arguments: dict[str, t.Any], ended: EndedRunError) -> AccessManagerError:
+    def _revive_service(self, arguments: Run, ended: EndedRunError) -> AccessManagerError:
         """Starts the service when the run that died had stopped it; returns what to tell."""
         try:
             revived = self.call_target(arguments | {"step": "revive"})["changed"]
@@ -70,12 +68,12 @@ class ActionModule(AccessManagerAction):
         done = "It had stopped the service, which has been started again." if revived else "The service was not down by it."
         return AccessManagerError(f"{ended} {done}")
 
-    def _kept(self, arguments: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _kept(self, arguments: Run, result: dict[str, t.Any]) -> dict[str, t.Any]:
         if not result["steady"]:
             self.remove_run(arguments)
         return result | {"run_id": arguments["run_id"]}
 
-    def _arguments(self, *, stop: bool) -> dict[str, t.Any]:
+    def _arguments(self, *, stop: bool) -> Run:
         return {
             "run_id": self.new_run_id(),
             "stop": stop,

@@ -37,6 +37,8 @@ from ._line import is_line_fault
 display = Display()
 
 Result = t.TypeVar("Result")
+Run = dict[str, t.Any]
+"""The options of a call that belongs to a run: run_id, staging_root, and what its step needs."""
 
 COLLECT_SECONDS = 120
 """How long one question for the result of a detached run waits on the target."""
@@ -128,6 +130,28 @@ class AccessManagerAction(ActionBase):
                 self._reconnect()
         raise AssertionError("unreachable")
 
+    def until_run_answered(
+        self, new_run: c.Callable[[], Run], act: c.Callable[[Run], Result], *, module: str | None = None
+    ) -> Result:
+        """Does something in a run of its own, anew in another run when no answer came; C(new_run) has the options that name one.
+
+        What failed runs left on the target is removed at the end: in between it would only be one more call to lose.
+        """
+        failed: list[Run] = []
+
+        def attempt() -> Result:
+            failed.append(new_run())
+            result = act(failed[-1])
+            failed.pop()
+            return result
+
+        try:
+            return self.until_answered(attempt)
+        finally:
+            with contextlib.suppress(AccessManagerError):
+                for run in failed:
+                    self.remove_run(run, module=module)
+
     def run_detached(self, arguments: dict[str, t.Any], *, timeout: int) -> dict[str, t.Any]:
         """Runs the target's half outside its shell, so that it ends by itself whatever happens to the line.
 
@@ -175,11 +199,11 @@ class AccessManagerAction(ActionBase):
             "brings the service back by itself; look at the server before you run this again."
         )
 
-    def remove_run(self, run: dict[str, t.Any], *, module: str | None = None) -> dict[str, t.Any]:
+    def remove_run(self, run: Run, *, module: str | None = None) -> dict[str, t.Any]:
         """Removes the folder of a run on the target; C(run) has the options that name it."""
         return self.call_target(run | {"step": "remove"}, module=module)
 
-    def remove_sent(self, run: dict[str, t.Any], *, module: str | None = None) -> None:
+    def remove_sent(self, run: Run, *, module: str | None = None) -> None:
         """Removes from the target what a run sent. When that fails, a warning says so, and a later run removes it."""
         try:
             self.remove_run(run, module=module)
@@ -187,7 +211,7 @@ class AccessManagerAction(ActionBase):
             display.warning(f"{exc} What {self.host_label} sent stays there, encrypted, until a run after 24 hours removes it.")
 
     @contextlib.contextmanager
-    def removed_on_failure(self, run: dict[str, t.Any], *, module: str | None = None) -> c.Iterator[None]:
+    def removed_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
         """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let alone."""
         try:
             yield

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from . import _transfer
-from ._action import AccessManagerAction
+from ._action import AccessManagerAction, Run
 from ._archive import zip_chunks
 from ._bundle import Bundle
 from ._contents import Configuration
@@ -22,7 +22,7 @@ _INLINE_LIMIT = 8 * 1024 * 1024
 """Up to this size a configuration comes with the answer; a larger one is streamed from a file, by one more process."""
 
 
-def ask(action: AccessManagerAction, run: dict[str, t.Any], envelope: Envelope) -> dict[str, t.Any]:
+def ask(action: AccessManagerAction, run: Run, envelope: Envelope) -> dict[str, t.Any]:
     """The answer of the target: C(steady), and if so C(envelope) and C(path). C(run) has run_id, staging_root and live.
 
     Raises LostLineError when no answer came. A live run may go on then: whoever asked makes a new one, with another id.
@@ -40,19 +40,22 @@ def ask(action: AccessManagerAction, run: dict[str, t.Any], envelope: Envelope) 
 
 def read_live(action: AccessManagerAction) -> Configuration:
     """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps changing."""
-    return action.until_answered(lambda: _read_live(action))
+
+    def new_run() -> Run:
+        return {"run_id": action.new_run_id(), "staging_root": action.params["staging_root"], "live": True}
+
+    return action.until_run_answered(new_run, lambda run: _read_live(action, run), module=MODULE)
 
 
-def _read_live(action: AccessManagerAction) -> Configuration:
+def _read_live(action: AccessManagerAction, run: Run) -> Configuration:
     envelope = Envelope(MODULE)
-    run = {"run_id": action.new_run_id(), "staging_root": action.params["staging_root"], "live": True}
-    with action.removed_on_failure(run, module=MODULE), os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
-        answer = ask(action, run, envelope)
-        if not answer["steady"]:
-            raise AccessManagerError(
-                f"The configuration of {action.host_label} changed each of {answer['attempts']} times while it was read: "
-                "run again when nobody saves."
-            )
+    answer = ask(action, run, envelope)
+    if not answer["steady"]:
+        raise AccessManagerError(
+            f"The configuration of {action.host_label} changed each of {answer['attempts']} times while it was read: "
+            "run again when nobody saves."
+        )
+    with os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
         _transfer.receive(action._connection, action.host_label, answer, pathlib.Path(f"/proc/self/fd/{incoming.fileno()}"))
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
