@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.ams_host import AmsHost
 from support.backups import KeyPair
-from support.faults import PATIENCE, Place, Trace, at_work, cut_at_command, fault_hosts, knobs, meanwhile
+from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, fault_hosts, knobs, meanwhile
 from support.plays import result_of
 
 FETCH = "Fetch and seal what was staged"
@@ -102,8 +102,10 @@ def test_line_cut_again_and_again_during_the_stop(one: AmsHost, two: AmsHost, pl
 
 
 def test_slow_network_that_drops_requests_is_lived_with(one: AmsHost, two: AmsHost, place: Place) -> None:
+    """Every 25th request is dropped, from a place where the first falls to the fetch: it and its repetition are lost late."""
     traces = Trace(one), Trace(two)
     for host in (one, two):
+        count_up(host, 5, 25)
         host.trouble(latency_ms=200, drop_every=25)
     try:
         run = place.run({one.name: one.inventory_vars("winrm"), two.name: two.inventory_vars("psrp")}, timeout=400)

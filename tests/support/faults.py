@@ -16,8 +16,10 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -342,6 +344,13 @@ def cut_at_command(host: AmsHost, number: int) -> Callable[[], None]:
         host.trouble(drop_next=1)
 
     return cut
+
+
+def count_up(host: AmsHost, remainder: int, every: int) -> None:
+    """Sends requests that are refused, until a fault at every Nth comes after so many: it hits the same place in each run then."""
+    for _number in range((remainder - host.stats()["requests"]) % every):
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{host.winrm_port}/wsman", data=b"")
 
 
 def aged(path: Path, hours: float) -> None:
