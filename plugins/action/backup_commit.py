@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _collection, _manifest, _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
@@ -67,18 +67,7 @@ class ActionModule(AccessManagerAction):
         records = self.store.records(backup_id)
         if self.params["directory"] is not None:
             records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
-        inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
-        manifest = _manifest.build(
-            backup_id=backup_id,
-            host=self.host,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            collection_version=_collection.version(),
-            previous=self.store.previous_digest(),
-            previous_id=self.store.newest_id(),
-            records=records,
-            content_digest=_server.digest_of(inventory),
-            inventory=inventory,
-        )
+        manifest = self.store.described(backup_id, records, datetime.datetime.now(datetime.UTC))
         if not self.check_mode:
             self.store.publish(backup_id, manifest)
         return {"changed": True} | _summary(manifest, self.store)

@@ -13,7 +13,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable, timestamp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Host, Told
 
 _SHOWN = 5
@@ -33,7 +33,7 @@ class ActionModule(AccessManagerAction):
         result = {
             "backups": told,
             "hosts": told_of_hosts,
-            "verified_at": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "verified_at": timestamp(now),
             "warnings": _warnings(told, told_of_hosts),
         }
         return result | self._verdict(problems)

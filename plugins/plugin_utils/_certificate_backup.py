@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime
 import json
 
-from . import _collection, _manifest, _server
+from . import _manifest, _server
 from ._archive import ChunkReader, Entry, zip_chunks
 from ._backed_up_keys import Place
 from ._contents import PARTS, Certificate, read_certificates, select
 from ._encryption_certificate import EncryptionCertificate, told
 from ._errors import AccessManagerError
-from ._manifest import CERTIFICATES_ALONE, Manifest
+from ._manifest import CERTIFICATES_ALONE
 from ._opening import Opener
 from ._sealing import Seal
 from ._store import BackupStore
@@ -39,7 +39,7 @@ def commit(store: BackupStore, seal: Seal, certificate: EncryptionCertificate, n
     backup_id = store.open_partial()
     try:
         _write(store, backup_id, seal, certificate, now)
-        store.publish(backup_id, _described(store, backup_id, now))
+        store.publish(backup_id, store.described(backup_id, store.records(backup_id, (_PART,)), now))
     except BaseException:
         store.discard(backup_id)
         raise
@@ -79,19 +79,3 @@ def _entries(certificate: EncryptionCertificate, now: datetime.datetime) -> list
         "passwords.json": passwords,
     }
     return [Entry(name, now, [data]) for name, data in contents.items()]
-
-
-def _described(store: BackupStore, backup_id: str, now: datetime.datetime) -> Manifest:
-    records = store.records(backup_id, (_PART,))
-    inventory = records[_PART]["inventory"]
-    return _manifest.build(
-        backup_id=backup_id,
-        host=store.host,
-        created=now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        collection_version=_collection.version(),
-        previous=store.previous_digest(),
-        previous_id=store.newest_id(),
-        records=records,
-        content_digest=_server.digest_of(inventory),
-        inventory=inventory,
-    )

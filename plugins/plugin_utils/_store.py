@@ -25,11 +25,12 @@ import stat
 import time
 import typing as t
 
-from . import _manifest, _pruned
+from . import _collection, _manifest, _pruned, _server
 from ._chain import Link
 from ._errors import AccessManagerError
 from ._files import open_regular
 from ._manifest import Manifest
+from ._text import timestamp
 
 RECORDS = _manifest.PARTS
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
@@ -214,6 +215,21 @@ class BackupStore:
     def newest_id(self) -> str | None:
         """The id of the newest published backup; None before the first."""
         return max(self.ids(), default=None)
+
+    def described(self, backup_id: str, records: dict[str, Manifest], now: datetime.datetime) -> Manifest:
+        """The manifest of an open backup, from the records of its parts."""
+        inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
+        return _manifest.build(
+            backup_id=backup_id,
+            host=self.host,
+            created=timestamp(now),
+            collection_version=_collection.version(),
+            previous=self.previous_digest(),
+            previous_id=self.newest_id(),
+            records=records,
+            content_digest=_server.digest_of(inventory),
+            inventory=inventory,
+        )
 
     def publish(self, backup_id: str, manifest: Manifest) -> pathlib.Path:
         """Writes the manifest and gives the backup its name."""

@@ -1,9 +1,16 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text that came from a server or a backup, made fit to be shown."""
+"""Texts: a time as files and results have it, and what came from a server or a backup, made fit to be shown."""
 
 from __future__ import annotations
+
+import datetime
+
+
+def timestamp(moment: datetime.datetime) -> str:
+    """A time in UTC, with its seconds, as ISO 8601 with a Z."""
+    return moment.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def printable(text: str) -> str:

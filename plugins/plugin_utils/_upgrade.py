@@ -16,6 +16,7 @@ from ._errors import AccessManagerError
 from ._files import open_regular
 from ._manifest import Manifest
 from ._store import BackupStore, is_id, moment_of
+from ._text import timestamp
 
 NAME = ".pre-upgrade.json"
 FORMAT = 1
@@ -58,7 +59,7 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
         "backup_id": backup_id,
         "manifest_sha256": hashlib.sha256(data).hexdigest(),
         "verified": _verified(store, backup_id, verification),
-        "marked": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "marked": timestamp(now),
         "access_manager_version": manifest.get("access_manager_version"),
     }
     text = json.dumps(marker, indent=1) + "\n"
