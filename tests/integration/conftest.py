@@ -13,6 +13,7 @@ import pytest
 from ansible.plugins.loader import init_plugin_loader
 from support.ams_host import AmsHost, MakeHost, available
 from support.backups import KeyPair, age_key
+from support.faults import Place, fault_hosts
 from support.playbook import COLLECTIONS
 
 init_plugin_loader([str(COLLECTIONS)])
@@ -56,6 +57,24 @@ def host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHos
 def idle(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHost]:
     """A host whose service is stopped."""
     yield from _shared(tmp_path_factory, "ams2", running=False)
+
+
+@pytest.fixture(scope="session")
+def one(lab: None) -> AmsHost:
+    """The first of the two hosts for faults."""
+    return fault_hosts()[0]
+
+
+@pytest.fixture(scope="session")
+def two(lab: None) -> AmsHost:
+    """The second of the two hosts for faults."""
+    return fault_hosts()[1]
+
+
+@pytest.fixture
+def place(tmp_path: Path, owner: KeyPair) -> Place:
+    """Where a test of faults keeps its inventory and its backups."""
+    return Place(tmp_path, owner)
 
 
 @pytest.fixture(scope="session")

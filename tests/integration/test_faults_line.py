@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
 from support.ams_host import AmsHost
-from support.backups import KeyPair
-from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, fault_hosts, knobs, meanwhile
+from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, knobs, meanwhile
 from support.plays import result_of
 
 FETCH = "Fetch and seal what was staged"
@@ -20,21 +17,6 @@ ALWAYS = {"backup_stop_service": "always"}
 MEBIBYTE = 1024 * 1024
 LAUNCH, COLLECT = 2, 3
 """Which of the processes over WinRM starts the stop, and which waits for its end: the first reads the installation."""
-
-
-@pytest.fixture(scope="module")
-def one(lab: None) -> AmsHost:
-    return fault_hosts()[0]
-
-
-@pytest.fixture(scope="module")
-def two(lab: None) -> AmsHost:
-    return fault_hosts()[1]
-
-
-@pytest.fixture
-def place(tmp_path: Path, owner: KeyPair) -> Place:
-    return Place(tmp_path, owner)
 
 
 def check_stopped_backup(place: Place, trace: Trace) -> None:

@@ -12,9 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
 from support.ams_host import AmsHost
-from support.backups import KeyPair
 from support.configuration import CONFIG_PATH
 from support.faults import (
     PATIENCE,
@@ -23,7 +21,6 @@ from support.faults import (
     Trace,
     aged,
     at_work,
-    fault_hosts,
     kill_powershells,
     kill_whole,
     knobs,
@@ -37,21 +34,6 @@ from support.plays import Call, called, failure_of, write_calls
 
 ALWAYS = {"backup_stop_service": "always"}
 OLD, YOUNG = "20250101T000000Z", "20250102T000000Z"
-
-
-@pytest.fixture(scope="module")
-def one(lab: None) -> AmsHost:
-    return fault_hosts()[0]
-
-
-@pytest.fixture(scope="module")
-def two(lab: None) -> AmsHost:
-    return fault_hosts()[1]
-
-
-@pytest.fixture
-def place(tmp_path: Path, owner: KeyPair) -> Place:
-    return Place(tmp_path, owner)
 
 
 def is_stopping(host: AmsHost) -> bool:

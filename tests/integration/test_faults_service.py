@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from support.ams_host import AmsHost
-from support.backups import KeyPair
 from support.faults import (
     PATIENCE,
     Place,
@@ -19,7 +17,6 @@ from support.faults import (
     acting_during_the_copy,
     at_work,
     disk,
-    fault_hosts,
     fill,
     knobs,
     locking,
@@ -36,21 +33,6 @@ STOP = "Stage the configuration with the service stopped"
 ALWAYS = {"backup_stop_service": "always"}
 DATABASE = {"backup_include_database": True}
 LOCKED = r"C:\Program Files\Lithnet\Access Manager Service\config\scripts\latin1.ps1"
-
-
-@pytest.fixture(scope="module")
-def one(lab: None) -> AmsHost:
-    return fault_hosts()[0]
-
-
-@pytest.fixture(scope="module")
-def two(lab: None) -> AmsHost:
-    return fault_hosts()[1]
-
-
-@pytest.fixture
-def place(tmp_path: Path, owner: KeyPair) -> Place:
-    return Place(tmp_path, owner)
 
 
 def usn_of(host: AmsHost) -> int:

@@ -11,10 +11,14 @@ import pyrage
 import pytest
 from ansible.plugins.loader import init_plugin_loader
 from hypothesis import HealthCheck, settings
+from support.backups import KeyPair, age_key
 from support.certificates import TestCertificate, make_certificate
+from unit.actions import HOST
 
 BUILD = Path(__file__).resolve().parents[2] / ".build"
 init_plugin_loader([str(BUILD)])
+
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore  # noqa: E402  found by the line above
 
 settings.register_profile(
     "unit", max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -43,3 +47,15 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "backups"
     folder.mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture
+def store(root: Path) -> BackupStore:
+    """The backups of the host for which `actions.run` runs actions."""
+    return BackupStore(str(root), HOST)
+
+
+@pytest.fixture(scope="session")
+def owner() -> KeyPair:
+    """Whose key opens the backups."""
+    return age_key()

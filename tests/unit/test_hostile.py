@@ -21,7 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.backups import KeyPair, age_key, ssh_key
+from support.backups import KeyPair, ssh_key
 from support.certificates import TestCertificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
@@ -33,16 +33,6 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-
-
-@pytest.fixture(scope="module")
-def owner() -> KeyPair:
-    return age_key()
-
-
-@pytest.fixture
-def store(root: Path) -> BackupStore:
-    return BackupStore(str(root), HOST)
 
 
 @pytest.fixture

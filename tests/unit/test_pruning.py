@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pruned, _store
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain import Link
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
-from support.backups import KeyPair, age_key
+from support.backups import KeyPair
 from support.certificates import EXPIRED, TestCertificate, make_certificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
@@ -28,18 +28,8 @@ DAYS = tuple(f"202611{day}T020000Z" for day in range(14, 24))
 
 
 @pytest.fixture(scope="module")
-def owner() -> KeyPair:
-    return age_key()
-
-
-@pytest.fixture(scope="module")
 def expired() -> TestCertificate:
     return make_certificate(EXPIRED)
-
-
-@pytest.fixture
-def store(root: Path) -> BackupStore:
-    return BackupStore(str(root), HOST)
 
 
 @pytest.fixture

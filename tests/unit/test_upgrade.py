@@ -12,21 +12,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
-from support.backups import KeyPair, age_key
+from support.backups import KeyPair
 from support.certificates import TestCertificate
 from support.whole import identity_file
 from unit.actions import HOST, run
 from unit.made import make, seal_to
-
-
-@pytest.fixture(scope="module")
-def owner() -> KeyPair:
-    return age_key()
-
-
-@pytest.fixture
-def store(root: Path) -> BackupStore:
-    return BackupStore(str(root), HOST)
 
 
 def moment(hours_ago: float) -> str:

@@ -33,18 +33,8 @@ ARTIFACTS = ("config.zip.age", "certificates.zip.age", "secrets.json.age")
 
 
 @pytest.fixture(scope="module")
-def owner() -> KeyPair:
-    return age_key()
-
-
-@pytest.fixture(scope="module")
 def expired() -> TestCertificate:
     return make_certificate(EXPIRED)
-
-
-@pytest.fixture
-def store(root: Path) -> BackupStore:
-    return BackupStore(str(root), "ams1")
 
 
 @pytest.fixture
