@@ -51,15 +51,17 @@ def test_line_cut_during_the_stop_where_windows_ends_the_process(one: AmsHost, t
 
 
 def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
-    """Cuts the line again and again from the moment a run is at work until the service runs again."""
+    """Cuts the line again and again from the moment a run is at work until the service runs again, and once at the least."""
 
     def drop() -> None:
-        trace.host.wait_for(lambda: at_work(trace.host), PATIENCE)
-        trace.host.trouble(drop_every=2)
+        host = trace.host
+        host.wait_for(lambda: at_work(host), PATIENCE)
+        before = host.stats()["requests"]
+        host.trouble(drop_every=2)
         try:
-            trace.host.wait_for(lambda: trace.turns() == ["stopped", "started"], PATIENCE)
+            host.wait_for(lambda: trace.turns() == ["stopped", "started"] and host.stats()["requests"] >= before + 2, PATIENCE)
         finally:
-            trace.host.calm()
+            host.calm()
 
     return drop
 
