@@ -56,7 +56,7 @@ STEPS = [
     Step("ruff", ["ruff", "check", "."], fast=True),
     Step("yamllint", ["yamllint", "--strict", "."], fast=True),
     Step("mypy", ["mypy"], fast=True),
-    Step("unit", ["pytest", "tests/unit"], fast=True),
+    Step("unit", ["pytest", "--numprocesses=2", "tests/unit"], fast=True),
     Step("reuse", ["reuse", "lint", "--lines"]),
     Step("changelog", ["antsibull-changelog", "lint"]),
     Step("build", ["tests/tools/build.sh"]),
