@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import collections.abc as c
 import contextlib
 import pathlib
@@ -16,6 +17,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
     _restore_bundle,
     _whole_file,
 )
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import Run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS, Plan
@@ -23,6 +25,9 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server import Described
 
 display = Display()
+
+_INLINE_LIMIT = 1024 * 1024
+"""Up to this size a bundle goes with the call of the run; a larger one is uploaded before it, by two more processes."""
 
 _WORK_SECONDS = 1800
 _WAITS_OF_A_RUN = 14
@@ -99,10 +104,8 @@ class ActionModule(RestoreAction):
 
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         run = self._named_run()
-        with self._uploaded(contents, plan) as upload_id, self.removed_on_failure(run):
-            told = self._told(situation, as_backup=True)
-            arguments = self._arguments(contents, plan) | {"upload_id": upload_id, "told": told}
-            answer = self._run(run | arguments)
+        with self._sent(contents, plan) as bundle, self.removed_on_failure(run):
+            answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(situation, as_backup=True)))
         self._remove_told(run)
         for sentence in answer["warnings"]:
             display.warning(f"{self.host_label}: {sentence}")
@@ -121,38 +124,42 @@ class ActionModule(RestoreAction):
                 "The next restore tells of this one, and starts the service if it ran before."
             ) from None
 
-    def _remove_told(self, run: dict[str, t.Any]) -> None:
+    def _remove_told(self, run: Run) -> None:
         """Has the server remember that the result of a run was told, and forget the rest. The restore has ended as it has."""
         try:
             self.remove_run(run | {"told": [run["run_id"]]})
         except AccessManagerError as exc:
             display.warning(f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left.")
 
-    def _named_run(self) -> dict[str, t.Any]:
+    def _named_run(self) -> Run:
         return {"run_id": self.new_run_id(), "staging_root": self.params["staging_root"]}
 
     @contextlib.contextmanager
-    def _uploaded(self, contents: Contents, plan: Plan) -> c.Iterator[str]:
-        """The id of a folder of the target that SYSTEM and Administrators alone may enter, with the bundle in it."""
-        with _restore_bundle.in_memory(contents, plan) as bundle:
+    def _sent(self, contents: Contents, plan: Plan) -> c.Iterator[dict[str, t.Any]]:
+        """The options by which the run finds its bundle: in themselves, or in a folder that Administrators alone may enter."""
+        with _restore_bundle.in_memory(contents, plan) as path:
+            bundle = pathlib.Path(path)
+            if bundle.stat().st_size <= _INLINE_LIMIT:
+                yield {"bundle": base64.b64encode(bundle.read_bytes()).decode()}
+                return
             upload = self._upload(bundle)
         with self.removed_on_failure(upload):
-            yield upload["run_id"]
+            yield {"upload_id": upload["run_id"]}
 
-    def _upload(self, bundle: str) -> dict[str, t.Any]:
-        prepare = {"step": "prepare", "bytes": pathlib.Path(bundle).stat().st_size, "close_editor": self.params["close_editor"]}
+    def _upload(self, bundle: pathlib.Path) -> Run:
+        prepare = {"step": "prepare", "bytes": bundle.stat().st_size, "close_editor": self.params["close_editor"]}
 
-        def send() -> dict[str, t.Any]:
+        def send() -> Run:
             upload = self._named_run()
             with self.removed_on_failure(upload):
                 place = self.call_target(upload | prepare, repeatable=False)["path"]
                 with self._explained_line():
-                    self._connection.put_file(bundle, place)
+                    self._connection.put_file(str(bundle), place)
             return upload
 
         return self.until_answered(send)
 
-    def _arguments(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
+    def _arguments(self, contents: Contents, plan: Plan, *, told: list[str]) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
         options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
         return {
@@ -160,6 +167,7 @@ class ActionModule(RestoreAction):
             "knowledge": self.knowledge(),
             "certificates": self.given_certificates(contents, plan),
             "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
+            "told": told,
         } | {option: self.params[option] for option in options}
 
     def _timeout(self) -> int:

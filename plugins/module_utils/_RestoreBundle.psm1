@@ -44,12 +44,11 @@ Function Copy-Part {
 Function Expand-Bundle {
     # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and where each file is staged, by name.
     param(
-        [String] $Path,
+        [IO.Stream] $Stream,
         [String] $Folder
     )
     $staged = @{}
-    $file = Open-SharedFile -Path $Path
-    $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $file, ([IO.Compression.CompressionMode]::Decompress))
+    $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, ([IO.Compression.CompressionMode]::Decompress))
     try {
         $plan = ConvertFrom-Json -InputObject (Read-Line -Stream $clear)
         foreach ($record in $plan.files) {
@@ -60,7 +59,7 @@ Function Expand-Bundle {
         }
         @{ plan = $plan; staged = $staged }
     }
-    finally { $clear.Dispose(); $file.Dispose() }
+    finally { $clear.Dispose() }
 }
 
 Function Set-StagedText {

@@ -51,11 +51,18 @@ Function Assert-Service {
     if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) { throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again." }
 }
 
+Function Open-Bundle {
+    # The bundle that came with the call, or before it into the folder of an upload.
+    if (-not $module.Params.upload_id) { return New-Object -TypeName IO.MemoryStream -ArgumentList (, [Convert]::FromBase64String($module.Params.bundle)) }
+    Open-SharedFile -Path ([IO.Path]::Combine((Get-RunFolder -Root $root -RunId $module.Params.upload_id), $BundleName))
+}
+
 Function Initialize-Bundle {
     # Unpacks and checks all that the change needs, while nothing is touched yet.
     param([String] $Folder)
-    $upload = Get-RunFolder -Root $root -RunId $module.Params.upload_id
-    $bundle = Expand-Bundle -Path ([IO.Path]::Combine($upload, $BundleName)) -Folder $Folder
+    $stream = Open-Bundle
+    try { $bundle = Expand-Bundle -Stream $stream -Folder $Folder }
+    finally { $stream.Dispose() }
     $bundle.secrets = @(Protect-StagedSecret -Bundle $bundle -Values $module.Params.secrets)
     $bundle.suffix = Get-BesideSuffix -RunId $module.Params.run_id
     $bundle.made = @()
@@ -217,6 +224,7 @@ $options.external = @{
 $options.told = @{ type = 'list'; elements = 'str'; default = @() }
 $options.bytes = @{ type = 'int'; default = 0 }
 $options.upload_id = @{ type = 'str'; default = '' }
+$options.bundle = $secret
 $options.certificates = Get-CertificateOption
 $options.secrets = @{
     type = 'list'; elements = 'dict'; default = @()
@@ -241,7 +249,7 @@ Complete-TargetModule -Module $module -Body {
         Invoke-RunStep -Params $module.Params -Take {
             param($folder)
             try { Invoke-Restore -Folder $folder }
-            finally { [void](Remove-RunFolder -Root $root -RunId $module.Params.upload_id) }
+            finally { if ($module.Params.upload_id) { [void](Remove-RunFolder -Root $root -RunId $module.Params.upload_id) } }
         }
     }
     finally { $privilege.Dispose() }

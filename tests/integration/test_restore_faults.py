@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import subprocess
 import threading
 import zipfile
@@ -31,6 +32,8 @@ from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result
 from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
 
 NAME = "ams-faults"
+LARGE = "large.bin"
+"""A file that does not go with the call of a restore, but is uploaded before it."""
 EDITOR = r"C:\Program Files\Lithnet\Access Manager Service\Lithnet.AccessManager.Server.UI.exe"
 TRACES = (".ansible_async/", "ProgramData/lithnet.access_manager: ", "ProgramData/lithnet.access_manager/", "/Temp/")
 EDITORS = "(Get-Process -Name Lithnet.AccessManager.Server.UI -ErrorAction SilentlyContinue)"
@@ -64,6 +67,7 @@ def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def backup(server: AmsHost, work: Path, options: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
+    (server.config / LARGE).write_bytes(random.Random(7).randbytes(1_500_000))
     run = run_playbook(BACKUP, server.write_inventory(work / "backup.yml", variables=options))
     assert run.rc == 0, run.stdout[-3000:]
     (made,) = backups_of(root, NAME, owner.open)
@@ -334,6 +338,7 @@ def test_line_that_breaks_while_the_service_is_down_does_no_harm(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any], connection: Connection, transport: Transport
 ) -> None:
     spoil(server)
+    (server.config / LARGE).write_bytes(b"spoiled")
     inventory = server.write_inventory(work / "line.yml", connection, transport, variables=options)
     whole_turn = turned(server, "stopped", "started")
     server.knob("StartDelayMs", 4000)
