@@ -10,7 +10,11 @@ import typing as t
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _thumbprints
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
+    AccessManagerError,
+    LostLineError,
+    UnansweredError,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 
 
@@ -30,6 +34,7 @@ class ActionModule(RestoreAction):
         }
         if self.check_mode or not plan.certificates:
             return result
+        self.refuse_kept_arguments()
         given = {
             "knowledge": self.knowledge(),
             "certificates": self.given_certificates(contents, plan),
@@ -38,7 +43,11 @@ class ActionModule(RestoreAction):
             "staging_root": self.params["staging_root"],
             "lock_timeout": self.params["lock_timeout"],
         }
-        return result | {"changed": self.call_target(given, repeatable=False)["changed"]}
+        try:
+            return result | {"changed": self.call_target(given, repeatable=False)["changed"]}
+        except (LostLineError, UnansweredError) as exc:
+            exc.changed = True
+            raise
 
     def _wanted(self, contents: Contents) -> Contents:
         """The backup with those of its certificates that are wanted."""

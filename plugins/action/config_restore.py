@@ -103,6 +103,7 @@ class ActionModule(RestoreAction):
         }
 
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
+        self.refuse_kept_arguments()
         run = self._named_run()
         with self._sent(contents, plan) as bundle, self.removed_on_failure(run):
             answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(situation, as_backup=True)))

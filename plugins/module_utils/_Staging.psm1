@@ -42,6 +42,13 @@ Function Assert-OwnFolder {
     if ($owner.Value -notin $trusted) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
 }
 
+Function Assert-UsableRoot {
+    # Why a run could not make its folder: a run that ends before it has one leaves no result.
+    param([String] $Path)
+    if ([IO.Directory]::Exists($Path)) { Assert-OwnFolder -Path $Path }
+    elseif ([IO.File]::Exists($Path)) { throw "'$Path' is a file, where this collection keeps its folder. Remove it, or name another folder with staging_root." }
+}
+
 Function New-RestrictedFolder {
     # Makes a folder that SYSTEM and Administrators alone may enter, and makes sure that nobody else made it first.
     param([String] $Path)
@@ -279,7 +286,10 @@ Function Wait-RunResult {
         $alive = Test-RunAlive -RunId ([IO.Path]::GetFileName($Folder))
         if ([IO.File]::Exists($path)) { return @{ state = 'finished'; answer = Read-TextFile -Path $path } }
         if ($begun -and -not $alive) { return @{ state = 'ended' } }
-        if (-not $begun -and $watch.Elapsed.TotalSeconds -ge $StartTimeout) { return @{ state = 'unknown' } }
+        if (-not $begun -and $watch.Elapsed.TotalSeconds -ge $StartTimeout) {
+            Assert-UsableRoot -Path ([IO.Path]::GetDirectoryName($Folder))
+            return @{ state = 'unknown' }
+        }
         if ($watch.Elapsed.TotalSeconds -ge $Timeout) { return @{ state = 'running' } }
         Start-Sleep -Milliseconds 200
     }

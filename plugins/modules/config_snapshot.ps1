@@ -124,6 +124,7 @@ Function Restore-Service {
 Function New-Snapshot {
     # Fills the folder of the run: the files under numbers, and manifest.json with all that is known of them and of the server.
     param([String] $Folder)
+    $installation = Assert-Installation
     $files = [IO.Path]::Combine($Folder, 'files')
     [void][IO.Directory]::CreateDirectory($files)
     try {
@@ -149,7 +150,6 @@ $options.service_timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
-    if ($module.Params.step -eq 'take') { $installation = Assert-Installation }
     if ($module.Params.step -eq 'revive') { return Restore-Service }
     Invoke-RunStep -Params $module.Params -Take { param($folder) New-Snapshot -Folder $folder }
 }

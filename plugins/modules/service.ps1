@@ -20,6 +20,7 @@ Function Stop-Whole {
 }
 
 Function Set-State {
+    $installation = Assert-Installation
     $service = Get-ServiceController
     $before = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $before -ne 'Stopped'
@@ -40,7 +41,6 @@ $options.timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
-    if ($module.Params.step -eq 'take') { $installation = Assert-Installation }
     if ($module.CheckMode) { return Set-State }
     Invoke-RunStep -Params $module.Params -Take { Set-State }
 }

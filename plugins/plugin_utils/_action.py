@@ -27,6 +27,7 @@ from ._errors import (
     AccessManagerError,
     EndedRunError,
     LostLineError,
+    LostRunError,
     RefusedLogonError,
     UnansweredError,
     UnfinishedRunError,
@@ -51,6 +52,9 @@ BEGIN_SECONDS = 20
 
 START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
+
+SILENT_SECONDS = 180
+"""How long a run is asked for of which nothing was heard at all, not even an answer to its launch."""
 
 LINE_ATTEMPTS = 3
 _NUMBERS = frozenset(
@@ -84,7 +88,7 @@ class AccessManagerAction(ActionBase):
             self.params = self._validated()
             result = {"changed": False} | self.perform()
         except AccessManagerError as exc:
-            result = {"failed": True, "changed": False, "msg": str(exc), "reachable": not isinstance(exc, UnreachableError)}
+            result = {"failed": True, "changed": exc.changed, "msg": str(exc), "reachable": not isinstance(exc, UnreachableError)}
             if display.verbosity > 2:
                 result["exception"] = traceback.format_exc()
         if not self._no_log_values:
@@ -156,7 +160,8 @@ class AccessManagerAction(ActionBase):
         """Runs the target's half outside its shell, so that it ends by itself whatever happens to the line.
 
         Polls for its result for at most C(timeout) seconds, through lost lines. Raises AccessManagerError with the target's
-        own sentence when it failed, EndedRunError when its process died, UnfinishedRunError when it has not ended in time.
+        own sentence when it failed, EndedRunError when its process died, UnfinishedRunError when it has not ended in time, and
+        LostRunError when nothing was heard of it.
         """
         deadline = time.monotonic() + timeout
         run_id = arguments["run_id"]
@@ -169,11 +174,16 @@ class AccessManagerAction(ActionBase):
         launches = unanswered = 0
         failure: AccessManagerError | None = None
         state = "unknown"
+        heard = False
+        silent = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
             if state == "unknown":
-                if failure or launches == LINE_ATTEMPTS:
-                    raise failure or AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
+                if failure and not isinstance(failure, LostLineError):
+                    raise failure
+                if launches == LINE_ATTEMPTS:
+                    raise AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
                 failure = self._launch(arguments)
+                heard = heard or not isinstance(failure, LostLineError)
                 launches += 1
             try:
                 answer = self._call_once(collect)
@@ -181,11 +191,14 @@ class AccessManagerAction(ActionBase):
                 unanswered += isinstance(exc, UnansweredError)
                 if unanswered == LINE_ATTEMPTS:
                     raise
+                if not heard and time.monotonic() > silent:
+                    goes_on = f"If the run {run_id} began there, it goes on, and brings the service back by itself."
+                    raise LostRunError(f"{exc} {goes_on}") from None
                 display.warning(f"{exc} Asking again what became of the run {run_id}.")
                 self._reconnect()
                 state = "unasked"
                 continue
-            state = answer["state"]
+            state, heard = answer["state"], True
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
             if state == "ended":
@@ -194,7 +207,7 @@ class AccessManagerAction(ActionBase):
                     "was killed. Look at the service there, and run this again."
                 )
         became = "It goes on there" if state == "running" else "The line was lost, and if it is at work there, it goes on"
-        raise UnfinishedRunError(
+        raise (UnfinishedRunError if state == "running" else LostRunError)(
             f"The run {run_id} on {self.host_label} has not ended within {timeout} s. {became}, and "
             "brings the service back by itself; look at the server before you run this again."
         )
@@ -268,6 +281,7 @@ class AccessManagerAction(ActionBase):
         except LostLineError as exc:
             display.warning(f"{exc} Asking whether the run {arguments['run_id']} started.")
             self._reconnect()
+            return exc
         except AccessManagerError as exc:
             return exc
         finally:

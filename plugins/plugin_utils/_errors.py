@@ -9,7 +9,9 @@ import sys
 
 
 class AccessManagerError(Exception):
-    """A failure that its message explains: what, which value, what to do."""
+    """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then."""
+
+    changed = False
 
 
 class MissingLibraryError(AccessManagerError):
@@ -41,9 +43,17 @@ class UnansweredError(AccessManagerError):
 class EndedRunError(AccessManagerError):
     """The process of a detached run was ended on the target before the run was done."""
 
+    changed = True
+
 
 class UnfinishedRunError(AccessManagerError):
     """A detached run has not ended in time: it goes on, and its folder on the target is in use."""
+
+    changed = True
+
+
+class LostRunError(UnfinishedRunError, UnreachableError):
+    """A detached run of which nothing is known: no answer came to its launch, nor to a question since."""
 
 
 class DirectoryLibraryError(AccessManagerError):

@@ -13,6 +13,8 @@ import os
 import time
 import typing as t
 
+from ansible import constants as C
+
 from . import _human_tasks, _other_server, _plan, _server
 from ._action import COLLECT_SECONDS, AccessManagerAction
 from ._contents import Certificate, Configuration, Contents, open_contents, select
@@ -109,6 +111,16 @@ class RestoreAction(AccessManagerAction):
             relocate=self.params["external_files"] == "relocate",
             allow_version_mismatch=self.params["allow_version_mismatch"],
         )
+
+    def refuse_kept_arguments(self) -> None:
+        """Raises AccessManagerError when Ansible is set to print or keep what it sends, private keys and secrets among it."""
+        settings = {"ANSIBLE_DEBUG": C.DEFAULT_DEBUG, "ANSIBLE_KEEP_REMOTE_FILES": C.DEFAULT_KEEP_REMOTE_FILES}
+        on = [name for name, value in settings.items() if value]
+        if on:
+            raise AccessManagerError(
+                f"Ansible runs with {' and '.join(on)}: the private keys and secrets of this restore would be printed, or stay in "
+                f"files on {self.host_label}. Unset that, and run again."
+            )
 
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
