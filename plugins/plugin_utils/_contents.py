@@ -66,6 +66,8 @@ _OWN_HTTP = {
 
 _REGISTRY_KEYS = ("", "Parameters")
 _UNKNOWN_MODE = -1
+_SHORT_NAME = re.compile(r"(?=.{1,8}(?:\.|$))[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{1,3})?")
+"""A name of 8 and 3 letters, as Windows makes it for a longer one."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
@@ -310,24 +312,45 @@ class Configuration:
 
     def names_external(self, name: str) -> bool:
         """Whether the JSON files name the file elsewhere that has that name in a backup."""
-        return any(pattern.fullmatch(name) for pattern in self._external)
+        return name in self._external
 
     def external_name(self, path: str) -> str | None:
-        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it."""
-        pattern = _external_name(path)
-        return next((name for name in self.files if pattern.fullmatch(name)), None)
+        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it.
+
+        Raises AccessManagerError when a short name such as PROGRA~1 may stand for several files.
+        """
+        found = self._external_names(path)
+        if len(found) > 1:
+            raise AccessManagerError(
+                f"The configuration names '{path}', which has a short name, and the backup holds {len(found)} files that it may "
+                f"stand for: {_listed(found)}. Write the long name in the configuration, back up again, and restore that backup."
+            )
+        return found[0] if found else None
+
+    def _external_names(self, path: str) -> list[str]:
+        """The file of that path; when there is none, those for which its short names may stand."""
+        exact = _external_name(path)
+        return [name for name in self.files if exact.fullmatch(name)] or [
+            name for name in self.files if _external_name(path, short=True).fullmatch(name)
+        ]
 
     @functools.cached_property
-    def _external(self) -> list[re.Pattern[str]]:
+    def _external(self) -> set[str]:
+        """The files elsewhere that the JSON files name. A short name stands for the one file that it can be, or that was found."""
         root = str(self.described["installation"].get("config_path", ""))
-        values = [
-            (ntpath.join(root, folder), value.value)
-            for document in self.documents.values()
-            for path, folder in FILE_REFERENCES.items()
-            for _place, value in find(document, path)
-            if isinstance(value.value, str)
-        ]
-        return [_external_name(ntpath.normpath(ntpath.join(folder, value))) for folder, value in values]
+        recorded = {reference["value"].lower(): reference["path"] for reference in self.described["references"]}
+        named: set[str] = set()
+        for value, folder in self._referenced():
+            found = self._external_names(ntpath.normpath(ntpath.join(root, folder, value)))
+            there = self._external_names(ntpath.normpath(recorded.get(value.lower(), ""))) if len(found) > 1 else found
+            named.update(set(found).intersection(there) if len(there) == 1 else ())
+        return named
+
+    def _referenced(self) -> c.Iterator[tuple[str, str]]:
+        """What the JSON files name, and the folder in which a bare name lies."""
+        for document in self.documents.values():
+            for path, folder in FILE_REFERENCES.items():
+                yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
 
     def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
         if not isinstance(records, list):
@@ -372,12 +395,16 @@ class Configuration:
                     ) from None
 
 
-def _external_name(path: str) -> re.Pattern[str]:
-    """The name that a path has in a backup, whatever its capitals; short names such as PROGRA~1 stand for any."""
+def _external_name(path: str, *, short: bool = False) -> re.Pattern[str]:
+    """The name that a path has in a backup, whatever its capitals. C(short): with names such as PROGRA~1 for any."""
     drive, rest = ntpath.splitdrive(path)
     steps = [step.rstrip(". ") for step in rest.strip("\\").split("\\")]
-    name = "/".join("[^/]+" if "~" in step else re.escape(step) for step in steps)
+    name = "/".join("[^/]+" if short and _SHORT_NAME.fullmatch(step) else re.escape(step) for step in steps)
     return re.compile(f"external/{re.escape(drive.removesuffix(':'))}/{name}", re.IGNORECASE)
+
+
+def _listed(names: c.Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def _mode(value: t.Any) -> int:

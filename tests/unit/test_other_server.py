@@ -133,6 +133,46 @@ def test_a_short_name_leads_where_the_old_server_said() -> None:
     assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == NEW + r"\scripts\tier0\x.ps1"
 
 
+def rules(*scripts: str) -> bytes:
+    rules = [{"Id": str(number), "Script": script} for number, script in enumerate(scripts)]
+    return json.dumps(settings() | {"Authorization": {"ComputerTargets": rules}}).encode()
+
+
+def scripts_of(backup: Contents) -> list[str]:
+    return [rule["Script"] for rule in json.loads(text_of(backup))["Authorization"]["ComputerTargets"]]
+
+
+ALPHA, TILDE, LONG = "external/C/Alpha/a.ps1", "external/C/beta~1/a.ps1", "external/C/Program Files/a.ps1"
+
+
+@pytest.mark.parametrize(
+    ("script", "held", "expected"),
+    [
+        (r"C:\beta~1\a.ps1", [ALPHA, TILDE], TILDE),
+        (r"C:\BETA~1\A.PS1", [ALPHA, TILDE], TILDE),
+        (r"C:\PROGRA~1\a.ps1", [LONG], LONG),
+        (r"C:\beta~x\a.ps1", [ALPHA], None),
+        (r"C:\longername~1\a.ps1", [ALPHA], None),
+    ],
+)
+def test_two_files_of_one_name_are_not_taken_for_each_other(script: str, held: list[str], expected: str | None) -> None:
+    content = {name: name.encode() for name in held} | {"external/C/Scripts/über.ps1": b""}
+    backup = translated(contents(rules(script, r"C:\Scripts\über.ps1"), content=content))
+    assert scripts_of(backup)[0] == (NEW + "\\" + expected.replace("/", "\\") if expected else script)
+    assert backup.configuration.read("config/" + (expected or "external/C/Scripts/über.ps1")) == (expected or "").encode()
+
+
+def test_a_short_name_that_may_stand_for_several_files_is_refused_unless_the_old_server_said_which() -> None:
+    short = r"C:\PROGRA~1\a.ps1"
+    content = {ALPHA: b"alpha", LONG: b"long"}
+    raw = rules(short, r"C:\Alpha\a.ps1", r"C:\Scripts\über.ps1")
+    assert "the backup holds 2 files that it may stand for" in refusal(contents(raw, content=content))
+    there = {"key": "K", "value": short, "path": r"C:\Program Files\a.ps1", "place": "external", "exists": True}
+    backup = translated(contents(raw, content=content, references=[there]))
+    assert scripts_of(backup)[0] == NEW + "\\" + LONG.replace("/", "\\")
+    assert "config/" + LONG in backup.configuration.files
+
+
 @pytest.mark.parametrize("place", ["", "config", 7])
 def test_a_backup_that_does_not_say_where_it_lay_is_refused(place: Any) -> None:
     described = state()
