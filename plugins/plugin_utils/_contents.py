@@ -13,6 +13,7 @@ import functools
 import hashlib
 import io
 import ntpath
+import os
 import pathlib
 import re
 import typing as t
@@ -76,11 +77,12 @@ Record = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a backup lies: its parts by name, and its manifest when it has one."""
+    """Where a backup lies: its parts by name, and its manifest when it has one. C(missing): files that the manifest names."""
 
     label: str
     parts: dict[str, pathlib.Path]
     manifest: Manifest | None = None
+    missing: tuple[str, ...] = ()
 
     def recipients(self, part: str) -> list[str]:
         for artifact in (self.manifest or {}).get("artifacts", []):
@@ -89,32 +91,32 @@ class Source:
         return []
 
 
-def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False) -> Source:
+def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False, without_secrets: bool = False) -> Source:
     """The backup that C(latest), an id, or a path names. C(certificates_alone): one without a configuration will do.
 
+    C(without_secrets): one that is named, and whose file of secrets is gone, will do.
     Raises AccessManagerError when there is none, or its artifacts are not what its manifest says.
     """
-    source = _select(store, wanted)
+    source = _select(store, wanted, without_secrets=without_secrets)
     if not certificates_alone and "config" not in source.parts:
         raise AccessManagerError(f"The backup {source.label} holds certificates alone: certificate_import gives them to a server.")
     return source
 
 
-def _select(store: BackupStore, wanted: str) -> Source:
+def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source:
     if "/" in wanted:
-        return _at(pathlib.Path(wanted).expanduser())
+        return _at(pathlib.Path(wanted).expanduser(), without_secrets=without_secrets)
     manifest = store.latest_complete() if wanted == LATEST else None
     if wanted == LATEST and manifest is None:
         raise AccessManagerError(f"There is no complete backup of {store.host} in '{store.folder}'.")
     if manifest is None:
         if wanted not in store.ids():
             raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
-        manifest = store.manifest(wanted)
-        _refuse_damage(store.damage(manifest))
+        return _undamaged(store.folder / wanted, store.manifest(wanted), without_secrets=without_secrets)
     return described(store.folder / manifest["id"], manifest)
 
 
-def _at(path: pathlib.Path) -> Source:
+def _at(path: pathlib.Path, *, without_secrets: bool) -> Source:
     if path.is_file():
         if path.name not in (PARTS["config"], PARTS["config"] + SUFFIX):
             raise AccessManagerError(f"'{path}' is neither the folder of a backup nor its config.zip or config.zip.age.")
@@ -122,9 +124,7 @@ def _at(path: pathlib.Path) -> Source:
     if not path.is_dir():
         raise AccessManagerError(f"There is no backup at '{path}'.")
     if (path / _manifest.NAME).exists():
-        manifest = _manifest.read(path / _manifest.NAME)
-        _refuse_damage(BackupStore.damage_in(path, manifest))
-        return described(path, manifest)
+        return _undamaged(path, _manifest.read(path / _manifest.NAME), without_secrets=without_secrets)
     parts = {part: found for part, name in PARTS.items() for found in (path / name, path / (name + SUFFIX)) if found.is_file()}
     if "config" not in parts:
         raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
@@ -139,9 +139,19 @@ def described(folder: pathlib.Path, manifest: Manifest) -> Source:
     return Source(f"{manifest['id']} of {manifest['host']}", parts, manifest)
 
 
-def _refuse_damage(damage: c.Sequence[str]) -> None:
+def _undamaged(folder: pathlib.Path, manifest: Manifest, *, without_secrets: bool) -> Source:
+    """The backup in a folder. Raises AccessManagerError unless its artifacts are what the manifest says."""
+    source = described(folder, manifest)
+    secrets = source.parts.get("secrets")
+    gone = without_secrets and secrets is not None and not os.path.lexists(secrets)
+    there = [artifact for artifact in manifest["artifacts"] if not gone or folder / artifact["name"] != secrets]
+    damage = BackupStore.damage_in(folder, manifest | {"artifacts": there})
     if damage:
         raise AccessManagerError(" ".join(damage))
+    if secrets is None or not gone:
+        return source
+    parts = {part: path for part, path in source.parts.items() if part != "secrets"}
+    return dataclasses.replace(source, parts=parts, missing=(secrets.name,))
 
 
 # ---- archives ----

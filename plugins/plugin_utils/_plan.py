@@ -412,14 +412,16 @@ def _plan_secrets(plan: Plan, contents: Contents, server: Described, wish: Wish)
         action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
     lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
+    missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
     if lost and wish.require_secrets:
         raise AccessManagerError(
             f"{_list(lost)} cannot be opened on {server['computer_name']}, and the backup has no clear value of it: "
-            "a person has to enter it again in the configuration tool after the restore. "
+            f"a person has to enter it again in the configuration tool after the restore.{missing} "
             "To restore without it, set require_secrets to false."
         )
     plan.tasks += [
-        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup." for path in lost
+        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup.{missing}"
+        for path in lost
     ]
 
 

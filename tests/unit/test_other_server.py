@@ -17,8 +17,12 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._human_tasks import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._other_server import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from hypothesis import given
 from hypothesis import strategies as st
+from support.certificates import TestCertificate
+from unit import made
+from unit.actions import run
 from unit.opened import config_zip, files, protected, settings, state
 from unit.servers import server
 
@@ -314,6 +318,32 @@ def test_secrets_are_protected_anew_at_their_new_places() -> None:
     for secret in translated(backup).configuration.secrets:
         start, end = secret.data_place
         assert raw[start:end].decode() == f'"{secret.data}"'
+
+
+@pytest.mark.parametrize("by_path", [True, False])
+def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_that_is_asked_for(
+    store: BackupStore, certificate: TestCertificate, by_path: bool
+) -> None:
+    backup_id = "20261123T081500Z"
+    made.make(store, backup_id, made.seal_to(), certificates=[certificate])
+    (store.folder / backup_id / "secrets.json").unlink()
+    options: dict[str, Any] = {
+        "backup_root": str(store.root),
+        "backup_id": str(store.folder / backup_id) if by_path else backup_id,
+        "state": "planned",
+        "other_server": True,
+        "installation": fresh() | {"earlier": []},
+    }
+    refused = run("config_restore", **options)
+    assert "Authentication.Oidc.Secret and Email.Password cannot be opened on AMS2" in refused["msg"]
+    assert "secrets.json is missing in the backup" in refused["msg"]
+    result = run("config_restore", **options, require_secrets=False)
+    assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
+    assert [one["thumbprint"] for one in result["certificates"]] == [certificate.thumbprint]
+    assert sum("secrets.json is missing in the backup" in task for task in result["tasks"]) == 2
+    assert "There is no complete backup" in run("config_restore", **options | {"backup_id": "latest"})["msg"]
+    (store.folder / backup_id / "certificates.zip").unlink()
+    assert "certificates.zip' cannot be read" in run("config_restore", **options, require_secrets=False)["msg"]
 
 
 def test_the_database_stays_with_its_server() -> None:
