@@ -20,6 +20,7 @@ from . import _archive, _sddl, _server
 from ._access_manager import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from ._contents import FILES, STATE, Configuration, Contents, Record
 from ._errors import AccessManagerError
+from ._hosting import hosting_of
 from ._json_text import Value, find
 from ._plan import CONFIGURED, Plan, path_of
 from ._server import DATABASE_FOLDER, Described
@@ -29,6 +30,8 @@ KEPT_VALUES = {
     ("", "path"),
     ("", "version"),
     ("", "basepath"),
+    ("", "configpath"),
+    ("", "logpath"),
     ("", "deletelocaldbinstance"),
     ("parameters", "configpath"),
     ("parameters", "logpath"),
@@ -37,7 +40,8 @@ KEPT_VALUES = {
 }
 """Registry values that stay as the new server has them: its installer's, its places, and orders that are carried out once."""
 
-_OF_THE_BINDING = {CONFIGURED, ("", "certbinding")}
+_CERT_BINDING = ("", "certbinding")
+_OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
 """Those that stay too while a TLS certificate is missing: the service is not configured before it can serve."""
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
@@ -212,17 +216,39 @@ def _record(record: Record, name: str, data: bytes | None) -> Record:
 def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[str, Record | None]:
     """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate is missing.
 
+    A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
     Raises AccessManagerError when the certificate that was asked for is not there.
     """
     there = {str(thumbprint).upper() for thumbprint in server.get("machine_certificates", [])}
     asked = _asked_certificate(server, target, there)
-    here = {one["endpoint"]: one for one in _server.own_http_configuration(server["state"]["http_sys"])["bindings"]}
+    usable = [one for one in server["state"]["http_sys"]["bindings"] if str(one["thumbprint"]).upper() in there]
+    wanted = _own_bindings(contents.configuration)
+    if wanted:
+        usable = [one for one in usable if one["application_id"] == _server.ACCESS_MANAGER_APPLICATION]
+    elif asked or _is_configured(contents.configuration):
+        wanted = [_default_binding(contents.configuration)]
+    here = {one["endpoint"]: one for one in usable}
     found: dict[str, Record | None] = {}
-    for binding in _server.own_http_configuration(contents.configuration.described["state"]["http_sys"])["bindings"]:
+    for binding in wanted:
         thumbprint = asked or binding["thumbprint"].upper()
         bound = here.get(binding["endpoint"])
         found[binding["endpoint"]] = binding | {"thumbprint": thumbprint} if thumbprint in there else bound
     return found
+
+
+def _own_bindings(configuration: Configuration) -> list[Record]:
+    return list(_server.own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
+
+
+def _default_binding(configuration: Configuration) -> Record:
+    """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
+    endpoint, application = hosting_of(configuration).tls_endpoint, _server.ACCESS_MANAGER_APPLICATION
+    return {"endpoint": endpoint, "thumbprint": "", "application_id": application, "store": "My"}
+
+
+def _is_configured(configuration: Configuration) -> bool:
+    registry = configuration.described["state"]["registry"]
+    return any(_place(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
 def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
@@ -249,12 +275,13 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
         "reservations": state["http_sys"]["reservations"],
     }
     kept = KEPT_VALUES if None not in bindings.values() else KEPT_VALUES | _OF_THE_BINDING
+    registry = [*state["registry"], *_made_binding(configuration, http_sys["bindings"])]
     return described | {
         "installation": server["installation"] | {"version": described["installation"].get("version")},
         "state": state
         | {
             "computer_name": server["computer_name"],
-            "registry": [value for value in state["registry"] if _place(value) not in kept]
+            "registry": [value for value in registry if _place(value) not in kept]
             + [value for value in here["registry"] if _place(value) in kept],
             "service": here["service"],
             "firewall": here["firewall"],
@@ -262,6 +289,14 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
         },
         "references": [_reference(reference, moves) for reference in described["references"]],
     }
+
+
+def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
+    """What Access Manager remembers of a binding that the backup had not: which one is its own."""
+    told = any(_place(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
+    for binding in bindings if not _own_bindings(configuration) and not told else ():
+        if binding["application_id"] == _server.ACCESS_MANAGER_APPLICATION:
+            yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 
 def _place(value: Record) -> tuple[str, str]:

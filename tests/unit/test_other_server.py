@@ -261,6 +261,8 @@ def test_the_servers_own_places_stay_and_configured_comes_last() -> None:
     registry = [
         *state()["state"]["registry"],
         {"key": "Parameters", "name": "LogPath", "kind": "String", "data": "C:\\logs"},
+        {"key": "", "name": "ConfigPath", "kind": "String", "data": OLD},
+        {"key": "", "name": "LogPath", "kind": "String", "data": "C:\\logs"},
         {"key": "Parameters", "name": "ResetScheduler", "kind": "DWord", "data": 1},
         {"key": "", "name": "DeleteLocalDbInstance", "kind": "DWord", "data": 1},
         {"key": "Parameters", "name": "LogRetentionDays", "kind": "DWord", "data": 30},
@@ -286,12 +288,55 @@ def test_the_binding_is_made_with_the_certificate_that_is_asked_for() -> None:
 
 
 def test_a_binding_that_the_server_has_already_stays() -> None:
-    described = fresh() | {"machine_certificates": []}
+    described = fresh() | {"machine_certificates": [OWN]}
     own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
     described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
     plan = planned(contents(), described)
     assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
     assert plan.configured
+
+
+def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
+    described = fresh() | {"machine_certificates": []}
+    own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
+    described["state"]["http_sys"]["bindings"] = [own]
+    backup = contents()
+    plan = planned(backup, described)
+    assert plan.http_sys["remove"]["bindings"] == [own]
+    assert not plan.configured
+    assert "TLS certificate" in [task.item for task in tasks(backup, described)]
+
+
+def without_binding(*, configured: int = 1) -> Contents:
+    """A backup of a server whose TLS ended elsewhere, on another port."""
+    registry = [value | ({"data": configured} if value["name"] == "Configured" else {}) for value in state()["state"]["registry"]]
+    http_sys = state()["state"]["http_sys"] | {"bindings": []}
+    return contents(content={"config/apphost.json": HOSTING}, described={"http_sys": http_sys, "registry": registry})
+
+
+@pytest.mark.parametrize("configured", [0, 1])
+def test_a_backup_without_a_binding_gets_the_one_that_its_settings_ask_for(configured: int) -> None:
+    plan = planned(without_binding(configured=configured), fresh(), tls_thumbprint=TLS)
+    binding = {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": _own_id(), "store": "My"}
+    assert plan.http_sys["add"]["bindings"] == [binding]
+    assert ("CertBinding", "0.0.0.0:8443") in [(value["name"], value["data"]) for value in plan.registry["set"]]
+    assert plan.configured is bool(configured)
+
+
+def test_a_backup_without_a_binding_is_not_configured_before_there_is_one() -> None:
+    plan = planned(without_binding(), fresh())
+    assert not plan.configured
+    assert plan.http_sys["add"]["bindings"] == []
+    assert "0.0.0.0:8443" in commands(without_binding())["TLS certificate"]
+    assert "TLS certificate" not in commands(without_binding(configured=0))
+    described = fresh()
+    described["state"]["http_sys"]["bindings"] = [
+        {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": "{OTHER}", "store": "My"}
+    ]
+    plan = planned(without_binding(), described)
+    assert plan.configured
+    assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
+    assert "CertBinding" not in [value["name"] for value in plan.registry["set"]]
 
 
 def _own_id() -> str:
