@@ -10,6 +10,8 @@ import dataclasses
 import hmac
 import json
 import os
+import re
+import shlex
 import time
 import typing as t
 
@@ -26,8 +28,22 @@ from ._store import BackupStore
 from ._text import printable
 
 _MACHINE, _DOMAIN = 1, 3
+_PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 _NONCE_BYTES = 32
 _PARTS_WITH_FILES = frozenset({"config", "external"})
+
+_REPEATED: dict[str, tuple[str, t.Any]] = {
+    "backup_id": ("restore_id", "latest"),
+    "mode": ("restore_mode", "mirror"),
+    "restore_only": ("restore_only", list(_plan.PARTS)),
+    "require_secrets": ("restore_require_secrets", True),
+    "allow_version_mismatch": ("restore_allow_version_mismatch", False),
+    "tls_thumbprint": ("restore_tls_thumbprint", None),
+    "external_files": ("restore_external_files", "relocate"),
+    "overwrite_configured": ("restore_overwrite_configured", False),
+    "staging_root": ("restore_staging_root", ""),
+}
+"""The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
 
 
 class RestoreAction(AccessManagerAction):
@@ -96,7 +112,26 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"]:
             return []
         bindings = _other_server.tls_bindings(contents, situation, self._target())
-        return _human_tasks.tasks_of(Recovery(contents, situation, plan, bindings))
+        return _human_tasks.tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
+
+    def command_again(self, **variables: str) -> str:
+        """The command that runs this recovery again on the controller, with other variables. A passphrase is not in it."""
+        sources = self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]
+        given: dict[str, t.Any] = {
+            "target": self.task_vars["inventory_hostname"],
+            "restore_from_host": self.host,
+            "access_manager_backup_root": self.params["backup_root"],
+        }
+        given |= {"access_manager_identity_file": path} if (path := self.params["identity_file"]) else {}
+        given |= {
+            variable: self.params[option]
+            for option, (variable, default) in _REPEATED.items()
+            if self.params[option] not in (default, None)
+        }
+        words = ["ansible-playbook", "lithnet.access_manager.disaster_recovery"]
+        words += [word for source in sources for word in ("-i", str(source))]
+        words += [word for name, value in (given | variables).items() for word in ("-e", _assignment(name, value))]
+        return printable(shlex.join(words))
 
     def _target(self) -> Target:
         if self.params["include_database"]:
@@ -113,6 +148,13 @@ class RestoreAction(AccessManagerAction):
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
         return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+
+
+def _assignment(name: str, value: t.Any) -> str:
+    """A variable as -e takes it: a plain word as it is, and all else as JSON."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    return f"{name}={str(value).lower()}" if isinstance(value, bool) else json.dumps({name: value})
 
 
 def describe(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.certificates import TestCertificate
 from unit import made
-from unit.actions import run
+from unit.actions import HOST, run
 from unit.opened import config_zip, files, protected, settings, state
 from unit.servers import server
 
@@ -352,7 +353,8 @@ def test_without_a_certificate_nothing_is_configured_and_a_person_is_told() -> N
     assert not plan.configured
     (task,) = [one for one in tasks(backup, described) if one.item == "TLS certificate"]
     assert "0.0.0.0:443, [::]:443" in task.text
-    assert any("restore_tls_thumbprint=THUMBPRINT" in command for command in task.commands)
+    assert task.commands[-1] == again(restore_tls_thumbprint="THUMBPRINT")
+    assert f"HasPrivateKey Then, on the controller: {task.commands[-1]}" in task.sentence
 
 
 def test_secrets_are_protected_anew_at_their_new_places() -> None:
@@ -377,7 +379,7 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
         "backup_id": str(store.folder / backup_id) if by_path else backup_id,
         "state": "planned",
         "other_server": True,
-        "installation": fresh() | {"earlier": []},
+        "installation": fresh() | {"earlier": [], "machine_certificates": []},
     }
     refused = run("config_restore", **options)
     assert "Authentication.Oidc.Secret and Email.Password cannot be opened on AMS2" in refused["msg"]
@@ -385,6 +387,13 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
     result = run("config_restore", **options, require_secrets=False)
     assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
     assert [one["thumbprint"] for one in result["certificates"]] == [certificate.thumbprint]
+    command = next(task for task in result["tasks"] if "restore_tls_thumbprint=THUMBPRINT" in task).partition("controller: ")[2]
+    words = shlex.split(command)
+    assert words[:4] == ["ansible-playbook", "lithnet.access_manager.disaster_recovery", "-i", "inventory.yml"]
+    given = dict(word.split("=", 1) for word in words[5::2])
+    assert (given["target"], given["restore_from_host"]) == (HOST, HOST)
+    assert given["access_manager_backup_root"] == str(store.root)
+    assert (given["restore_id"], given["restore_require_secrets"]) == (options["backup_id"], "false")
     assert sum("secrets.json is missing in the backup" in task for task in result["tasks"]) == 2
     assert "There is no complete backup" in run("config_restore", **options | {"backup_id": "latest"})["msg"]
     (store.folder / backup_id / "certificates.zip").unlink()
@@ -433,10 +442,14 @@ def test_a_configured_server_is_not_overwritten() -> None:
 # ---- for a person ----
 
 
+def again(**variables: str) -> str:
+    return f"ansible-playbook recovery {variables}"
+
+
 def tasks(backup: Contents, described: dict[str, Any]) -> list[_human_tasks.Task]:
     plan = planned(backup, described)
     bindings = _other_server.tls_bindings(backup, described, Target())
-    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings))
+    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings, again))
 
 
 def commands(backup: Contents, described: dict[str, Any] | None = None) -> dict[str, str]:
@@ -463,9 +476,10 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "setspn -S HTTP/ams.forest.example AMS2" in told["SPN"]
     assert "Set-ADServiceAccount -Identity 'svc-ams'" in told["gMSA"]
     assert "Get-ADComputer -Identity 'AMS2'" in told["gMSA"]
-    assert r"sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= ''" in told["service account"]
+    assert r"""sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= '""'""" in told["service account"]
     assert "Get-KdsRootKey" in told["KDS root key"]
     assert "Resolve-DnsName -Name ams.forest.example" in told["DNS and load balancer"]
+    assert "-ZoneName forest.example -Name ams -IPv4Address NEW-ADDRESS" in told["DNS and load balancer"]
     assert "-LocalPort 8080,8443" in told["firewall"]
     assert "Test-NetConnection -ComputerName smtp.forest.example -Port 587" in told["mail and webhooks"]
     assert r"\\fs\x.html" in told["files on shares"]
@@ -482,6 +496,52 @@ def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, pa
     assert "https://idp.example" in told["identity provider"]
     assert "/auth/logout" in told["identity provider"]
     assert "SPN" not in told
+    hosting = b'{"Hosting": {"HttpSys": {"HttpsPort": 8443, "Hostname": "ams.forest.example", "Path": "/ams/"}}}'
+    told = commands(contents(settings_with(Authentication=authentication), content={"config/apphost.json": hosting}))
+    assert (
+        "https://ams.forest.example:8443/ams/auth and https://ams.forest.example:8443/ams/auth/logout" in told["identity provider"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ports", "closed"),
+    [
+        ("LPort=8080|LPort=8443|", None),
+        ("LPort2_10=8000-9000|", None),
+        ("", None),
+        ("LPort=8080|", "TCP 8443:"),
+        ("LPort=80|LPort=443|", "TCP 8080 and 8443:"),
+        ("LPort=8080|LPort=8443|Active=FALSE|", "TCP 8080 and 8443:"),
+        ("LPort=RPC|", "TCP 8080 and 8443:"),
+    ],
+)
+def test_a_firewall_rule_with_other_ports_is_told(ports: str, closed: str | None) -> None:
+    rule = {"name": "{b}", "rule": f"v2.10|Action=Allow|Dir=In|Protocol=6|{ports}"}
+    told = commands(contents(content={"config/apphost.json": HOSTING}), fresh(firewall=[rule]))
+    if closed is None:
+        assert "firewall" not in told
+    else:
+        assert closed in told["firewall"]
+        assert "-Enabled True -Action Allow -Protocol TCP -LocalPort 8080,8443" in told["firewall"]
+
+
+def test_a_node_of_a_cluster_has_a_task_for_the_others() -> None:
+    told = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})["failover cluster"]
+    assert "Get-ClusterCheckpoint -ResourceName 'AMS (1)' -RegistryCheckpoint" in told
+    assert again(target="OTHER-NODE") in told
+    backup = contents()
+    backup.configuration.described["cluster"] = {"resource": "'; evil", "owner": "AMS1", "owned": True}
+    told = commands(backup)["failover cluster"]
+    assert "AMS2 is none" in told
+    assert "evil" not in told
+
+
+def test_a_server_of_the_same_name_needs_no_move() -> None:
+    described = fresh() | {"computer_name": "AMS1"}
+    described["state"]["computer_name"] = "AMS1"
+    told = commands(contents(), described)
+    assert "setspn -D" not in told["SPN"]
+    assert "DNS and load balancer" not in told
 
 
 def test_clear_and_domain_secrets_are_told() -> None:
