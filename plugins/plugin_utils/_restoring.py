@@ -17,7 +17,7 @@ import typing as t
 
 from . import _human_tasks, _other_server, _plan, _server
 from ._action import COLLECT_SECONDS, AccessManagerAction
-from ._contents import Certificate, Configuration, Contents, open_contents, select
+from ._contents import Certificate, Configuration, Contents, Secret, open_contents, select
 from ._errors import AccessManagerError
 from ._human_tasks import Recovery, Task
 from ._opening import Opener
@@ -184,9 +184,9 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
         "knowledge": action.knowledge(),
         "nonce": base64.b64encode(nonce).decode(),
         "probes": [
-            {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+            _probe(configuration, secret)
             for secret in (configuration.secrets if configuration else [])
-            if secret.mode == _MACHINE
+            if configuration and secret.mode == _MACHINE
         ],
         "domain_secrets": [
             {"path": secret.path, "data": secret.data}
@@ -198,6 +198,20 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
             for name in (configuration.files if configuration else [])
             if name.startswith("external/")
         ],
+    }
+
+
+def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
+    """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
+    raw = configuration.read(f"config/{secret.file}")
+    written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
+    return {
+        "file": secret.file,
+        "path": secret.path,
+        "data": secret.data,
+        "salt": secret.salt,
+        "data_written": written[0],
+        "salt_written": written[1],
     }
 
 
