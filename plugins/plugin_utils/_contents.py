@@ -499,16 +499,31 @@ def read_secrets(data: bytes) -> dict[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rewrite:
+    """What a string of a JSON file said on the old server, and what it says on the new one.
+
+    C(was_inside): whether the file that it names lay in the configuration folder.
+    """
+
+    file: str
+    place: str
+    before: str
+    after: str
+    was_inside: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Contents:
     """An opened backup. C(certificates) is None when it was not asked for, or has none.
 
-    C(held): the configuration; None when the backup holds certificates alone.
+    C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another server.
     """
 
     source: Source
     held: Configuration | None
     certificates: dict[str, Certificate] | None
     secrets: dict[str, str] = dataclasses.field(repr=False)
+    rewrites: tuple[Rewrite, ...] = ()
 
     @property
     def configuration(self) -> Configuration:

@@ -26,6 +26,13 @@ _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 _RULE_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+_LOADED = re.compile(
+    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)[\"']?([^\s;,\"'#|)}@]{1,120})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What a script loads: a module by its name, or a file by its path."""
+
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
@@ -40,7 +47,7 @@ _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
 
 _ON_CONTROLLER = "ansible-playbook "
-_MODE_CLEAR, _MODE_DOMAIN = 0, 3
+_MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +285,16 @@ def _shares(of: Recovery) -> c.Iterator[Task]:
             yield Task("files on shares", text)
 
 
+def _modules(of: Recovery) -> c.Iterator[Task]:
+    configuration = of.contents.configuration
+    scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
+    loaded = {found for name in scripts for found in _LOADED.findall(configuration.read(name).decode("utf-8", "replace"))}
+    if loaded:
+        text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
+        names = sorted(name for name in loaded if _MODULE.fullmatch(name))
+        yield Task("modules that scripts load", text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
+
+
 def _variables(of: Recovery) -> c.Iterator[Task]:
     names = sorted({one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])})
     here = {str(name).lower() for name in of.server["state"]["service"].get("environment_variables", [])}
@@ -310,6 +327,13 @@ def _secrets(of: Recovery) -> c.Iterator[Task]:
             )
             more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
             yield Task("secrets of mode 3", text + more)
+        elif secret.mode != _MODE_MACHINE:
+            text = (
+                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
+            )
+            yield Task(
+                "secrets of mode 2", f"{text} If the service of {of.new} cannot open it, enter it again in the configuration tool."
+            )
 
 
 def _certificates(of: Recovery) -> c.Iterator[Task]:
@@ -333,6 +357,7 @@ _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _firewall,
     _cluster,
     _shares,
+    _modules,
     _variables,
     _database,
     _spn,

@@ -18,11 +18,11 @@ import re
 
 from . import _archive, _sddl, _server
 from ._access_manager import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from ._contents import FILES, STATE, Configuration, Contents, Record
+from ._contents import FILES, STATE, Configuration, Contents, Record, Rewrite
 from ._errors import AccessManagerError
 from ._hosting import hosting_of
 from ._json_text import Value, find
-from ._plan import CONFIGURED, Plan, path_of
+from ._plan import CONFIGURED, Plan, path_of, place_of
 from ._server import DATABASE_FOLDER, Described
 from ._text import printable
 
@@ -69,8 +69,9 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
     configuration = contents.configuration
     moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
     described = _described(configuration, server, moves, tls_bindings(contents, server, target))
-    translated = _config_zip(configuration, moves, _rewritten(configuration, moves), described)
-    return dataclasses.replace(contents, held=Configuration(translated))
+    rewrites = _rewrites(configuration, moves)
+    translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
+    return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
 
 
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
@@ -139,9 +140,20 @@ class _Moves:
             return name
         return f"{_CONFIG}{self._folder}/{name.removeprefix(_EXTERNAL)}"
 
+    def is_inside(self, path: str) -> bool:
+        """Whether a file of the old server lay in its configuration folder."""
+        return path.lower().startswith(f"{self._old_root.lower()}\\")
+
+    def was_inside(self, value: str, folder: str) -> bool:
+        """The same for what a reference says."""
+        return self.is_inside(self._there(value, folder))
+
+    def _there(self, value: str, folder: str) -> str:
+        return self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value)
+
     def path(self, path: str) -> str:
         """Where a file of the old server is on the new one; the path itself when it does not move."""
-        if path.lower().startswith(f"{self._old_root.lower()}\\"):
+        if self.is_inside(path):
             return self._new_root + path[len(self._old_root) :]
         held = self._configuration.external_name(path)
         name = self.name(held) if held else None
@@ -149,7 +161,7 @@ class _Moves:
 
     def value(self, value: str, folder: str) -> str | None:
         """What a reference must say on the new server; None when it already leads there. C(folder): where a bare name lies."""
-        wanted = self.path(self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value))
+        wanted = self.path(self._there(value, folder))
         return None if _resolved(self._new_root, folder, value).lower() == wanted.lower() else wanted
 
 
@@ -157,18 +169,23 @@ def _resolved(root: str, folder: str, value: str) -> str:
     return ntpath.normpath(ntpath.join(root, folder, value))
 
 
-def _rewritten(configuration: Configuration, moves: _Moves) -> dict[str, bytes]:
+def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
+    """The references that have to say something else, by their files and places in bytes."""
+    return {
+        (file, value.start, value.end): Rewrite(file, place, value.value, new, moves.was_inside(value.value, folder))
+        for file, document in configuration.documents.items()
+        for path, folder in FILE_REFERENCES.items()
+        for place, value in find(document, path)
+        if (new := _new_value(value, folder, moves)) is not None
+    }
+
+
+def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int], Rewrite]) -> dict[str, bytes]:
     """The JSON files in which something has to be rewritten, by their names in a backup."""
     rewritten = {}
-    for file, document in configuration.documents.items():
-        edits = {
-            (value.start, value.end): new
-            for path, folder in FILE_REFERENCES.items()
-            for _place, value in find(document, path)
-            if (new := _new_value(value, folder, moves)) is not None
-        }
-        if edits:
-            rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
+    for file in {rewrite.file for rewrite in rewrites.values()}:
+        edits = {(start, end): rewrite.after for (of, start, end), rewrite in rewrites.items() if of == file}
+        rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
     return rewritten
 
 
@@ -248,7 +265,7 @@ def _default_binding(configuration: Configuration) -> Record:
 
 def _is_configured(configuration: Configuration) -> bool:
     registry = configuration.described["state"]["registry"]
-    return any(_place(value) == CONFIGURED and value["data"] == 1 for value in registry)
+    return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
 def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
@@ -281,8 +298,8 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
         "state": state
         | {
             "computer_name": server["computer_name"],
-            "registry": [value for value in registry if _place(value) not in kept]
-            + [value for value in here["registry"] if _place(value) in kept],
+            "registry": [value for value in registry if place_of(value) not in kept]
+            + [value for value in here["registry"] if place_of(value) in kept],
             "service": here["service"],
             "firewall": here["firewall"],
             "http_sys": http_sys,
@@ -293,14 +310,10 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
 
 def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
     """What Access Manager remembers of a binding that the backup had not: which one is its own."""
-    told = any(_place(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
+    told = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
     for binding in bindings if not _own_bindings(configuration) and not told else ():
         if binding["application_id"] == _server.ACCESS_MANAGER_APPLICATION:
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
-
-
-def _place(value: Record) -> tuple[str, str]:
-    return value["key"].lower(), value["name"].lower()
 
 
 def _reference(reference: Record, moves: _Moves) -> Record:

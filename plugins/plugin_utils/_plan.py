@@ -47,7 +47,8 @@ class Plan:
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
     certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
     here (the server's own file has it, protected for this server already), protect, enter, clear or untested. configured: whether
-    the server must be so afterwards. usable_certificates: thumbprints of those whose keys the service must be able to read.
+    the server must be so afterwards. references: what names a file and is written with another path, as C(file), C(key), C(before)
+    and C(after). usable_certificates: thumbprints of those whose keys the service must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)
@@ -58,6 +59,7 @@ class Plan:
     certificates: list[Record] = dataclasses.field(default_factory=list)
     secrets: list[Record] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
+    references: list[Record] = dataclasses.field(default_factory=list)
     tasks: list[str] = dataclasses.field(default_factory=list)
     configured: bool = False
     stop: bool = False
@@ -79,6 +81,7 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan for a person: a line for each change and each task."""
         lines = [line for record in self.files for line in _file_lines(record)]
+        lines += [f"~ {one['key']} in {one['file']}: {one['before']} -> {one['after']}" for one in self.references]
         lines += [_registry_line(value) for value in self.registry["set"]]
         lines += [f"- registry {_value_name(value)}" for value in self.registry["remove"]]
         lines += [
@@ -117,6 +120,7 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     if "config" in wish.parts:
         _plan_secrets(plan, contents, server, wish)
     _plan_files(plan, contents, server, wish)
+    _plan_references(plan, contents)
     if "registry" in wish.parts:
         _plan_registry(plan, contents, server, wish)
         _plan_http_sys(plan, contents, server, wish)
@@ -186,6 +190,16 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
     if wish.mirror and "config" in wish.parts and wish.files is None:
         kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
         plan.files += _removed(server["records"], kept)
+
+
+def _plan_references(plan: Plan, contents: Contents) -> None:
+    """Tells which references are rewritten in the JSON files that this restore writes."""
+    written = {record["name"] for record in plan.files if record["action"] in ("add", "replace")}
+    plan.references = [
+        {"file": one.file, "key": one.place, "before": one.before, "after": one.after}
+        for one in contents.rewrites
+        if f"config/{one.file}" in written
+    ]
 
 
 def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) -> None:
@@ -303,7 +317,12 @@ def _file_lines(record: Record) -> c.Iterator[str]:
 
 
 def _values(state: Described) -> dict[tuple[str, str], Record]:
-    return {(value["key"].lower(), value["name"].lower()): value for value in state["registry"]}
+    return {place_of(value): value for value in state["registry"]}
+
+
+def place_of(value: Record) -> tuple[str, str]:
+    """Where a registry value stands, to compare."""
+    return value["key"].lower(), value["name"].lower()
 
 
 def _plan_registry(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:

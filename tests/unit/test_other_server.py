@@ -607,7 +607,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
     plan, found = planned(backup, described), tasks(backup, described)
     plan.tasks += [task.sentence for task in found]
-    return _plan_document.document_of(translated(backup, described), described, plan, found, other_server=True)
+    return _plan_document.document_of(translated(backup, described), described, plan, found, backup=backup)
 
 
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
@@ -618,17 +618,46 @@ def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> Non
     text = _plan_document.to_markdown(told).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
-    assert "| secrets of mode 1 | restored as it is | re-protected |  |" in text
+    assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
     number = next(number for number, task in enumerate(told["tasks"], 1) if task["item"] == "gMSA")
-    assert f"| gMSA | kept from the target | needs a person | {number} |" in text
+    assert f"| gMSA | kept from the target | needs a person | needs a person | {number} |" in text
     assert f"{number}. " in text
     assert "        Test-ADServiceAccount -Identity 'svc-ams'" in text
+
+
+def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_what() -> None:
+    backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
+    told = document(backup, fresh() | {"machine_certificates": []})
+    here = {one["item"]: one["this_run"] for one in told["items"]}
+    assert here["files elsewhere"] == "moved into the configuration folder"
+    assert here["references to files in the configuration folder"] == here["references to files elsewhere"] == "rewritten"
+    assert here["TLS binding"] == "not made: there is no certificate"
+    assert here["registry: Configured"] == "kept from the target"
+    assert (here["failover cluster"], here["firewall"]) == ("nothing to do", "needs a person")
+    assert here["certificate synchronisation"] == "none in the backup"
+    assert here["secrets of mode 3"] == "none in the backup"
+    changed = {one["key"]: (one["before"], one["after"]) for one in told["references"]}
+    assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
+    line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
+    assert line in told["changes"]
+    assert line in _plan_document.to_markdown(told).decode()
+    here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
+    assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
+
+
+def test_modules_and_secrets_of_other_modes_are_told() -> None:
+    script = b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# Import-Module no\n"
+    backup = contents(settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script})
+    told = commands(backup)
+    assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in told["modules that scripts load"]
+    assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in told["modules that scripts load"]
+    assert "(mode 2)" in told["secrets of mode 2"]
 
 
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     plan = _plan.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
-    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [], other_server=False)).decode()
+    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [])).decode()
     assert "It is the same server." in text
 
 
