@@ -76,6 +76,8 @@ Function Get-Situation {
     $answer.earlier = @(Get-UnreportedRestore)
     if (-not $answer.installation.exists) { return $answer }
     $answer.records = @($answer.records) + @(Get-ExternalRecord -External $Params.external -Known $answer.records)
+    $roots = @($Params.external | ForEach-Object -Process { [IO.Path]::GetPathRoot($_.path) } | Sort-Object -Unique)
+    $answer.missing_drives = @($roots | Where-Object -FilterScript { -not [IO.Directory]::Exists($_) })
     $own = @()
     if ($answer.installation.config_exists) {
         $documents = @(Read-Configuration -ConfigPath $answer.installation.config_path -Names $Params.knowledge.json_files)

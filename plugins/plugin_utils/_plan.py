@@ -211,9 +211,14 @@ def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) 
 
 
 def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
-    """Raises AccessManagerError for a file elsewhere that the configuration does not name, and for what lies below a link."""
-    links = _links(server)
+    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link."""
+    links, missing = _links(server), tuple(str(root).lower() for root in server.get("missing_drives", []))
     for record in wanted:
+        if record["path"].lower().startswith(missing):
+            raise AccessManagerError(
+                f"'{record['path']}' lies on a drive that {server['computer_name']} has not: make the drive first, leave external "
+                "out of restore_only, or, on another server, have external_files relocate it."
+            )
         if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
             raise AccessManagerError(
                 f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "

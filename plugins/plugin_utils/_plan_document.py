@@ -119,19 +119,20 @@ def _here(found: dict[str, str], tasks: c.Sequence[Task]) -> dict[str, str]:
 
 
 def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
-    """Each certificate that the backup's manifest names: how the service comes by its key.
+    """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its key.
 
     C(state): here, import, give_key, give_access, or missing when neither the server nor the backup has the key.
     """
     actions = {one["thumbprint"]: one["action"] for one in plan.certificates}
-    named = [(one["thumbprint"], one["subject"]) for one in (contents.source.manifest or {}).get("certificates", [])]
+    named = dict.fromkeys(contents.certificates or {}, "")
+    named |= {one["thumbprint"]: one["subject"] for one in (contents.source.manifest or {}).get("certificates", [])}
     return [
         {
             "thumbprint": thumbprint,
             "subject": subject,
             "state": actions.get(thumbprint) or ("here" if thumbprint in plan.usable_certificates else "missing"),
         }
-        for thumbprint, subject in named
+        for thumbprint, subject in named.items()
     ]
 
 

@@ -228,6 +228,13 @@ def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
     assert json.loads(text_of(backup))["Authorization"]["ComputerTargets"][0]["Script"] == r"C:\Scripts\über.ps1"
 
 
+def test_a_file_elsewhere_whose_drive_is_missing_is_refused_in_the_plan() -> None:
+    backup, described = contents(), fresh() | {"missing_drives": ["C:\\"]}
+    with pytest.raises(AccessManagerError, match="lies on a drive that AMS2 has not"):
+        planned(backup, described, relocate=False)
+    planned(backup, described)
+
+
 def test_a_file_elsewhere_that_nothing_names_is_refused_as_on_the_same_server() -> None:
     described = fresh()
     with pytest.raises(AccessManagerError, match="which its configuration does not name"):
@@ -602,6 +609,11 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
     told = plan.tasks + [task.text for task in tasks(backup, described)]
     assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
+
+
+def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
+    backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
+    assert _plan_document.census(backup, planned(backup, fresh())) == [{"thumbprint": TLS, "subject": "", "state": "import"}]
 
 
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
