@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from . import _human_tasks, _other_server, _plan, _server
+from ._access_manager import WAY_BACK
 from ._action import COLLECT_SECONDS, AccessManagerAction
 from ._contents import Certificate, Configuration, Contents, Secret, open_contents, select
 from ._errors import AccessManagerError
@@ -82,7 +83,7 @@ class RestoreAction(AccessManagerAction):
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
         answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
-        _server.refuse_what_is_not_ours(answer, without_configuration=True)
+        _server.refuse_what_is_not_ours(answer, without_configuration=True, way_back=self._way_back(contents))
         _server.refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -95,6 +96,13 @@ class RestoreAction(AccessManagerAction):
             "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
             "left_stopped": any(restore.left_stopped for restore in earlier),
         }
+
+    def _way_back(self, contents: Contents) -> str:
+        """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
+        if not self.params["other_server"] or contents.held is None:
+            return WAY_BACK
+        version = printable(str(contents.held.described["installation"].get("version")))
+        return f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and run this again."
 
     def for_this_server(self, contents: Contents, situation: Described) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""

@@ -18,6 +18,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._human_tasks import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._other_server import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from hypothesis import given
 from hypothesis import strategies as st
@@ -437,6 +438,14 @@ def test_another_version_is_refused_unless_the_server_has_a_newer_one(
         translated(backup, described, allow_version_mismatch=allowed)
     else:
         assert words in refusal(backup, described, allow_version_mismatch=allowed)
+
+
+def test_a_recovery_onto_a_later_version_is_told_which_msi_it_needs() -> None:
+    action = object.__new__(RestoreAction)
+    action.params = {"other_server": True}
+    assert "install the MSI of Access Manager Service 1.0.8152.0" in action._way_back(contents())
+    action.params = {"other_server": False}
+    assert "run the playbook rollback" in action._way_back(contents())
 
 
 def test_a_configured_server_is_not_overwritten() -> None:
