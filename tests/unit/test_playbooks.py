@@ -79,3 +79,12 @@ def test_what_the_documentation_asserts_lets_check_mode_pass(page: str, blocks: 
     tasks = [task for play in plays for entry in play for task in entry.get("tasks", [entry])]
     found = [task for task in tasks if "pre_upgrade_marker" in str(task)]
     assert [task["when"] for task in found] == ["not ansible_check_mode"] * blocks
+
+
+@pytest.mark.parametrize("playbook", ["prune", "restore"])
+def test_a_host_without_a_backup_root_is_told_which_variable_to_set(tmp_path: Path, playbook: str) -> None:
+    inventory = write_inventory(tmp_path / "inventory.yml", {"ams1": {}})
+    variables = {"target": "ams1", "prune_keep": {"last": 1}}
+    run = run_playbook(f"{COLLECTION}.{playbook}", inventory, extra_vars=variables)
+    assert run.rc == 2, run.output
+    assert "The backup root '' is not an absolute path: set access_manager_backup_root" in failure_of(run, "ams1")
