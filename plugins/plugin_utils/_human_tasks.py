@@ -27,7 +27,8 @@ _RULE_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
 _LOADED = re.compile(
-    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)[\"']?([^\s;,\"'#|)}@]{1,120})",
+    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)"
+    r"[\"']?([^\s;,\"'#|)}@-][^\s;,\"'#|)}@]{0,119})",
     re.IGNORECASE | re.MULTILINE,
 )
 """What a script loads: a module by its name, or a file by its path."""

@@ -668,6 +668,7 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
 
 def test_modules_and_secrets_of_other_modes_are_told() -> None:
     script = b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# Import-Module no\n"
+    script += b"Import-Module -Force\n"
     backup = contents(settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script})
     told = commands(backup)
     assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in told["modules that scripts load"]
