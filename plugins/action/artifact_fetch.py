@@ -55,7 +55,7 @@ class ActionModule(PartAction):
             "stopped": taken["stopped"],
             "downtime_ms": taken["downtime_ms"],
         }
-        problems = _server.problems_of_configuration(described)
+        problems = _server.problems_of_configuration(described) + _server.problems_of_documents(described, bundle.unreadable)
         if not taken["proven"]:
             problems.append(
                 f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies while it was "

@@ -60,7 +60,8 @@ class ActionModule(RestoreAction):
         plan.tasks += [task.sentence for task in tasks]
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
-            document = _plan_document.document_of(contents, situation, plan, tasks, other_server=self.params["other_server"])
+            old = backup if self.params["other_server"] else None
+            document = _plan_document.document_of(contents, situation, plan, tasks, backup=old, parts=self.parts)
             self._write(document)
             self._acknowledge(situation, plan)
             return planned | {

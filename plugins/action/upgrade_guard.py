@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import typing as t
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _upgrade
@@ -30,6 +31,6 @@ class ActionModule(AccessManagerAction):
 
     def _require(self, store: BackupStore, now: datetime.datetime) -> _upgrade.Marker:
         max_age, version = self.params["max_age"], self.params["access_manager_version"]
-        if max_age is not None and not max_age > 0:
+        if max_age is not None and not 0 < max_age < math.inf:
             raise AccessManagerError(f"max_age is {max_age:g}: it must be a number of hours above zero.")
         return _upgrade.required(store, now=now, max_age=max_age, version=version)

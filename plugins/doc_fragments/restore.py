@@ -61,6 +61,7 @@ options:
   require_secrets:
     description:
       - Refuse the restore when it has a secret that can be opened neither on the server nor from the backup, so that a person would have to enter it again.
+      - With V(false), a backup that is named by its id or path may also lack its C(secrets.json.age).
     type: bool
     default: true
   allow_version_mismatch:

@@ -45,7 +45,8 @@ Function Get-ProbeResult {
 }
 
 Function Get-MaskedDigest {
-    # The SHA-256 of a JSON file of the configuration as it would be with the backup's data and salts in place of its own; empty when there is no file.
+    # The SHA-256 of a JSON file of the configuration as it would be with the backup's data and salts, as they are written there, in place of its own;
+    # empty when there is no file.
     param(
         [String] $Path,
         [Object[]] $Probes,
@@ -56,8 +57,8 @@ Function Get-MaskedDigest {
     $text = $latin.GetString([IO.File]::ReadAllBytes((Get-LongPath -Path $Path)))
     foreach ($probe in $Probes) {
         foreach ($mine in @($Own | Where-Object -FilterScript { $_.path -eq $probe.path })) {
-            $text = $text.Replace("`"$($mine.data)`"", "`"$($probe.data)`"")
-            if ($mine.salt) { $text = $text.Replace("`"$($mine.salt)`"", "`"$($probe.salt)`"") }
+            $text = $text.Replace("`"$($mine.data)`"", $probe.data_written)
+            if ($mine.salt) { $text = $text.Replace("`"$($mine.salt)`"", $probe.salt_written) }
         }
     }
     $stream = New-Object -TypeName IO.MemoryStream -ArgumentList @(, $latin.GetBytes($text))
@@ -75,6 +76,8 @@ Function Get-Situation {
     $answer.earlier = @(Get-UnreportedRestore)
     if (-not $answer.installation.exists) { return $answer }
     $answer.records = @($answer.records) + @(Get-ExternalRecord -External $Params.external -Known $answer.records)
+    $roots = @($Params.external | ForEach-Object -Process { [IO.Path]::GetPathRoot($_.path) } | Sort-Object -Unique)
+    $answer.missing_drives = @($roots | Where-Object -FilterScript { -not [IO.Directory]::Exists($_) })
     $own = @()
     if ($answer.installation.config_exists) {
         $documents = @(Read-Configuration -ConfigPath $answer.installation.config_path -Names $Params.knowledge.json_files)

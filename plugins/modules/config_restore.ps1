@@ -211,7 +211,14 @@ $options.include_database = @{ type = 'bool'; default = $false }
 $options.nonce = $secret
 $options.probes = @{
     type = 'list'; elements = 'dict'; default = @()
-    options = @{ file = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true }; data = $secret; salt = $secret }
+    options = @{
+        file = @{ type = 'str'; required = $true }
+        path = @{ type = 'str'; required = $true }
+        data = $secret
+        salt = $secret
+        data_written = $secret
+        salt_written = $secret
+    }
 }
 $options.domain_secrets = @{
     type = 'list'; elements = 'dict'; default = @()

@@ -18,10 +18,11 @@ SUPPORTED_MAJOR_VERSION = 1
 
 LATER_VERSIONS = (
     "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them, back up their database, and export "
-    "the recovery password of the master key in their configuration tool. The way back to version 1 is to uninstall them, to "
-    "install the MSI of version 1, and to run the playbook rollback."
+    "the recovery password of the master key in their configuration tool."
 )
 """What the vendor's documents say to do with versions that this collection does not know."""
+
+WAY_BACK = "The way back to version 1 is to uninstall them, to install the MSI of version 1, and to run the playbook rollback."
 
 PASSWORD_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.2"

@@ -16,8 +16,10 @@ import json
 import re
 import typing as t
 
+from ._access_manager import JSON_FILES
 from ._archive import Entry
 from ._errors import AccessManagerError
+from ._json_text import parse
 from ._server import Described, files_of, inventory_name
 
 MANIFEST_LIMIT = 256 * 1024 * 1024
@@ -28,6 +30,9 @@ _LONGEST_NAME = 16_000
 """Letters: the name of a zip's entry has 64 KiB of UTF-8."""
 _RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
 _MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
+_LARGEST_JSON = 64 * 1024 * 1024
+"""As much of a JSON file is read: no configuration has as much."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,6 +43,8 @@ class Bundle:
         self._stream = stream
         self.described = self._read_manifest()
         self._check_names()
+        self.unreadable: dict[str, str] = {}
+        """Why a restore could not read a JSON file, of those whose entries were drawn."""
 
     def entries(self) -> c.Iterator[Entry]:
         """The entries of config.zip: what describes the backup first, then the folders and files.
@@ -52,7 +59,9 @@ class Bundle:
             if record["kind"] == "folder":
                 yield Entry(inventory_name(record), _modified(record))
         for record in files_of(self.described):
-            yield Entry(inventory_name(record), _modified(record), self._content(record))
+            content, file = self._content(record), str(record["name"]).removeprefix("config/")
+            content = self._read_along(file, content) if file in JSON_FILES else content
+            yield Entry(inventory_name(record), _modified(record), content)
         if self._stream.read(1):
             raise AccessManagerError("The target sent more than its manifest names: the transfer is not used.")
 
@@ -117,6 +126,17 @@ class Bundle:
             yield chunk
         if digest.hexdigest() != record["sha256"]:
             raise AccessManagerError(f"'{record['name']}' arrived with another SHA-256 than it had on the target.")
+
+    def _read_along(self, file: str, chunks: c.Iterable[bytes]) -> c.Iterator[bytes]:
+        """The content of a JSON file, which is read as a restore would read it when all of it has passed."""
+        whole = bytearray()
+        for chunk in chunks:
+            whole += chunk if len(whole) <= _LARGEST_JSON else b""
+            yield chunk
+        try:
+            parse(bytes(whole))
+        except ValueError as exc:
+            self.unreadable[file] = str(exc)
 
 
 def is_portable_name(name: str) -> bool:

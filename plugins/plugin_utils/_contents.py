@@ -13,6 +13,7 @@ import functools
 import hashlib
 import io
 import ntpath
+import os
 import pathlib
 import re
 import typing as t
@@ -66,6 +67,8 @@ _OWN_HTTP = {
 
 _REGISTRY_KEYS = ("", "Parameters")
 _UNKNOWN_MODE = -1
+_SHORT_NAME = re.compile(r"(?=.{1,8}(?:\.|$))[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{1,3})?")
+"""A name of 8 and 3 letters, as Windows makes it for a longer one."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
@@ -74,11 +77,12 @@ Record = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a backup lies: its parts by name, and its manifest when it has one."""
+    """Where a backup lies: its parts by name, and its manifest when it has one. C(missing): files that the manifest names."""
 
     label: str
     parts: dict[str, pathlib.Path]
     manifest: Manifest | None = None
+    missing: tuple[str, ...] = ()
 
     def recipients(self, part: str) -> list[str]:
         for artifact in (self.manifest or {}).get("artifacts", []):
@@ -87,32 +91,32 @@ class Source:
         return []
 
 
-def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False) -> Source:
+def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False, without_secrets: bool = False) -> Source:
     """The backup that C(latest), an id, or a path names. C(certificates_alone): one without a configuration will do.
 
+    C(without_secrets): one that is named, and whose file of secrets is gone, will do.
     Raises AccessManagerError when there is none, or its artifacts are not what its manifest says.
     """
-    source = _select(store, wanted)
+    source = _select(store, wanted, without_secrets=without_secrets)
     if not certificates_alone and "config" not in source.parts:
         raise AccessManagerError(f"The backup {source.label} holds certificates alone: certificate_import gives them to a server.")
     return source
 
 
-def _select(store: BackupStore, wanted: str) -> Source:
+def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source:
     if "/" in wanted:
-        return _at(pathlib.Path(wanted).expanduser())
+        return _at(pathlib.Path(wanted).expanduser(), without_secrets=without_secrets)
     manifest = store.latest_complete() if wanted == LATEST else None
     if wanted == LATEST and manifest is None:
         raise AccessManagerError(f"There is no complete backup of {store.host} in '{store.folder}'.")
     if manifest is None:
         if wanted not in store.ids():
             raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
-        manifest = store.manifest(wanted)
-        _refuse_damage(store.damage(manifest))
+        return _undamaged(store.folder / wanted, store.manifest(wanted), without_secrets=without_secrets)
     return described(store.folder / manifest["id"], manifest)
 
 
-def _at(path: pathlib.Path) -> Source:
+def _at(path: pathlib.Path, *, without_secrets: bool) -> Source:
     if path.is_file():
         if path.name not in (PARTS["config"], PARTS["config"] + SUFFIX):
             raise AccessManagerError(f"'{path}' is neither the folder of a backup nor its config.zip or config.zip.age.")
@@ -120,9 +124,7 @@ def _at(path: pathlib.Path) -> Source:
     if not path.is_dir():
         raise AccessManagerError(f"There is no backup at '{path}'.")
     if (path / _manifest.NAME).exists():
-        manifest = _manifest.read(path / _manifest.NAME)
-        _refuse_damage(BackupStore.damage_in(path, manifest))
-        return described(path, manifest)
+        return _undamaged(path, _manifest.read(path / _manifest.NAME), without_secrets=without_secrets)
     parts = {part: found for part, name in PARTS.items() for found in (path / name, path / (name + SUFFIX)) if found.is_file()}
     if "config" not in parts:
         raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
@@ -137,9 +139,19 @@ def described(folder: pathlib.Path, manifest: Manifest) -> Source:
     return Source(f"{manifest['id']} of {manifest['host']}", parts, manifest)
 
 
-def _refuse_damage(damage: c.Sequence[str]) -> None:
+def _undamaged(folder: pathlib.Path, manifest: Manifest, *, without_secrets: bool) -> Source:
+    """The backup in a folder. Raises AccessManagerError unless its artifacts are what the manifest says."""
+    source = described(folder, manifest)
+    secrets = source.parts.get("secrets")
+    gone = without_secrets and secrets is not None and not os.path.lexists(secrets)
+    there = [artifact for artifact in manifest["artifacts"] if not gone or folder / artifact["name"] != secrets]
+    damage = BackupStore.damage_in(folder, manifest | {"artifacts": there})
     if damage:
         raise AccessManagerError(" ".join(damage))
+    if secrets is None or not gone:
+        return source
+    parts = {part: path for part, path in source.parts.items() if part != "secrets"}
+    return dataclasses.replace(source, parts=parts, missing=(secrets.name,))
 
 
 # ---- archives ----
@@ -310,24 +322,45 @@ class Configuration:
 
     def names_external(self, name: str) -> bool:
         """Whether the JSON files name the file elsewhere that has that name in a backup."""
-        return any(pattern.fullmatch(name) for pattern in self._external)
+        return name in self._external
 
     def external_name(self, path: str) -> str | None:
-        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it."""
-        pattern = _external_name(path)
-        return next((name for name in self.files if pattern.fullmatch(name)), None)
+        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it.
+
+        Raises AccessManagerError when a short name such as PROGRA~1 may stand for several files.
+        """
+        found = self._external_names(path)
+        if len(found) > 1:
+            raise AccessManagerError(
+                f"The configuration names '{path}', which has a short name, and the backup holds {len(found)} files that it may "
+                f"stand for: {_listed(found)}. Write the long name in the configuration, back up again, and restore that backup."
+            )
+        return found[0] if found else None
+
+    def _external_names(self, path: str) -> list[str]:
+        """The file of that path; when there is none, those for which its short names may stand."""
+        exact = _external_name(path)
+        return [name for name in self.files if exact.fullmatch(name)] or [
+            name for name in self.files if _external_name(path, short=True).fullmatch(name)
+        ]
 
     @functools.cached_property
-    def _external(self) -> list[re.Pattern[str]]:
+    def _external(self) -> set[str]:
+        """The files elsewhere that the JSON files name. A short name stands for the one file that it can be, or that was found."""
         root = str(self.described["installation"].get("config_path", ""))
-        values = [
-            (ntpath.join(root, folder), value.value)
-            for document in self.documents.values()
-            for path, folder in FILE_REFERENCES.items()
-            for _place, value in find(document, path)
-            if isinstance(value.value, str)
-        ]
-        return [_external_name(ntpath.normpath(ntpath.join(folder, value))) for folder, value in values]
+        recorded = {reference["value"].lower(): reference["path"] for reference in self.described["references"]}
+        named: set[str] = set()
+        for value, folder in self._referenced():
+            found = self._external_names(ntpath.normpath(ntpath.join(root, folder, value)))
+            there = self._external_names(ntpath.normpath(recorded.get(value.lower(), ""))) if len(found) > 1 else found
+            named.update(set(found).intersection(there) if len(there) == 1 else ())
+        return named
+
+    def _referenced(self) -> c.Iterator[tuple[str, str]]:
+        """What the JSON files name, and the folder in which a bare name lies."""
+        for document in self.documents.values():
+            for path, folder in FILE_REFERENCES.items():
+                yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
 
     def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
         if not isinstance(records, list):
@@ -372,12 +405,16 @@ class Configuration:
                     ) from None
 
 
-def _external_name(path: str) -> re.Pattern[str]:
-    """The name that a path has in a backup, whatever its capitals; short names such as PROGRA~1 stand for any."""
+def _external_name(path: str, *, short: bool = False) -> re.Pattern[str]:
+    """The name that a path has in a backup, whatever its capitals. C(short): with names such as PROGRA~1 for any."""
     drive, rest = ntpath.splitdrive(path)
     steps = [step.rstrip(". ") for step in rest.strip("\\").split("\\")]
-    name = "/".join("[^/]+" if "~" in step else re.escape(step) for step in steps)
+    name = "/".join("[^/]+" if short and _SHORT_NAME.fullmatch(step) else re.escape(step) for step in steps)
     return re.compile(f"external/{re.escape(drive.removesuffix(':'))}/{name}", re.IGNORECASE)
+
+
+def _listed(names: c.Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def _mode(value: t.Any) -> int:
@@ -462,16 +499,31 @@ def read_secrets(data: bytes) -> dict[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rewrite:
+    """What a string of a JSON file said on the old server, and what it says on the new one.
+
+    C(was_inside): whether the file that it names lay in the configuration folder.
+    """
+
+    file: str
+    place: str
+    before: str
+    after: str
+    was_inside: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Contents:
     """An opened backup. C(certificates) is None when it was not asked for, or has none.
 
-    C(held): the configuration; None when the backup holds certificates alone.
+    C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another server.
     """
 
     source: Source
     held: Configuration | None
     certificates: dict[str, Certificate] | None
     secrets: dict[str, str] = dataclasses.field(repr=False)
+    rewrites: tuple[Rewrite, ...] = ()
 
     @property
     def configuration(self) -> Configuration:

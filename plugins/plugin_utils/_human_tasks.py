@@ -15,14 +15,25 @@ import typing as t
 
 from ._access_manager import CHANNELS, FIREWALL_RULE
 from ._contents import Contents, Record
+from ._hosting import Hosting, hosting_of, texts
 from ._json_text import find
 from ._plan import Plan
 from ._server import Described
 from ._text import printable
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
+_RULE_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+_LOADED = re.compile(
+    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)"
+    r"[\"']?([^\s;,\"'#|)}@-][^\s;,\"'#|)}@]{0,119})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What a script loads: a module by its name, or a file by its path."""
+
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
@@ -33,8 +44,11 @@ _FEDERATED = {
 _MODES = ("iwa", "oidc", "wsfed", "certificate")
 """Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
 
-_PORTS = (("HttpPort", "80"), ("HttpsPort", "443"))
-_MODE_CLEAR, _MODE_DOMAIN = 0, 3
+_CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
+"""What a failover cluster replicates of Access Manager's registry."""
+
+_ON_CONTROLLER = "ansible-playbook "
+_MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,31 +61,45 @@ class Task:
 
     @property
     def sentence(self) -> str:
-        return f"{self.text} Run: {' ; '.join(self.commands)}" if self.commands else self.text
+        here = [command for command in self.commands if command.startswith(_ON_CONTROLLER)]
+        there = [command for command in self.commands if command not in here]
+        runs = f" Run: {' ; '.join(there)}" if there else ""
+        return self.text + runs + "".join(f" Then, on the controller: {command}" for command in here)
 
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
-    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one."""
+    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one.
+
+    C(again): the command that runs this recovery again with other variables.
+    """
 
     contents: Contents
     server: Described
     plan: Plan
     bindings: c.Mapping[str, Record | None]
+    again: c.Callable[..., str]
 
     @property
     def old(self) -> str:
-        return self._matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
+        return _matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
 
     @property
     def new(self) -> str:
-        return self._matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
+        return _matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
 
     @property
     def web_name(self) -> str:
         """The name of the web site, as far as the configuration tells it."""
-        named = [*self.texts("Hosting.HttpSys.Hostname"), *self.texts("ForwardedHeaders.AllowedHosts[]")]
-        return next((name for name in named if _HOST_NAME.fullmatch(name)), "WEB-SITE-NAME")
+        return self.hosting.name or "WEB-SITE-NAME"
+
+    @property
+    def hosting(self) -> Hosting:
+        return hosting_of(self.contents.configuration)
+
+    @property
+    def is_renamed(self) -> bool:
+        return self.old.lower() != self.new.lower()
 
     @property
     def authentication(self) -> str:
@@ -84,19 +112,13 @@ class Recovery:
         """The account of the service on the old server."""
         return str(self.contents.configuration.described["state"]["service"].get("account", ""))
 
-    @property
-    def ports(self) -> str:
-        ports = [(self.texts(f"Hosting.HttpSys.{name}") or [default])[-1] for name, default in _PORTS]
-        return ",".join(self._matching(port, _PORT, default) for port, (_name, default) in zip(ports, _PORTS, strict=True))
-
     def texts(self, path: str) -> list[str]:
         """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
-        values = [value.value for document in self.contents.configuration.documents.values() for _at, value in find(document, path)]
-        return [str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""]
+        return texts(self.contents.configuration, path)
 
-    @staticmethod
-    def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
-        return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
+
+def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
+    return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
 
 
 def tasks_of(recovery: Recovery) -> list[Task]:
@@ -127,7 +149,9 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     )
     if of.account.lower() != here.lower():
         text = f"The service runs as '{printable(here)}' here: give it that account, which has no password to type, and restart it."
-        yield Task("service account", text, (f"sc.exe config lithnetams obj= '{named}' password= ''", "Restart-Service lithnetams"))
+        yield Task(
+            "service account", text, (f"sc.exe config lithnetams obj= '{named}' password= '\"\"'", "Restart-Service lithnetams")
+        )
 
 
 def _kds(of: Recovery) -> c.Iterator[Task]:
@@ -140,16 +164,29 @@ def _spn(of: Recovery) -> c.Iterator[Task]:
     if of.authentication in _MODES[1:]:
         return
     spn = f"HTTP/{of.web_name}"
-    text = (
-        f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}: a domain administrator moves it."
-    )
-    yield Task("SPN", text, (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}"))
+    needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}:"
+    if of.is_renamed:
+        commands = (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}")
+        yield Task("SPN", f"{needed} a domain administrator moves it.", commands)
+    else:
+        yield Task("SPN", f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}"))
 
 
 def _dns(of: Recovery) -> c.Iterator[Task]:
-    if of.old.lower() != of.new.lower():
-        text = f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. This shows where it leads now."
-        yield Task("DNS and load balancer", text, (f"Resolve-DnsName -Name {of.web_name}",))
+    if not of.is_renamed:
+        return
+    name, _dot, zone = of.web_name.partition(".")
+    record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
+    yield Task(
+        "DNS and load balancer",
+        f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it leads now, the "
+        f"others change it; put the address of {of.new} for NEW-ADDRESS.",
+        (
+            f"Resolve-DnsName -Name {of.web_name}",
+            f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
+            f"Add-DnsServerResourceRecordA {record} -IPv4Address NEW-ADDRESS",
+        ),
+    )
 
 
 def _tls(of: Recovery) -> c.Iterator[Task]:
@@ -167,24 +204,66 @@ def _tls(of: Recovery) -> c.Iterator[Task]:
         (
             f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host -AsSecureString)",
             f"Get-ChildItem {location} | Format-List Subject, Thumbprint, HasPrivateKey",
-            "ansible-playbook lithnet.access_manager.disaster_recovery -e restore_tls_thumbprint=THUMBPRINT",
+            of.again(restore_tls_thumbprint="THUMBPRINT"),
         ),
     )
 
 
 def _identity_provider(of: Recovery) -> c.Iterator[Task]:
-    if of.authentication in _FEDERATED and of.old.lower() != of.new.lower():
+    if of.authentication in _FEDERATED and of.is_renamed:
         path, kind = _FEDERATED[of.authentication]
         provider = printable((of.texts(path) or ["the identity provider"])[-1])
-        uris = f"https://{of.web_name}/auth and https://{of.web_name}/auth/logout"
+        address = of.hosting.address(of.web_name)
+        uris = f"{address}/auth and {address}/auth/logout"
         yield Task("identity provider", f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
 
 
 def _firewall(of: Recovery) -> c.Iterator[Task]:
-    if not of.server["state"]["firewall"] and of.contents.configuration.described["state"].get("firewall"):
+    here = [str(rule["rule"]) for rule in of.server["state"]["firewall"]]
+    ports = (of.hosting.http_port, of.hosting.https_port)
+    listed = f"{ports[0]},{ports[1]}"
+    if here:
+        closed = [str(port) for port in ports if not any(_lets_in(rule, port) for rule in here)]
+        if closed:
+            text = f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the web site."
+            command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
+            yield Task("firewall", text, (f"{command} -LocalPort {listed}",))
+    elif of.contents.configuration.described["state"].get("firewall"):
         text = "The firewall rule of Access Manager is missing here: add it, or save the web settings in the configuration tool."
         rule = f"New-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Direction Inbound -Action Allow -Protocol TCP"
-        yield Task("firewall", text, (f"{rule} -LocalPort {of.ports}",))
+        yield Task("firewall", text, (f"{rule} -LocalPort {listed}",))
+
+
+def _lets_in(rule: str, port: int) -> bool:
+    """Whether a firewall rule, as the registry has it, lets in that port. One without ports lets in all."""
+    settings = [setting.partition("=")[::2] for setting in rule.split("|")]
+    if ("Action", "Block") in settings or ("Active", "FALSE") in settings:
+        return False
+    ranges = [_RULE_PORTS.fullmatch(value) for name, value in settings if name.startswith("LPort")]
+    return not ranges or any(found and int(found[1]) <= port <= int(found[2] or found[1]) for found in ranges)
+
+
+def _cluster(of: Recovery) -> c.Iterator[Task]:
+    here, there = of.server.get("cluster"), of.contents.configuration.described.get("cluster")
+    if here:
+        resource = _matching(here.get("resource"), _RESOURCE, "RESOURCE")
+        yield Task(
+            "failover cluster",
+            f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and Configured are of "
+            "each node: see that the cluster replicates the registry key, move the role to each other node, and recover that too.",
+            (
+                f"Get-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint",
+                f"Add-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint '{_CHECKPOINT}'",
+                f"Move-ClusterGroup -Name (Get-ClusterResource -Name '{resource}').OwnerGroup.Name -Node OTHER-NODE",
+                of.again(target="OTHER-NODE"),
+            ),
+        )
+    elif there:
+        text = (
+            f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role is made in a "
+            "cluster and the recovery was run on the node that owns it."
+        )
+        yield Task("failover cluster", text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",))
 
 
 def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
@@ -205,6 +284,16 @@ def _shares(of: Recovery) -> c.Iterator[Task]:
         if reference["place"] == "share":
             text = f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} read it."
             yield Task("files on shares", text)
+
+
+def _modules(of: Recovery) -> c.Iterator[Task]:
+    configuration = of.contents.configuration
+    scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
+    loaded = {found for name in scripts for found in _LOADED.findall(configuration.read(name).decode("utf-8", "replace"))}
+    if loaded:
+        text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
+        names = sorted(name for name in loaded if _MODULE.fullmatch(name))
+        yield Task("modules that scripts load", text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
 
 
 def _variables(of: Recovery) -> c.Iterator[Task]:
@@ -239,6 +328,13 @@ def _secrets(of: Recovery) -> c.Iterator[Task]:
             )
             more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
             yield Task("secrets of mode 3", text + more)
+        elif secret.mode != _MODE_MACHINE:
+            text = (
+                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
+            )
+            yield Task(
+                "secrets of mode 2", f"{text} If the service of {of.new} cannot open it, enter it again in the configuration tool."
+            )
 
 
 def _certificates(of: Recovery) -> c.Iterator[Task]:
@@ -260,7 +356,9 @@ _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _secrets,
     _tls,
     _firewall,
+    _cluster,
     _shares,
+    _modules,
     _variables,
     _database,
     _spn,

@@ -18,10 +18,11 @@ import re
 
 from . import _archive, _sddl, _server
 from ._access_manager import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from ._contents import FILES, STATE, Configuration, Contents, Record
+from ._contents import FILES, STATE, Configuration, Contents, Record, Rewrite
 from ._errors import AccessManagerError
+from ._hosting import hosting_of
 from ._json_text import Value, find
-from ._plan import CONFIGURED, Plan, path_of
+from ._plan import CONFIGURED, Plan, path_of, place_of
 from ._server import DATABASE_FOLDER, Described
 from ._text import printable
 
@@ -29,6 +30,8 @@ KEPT_VALUES = {
     ("", "path"),
     ("", "version"),
     ("", "basepath"),
+    ("", "configpath"),
+    ("", "logpath"),
     ("", "deletelocaldbinstance"),
     ("parameters", "configpath"),
     ("parameters", "logpath"),
@@ -37,7 +40,8 @@ KEPT_VALUES = {
 }
 """Registry values that stay as the new server has them: its installer's, its places, and orders that are carried out once."""
 
-_OF_THE_BINDING = {CONFIGURED, ("", "certbinding")}
+_CERT_BINDING = ("", "certbinding")
+_OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
 """Those that stay too while a TLS certificate is missing: the service is not configured before it can serve."""
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
@@ -65,8 +69,9 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
     configuration = contents.configuration
     moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
     described = _described(configuration, server, moves, tls_bindings(contents, server, target))
-    translated = _config_zip(configuration, moves, _rewritten(configuration, moves), described)
-    return dataclasses.replace(contents, held=Configuration(translated))
+    rewrites = _rewrites(configuration, moves)
+    translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
+    return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
 
 
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
@@ -135,9 +140,20 @@ class _Moves:
             return name
         return f"{_CONFIG}{self._folder}/{name.removeprefix(_EXTERNAL)}"
 
+    def is_inside(self, path: str) -> bool:
+        """Whether a file of the old server lay in its configuration folder."""
+        return path.lower().startswith(f"{self._old_root.lower()}\\")
+
+    def was_inside(self, value: str, folder: str) -> bool:
+        """The same for what a reference says."""
+        return self.is_inside(self._there(value, folder))
+
+    def _there(self, value: str, folder: str) -> str:
+        return self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value)
+
     def path(self, path: str) -> str:
         """Where a file of the old server is on the new one; the path itself when it does not move."""
-        if path.lower().startswith(f"{self._old_root.lower()}\\"):
+        if self.is_inside(path):
             return self._new_root + path[len(self._old_root) :]
         held = self._configuration.external_name(path)
         name = self.name(held) if held else None
@@ -145,7 +161,7 @@ class _Moves:
 
     def value(self, value: str, folder: str) -> str | None:
         """What a reference must say on the new server; None when it already leads there. C(folder): where a bare name lies."""
-        wanted = self.path(self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value))
+        wanted = self.path(self._there(value, folder))
         return None if _resolved(self._new_root, folder, value).lower() == wanted.lower() else wanted
 
 
@@ -153,18 +169,23 @@ def _resolved(root: str, folder: str, value: str) -> str:
     return ntpath.normpath(ntpath.join(root, folder, value))
 
 
-def _rewritten(configuration: Configuration, moves: _Moves) -> dict[str, bytes]:
+def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
+    """The references that have to say something else, by their files and places in bytes."""
+    return {
+        (file, value.start, value.end): Rewrite(file, place, value.value, new, moves.was_inside(value.value, folder))
+        for file, document in configuration.documents.items()
+        for path, folder in FILE_REFERENCES.items()
+        for place, value in find(document, path)
+        if (new := _new_value(value, folder, moves)) is not None
+    }
+
+
+def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int], Rewrite]) -> dict[str, bytes]:
     """The JSON files in which something has to be rewritten, by their names in a backup."""
     rewritten = {}
-    for file, document in configuration.documents.items():
-        edits = {
-            (value.start, value.end): new
-            for path, folder in FILE_REFERENCES.items()
-            for _place, value in find(document, path)
-            if (new := _new_value(value, folder, moves)) is not None
-        }
-        if edits:
-            rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
+    for file in {rewrite.file for rewrite in rewrites.values()}:
+        edits = {(start, end): rewrite.after for (of, start, end), rewrite in rewrites.items() if of == file}
+        rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
     return rewritten
 
 
@@ -212,17 +233,39 @@ def _record(record: Record, name: str, data: bytes | None) -> Record:
 def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[str, Record | None]:
     """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate is missing.
 
+    A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
     Raises AccessManagerError when the certificate that was asked for is not there.
     """
     there = {str(thumbprint).upper() for thumbprint in server.get("machine_certificates", [])}
     asked = _asked_certificate(server, target, there)
-    here = {one["endpoint"]: one for one in _server.own_http_configuration(server["state"]["http_sys"])["bindings"]}
+    usable = [one for one in server["state"]["http_sys"]["bindings"] if str(one["thumbprint"]).upper() in there]
+    wanted = _own_bindings(contents.configuration)
+    if wanted:
+        usable = [one for one in usable if one["application_id"] == _server.ACCESS_MANAGER_APPLICATION]
+    elif asked or _is_configured(contents.configuration):
+        wanted = [_default_binding(contents.configuration)]
+    here = {one["endpoint"]: one for one in usable}
     found: dict[str, Record | None] = {}
-    for binding in _server.own_http_configuration(contents.configuration.described["state"]["http_sys"])["bindings"]:
+    for binding in wanted:
         thumbprint = asked or binding["thumbprint"].upper()
         bound = here.get(binding["endpoint"])
         found[binding["endpoint"]] = binding | {"thumbprint": thumbprint} if thumbprint in there else bound
     return found
+
+
+def _own_bindings(configuration: Configuration) -> list[Record]:
+    return list(_server.own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
+
+
+def _default_binding(configuration: Configuration) -> Record:
+    """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
+    endpoint, application = hosting_of(configuration).tls_endpoint, _server.ACCESS_MANAGER_APPLICATION
+    return {"endpoint": endpoint, "thumbprint": "", "application_id": application, "store": "My"}
+
+
+def _is_configured(configuration: Configuration) -> bool:
+    registry = configuration.described["state"]["registry"]
+    return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
 def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
@@ -249,13 +292,14 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
         "reservations": state["http_sys"]["reservations"],
     }
     kept = KEPT_VALUES if None not in bindings.values() else KEPT_VALUES | _OF_THE_BINDING
+    registry = [*state["registry"], *_made_binding(configuration, http_sys["bindings"])]
     return described | {
         "installation": server["installation"] | {"version": described["installation"].get("version")},
         "state": state
         | {
             "computer_name": server["computer_name"],
-            "registry": [value for value in state["registry"] if _place(value) not in kept]
-            + [value for value in here["registry"] if _place(value) in kept],
+            "registry": [value for value in registry if place_of(value) not in kept]
+            + [value for value in here["registry"] if place_of(value) in kept],
             "service": here["service"],
             "firewall": here["firewall"],
             "http_sys": http_sys,
@@ -264,8 +308,12 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
     }
 
 
-def _place(value: Record) -> tuple[str, str]:
-    return value["key"].lower(), value["name"].lower()
+def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
+    """What Access Manager remembers of a binding that the backup had not: which one is its own."""
+    told = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
+    for binding in bindings if not _own_bindings(configuration) and not told else ():
+        if binding["application_id"] == _server.ACCESS_MANAGER_APPLICATION:
+            yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 
 def _reference(reference: Record, moves: _Moves) -> Record:

@@ -47,7 +47,8 @@ class Plan:
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
     certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
     here (the server's own file has it, protected for this server already), protect, enter, clear or untested. configured: whether
-    the server must be so afterwards. usable_certificates: thumbprints of those whose keys the service must be able to read.
+    the server must be so afterwards. references: what names a file and is written with another path, as C(file), C(key), C(before)
+    and C(after). usable_certificates: thumbprints of those whose keys the service must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)
@@ -58,6 +59,7 @@ class Plan:
     certificates: list[Record] = dataclasses.field(default_factory=list)
     secrets: list[Record] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
+    references: list[Record] = dataclasses.field(default_factory=list)
     tasks: list[str] = dataclasses.field(default_factory=list)
     configured: bool = False
     stop: bool = False
@@ -79,6 +81,7 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan for a person: a line for each change and each task."""
         lines = [line for record in self.files for line in _file_lines(record)]
+        lines += [f"~ {one['key']} in {one['file']}: {one['before']} -> {one['after']}" for one in self.references]
         lines += [_registry_line(value) for value in self.registry["set"]]
         lines += [f"- registry {_value_name(value)}" for value in self.registry["remove"]]
         lines += [
@@ -117,6 +120,7 @@ def make(contents: Contents, server: Described, wish: Wish) -> Plan:
     if "config" in wish.parts:
         _plan_secrets(plan, contents, server, wish)
     _plan_files(plan, contents, server, wish)
+    _plan_references(plan, contents)
     if "registry" in wish.parts:
         _plan_registry(plan, contents, server, wish)
         _plan_http_sys(plan, contents, server, wish)
@@ -188,6 +192,16 @@ def _plan_files(plan: Plan, contents: Contents, server: Described, wish: Wish) -
         plan.files += _removed(server["records"], kept)
 
 
+def _plan_references(plan: Plan, contents: Contents) -> None:
+    """Tells which references are rewritten in the JSON files that this restore writes."""
+    written = {record["name"] for record in plan.files if record["action"] in ("add", "replace")}
+    plan.references = [
+        {"file": one.file, "key": one.place, "before": one.before, "after": one.after}
+        for one in contents.rewrites
+        if f"config/{one.file}" in written
+    ]
+
+
 def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) -> None:
     for name in sorted((wish.files or set()) - {record["name"].lower() for record in wanted}):
         raise AccessManagerError(
@@ -197,9 +211,14 @@ def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: Wish) 
 
 
 def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
-    """Raises AccessManagerError for a file elsewhere that the configuration does not name, and for what lies below a link."""
-    links = _links(server)
+    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link."""
+    links, missing = _links(server), tuple(str(root).lower() for root in server.get("missing_drives", []))
     for record in wanted:
+        if record["path"].lower().startswith(missing):
+            raise AccessManagerError(
+                f"'{record['path']}' lies on a drive that {server['computer_name']} has not: make the drive first, leave external "
+                "out of restore_only, or, on another server, have external_files relocate it."
+            )
         if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
             raise AccessManagerError(
                 f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "
@@ -303,7 +322,12 @@ def _file_lines(record: Record) -> c.Iterator[str]:
 
 
 def _values(state: Described) -> dict[tuple[str, str], Record]:
-    return {(value["key"].lower(), value["name"].lower()): value for value in state["registry"]}
+    return {place_of(value): value for value in state["registry"]}
+
+
+def place_of(value: Record) -> tuple[str, str]:
+    """Where a registry value stands, to compare."""
+    return value["key"].lower(), value["name"].lower()
 
 
 def _plan_registry(plan: Plan, contents: Contents, server: Described, wish: Wish) -> None:
@@ -412,14 +436,16 @@ def _plan_secrets(plan: Plan, contents: Contents, server: Described, wish: Wish)
         action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
     lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
+    missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
     if lost and wish.require_secrets:
         raise AccessManagerError(
             f"{_list(lost)} cannot be opened on {server['computer_name']}, and the backup has no clear value of it: "
-            "a person has to enter it again in the configuration tool after the restore. "
+            f"a person has to enter it again in the configuration tool after the restore.{missing} "
             "To restore without it, set require_secrets to false."
         )
     plan.tasks += [
-        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup." for path in lost
+        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup.{missing}"
+        for path in lost
     ]
 
 

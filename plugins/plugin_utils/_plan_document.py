@@ -11,18 +11,12 @@ import typing as t
 
 from ._contents import Contents
 from ._human_tasks import Task
-from ._plan import Plan
+from ._plan import PARTS, Plan
+from ._plan_here import KEPT, NOT_RESTORED, NOTHING, PERSON, REPROTECTED, RESTORED, REWRITTEN, found_here
 from ._server import Described
 from ._text import encodable, printable
 
 FORMAT = 1
-
-RESTORED = "restored as it is"
-REPROTECTED = "re-protected"
-REWRITTEN = "rewritten"
-KEPT = "kept from the target"
-PERSON = "needs a person"
-NOT_RESTORED = "not restored"
 
 Document = dict[str, t.Any]
 
@@ -47,12 +41,21 @@ ITEMS: tuple[tuple[str, str, str], ...] = (
     ("gMSA", KEPT, PERSON),
     ("KDS root key", KEPT, PERSON),
     ("service: program, start type, dependencies", KEPT, KEPT),
+    ("event log", KEPT, KEPT),
+    ("prerequisites: .NET, SQL LocalDB, PowerShell", KEPT, KEPT),
+    ("modules that scripts load", KEPT, PERSON),
     ("environment variables", PERSON, PERSON),
     ("certificates", RESTORED, RESTORED),
     ("permissions of private keys", RESTORED, RESTORED),
     ("secrets of mode 0", RESTORED, PERSON),
     ("secrets of mode 1", RESTORED, REPROTECTED),
+    ("secrets of mode 2", RESTORED, PERSON),
     ("secrets of mode 3", RESTORED, RESTORED),
+    ("certificate synchronisation", RESTORED, REPROTECTED),
+    ("client certificates: trusted issuers", RESTORED, RESTORED),
+    ("web site: ports, host name, path, proxies", RESTORED, RESTORED),
+    ("names of domains, directory servers and organizational units", RESTORED, RESTORED),
+    ("security identifiers and descriptors of rules", RESTORED, RESTORED),
     ("TLS certificate", PERSON, PERSON),
     ("TLS binding", RESTORED, REWRITTEN),
     ("URL reservations", RESTORED, RESTORED),
@@ -69,8 +72,21 @@ ITEMS: tuple[tuple[str, str, str], ...] = (
 """What happens to each thing: on the same server, and on another one."""
 
 
-def document_of(contents: Contents, server: Described, plan: Plan, tasks: c.Sequence[Task], *, other_server: bool) -> Document:
-    """The plan as data. No secret is in it. C(tasks): those that are known with their commands, beside those of the plan."""
+def document_of(
+    contents: Contents,
+    server: Described,
+    plan: Plan,
+    tasks: c.Sequence[Task],
+    *,
+    backup: Contents | None = None,
+    parts: c.Container[str] = PARTS,
+) -> Document:
+    """The plan as data. No secret is in it. C(tasks): those that are known with their commands, beside those of the plan.
+
+    C(backup): as the old server made it, when this is another one. C(parts): those that are restored.
+    """
+    other_server = backup is not None
+    here = _here(found_here(backup, contents, plan, parts), tasks) if backup else {}
     told = [{"item": task.item, "text": task.text, "commands": list(task.commands)} for task in tasks]
     sentences = {task.sentence for task in tasks}
     others = [{"item": "", "text": text, "commands": []} for text in plan.tasks if text not in sentences]
@@ -83,7 +99,11 @@ def document_of(contents: Contents, server: Described, plan: Plan, tasks: c.Sequ
         "server_version": server["installation"]["version"],
         "would_change": plan.changed,
         "configured": plan.configured,
-        "items": [{"item": item, "same_server": same, "other_server": other} for item, same, other in ITEMS],
+        "items": [
+            {"item": item, "same_server": same, "other_server": other, "this_run": here.get(item, same)}
+            for item, same, other in ITEMS
+        ],
+        "references": plan.references,
         "certificates": census(contents, plan),
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
         "changes": [line for line in plan.lines() if not line.startswith("!")],
@@ -91,20 +111,28 @@ def document_of(contents: Contents, server: Described, plan: Plan, tasks: c.Sequ
     }
 
 
+def _here(found: dict[str, str], tasks: c.Sequence[Task]) -> dict[str, str]:
+    """What becomes of each thing in a recovery: a person has something to do when a task says so, and not otherwise."""
+    told = {task.item for task in tasks}
+    general = {item: NOTHING if other == PERSON else other for item, _same, other in ITEMS}
+    return general | found | {item: PERSON for item in told if item in general}
+
+
 def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
-    """Each certificate that the backup's manifest names: how the service comes by its key.
+    """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its key.
 
     C(state): here, import, give_key, give_access, or missing when neither the server nor the backup has the key.
     """
     actions = {one["thumbprint"]: one["action"] for one in plan.certificates}
-    named = [(one["thumbprint"], one["subject"]) for one in (contents.source.manifest or {}).get("certificates", [])]
+    named = dict.fromkeys(contents.certificates or {}, "")
+    named |= {one["thumbprint"]: one["subject"] for one in (contents.source.manifest or {}).get("certificates", [])}
     return [
         {
             "thumbprint": thumbprint,
             "subject": subject,
             "state": actions.get(thumbprint) or ("here" if thumbprint in plan.usable_certificates else "missing"),
         }
-        for thumbprint, subject in named
+        for thumbprint, subject in named.items()
     ]
 
 
@@ -122,7 +150,8 @@ def to_markdown(document: Document) -> bytes:
         "## What happens to each thing",
         "",
         *_table(
-            ("Thing", "Same server", "Another server", "To do here"), [_item_row(item, document) for item in document["items"]]
+            ("Thing", "Same server", "Another server", "This run", "To do here"),
+            [_item_row(item, document) for item in document["items"]],
         ),
         "",
         "## Changes",

@@ -10,14 +10,17 @@ import dataclasses
 import hmac
 import json
 import os
+import re
+import shlex
 import time
 import typing as t
 
 from ansible import constants as C
 
 from . import _human_tasks, _other_server, _plan, _server
+from ._access_manager import WAY_BACK
 from ._action import COLLECT_SECONDS, AccessManagerAction
-from ._contents import Certificate, Configuration, Contents, open_contents, select
+from ._contents import Certificate, Configuration, Contents, Secret, open_contents, select
 from ._errors import AccessManagerError
 from ._human_tasks import Recovery, Task
 from ._opening import Opener
@@ -28,8 +31,22 @@ from ._store import BackupStore
 from ._text import printable
 
 _MACHINE, _DOMAIN = 1, 3
+_PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 _NONCE_BYTES = 32
 _PARTS_WITH_FILES = frozenset({"config", "external"})
+
+_REPEATED: dict[str, tuple[str, t.Any]] = {
+    "backup_id": ("restore_id", "latest"),
+    "mode": ("restore_mode", "mirror"),
+    "restore_only": ("restore_only", list(_plan.PARTS)),
+    "require_secrets": ("restore_require_secrets", True),
+    "allow_version_mismatch": ("restore_allow_version_mismatch", False),
+    "tls_thumbprint": ("restore_tls_thumbprint", None),
+    "external_files": ("restore_external_files", "relocate"),
+    "overwrite_configured": ("restore_overwrite_configured", False),
+    "staging_root": ("restore_staging_root", ""),
+}
+"""The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
 
 
 class RestoreAction(AccessManagerAction):
@@ -47,7 +64,7 @@ class RestoreAction(AccessManagerAction):
         C(certificates_alone): a backup of a forest's certificates will do.
         """
         store = BackupStore(self.params["backup_root"], self.host)
-        source = select(store, self.params["backup_id"], certificates_alone=certificates_alone)
+        source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def wish(self) -> Wish:
@@ -68,7 +85,7 @@ class RestoreAction(AccessManagerAction):
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
         answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
-        _server.refuse_what_is_not_ours(answer, without_configuration=True)
+        _server.refuse_what_is_not_ours(answer, without_configuration=True, way_back=self._way_back(contents))
         _server.refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -81,6 +98,13 @@ class RestoreAction(AccessManagerAction):
             "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
             "left_stopped": any(restore.left_stopped for restore in earlier),
         }
+
+    def _way_back(self, contents: Contents) -> str:
+        """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
+        if not self.params["other_server"] or contents.held is None:
+            return WAY_BACK
+        version = printable(str(contents.held.described["installation"].get("version")))
+        return f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and run this again."
 
     def for_this_server(self, contents: Contents, situation: Described) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
@@ -98,7 +122,26 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"]:
             return []
         bindings = _other_server.tls_bindings(contents, situation, self._target())
-        return _human_tasks.tasks_of(Recovery(contents, situation, plan, bindings))
+        return _human_tasks.tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
+
+    def command_again(self, **variables: str) -> str:
+        """The command that runs this recovery again on the controller, with other variables. A passphrase is not in it."""
+        sources = self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]
+        given: dict[str, t.Any] = {
+            "target": self.task_vars["inventory_hostname"],
+            "restore_from_host": self.host,
+            "access_manager_backup_root": self.params["backup_root"],
+        }
+        given |= {"access_manager_identity_file": path} if (path := self.params["identity_file"]) else {}
+        given |= {
+            variable: self.params[option]
+            for option, (variable, default) in _REPEATED.items()
+            if self.params[option] not in (default, None)
+        }
+        words = ["ansible-playbook", "lithnet.access_manager.disaster_recovery"]
+        words += [word for source in sources for word in ("-i", str(source))]
+        words += [word for name, value in (given | variables).items() for word in ("-e", _assignment(name, value))]
+        return printable(shlex.join(words))
 
     def _target(self) -> Target:
         if self.params["include_database"]:
@@ -125,6 +168,13 @@ class RestoreAction(AccessManagerAction):
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
         return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+
+
+def _assignment(name: str, value: t.Any) -> str:
+    """A variable as -e takes it: a plain word as it is, and all else as JSON."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    return f"{name}={str(value).lower()}" if isinstance(value, bool) else json.dumps({name: value})
 
 
 def describe(
@@ -154,9 +204,9 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
         "knowledge": action.knowledge(),
         "nonce": base64.b64encode(nonce).decode(),
         "probes": [
-            {"file": secret.file, "path": secret.path, "data": secret.data, "salt": secret.salt}
+            _probe(configuration, secret)
             for secret in (configuration.secrets if configuration else [])
-            if secret.mode == _MACHINE
+            if configuration and secret.mode == _MACHINE
         ],
         "domain_secrets": [
             {"path": secret.path, "data": secret.data}
@@ -168,6 +218,20 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
             for name in (configuration.files if configuration else [])
             if name.startswith("external/")
         ],
+    }
+
+
+def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
+    """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
+    raw = configuration.read(f"config/{secret.file}")
+    written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
+    return {
+        "file": secret.file,
+        "path": secret.path,
+        "data": secret.data,
+        "salt": secret.salt,
+        "data_written": written[0],
+        "salt_written": written[1],
     }
 
 

@@ -10,7 +10,14 @@ import hashlib
 import json
 import typing as t
 
-from ._access_manager import JSON_FILES, LATER_VERSIONS, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION
+from ._access_manager import (
+    JSON_FILES,
+    LATER_VERSIONS,
+    PASSWORD_ENCRYPTION_USAGE,
+    SERVICE_SID,
+    SUPPORTED_MAJOR_VERSION,
+    WAY_BACK,
+)
 from ._errors import AccessManagerError
 
 Described = dict[str, t.Any]
@@ -34,8 +41,11 @@ _SERVICE_SETTINGS = (
 )
 
 
-def refuse_what_is_not_ours(described: Described, *, without_configuration: bool = False) -> None:
-    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed."""
+def refuse_what_is_not_ours(described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK) -> None:
+    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed.
+
+    C(way_back): what to do with a later version.
+    """
     name, installation = described["computer_name"], described["installation"]
     if not installation["exists"]:
         raise AccessManagerError(
@@ -47,7 +57,7 @@ def refuse_what_is_not_ours(described: Described, *, without_configuration: bool
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
             f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
-            f"{LATER_VERSIONS}"
+            f"{LATER_VERSIONS} {way_back}"
         )
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
@@ -93,6 +103,16 @@ def problems_of_configuration(described: Described) -> list[str]:
         elif "error" in record and not inventory_name(record).startswith(DATABASE_FOLDER):
             problems.append(f"'{record['path']}' cannot be read now: {record['error']}")
     return problems
+
+
+def problems_of_documents(described: Described, unreadable: dict[str, str]) -> list[str]:
+    """One sentence for each JSON file that the server reads and a restore would not. C(unreadable): the reasons, by file."""
+    told = {document["file"] for document in described["documents"] if not document["valid"]}
+    return [
+        f"{file} was backed up as it is, but no restore takes it: {reason}. Save it in the configuration tool, and back up again."
+        for file, reason in unreadable.items()
+        if file not in told
+    ]
 
 
 def problems_of_certificates(certificates: c.Iterable[Described]) -> list[str]:

@@ -21,10 +21,15 @@ from ._text import timestamp
 NAME = ".pre-upgrade.json"
 FORMAT = 1
 SIZE_LIMIT = 64 * 1024
+_CLOCKS_APART = 0.25
+"""Hours: as far the clocks of two controllers may be apart."""
+
 FULL, INTEGRITY = "full", "integrity"
 """How far the marked backup was verified: opened and proved with a key, or by sizes, hashes and the chain alone."""
 
 _KEYS: dict[str, type] = {"format": int, "host": str, "backup_id": str, "manifest_sha256": str, "verified": str, "marked": str}
+
+_VERIFIED = {"host", "id", "verified", "problems"}
 
 Marker = dict[str, t.Any]
 
@@ -62,6 +67,9 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
         "marked": timestamp(now),
         "access_manager_version": manifest.get("access_manager_version"),
     }
+    damage = _damage(store, marker)
+    if damage:
+        raise AccessManagerError(f"The backup {backup_id} of {store.host} was damaged after its verification: {damage}")
     text = json.dumps(marker, indent=1) + "\n"
     _whole_file.write(store.folder / NAME, text.encode(), 0o600, check_mode=check_mode)
     return _told(store, marker)
@@ -75,6 +83,11 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     marker = _read(store)
     backup_id = marker["backup_id"]
     age = (now - moment_of(backup_id)).total_seconds() / 3600
+    if max_age is not None and age < -_CLOCKS_APART:
+        raise AccessManagerError(
+            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means nothing: mend the "
+            "clocks of the controllers, and run the playbook pre_upgrade again."
+        )
     if max_age is not None and age > max_age:
         raise AccessManagerError(
             f"The backup {backup_id} that protects an upgrade of {store.host} is {age:.1f} hours old, and {max_age:g} are allowed: "
@@ -101,7 +114,10 @@ def protected_id(store: BackupStore) -> str | None:
 
 def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> str:
     """How far the backup was verified. Raises AccessManagerError when it was not, or something was found."""
-    told = [one for one in verification.get("backups", []) if (one["host"], one["id"]) == (store.host, backup_id)]
+    backups = verification.get("backups")
+    if not isinstance(backups, list) or not all(isinstance(one, dict) and one.keys() >= _VERIFIED for one in backups):
+        raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.")
+    told = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
     problems = [problem for one in told for problem in one["problems"]]
     if not told or told[0]["verified"] not in (FULL, INTEGRITY) or problems:
         reason = " ".join(problems) or str(verification.get("msg") or "it was not verified.")

@@ -67,9 +67,11 @@ def look(server: AmsHost) -> Look:
 
 @pytest.fixture(scope="module")
 def lost(make_host: MakeHost) -> AmsHost:
-    """The service may read its files elsewhere, by rules of their folders."""
+    """The service may read its files elsewhere, by rules of their folders. Its JSON has escapes as .NET writes them."""
     host = make_host(LOST)
     host.powershell(GRANT)
+    settings = host.config / "appsettings.json"
+    settings.write_bytes(settings.read_bytes().replace(b"+", b"\\u002B"))
     return host
 
 

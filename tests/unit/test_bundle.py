@@ -13,6 +13,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -247,3 +248,24 @@ def test_a_negative_size_does_not_read_the_rest_of_the_stream_into_memory(size: 
 def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
     with contextlib.suppress(AccessManagerError):
         zipped(json.dumps(manifest).encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"{}", None),
+        ('{"a": 1}'.encode("utf-16"), "it is not UTF-8"),
+        (b'{"a": 1e999}', "a number is too large"),
+    ],
+)
+def test_a_json_file_that_no_restore_takes_is_a_problem_of_the_backup(data: bytes, problem: str | None) -> None:
+    told = described(file_record("config/appsettings.json", data), file_record("config/other.json", b"{"))
+    told["documents"] = [{"file": "appsettings.json", "valid": True}]
+    received = Bundle(io.BytesIO(bundle(told, [data, b"{"])))
+    for entry in received.entries():
+        b"".join(entry.content)
+    problems = _server.problems_of_documents(received.described, received.unreadable)
+    assert len(problems) == (0 if problem is None else 1)
+    assert all(str(problem) in line and "no restore takes it" in line for line in problems)
+    told["documents"] = [{"file": "appsettings.json", "valid": False}]
+    assert _server.problems_of_documents(told, received.unreadable) == []

@@ -199,7 +199,8 @@ def test_the_mode_of_a_secret_is_read_as_the_server_reads_it(written: Any, mode:
 )
 def test_files_elsewhere_are_those_that_the_configuration_names(value: str, name: str, named: bool) -> None:
     content = settings() | {"Authorization": {"ComputerTargets": [{"Script": value}]}}
-    configuration = Configuration(config_zip(files() | {"config/appsettings.json": json.dumps(content).encode()}))
+    held = {"config/appsettings.json": json.dumps(content).encode(), name: b""}
+    configuration = Configuration(config_zip(files() | held))
     assert configuration.names_external(name) is named
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._human_tasks import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._other_server import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
 from hypothesis import given
 from hypothesis import strategies as st
+from support.certificates import TestCertificate
+from unit import made
+from unit.actions import HOST, run
 from unit.opened import config_zip, files, protected, settings, state
 from unit.servers import server
 
@@ -133,6 +139,46 @@ def test_a_short_name_leads_where_the_old_server_said() -> None:
     assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == NEW + r"\scripts\tier0\x.ps1"
 
 
+def rules(*scripts: str) -> bytes:
+    rules = [{"Id": str(number), "Script": script} for number, script in enumerate(scripts)]
+    return json.dumps(settings() | {"Authorization": {"ComputerTargets": rules}}).encode()
+
+
+def scripts_of(backup: Contents) -> list[str]:
+    return [rule["Script"] for rule in json.loads(text_of(backup))["Authorization"]["ComputerTargets"]]
+
+
+ALPHA, TILDE, LONG = "external/C/Alpha/a.ps1", "external/C/beta~1/a.ps1", "external/C/Program Files/a.ps1"
+
+
+@pytest.mark.parametrize(
+    ("script", "held", "expected"),
+    [
+        (r"C:\beta~1\a.ps1", [ALPHA, TILDE], TILDE),
+        (r"C:\BETA~1\A.PS1", [ALPHA, TILDE], TILDE),
+        (r"C:\PROGRA~1\a.ps1", [LONG], LONG),
+        (r"C:\beta~x\a.ps1", [ALPHA], None),
+        (r"C:\longername~1\a.ps1", [ALPHA], None),
+    ],
+)
+def test_two_files_of_one_name_are_not_taken_for_each_other(script: str, held: list[str], expected: str | None) -> None:
+    content = {name: name.encode() for name in held} | {"external/C/Scripts/über.ps1": b""}
+    backup = translated(contents(rules(script, r"C:\Scripts\über.ps1"), content=content))
+    assert scripts_of(backup)[0] == (NEW + "\\" + expected.replace("/", "\\") if expected else script)
+    assert backup.configuration.read("config/" + (expected or "external/C/Scripts/über.ps1")) == (expected or "").encode()
+
+
+def test_a_short_name_that_may_stand_for_several_files_is_refused_unless_the_old_server_said_which() -> None:
+    short = r"C:\PROGRA~1\a.ps1"
+    content = {ALPHA: b"alpha", LONG: b"long"}
+    raw = rules(short, r"C:\Alpha\a.ps1", r"C:\Scripts\über.ps1")
+    assert "the backup holds 2 files that it may stand for" in refusal(contents(raw, content=content))
+    there = {"key": "K", "value": short, "path": r"C:\Program Files\a.ps1", "place": "external", "exists": True}
+    backup = translated(contents(raw, content=content, references=[there]))
+    assert scripts_of(backup)[0] == NEW + "\\" + LONG.replace("/", "\\")
+    assert "config/" + LONG in backup.configuration.files
+
+
 @pytest.mark.parametrize("place", ["", "config", 7])
 def test_a_backup_that_does_not_say_where_it_lay_is_refused(place: Any) -> None:
     described = state()
@@ -183,6 +229,13 @@ def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
     assert json.loads(text_of(backup))["Authorization"]["ComputerTargets"][0]["Script"] == r"C:\Scripts\über.ps1"
 
 
+def test_a_file_elsewhere_whose_drive_is_missing_is_refused_in_the_plan() -> None:
+    backup, described = contents(), fresh() | {"missing_drives": ["C:\\"]}
+    with pytest.raises(AccessManagerError, match="lies on a drive that AMS2 has not"):
+        planned(backup, described, relocate=False)
+    planned(backup, described)
+
+
 def test_a_file_elsewhere_that_nothing_names_is_refused_as_on_the_same_server() -> None:
     described = fresh()
     with pytest.raises(AccessManagerError, match="which its configuration does not name"):
@@ -217,6 +270,8 @@ def test_the_servers_own_places_stay_and_configured_comes_last() -> None:
     registry = [
         *state()["state"]["registry"],
         {"key": "Parameters", "name": "LogPath", "kind": "String", "data": "C:\\logs"},
+        {"key": "", "name": "ConfigPath", "kind": "String", "data": OLD},
+        {"key": "", "name": "LogPath", "kind": "String", "data": "C:\\logs"},
         {"key": "Parameters", "name": "ResetScheduler", "kind": "DWord", "data": 1},
         {"key": "", "name": "DeleteLocalDbInstance", "kind": "DWord", "data": 1},
         {"key": "Parameters", "name": "LogRetentionDays", "kind": "DWord", "data": 30},
@@ -242,12 +297,55 @@ def test_the_binding_is_made_with_the_certificate_that_is_asked_for() -> None:
 
 
 def test_a_binding_that_the_server_has_already_stays() -> None:
-    described = fresh() | {"machine_certificates": []}
+    described = fresh() | {"machine_certificates": [OWN]}
     own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
     described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
     plan = planned(contents(), described)
     assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
     assert plan.configured
+
+
+def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
+    described = fresh() | {"machine_certificates": []}
+    own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
+    described["state"]["http_sys"]["bindings"] = [own]
+    backup = contents()
+    plan = planned(backup, described)
+    assert plan.http_sys["remove"]["bindings"] == [own]
+    assert not plan.configured
+    assert "TLS certificate" in [task.item for task in tasks(backup, described)]
+
+
+def without_binding(*, configured: int = 1) -> Contents:
+    """A backup of a server whose TLS ended elsewhere, on another port."""
+    registry = [value | ({"data": configured} if value["name"] == "Configured" else {}) for value in state()["state"]["registry"]]
+    http_sys = state()["state"]["http_sys"] | {"bindings": []}
+    return contents(content={"config/apphost.json": HOSTING}, described={"http_sys": http_sys, "registry": registry})
+
+
+@pytest.mark.parametrize("configured", [0, 1])
+def test_a_backup_without_a_binding_gets_the_one_that_its_settings_ask_for(configured: int) -> None:
+    plan = planned(without_binding(configured=configured), fresh(), tls_thumbprint=TLS)
+    binding = {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": _own_id(), "store": "My"}
+    assert plan.http_sys["add"]["bindings"] == [binding]
+    assert ("CertBinding", "0.0.0.0:8443") in [(value["name"], value["data"]) for value in plan.registry["set"]]
+    assert plan.configured is bool(configured)
+
+
+def test_a_backup_without_a_binding_is_not_configured_before_there_is_one() -> None:
+    plan = planned(without_binding(), fresh())
+    assert not plan.configured
+    assert plan.http_sys["add"]["bindings"] == []
+    assert "0.0.0.0:8443" in commands(without_binding())["TLS certificate"]
+    assert "TLS certificate" not in commands(without_binding(configured=0))
+    described = fresh()
+    described["state"]["http_sys"]["bindings"] = [
+        {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": "{OTHER}", "store": "My"}
+    ]
+    plan = planned(without_binding(), described)
+    assert plan.configured
+    assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
+    assert "CertBinding" not in [value["name"] for value in plan.registry["set"]]
 
 
 def _own_id() -> str:
@@ -263,7 +361,8 @@ def test_without_a_certificate_nothing_is_configured_and_a_person_is_told() -> N
     assert not plan.configured
     (task,) = [one for one in tasks(backup, described) if one.item == "TLS certificate"]
     assert "0.0.0.0:443, [::]:443" in task.text
-    assert any("restore_tls_thumbprint=THUMBPRINT" in command for command in task.commands)
+    assert task.commands[-1] == again(restore_tls_thumbprint="THUMBPRINT")
+    assert f"HasPrivateKey Then, on the controller: {task.commands[-1]}" in task.sentence
 
 
 def test_secrets_are_protected_anew_at_their_new_places() -> None:
@@ -274,6 +373,39 @@ def test_secrets_are_protected_anew_at_their_new_places() -> None:
     for secret in translated(backup).configuration.secrets:
         start, end = secret.data_place
         assert raw[start:end].decode() == f'"{secret.data}"'
+
+
+@pytest.mark.parametrize("by_path", [True, False])
+def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_that_is_asked_for(
+    store: BackupStore, certificate: TestCertificate, by_path: bool
+) -> None:
+    backup_id = "20261123T081500Z"
+    made.make(store, backup_id, made.seal_to(), certificates=[certificate])
+    (store.folder / backup_id / "secrets.json").unlink()
+    options: dict[str, Any] = {
+        "backup_root": str(store.root),
+        "backup_id": str(store.folder / backup_id) if by_path else backup_id,
+        "state": "planned",
+        "other_server": True,
+        "installation": fresh() | {"earlier": [], "machine_certificates": []},
+    }
+    refused = run("config_restore", **options)
+    assert "Authentication.Oidc.Secret and Email.Password cannot be opened on AMS2" in refused["msg"]
+    assert "secrets.json is missing in the backup" in refused["msg"]
+    result = run("config_restore", **options, require_secrets=False)
+    assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
+    assert [one["thumbprint"] for one in result["certificates"]] == [certificate.thumbprint]
+    command = next(task for task in result["tasks"] if "restore_tls_thumbprint=THUMBPRINT" in task).partition("controller: ")[2]
+    words = shlex.split(command)
+    assert words[:4] == ["ansible-playbook", "lithnet.access_manager.disaster_recovery", "-i", "inventory.yml"]
+    given = dict(word.split("=", 1) for word in words[5::2])
+    assert (given["target"], given["restore_from_host"]) == (HOST, HOST)
+    assert given["access_manager_backup_root"] == str(store.root)
+    assert (given["restore_id"], given["restore_require_secrets"]) == (options["backup_id"], "false")
+    assert sum("secrets.json is missing in the backup" in task for task in result["tasks"]) == 2
+    assert "There is no complete backup" in run("config_restore", **options | {"backup_id": "latest"})["msg"]
+    (store.folder / backup_id / "certificates.zip").unlink()
+    assert "certificates.zip' cannot be read" in run("config_restore", **options, require_secrets=False)["msg"]
 
 
 def test_the_database_stays_with_its_server() -> None:
@@ -308,6 +440,14 @@ def test_another_version_is_refused_unless_the_server_has_a_newer_one(
         assert words in refusal(backup, described, allow_version_mismatch=allowed)
 
 
+def test_a_recovery_onto_a_later_version_is_told_which_msi_it_needs() -> None:
+    action = object.__new__(RestoreAction)
+    action.params = {"other_server": True}
+    assert "install the MSI of Access Manager Service 1.0.8152.0" in action._way_back(contents())
+    action.params = {"other_server": False}
+    assert "run the playbook rollback" in action._way_back(contents())
+
+
 def test_a_configured_server_is_not_overwritten() -> None:
     described = fresh()
     described["installation"]["configured"] = True
@@ -318,10 +458,14 @@ def test_a_configured_server_is_not_overwritten() -> None:
 # ---- for a person ----
 
 
+def again(**variables: str) -> str:
+    return f"ansible-playbook recovery {variables}"
+
+
 def tasks(backup: Contents, described: dict[str, Any]) -> list[_human_tasks.Task]:
     plan = planned(backup, described)
     bindings = _other_server.tls_bindings(backup, described, Target())
-    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings))
+    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings, again))
 
 
 def commands(backup: Contents, described: dict[str, Any] | None = None) -> dict[str, str]:
@@ -348,9 +492,10 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "setspn -S HTTP/ams.forest.example AMS2" in told["SPN"]
     assert "Set-ADServiceAccount -Identity 'svc-ams'" in told["gMSA"]
     assert "Get-ADComputer -Identity 'AMS2'" in told["gMSA"]
-    assert r"sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= ''" in told["service account"]
+    assert r"""sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= '""'""" in told["service account"]
     assert "Get-KdsRootKey" in told["KDS root key"]
     assert "Resolve-DnsName -Name ams.forest.example" in told["DNS and load balancer"]
+    assert "-ZoneName forest.example -Name ams -IPv4Address NEW-ADDRESS" in told["DNS and load balancer"]
     assert "-LocalPort 8080,8443" in told["firewall"]
     assert "Test-NetConnection -ComputerName smtp.forest.example -Port 587" in told["mail and webhooks"]
     assert r"\\fs\x.html" in told["files on shares"]
@@ -367,6 +512,52 @@ def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, pa
     assert "https://idp.example" in told["identity provider"]
     assert "/auth/logout" in told["identity provider"]
     assert "SPN" not in told
+    hosting = b'{"Hosting": {"HttpSys": {"HttpsPort": 8443, "Hostname": "ams.forest.example", "Path": "/ams/"}}}'
+    told = commands(contents(settings_with(Authentication=authentication), content={"config/apphost.json": hosting}))
+    assert (
+        "https://ams.forest.example:8443/ams/auth and https://ams.forest.example:8443/ams/auth/logout" in told["identity provider"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ports", "closed"),
+    [
+        ("LPort=8080|LPort=8443|", None),
+        ("LPort2_10=8000-9000|", None),
+        ("", None),
+        ("LPort=8080|", "TCP 8443:"),
+        ("LPort=80|LPort=443|", "TCP 8080 and 8443:"),
+        ("LPort=8080|LPort=8443|Active=FALSE|", "TCP 8080 and 8443:"),
+        ("LPort=RPC|", "TCP 8080 and 8443:"),
+    ],
+)
+def test_a_firewall_rule_with_other_ports_is_told(ports: str, closed: str | None) -> None:
+    rule = {"name": "{b}", "rule": f"v2.10|Action=Allow|Dir=In|Protocol=6|{ports}"}
+    told = commands(contents(content={"config/apphost.json": HOSTING}), fresh(firewall=[rule]))
+    if closed is None:
+        assert "firewall" not in told
+    else:
+        assert closed in told["firewall"]
+        assert "-Enabled True -Action Allow -Protocol TCP -LocalPort 8080,8443" in told["firewall"]
+
+
+def test_a_node_of_a_cluster_has_a_task_for_the_others() -> None:
+    told = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})["failover cluster"]
+    assert "Get-ClusterCheckpoint -ResourceName 'AMS (1)' -RegistryCheckpoint" in told
+    assert again(target="OTHER-NODE") in told
+    backup = contents()
+    backup.configuration.described["cluster"] = {"resource": "'; evil", "owner": "AMS1", "owned": True}
+    told = commands(backup)["failover cluster"]
+    assert "AMS2 is none" in told
+    assert "evil" not in told
+
+
+def test_a_server_of_the_same_name_needs_no_move() -> None:
+    described = fresh() | {"computer_name": "AMS1"}
+    described["state"]["computer_name"] = "AMS1"
+    told = commands(contents(), described)
+    assert "setspn -D" not in told["SPN"]
+    assert "DNS and load balancer" not in told
 
 
 def test_clear_and_domain_secrets_are_told() -> None:
@@ -429,10 +620,15 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
 
 
+def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
+    backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
+    assert _plan_document.census(backup, planned(backup, fresh())) == [{"thumbprint": TLS, "subject": "", "state": "import"}]
+
+
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
     plan, found = planned(backup, described), tasks(backup, described)
     plan.tasks += [task.sentence for task in found]
-    return _plan_document.document_of(translated(backup, described), described, plan, found, other_server=True)
+    return _plan_document.document_of(translated(backup, described), described, plan, found, backup=backup)
 
 
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
@@ -443,17 +639,47 @@ def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> Non
     text = _plan_document.to_markdown(told).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
-    assert "| secrets of mode 1 | restored as it is | re-protected |  |" in text
+    assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
     number = next(number for number, task in enumerate(told["tasks"], 1) if task["item"] == "gMSA")
-    assert f"| gMSA | kept from the target | needs a person | {number} |" in text
+    assert f"| gMSA | kept from the target | needs a person | needs a person | {number} |" in text
     assert f"{number}. " in text
     assert "        Test-ADServiceAccount -Identity 'svc-ams'" in text
+
+
+def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_what() -> None:
+    backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
+    told = document(backup, fresh() | {"machine_certificates": []})
+    here = {one["item"]: one["this_run"] for one in told["items"]}
+    assert here["files elsewhere"] == "moved into the configuration folder"
+    assert here["references to files in the configuration folder"] == here["references to files elsewhere"] == "rewritten"
+    assert here["TLS binding"] == "not made: there is no certificate"
+    assert here["registry: Configured"] == "kept from the target"
+    assert (here["failover cluster"], here["firewall"]) == ("nothing to do", "needs a person")
+    assert here["certificate synchronisation"] == "none in the backup"
+    assert here["secrets of mode 3"] == "none in the backup"
+    changed = {one["key"]: (one["before"], one["after"]) for one in told["references"]}
+    assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
+    line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
+    assert line in told["changes"]
+    assert line in _plan_document.to_markdown(told).decode()
+    here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
+    assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
+
+
+def test_modules_and_secrets_of_other_modes_are_told() -> None:
+    script = b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# Import-Module no\n"
+    script += b"Import-Module -Force\n"
+    backup = contents(settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script})
+    told = commands(backup)
+    assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in told["modules that scripts load"]
+    assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in told["modules that scripts load"]
+    assert "(mode 2)" in told["secrets of mode 2"]
 
 
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     plan = _plan.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
-    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [], other_server=False)).decode()
+    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [])).decode()
     assert "It is the same server." in text
 
 

@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from support.ams_host import write_inventory
 from support.playbook import run_playbook
 from support.plays import COLLECTION, failure_of
 
-PLAYBOOKS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "playbooks").glob("*.yml"))
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+TABLE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role:
+        name: lithnet.access_manager.backup
+        tasks_from: table
+"""
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
@@ -42,3 +53,38 @@ def test_hosts_that_leave_nothing_are_refused(
     )
     assert run.rc == 2, run.output
     assert words in failure_of(run, host)
+
+
+def test_the_table_of_a_backup_that_was_not_verified_does_not_call_it_complete(tmp_path: Path) -> None:
+    result = {"id": "20261123T081500Z", "status": "complete", "size": 1, "downtime_ms": 7, "problems": []}
+    common = {"backup_result": result, "backup_opened": {"backup_id": result["id"]}, "pre_upgrade_verification": {}}
+    hosts = {
+        "ams1": common | {"access_manager_backup_failure": "it protects no upgrade"},
+        "ams2": common | {"pre_upgrade_marker": {"backup_id": result["id"]}},
+    }
+    (tmp_path / "table.yml").write_text(TABLE)
+    run = run_playbook(tmp_path / "table.yml", write_inventory(tmp_path / "inventory.yml", hosts))
+    assert run.rc == 0, run.output
+    rows = {line.split()[0].lstrip('"'): line for line in run.stdout.splitlines() if " 7 ms" in line}
+    assert ("unverified" in rows["ams1"], "protects no upgrade" in rows["ams1"]) == (True, True)
+    assert "complete" in rows["ams2"]
+    assert "complete" not in rows["ams1"]
+
+
+@pytest.mark.parametrize(("page", "blocks"), [("README.md", 1), ("docs/runbooks/upgrade.md", 1)])
+def test_what_the_documentation_asserts_lets_check_mode_pass(page: str, blocks: int) -> None:
+    """No marker is set in check mode, so there is nothing to assert."""
+    texts = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    plays = [yaml.safe_load(text) for text in texts if "pre_upgrade_marker" in text]
+    tasks = [task for play in plays for entry in play for task in entry.get("tasks", [entry])]
+    found = [task for task in tasks if "pre_upgrade_marker" in str(task)]
+    assert [task["when"] for task in found] == ["not ansible_check_mode"] * blocks
+
+
+@pytest.mark.parametrize("playbook", ["prune", "restore"])
+def test_a_host_without_a_backup_root_is_told_which_variable_to_set(tmp_path: Path, playbook: str) -> None:
+    inventory = write_inventory(tmp_path / "inventory.yml", {"ams1": {}})
+    variables = {"target": "ams1", "prune_keep": {"last": 1}}
+    run = run_playbook(f"{COLLECTION}.{playbook}", inventory, extra_vars=variables)
+    assert run.rc == 2, run.output
+    assert "The backup root '' is not an absolute path: set access_manager_backup_root" in failure_of(run, "ams1")

@@ -19,7 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pla
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, Contents, Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Wish
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import EarlierRestore
-from unit.opened import config_zip, files
+from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
 
 NONCE = b"n" * 32
@@ -54,6 +54,14 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
     assert rest == b""
     assert [secret["action"] for secret in task["secrets"]] == ["keep", "keep"]
     assert task["bytes"] == 2 * sum(len(data) for data in files().values())
+
+
+def test_a_secret_is_asked_for_as_it_is_written() -> None:
+    raw = json.dumps(settings(oidc=protected("a+b=", salt="c+d="))).replace("+", "\\u002B").encode()
+    configuration = Configuration(config_zip(files() | {"config/appsettings.json": raw}))
+    probe = _restoring._probe(configuration, configuration.secrets[0])
+    assert (probe["data"], probe["data_written"]) == ("a+b=", '"a\\u002Bb="')
+    assert (probe["salt"], probe["salt_written"]) == ("c+d=", '"c\\u002Bd="')
 
 
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:

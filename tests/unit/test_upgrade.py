@@ -95,6 +95,7 @@ def test_incomplete_unverified_and_damaged_backups_are_not_marked(store: BackupS
     [
         ({"max_age": 0.5}, "hours old, and 0.5 are allowed"),
         ({"max_age": 0}, "must be a number of hours above zero"),
+        ({"max_age": "inf"}, "must be a number of hours above zero"),
         ({"access_manager_version": "1.0.9.9"}, "is of Access Manager 1.0.8152.0, and not of 1.0.9.9"),
     ],
 )
@@ -102,6 +103,30 @@ def test_an_upgrade_is_refused_that_the_marker_does_not_protect(
     store: BackupStore, marked: str, options: dict[str, Any], words: str
 ) -> None:
     assert words in require(store, **options)["msg"]
+
+
+def test_what_was_damaged_after_its_verification_is_not_marked(store: BackupStore, owner: KeyPair) -> None:
+    backup_id = moment(1)
+    make(store, backup_id, seal_to(owner.public))
+    verification = verified(store)
+    path = store.folder / backup_id / "config.zip.age"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "was damaged after its verification" in mark(store, backup_id, verification)["msg"]
+    assert not (store.folder / ".pre-upgrade.json").exists()
+
+
+@pytest.mark.parametrize("verification", [{"backups": None}, {"backups": "x"}, {"backups": [1]}, {"backups": [{"host": HOST}]}])
+def test_a_verification_that_is_none_is_refused_in_words(store: BackupStore, marked: str, verification: dict[str, Any]) -> None:
+    assert "is not what backup_verify returns" in mark(store, marked, verification)["msg"]
+
+
+def test_a_marked_backup_of_the_future_has_no_age(store: BackupStore, owner: KeyPair) -> None:
+    backup_id = moment(-2)
+    make(store, backup_id, seal_to(owner.public))
+    verification = {"backups": [{"host": HOST, "id": backup_id, "verified": "integrity", "problems": []}]}
+    mark(store, backup_id, verification)
+    assert "is of the future" in require(store, max_age=1)["msg"]
+    assert require(store)["marker"]["backup_id"] == backup_id
 
 
 def test_an_upgrade_is_refused_when_the_backup_is_not_as_it_was_verified(store: BackupStore, marked: str) -> None:
