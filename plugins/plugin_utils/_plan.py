@@ -22,6 +22,7 @@ NEVER_RESTORED = {("", "path"), ("", "version")}
 
 CONFIGURED = ("", "configured")
 ADMINISTRATORS = ("BA", "S-1-5-32-544")
+_TIME = "time"
 _MODE_CLEAR, _MODE_MACHINE = 0, 1
 _SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
 
@@ -271,7 +272,8 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
     if record["kind"] == "file" and not same:
         if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
             raise AccessManagerError(f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open.")
-        return {"action": "replace", "set": [], "before": now.get("sha256"), "size_before": now["size"]}
+        told = [detail for detail in _differing_details(record, now) if detail != _TIME]
+        return {"action": "replace", "set": told, "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
     return {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)} if details else None
 
@@ -279,7 +281,7 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
 def _differing_details(record: Record, now: Described) -> list[str]:
     """What beside the content differs. The time of a folder changes with what is in it: it alone does not count."""
     differs = {
-        "time": record["kind"] == "file" and record["modified"] != now["modified"],
+        _TIME: record["kind"] == "file" and record["modified"] != now["modified"],
         "attributes": (record["attributes"] ^ now["attributes"]) & MEANINGFUL_ATTRIBUTES,
         "permissions": not _sddl.same(record["sddl"], now["sddl"]),
     }
@@ -314,7 +316,7 @@ def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
 
 def _file_lines(record: Record) -> c.Iterator[str]:
     sign = {"add": "+", "replace": "~", "set": "~", "remove": "-"}[record["action"]]
-    how = "content" if record["action"] == "replace" else ", ".join(record["set"])
+    how = ", ".join([*(["content"] if record["action"] == "replace" else []), *record["set"]])
     yield f"{sign} {record['path']}" + (f" ({how})" if how else "")
 
 

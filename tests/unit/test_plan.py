@@ -183,6 +183,16 @@ def test_the_database_is_restored_only_when_asked_for() -> None:
     assert actions(make(backup, described, include_database=True)) == {"config/db/ams.mdf": "replace"}
 
 
+def test_what_else_differs_of_a_replaced_file_is_told() -> None:
+    backup = contents()
+    described = here(backup)
+    record = record_of(described, "config/appsettings.json")
+    record |= {"sha256": "0" * 64, "sddl": "O:BAG:SYD:P(A;;FA;;;WD)", "modified": "2020-01-01T00:00:00.0000000Z"}
+    assert [line for line in make(backup, described).lines() if line.startswith("~")] == [
+        f"~ {record['path']} (content, permissions)"
+    ]
+
+
 _CONTENTS = st.dictionaries(st.sampled_from([f"config/scripts/{name}" for name in "abcdef"]), st.binary(max_size=3), max_size=6)
 
 
