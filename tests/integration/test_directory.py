@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _computers
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, carry_out, work_on
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
@@ -158,6 +160,25 @@ def test_an_expired_account_is_refused(domain: Domain) -> None:
 
 def test_a_server_that_is_not_there_is_said(domain: Domain) -> None:
     assert "does not answer" in census(domain, port=1)["msg"]
+
+
+def test_a_wrong_port_is_not_taken_for_a_wrong_certificate(domain: Domain) -> None:
+    for more in ({"port": 389}, {"port": 636, "transport": "starttls"}):
+        told = census(domain, **more)["msg"]
+        assert "Check the name, the port, the transport" in told
+        assert "not accepted" not in told
+
+
+def test_a_server_that_is_frozen_is_waited_for_no_longer_than_the_timeout(domain: Domain) -> None:
+    options = {"port": None, "transport": "ldaps"} | domain.options(timeout=2)
+    begun = time.monotonic()
+    with connect(domain.servers[0], options) as directory, domain.frozen():
+        for transport in ("ldaps", "starttls"):
+            assert "does not answer over" in census(domain, timeout=2, transport=transport)["msg"]
+        with pytest.raises(DirectoryLostError, match="no answer came within 2 seconds"):
+            list(_computers.read(directory))
+    assert time.monotonic() - begun < 15
+    assert census(domain)["computers"] == COMPUTERS
 
 
 # ---- a new certificate ----

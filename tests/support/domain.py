@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -227,6 +228,18 @@ class Domain:
         self._bound = None
         ad_lab.stop(self.home)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While its processes stand still: the system takes connections, and nobody answers."""
+        processes = _with_children(int(self.info["pid"]))
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
     def start_again(self) -> None:
         self.info = ad_lab.start(self.home)
 
@@ -262,6 +275,11 @@ class Domain:
     @staticmethod
     def next_week() -> int:
         return int((time.time() + 7 * 86400 + ad_lab.EPOCH_1601) * 10_000_000)
+
+
+def _with_children(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(one for child in children for one in _with_children(int(child)))]
 
 
 def stored(thumbprint: str, *, created: float = 1_780_000_000) -> str:
