@@ -25,6 +25,7 @@ from ._errors import (
     DirectoryLibraryError,
     DirectoryLostError,
     NoSuchEntryError,
+    UnansweredChangeError,
     ValueChangedError,
 )
 from ._patience import OverdueError, Patience
@@ -160,13 +161,19 @@ class Directory:
     def modify(self, dn: str, changes: c.Sequence[Change]) -> None:
         """Makes all these changes of an entry, or none.
 
-        Raises ValueChangedError when a value to delete is not there, NoSuchEntryError when the entry is not, DirectoryLostError
-        when no answer came, DirectoryError when the server refuses.
+        Raises ValueChangedError when a value to delete is not there, NoSuchEntryError when the entry is not,
+        UnansweredChangeError when no answer came, DirectoryError when the server refuses.
         """
         operations = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "replace": ldap.MOD_REPLACE}
         with self._explained(f"changing '{printable(dn)}'"):
             made = [(operations[operation], attribute, values) for operation, attribute, values in changes]
-            self._patience.call(self._connection.modify_s, dn, made)
+            try:
+                self._patience.call(self._connection.modify_s, dn, made)
+            except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+                raise UnansweredChangeError(
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({_told(exc)}). Whether this "
+                    "change was made is not known. Run this again when the server is back."
+                ) from None
 
     def _page(self, base: str, search_filter: str, attributes: list[str], controls: list[t.Any]) -> tuple[t.Any, t.Any]:
         message = self._connection.search_ext(base, ldap.SCOPE_SUBTREE, search_filter, attributes, serverctrls=controls)
@@ -238,6 +245,19 @@ def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]
     finally:
         with contextlib.suppress(ldap.LDAPError, OverdueError):
             patience.call(connection.unbind_s)
+
+
+def refuse_one_domain_twice(servers: c.Sequence[str], params: c.Mapping[str, t.Any]) -> None:
+    """Raises AccessManagerError when two of these servers serve the same domain, whose computers would come twice."""
+    asked = dict[str, str]()
+    for server in servers if len(servers) > 1 else ():
+        with connect(server, params) as directory:
+            name = directory.domain.name
+        if name in asked:
+            raise AccessManagerError(
+                f"{asked[name]} and {server} both serve the domain {name}: name a single server of each domain in servers."
+            )
+        asked[name] = server
 
 
 def ranged(attribute: str, first: int = 0) -> str:
@@ -369,4 +389,4 @@ def _told(exc: Exception) -> str:
     """What LDAP says of an error, on one line."""
     about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
     parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]
-    return printable(": ".join(parts) or type(exc).__name__)
+    return printable(": ".join(parts) or ("no answer in time" if isinstance(exc, OverdueError) else type(exc).__name__))
