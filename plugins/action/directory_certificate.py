@@ -17,7 +17,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys, Place
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
+    AccessManagerError,
+    UnansweredChangeError,
+    UnclearChangeError,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
@@ -28,6 +32,15 @@ Told = dict[str, t.Any]
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
+        self.changes = list[str]()
+        try:
+            return self._perform()
+        except AccessManagerError as exc:
+            if not self.changes:
+                raise
+            return {"failed": True, "changed": True, "msg": f"{exc} This run has changed something: {', '.join(self.changes)}."}
+
+    def _perform(self) -> Told:
         self.seal, self.opener, self.now = Seal.of(self.params), Opener.of(self.params), datetime.datetime.now(datetime.UTC)
         self._refuse_what_makes_no_sense()
         backups = BackedUpKeys(self.params["backup_root"])
@@ -46,7 +59,8 @@ class ActionModule(AccessManagerAction):
                 if self.check_mode:
                     return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}
                 made = _encryption_certificate.make(directory.domain.forest, self.now)
-                place, thumbprint = _certificate_backup.commit(store, self.seal, made, self.now), made.thumbprint
+                place, thumbprint = _certificate_backup.commit(store, self.seal, made, self.lost, self.now), made.thumbprint
+                self.changes.append(f"certificate {thumbprint} was made, and is in the backup {place.label}")
             der = self._proven(place, thumbprint, directory.domain.forest)
             certificate = _encryption_certificate.told(der)
             result |= {"certificate": certificate, "backup": _told(place), "proven": True}
@@ -108,8 +122,18 @@ class ActionModule(AccessManagerAction):
             files, changed = _handover.write_publication(folder, directory, der, seen, check_mode=self.check_mode)
             return {"published": False, "files": files, "changed": changed}
         if not self.check_mode:
-            _published.publish(directory, der, seen)
+            self._publish(directory, der, seen)
         return {"published": not self.check_mode, "changed": True}
+
+    def _publish(self, directory: Directory, der: bytes, seen: bytes | None) -> None:
+        try:
+            _published.publish(directory, der, seen)
+        except UnansweredChangeError:
+            self.changes.append("it may be published")
+            raise
+        except UnclearChangeError:
+            self.changes.append("what the forest publishes was changed")
+            raise
 
     def _change(self, previous: Told | None, certificate: Told | None) -> Told:
         new = certificate or {"thumbprint": "a new certificate"}

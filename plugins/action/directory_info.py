@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _computers, _published
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _census,
+    _computers,
+    _published,
+    _thumbprints,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._census import Census
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect, refuse_one_domain_twice
 
 Told = dict[str, t.Any]
 
@@ -21,6 +26,9 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
         self._refuse_what_makes_no_sense()
         backups = BackedUpKeys(self.params["backup_root"]) if self.params["backup_root"] else None
+        if backups:
+            backups.refuse_held(self.lost)
+        refuse_one_domain_twice(self.params["servers"], self.params)
         whole, domains, forests = Census(), [], dict[str, Told]()
         for server in self.params["servers"]:
             with connect(server, self.params) as directory:
@@ -34,10 +42,12 @@ class ActionModule(AccessManagerAction):
             forests[domain.forest] = {"forest": domain.forest, "server": server, "published": published}
         if self.params["fail_on_unreadable"]:
             _computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
-        return _result(_census.told(whole), domains, list(forests.values()), backups)
+        result = _result(_census.told(whole), domains, list(forests.values()), backups)
+        _refuse_unknown(self.lost, {key["thumbprint"] for key in result["keys"]}, backups)
+        return result
 
     def _refuse_what_makes_no_sense(self) -> None:
-        servers = self.params["servers"]
+        servers, self.lost = self.params["servers"], _thumbprints.parse(self.params["lost"])
         if not servers:
             raise AccessManagerError("servers is empty: name a domain controller of each domain.")
         if self.params["search_base"] and len(servers) > 1:
@@ -62,6 +72,16 @@ def _result(census: Told, domains: list[Told], forests: list[Told], backups: Bac
         "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
         "problems": [_census.problem(key) for key in needed if not key["covered"]],
     }
+
+
+def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | None) -> None:
+    """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: it may be mistyped."""
+    for thumbprint in lost:
+        if thumbprint not in counted and not (backups and backups.names(thumbprint)):
+            raise AccessManagerError(
+                f"The certificate {thumbprint} is not known: no password depends on it, no forest publishes it, and no backup "
+                "names it. Check its digits. If its recovery is complete, nothing is left to do: name it in lost no longer."
+            )
 
 
 def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Told:

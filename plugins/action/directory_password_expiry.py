@@ -20,7 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, Work
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect, refuse_one_domain_twice
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 
 Told = dict[str, t.Any]
@@ -33,14 +33,16 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
         self.lost = frozenset(_thumbprints.parse(self.params["lost"]))
         self._refuse_what_makes_no_sense()
-        self.tally, self.done, self.lines = Tally(), 0, list[str]()
+        self.tally, self.lines = Tally(), list[str]()
         self.files, self.written, self.finished = list[str](), False, False
         try:
+            refuse_one_domain_twice(self.params["servers"], self.params)
             for server in self.params["servers"]:
                 with connect(server, self.params) as directory:
                     self._expire(directory)
-            self.finished = not self._is_enough()
+            self.finished = not self.tally.remaining
             _computers.refuse_hidden(len(self.tally.hidden), self.tally.hidden)
+            self._refuse_failure_of_all()
         except AccessManagerError as exc:
             return self._result() | {"failed": True, "msg": f"{exc}{self._so_far()}"}
         return self._result()
@@ -57,29 +59,25 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"batch_size is {self.params['batch_size']}: it must be 1 or more.")
         if self.params["remove_lost_history"] and not self.params["backup_root"]:
             raise AccessManagerError("remove_lost_history needs backup_root: history is only deleted when no backup holds its key.")
-        if self.params["backup_root"]:
-            BackedUpKeys(self.params["backup_root"]).refuse_held(self.lost)
+        self.backups = BackedUpKeys(self.params["backup_root"]) if self.params["backup_root"] else None
+        if self.backups:
+            self.backups.refuse_held(self.lost)
 
     def _expire(self, directory: Directory) -> None:
-        published = _published.read(directory)
-        if published and published["thumbprint"] in self.lost:
-            raise AccessManagerError(
-                f"The forest {directory.domain.forest} still publishes the lost certificate {published['thumbprint']}: agents "
-                "would encrypt to it again. Publish another one first (directory_certificate)."
-            )
+        _published.refuse_unless_another(directory, self.lost, self.backups)
         plan = _handover.Expiry(directory.server)
         for computer in _computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"]):
-            if self._is_enough():
-                break
             work = _expiring.work_on(computer, self.lost, self.tally, history=self.params["remove_lost_history"])
-            if work:
+            if work and self._is_enough():
+                self.tally.remaining += 1
+            elif work:
                 self._do(work, plan)
         if self.params["publish_only_plan"]:
             files, changed = plan.write(self.params["publish_only_plan"], directory.domain.name, check_mode=self.check_mode)
             self.files, self.written = self.files + files, self.written or changed
 
     def _do(self, work: Work, plan: _handover.Expiry) -> None:
-        self.done += 1
+        self.tally.begun += 1
         if len(self.lines) < _SHOWN:
             self.lines.append(_line(work))
         if self.params["publish_only_plan"]:
@@ -90,14 +88,24 @@ class ActionModule(AccessManagerAction):
             return
         _expiring.carry_out(work, self.tally)
         if len(self.tally.failed) > self.params["max_failures"]:
-            last = self.tally.failed[-1]
-            raise AccessManagerError(f"{len(self.tally.failed)} computer(s) could not be changed. The last: {last['reason']}")
-        if self.done % self.params["batch_size"] == 0 and not self._is_enough():
+            raise AccessManagerError(
+                f"{len(self.tally.failed)} computer(s) could not be changed, more than max_failures allows. {self._last_failure()}"
+            )
+        if self.tally.begun % self.params["batch_size"] == 0 and not self._is_enough():
             display.display(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")
             time.sleep(self.params["batch_pause"])
 
     def _is_enough(self) -> bool:
-        return 0 < int(self.params["limit"]) <= self.done
+        return 0 < int(self.params["limit"]) <= self.tally.begun
+
+    def _refuse_failure_of_all(self) -> None:
+        if self.tally.all_failed:
+            raise AccessManagerError(
+                f"None of the {self.tally.begun} computer(s) that were to be changed could be. {self._last_failure()}"
+            )
+
+    def _last_failure(self) -> str:
+        return f"The last: {self.tally.failed[-1]['reason']}"
 
     def _others(self) -> str:
         return (
@@ -106,11 +114,11 @@ class ActionModule(AccessManagerAction):
         )
 
     def _so_far(self) -> str:
-        return f" Until then: {self.tally.expired} passwords expired, {self._others()}." if self.done else ""
+        return f" Until then: {self.tally.expired} passwords expired, {self._others()}." if self.tally.begun else ""
 
     def _result(self) -> Told:
         tally = self.tally
-        more = [f"... and {self.done - _SHOWN} more computers"] if self.done > _SHOWN else []
+        more = [f"... and {tally.begun - _SHOWN} more computers"] if tally.begun > _SHOWN else []
         return {
             "changed": self.written if self.params["publish_only_plan"] else tally.changed,
             "computers": tally.computers,
@@ -118,7 +126,9 @@ class ActionModule(AccessManagerAction):
             "expired": tally.expired,
             "expired_before": tally.expired_before,
             "history_deleted": tally.history_deleted,
+            "history_gone": tally.history_gone,
             "changed_meanwhile": tally.changed_meanwhile,
+            "remaining": tally.remaining,
             "failed_computers": tally.failed,
             "finished": self.finished,
             "files": self.files,

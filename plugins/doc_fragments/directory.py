@@ -35,7 +35,8 @@ options:
     type: str
   timeout:
     description:
-      - How many seconds to wait for an answer.
+      - How many seconds to wait for the logon, with the connection and its TLS handshake, and then for each answer. Nothing waits longer, whatever the server
+        does.
     type: int
     default: 30
 requirements:

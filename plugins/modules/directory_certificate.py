@@ -14,6 +14,8 @@ description:
   - A new certificate is sealed into a backup of its own, in a folder of the forest's name under O(backup_root). The next run finds it there when this one is
     interrupted, and makes no other.
   - It changes nothing when the published certificate is none of O(lost), and a backup holds its key.
+  - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is not known.
+  - A failure after a change has C(changed) set, and says what was changed.
   - Afterwards, M(lithnet.access_manager.certificate_import) gives it to the servers.
 author:
   - The lithnet.access_manager contributors (@lithnet)

@@ -13,7 +13,9 @@ description:
   - Says of which of these keys there is a backup.
   - Computers are read in pages and counted as they pass, so that memory does not grow with the domain.
   - Stored passwords are confidential. To an account that may not read them, Active Directory answers as if there were none. This is detected, by the security
-    descriptors of the computers, and never counted as no passwords.
+    descriptors of the computers with what they inherit, one by one, and never counted as no passwords. What such a descriptor does not clearly grant counts as
+    not readable.
+  - It fails when a forest publishes several certificates where agents look for one.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -29,7 +31,8 @@ attributes:
 options:
   servers:
     description:
-      - A domain controller of each domain, by its DNS name. Referrals are not followed. A domain that has no server here is not counted.
+      - A domain controller of each domain, by its DNS name. Referrals are not followed. A domain that has no server here is not counted. Two servers of one
+        domain are refused.
     type: list
     elements: str
     required: true
@@ -37,6 +40,14 @@ options:
     description:
       - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed up.
     type: path
+  lost:
+    description:
+      - Thumbprints of certificates whose private keys are said to be lost.
+      - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a password depends on it, a forest publishes it, or
+        the manifest of a backup names it.
+    type: list
+    elements: str
+    default: []
   search_base:
     description:
       - Count only what is below this distinguished name. It needs a single server in O(servers).
@@ -76,7 +87,8 @@ forests:
       description: The server that was asked.
       type: str
     published:
-      description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys). Null when nothing is published.
+      description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys). Null when nothing is published, or the
+        account may not see the entry for it; these cannot be told apart.
       type: dict
 domains:
   description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable) and C(unreadable).

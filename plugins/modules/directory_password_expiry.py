@@ -12,9 +12,13 @@ description:
     encrypt it to the certificate that is published. No other computer is touched.
   - Each change holds only while the stored password is exactly the one that was read. In one modification, this value is deleted and added again, and the
     expiry is set. A password that an agent changed meanwhile makes the modification fail, and is left alone.
+  - This holds on the domain controller that is asked. When an agent stores a new password on another one in the same moment, before either change has
+    replicated, the later change wins, and it may be this one, which puts the earlier password back. The expiry then has the agent make another one; what it
+    stored in between is lost. Ask the controller to which the agents of a site talk, or a time in which few of them do, where this matters.
   - It can be interrupted and run again at any time. What has expired already is not changed again.
-  - It refuses while a lost certificate is still published, because agents would encrypt to it again, and when a backup under O(backup_root) holds a key that is
-    said to be lost.
+  - It goes on only when a published certificate is seen that is none of O(lost), because agents would encrypt to a lost one again. With O(backup_root), a
+    backup must hold its key. It refuses when a backup under O(backup_root) holds a key that is said to be lost.
+  - It fails when more than O(max_failures) computers could not be changed, and when none of those that were to be changed could be.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -55,7 +59,7 @@ options:
     type: str
   limit:
     description:
-      - How many computers to change at most in this run. V(0) is all.
+      - How many computers to change at most in this run. V(0) is all. The others are read and counted nevertheless.
     type: int
     default: 0
   batch_size:
@@ -75,7 +79,7 @@ options:
     default: false
   max_failures:
     description:
-      - How many computers may fail to be changed. The run stops with the next one.
+      - How many computers may fail to be changed. The run stops with the next one. It fails with fewer too when no computer could be changed.
     type: int
     default: 10
   publish_only_plan:
@@ -118,8 +122,17 @@ history_deleted:
   description: How many earlier passwords this run deleted, or would.
   returned: always
   type: int
+history_gone:
+  description: How many earlier passwords were gone when this run came to delete them. The others of the computer were deleted nevertheless.
+  returned: always
+  type: int
 changed_meanwhile:
-  description: How many computers had another value, or were gone, when they were to be changed. They were left alone. Run again to look at them anew.
+  description:
+    - How many computers had another current password when theirs was to expire, or were gone. That password was left alone. Run again to look at them anew.
+  returned: always
+  type: int
+remaining:
+  description: How many more computers are to be changed, which O(limit) left for the next run.
   returned: always
   type: int
 failed_computers:
@@ -128,7 +141,7 @@ failed_computers:
   type: list
   elements: dict
 finished:
-  description: Whether everything was looked at. It is not after O(limit), or when a server went away.
+  description: Whether everything was looked at, and O(limit) left nothing for the next run. A server that went away makes it false.
   returned: always
   type: bool
 files:

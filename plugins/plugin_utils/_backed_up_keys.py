@@ -33,6 +33,7 @@ class BackedUpKeys:
     def __init__(self, root: str) -> None:
         self._places: dict[str, list[tuple[Place, Manifest]]] = {}
         self._whole: dict[Place, bool] = {}
+        self._named: set[str] = set()
         for host in hosts(root):
             store = BackupStore(root, host)
             for backup_id in reversed(store.ids()):
@@ -54,6 +55,10 @@ class BackedUpKeys:
                 return place
         return None
 
+    def names(self, thumbprint: str) -> bool:
+        """Whether a manifest has this certificate, with its key or without, replaces it, or counted passwords under it."""
+        return thumbprint in self._named
+
     def refuse_held(self, thumbprints: c.Iterable[str]) -> None:
         """Raises AccessManagerError when one of these keys, which are said to be lost, is in a backup."""
         for thumbprint in thumbprints:
@@ -68,6 +73,9 @@ class BackedUpKeys:
             "id": manifest["id"],
             "artifacts": [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])],
         }
+        self._named |= {key["thumbprint"].upper() for key in manifest.get("directory", {}).get("keys", [])}
+        self._named.update(manifest.get("replaces", []))
         for certificate in manifest.get("certificates", []):
+            self._named.add(certificate["thumbprint"].upper())
             if certificate["exported"] and slim["artifacts"]:
                 self._places.setdefault(certificate["thumbprint"].upper(), []).append((place, slim))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import json
 
@@ -32,13 +33,15 @@ def refuse_folder_of_server(store: BackupStore) -> None:
             )
 
 
-def commit(store: BackupStore, seal: Seal, certificate: EncryptionCertificate, now: datetime.datetime) -> Place:
-    """Seals a new certificate with its key, and publishes the backup that holds it."""
+def commit(
+    store: BackupStore, seal: Seal, certificate: EncryptionCertificate, replaces: c.Sequence[str], now: datetime.datetime
+) -> Place:
+    """Seals a new certificate with its key, and publishes the backup that holds it. C(replaces): the thumbprints of lost ones."""
     refuse_folder_of_server(store)
     store.refuse_unusable_root(len(certificate.pfx))
     backup_id = store.open_partial()
     try:
-        _write(store, backup_id, seal, certificate, now)
+        _write(store, backup_id, seal, certificate, replaces, now)
         store.publish(backup_id, store.described(backup_id, store.records(backup_id, (_PART,)), now))
     except BaseException:
         store.discard(backup_id)
@@ -58,14 +61,25 @@ def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
     return held
 
 
-def _write(store: BackupStore, backup_id: str, seal: Seal, certificate: EncryptionCertificate, now: datetime.datetime) -> None:
+def _write(
+    store: BackupStore,
+    backup_id: str,
+    seal: Seal,
+    certificate: EncryptionCertificate,
+    replaces: c.Sequence[str],
+    now: datetime.datetime,
+) -> None:
     clear = ChunkReader(zip_chunks(_entries(certificate, now)))
     artifact = store.write(backup_id, f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
     key = {"present": True, "exportable": True}
     record = {
         "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
         "problems": [],
-        "manifest": {"kind": CERTIFICATES_ALONE, "certificates": [told(certificate.der) | {"exported": True}]},
+        "manifest": {
+            "kind": CERTIFICATES_ALONE,
+            "certificates": [told(certificate.der) | {"exported": True}],
+            "replaces": list(replaces),
+        },
         "inventory": _server.inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
     }
     store.save_record(backup_id, _PART, record)

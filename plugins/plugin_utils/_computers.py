@@ -9,12 +9,12 @@ import collections.abc as c
 import dataclasses
 
 from ._access_manager import EXPIRY, HISTORY, PASSWORD
-from ._directory_rights import may_read_confidential
+from ._directory_rights import CONFIDENTIAL
+from ._effective_rights import SECURITY, AttributeRights
 from ._errors import AccessManagerError
 from ._ldap import PAGE, Directory, Entry, ranged
 
-_SECURITY = "nTSecurityDescriptor"
-_SCHEMA_ID = "schemaIDGUID"
+_CLASS = "computer"
 _SHOWN = 5
 _MANAGED = f"(|({PASSWORD}=*)({HISTORY}=*)({EXPIRY}=*))"
 
@@ -37,6 +37,10 @@ class Computer:
         """The earlier passwords, fetched in parts when there are many."""
         return self.directory.all_values(self.entry, HISTORY)
 
+    def history_now(self) -> c.Iterator[bytes]:
+        """Those that are in the directory by now."""
+        return self.directory.all_values(self.directory.entry(self.dn, [ranged(HISTORY)]), HISTORY)
+
 
 def read(
     directory: Directory, *, search_base: str | None = None, search_filter: str | None = None, page_size: int = PAGE
@@ -45,17 +49,18 @@ def read(
 
     Raises AccessManagerError when the forest does not know Access Manager's attributes.
     """
-    rights = _Rights(directory)
+    rights = {name: AttributeRights(directory, name, _CLASS, CONFIDENTIAL) for name in (PASSWORD, HISTORY)}
     base = search_base or directory.domain.base
     wanted = f"(&(objectCategory=computer){_MANAGED}{search_filter or ''})"
-    for entry in directory.search(base, wanted, [PASSWORD, ranged(HISTORY), EXPIRY], page_size=page_size):
+    asked = [PASSWORD, ranged(HISTORY), EXPIRY, SECURITY]
+    for entry in directory.search(base, wanted, asked, page_size=page_size, security=True):
         yield Computer(
             dn=entry.dn,
             password=entry.first(PASSWORD),
             expiry=entry.first(EXPIRY),
             entry=entry,
             directory=directory,
-            hidden=tuple(name for name in (PASSWORD, HISTORY) if not _is_there(entry, name) and rights.lack(entry.dn, name)),
+            hidden=tuple(name for name in (PASSWORD, HISTORY) if not _is_there(entry, name) and not _may_read(entry, rights[name])),
         )
 
 
@@ -69,52 +74,9 @@ def refuse_hidden(count: int, names: c.Sequence[str]) -> None:
         )
 
 
-class _Rights:
-    """What the account may read, asked where nothing came back.
-
-    Rights are inherited, so a container is asked about once. Where the account may read, computers without a password, which are
-    few, are asked about one by one: each may have rights of its own.
-    """
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self._attributes = {attribute: _schema_id(directory, attribute) for attribute in (PASSWORD, HISTORY)}
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def lack(self, dn: str, attribute: str) -> bool:
-        place = (_parent(dn), attribute)
-        if place not in self._known:
-            self._known[place] = self._lack(dn, attribute)
-            return self._known[place]
-        return self._known[place] or (attribute == PASSWORD and self._lack(dn, attribute))
-
-    def _lack(self, dn: str, attribute: str) -> bool:
-        descriptor = self._directory.entry(dn, [_SECURITY], security=True).first(_SECURITY)
-        if descriptor is None:
-            return True
-        try:
-            return not may_read_confidential(descriptor, self._directory.domain.token, self._attributes[attribute])
-        except ValueError:
-            return True
-
-
-def _schema_id(directory: Directory, attribute: str) -> bytes:
-    for entry in directory.search(directory.domain.schema, f"(lDAPDisplayName={attribute})", [_SCHEMA_ID]):
-        if found := entry.first(_SCHEMA_ID):
-            return found
-    raise AccessManagerError(
-        f"The forest of {directory.server} does not know the attribute {attribute}: no agent stores passwords in it. "
-        "Access Manager's schema is not installed there, or this is another forest than you mean."
-    )
+def _may_read(entry: Entry, rights: AttributeRights) -> bool:
+    return rights.granted(entry.first(SECURITY))
 
 
 def _is_there(entry: Entry, attribute: str) -> bool:
     return any(name.partition(";")[0] == attribute.lower() and values for name, values in entry.values.items())
-
-
-def _parent(dn: str) -> str:
-    """The distinguished name without its first part; a comma behind a backslash does not end one."""
-    place = 0
-    while place < len(dn) and dn[place] != ",":
-        place += 2 if dn[place] == "\\" else 1
-    return dn[place + 1 :]

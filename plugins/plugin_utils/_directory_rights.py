@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an account may read a confidential attribute. The directory does not refuse it: it answers as if there were no value.
+"""Whether an account may read an attribute. The directory does not refuse it: it answers as if there were no value.
 
 So the security descriptor of a computer is read as the server reads it: the first entry that grants or denies decides
 (MS-DTYP 2.5.3.2).
@@ -14,32 +14,36 @@ import struct
 
 READ_PROPERTY, CONTROL_ACCESS = 0x10, 0x100
 CONFIDENTIAL = READ_PROPERTY | CONTROL_ACCESS
-_ALLOWED, _DENIED, _ALLOWED_OBJECT, _DENIED_OBJECT = 0, 1, 5, 6
+_ALLOWED = frozenset({0, 5})
+_DENIED = frozenset({1, 6, 10, 12})
+"""Kinds of entries. Those with a condition, which is not evaluated here, deny (10, 12) and never allow (9, 11)."""
+
+_BY_OBJECT = frozenset({5, 6, 12})
+_GENERIC_ALL, _GENERIC_READ = 0x10000000, 0x80000000
 _INHERIT_ONLY = 0x08
 _HAS_TYPE, _HAS_INHERITED_TYPE = 0x1, 0x2
 _GUID_BYTES = 16
 
 
-def may_read_confidential(descriptor: bytes, token: c.Set[bytes], attribute: bytes) -> bool:
-    """Whether the account whose SIDs are C(token) may read a confidential attribute of an entry.
+def may(rights: int, descriptor: bytes, token: c.Set[bytes], scopes: c.Set[bytes]) -> bool:
+    """Whether the account whose SIDs are C(token) has all these rights on an attribute of an entry.
 
-    C(descriptor): the entry's security descriptor. C(attribute): the schemaIDGUID of the attribute. Raises ValueError when the
-    descriptor is none.
+    C(descriptor): the entry's security descriptor. C(scopes): what an entry of its list can be about to concern the attribute: the
+    schemaIDGUIDs of the attribute and the class, and the GUID of the property set. Raises ValueError when the descriptor is none.
     """
     try:
-        return _granted(descriptor, token, attribute)
+        return _granted(rights, descriptor, token, scopes)
     except (struct.error, IndexError):
         raise ValueError("the security descriptor is cut off") from None
 
 
-def _granted(descriptor: bytes, token: c.Set[bytes], attribute: bytes) -> bool:
-    open_rights = CONFIDENTIAL
+def _granted(open_rights: int, descriptor: bytes, token: c.Set[bytes], scopes: c.Set[bytes]) -> bool:
     for kind, mask, scope, sid in _entries(descriptor):
-        if sid not in token or scope not in (None, attribute):
+        if sid not in token or (scope is not None and scope not in scopes):
             continue
-        if kind in (_DENIED, _DENIED_OBJECT) and mask & open_rights:
+        if kind in _DENIED and mask & open_rights:
             return False
-        if kind in (_ALLOWED, _ALLOWED_OBJECT):
+        if kind in _ALLOWED:
             open_rights &= ~mask
         if not open_rights:
             return True
@@ -56,11 +60,18 @@ def _entries(descriptor: bytes) -> c.Iterator[tuple[int, int, bytes | None, byte
     for _number in range(count):
         kind, flags, size = struct.unpack_from("<BBH", descriptor, place)
         body, place = descriptor[place + 4 : place + size], place + size
-        if size < 8 or flags & _INHERIT_ONLY or kind not in (_ALLOWED, _DENIED, _ALLOWED_OBJECT, _DENIED_OBJECT):
+        if size < 8 or flags & _INHERIT_ONLY or kind not in _ALLOWED | _DENIED:
             continue
         (mask,) = struct.unpack_from("<I", body)
-        scope, sid = _scope(body[4:]) if kind in (_ALLOWED_OBJECT, _DENIED_OBJECT) else (None, body[4:])
-        yield kind, mask, scope, sid[: 8 + 4 * sid[1]]
+        scope, sid = _scope(body[4:]) if kind in _BY_OBJECT else (None, body[4:])
+        yield kind, _specific(mask), scope, sid[: 8 + 4 * sid[1]]
+
+
+def _specific(mask: int) -> int:
+    """A mask with what its generic rights mean for reading."""
+    if mask & _GENERIC_ALL:
+        return mask | CONFIDENTIAL
+    return mask | READ_PROPERTY if mask & _GENERIC_READ else mask
 
 
 def _scope(body: bytes) -> tuple[bytes | None, bytes]:

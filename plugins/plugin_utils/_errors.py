@@ -76,6 +76,14 @@ class DirectoryLostError(DirectoryError):
     """A directory server does not answer, or not any more."""
 
 
+class UnansweredChangeError(DirectoryLostError):
+    """No answer came to a change, which may have been made."""
+
+
+class UnclearChangeError(DirectoryError):
+    """A directory server took a change, which cannot be seen there."""
+
+
 class ValueChangedError(DirectoryError):
     """A value that was to be replaced or deleted is not there any more: somebody changed it meanwhile."""
 

@@ -14,7 +14,7 @@ import dataclasses
 from . import _password_blob
 from ._access_manager import EXPIRY, HISTORY, PASSWORD
 from ._computers import Computer
-from ._errors import DirectoryError, DirectoryLostError, NoSuchEntryError, ValueChangedError
+from ._errors import DirectoryError, DirectoryLostError, NoSuchEntryError, UnansweredChangeError, ValueChangedError
 from ._ldap import Change
 from ._text import printable
 
@@ -34,12 +34,26 @@ class Work:
     def __bool__(self) -> bool:
         return self.password is not None or bool(self.history)
 
+    def expiry(self) -> list[Change]:
+        """The modification that has the password expire. It deletes what was seen, so that it fails when that has changed."""
+        assert self.password is not None
+        return [("delete", PASSWORD, [self.password]), ("add", PASSWORD, [self.password]), ("replace", EXPIRY, [EXPIRED])]
+
     def changes(self) -> c.Iterator[list[Change]]:
-        """The modifications, one after the other. Each deletes exactly what was seen, so that it fails when that has changed."""
+        """The modifications, one after the other."""
         if self.password is not None:
-            yield [("delete", PASSWORD, [self.password]), ("add", PASSWORD, [self.password]), ("replace", EXPIRY, [EXPIRED])]
+            yield self.expiry()
+        for part in self.parts():
+            yield deletion(part)
+
+    def parts(self) -> c.Iterator[list[bytes]]:
+        """The earlier passwords, as many at once as one modification deletes."""
         for first in range(0, len(self.history), MOST_DELETED):
-            yield [("delete", HISTORY, self.history[first : first + MOST_DELETED])]
+            yield self.history[first : first + MOST_DELETED]
+
+
+def deletion(history: list[bytes]) -> list[Change]:
+    return [("delete", HISTORY, history)]
 
 
 @dataclasses.dataclass
@@ -47,8 +61,9 @@ class Tally:
     """What became of the computers of a run. C(failed): names with reasons. C(hidden): names of those that could not be read.
 
     C(lost): current passwords that depend on a lost key. C(expired): of those, the ones that expire by this run.
-    C(expired_before): by an earlier one. C(changed_meanwhile): computers whose values had changed between reading and writing, or
-    that are gone.
+    C(expired_before): by an earlier one. C(changed_meanwhile): computers whose password had changed between reading and writing, or
+    that are gone. C(history_gone): earlier passwords that somebody else deleted meanwhile. C(begun): computers that this run set
+    out to change. C(remaining): those that it left for the next one. C(is_unclear): a change was not answered.
     """
 
     computers: int = 0
@@ -56,13 +71,22 @@ class Tally:
     expired: int = 0
     expired_before: int = 0
     history_deleted: int = 0
+    history_gone: int = 0
     changed_meanwhile: int = 0
+    begun: int = 0
+    remaining: int = 0
+    is_unclear: bool = False
     hidden: list[str] = dataclasses.field(default_factory=list)
     failed: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     @property
     def changed(self) -> bool:
-        return bool(self.expired or self.history_deleted)
+        return bool(self.expired or self.history_deleted or self.is_unclear)
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether computers failed, and nothing became of any other."""
+        return bool(self.failed) and len(self.failed) == self.begun and not self.changed
 
 
 def work_on(computer: Computer, lost: c.Set[str], tally: Tally, *, history: bool) -> Work:
@@ -84,17 +108,45 @@ def work_on(computer: Computer, lost: c.Set[str], tally: Tally, *, history: bool
 
 def carry_out(work: Work, tally: Tally) -> None:
     """Changes a computer. Raises DirectoryLostError when the server is gone; all else is counted."""
-    name = printable(work.computer.dn)
     try:
-        for changes in work.changes():
-            work.computer.directory.modify(work.computer.dn, changes)
-            count(changes, tally)
+        _expire(work, tally)
+        for part in work.parts():
+            _delete(work.computer, part, tally)
+    except UnansweredChangeError:
+        tally.is_unclear = True
+        raise
     except DirectoryLostError:
         raise
-    except (ValueChangedError, NoSuchEntryError):
+    except NoSuchEntryError:
         tally.changed_meanwhile += 1
     except DirectoryError as exc:
-        tally.failed.append({"computer": name, "reason": str(exc)})
+        tally.failed.append({"computer": printable(work.computer.dn), "reason": str(exc)})
+
+
+def _expire(work: Work, tally: Tally) -> None:
+    if work.password is None:
+        return
+    try:
+        _change(work.computer, work.expiry(), tally)
+    except ValueChangedError:
+        tally.changed_meanwhile += 1
+
+
+def _delete(computer: Computer, history: list[bytes], tally: Tally) -> None:
+    """Deletes earlier passwords. Those that are gone meanwhile do not hold up the others."""
+    try:
+        _change(computer, deletion(history), tally)
+    except ValueChangedError:
+        there = frozenset(computer.history_now())
+        left = [value for value in history if value in there]
+        tally.history_gone += len(history) - len(left)
+        if left:
+            _change(computer, deletion(left), tally)
+
+
+def _change(computer: Computer, changes: list[Change], tally: Tally) -> None:
+    computer.directory.modify(computer.dn, changes)
+    count(changes, tally)
 
 
 def count(changes: c.Sequence[Change], tally: Tally) -> None:

@@ -11,19 +11,24 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import dataclasses
+import ipaddress
 import os
+import pathlib
 import re
-import socket
+import time
 import typing as t
 
+from . import _tls_probe
 from ._errors import (
     AccessManagerError,
     DirectoryError,
     DirectoryLibraryError,
     DirectoryLostError,
     NoSuchEntryError,
+    UnansweredChangeError,
     ValueChangedError,
 )
+from ._patience import OverdueError, Patience
 from ._text import printable
 
 try:
@@ -59,6 +64,7 @@ _REFUSALS = {
 }
 """What Active Directory means by the code in its refusal of a logon."""
 
+_HOST = re.compile(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
 _CODE = re.compile(r"data ([0-9a-f]{3}),")
 _RANGE = re.compile(r"(?P<name>[^;]+);range=(?P<first>\d+)-(?P<last>\d+|\*)", re.IGNORECASE)
 
@@ -100,8 +106,9 @@ class Domain:
 class Directory:
     """A bound connection. Made by C(connect)."""
 
-    def __init__(self, connection: t.Any, server: str) -> None:
+    def __init__(self, connection: t.Any, server: str, patience: Patience) -> None:
         self._connection = connection
+        self._patience = patience
         self.server = server
         top = self.entry("", [*_CONTEXTS, _TOKEN])
         texts = [(top.first(name) or b"").decode() for name in _CONTEXTS]
@@ -118,10 +125,7 @@ class Directory:
         controls = [page, *_controls(security=security)]
         while True:
             with self._explained(f"the search below '{printable(base)}'"):
-                message = self._connection.search_ext(
-                    base, ldap.SCOPE_SUBTREE, search_filter, list(attributes), serverctrls=controls
-                )
-                _kind, found, _id, answered = self._connection.result3(message)
+                found, answered = self._patience.call(self._page, base, search_filter, list(attributes), controls)
             yield from (_entry(dn, values) for dn, values in found if dn is not None)
             cookies = [control.cookie for control in answered if control.controlType == page.controlType]
             if not cookies or not cookies[0]:
@@ -131,8 +135,13 @@ class Directory:
     def entry(self, dn: str, attributes: c.Sequence[str], *, security: bool = False) -> Entry:
         """One entry. Raises NoSuchEntryError when there is none."""
         with self._explained(f"reading '{printable(dn)}'"):
-            found = self._connection.search_ext_s(
-                dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes), serverctrls=_controls(security=security)
+            found = self._patience.call(
+                self._connection.search_ext_s,
+                dn,
+                ldap.SCOPE_BASE,
+                "(objectClass=*)",
+                list(attributes),
+                serverctrls=_controls(security=security),
             )
         entries = [_entry(name, values) for name, values in found if name is not None]
         if not entries:
@@ -152,12 +161,24 @@ class Directory:
     def modify(self, dn: str, changes: c.Sequence[Change]) -> None:
         """Makes all these changes of an entry, or none.
 
-        Raises ValueChangedError when a value to delete is not there, NoSuchEntryError when the entry is not, DirectoryLostError
-        when no answer came, DirectoryError when the server refuses.
+        Raises ValueChangedError when a value to delete is not there, NoSuchEntryError when the entry is not,
+        UnansweredChangeError when no answer came, DirectoryError when the server refuses.
         """
         operations = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "replace": ldap.MOD_REPLACE}
         with self._explained(f"changing '{printable(dn)}'"):
-            self._connection.modify_s(dn, [(operations[operation], attribute, values) for operation, attribute, values in changes])
+            made = [(operations[operation], attribute, values) for operation, attribute, values in changes]
+            try:
+                self._patience.call(self._connection.modify_s, dn, made)
+            except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+                raise UnansweredChangeError(
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({_told(exc)}). Whether this "
+                    "change was made is not known. Run this again when the server is back."
+                ) from None
+
+    def _page(self, base: str, search_filter: str, attributes: list[str], controls: list[t.Any]) -> tuple[t.Any, t.Any]:
+        message = self._connection.search_ext(base, ldap.SCOPE_SUBTREE, search_filter, attributes, serverctrls=controls)
+        _kind, found, _id, answered = self._connection.result3(message)
+        return found, answered
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> c.Iterator[None]:
@@ -169,7 +190,12 @@ class Directory:
             raise NoSuchEntryError(
                 f"{doing[0].upper()}{doing[1:]} is not possible: {self.server} knows no such entry, or this account may not see it."
             ) from None
-        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT, ldap.UNAVAILABLE, ldap.BUSY) as exc:
+        except (OverdueError, ldap.TIMEOUT):
+            raise DirectoryLostError(
+                f"{self.server} went away during {doing}: no answer came within {self._patience.seconds:g} seconds. Run this again "
+                "when it is back."
+            ) from None
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
             raise DirectoryLostError(
                 f"{self.server} went away during {doing}: {_told(exc)}. Run this again when it is back."
             ) from None
@@ -194,7 +220,7 @@ def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]
     """A bound connection to a domain controller, by the options of the fragment C(directory).
 
     Raises DirectoryLibraryError without python-ldap, DirectoryLostError when the server does not answer or is not the one that its
-    certificate names, DirectoryError when it refuses the logon.
+    certificate names, DirectoryError when it refuses the logon. Nothing waits longer than the option C(timeout).
     """
     if ldap is None:
         raise DirectoryLibraryError
@@ -207,22 +233,31 @@ def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]
         raise AccessManagerError(
             "With the transport kerberos, the account is that of the ticket (kinit): give no bind_user and no bind_password."
         )
-    port = params.get("port") or PORTS[transport]
-    connection = _opened(server, port, params)
+    logon = _Logon(server, params.get("port") or PORTS[transport], params)
+    connection = logon.open()
+    patience = Patience(params["timeout"])
     try:
-        with _explained_logon(server, port, transport, user):
-            if transport == STARTTLS:
-                connection.start_tls_s()
-            if transport == KERBEROS:
-                connection.sasl_interactive_bind_s("", ldap.sasl.gssapi(""))
-            else:
-                connection.simple_bind_s(user, password)
+        with logon.explained():
+            patience.call(logon.bind, connection)
         if transport == KERBEROS and connection.get_option(ldap.OPT_X_SASL_SSF) < _STRENGTH:
             raise DirectoryError(f"{server} does not encrypt what passes over Kerberos: use the transport ldaps.")
-        yield Directory(connection, server)
+        yield Directory(connection, server, patience)
     finally:
-        with contextlib.suppress(ldap.LDAPError):
-            connection.unbind_s()
+        with contextlib.suppress(ldap.LDAPError, OverdueError):
+            patience.call(connection.unbind_s)
+
+
+def refuse_one_domain_twice(servers: c.Sequence[str], params: c.Mapping[str, t.Any]) -> None:
+    """Raises AccessManagerError when two of these servers serve the same domain, whose computers would come twice."""
+    asked = dict[str, str]()
+    for server in servers if len(servers) > 1 else ():
+        with connect(server, params) as directory:
+            name = directory.domain.name
+        if name in asked:
+            raise AccessManagerError(
+                f"{asked[name]} and {server} both serve the domain {name}: name a single server of each domain in servers."
+            )
+        asked[name] = server
 
 
 def ranged(attribute: str, first: int = 0) -> str:
@@ -235,63 +270,101 @@ def dns_name(dn: str) -> str:
     return ".".join(part.partition("=")[2] for part in dn.split(",") if part.strip().upper().startswith("DC="))
 
 
-def _opened(server: str, port: int, params: c.Mapping[str, t.Any]) -> t.Any:
-    transport = params["transport"]
-    host = f"[{server}]" if ":" in server else server
-    scheme = "ldaps" if transport == LDAPS else "ldap"
-    connection = ldap.initialize(f"{scheme}://{host}:{port}")
-    connection.protocol_version = ldap.VERSION3
-    connection.set_option(ldap.OPT_REFERRALS, 0)
-    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, params["timeout"])
-    connection.set_option(ldap.OPT_TIMEOUT, params["timeout"])
-    if transport == KERBEROS:
-        connection.set_option(ldap.OPT_X_SASL_NOCANON, 1)
-        connection.set_option(ldap.OPT_X_SASL_SECPROPS, f"minssf={_STRENGTH}")
+class _Logon:
+    """How a connection to a server is made, and what its failures mean. It begins when this is made."""
+
+    def __init__(self, server: str, port: int, params: c.Mapping[str, t.Any]) -> None:
+        self._server, self._port, self._transport, self._seconds = server, port, params["transport"], params["timeout"]
+        self._user, self._password, self._ca_file = params.get("bind_user"), params.get("bind_password"), params.get("ca_file")
+        self._begun = time.monotonic()
+        if not _is_host(server):
+            raise AccessManagerError(
+                f"'{printable(server)}' is not the name of a server: give its DNS name alone, without ldaps:// and without a port."
+            )
+        if self._seconds < 1:
+            raise AccessManagerError(f"timeout is {self._seconds}: it must be 1 or more.")
+        if self._ca_file and not (pathlib.Path(self._ca_file).is_file() and os.access(self._ca_file, os.R_OK)):
+            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file cannot be read on the controller.")
+        if self._ca_file and not _tls_probe.holds_certificates(str(self._ca_file)):
+            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file holds no certificate in PEM form.")
+
+    def open(self) -> t.Any:
+        """A connection with its options; nothing has passed yet."""
+        host = f"[{self._server}]" if ":" in self._server else self._server
+        scheme = "ldaps" if self._transport == LDAPS else "ldap"
+        connection = ldap.initialize(f"{scheme}://{host}:{self._port}")
+        connection.protocol_version = ldap.VERSION3
+        connection.set_option(ldap.OPT_REFERRALS, 0)
+        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, self._seconds)
+        connection.set_option(ldap.OPT_TIMEOUT, self._seconds)
+        if self._transport == KERBEROS:
+            connection.set_option(ldap.OPT_X_SASL_NOCANON, 1)
+            connection.set_option(ldap.OPT_X_SASL_SECPROPS, f"minssf={_STRENGTH}")
+            return connection
+        connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+        if self._ca_file:
+            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self._ca_file))
+        with self.explained():
+            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
         return connection
-    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
-    ca_file = params.get("ca_file")
-    if ca_file and not os.access(ca_file, os.R_OK):
-        raise AccessManagerError(f"The file '{ca_file}' of ca_file cannot be read on the controller.")
-    if ca_file:
-        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(ca_file))
-    with _explained_logon(server, port, transport, None):
-        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-    return connection
 
+    def bind(self, connection: t.Any) -> None:
+        if self._transport == KERBEROS:
+            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi(""))
+            return
+        if self._transport == STARTTLS:
+            connection.start_tls_s()
+        connection.simple_bind_s(self._user, self._password)
 
-@contextlib.contextmanager
-def _explained_logon(server: str, port: int, transport: str, user: str | None) -> c.Iterator[None]:
-    try:
-        yield
-    except ldap.INVALID_CREDENTIALS as exc:
-        code = _CODE.search(_told(exc))
-        reason = _REFUSALS.get(code.group(1), "the user or the password is wrong") if code else "the user or the password is wrong"
-        raise DirectoryError(f"{server} refuses the logon of '{user}': {reason}.") from None
-    except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT) as exc:
-        if transport != KERBEROS and _listens(server, port):
+    @contextlib.contextmanager
+    def explained(self) -> c.Iterator[None]:
+        server, over = self._server, f"over {self._transport} on port {self._port}"
+        try:
+            yield
+        except ldap.INVALID_CREDENTIALS as exc:
+            code = _CODE.search(_told(exc))
+            wrong = "the user or the password is wrong"
+            reason = _REFUSALS.get(code.group(1), wrong) if code else wrong
+            raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
+        except (OverdueError, ldap.TIMEOUT):
             raise DirectoryLostError(
-                f"The TLS certificate of {server} is not accepted ({_told(exc)}). Name the file of its authority in ca_file, and "
-                "the server as its certificate does."
+                f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the firewall."
             ) from None
-        raise DirectoryLostError(
-            f"{server} does not answer over {transport} on port {port}: {_told(exc)}. Check the name, the port and the firewall."
-        ) from None
-    except ldap.LOCAL_ERROR as exc:
-        raise DirectoryError(
-            f"There is no Kerberos ticket for {server} ({_told(exc)}). Run kinit as the user who runs Ansible, and name the server "
-            "by its full DNS name."
-        ) from None
-    except ldap.LDAPError as exc:
-        raise DirectoryError(f"{server} refuses the logon over {transport}: {_told(exc)}.") from None
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+            if refusal := self._certificate_refusal():
+                raise DirectoryLostError(
+                    f"The TLS certificate of {server} is not accepted ({printable(refusal)}). Name the file of its authority in "
+                    "ca_file, and the server as its certificate does."
+                ) from None
+            raise DirectoryLostError(
+                f"{server} does not answer {over}: {_told(exc)}. Check the name, the port, the transport and the firewall."
+            ) from None
+        except ldap.LOCAL_ERROR as exc:
+            raise DirectoryError(
+                f"There is no Kerberos ticket for {server} ({_told(exc)}). Run kinit as the user who runs Ansible, and name the "
+                "server by its full DNS name."
+            ) from None
+        except ldap.LDAPError as exc:
+            raise DirectoryError(f"{server} refuses the logon over {self._transport}: {_told(exc)}.") from None
+
+    def _certificate_refusal(self) -> str | None:
+        """Why the certificate is not accepted, if that is the reason, and if it is found in what is left of the time."""
+        left = self._seconds - (time.monotonic() - self._begun)
+        if self._transport == KERBEROS or left <= 0:
+            return None
+        options = {"starttls": self._transport == STARTTLS, "ca_file": self._ca_file, "timeout": left}
+        with contextlib.suppress(OverdueError):
+            refusal: str | None = Patience(left).call(_tls_probe.refusal, self._server, self._port, **options)
+            return refusal
+        return None
 
 
-def _listens(server: str, port: int) -> bool:
-    """Whether a program answers there at all: then it is its certificate that was refused."""
+def _is_host(server: str) -> bool:
+    """Whether this is a DNS name or an address."""
     try:
-        socket.create_connection((server, port), timeout=5).close()
-    except OSError:
-        return False
-    return True
+        return bool(ipaddress.ip_address(server))
+    except ValueError:
+        return _HOST.fullmatch(server) is not None
 
 
 def _controls(*, security: bool) -> list[t.Any]:
@@ -316,4 +389,4 @@ def _told(exc: Exception) -> str:
     """What LDAP says of an error, on one line."""
     about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
     parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]
-    return printable(": ".join(parts) or type(exc).__name__)
+    return printable(": ".join(parts) or ("no answer in time" if isinstance(exc, OverdueError) else type(exc).__name__))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _computers
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, carry_out, work_on
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
@@ -29,6 +31,11 @@ from unit.made import seal_to
 
 FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20
 COMPUTERS, HISTORY = 2000, 3
+LOST, RENEWED = (make_certificate(replace(CURRENT, subject="ad.lab.test")) for _number in range(2))
+
+
+def der(one: TestCertificate) -> bytes:
+    return one.certificate.public_bytes(serialization.Encoding.DER)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,6 +69,21 @@ def own(other: Domain) -> Domain:
     """A domain that a test changes, with an empty OU=Workstations."""
     other.clean()
     return other
+
+
+@pytest.fixture(scope="module")
+def renewed_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A backup root with the key of the certificate in place of the lost one."""
+    root = tmp_path_factory.mktemp("backups")
+    make_backup(BackupStore(str(root), "ams1"), "20261123T081500Z", seal_to(), certificates=[RENEWED])
+    return str(root)
+
+
+@pytest.fixture
+def renewed(own: Domain) -> Domain:
+    """A domain that a test changes, in which another certificate than the lost one is published."""
+    own.publish(der(RENEWED))
+    return own
 
 
 # ---- the census ----
@@ -160,6 +182,25 @@ def test_a_server_that_is_not_there_is_said(domain: Domain) -> None:
     assert "does not answer" in census(domain, port=1)["msg"]
 
 
+def test_a_wrong_port_is_not_taken_for_a_wrong_certificate(domain: Domain) -> None:
+    for more in ({"port": 389}, {"port": 636, "transport": "starttls"}):
+        told = census(domain, **more)["msg"]
+        assert "Check the name, the port, the transport" in told
+        assert "not accepted" not in told
+
+
+def test_a_server_that_is_frozen_is_waited_for_no_longer_than_the_timeout(domain: Domain) -> None:
+    options = {"port": None, "transport": "ldaps"} | domain.options(timeout=2)
+    begun = time.monotonic()
+    with connect(domain.servers[0], options) as directory, domain.frozen():
+        for transport in ("ldaps", "starttls"):
+            assert "does not answer over" in census(domain, timeout=2, transport=transport)["msg"]
+        with pytest.raises(DirectoryLostError, match="no answer came within 2 seconds"):
+            list(_computers.read(directory))
+    assert time.monotonic() - begun < 15
+    assert census(domain)["computers"] == COMPUTERS
+
+
 # ---- a new certificate ----
 
 
@@ -170,11 +211,8 @@ def recovery(own: Domain, tmp_path: Path) -> Recovery:
     root.mkdir(mode=0o700)
     key_file = tmp_path / "key.txt"
     key_file.write_text(owner.private)
-    own.publish(LOST.certificate.public_bytes(serialization.Encoding.DER))
+    own.publish(der(LOST))
     return Recovery(own, root, owner, key_file)
-
-
-LOST = make_certificate(replace(CURRENT, subject="ad.lab.test"))
 
 
 def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Recovery) -> None:
@@ -199,6 +237,8 @@ def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same
     assert "lacks the right" in refused["msg"]
     assert recovery.published() == LOST.thumbprint
     (backup_id,) = recovery.backups()
+    assert refused["changed"] is True
+    assert f"is in the backup {backup_id} of ad.lab.test" in refused["msg"]
     went_on = recovery.publish(lost=[LOST.thumbprint])
     assert (went_on["made"], went_on["published"], went_on["backup"]["id"]) == (False, True, backup_id)
     assert recovery.backups() == [backup_id]
@@ -206,8 +246,8 @@ def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same
 
 def test_a_forest_without_an_entry_to_publish_in_gets_no_certificate(recovery: Recovery) -> None:
     with recovery.domain.without_publication():
-        assert "nothing was ever published there" in recovery.publish(lost=[LOST.thumbprint])["msg"]
-        assert "nothing was ever published there" in recovery.publish(check=True, lost=[LOST.thumbprint])["msg"]
+        assert "If nothing was ever published there" in recovery.publish(lost=[LOST.thumbprint])["msg"]
+        assert "If nothing was ever published there" in recovery.publish(check=True, lost=[LOST.thumbprint])["msg"]
     assert recovery.backups() == []
 
 
@@ -244,6 +284,21 @@ def test_a_certificate_of_a_backup_is_published_by_its_thumbprint(recovery: Reco
     assert recovery.published() == other.thumbprint
 
 
+def test_several_published_certificates_are_refused_before_anything_is_changed(recovery: Recovery) -> None:
+    domain = recovery.domain
+    names = domain.seed_more(1, LOST.thumbprint)
+    domain.set_all(domain.info["config_dn"], "cACertificate", [der(LOST), der(RENEWED)])
+    lost = [LOST.thumbprint, RENEWED.thumbprint]
+    for result in (recovery.publish(lost=lost), recovery.publish(check=True, lost=lost), expire(domain, lost=lost), census(domain)):
+        assert "publishes 2 certificates, where agents look for one" in result["msg"]
+        assert LOST.thumbprint in result["msg"]
+        assert RENEWED.thumbprint in result["msg"]
+        assert result["changed"] is False
+    ((_dn, found),) = domain.search(domain.info["config_dn"], ["cACertificate"])
+    assert sorted(found["cACertificate"]) == sorted([der(LOST), der(RENEWED)])
+    assert (recovery.backups(), expiries(domain, *names) == [EXPIRED]) == ([], False)
+
+
 def test_a_plan_for_another_team_is_written_and_does_what_it_says(recovery: Recovery, tmp_path: Path) -> None:
     folder = tmp_path / "plan"
     options = {"lost": [LOST.thumbprint], "publish_only_plan": str(folder)}
@@ -269,89 +324,105 @@ def expire(domain: Domain, user: str | None = None, *, check: bool = False, **op
     return run("directory_password_expiry", check=check, **(common | domain.options(user) | options))
 
 
-def test_only_what_depends_on_the_lost_key_expires_and_only_once(own: Domain) -> None:
-    lost = own.add_computer("LOST", stored(FIRST), [stored(FIRST), stored(SECOND)])
-    own.add_computer("OTHER", stored(SECOND), [stored(FIRST)])
-    own.add_computer("ODD", "not an item")
-    before = own.values(lost)
-    planned = expire(own, check=True)
+def test_only_what_depends_on_the_lost_key_expires_and_only_once(renewed: Domain) -> None:
+    lost = renewed.add_computer("LOST", stored(FIRST), [stored(FIRST), stored(SECOND)])
+    renewed.add_computer("OTHER", stored(SECOND), [stored(FIRST)])
+    renewed.add_computer("ODD", "not an item")
+    before = renewed.values(lost)
+    planned = expire(renewed, check=True)
     assert (planned["changed"], planned["lost"], planned["expired"]) == (True, 1, 1), planned
     assert "CN=LOST" in planned["diff"]["prepared"]
-    assert own.values(lost) == before
-    result = expire(own)
+    assert renewed.values(lost) == before
+    result = expire(renewed)
     assert (result["changed"], result["computers"], result["lost"], result["expired"]) == (True, 3, 1, 1)
     assert (result["history_deleted"], result["finished"], result["failed_computers"]) == (0, True, [])
-    after = own.values(lost)
+    after = renewed.values(lost)
     assert after["lithnetAdminPasswordExpiry"] == [EXPIRED]
     for attribute in ("lithnetAdminPassword", "lithnetAdminPasswordHistory"):
         assert sorted(after[attribute]) == sorted(before[attribute])
-    assert EXPIRED not in expiries(own, "OTHER", "ODD")
-    again = expire(own)
+    assert EXPIRED not in expiries(renewed, "OTHER", "ODD")
+    again = expire(renewed)
     assert (again["changed"], again["expired"], again["expired_before"]) == (False, 0, 1)
 
 
-def test_history_under_the_lost_key_goes_and_the_rest_stays(own: Domain, tmp_path: Path) -> None:
+def test_history_under_the_lost_key_goes_and_the_rest_stays(renewed: Domain, renewed_root: str, tmp_path: Path) -> None:
     kept = [stored(SECOND), stored(THIRD), "not an item"]
-    many = own.add_computer("MANY", stored(SECOND), [*kept, *(stored(FIRST, created=1_600_000_000 + n) for n in range(1700))])
-    assert "needs backup_root" in expire(own, remove_lost_history=True)["msg"]
-    options = {"remove_lost_history": True, "backup_root": str(tmp_path)}
-    assert expire(own, check=True, **options)["history_deleted"] == 1700
-    result = expire(own, **options)
+    many = renewed.add_computer("MANY", stored(SECOND), [*kept, *(stored(FIRST, created=1_600_000_000 + n) for n in range(1700))])
+    assert "needs backup_root" in expire(renewed, remove_lost_history=True)["msg"]
+    options = {"remove_lost_history": True, "backup_root": renewed_root}
+    assert expire(renewed, check=True, **options)["history_deleted"] == 1700
+    result = expire(renewed, **options)
     assert (result["changed"], result["expired"], result["history_deleted"]) == (True, 0, 1700)
-    assert sorted(own.values(many)["lithnetAdminPasswordHistory"]) == sorted(kept)
-    assert expire(own, **options)["changed"] is False
+    assert sorted(renewed.values(many)["lithnetAdminPasswordHistory"]) == sorted(kept)
+    assert expire(renewed, **options)["changed"] is False
 
 
-def test_names_of_all_kinds_work(own: Domain, tmp_path: Path) -> None:
+def test_names_of_all_kinds_work(renewed: Domain, renewed_root: str, tmp_path: Path) -> None:
     names = ["Büro-Köln", "東京", r"A\,B", r"\#1\+\"x\"", r"a\\b", r"a\=b\;c"]
-    unit = own.add_unit(r"Üb\,er")
+    unit = renewed.add_unit(r"Üb\,er")
     for name in names:
-        own.add_computer(name, stored(FIRST), [stored(FIRST)], parent=unit)
-    only = {"remove_lost_history": True, "backup_root": str(tmp_path), "search_base": unit}
-    result = expire(own, **only)
+        renewed.add_computer(name, stored(FIRST), [stored(FIRST)], parent=unit)
+    only = {"remove_lost_history": True, "backup_root": renewed_root, "search_base": unit}
+    result = expire(renewed, **only)
     assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (len(names), len(names), []), result
-    assert expire(own, **only)["changed"] is False
+    assert expire(renewed, **only)["changed"] is False
 
 
-def test_a_password_that_was_changed_after_it_was_read_is_left_alone(own: Domain) -> None:
-    changed, gone, same = (own.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME"))
+def test_a_password_that_was_changed_after_it_was_read_is_left_alone(renewed: Domain) -> None:
+    changed, gone, same = (renewed.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME"))
     tally, new = Tally(), stored(SECOND)
-    with connect(own.servers[0], {"transport": "ldaps", "port": None} | own.options()) as directory:
+    with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
         found = list(_computers.read(directory))
         works = [work_on(computer, {FIRST}, tally, history=False) for computer in found]
-        own.set(changed, "lithnetAdminPassword", new.encode())
-        own.delete(gone)
+        renewed.set(changed, "lithnetAdminPassword", new.encode())
+        renewed.delete(gone)
         for work in works:
             carry_out(work, tally)
     assert (tally.expired, tally.changed_meanwhile, tally.failed) == (1, 2, [])
-    values = own.values(changed)
+    values = renewed.values(changed)
     assert values["lithnetAdminPassword"] == [new]
     assert values["lithnetAdminPasswordExpiry"] != [EXPIRED]
-    assert own.values(same)["lithnetAdminPasswordExpiry"] == [EXPIRED]
+    assert renewed.values(same)["lithnetAdminPasswordExpiry"] == [EXPIRED]
 
 
-def test_a_limit_ends_a_run_and_the_next_goes_on(own: Domain) -> None:
-    own.seed_more(7, FIRST)
-    first = expire(own, limit=3, batch_size=2)
-    assert (first["expired"], first["finished"]) == (3, False)
-    second = expire(own, limit=0)
-    assert (second["expired"], second["expired_before"], second["finished"]) == (4, 3, True)
+def test_earlier_passwords_that_are_gone_meanwhile_do_not_hold_up_the_others(renewed: Domain) -> None:
+    history = [stored(FIRST, created=1_600_000_000 + number) for number in range(1200)]
+    kept = stored(SECOND)
+    busy = renewed.add_computer("BUSY", stored(FIRST), [*history, kept])
+    tally, new = Tally(), stored(SECOND, created=1_700_000_000)
+    with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
+        (work,) = [work_on(computer, {FIRST}, tally, history=True) for computer in _computers.read(directory)]
+        renewed.remove_values(busy, "lithnetAdminPasswordHistory", history[:1] + history[1100:])
+        renewed.set(busy, "lithnetAdminPassword", new.encode())
+        carry_out(work, tally)
+    assert (tally.expired, tally.changed_meanwhile, tally.history_deleted, tally.history_gone) == (0, 1, 1099, 101)
+    assert tally.failed == []
+    values = renewed.values(busy)
+    assert (values["lithnetAdminPassword"], values["lithnetAdminPasswordHistory"]) == ([new], [kept])
 
 
-def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(own: Domain) -> None:
-    names = own.seed_more(8, FIRST)
+def test_a_limit_ends_a_run_and_the_next_goes_on(renewed: Domain) -> None:
+    renewed.seed_more(7, FIRST)
+    first = expire(renewed, limit=3, batch_size=2)
+    assert (first["expired"], first["remaining"], first["finished"]) == (3, 4, False)
+    second = expire(renewed, limit=4)
+    assert (second["expired"], second["expired_before"], second["remaining"], second["finished"]) == (4, 3, 0, True)
+
+
+def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(renewed: Domain) -> None:
+    names = renewed.seed_more(8, FIRST)
     with ThreadPoolExecutor() as threads:
-        running = threads.submit(expire, own, batch_size=1, batch_pause=1)
-        wait_until(lambda: expiries(own, *names).count(EXPIRED) >= 2)
-        own.stop()
+        running = threads.submit(expire, renewed, batch_size=1, batch_pause=1)
+        wait_until(lambda: expiries(renewed, *names).count(EXPIRED) >= 2)
+        renewed.stop()
         result = running.result(60)
     assert result["failed"]
     assert "went away" in result["msg"]
     assert result["finished"] is False
-    own.start_again()
-    done = expiries(own, *names).count(EXPIRED)
+    renewed.start_again()
+    done = expiries(renewed, *names).count(EXPIRED)
     assert 2 <= result["expired"] == done < 8
-    again = expire(own)
+    again = expire(renewed)
     assert (again["expired"], again["expired_before"]) == (8 - done, done), again
 
 
@@ -363,24 +434,48 @@ def test_it_refuses_while_agents_would_encrypt_to_the_lost_key_again(recovery: R
     assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
 
 
-def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(own: Domain, tmp_path: Path) -> None:
+def test_it_goes_on_only_when_another_certificate_is_seen(recovery: Recovery, renewed_root: str) -> None:
+    domain = recovery.domain
+    names = domain.seed_more(2, LOST.thumbprint)
+    user = domain.account("unseeing")
+    domain.grant("unseeing", READ_RIGHTS + WRITE_RIGHTS)
+    domain.hide_entry("unseeing")
+    assert "No published certificate is seen" in expire(domain, user, lost=[LOST.thumbprint])["msg"]
+    domain.publish(None)
+    assert "No published certificate is seen" in expire(domain, lost=[LOST.thumbprint])["msg"]
+    domain.publish(der(RENEWED))
+    unbacked = expire(domain, lost=[LOST.thumbprint], backup_root=str(recovery.root))
+    assert f"publishes certificate {RENEWED.thumbprint} (CN=ad.lab.test), and no backup holds its key" in unbacked["msg"]
+    assert EXPIRED not in expiries(domain, *names)
+    assert expire(domain, lost=[LOST.thumbprint], backup_root=renewed_root)["expired"] == 2
+
+
+def test_one_domain_is_not_asked_twice(renewed: Domain) -> None:
+    renewed.add_computer("ONE", stored(FIRST))
+    twice = {"servers": renewed.servers * 2}
+    for result in (census(renewed, **twice), expire(renewed, **twice)):
+        assert "both serve the domain ad.lab.test" in result["msg"]
+    assert expiries(renewed, "ONE") != [EXPIRED]
+
+
+def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(renewed: Domain, renewed_root: str, tmp_path: Path) -> None:
     folder = tmp_path / "plan"
     folder.mkdir()
-    own.add_computer("Büro", stored(FIRST), [stored(FIRST), stored(SECOND)])
-    own.add_computer("OTHER", stored(SECOND))
-    options = {"publish_only_plan": str(folder), "remove_lost_history": True, "backup_root": str(tmp_path)}
-    planned = expire(own, **options)
+    renewed.add_computer("Büro", stored(FIRST), [stored(FIRST), stored(SECOND)])
+    renewed.add_computer("OTHER", stored(SECOND))
+    options = {"publish_only_plan": str(folder), "remove_lost_history": True, "backup_root": renewed_root}
+    planned = expire(renewed, **options)
     assert (planned["changed"], planned["expired"], planned["history_deleted"]) == (True, 1, 1)
-    assert expire(own, **options)["changed"] is False
+    assert expire(renewed, **options)["changed"] is False
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
         "expire-passwords-ad.lab.test.ldif": 0o600,
         "expire-passwords-ad.lab.test.jsonl": 0o600,
         "expire-passwords.ps1": 0o600,
     }
-    assert expiries(own, "Büro") != [EXPIRED]
-    ldapmodify(own, folder / "expire-passwords-ad.lab.test.ldif")
-    assert expiries(own, "Büro") == [EXPIRED]
-    assert counts(census(own)) == {FIRST: (1, 0), SECOND: (1, 1)}
+    assert expiries(renewed, "Büro") != [EXPIRED]
+    ldapmodify(renewed, folder / "expire-passwords-ad.lab.test.ldif")
+    assert expiries(renewed, "Büro") == [EXPIRED]
+    assert counts(census(renewed)) == {FIRST: (1, 0), SECOND: (1, 1), RENEWED.thumbprint: (0, 0)}
 
 
 # ---- least privilege ----
@@ -402,6 +497,9 @@ def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told
     assert refused["failed"]
     assert "lacks the right" in refused["msg"]
     assert len(refused["failed_computers"]) == 2
+    none = expire(own, reader, **options)
+    assert none["msg"].startswith("None of the 3 computer(s) that were to be changed could be. The last: ")
+    assert (none["changed"], len(none["failed_computers"])) == (False, 3)
     assert EXPIRED not in expiries(own, *names)
     done = expire(own, writer, **options)
     assert (done["expired"], done["history_deleted"], done["failed_computers"]) == (3, 3, []), done
@@ -418,6 +516,7 @@ def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recov
 def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_empty_rest(own: Domain) -> None:
     own.add_computer("HERE", stored(FIRST))
     own.add_computer("THERE", stored(FIRST), parent=own.add_unit("Elsewhere"))
+    own.publish(der(RENEWED))
     user = own.account("partly")
     own.grant("partly", READ_RIGHTS)
     result = census(own, user)
@@ -432,12 +531,49 @@ def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_em
     assert "CN=HERE" in census(own, history, search_base=own.workstations)["msg"]
 
 
+def test_a_history_that_is_hidden_is_noticed_computer_by_computer(renewed: Domain, renewed_root: str) -> None:
+    """Rights that one computer has of its own say nothing of the next one in the same container."""
+    user = renewed.account("onebyone")
+    renewed.grant("onebyone", READ_RIGHTS[:1])
+    for number in range(3):
+        renewed.grant_on(renewed.add_computer(f"A{number}", stored(FIRST)), "onebyone", READ_RIGHTS[1:])
+    renewed.add_computer("HIDDEN", stored(FIRST), [stored(SECOND)])
+    denied = renewed.add_computer("DENIED", stored(FIRST), [stored(SECOND)])
+    renewed.grant_on(denied, "onebyone", READ_RIGHTS[1:])
+    renewed.deny(denied, "lithnetAdminPasswordHistory", "onebyone")
+    options = {"lost": [SECOND], "remove_lost_history": True, "backup_root": renewed_root}
+    for result in (census(renewed, user), expire(renewed, user, check=True, **options)):
+        assert "may not read the passwords of 2 computer(s)" in result["msg"]
+        assert "CN=HIDDEN" in result["msg"]
+        assert "CN=DENIED" in result["msg"]
+
+
+def test_a_certificate_that_alone_may_not_be_read_is_not_taken_for_none(recovery: Recovery) -> None:
+    user = recovery.domain.account("halfblind")
+    recovery.domain.hide_publication("halfblind", "cACertificate")
+    assert "may not read 'CN=AccessManagerConfig" in census(recovery.domain, user)["msg"]
+
+
+# ---- what is said to be lost ----
+
+
+def test_a_certificate_that_nothing_knows_is_not_taken_for_a_lost_one(recovery: Recovery) -> None:
+    domain, root = recovery.domain, str(recovery.root)
+    domain.add_computer("ONE", stored(FIRST))
+    assert "keys" in census(domain, backup_root=root, lost=[FIRST, LOST.thumbprint])
+    assert f"The certificate {THIRD} is not known" in census(domain, backup_root=root, lost=[THIRD])["msg"]
+    recovery.publish(lost=[LOST.thumbprint, THIRD])
+    assert "keys" in census(domain, backup_root=root, lost=[THIRD]), "the new certificate's backup names what it replaces"
+    make_backup(BackupStore(root, "ams1"), "20261123T081500Z", seal_to(recovery.owner.public), certificates=[RENEWED])
+    assert "is not lost: the backup 20261123T081500Z" in census(domain, backup_root=root, lost=[RENEWED.thumbprint])["msg"]
+
+
 # ---- in the manifest of a backup ----
 
 
 def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recovery: Recovery) -> None:
     held = make_certificate(replace(CURRENT, subject="ad.lab.test"))
-    recovery.domain.publish(held.certificate.public_bytes(serialization.Encoding.DER))
+    recovery.domain.publish(der(held))
     recovery.domain.add_computer("FINE", stored(held.thumbprint))
     assert commit_with_census(recovery, held)["status"] == "complete"
     recovery.domain.seed_more(2, LOST.thumbprint)
@@ -477,7 +613,7 @@ def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(
     folder.mkdir()
     names = domain.seed_more(2, LOST.thumbprint)
 
-    def recover() -> tuple[bool, str]:
+    def recover(**options: Any) -> tuple[bool, str]:
         connection = domain.options()
         variables = {
             "target": "controller",
@@ -492,7 +628,7 @@ def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(
             "recover_certificate_import": False,
             "recover_certificate_lost": [LOST.thumbprint],
             "recover_certificate_publish_only_plan": str(folder),
-        }
+        } | options
         done = run_playbook("lithnet.access_manager.recover_certificate", "controller,", extra_vars=variables)
         assert done.rc == 0, done.output
         return any(one.result.get("changed") for one in done.results), done.stdout

@@ -44,9 +44,10 @@ LOOK, PLAN, RECOVER = commands(RUNBOOK, "console", "ansible-playbook")
 """How the runbook has the playbook run, one time after the other."""
 
 COMPUTERS = 8
-PUBLISH, IMPORT, CENSUS_AGAIN = (
+PUBLISH, IMPORT, RESTART, CENSUS_AGAIN = (
     "Back up and publish a new certificate",
     "Import the certificate with its private key",
+    "Restart the service",
     "Take the census again, until no current password depends on the lost key",
 )
 """Tasks of the role in which runs are killed, beside the expiry."""
@@ -112,9 +113,9 @@ class Story:
         variables = {"recover_certificate_lost": [self.lost]} | options
         return start_playbook(playbook, self.inventory, extra_vars=variables, args=[*args, *more])
 
-    def killed(self, moment: Callable[[RunningPlaybook], bool]) -> RunningPlaybook:
+    def killed(self, moment: Callable[[RunningPlaybook], bool], **options: Any) -> RunningPlaybook:
         """A run that is killed as soon as something is so."""
-        running = self.start("-vvvvv", **SLOWLY)
+        running = self.start("-vvvvv", **SLOWLY, **options)
         wait_for(running, moment)
         running.kill()
         assert running.wait(60).rc
@@ -222,12 +223,16 @@ def test_what_is_not_lost_is_refused(before: Before, story: Story) -> None:
 
 @dataclass(frozen=True)
 class After:
-    """A plan, runs that were killed, the one that came to its end, and one more. opened: by the server's key."""
+    """A plan, runs that were killed, the one that came to its end, and one more. opened: by the server's key.
+
+    owed: the mark of a restart that a killed run did not make, how the service turned in the next run, and what is left of it.
+    """
 
     unnamed: PlaybookRun
     planned: PlaybookRun
     killed: list[RunningPlaybook]
     expired: list[int]
+    owed: tuple[list[str], list[str], list[str]]
     done: PlaybookRun
     again: PlaybookRun
     passwords: list[str]
@@ -243,14 +248,17 @@ def after(before: Before, story: Story) -> After:
     assert (recovery.published(), folder.exists()) == (story.lost, False)
     killed = [story.killed(began(PUBLISH, seconds=0.3))]
     killed.append(story.killed(lambda running: began(PUBLISH)(running) and any(folder.glob("2*"))))
-    killed.append(story.killed(began(IMPORT, seconds=3)))
+    restart, turns = {"recover_certificate_restart_service": True}, len(story.server.turns())
+    killed.append(story.killed(began(RESTART), **restart))
     expired = [story.expired()]
-    killed.append(story.killed(lambda running: story.expired() >= 2))
+    marks = [mark.name for mark in folder.glob(".restart-*")]
+    killed.append(story.killed(lambda running: story.expired() >= 2, **restart))
+    owed = (marks, story.server.turns()[turns:][-2:], [mark.name for mark in folder.glob(".restart-*")])
     expired.append(story.expired())
     killed.append(story.killed(began(CENSUS_AGAIN)))
     expired.append(story.expired())
     done, again = story.recover("-vvvvv"), story.recover()
-    return After(unnamed, planned, killed, expired, done, again, passwords, opened_by_the_server(story))
+    return After(unnamed, planned, killed, expired, owed, done, again, passwords, opened_by_the_server(story))
 
 
 def opened_by_the_server(story: Story) -> dict[str, Any]:
@@ -290,6 +298,10 @@ def test_runs_that_were_killed_are_finished_by_the_next(after: After, story: Sto
     assert f"{COMPUTERS} current passwords still depend on the lost key" in after.done.stdout
     assert story.passwords() == after.passwords
     assert len(story.recovery.backups()) == 1
+
+
+def test_a_restart_that_a_killed_run_owed_is_made_by_the_next(after: After) -> None:
+    assert after.owed == ([f".restart-{NAME}"], ["stopped", "started"], [])
 
 
 def test_a_second_run_changes_nothing(after: After) -> None:
@@ -370,6 +382,7 @@ def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story:
     plan = {"publish_only_plan": str(folder), "backup_root": str(tmp_path), "lost": [ANOTHER]}
     published = replace(story.recovery, root=tmp_path).publish(thumbprint=other.thumbprint, **plan)
     expiry = {"servers": domain.servers, "remove_lost_history": True} | domain.options() | plan
+    expiry |= {"backup_root": str(story.recovery.root)}
     planned = run_action("directory_password_expiry", **expiry)
     assert (published["certificate"]["thumbprint"], planned["expired"], planned["history_deleted"]) == (other.thumbprint, 2, 1600)
 

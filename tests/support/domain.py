@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -145,6 +146,13 @@ class Domain:
         """Gives an attribute this one value, or none."""
         self._connection.modify_s(dn, [(ldap.MOD_REPLACE, attribute, [value] if value is not None else None)])
 
+    def set_all(self, dn: str, attribute: str, values: list[bytes]) -> None:
+        """Gives an attribute these values."""
+        self._connection.modify_s(dn, [(ldap.MOD_REPLACE, attribute, values)])
+
+    def remove_values(self, dn: str, attribute: str, values: Iterable[str]) -> None:
+        self._connection.modify_s(dn, [(ldap.MOD_DELETE, attribute, [value.encode() for value in values])])
+
     def delete(self, dn: str) -> None:
         self._connection.delete_s(dn)
 
@@ -203,13 +211,24 @@ class Domain:
         entries = [f"(OA;CIIO;{right};{self._schema_id(attribute)};{computer};{sid})" for right, attribute in rights]
         self.allow(self.workstations, "".join(entries))
 
+    def grant_on(self, dn: str, name: str, rights: Iterable[Right]) -> None:
+        """Gives a user rights on one entry."""
+        self.allow(dn, "".join(f"(OA;;{right};{self._schema_id(attribute)};;{self._sid(name)})" for right, attribute in rights))
+
     def grant_publication(self, name: str) -> None:
         """Lets a user write the certificate that the forest publishes."""
         self.allow(self.info["config_dn"], f"(OA;;WP;{self._schema_id('cACertificate')};;{self._sid(name)})")
 
-    def hide_publication(self, name: str) -> None:
-        """Lets a user see nothing of the entry with the certificate."""
-        self.allow(self.info["config_dn"], f"(D;;RP;;;{self._sid(name)})")
+    def hide_publication(self, name: str, attribute: str | None = None) -> None:
+        """Lets a user see nothing of the entry with the certificate, or not that attribute."""
+        kind, scope = ("OD", self._schema_id(attribute)) if attribute else ("D", "")
+        self.allow(self.info["config_dn"], f"({kind};;RP;{scope};;{self._sid(name)})")
+
+    def hide_entry(self, name: str) -> None:
+        """Lets a user not see that the entry with the certificate is there."""
+        dn, parent, sid = self.info["config_dn"], self.info["config_dn"].split(",", 1)[1], self._sid(name)
+        self.allow(parent, f"(D;CI;LCLO;;;{sid})")
+        self.allow(dn, f"(D;;LCLORP;;;{sid})")
 
     def deny(self, dn: str, attribute: str, name: str) -> None:
         """Takes control access on an attribute of one entry away from a user."""
@@ -226,6 +245,18 @@ class Domain:
     def stop(self) -> None:
         self._bound = None
         ad_lab.stop(self.home)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While its processes stand still: the system takes connections, and nobody answers."""
+        processes = _with_children(int(self.info["pid"]))
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def start_again(self) -> None:
         self.info = ad_lab.start(self.home)
@@ -262,6 +293,11 @@ class Domain:
     @staticmethod
     def next_week() -> int:
         return int((time.time() + 7 * 86400 + ad_lab.EPOCH_1601) * 10_000_000)
+
+
+def _with_children(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(one for child in children for one in _with_children(int(child)))]
 
 
 def stored(thumbprint: str, *, created: float = 1_780_000_000) -> str:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import datetime
 import io
+import socket
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _thumbprints
@@ -17,6 +23,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._census imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._handover import ldif
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import dns_name
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._patience import OverdueError, Patience
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.actions import run
@@ -99,3 +106,63 @@ def test_options_that_make_no_sense_are_refused_before_anything_is_asked(tmp_pat
         ({"publish_only_plan": str(tmp_path / "none")}, "is not a folder"),
     ):
         assert reason in run("directory_password_expiry", **(expiry | more))["msg"]
+
+
+@pytest.mark.parametrize("transport", ["ldaps", "starttls"])
+def test_a_server_that_accepts_and_stays_silent_is_waited_for_no_longer_than_the_timeout(transport: str) -> None:
+    pytest.importorskip("ldap", reason="python-ldap is not installed")
+    begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        told = ask("127.0.0.1", port=silent.getsockname()[1], timeout=1, transport=transport)
+    assert f"127.0.0.1 does not answer over {transport} on port" in told
+    assert "within 1 seconds" in told
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("transport", ["ldaps", "starttls"])
+def test_a_server_that_hangs_up_is_not_said_to_have_a_wrong_certificate(transport: str) -> None:
+    pytest.importorskip("ldap", reason="python-ldap is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
+        stopped = threads.submit(hang_up, server)
+        told = ask("127.0.0.1", port=server.getsockname()[1], timeout=5, transport=transport)
+        server.shutdown(socket.SHUT_RDWR)
+        stopped.result(5)
+    assert "does not answer over" in told
+    assert "certificate" not in told
+
+
+def hang_up(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            server.accept()[0].close()
+
+
+def test_a_call_that_is_overdue_is_abandoned_and_no_other_is_made() -> None:
+    patience = Patience(0.05)
+    assert patience.call(int, "7", base=8) == 7
+    with pytest.raises(ValueError, match="invalid literal"):
+        patience.call(int, "x")
+    with pytest.raises(OverdueError):
+        patience.call(threading.Event().wait)
+    with pytest.raises(OverdueError):
+        patience.call(int, "7")
+
+
+@pytest.mark.parametrize("server", ["", "ldaps://dc1", "dc1:636", "dc1/", "[]", "dc 1", "-dc1", "dc1..x"])
+def test_what_is_no_name_of_a_server_is_refused(server: str) -> None:
+    pytest.importorskip("ldap", reason="python-ldap is not installed")
+    assert f"'{server}' is not the name of a server" in ask(server)
+
+
+def test_files_without_certificates_and_times_of_nothing_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("ldap", reason="python-ldap is not installed")
+    (tmp_path / "text.pem").write_text("hello")
+    assert "cannot be read" in ask("dc1", ca_file=str(tmp_path))
+    assert "holds no certificate" in ask("dc1", ca_file=str(tmp_path / "text.pem"))
+    assert "timeout is 0" in ask("dc1", timeout=0)
+
+
+def ask(server: str, **options: Any) -> str:
+    result = run("directory_info", servers=[server], bind_user="u", bind_password="not-needed", **options)
+    assert result["failed"]
+    return str(result["msg"])

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a connection failed for the server's certificate. LDAP's library says the same for that, and for a port without TLS.
+
+Nothing is sent over this connection, and nothing depends on its answer but a sentence.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+_START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
+"""LDAP's request to begin TLS (RFC 4511, 4.14)."""
+
+
+def holds_certificates(ca_file: str) -> bool:
+    """Whether a file has certificates as PEM."""
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def refusal(server: str, port: int, *, starttls: bool, ca_file: str | None, timeout: float) -> str | None:
+    """Why the server's certificate is not accepted; None when it is, or when there is none to judge."""
+    try:
+        with socket.create_connection((server, port), timeout=timeout) as line:
+            if starttls:
+                line.sendall(_START_TLS)
+                line.recv(4096)
+            with ssl.create_default_context(cafile=ca_file).wrap_socket(line, server_hostname=server):
+                return None
+    except ssl.SSLCertVerificationError as exc:
+        return exc.verify_message
+    except (OSError, ValueError):
+        return None
