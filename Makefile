@@ -47,9 +47,9 @@ bench: wine venv
 test-fast: venv
 	$(CHECK) fast
 
-# Without wine or shellcheck, their steps are skipped and named at the end; without chromium, promtool or samba, their tests are.
+# Without wine or shellcheck, their steps are skipped and named at the end; without chromium, promtool, samba or age, their tests are.
 test: venv
-	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba
+	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba age
 	$(CHECK) all
 
 clean:

@@ -87,6 +87,6 @@ def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]
         notes.append("Certificates were not compared: one of the backups has no manifest.")
     for side in (before, after):
         for file, reason in (side.configuration.unreadable if side.configuration else {}).items():
-            why = f"{file} of {side.label} is not JSON that Access Manager reads: {printable(reason)}."
+            why = f"{file} of {side.label} is not JSON in UTF-8 as this collection reads it: {printable(reason)}."
             notes.append(f"{why} It was compared as a file only.")
     return notes

@@ -288,7 +288,7 @@ class Secret:
 class Configuration:
     """What config.zip holds, each file checked against files.json.
 
-    C(tolerant): a JSON file that Access Manager would not read is no error; C(unreadable) says why of each.
+    C(tolerant): a JSON file that does not parse is no error; C(unreadable) says why of each.
     """
 
     def __init__(self, data: bytes, *, tolerant: bool = False) -> None:
@@ -400,8 +400,8 @@ class Configuration:
                     if tolerant:
                         continue
                     raise AccessManagerError(
-                        f"{file} in the backup is not JSON that Access Manager reads: {exc}. The service would not start with it: "
-                        "restore another backup."
+                        f"{file} in the backup is not JSON in UTF-8 as a restore reads it: {exc}. "
+                        "Use another backup, or restore this one by hand (README, Restoring by hand)."
                     ) from None
 
 

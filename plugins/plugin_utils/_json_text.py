@@ -59,7 +59,9 @@ def _finite(text: str) -> float:
 
 
 def parse(data: bytes) -> Value:
-    """The document in a file. Raises ValueError, in words, when Access Manager would not read it."""
+    """The document in a file. Raises ValueError, in words, when it is not an object of JSON in UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is UTF-16, not UTF-8")
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     try:
         text = data[mark:].decode("utf-8")

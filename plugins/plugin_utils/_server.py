@@ -90,7 +90,8 @@ def problems_of_configuration(described: Described) -> list[str]:
     for document in described["documents"]:
         if not document["valid"]:
             problems.append(
-                f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names are unknown."
+                f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names are unknown. "
+                "Mend it on the server, and back up again."
             )
     for reference in described["references"]:
         if reference["place"] == "share":
@@ -109,7 +110,8 @@ def problems_of_documents(described: Described, unreadable: dict[str, str]) -> l
     """One sentence for each JSON file that the server reads and a restore would not. C(unreadable): the reasons, by file."""
     told = {document["file"] for document in described["documents"] if not document["valid"]}
     return [
-        f"{file} was backed up as it is, but no restore takes it: {reason}. Save it in the configuration tool, and back up again."
+        f"{file} was backed up as it is, but no restore takes it: {reason}. "
+        "Save it on the server as JSON in UTF-8, and back up again."
         for file, reason in unreadable.items()
         if file not in told
     ]

@@ -22,6 +22,11 @@ MISSING = r"C:\AccessManagerScripts\gone.ps1"
 NOT_JSON = b'{ "Auditing": { \r\n'
 
 
+def save_as_utf16(file: Path) -> None:
+    """As Out-File of Windows PowerShell writes a file: Access Manager reads it, a restore does not."""
+    file.write_bytes(file.read_bytes().decode("utf-8-sig").encode("utf-16"))
+
+
 @pytest.fixture(scope="module")
 def broken(make_host: MakeHost) -> AmsHost:
     """A server with one fault of each kind."""
@@ -35,6 +40,7 @@ def broken(make_host: MakeHost) -> AmsHost:
     host.edit_settings(break_it)
     (host.config / "audit-templates" / UNICODE_TEMPLATE).unlink()
     (host.config / "appsecrets.json").write_bytes(NOT_JSON)
+    save_as_utf16(host.config / "apphost.json")
     (host.config / "linked").symlink_to(host.drive_c / "AccessManagerScripts")
     (host.config / "scripts" / "dotted.").write_bytes(b"a name that ends with a dot")
     return host
@@ -79,6 +85,7 @@ def as_it_is(run: PlaybookRun, garbled: AmsHost, root: Path, owner: KeyPair) -> 
         ("CN=locked.example", "not exportable"),
         ("Email.Password", "entered again"),
         ("appsecrets.json is not valid JSON",),
+        ("apphost.json was backed up as it is", "UTF-16", "Save it on the server as JSON in UTF-8"),
         (r"config\linked' is a link",),
     ],
     ids=lambda words: words[0],
@@ -91,7 +98,7 @@ def test_what_is_missing_is_named_once(partly: Backup, run: PlaybookRun, broken:
 
 def test_nothing_else_is_called_a_problem(partly: Backup) -> None:
     assert partly.manifest["status"] == "incomplete"
-    assert len(partly.manifest["problems"]) == 7, partly.manifest["problems"]
+    assert len(partly.manifest["problems"]) == 8, partly.manifest["problems"]
 
 
 def test_incomplete_backup_fails_the_play(run: PlaybookRun, broken: AmsHost, partly: Backup) -> None:
@@ -100,7 +107,7 @@ def test_incomplete_backup_fails_the_play(run: PlaybookRun, broken: AmsHost, par
 
 
 def test_all_that_can_be_backed_up_is_kept(partly: Backup, broken: AmsHost) -> None:
-    for name in set(broken.configuration.files) - {f"audit-templates/{UNICODE_TEMPLATE}"}:
+    for name in set(broken.configuration.files) - {f"audit-templates/{UNICODE_TEMPLATE}", "apphost.json"}:
         assert partly.config[f"config/{name}"] == (broken.config / name).read_bytes()
     assert partly.config["config/appsecrets.json"] == NOT_JSON
     assert "external/C/AccessManagerScripts/siem/webhook-failure.json" in partly.config

@@ -29,7 +29,7 @@ from support.playbook import REPOSITORY, PlaybookRun, RunningPlaybook, results_o
 from support.plays import BACKUP, failure_of
 from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
 from support.recovery import census as take_census
-from support.runbooks import commands
+from support.runbooks import Runbook, commands
 from support.whole import STORE, identity_file, remove_certificate
 from unit.actions import run as run_action
 from unit.made import make as make_backup
@@ -40,7 +40,8 @@ ELSEWHERE, ANOTHER = "E5" * 20, "F6" * 20
 """Certificates whose keys nobody has: one that is not to be recovered from, and one for a plan."""
 
 RUNBOOK = "lost-certificate"
-LOOK, PLAN, RECOVER = commands(RUNBOOK, "console", "ansible-playbook")
+STEPS = [step for step in Runbook.read(RUNBOOK).steps if step.command.startswith("ansible-playbook")]
+LOOK, PLAN, RECOVER, AGAIN = (step.command for step in STEPS)
 """How the runbook has the playbook run, one time after the other."""
 
 COMPUTERS = 8
@@ -257,7 +258,7 @@ def after(before: Before, story: Story) -> After:
     expired.append(story.expired())
     killed.append(story.killed(began(CENSUS_AGAIN)))
     expired.append(story.expired())
-    done, again = story.recover("-vvvvv"), story.recover()
+    done, again = story.recover("-vvvvv"), story.recover(command=AGAIN)
     return After(unnamed, planned, killed, expired, owed, done, again, passwords, opened_by_the_server(story))
 
 
@@ -288,6 +289,12 @@ def test_check_mode_ends_with_a_plan(after: After, story: Story) -> None:
     assert f"{ELSEWHERE}: 1 current, 1 earlier, in no backup" in after.planned.stdout
     assert f"{COMPUTERS} current passwords are to expire" in after.planned.stdout
     assert not results_of(after.planned, PUBLISH)
+
+
+def test_the_runs_print_what_the_runbook_says(after: After, story: Story) -> None:
+    places = {"6E58119B945A2531B4C73C0CA088664648737510": story.lost, "example.com": FOREST}
+    for step, run in zip(STEPS, (after.unnamed, after.planned, after.done, after.again), strict=True):
+        step.expect(run.output, places)
 
 
 def test_runs_that_were_killed_are_finished_by_the_next(after: After, story: Story) -> None:

@@ -5,6 +5,7 @@
 
 A fence `console` is a command for the shell of the controller; the fence `text` after it is what it prints, line by line,
 with `...` for what differs. A fence `yaml` after "File `NAME`" is a file in the working folder. Other fences are not run.
+A table `it says | do` quotes what is said when a step fails.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from pathlib import Path
 from .playbook import REPOSITORY, environment
 
 RUNBOOKS = REPOSITORY / "docs/runbooks"
+INVENTORY = "inventory.yml"
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"File `([\w.-]+)`:\s*$")
+_TABLE = re.compile(r"^\| it says \| do \|\n\|---\|---\|\n((?:\|.*\n)+)", re.MULTILINE)
+_QUOTE = re.compile(r"`([^`]+)`")
 _TIMEOUT = 900
 
 
@@ -29,6 +33,11 @@ class Step:
 
     command: str
     printed: tuple[str, ...] = ()
+
+    def expect(self, output: str, places: Mapping[str, str]) -> None:
+        """AssertionError when a line is not printed."""
+        for line in self.printed:
+            assert _pattern(_replaced(line, places)).search(output), f"'{line}' is not in {output[-4000:]}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Runbook:
             named = _FILE.search(text[: match.start()])
             if kind == "console":
                 steps.append(Step(content))
-            elif kind == "text" and steps:
+            elif kind == "text" and steps and not steps[-1].printed:
                 steps[-1] = Step(steps[-1].command, tuple(content.splitlines()))
             elif kind == "yaml" and named:
                 files[named.group(1)] = content
@@ -64,8 +73,7 @@ class Runbook:
             (folder / name).write_text(content, encoding="utf-8")
         for step in self.steps:
             output = _shell(_replaced(step.command, places), folder)
-            for line in step.printed:
-                assert _pattern(_replaced(line, places)).search(output), f"{self.name}: '{line}' is not in {output[-4000:]}"
+            step.expect(output, places)
             yield step, output
 
 
@@ -73,6 +81,17 @@ def commands(name: str, language: str, program: str = "") -> list[str]:
     """The lines in a runbook's fences of a language that begin with a program, in their order."""
     blocks = [content for kind, content in _FENCE.findall(_text(name)) if kind == language]
     return [line for block in blocks for line in block.splitlines() if line.startswith(program)]
+
+
+def documented_inventory() -> str:
+    """The inventory that the README shows."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return next(content for kind, content in _FENCE.findall(readme) if kind == "yaml")
+
+
+def failures(name: str) -> list[list[str]]:
+    """What a runbook says that is said when a step fails: for each row of its tables, what it quotes."""
+    return [_QUOTE.findall(row.split(" | ")[0]) for table in _TABLE.findall(_text(name)) for row in table.splitlines()]
 
 
 def names() -> list[str]:
@@ -107,6 +126,10 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
 
 
 def _pattern(line: str) -> re.Pattern[str]:
-    """A line of a fence, whatever the spaces; what Ansible prints inside JSON has its quotes and backslashes escaped."""
-    parts = [r"\s+".join(re.escape(word) for word in part.split()) for part in line.split("...")]
-    return re.compile(r".*?".join(parts))
+    """A whole line of a fence, whatever the spaces: by itself, or inside JSON, with its quotes and backslashes escaped."""
+    parts = [r"\s+".join(_escaped(word) for word in part.split()) for part in line.split("...")]
+    return re.compile(r'^[ \t]*"?' + r".*?".join(parts) + r'"?,?[ \t]*$', re.MULTILINE)
+
+
+def _escaped(word: str) -> str:
+    return re.escape(word).replace(r"\\", r"\\{1,2}").replace('"', r'\\?"')

@@ -254,7 +254,9 @@ def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
     ("data", "problem"),
     [
         (b"{}", None),
-        ('{"a": 1}'.encode("utf-16"), "it is not UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "it is UTF-16, not UTF-8. Save it on the server as JSON in UTF-8"),
+        ('{"ä": 1}'.encode("cp1252"), "it is not UTF-8"),
+        (b'{"a": 1, "A": 2}', "the key 'A' stands twice"),
         (b'{"a": 1e999}', "a number is too large"),
     ],
 )

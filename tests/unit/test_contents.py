@@ -62,12 +62,18 @@ def test_a_later_file_overrides_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "broken"), [("appsettings.json", b"{ \r\n"), ("apphost.json", b'{"a": 1, "A": 2}'), ("appsettings.json", b"")]
+    ("name", "broken"),
+    [
+        ("appsettings.json", b"{ \r\n"),
+        ("apphost.json", b'{"a": 1, "A": 2}'),
+        ("appsettings.json", b""),
+        ("appsettings.json", "{}".encode("utf-16")),
+    ],
 )
-def test_json_that_the_service_would_not_read_is_refused(name: str, broken: bytes) -> None:
+def test_json_that_does_not_parse_or_is_not_utf8_is_refused(name: str, broken: bytes) -> None:
     sentence = refusal(config_zip(files() | {f"config/{name}": broken}))
     assert f"{name} in the backup is not JSON" in sentence
-    assert "restore another backup" in sentence
+    assert "Use another backup" in sentence
 
 
 @pytest.mark.parametrize("name", sorted(files()))
