@@ -159,7 +159,7 @@ def parse(data: bytes, path: pathlib.Path) -> Manifest:
     """The manifest that the bytes of a file are; C(path) names it in errors."""
     try:
         manifest = strict(data)
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
     wrong = _wrong_key(manifest)
     if wrong:
