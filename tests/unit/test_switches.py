@@ -32,7 +32,7 @@ BARE = re.compile(rf"\b({'|'.join(sorted(SWITCHES))})\b(?!\s*\|\s*bool\b)")
 
 
 def bare_in_template(text: str) -> Iterator[str]:
-    """The switches that an expression uses as they come. One that is the whole text is passed on, and a module's option converts it."""
+    """The switches that an expression uses as they come. One that is the whole text is passed on: a module's option converts it."""
     for match in EXPRESSION.finditer(text):
         expression = (match.group(1) or match.group(2)).strip()
         if not (expression in SWITCHES and match.group() == text.strip()):
@@ -52,7 +52,13 @@ def bare_in_tasks(node: Any, condition: bool = False) -> Iterator[str]:
 
 TASKS = [
     path
-    for pattern in ("roles/*/tasks/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "playbooks/**/*.yml")
+    for pattern in (
+        "roles/*/tasks/*.yml",
+        "roles/*/handlers/*.yml",
+        "roles/*/vars/*.yml",
+        "roles/*/defaults/*.yml",
+        "playbooks/**/*.yml",
+    )
     for path in sorted(REPOSITORY.glob(pattern))
 ]
 TEMPLATES = sorted(REPOSITORY.glob("roles/*/templates/*.j2"))
