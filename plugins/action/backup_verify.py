@@ -29,7 +29,7 @@ class ActionModule(AccessManagerAction):
         told = [_verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [_verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
         problems = [problem for one in told_of_hosts for problem in one["problems"]]
-        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
+        problems += [f"{printable(one['host'])} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
             "backups": told,
             "hosts": told_of_hosts,

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import sys
 
+from ._text import printable
+
 
 class AccessManagerError(Exception):
-    """A failure that its message explains: what, which value, what to do."""
+    """A failure that its message explains: what, which value, what to do.
+
+    A message may repeat what a file or a server says, and is printed to terminals: its control characters are written as codes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(printable, message.replace("\r\n", "\n").split("\n"))))
 
 
 class MissingLibraryError(AccessManagerError):
