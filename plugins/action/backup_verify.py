@@ -45,7 +45,12 @@ class ActionModule(AccessManagerAction):
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
         there = hosts(root)
-        return [BackupStore(root, host) for host in dict.fromkeys(self.params["hosts"]) or there]
+        wanted = dict.fromkeys(self.params["hosts"]) or there
+        if not wanted:
+            raise AccessManagerError(
+                f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
+            )
+        return [BackupStore(root, host) for host in wanted]
 
     def _wanted(self, host: Host) -> list[Backup]:
         """The backups to verify, the newest first."""

@@ -520,6 +520,17 @@ def test_a_host_without_a_backup_or_a_complete_one_is_a_problem(store: BackupSto
     assert "There is no complete backup of ams1" in of_host(store)["problems"][0]
 
 
+def test_a_root_without_any_host_is_refused(root: Path) -> None:
+    for options in ({}, {"check_age": 26}, {"fail_on_problems": False}):
+        result = run("backup_verify", backup_root=str(root), **options)
+        assert result["failed"]
+        assert f"There is no backup of any host in '{root}', so nothing was verified" in result["msg"]
+    (root / "lost+found").mkdir()
+    assert run("backup_verify", backup_root=str(root))["failed"]
+    result = run("backup_verify", backup_root=str(root), hosts=["ams1"], fail_on_problems=False)
+    assert "There is no backup of ams1" in result["msg"]
+
+
 def test_a_backup_from_the_future_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
     make(store, "20300101T000000Z", seal_to(owner.public))
     assert "the controller's clock was or is wrong" in of_host(store)["problems"][0]
