@@ -20,6 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain impo
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, read_certificates, read_secrets
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.backups import KeyPair, ssh_key
@@ -82,7 +83,7 @@ def test_a_manifest_that_names_a_file_outside_or_another_is_refused(store: Backu
     path.write_text(json.dumps(manifest))
     result = verify(store)
     assert result["backups"][0]["status"] == "damaged"
-    assert f"it names an artifact '{name}'" in problems(result)
+    assert f"it names an artifact '{printable(name)}'" in problems(result)
 
 
 @pytest.mark.parametrize(
