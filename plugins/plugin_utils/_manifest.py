@@ -66,7 +66,7 @@ _LISTED: dict[str, dict[str, type]] = {
 _TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}
 _ARTIFACT_NAME = re.compile(r"[a-z]+\.(zip|json)(\.age)?")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]{1,7})?Z")
 
 
 def build(
