@@ -16,7 +16,7 @@ _TOKENS = re.compile(r'"[^"]*"|[()]|([OGDS]):')
 
 _FLAGS = re.compile(r"[A-Z_]*")
 _KNOWN_FLAGS = re.compile(r"\s*(?:P|AR|AI)*\s*")
-_NO_LIST = "NO_ACCESS_CONTROL"
+_NO_LIST = re.compile(r"\s*(?:P|AR|AI)*NO_ACCESS_CONTROL\s*")
 _NUMBER = re.compile(r"0[xX](?P<hexadecimal>[0-9A-Fa-f]{1,8})|(?P<octal>0[0-7]{0,11})|(?P<decimal>[1-9][0-9]{0,9})")
 _TRUSTEE = re.compile(r"[A-Z]{2}|S-1(?:-[0-9]+|-0X[0-9A-F]+)+")
 _INHERITED = "ID"
@@ -98,7 +98,7 @@ def is_decoded(sddl: str) -> bool:
 
 
 def _is_decoded_list(access: str) -> bool:
-    if access.strip() == _NO_LIST:
+    if _NO_LIST.fullmatch(access):
         return True
     found = list(_entries(access))
     edges = [0, *(edge for start, end in found for edge in (start - 1, end + 1)), len(access)]
@@ -170,7 +170,7 @@ def rules(sddl: str, *, own: bool = False) -> c.Iterator[AccessRule]:
 
 
 def _is_open_to_all(parts: dict[str, str]) -> bool:
-    return bool(parts) and parts.get("D", _NO_LIST).strip() == _NO_LIST
+    return bool(parts) and ("D" not in parts or _NO_LIST.fullmatch(parts["D"]) is not None)
 
 
 def mask_of(rights: str) -> int:

@@ -138,7 +138,9 @@ EVERYTHING = f"+ Everyone (S-1-1-0) gains: {', '.join(ALL)}"
 UNDECODED = "? its security descriptor cannot be decoded"
 
 
-@pytest.mark.parametrize("descriptor", ["O:SYG:SY", "O:SYD:NO_ACCESS_CONTROL", "D: NO_ACCESS_CONTROL "])
+@pytest.mark.parametrize(
+    "descriptor", ["O:SYG:SY", "O:SYD:NO_ACCESS_CONTROL", "D: NO_ACCESS_CONTROL ", "O:SYD:PARNO_ACCESS_CONTROL"]
+)
 def test_a_rule_without_an_access_list_gives_everyone_everything(descriptor: str) -> None:
     result = compared(lambda after: after.rule().update(SecurityDescriptor=descriptor))
     rule = only(result, "rules")
