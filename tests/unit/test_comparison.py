@@ -142,11 +142,15 @@ UNDECODED = "? its security descriptor cannot be decoded"
     "descriptor", ["O:SYG:SY", "O:SYD:NO_ACCESS_CONTROL", "D: NO_ACCESS_CONTROL ", "O:SYD:PARNO_ACCESS_CONTROL"]
 )
 def test_a_rule_without_an_access_list_gives_everyone_everything(descriptor: str) -> None:
-    result = compared(lambda after: after.rule().update(SecurityDescriptor=descriptor))
-    rule = only(result, "rules")
-    assert granted(rule["gained"]) == {("allow", "S-1-1-0"): ALL}
-    assert rule["decoded"]
-    assert EVERYTHING in text(result)
+    def add(after: Backup) -> None:
+        after.settings["Authorization"]["ComputerTargets"].append({"Id": "new", "SecurityDescriptor": descriptor})
+
+    for change in (lambda after: after.rule().update(SecurityDescriptor=descriptor), add):
+        result = compared(change)
+        rule = only(result, "rules")
+        assert granted(rule["gained"]) == {("allow", "S-1-1-0"): ALL}
+        assert rule["decoded"]
+        assert EVERYTHING in text(result)
 
 
 @pytest.mark.parametrize(
