@@ -15,7 +15,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store impo
 
 LATEST = "latest"
 _TIMES = ("not_before", "not_after")
-_TIME = re.compile(r"\d{4,8}|\d{8}T(\d{0,6}|\d{6}Z)")
+_TIME = re.compile(r"[0-9]{4,8}|[0-9]{8}T([0-9]{0,6}|[0-9]{6}Z)")
 
 
 class ActionModule(AccessManagerAction):

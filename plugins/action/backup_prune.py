@@ -14,6 +14,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._pruning import Plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._retention import Rules
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 
 
 class ActionModule(AccessManagerAction):
@@ -37,6 +38,7 @@ class ActionModule(AccessManagerAction):
             )
 
     def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
+        host = printable(self.host)
         removed = [{"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()]
         return {
             "changed": bool(removed or forgotten),
@@ -46,9 +48,9 @@ class ActionModule(AccessManagerAction):
             "doubtful": [{"id": backup_id, "problems": problems} for backup_id, problems in plan.doubtful.items()],
             "forgotten": forgotten,
             "freed": sum(one["size"] for one in removed),
-            "diff": {"prepared": "".join(f"- {self.host} {one['id']}: {one['reason']}\n" for one in removed)},
+            "diff": {"prepared": "".join(f"- {host} {one['id']}: {one['reason']}\n" for one in removed)},
             "warnings": [
-                f"The backup {backup_id} of {self.host} is neither counted nor removed: {' '.join(problems)}"
+                f"The backup {backup_id} of {host} is neither counted nor removed: {' '.join(problems)}"
                 for backup_id, problems in plan.doubtful.items()
             ],
         }
@@ -58,6 +60,7 @@ class ActionModule(AccessManagerAction):
         if not rules and not self.params["forget"]:
             raise AccessManagerError(
                 f"No rule says which backups of {self.host} to keep: give at least one of keep_last, keep_hourly, keep_daily, "
-                "keep_weekly, keep_monthly, keep_yearly and keep_within; to the role, such as prune_keep={last: 7}."
+                "keep_weekly, keep_monthly, keep_yearly and keep_within; to the role in prune_keep, such as "
+                """-e '{"prune_keep": {"last": 7}}'."""
             )
         return rules

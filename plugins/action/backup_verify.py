@@ -29,7 +29,7 @@ class ActionModule(AccessManagerAction):
         told = [_verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [_verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
         problems = [problem for one in told_of_hosts for problem in one["problems"]]
-        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
+        problems += [f"{printable(one['host'])} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
             "backups": told,
             "hosts": told_of_hosts,
@@ -45,7 +45,12 @@ class ActionModule(AccessManagerAction):
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
         there = hosts(root)
-        return [BackupStore(root, host) for host in dict.fromkeys(self.params["hosts"]) or there]
+        wanted = dict.fromkeys(self.params["hosts"]) or there
+        if not wanted:
+            raise AccessManagerError(
+                f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
+            )
+        return [BackupStore(root, host) for host in wanted]
 
     def _wanted(self, host: Host) -> list[Backup]:
         """The backups to verify, the newest first."""

@@ -84,7 +84,10 @@ EXAMPLES = r"""
     before: 20261101T020000Z
     after: 20261123T020000Z
   register: difference
-  failed_when: difference is failed or difference.rules | map(attribute='gained') | flatten | length > 0
+  failed_when: >-
+    difference is failed
+    or difference.rules | map(attribute='gained') | flatten | length > 0
+    or difference.rules | rejectattr('decoded') | length > 0
 """
 
 RETURN = r"""
@@ -127,9 +130,12 @@ lines:
 rules:
   description:
     - The authorization rules that differ, each with C(change) (C(added), C(removed), C(changed)), C(id), C(name), C(target), C(file),
-      C(settings), C(gained) and C(lost).
+      C(settings), C(gained), C(lost) and C(decoded).
     - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when it has none that is the same
       everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in C(gained) means that the trustee is denied the right now.
+    - C(decoded) is false when a part of a security descriptor could not be decoded. Somebody may have more or fewer rights then than is told, and the
+      descriptor itself is in C(settings).
+    - A security descriptor without an access list gives everyone all rights, and is told so.
     - A rule gives nothing while it is disabled, or when a script decides.
   returned: success
   type: list
@@ -144,6 +150,7 @@ rules:
       gained:
         - {access: allow, trustee: S-1-5-11, name: Authenticated Users, right: local admin password}
       lost: []
+      decoded: true
 notification_channels:
   description:
     - The notification channels that differ, each with C(change), C(kind) (C(Mail), C(Webhook), C(PowerShell)), C(id), C(name), C(file) and
@@ -183,8 +190,8 @@ certificates:
 files:
   description:
     - The files and folders that differ, each with C(change), C(path) (its name in the backup), C(source) (its path on the server),
-      C(what), C(gained) and C(lost).
-    - C(what) lists C(content), C(attributes) and C(permissions). C(gained) and C(lost) are permissions, as in RV(rules).
+      C(what), C(gained), C(lost) and C(decoded).
+    - C(what) lists C(content), C(attributes) and C(permissions). C(gained) and C(lost) are permissions, and C(decoded) is as in RV(rules).
     - The database is left out, because it is a cache.
   returned: success
   type: list

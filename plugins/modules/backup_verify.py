@@ -36,7 +36,7 @@ options:
   hosts:
     description:
       - The names of the hosts whose backups are verified. One without a backup is a problem.
-      - All hosts that have a folder under the root when not given.
+      - All hosts that have a folder under the root when not given. When there is none, the module fails.
     type: list
     elements: str
     default: []
@@ -57,7 +57,7 @@ options:
       - After how many hours the newest complete backup of a host is too old, which is a problem then. Its id says when it was made.
     type: float
   fail_on_problems:
-    description: Fail when there is a problem. The results are returned in any case.
+    description: Fail when there is a problem. The results are returned in any case, unless there was nothing to verify.
     type: bool
     default: true
 """

@@ -36,15 +36,30 @@ def problems(links: c.Iterable[Link], *, unreliable: c.Iterable[Link], pruned: c
     for backup_id, link in sorted(told.items()):
         last = _through_the_pruned(link, removed, there)
         if last.previous is None:
-            oldest = min(present)
-            if last is link and oldest != backup_id:
+            older = {one for one in present if one < backup_id} if last is link else set()
+            if older and (older := older - _ids_after(link, [*present.values(), *removed.values()])):
                 found.setdefault(backup_id, []).append(
-                    f"The backup {backup_id} says that it is the first of its host, but {oldest} is older."
+                    f"The backup {backup_id} says that it is the first of its host, but {min(older)} is older."
                 )
         elif last.previous not in there:
             about, sentence = _missing(link, last, present)
             found.setdefault(about, []).append(sentence)
     return found
+
+
+def _ids_after(link: Link, links: c.Iterable[Link]) -> set[str]:
+    """The ids of the backups that were made after one, as the chain tells: a clock that was set back gave them older ids."""
+    following: dict[str, list[Link]] = {}
+    for one in links:
+        if one.previous:
+            following.setdefault(one.previous, []).append(one)
+    after: dict[str, Link] = {}
+    reached = [link]
+    while reached:
+        new = {one.sha256: one for one in following.get(reached.pop().sha256, []) if one.sha256 not in after}
+        after |= new
+        reached += new.values()
+    return {one.id for one in after.values()}
 
 
 def _through_the_pruned(link: Link, removed: c.Mapping[str, Link], there: c.Container[str]) -> Link:

@@ -15,7 +15,7 @@ from ._contents import Configuration, Secret
 from ._errors import AccessManagerError
 from ._json_text import Value, find
 from ._server import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
-from ._settings import Change, compare, compare_grants, elements_of, grants_of, kind_of, plain, settings_of
+from ._settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of
 from ._trustees import sid_of
 
 CONTENTS, INVENTORY = "contents", "inventory"
@@ -41,12 +41,15 @@ _DATABASE = "state/database"
 """Whether a backup was to include the database: that is no difference of a server."""
 
 _FILE_RIGHTS = {
+    _sddl.EVERYTHING: "everything, because it has no access list",
     0x1F01FF: "full control",
     0x1301BF: "modify",
     0x1200A9: "read and execute",
     0x120089: "read",
     0x120116: "write",
 }
+
+_SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, lis
     state = "state/"
     return {
         "files": [
-            {"change": change, "path": name, "source": None, "what": [], "gained": [], "lost": []}
+            {"change": change, "path": name, "source": None, "what": [], **_SAME_PERMISSIONS}
             for change, name in changes
             if not name.startswith(state)
         ],
@@ -151,7 +154,8 @@ def _rules(before: Value | None, after: Value | None) -> list[Change]:
 
 def _rights(before: Value | None, after: Value | None) -> Change:
     old = grants_of(before) if before else frozenset()
-    return compare_grants(old, grants_of(after) if after else frozenset())
+    told = compare_grants(old, grants_of(after) if after else frozenset())
+    return told | {"decoded": all(is_decoded(rule) for rule in (before, after) if rule)}
 
 
 def _elements(
@@ -170,9 +174,10 @@ def _elements(
             settings_of(one, place=place) if one else {},
             settings_of(other, place=place) if other else {},
         )
-        if any(told.values()):
+        moved = bool(told.get("gained") or told.get("lost"))
+        if moved and told["decoded"]:
             settings = [setting for setting in settings if setting["path"].lower() not in _DETAILED]
-        if settings or any(told.values()):
+        if settings or moved:
             known = t.cast(Value, other or one)
             changes.append({"change": kind_of(one, other), **_named(key, known), "settings": settings, **told})
     return changes
@@ -247,7 +252,7 @@ def _files(before: Configuration, after: Configuration) -> list[Change]:
         what = _file_details(one, other) if one and other else []
         if name.startswith(DATABASE_FOLDER) or not (what or one is None or other is None):
             continue
-        permissions = _permissions(one, other) if one and other and "permissions" in what else {"gained": [], "lost": []}
+        permissions = _permissions(one, other) if one and other and "permissions" in what else _SAME_PERMISSIONS
         source = t.cast(Described, other or one).get("source")
         changes.append({"change": kind_of(one, other), "path": name, "source": source, "what": what, **permissions})
     return changes
@@ -262,16 +267,15 @@ def _file_details(before: Described, after: Described) -> list[str]:
     return [detail for detail, different in differs.items() if different]
 
 
-def _permissions(before: Described, after: Described) -> dict[str, list[Change]]:
+def _permissions(before: Described, after: Described) -> Change:
     """Who gains and who loses which rights by rules that are set on the file itself, and its owner."""
     old, new = (frozenset(_file_grants(record["sddl"])) for record in (before, after))
-    return compare_grants(old, new)
+    return compare_grants(old, new) | {"decoded": _sddl.is_decoded(before["sddl"]) and _sddl.is_decoded(after["sddl"])}
 
 
 def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
-    descriptor = _sddl.parse(sddl)
-    yield "owner", sid_of(descriptor.owner), "owner", ""
-    for rule in _sddl.rules("D:" + "".join(f"({entry})" for entry in descriptor.entries)):
+    yield "owner", sid_of(_sddl.parse(sddl).owner), "owner", ""
+    for rule in _sddl.rules(sddl, own=True):
         yield rule.access, sid_of(rule.trustee), _FILE_RIGHTS.get(rule.mask, f"rights 0x{rule.mask:x}"), rule.condition
 
 

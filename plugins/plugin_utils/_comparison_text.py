@@ -24,6 +24,7 @@ _SECRETS = {
     "protected_anew": "has the same value, protected anew",
     "unknown": "is protected anew; whether its value is another cannot be told",
 }
+_UNDECODED = "its security descriptor cannot be decoded: somebody may have more or fewer rights than is told here"
 _CERTIFICATES = {
     "exported": {True: "its private key can be backed up now", False: "its private key can no longer be backed up"},
     "key": "its key, its store, or who may read the key, is another",
@@ -64,7 +65,9 @@ def _element(change: Change) -> c.Iterator[str]:
     if change["target"]:
         yield f"    on {shown(change['target'])}"
     yield from (f"    {line}" for line in _grants(change))
-    if change["change"] == "changed":
+    if not change.get("decoded", True):
+        yield f"    ? {_UNDECODED}"
+    if change["change"] == "changed" or not change.get("decoded", True):
         yield from (f"    {line}" for setting in change["settings"] for line in _setting(setting))
 
 
@@ -148,6 +151,8 @@ def _file(change: Change) -> c.Iterator[str]:
     what = f" ({', '.join(change['what'])})" if change["what"] else ""
     yield f"{SIGNS[change['change']]} {shown(change['source'] or change['path'])}{what}"
     yield from (f"    {line}" for line in _grants(change))
+    if not change["decoded"]:
+        yield f"    ? {_UNDECODED}"
 
 
 _WRITERS: dict[str, tuple[str, c.Callable[[Change], c.Iterator[str]]]] = {

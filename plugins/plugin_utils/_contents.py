@@ -213,7 +213,7 @@ class Archive:
 def _object(data: bytes, label: str) -> Record:
     try:
         content = strict(data)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise AccessManagerError(f"{label} is not JSON.") from None
     if not isinstance(content, dict):
         raise AccessManagerError(f"{label} is not an object.")

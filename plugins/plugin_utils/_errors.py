@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import sys
 
+from ._text import printable
+
 
 class AccessManagerError(Exception):
-    """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then."""
+    """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then.
+
+    A message may repeat what a file or a server says, and is printed to terminals: its control characters are written as codes.
+    """
 
     changed = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(printable, message.replace("\r\n", "\n").split("\n"))))
 
 
 class MissingLibraryError(AccessManagerError):

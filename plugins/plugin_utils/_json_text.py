@@ -17,11 +17,14 @@ import re
 import typing as t
 from json import decoder
 
+from ._text import printable
+
 _DEEPEST = 64
 _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS: dict[str, t.Any] = {"true": True, "false": False, "null": None}
 _LISTED = "[]"
+_TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +50,36 @@ class Value:
 
 
 def strict(data: bytes) -> t.Any:
-    """The content of a JSON file of this collection. Raises ValueError or RecursionError when it is none; NaN is no number."""
-    return json.loads(data, parse_constant=_finite, parse_float=_finite)
+    """The content of a JSON file of this collection, in UTF-8.
+
+    Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a program
+    which is given the content would fail.
+    """
+    text = data.decode("utf-8", "surrogatepass")
+    try:
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if _is_deeper(content, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
+    return content
+
+
+def _unique(members: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    content = dict(members)
+    if len(content) < len(members):
+        twice = next(name for number, (name, _value) in enumerate(members) if name in dict(members[:number]))
+        raise ValueError(f"the key '{printable(twice[:40])}' stands twice")
+    return content
+
+
+def _is_deeper(content: t.Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other more levels deep than that."""
+    level = [content] if isinstance(content, (dict, list)) else []
+    for _level in range(levels):
+        members = (member for outer in level for member in (outer.values() if isinstance(outer, dict) else outer))
+        level = [member for member in members if isinstance(member, (dict, list))]
+    return bool(level)
 
 
 def _finite(text: str) -> float:
@@ -107,7 +138,7 @@ class _Parser:
 
     def value(self, depth: int) -> Value:
         if depth > _DEEPEST:
-            raise ValueError(f"it is nested more than {_DEEPEST} deep, in {self.line()}")
+            raise ValueError(f"{_TOO_DEEP}, in {self.line()}")
         self._skip()
         start = self._place()
         content = self._content(depth)

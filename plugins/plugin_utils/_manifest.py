@@ -66,7 +66,7 @@ _LISTED: dict[str, dict[str, type]] = {
 _TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}
 _ARTIFACT_NAME = re.compile(r"[a-z]+\.(zip|json)(\.age)?")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]{1,7})?Z")
 
 
 def build(
@@ -159,7 +159,7 @@ def parse(data: bytes, path: pathlib.Path) -> Manifest:
     """The manifest that the bytes of a file are; C(path) names it in errors."""
     try:
         manifest = strict(data)
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
     wrong = _wrong_key(manifest)
     if wrong:

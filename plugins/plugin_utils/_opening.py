@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import os
 import pathlib
@@ -104,7 +105,7 @@ def _bytes_of(path: pathlib.Path) -> bytes:
 def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:
     """The private keys of a file: one SSH key, or age keys, each on a line of its own between comments."""
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # an editor on Windows may put it there
     except OSError as exc:
         raise AccessManagerError(f"The identity file '{path}' cannot be read: {exc.strerror}.") from None
     try:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import re
+import stat
 import typing as t
 
 from ._chain import Link
@@ -18,7 +20,7 @@ from ._files import open_regular
 
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
-_ID = re.compile(r"\d{8}T\d{6}Z")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATTERNS = (_ID, _SHA256, _SHA256, _ID)
 """Of the values of a link, in its order; the first two must be there."""
@@ -35,9 +37,15 @@ def read(folder: pathlib.Path) -> list[Link]:
 
 
 def add(folder: int, links: c.Iterable[Link]) -> None:
-    """Appends links to the record in a folder, an open descriptor, and waits until they are on the disk. Raises OSError."""
+    """Appends links to the record in a folder, an open descriptor, and waits until they are on the disk.
+
+    Raises OSError, also when the record is no file of its own: nothing else is ever written to.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(NAME, flags, 0o600, dir_fd=folder), "ab+", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise OSError(errno.EMLINK, f"its {NAME} has another name too (a hard link): put a copy in its place", NAME)
         lines = "".join(json.dumps(dataclasses.asdict(link)) + "\n" for link in links)
         file.write((_line_end(file) + lines).encode())
         os.fsync(file.fileno())

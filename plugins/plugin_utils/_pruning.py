@@ -14,6 +14,7 @@ from ._chain import Link
 from ._errors import AccessManagerError
 from ._retention import Rules
 from ._store import BackupStore, moment_of
+from ._text import printable
 from ._verification import Backup
 
 _CLOCKS_DIFFER = datetime.timedelta(hours=1)
@@ -54,7 +55,7 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
         else:
             kept[backup.id] = ["incomplete, and no newer backup is complete"]
     for backup_id, thumbprints in _last_keys(backups, counted, removed).items():
-        kept[backup_id] = [f"the last private key of certificate {thumbprint}" for thumbprint in thumbprints]
+        kept[backup_id] = [f"the last private key of certificate {printable(thumbprint)}" for thumbprint in thumbprints]
     protected = _upgrade.protected_id(store)
     if protected in removed:
         kept.setdefault(protected, []).append("it protects an upgrade")
@@ -110,7 +111,7 @@ class _Verified:
         return [backup for backup in self._backups.values() if not backup.problems]
 
     def doubtful(self) -> dict[str, list[str]]:
-        return {backup.id: backup.problems for backup in self._backups.values() if backup.problems}
+        return {backup.id: list(map(printable, backup.problems)) for backup in self._backups.values() if backup.problems}
 
     def are_sound(self, ids: c.Iterable[str]) -> bool:
         """Whether all files of these are as they were written."""

@@ -25,7 +25,7 @@ STATUSES = ("complete", "incomplete", "damaged")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
-_ID = re.compile(r"\d{8}T\d{6}Z")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 Report = dict[str, t.Any]
 

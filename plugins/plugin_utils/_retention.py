@@ -31,7 +31,7 @@ _PERIODS = {
 }
 """What two backups of one period have in common, by rule. For C(last), each backup is a period of its own."""
 
-_WITHIN = re.compile(r"(?:(\d{1,5})y)?(?:(\d{1,5})m)?(?:(\d{1,5})d)?(?:(\d{1,5})h)?")
+_WITHIN = re.compile(r"(?:([0-9]{1,5})y)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?")
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 

@@ -11,14 +11,25 @@ import functools
 import operator
 import re
 
-_PARTS = re.compile(r"([OGDS]):")
+_TOKENS = re.compile(r'"[^"]*"|[()]|([OGDS]):')
+"""What tells where entries begin and end. A condition's texts, in quotes, may have such letters too."""
+
 _FLAGS = re.compile(r"[A-Z_]*")
+_KNOWN_FLAGS = re.compile(r"\s*(?:P|AR|AI)*\s*")
+_NO_LIST = re.compile(r"\s*(?:P|AR|AI)*NO_ACCESS_CONTROL\s*")
+_NUMBER = re.compile(r"0[xX](?P<hexadecimal>[0-9A-Fa-f]{1,8})|(?P<octal>0[0-7]{0,11})|(?P<decimal>[1-9][0-9]{0,9})")
+_TRUSTEE = re.compile(r"[A-Z]{2}|S-1(?:-[0-9]+|-0X[0-9A-F]+)+")
 _INHERITED = "ID"
 _ALLOWED = "A"
+_FIELDS = 6
+"""Of an entry: kind, flags, rights, two GUIDs, trustee. A conditional one has its condition after them."""
+
 _READ_BITS = 0x1 | 0x10000000 | 0x80000000
 """FILE_READ_DATA, GENERIC_ALL, GENERIC_READ."""
 
 _ONLY_FOR_CHILDREN = "IO"
+_INHERITANCE = {"OI", "CI", "NP", _ONLY_FOR_CHILDREN, _INHERITED, "SA", "FA", "CR", "TP"}
+_CONDITIONAL = {"XA", "XD", "ZA"}
 _KINDS = {"A": "allow", "XA": "allow", "OA": "allow", "ZA": "allow", "D": "deny", "XD": "deny", "OD": "deny"}
 _LETTERS = {
     **{pair: 1 << bit for bit, pair in enumerate(("CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"))},
@@ -29,15 +40,22 @@ _LETTERS = {
 }
 """The bits of each pair of letters that SDDL has for rights."""
 
+EVERYTHING = 0xFFFFFFFF
+"""The mask of the rule that stands for a missing access list: Windows lets everyone do everything then."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
-    """A security descriptor. C(entries): the access rules that it does not inherit. C(protected): it inherits none."""
+    """A security descriptor. C(entries): the access rules that it does not inherit. C(protected): it inherits none.
+
+    C(open_to_all): it has no access list, so nobody is kept from anything.
+    """
 
     owner: str
     group: str
     protected: bool
     entries: tuple[str, ...]
+    open_to_all: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +75,48 @@ def parse(sddl: str) -> Descriptor:
     parts = dict(_parts(sddl))
     flags = _flags(parts.get("D", ""))
     own = tuple(entry for entry in entries(sddl) if _INHERITED not in _pairs(entry.split(";")[1]))
-    return Descriptor(parts.get("O", ""), parts.get("G", ""), "P" in flags, own)
+    return Descriptor(parts.get("O", ""), parts.get("G", ""), "P" in flags, own, _is_open_to_all(parts))
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two descriptors say the same, whatever their parents give them."""
-    return one == other or parse(one) == parse(other)
+    """Whether two descriptors say the same, whatever their parents give them. One that cannot be decoded is only like itself."""
+    return one == other or (parse(one) == parse(other) and is_decoded(one) and is_decoded(other))
+
+
+def is_decoded(sddl: str) -> bool:
+    """Whether all that a descriptor says of access is told by C(rules): else somebody may have more or less than these tell."""
+    parts = list(_parts(sddl))
+    told = dict(parts)
+    first = _TOKENS.search(sddl)
+    return (
+        len(told) == len(parts) > 0
+        and first is not None
+        and not sddl[: first.start()].strip()
+        and all(_TRUSTEE.fullmatch(told[letter].strip().upper()) for letter in "OG" if letter in told)
+        and _is_decoded_list(told.get("D", ""))
+    )
+
+
+def _is_decoded_list(access: str) -> bool:
+    if _NO_LIST.fullmatch(access):
+        return True
+    found = list(_entries(access))
+    edges = [0, *(edge for start, end in found for edge in (start - 1, end + 1)), len(access)]
+    outside = "".join(access[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    return bool(_KNOWN_FLAGS.fullmatch(outside)) and all(_is_decoded_entry(access[start:end]) for start, end in found)
+
+
+def _is_decoded_entry(entry: str) -> bool:
+    fields = [field.strip() for field in entry.split(";")]
+    if len(fields) < _FIELDS or (len(fields) > _FIELDS) != (fields[0] in _CONDITIONAL):
+        return False
+    kind, flags, rights, *_objects, trustee = fields[:_FIELDS]
+    return (
+        kind in _KINDS
+        and _pairs(flags) <= _INHERITANCE
+        and (_NUMBER.fullmatch(rights) is not None or _pairs(rights.upper()) <= _LETTERS.keys())
+        and _TRUSTEE.fullmatch(trustee.upper()) is not None
+    )
 
 
 def with_own_rules(sddl: str) -> str:
@@ -84,31 +138,48 @@ def _without_inheritance(entry: str) -> str:
 def entries(sddl: str) -> c.Iterator[str]:
     """The access rules, each without its parentheses."""
     access = dict(_parts(sddl)).get("D", "")
+    for start, end in _entries(access):
+        if access.count(";", start, end) >= _FIELDS - 1:
+            yield access[start:end]
+
+
+def _entries(access: str) -> c.Iterator[tuple[int, int]]:
+    """Where the entries of a list begin and end, without their parentheses."""
     depth = start = 0
-    for place, character in enumerate(access):
-        if character == "(":
+    for token in _TOKENS.finditer(access):
+        if token.group() == "(":
             depth += 1
-            start = place + 1 if depth == 1 else start
-        elif character == ")":
+            start = token.end() if depth == 1 else start
+        elif token.group() == ")":
             depth -= 1
-            if depth == 0 and access.count(";", start, place) >= 5:
-                yield access[start:place]
+            if depth == 0:
+                yield start, token.start()
 
 
-def rules(sddl: str) -> c.Iterator[AccessRule]:
-    """The access rules that apply to the thing itself, inherited ones too; of kinds that allow or deny."""
+def rules(sddl: str, *, own: bool = False) -> c.Iterator[AccessRule]:
+    """The access rules that apply to the thing itself, of kinds that allow or deny. C(own): without those that it inherits.
+
+    A descriptor without an access list lets everyone do everything, and is told so.
+    """
+    if _is_open_to_all(dict(_parts(sddl))):
+        yield AccessRule("allow", EVERYTHING, "WD")
     for entry in entries(sddl):
-        kind, flags, rights, _object, _inherited, trustee = entry.split(";")[:6]
-        if kind in _KINDS and _ONLY_FOR_CHILDREN not in _pairs(flags):
-            yield AccessRule(_KINDS[kind], mask_of(rights), trustee.upper(), ";".join(entry.split(";")[6:]))
+        kind, flags, rights, _object, _inherited, trustee = (field.strip() for field in entry.split(";")[:_FIELDS])
+        if kind in _KINDS and _ONLY_FOR_CHILDREN not in _pairs(flags) and not (own and _INHERITED in _pairs(flags)):
+            yield AccessRule(_KINDS[kind], mask_of(rights), trustee.upper(), ";".join(entry.split(";")[_FIELDS:]))
+
+
+def _is_open_to_all(parts: dict[str, str]) -> bool:
+    return bool(parts) and ("D" not in parts or _NO_LIST.fullmatch(parts["D"]) is not None)
 
 
 def mask_of(rights: str) -> int:
     """The bits that SDDL writes as a number or as pairs of letters; unknown pairs count as none."""
-    try:
-        return int(rights, 16 if rights.lower().startswith("0x") else 10) & 0xFFFFFFFF
-    except ValueError:
-        return functools.reduce(operator.or_, (_LETTERS.get(pair, 0) for pair in _pairs(rights)), 0)
+    number = _NUMBER.fullmatch(rights)
+    if number:
+        bases = {"hexadecimal": 16, "octal": 8, "decimal": 10}
+        return next(int(digits, bases[kind]) for kind, digits in number.groupdict().items() if digits) & EVERYTHING
+    return functools.reduce(operator.or_, (_LETTERS.get(pair, 0) for pair in _pairs(rights.upper())), 0)
 
 
 def may_read(sddl: str, *trustees: str) -> bool:
@@ -122,14 +193,15 @@ def may_read(sddl: str, *trustees: str) -> bool:
 
 def _parts(sddl: str) -> c.Iterator[tuple[str, str]]:
     """Owner, group, and the two lists, by their letters. A list's entries may have such letters too: only those outside count."""
-    outside = [(match.group(1), match.start(), match.end()) for match in _PARTS.finditer(sddl) if _is_outside(sddl, match.start())]
-    for number, (letter, _start, end) in enumerate(outside):
-        stop = outside[number + 1][1] if number + 1 < len(outside) else len(sddl)
-        yield letter, sddl[end:stop]
-
-
-def _is_outside(sddl: str, place: int) -> bool:
-    return sddl.count("(", 0, place) == sddl.count(")", 0, place)
+    depth, letter, start = 0, "", 0
+    for token in _TOKENS.finditer(sddl):
+        depth += {"(": 1, ")": -1}.get(token.group(), 0)
+        if token.group(1) and depth == 0:
+            if letter:
+                yield letter, sddl[start : token.start()]
+            letter, start = token.group(1), token.end()
+    if letter:
+        yield letter, sddl[start:]
 
 
 def _flags(access: str) -> set[str]:

@@ -105,14 +105,25 @@ def kind_of(before: object, after: object) -> str:
 
 def grants_of(rule: Value) -> frozenset[Grant]:
     """What a rule gives and denies, to whom; nothing when it is disabled, or when a script decides."""
-    disabled, mode = rule.member("Disabled"), rule.text("AuthorizationMode")
-    if (disabled and disabled[1].value is True) or (mode or DESCRIPTOR).lower() != DESCRIPTOR.lower():
-        return frozenset()
     return frozenset(
         (entry.access, sid_of(entry.trustee), right, entry.condition)
-        for entry in _sddl.rules(rule.text(DESCRIPTOR) or "")
+        for entry in _sddl.rules(_descriptor_of(rule))
         for right in _rights(entry.mask)
     )
+
+
+def is_decoded(rule: Value) -> bool:
+    """Whether C(grants_of) tells all that a rule gives and denies."""
+    descriptor = _descriptor_of(rule)
+    return not descriptor or _sddl.is_decoded(descriptor)
+
+
+def _descriptor_of(rule: Value) -> str:
+    """The security descriptor that decides; empty when none does."""
+    disabled, mode = rule.member("Disabled"), rule.text("AuthorizationMode")
+    if (disabled and disabled[1].value is True) or (mode or DESCRIPTOR).lower() != DESCRIPTOR.lower():
+        return ""
+    return rule.text(DESCRIPTOR) or ""
 
 
 def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> dict[str, list[Change]]:
@@ -139,7 +150,8 @@ def _rights(mask: int) -> c.Iterator[str]:
     for bit, name in RIGHTS.items():
         if mask & bit:
             yield name
-    if other := mask & ~sum(RIGHTS):
+    other = mask & ~sum(RIGHTS)
+    if other and mask != _sddl.EVERYTHING:
         yield f"rights 0x{other:x}"
 
 

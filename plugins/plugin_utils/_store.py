@@ -38,10 +38,13 @@ RECORDS = _manifest.PARTS
 LONGEST_NAME = 255
 STALE_SECONDS = 24 * 3600
 SPACE_RESERVE = 16 * 1024 * 1024
-_ID = re.compile(r"\d{8}T\d{6}Z")
-_PARTIAL = re.compile(r"\.partial-\d{8}T\d{6}Z")
-_REMOVED = re.compile(r"\.removing-\d{8}T\d{6}Z")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_PARTIAL = re.compile(r"\.partial-[0-9]{8}T[0-9]{6}Z")
+_REMOVED = re.compile(r"\.removing-[0-9]{8}T[0-9]{6}Z")
 _ID_FORMAT = "%Y%m%dT%H%M%SZ"
+_FIRST_YEAR = 1970
+"""Of an id: no clock says an earlier one, and such a time may have no local one."""
+
 _CHUNK = 1024 * 1024
 _LOST_AND_FOUND = "lost+found"
 """A folder that some file systems have at their root."""
@@ -369,10 +372,9 @@ def is_id(name: str) -> bool:
     if not _ID.fullmatch(name):
         return False
     try:
-        moment_of(name)
+        return moment_of(name).year >= _FIRST_YEAR
     except ValueError:
         return False
-    return True
 
 
 def moment_of(backup_id: str) -> datetime.datetime:

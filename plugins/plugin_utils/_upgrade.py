@@ -14,6 +14,7 @@ import typing as t
 from . import _manifest, _whole_file
 from ._errors import AccessManagerError
 from ._files import open_regular
+from ._json_text import strict
 from ._manifest import Manifest
 from ._store import BackupStore, is_id, moment_of
 from ._text import timestamp
@@ -131,14 +132,14 @@ def _read(store: BackupStore) -> Marker:
     path = store.folder / NAME
     try:
         with open_regular(path) as file:
-            marker = json.loads(file.read(SIZE_LIMIT))
+            marker = strict(file.read(SIZE_LIMIT))
     except FileNotFoundError:
         raise AccessManagerError(
             f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies one."
         ) from None
     except OSError as exc:
         raise AccessManagerError(f"The marker '{path}' cannot be read: {exc.strerror}.") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         marker = None
     if not _is_marker(marker, store):
         raise AccessManagerError(f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again.")

@@ -23,6 +23,7 @@ from ._manifest import Manifest
 from ._opening import Opener
 from ._sealing import SUFFIX
 from ._store import BackupStore, moment_of
+from ._text import printable
 
 NONE, INTEGRITY, FULL = "none", "integrity", "full"
 DAMAGED = "damaged"
@@ -147,7 +148,7 @@ def told(backup: Backup) -> Told:
         "created": manifest.get("created"),
         "status": backup.status,
         "verified": backup.verified,
-        "problems": backup.problems + backup.unproven,
+        "problems": [printable(problem) for problem in backup.problems + backup.unproven],
         "backup_problems": manifest.get("problems", []),
         "size": size_of(backup),
         "recipients": manifest.get("recipients", []),
@@ -169,7 +170,7 @@ def told_of_host(host: Host, *, check_age: float | None, now: datetime.datetime)
         "newest_complete": newest.id if newest else None,
         "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
         "age_hours": age,
-        "problems": list(_problems_of_host(host, age, check_age)),
+        "problems": [printable(problem) for problem in _problems_of_host(host, age, check_age)],
     }
 
 

@@ -146,6 +146,13 @@ def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path
     assert levels(tolerant) == {"integrity", "none"}
 
 
+def test_the_text_false_lets_the_play_succeed_beside_a_problem(tmp_path: Path, root: Path) -> None:
+    (root / "ams2" / IDS[1] / "config.zip.age").unlink()
+    run = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")
+    assert run.rc == 0, run.output
+    assert "1 problem(s) found" in told(run)["msg"]
+
+
 def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
     shutil.rmtree(root / "ams1" / IDS[2])
     assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in failure_of(verify(tmp_path, root), "localhost")

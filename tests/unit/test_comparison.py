@@ -117,6 +117,7 @@ def test_form_and_order_mean_nothing() -> None:
         "what": ["content"],
         "gained": [],
         "lost": [],
+        "decoded": True,
     }
 
 
@@ -131,6 +132,69 @@ def test_who_gains_and_who_loses_which_right() -> None:
     assert granted(rule["lost"]) == {("allow", READERS): [JIT]}
     assert rule["gained"][0]["name"] == "Authenticated Users"
     assert rule["settings"] == []
+
+
+EVERYTHING = f"+ Everyone (S-1-1-0) gains: {', '.join(ALL)}"
+UNDECODED = "? its security descriptor cannot be decoded"
+
+
+@pytest.mark.parametrize(
+    "descriptor", ["O:SYG:SY", "O:SYD:NO_ACCESS_CONTROL", "D: NO_ACCESS_CONTROL ", "O:SYD:PARNO_ACCESS_CONTROL"]
+)
+def test_a_rule_without_an_access_list_gives_everyone_everything(descriptor: str) -> None:
+    def add(after: Backup) -> None:
+        after.settings["Authorization"]["ComputerTargets"].append({"Id": "new", "SecurityDescriptor": descriptor})
+
+    for change in (lambda after: after.rule().update(SecurityDescriptor=descriptor), add):
+        result = compared(change)
+        rule = only(result, "rules")
+        assert granted(rule["gained"]) == {("allow", "S-1-1-0"): ALL}
+        assert rule["decoded"]
+        assert EVERYTHING in text(result)
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        "O:SYD:(A;;0x200;;;BA",
+        "O:SYD:(A;;0x200;;;BA)(QQ;;0x200;;;WD)",
+        "O:SYD:(A;;0x200;;;BA)(A;;0x200;;;)",
+        "O:SYD:(A;;QQ;;;WD)",
+        "O:SYD:(A;;0x200;WD)",
+        "O:SYD:(A;ZZ;0x200;;;WD)",
+        "O:SYD:(A;;0x200;;;BA)D:(A;;0x200;;;WD)",
+        "O:SYD:(A;;0x200;;;BA)X",
+        "XO:SYD:(A;;0x200;;;BA)",
+        "O:SYD:P NO_ACCESS_CONTROL",
+        "nonsense",
+    ],
+)
+def test_a_rule_that_cannot_be_decoded_is_shown_as_it_is(descriptor: str) -> None:
+    def add(after: Backup) -> None:
+        rule = {"Id": "new", "AuthorizationMode": "SecurityDescriptor", "SecurityDescriptor": descriptor}
+        after.settings["Authorization"]["ComputerTargets"].append(rule)
+
+    for change in (lambda after: after.rule().update(SecurityDescriptor=descriptor), add):
+        result = compared(change)
+        rule = only(result, "rules")
+        assert not rule["decoded"]
+        assert descriptor in [setting["after"] for setting in rule["settings"]]
+        assert UNDECODED in text(result)
+        assert descriptor in text(result)
+
+
+def test_a_rule_that_stays_undecoded_does_not_differ() -> None:
+    before, after = Backup(), Backup()
+    for side in (before, after):
+        side.rule()["SecurityDescriptor"] = "nonsense"
+    assert compare_sides(before.side(), after.side(), lambda _before, _after: True)["rules"] == []
+
+
+def test_blanks_in_a_descriptor_hide_nobody() -> None:
+    result = compared(lambda after: after.rule().update(SecurityDescriptor="O:SYD:( A ; ; 0x200 ; ; ; WD )"))
+    rule = only(result, "rules")
+    assert granted(rule["gained"]) == {("allow", "S-1-1-0"): [PASSWORD]}
+    assert (rule["decoded"], rule["settings"]) == (True, [])
 
 
 def test_a_denial_is_told_as_one() -> None:
@@ -324,6 +388,19 @@ def test_permissions_of_a_file() -> None:
     assert file["what"] == ["permissions"]
     assert granted(file["gained"]) == {("allow", "S-1-1-0"): ["modify"], ("owner", "S-1-5-18"): ["owner"]}
     assert "- Administrators (S-1-5-32-544) is no longer: owner" in text(result)
+
+
+@pytest.mark.parametrize(
+    ("sddl", "line"),
+    [
+        ("O:BAG:SY", "+ Everyone (S-1-1-0) gains: everything, because it has no access list"),
+        ("O:BAG:SYD:P(A;;FA;;;SY)(QQ;;FA;;;WD)", UNDECODED),
+    ],
+)
+def test_permissions_that_nothing_limits_or_nobody_can_read(sddl: str, line: str) -> None:
+    result = compared(lambda after: after.sddl.update({"config/scripts/rule.ps1": sddl}))
+    assert only(result, "files")["what"] == ["permissions"]
+    assert line in text(result)
 
 
 def test_certificates() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain impo
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, read_certificates, read_secrets
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.backups import KeyPair, ssh_key
@@ -81,7 +83,7 @@ def test_a_manifest_that_names_a_file_outside_or_another_is_refused(store: Backu
     path.write_text(json.dumps(manifest))
     result = verify(store)
     assert result["backups"][0]["status"] == "damaged"
-    assert f"it names an artifact '{name}'" in problems(result)
+    assert f"it names an artifact '{printable(name)}'" in problems(result)
 
 
 @pytest.mark.parametrize(
@@ -375,6 +377,34 @@ def test_any_record_of_pruned_backups_is_read(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("record")
     (folder / _pruned.NAME).write_bytes(data)
     assert _pruned.read(folder) == []
+
+
+def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore, owner: KeyPair) -> None:
+    ids = [f"202611{day}T020000Z" for day in (20, 21, 22)]
+    escape = "\x1b[31m\x1b]0;title\x07"
+    odd = BackupStore(str(store.root), f"ams{escape}2")
+    for one in (store, odd):
+        for backup_id in ids:
+            make(one, backup_id, seal_to(owner.public))
+    for one, backup_id, changes in (
+        (store, ids[0], {"host": escape}),
+        (store, ids[1], {"previous_id": escape, "previous": "00" * 32}),
+        (odd, ids[0], {"status": escape}),
+    ):
+        path = one.folder / backup_id / "manifest.json"
+        manifest = json.loads(path.read_bytes()) | changes
+        path.write_bytes(_manifest.to_bytes(manifest | {"checksum": _manifest.checksum_of(manifest)}))
+    verified = run("backup_verify", backup_root=str(store.root), fail_on_problems=False)
+    pruned = [run("backup_prune", backup_root=str(store.root), host=one.host, keep_last=1, check=True) for one in (store, odd)]
+    shutil.rmtree(odd.folder)
+    odd.folder.symlink_to(store.folder)
+    listed = run("backup_info", backup_root=str(store.root), all_hosts=True)
+    printed = [verified["msg"], *verified["warnings"], *listed["warnings"]]
+    printed += [problem for one in verified["backups"] for problem in one["problems"]]
+    for result in pruned:
+        printed += [*result["warnings"], result["diff"]["prepared"]]
+    assert sum("\\x1b[31m" in text for text in printed) >= 7
+    assert [text for text in printed if "\x1b" in text or "\x07" in text] == []
 
 
 def test_a_checksum_covers_every_key() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import time
 from typing import Any
 
 import pytest
@@ -127,6 +128,46 @@ def test_what_is_set_counts(other: str) -> None:
 def test_conditions_have_parentheses_of_their_own() -> None:
     sddl = 'O:BAD:(XA;;FX;;;WD;(@User.Title=="PM" && (Member_of {SID(BA)})))(A;;FA;;;SY)'
     assert len(list(_sddl.entries(sddl))) == 2
+
+
+def test_texts_of_conditions_may_have_anything() -> None:
+    sddl = 'O:BAD:(XA;;FX;;;WD;(@User.Title=="a)(A;;FA;;;BU)O:SY("))(A;;FA;;;SY)'
+    assert len(list(_sddl.entries(sddl))) == 2
+    assert _sddl.parse(sddl).owner == "BA"
+    assert _sddl.is_decoded(sddl)
+
+
+@pytest.mark.parametrize(
+    "sddl",
+    [
+        "O:BAG:SYD:PAI(A;OICI;FA;;;SY)(D;OICIIOID;0x1301bf;;;S-1-5-21-1-2-3-500)S:AI(AU;SA;FA;;;WD)",
+        "O:S-1-5-18G:DUD:(OA;;CCSD;bf967a86-0de6-11d0-a285-00aa003049e2;;AU)(A;;0777;;;s-1-1-0)(A;;1024;;;BA)",
+        "D:",
+        "D:P",
+    ],
+)
+def test_what_windows_writes_is_decoded(sddl: str) -> None:
+    assert _sddl.is_decoded(sddl)
+
+
+@pytest.mark.parametrize(("rights", "mask"), [("0777", 0o777), ("0", 0), ("1024", 0x400), ("0X1F", 0x1F), ("-1", 0), ("1_0", 0)])
+def test_numbers_are_those_of_windows(rights: str, mask: int) -> None:
+    assert _sddl.mask_of(rights) == mask
+
+
+def test_no_list_and_an_empty_one_are_not_the_same() -> None:
+    assert not _sddl.same("O:BAG:SY", "O:BAG:SYD:")
+    assert not _sddl.same("O:BAD:(A;;FA;;;SY)(A;;FA;;;WD", "O:BAD:(A;;FA;;;SY)")
+
+
+@pytest.mark.parametrize(
+    "sddl", ["O:" * 80_000, "(D:A)" * 40_000, "D:" + "(A;;FA;;;SY)" * 15_000, "D:" + "(" * 80_000, 'D:("' * 40_000]
+)
+def test_a_long_descriptor_is_read_in_time(sddl: str) -> None:
+    started = time.monotonic()
+    _sddl.same(sddl, sddl + " ")
+    list(_sddl.rules(sddl))
+    assert time.monotonic() - started < 4
 
 
 @pytest.mark.parametrize(

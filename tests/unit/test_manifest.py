@@ -179,6 +179,49 @@ def test_what_is_no_number_is_refused(path: Path, number: str) -> None:
     assert "is not a number of JSON" in refusal(path, content.encode())
 
 
+def nested(depth: int) -> Any:
+    """Lists in each other; those of an object that has this are one deeper."""
+    value: Any = []
+    for _level in range(depth - 1):
+        value = [value]
+    return value
+
+
+CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_after": "", "exported": True}
+
+
+@pytest.mark.parametrize("depth", [65, 900, 3000, 9_980, 200_000])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: {"inventory": {"a": value}},
+        lambda value: {"more": value},
+        lambda value: {"certificates": [CERTIFICATE | {"more": value}]},
+        lambda value: {"secrets": [{"path": "a", "sealed": True, "mode": value}]},
+    ],
+)
+def test_what_is_nested_without_end_is_refused(path: Path, place: Any, depth: int) -> None:
+    content = json.dumps(MANIFEST | place("here")).replace('"here"', "[" * depth + "]" * depth)
+    assert "it is nested more than 64 deep" in refusal(path, content.encode())
+
+
+def test_what_is_nested_64_deep_is_read(path: Path) -> None:
+    path.write_text(json.dumps(MANIFEST | {"more": nested(63)}))
+    assert _manifest.read(path)["more"] == nested(63)
+    assert "nested" in refusal(path, MANIFEST | {"more": nested(64)})
+
+
+def test_a_key_that_stands_twice_is_refused_and_named(path: Path) -> None:
+    content = json.dumps(MANIFEST).replace('"status"', '"status": "incomplete", "status"')
+    assert "the key 'status' stands twice" in refusal(path, content.encode())
+    refusal(path, json.dumps(MANIFEST).replace('"name"', '"name": "a.zip", "name"').encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_another_encoding_is_refused(path: Path, encoding: str) -> None:
+    refusal(path, json.dumps(MANIFEST).encode(encoding))
+
+
 @pytest.mark.parametrize("key", ["problems", "recipients", "artifacts", "certificates", "secrets"])
 def test_a_list_without_bounds_is_refused_and_named(path: Path, key: str) -> None:
     assert f"'{key}' has more than 10000 entries" in refusal(path, MANIFEST | {key: [""] * 10_001})

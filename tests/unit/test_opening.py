@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
@@ -13,7 +14,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import LARGEST, Opener
 from hypothesis import given
 from hypothesis import strategies as st
-from support.backups import age_key, ssh_key
+from support.backups import KeyPair, age_key, ssh_key
 
 
 def sealed(folder: Path, data: bytes, recipient: str) -> Path:
@@ -43,6 +44,13 @@ def test_an_age_key_between_comments_opens(tmp_path: Path) -> None:
 def test_an_ssh_key_opens(tmp_path: Path) -> None:
     key = ssh_key()
     opener = Opener.of({"identity_file": key_file(tmp_path, key.private)})
+    assert opener.open(sealed(tmp_path, b"content", key.public)) == b"content"
+
+
+@pytest.mark.parametrize("kind", [age_key, ssh_key])
+def test_a_key_with_a_byte_order_mark_opens(tmp_path: Path, kind: Callable[[], KeyPair]) -> None:
+    key = kind()
+    opener = Opener.of({"identity_file": key_file(tmp_path, f"\ufeff{key.private}")})
     assert opener.open(sealed(tmp_path, b"content", key.public)) == b"content"
 
 

@@ -249,6 +249,7 @@ def test_each_of_several_keys_keeps_its_newest_backup(
 
 def test_without_a_rule_it_is_refused(ten: BackupStore) -> None:
     assert "give at least one of keep_last" in refused(ten)
+    assert """-e '{"prune_keep": {"last": 7}}'""" in refused(ten)
     assert "give at least one of keep_last" in refused(ten, keep_daily=0)
     assert "keep_within is 'soon'" in refused(ten, keep_within="soon")
     assert "keep_last is -7" in refused(ten, keep_last=-7)
@@ -384,6 +385,14 @@ def test_a_record_that_is_a_link_is_not_written_through(ten: BackupStore, tmp_pa
     (tmp_path / "precious").write_text("x")
     (ten.folder / _pruned.NAME).symlink_to(tmp_path / "precious")
     assert "cannot be changed" in refused(ten, keep_last=1)
+    assert (tmp_path / "precious").read_text() == "x"
+    assert ten.ids() == [*DAYS]
+
+
+def test_a_record_that_is_also_another_file_is_not_written_to(ten: BackupStore, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    os.link(tmp_path / "precious", ten.folder / _pruned.NAME)
+    assert "its .pruned.jsonl has another name too (a hard link)" in refused(ten, keep_last=1)
     assert (tmp_path / "precious").read_text() == "x"
     assert ten.ids() == [*DAYS]
 

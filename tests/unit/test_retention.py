@@ -224,7 +224,7 @@ def test_longer_than_time_itself_keeps_all() -> None:
     assert kept(WEEK, within="2026y99999d") == WEEK.split()
 
 
-@pytest.mark.parametrize("text", ["", "d", "1", "1w", "-1d", "1d2y", "0d", "0y0m0d0h", "1.5d", "1d 2h", "999999d", "\u0661d x"])
+@pytest.mark.parametrize("text", ["", "d", "1", "1w", "-1d", "1d2y", "0d", "0y0m0d0h", "1.5d", "1d 2h", "999999d", "\u0661d"])
 def test_what_is_no_time_is_refused_and_named(text: str) -> None:
     with pytest.raises(AccessManagerError, match=r"keep_within is '.*': it must be years"):
         Within.of(text)

@@ -58,7 +58,9 @@ def test_no_host_leads_out_of_the_root(host: str) -> None:
     assert Path(os.path.normpath(folder)).parent == Path("/srv/backup")
 
 
-@pytest.mark.parametrize("backup_id", ["", "..", "../20261123T081500Z", "20261123", "20261123T081500Z/..", "latest", f"{ID}\n"])
+@pytest.mark.parametrize(
+    "backup_id", ["", "..", "../20261123T081500Z", "20261123", "20261123T081500Z/..", "latest", f"{ID}\n", "00010101T000000Z"]
+)
 @pytest.mark.parametrize("step", ["write", "save_record", "records", "publish", "discard", "incoming"])
 def test_what_is_no_id_is_refused_and_named(store: BackupStore, backup_id: str, step: str) -> None:
     steps: dict[str, Any] = {
@@ -363,7 +365,15 @@ def test_the_manifest_of_another_backup_is_refused(store: BackupStore) -> None:
 
 def test_only_ids_are_backups(store: BackupStore) -> None:
     backup_id = publish(store)
-    for name in ("notes", ".partial-20200101T000000Z", "20200101", "20200101T000000Z.old"):
+    for name in (
+        "notes",
+        ".partial-20200101T000000Z",
+        "20200101",
+        "20200101T000000Z.old",
+        "00010101T000000Z",
+        "19691231T235959Z",
+        "\u0662\u0660200101T000000Z",
+    ):
         (store.folder / name).mkdir()
     assert store.ids() == [backup_id]
 

@@ -339,6 +339,15 @@ def test_a_first_backup_that_is_not_the_oldest_is_found(four: BackupStore) -> No
     assert f"says that it is the first of its host, but {IDS[0]} is older" in problems(four)[IDS[3]][0]
 
 
+def test_a_clock_that_was_ahead_at_the_first_backup_breaks_no_chain(store: BackupStore, owner: KeyPair) -> None:
+    first, *later = "20261125T020000Z", "20261120T020000Z", "20261121T020000Z", "20261126T020000Z"
+    for backup_id in (first, *later):
+        make(store, backup_id, seal_to(owner.public))
+    assert problems(store) == {}
+    edit(store, later[0], previous=None)
+    assert f"The backup {first} says that it is the first of its host, but {later[0]} is older." in problems(store)[first]
+
+
 @pytest.mark.parametrize("recipients", [0, 2], ids=["fewer", "more"])
 def test_another_number_of_recipients_in_the_header_is_found(store: BackupStore, owner: KeyPair, recipients: int) -> None:
     make(store, IDS[0], seal_to(owner.public, age_key().public))
@@ -518,6 +527,17 @@ def test_a_host_without_a_backup_or_a_complete_one_is_a_problem(store: BackupSto
     assert "There is no backup of ams1" in of_host(store)["problems"][0]
     make(store, IDS[0], seal_to(owner.public), problems=["One."])
     assert "There is no complete backup of ams1" in of_host(store)["problems"][0]
+
+
+def test_a_root_without_any_host_is_refused(root: Path) -> None:
+    for options in ({}, {"check_age": 26}, {"fail_on_problems": False}):
+        result = run("backup_verify", backup_root=str(root), **options)
+        assert result["failed"]
+        assert f"There is no backup of any host in '{root}', so nothing was verified" in result["msg"]
+    (root / "lost+found").mkdir()
+    assert run("backup_verify", backup_root=str(root))["failed"]
+    result = run("backup_verify", backup_root=str(root), hosts=["ams1"], fail_on_problems=False)
+    assert "There is no backup of ams1" in result["msg"]
 
 
 def test_a_backup_from_the_future_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
