@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 
 
@@ -20,8 +20,11 @@ class ActionModule(AccessManagerAction):
                 "include_database": include_database,
                 "staging_root": self.params["staging_root"] or "",
                 "sweep": self.params["sweep"] and not self.check_mode,
+                "run_id": self.new_run_id(),
+                "controller": self.controller_name(),
             }
         )
+        described["left_runs"] = _left_runs.told(described.get("left_runs", []), self.host_label)
         if not self.params["validate"]:
             return described
         _server.refuse_what_is_not_ours(described)

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
 Set-StrictMode -Version 2.0
@@ -61,6 +62,7 @@ Function Get-Description {
         machine_certificates = @(Get-MachineCertificateName)
         cluster = Get-ClusterRole
         staging = Get-Staging -Path $StagingRoot
+        left_runs = @(Get-LeftRun -Root (Get-StagingRoot -Path $StagingRoot))
     }
 }
 

@@ -10,6 +10,7 @@
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
 #AnsibleRequires -PowerShell ..module_utils._Change
 #AnsibleRequires -PowerShell ..module_utils._Health
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
 #AnsibleRequires -PowerShell ..module_utils._Safety
 #AnsibleRequires -PowerShell ..module_utils._Service
@@ -182,6 +183,7 @@ Function Invoke-Restore {
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     $done.warnings = @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
+    $done.warnings += @(Invoke-Step -Body { Start-LeftService -Root $root -Timeout $module.Params.service_timeout })
     $done
 }
 

@@ -118,4 +118,11 @@ bytes:
   description: The size of those files.
   returned: when O(state=present)
   type: int
+left_runs:
+  description:
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, and the
+      sentence says what became of it.
+  returned: when O(state=present)
+  type: list
+  elements: str
 """

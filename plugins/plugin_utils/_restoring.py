@@ -13,7 +13,7 @@ import os
 import time
 import typing as t
 
-from . import _human_tasks, _other_server, _plan, _server
+from . import _human_tasks, _left_runs, _other_server, _plan, _server
 from ._action import COLLECT_SECONDS, AccessManagerAction
 from ._contents import Certificate, Configuration, Contents, open_contents, select
 from ._errors import AccessManagerError
@@ -71,13 +71,14 @@ class RestoreAction(AccessManagerAction):
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
         earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
+        left = _left_runs.stopped(answer.pop("left_runs", []))
         return answer | {
             "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
-            "earlier": [printable(restore.sentence) for restore in earlier],
+            "earlier": [printable(restore.sentence) for restore in earlier] + [_left_runs.sentence(run) for run in left],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
             "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
-            "left_stopped": any(restore.left_stopped for restore in earlier),
+            "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
         }
 
     def for_this_server(self, contents: Contents, situation: Described) -> Contents:
