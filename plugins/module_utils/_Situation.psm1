@@ -8,7 +8,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Change
 #AnsibleRequires -PowerShell ..module_utils._Description
 #AnsibleRequires -PowerShell ..module_utils._DomainSecret
-#AnsibleRequires -PowerShell ..module_utils._Safety
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -PowerShell ..module_utils._Staging
 

@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
 #AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Health
 #AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle

@@ -115,6 +115,14 @@ problems:
   returned: when O(validate=true)
   type: list
   elements: str
+unended_restores:
+  description:
+    - A sentence for each restore that never ended, because the server went down or its process was killed. The server may be between two states, and a
+      backup of it is incomplete. That ends with a restore of all parts of a backup from before it, or when a person says so with a file in the folder
+      that the sentence names.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
 left_runs:
   description:
     - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then with O(sweep=true), and the

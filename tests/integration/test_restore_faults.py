@@ -370,6 +370,9 @@ def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_aga
     assert "The next restore tells of this one, and starts the service if it ran before" in sentence
     server.wait_for(lambda: server.service_state() == "Stopped")
     server.clear_knobs()
+    made = run_playbook(BACKUP, server.write_inventory(work / "half.yml", variables=options))
+    assert "is incomplete. " in failure_of(made, NAME)
+    assert "never ended, so this server may be between two states" in failure_of(made, NAME)
     for parts in (["certificates"], list(PARTS)):  # the first of them leaves the server between two states
         run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]
