@@ -10,6 +10,7 @@
 Set-StrictMode -Version 2.0
 
 $FolderPattern = '^\d{8}T\d{6}Z-[0-9A-Za-z-]{8,64}$'
+$TimeToReport = [TimeSpan]::FromSeconds(15)
 
 Function Get-SafetyRoot {
     [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager.safety')
@@ -53,6 +54,16 @@ Function Get-UnreportedRestore {
         $result = try { Read-TextFile -Path (Get-SafetyFile -Folder $folder -Name 'result.json') } catch { '' }
         @{ run_id = $runId; folder = $folder.FullName; kept = Get-AboutRestore -Folder $folder; result = $result }
     }
+}
+
+Function Wait-ReportedRestore {
+    # Gives the controllers of restores that have just ended the time to read their results, and to say so.
+    $young = {
+        $result = New-Object -TypeName IO.FileInfo -ArgumentList ([IO.Path]::Combine($_.folder, 'result.json'))
+        $_.result -and [DateTime]::UtcNow - $result.LastWriteTimeUtc -lt $TimeToReport
+    }
+    $end = [DateTime]::UtcNow + $TimeToReport
+    while ([DateTime]::UtcNow -lt $end -and @(Get-UnreportedRestore | Where-Object -FilterScript $young)) { Start-Sleep -Milliseconds 500 }
 }
 
 Function Get-UnendedRestore {

@@ -70,6 +70,7 @@ Function Get-Situation {
     param([Collections.IDictionary] $Params)
     $busy = Wait-OtherRun -Timeout $Params.wait_seconds
     if ($busy) { return @{ busy = $busy } }
+    Wait-ReportedRestore
     $answer = Get-Description -Knowledge $Params.knowledge -IncludeDatabase $Params.include_database -StagingRoot $Params.staging_root
     $answer.busy = ''
     $answer.earlier = @(Get-UnreportedRestore)

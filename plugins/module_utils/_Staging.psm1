@@ -139,6 +139,17 @@ Function Remove-EndedRun {
     @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
 }
 
+Function Clear-EndedRun {
+    # Leaves of the folder of a run that is not at work its result alone: its own controller may still come for that.
+    param(
+        [String] $Root,
+        [String] $RunId
+    )
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-RunFolder -Root $Root -RunId $RunId)
+    if (-not $folder.Exists -or (Test-RunAlive -RunId $RunId)) { return }
+    foreach ($file in $folder.GetFiles()) { if ($file.Name -ne 'result.json') { $file.Delete() } }
+}
+
 Function Enter-Mutex {
     # Whether the mutex is ours within Timeout seconds. One whose owner died is free.
     param(
@@ -352,4 +363,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, Get-RunIdPattern, Get-StopMark, Test-RunAlive, New-RunFolder, New-RestrictedFolder, Assert-OwnFolder, Remove-RunFolder, Remove-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, Get-RunIdPattern, Get-StopMark, Test-RunAlive, New-RunFolder, New-RestrictedFolder, Assert-OwnFolder, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile

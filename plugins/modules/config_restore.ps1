@@ -197,10 +197,10 @@ Function New-Upload {
     @{ path = [IO.Path]::Combine($folder, $BundleName) }
 }
 
-Function Remove-ToldRun {
-    # Nobody has to be told of these runs again, and what they left for their controllers goes.
+Function Set-ToldRun {
+    # Nobody has to be told of these runs again. Their results stay for a day: a controller that is not gone may still ask for its own.
     Set-SafetyReported -RunIds $module.Params.told
-    foreach ($told in $module.Params.told) { [void](Remove-EndedRun -Root $root -RunId $told) }
+    foreach ($told in $module.Params.told) { Clear-EndedRun -Root $root -RunId $told }
     @{ changed = $true }
 }
 
@@ -243,7 +243,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {
         'describe' { return Get-Situation -Params $module.Params }
-        'acknowledge' { return Remove-ToldRun }
+        'acknowledge' { return Set-ToldRun }
         'prepare' { return New-Upload }
         'remove' { Set-SafetyReported -RunIds $module.Params.told }
     }

@@ -32,7 +32,7 @@ attributes:
 options:
   state:
     description:
-      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose controller was gone when they ended, or which
+      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose results their controllers have not read, or which
         never ended because the server went down. After one of those, the service is started if it ran before that.
       - V(restored) restores.
     type: str

@@ -169,7 +169,13 @@ class AccessManagerAction(ActionBase):
         launches = unanswered = 0
         failure: AccessManagerError | None = None
         state = "unknown"
+        seen = False
         while time.monotonic() < deadline:
+            if state == "unknown" and seen:
+                raise EndedRunError(
+                    f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed "
+                    "it. It is not started again. Look at the server, and run this again."
+                )
             if state == "unknown":
                 if failure or launches == LINE_ATTEMPTS:
                     raise failure or AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
@@ -186,6 +192,7 @@ class AccessManagerAction(ActionBase):
                 state = "unasked"
                 continue
             state = answer["state"]
+            seen = seen or state == "running"
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
             if state == "ended":

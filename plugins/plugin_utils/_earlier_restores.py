@@ -81,8 +81,8 @@ def _end(told: Told) -> str:
         )
     result = _parsed(told["result"])
     if result.get("state") == "restored":
-        return "succeeded after its controller was gone."
-    return f"failed after its controller was gone. {result.get('msg', '')}".rstrip()
+        return "succeeded, and its controller has not read that."
+    return f"failed, and its controller has not read why. {result.get('msg', '')}".rstrip()
 
 
 def _parsed(text: str) -> Told:

@@ -96,9 +96,9 @@ def test_secret_that_a_person_entered_counts_as_restored() -> None:
     [
         ("", "Running", "never ended", True),
         ("", "Stopped", "never ended", False),
-        ('{"state": "restored"}', "Running", "succeeded after", False),
+        ('{"state": "restored"}', "Running", "succeeded, and", False),
         ('{"state": "rolled_back", "msg": "The check failed."}', "Running", "The check failed.", False),
-        ("{", "Running", "failed after", False),
+        ("{", "Running", "failed, and", False),
     ],
 )
 def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
