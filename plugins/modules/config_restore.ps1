@@ -47,9 +47,10 @@ Function Close-Editor {
 }
 
 Function Assert-Service {
-    # The service can be stopped and brought back, and runs or not as it did when the restore was planned.
+    # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to be started,
+    # since the way back stops what was started.
     param([Object] $Plan)
-    if (-not $Plan.changes_server) { return }
+    if (-not $Plan.changes_server -and -not $Plan.start) { return }
     if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) { throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again." }
 }
 
