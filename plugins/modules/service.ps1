@@ -27,6 +27,7 @@ Function Set-State {
     $service = Get-ServiceController
     $before = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $before -ne 'Stopped'
+    if ($stop) { Assert-NotClustered }
     if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) { $stop = Test-ServiceToStop -Timeout $module.Params.timeout }
     $start = $module.Params.state -ne 'stopped' -and ($stop -or $before -ne 'Running')
     $answer = @{ changed = $stop -or $start; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }

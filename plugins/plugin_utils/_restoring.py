@@ -86,6 +86,8 @@ class RestoreAction(AccessManagerAction):
     def plan(self, contents: Contents, situation: Described) -> Plan:
         """The plan of a backup as it is to be restored here."""
         plan = _plan.make(contents, situation, self.wish())
+        if plan.stop:
+            _server.refuse_clustered_stop(situation)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
             _other_server.refuse_configured(contents, situation, plan)
         return plan
