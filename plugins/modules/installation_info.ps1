@@ -24,11 +24,15 @@ $module = New-TargetModule -Arguments $args -Options @{
 }
 
 Complete-TargetModule -Module $module -Body {
+    $root = Get-StagingRoot -Path $module.Params.staging_root
+    $left = @()
     if ($module.Params.sweep) {
-        $root = Get-StagingRoot -Path $module.Params.staging_root
+        $left = @(Get-LeftRun -Root $root | Where-Object -FilterScript { -not $_.started_at } | ForEach-Object -Process { $_.run_id })
         Remove-StaleRun -Root $root
         $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
         if ((Get-Installation).exists) { Start-LeftServiceAlone -Root $root -Owner $owner -Timeout $module.Params.service_timeout }
     }
-    Get-Description -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database -StagingRoot $module.Params.staging_root
+    $answer = Get-Description -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database -StagingRoot $module.Params.staging_root
+    if ($answer.ContainsKey('left_runs')) { $answer.changed = @($answer.left_runs | Where-Object -FilterScript { $_.run_id -in $left -and $_.started_at -and $_.found -ne 'Running' }).Count -gt 0 }
+    $answer
 }

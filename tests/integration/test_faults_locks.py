@@ -166,6 +166,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
         told = "\n".join(result_of(run, two.name, "Tell what was done")["msg"])
         assert f"The run {left.name} of {socket.gethostname()} stopped the service at " in told
         assert "It was found Stopped and started again at " in told
+        assert result_of(run, two.name, "Read the installation")["changed"]
         assert place.backup(two).manifest["stopped"] is True
         traces[1].check(["stopped", "started", "stopped", "started"], staged=1)
         assert not at_work(two)
