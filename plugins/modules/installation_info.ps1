@@ -24,9 +24,9 @@ $module = New-TargetModule -Arguments $args -Options @{
 }
 
 Complete-TargetModule -Module $module -Body {
-    $root = Get-StagingRoot -Path $module.Params.staging_root
     $left = @()
     if ($module.Params.sweep) {
+        $root = Get-StagingRoot -Path $module.Params.staging_root
         $left = @(Get-LeftRun -Root $root | Where-Object -FilterScript { -not $_.started_at } | ForEach-Object -Process { $_.run_id })
         Remove-StaleRun -Root $root
         $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }

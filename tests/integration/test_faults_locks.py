@@ -172,6 +172,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
         assert not at_work(two)
         assert not (left / "stopped").exists()
     finally:
-        two.start_service()
+        if two.service_state() == "Stopped":
+            two.start_service()
         left.rename(two.prefix / "dead")
     (two.drive_c / STAGING).rmdir()
