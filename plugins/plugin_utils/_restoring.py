@@ -70,6 +70,7 @@ class RestoreAction(AccessManagerAction):
         probes, masked = answer.pop("probes"), answer.pop("masked")
         earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
         left = _left_runs.stopped(answer.pop("left_runs", []))
+        answer.pop("unended_restores", None)  # they are among the earlier ones
         return answer | {
             "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
