@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _fetching, _server, _transfer
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _earlier_restores, _fetching, _server, _transfer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import Run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
@@ -56,6 +56,7 @@ class ActionModule(PartAction):
             "downtime_ms": taken["downtime_ms"],
         }
         problems = _server.problems_of_configuration(described) + _server.problems_of_documents(described, bundle.unreadable)
+        problems += _earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(
                 f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies while it was "

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible.utils.display import Display
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
+    _earlier_restores,
     _plan_document,
     _restore_bundle,
     _whole_file,
@@ -63,7 +64,7 @@ class ActionModule(RestoreAction):
             old = backup if self.params["other_server"] else None
             document = _plan_document.document_of(contents, situation, plan, tasks, backup=old, parts=self.parts)
             self._write(document)
-            self._acknowledge(situation, plan)
+            self._acknowledge(contents, situation, plan)
             return planned | {
                 "plan_document": document,
                 "changed": plan.changed and self.check_mode,
@@ -74,16 +75,18 @@ class ActionModule(RestoreAction):
             return planned | {"changed": plan.changed}
         return planned | self._restore(contents, plan, situation)
 
-    def _acknowledge(self, situation: Described, plan: Plan) -> None:
+    def _acknowledge(self, contents: Contents, situation: Described, plan: Plan) -> None:
         """Has the server remember which earlier restores were told."""
-        told = self._told(situation, as_backup=not plan.changed)
+        told = self._told(contents, situation, as_backup=not plan.changed)
         if told and not self.check_mode:
             self.call_target(self._named_run() | {"step": "acknowledge", "told": told})
 
-    def _told(self, situation: Described, *, as_backup: bool) -> list[str]:
-        """The earlier restores that need not be told again: an interrupted one only when all parts are as in a backup."""
-        all_parts = as_backup and self.parts == frozenset(PARTS)
-        return list(situation.get("ended_runs", []) + (situation.get("interrupted_runs", []) if all_parts else []))
+    def _told(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
+        """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
+        told = list(situation.get("ended_runs", []))
+        if as_backup and self.parts == frozenset(PARTS):
+            told += _earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []))
+        return told
 
     def _write(self, document: _plan_document.Document) -> None:
         """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
@@ -107,7 +110,7 @@ class ActionModule(RestoreAction):
         self.refuse_kept_arguments()
         run = self._named_run()
         with self._sent(contents, plan) as bundle, self.removed_on_failure(run):
-            answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(situation, as_backup=True)))
+            answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(contents, situation, as_backup=True)))
         self._remove_told(run)
         for sentence in answer["warnings"]:
             display.warning(f"{self.host_label}: {sentence}")

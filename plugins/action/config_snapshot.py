@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction, Run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
 
@@ -23,7 +24,7 @@ class ActionModule(AccessManagerAction):
             return {"changed": True}
         result = self._take()
         del result["steady"]
-        return result
+        return result | {"left_runs": _left_runs.told(result["left_runs"], self.host_label)}
 
     def _take(self) -> dict[str, t.Any]:
         """Takes the snapshot by the stop policy; the result says which way it was copied."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _server
+from ansible.utils.display import Display
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _earlier_restores, _left_runs, _server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+
+display = Display()
 
 
 class ActionModule(AccessManagerAction):
@@ -20,8 +23,12 @@ class ActionModule(AccessManagerAction):
                 "include_database": include_database,
                 "staging_root": self.params["staging_root"] or "",
                 "sweep": self.params["sweep"] and not self.check_mode,
+                "run_id": self.new_run_id(),
+                "controller": self.controller_name(),
             }
         )
+        described["left_runs"] = _left_runs.told(described.get("left_runs", []), self.host_label)
+        described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:
             return described
         _server.refuse_what_is_not_ours(described)
@@ -32,5 +39,14 @@ class ActionModule(AccessManagerAction):
             "bytes": sum(file["size"] for file in files),
             "inventory": _server.inventory_of_server(described, include_database=include_database)
             | _server.inventory_of_certificates(described["certificates"]),
-            "problems": _server.problems_of_configuration(described) + _server.problems_of_certificates(described["certificates"]),
+            "problems": _server.problems_of_configuration(described)
+            + _server.problems_of_certificates(described["certificates"])
+            + described["unended_restores"],
         }
+
+    def _unended(self, described: _server.Described) -> list[str]:
+        """A sentence for each restore that never ended, after a warning with it."""
+        sentences = _earlier_restores.problems(described.get("unended_restores", []))
+        for sentence in sentences:
+            display.warning(f"{self.host_label}: {sentence}")
+        return sentences

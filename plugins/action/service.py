@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 
 _WAITS_OF_A_RUN = 10
@@ -27,4 +28,4 @@ class ActionModule(AccessManagerAction):
         with self.removed_on_failure(run):
             result = self.run_detached(arguments, timeout=self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout)
         self.remove_run(run)
-        return result
+        return result | {"left_runs": _left_runs.told(result["left_runs"], self.host_label)}

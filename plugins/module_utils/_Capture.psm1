@@ -5,6 +5,7 @@
 # Captures the files of a server, and proves that what was read is one state of them.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 
 Set-StrictMode -Version 2.0
 
@@ -105,7 +106,7 @@ Function Get-Manifest {
         documents = @(Get-DocumentRecord -Documents $Subject.documents)
         references = $Subject.references
         records = $Subject.records
-        taken = $Taken
+        taken = $Taken + @{ unended_restores = @(Get-UnendedRestore) }
     }
     ConvertTo-Json -InputObject $manifest -Depth 10 -Compress
 }

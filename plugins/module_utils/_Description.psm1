@@ -6,6 +6,8 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
 Set-StrictMode -Version 2.0
@@ -61,6 +63,8 @@ Function Get-Description {
         machine_certificates = @(Get-MachineCertificateName)
         cluster = Get-ClusterRole
         staging = Get-Staging -Path $StagingRoot
+        unended_restores = @(Get-UnendedRestore)
+        left_runs = @(Get-LeftRun -Root (Get-StagingRoot -Path $StagingRoot))
     }
 }
 

@@ -2,23 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Safety copies: what a restore found, kept until newer ones push it out; and the results of restores that nobody has read yet.
+# Safety copies: what a restore found, kept until newer ones push it out.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Capture
 #AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
 Set-StrictMode -Version 2.0
 
-$FolderPattern = '^\d{8}T\d{6}Z-[0-9A-Za-z-]{8,64}$'
 $Kept = 'safety.json'
 $Result = 'result.json'
 $Reported = 'reported'
-
-Function Get-SafetyRoot {
-    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager.safety')
-}
 
 Function New-SafetyCopy {
     # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
@@ -229,15 +225,7 @@ Function Restore-HttpRecord {
     if ($before) { Set-HttpRecord -Verb 'add' -Kind $Kind -Record $before[0] }
 }
 
-# ---- results that nobody has read yet ----
-
-Function Get-SafetyFolder {
-    # The folders of safety copies, the oldest first.
-    $root = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-SafetyRoot)
-    if (-not $root.Exists) { return }
-    Assert-OwnFolder -Path $root.FullName
-    $root.GetDirectories() | Where-Object -FilterScript { $_.Name -match $FolderPattern } | Sort-Object -Property Name
-}
+# ---- how it ended ----
 
 Function Remove-Leftover {
     # Removes the new files that restores which never ended left beside their places.
@@ -268,20 +256,6 @@ Function Set-SafetyReported {
     }
 }
 
-Function Get-RunOfFolder {
-    param([IO.DirectoryInfo] $Folder)
-    $Folder.Name.Substring($Folder.Name.IndexOf('-') + 1)
-}
-
-Function Get-UnreportedRestore {
-    # The restores whose results nobody has been told: run, folder, what was kept before them, and how they ended; result is empty when they never did.
-    foreach ($folder in Get-SafetyFolder) {
-        if ([IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Reported))) { continue }
-        $read = { param($name) try { Read-TextFile -Path ([IO.Path]::Combine($folder.FullName, $name)) } catch { '' } }
-        @{ run_id = Get-RunOfFolder -Folder $folder; folder = $folder.FullName; kept = & $read $Kept; result = & $read $Result }
-    }
-}
-
 Function Remove-OldSafetyCopy {
     # Removes the oldest safety copies beyond that many; never one whose result nobody has been told, nor Keep's own.
     param(
@@ -300,4 +274,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy

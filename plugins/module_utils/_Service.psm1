@@ -17,14 +17,22 @@ Function Get-ElapsedMillisecond {
     [Int64]$Watch.ElapsedMilliseconds
 }
 
+Function Assert-NotClustered {
+    # Refuses to stop a service that a failover cluster runs: it would take that for a failure, and start it again or move it in the middle.
+    $role = Get-ClusterRole
+    if (-not $role) { return }
+    throw "The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a failure, and starts it again or moves it in the middle. Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $($role.owner), run this again, and then start it with 'Start-ClusterResource -Name `"$($role.resource)`"'."
+}
+
 Function Test-ServiceToStop {
     # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays stopped.
-    # Throws when it could not be brought back as it is.
+    # Throws when it could not be brought back as it is, or when a cluster runs it.
     param([Int32] $Timeout)
     $service = Get-ServiceController
     if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
     $service.Refresh()
     if ($service.Status -eq 'Stopped') { return $false }
+    Assert-NotClustered
     $name = $service.ServiceName
     if ($service.Status -notin 'Running', 'StartPending') { throw "The service $name is $($service.Status), which cannot be brought back after a stop. Let it run or stop it, and run again." }
     if ((Get-ServiceInformation).start -eq 4) { throw "The service $name runs, but its start type is disabled: it could not be started again after a stop. Change the start type or stop the service, and run again." }
@@ -130,4 +138,4 @@ Function Wait-DatabaseUnlock {
     Get-ElapsedMillisecond -Watch $watch
 }
 
-Export-ModuleMember -Function Test-ServiceToStop, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock
+Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock

@@ -8,7 +8,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Change
 #AnsibleRequires -PowerShell ..module_utils._Description
 #AnsibleRequires -PowerShell ..module_utils._DomainSecret
-#AnsibleRequires -PowerShell ..module_utils._Safety
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
@@ -71,6 +71,7 @@ Function Get-Situation {
     param([Collections.IDictionary] $Params)
     $busy = Wait-OtherRun -Timeout $Params.wait_seconds
     if ($busy) { return @{ busy = $busy } }
+    Wait-ReportedRestore
     $answer = Get-Description -Knowledge $Params.knowledge -IncludeDatabase $Params.include_database -StagingRoot $Params.staging_root
     $answer.busy = ''
     $answer.earlier = @(Get-UnreportedRestore)

@@ -31,6 +31,16 @@ Function Get-RunFolder {
     [IO.Path]::Combine($Root, $RunId)
 }
 
+Function Get-RunIdPattern {
+    $RunIdPattern
+}
+
+Function Get-StopMark {
+    # The file in a run's folder that says that the service ran and is down by that run.
+    param([String] $Folder)
+    [IO.Path]::Combine($Folder, 'stopped')
+}
+
 Function Assert-OwnFolder {
     # A folder that somebody else made, or a link, is not used.
     param([String] $Path)
@@ -101,12 +111,12 @@ Function Test-RunAlive {
 }
 
 Function Remove-StaleRun {
-    # Removes the folders of dead runs that nobody has written to for a day.
+    # Removes the folders of dead runs that nobody has written to for a day, but not of one that left the service stopped: the next run starts it.
     param([String] $Root)
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
-        $stale = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter
+        $stale = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter -and -not [IO.File]::Exists((Get-StopMark -Folder $run.FullName))
         if (-not $stale -or (Test-RunAlive -RunId $run.Name)) { continue }
         try { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
         catch { Write-Debug -Message "The next run tries it again: $($_.Exception.Message)" }
@@ -134,6 +144,17 @@ Function Remove-EndedRun {
     )
     if (Test-RunAlive -RunId $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
     @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
+}
+
+Function Clear-EndedRun {
+    # Leaves of the folder of a run that is not at work its result alone: its own controller may still come for that.
+    param(
+        [String] $Root,
+        [String] $RunId
+    )
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-RunFolder -Root $Root -RunId $RunId)
+    if (-not $folder.Exists -or (Test-RunAlive -RunId $RunId)) { return }
+    foreach ($file in $folder.GetFiles()) { if ($file.Name -ne 'result.json') { $file.Delete() } }
 }
 
 Function Enter-Mutex {
@@ -352,4 +373,4 @@ Function Invoke-RunStep {
     }
 }
 
-Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, New-RunFolder, New-RestrictedFolder, Assert-OwnFolder, Remove-RunFolder, Remove-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile
+Export-ModuleMember -Function Get-RunOption, Invoke-RunStep, Invoke-Alive, Invoke-Locked, Invoke-StagingWrite, Get-StagingRoot, Get-RunFolder, Get-RunIdPattern, Get-StopMark, Test-RunAlive, New-RunFolder, New-RestrictedFolder, Assert-OwnFolder, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Remove-StaleRun, Wait-OtherRun, Assert-FreeSpace, Write-WholeFile

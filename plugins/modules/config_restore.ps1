@@ -9,7 +9,9 @@
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
 #AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Health
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
 #AnsibleRequires -PowerShell ..module_utils._Safety
 #AnsibleRequires -PowerShell ..module_utils._Service
@@ -45,9 +47,10 @@ Function Close-Editor {
 }
 
 Function Assert-Service {
-    # The service can be stopped and brought back, and runs or not as it did when the restore was planned.
+    # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to be started,
+    # since the way back stops what was started.
     param([Object] $Plan)
-    if (-not $Plan.changes_server) { return }
+    if (-not $Plan.changes_server -and -not $Plan.start) { return }
     if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) { throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again." }
 }
 
@@ -182,6 +185,7 @@ Function Invoke-Restore {
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     $done.warnings = @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
+    $done.warnings += @(Invoke-Step -Body { Start-LeftService -Root $root -Timeout $module.Params.service_timeout })
     $done
 }
 
@@ -194,10 +198,10 @@ Function New-Upload {
     @{ path = [IO.Path]::Combine($folder, $BundleName) }
 }
 
-Function Remove-ToldRun {
-    # Nobody has to be told of these runs again, and what they left for their controllers goes.
+Function Set-ToldRun {
+    # Nobody has to be told of these runs again. Their results stay for a day: a controller that is not gone may still ask for its own.
     Set-SafetyReported -RunIds $module.Params.told
-    foreach ($told in $module.Params.told) { [void](Remove-EndedRun -Root $root -RunId $told) }
+    foreach ($told in $module.Params.told) { Clear-EndedRun -Root $root -RunId $told }
     @{ changed = $true }
 }
 
@@ -247,7 +251,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {
         'describe' { return Get-Situation -Params $module.Params }
-        'acknowledge' { return Remove-ToldRun }
+        'acknowledge' { return Set-ToldRun }
         'prepare' { return New-Upload }
         'remove' { Set-SafetyReported -RunIds $module.Params.told }
     }

@@ -14,6 +14,7 @@ description:
   - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops the service if it runs, changes what
     differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
     happens to the connection or the controller. When only certificates are missing, the service is not stopped.
+    Where a failover cluster runs the service, a restore that needs a stop is refused until C(Stop-ClusterResource) has stopped it.
   - Secrets that this server cannot open any more are protected anew, with the values that the backup holds.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -32,7 +33,7 @@ attributes:
 options:
   state:
     description:
-      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose controller was gone when they ended, or which
+      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose results their controllers have not read, or which
         never ended because the server went down. After one of those, the service is started if it ran before that.
       - V(restored) restores.
     type: str

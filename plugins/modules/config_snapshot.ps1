@@ -8,6 +8,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Capture
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
@@ -62,10 +63,10 @@ Function Copy-Live {
 }
 
 Function Copy-Stopped {
-    # Stops the service, copies, and puts the service back as it was whatever happens. The mark is there while the service is down by this run.
+    # Stops the service, copies, and puts the service back as it was whatever happens. A mark in the folder is there while the service is down by this run.
     param(
         [String] $Files,
-        [String] $Mark
+        [String] $Folder
     )
     $taken = Get-Taken
     $taken.stopped = Test-ServiceToStop -Timeout $module.Params.service_timeout
@@ -74,7 +75,7 @@ Function Copy-Stopped {
     $watch = [Diagnostics.Stopwatch]::StartNew()
     try {
         if ($taken.stopped) {
-            Invoke-StagingWrite -Path $Mark -Body { Write-WholeFile -Path $Mark -Text '' }
+            Set-StopMark -Folder $Folder -Controller $module.Params.controller
             $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout
         }
         if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
@@ -90,7 +91,7 @@ Function Copy-Stopped {
         try {
             $taken.start_ms = Start-AccessManager -Timeout $module.Params.service_timeout
             $taken.downtime_ms = [Int64]$watch.ElapsedMilliseconds
-            [IO.File]::Delete($Mark)
+            Remove-StopMark -Folder $Folder
         }
         catch {
             $taken.start_error = $_.Exception.Message
@@ -101,23 +102,15 @@ Function Copy-Stopped {
     @{ taken = $taken; subject = $subject }
 }
 
-Function Get-StopMark {
-    param([String] $Folder)
-    [IO.Path]::Combine($Folder, 'stopped')
-}
-
 Function Restore-Service {
-    # Starts the service when the run, which died, had stopped it.
+    # Starts the service when the run, which died, had stopped it. Another run may have done so before.
     $root = Get-StagingRoot -Path $module.Params.staging_root
-    $mark = Get-StopMark -Folder (Get-RunFolder -Root $root -RunId $module.Params.run_id)
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
     Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body {
-        $stopped = [IO.File]::Exists($mark)
-        if ($stopped) {
-            [void](Start-AccessManager -Timeout $module.Params.service_timeout)
-            [IO.File]::Delete($mark)
-        }
-        @{ changed = $stopped }
+        Start-LeftService -Root $root -Timeout $module.Params.service_timeout
+        $own = @(Get-LeftRun -Root $root | Where-Object -FilterScript { $_.run_id -eq $module.Params.run_id })
+        if ($own -and -not $own[0].started_at) { throw $own[0].error }
+        @{ changed = $own.Count -gt 0 }
     }
 }
 
@@ -126,10 +119,11 @@ Function New-Snapshot {
     param([String] $Folder)
     $installation = Assert-Installation
     $files = [IO.Path]::Combine($Folder, 'files')
+    Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.service_timeout
     [void][IO.Directory]::CreateDirectory($files)
     try {
         Assert-FreeSpace -Path $Folder -Bytes (2 * (Get-CapturedSize -Subject (Get-Subject)).bytes + $SpaceForLists)
-        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files -Mark (Get-StopMark -Folder $Folder) } else { Copy-Live -Files $files }
+        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files -Folder $Folder } else { Copy-Live -Files $files }
         if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
         $manifest = Get-Manifest -Installation $installation -Subject $copy.subject -Taken $copy.taken -FirewallRuleName $module.Params.knowledge.firewall_rule
         Invoke-StagingWrite -Path $Folder -Body { Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest }
@@ -138,7 +132,7 @@ Function New-Snapshot {
         [IO.Directory]::Delete($files, $true)
         throw
     }
-    $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{ changed = $true; steady = $true }
+    $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{ changed = $true; steady = $true; left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder))) }
 }
 
 $options = Get-RunOption

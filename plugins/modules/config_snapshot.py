@@ -38,6 +38,7 @@ options:
       - V(auto) copies live, and stops the service only when the configuration changed during each of three copies.
       - V(always) stops the service for the copy, and starts it again if it ran.
       - V(never) fails rather than stop.
+      - Where a failover cluster runs the service, a stop is refused until C(Stop-ClusterResource) has stopped it.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -118,4 +119,11 @@ bytes:
   description: The size of those files.
   returned: when O(state=present)
   type: int
+left_runs:
+  description:
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, and the
+      sentence says what became of it.
+  returned: when O(state=present)
+  type: list
+  elements: str
 """

@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Reads where Access Manager is installed, its service, registry values, certificates, HTTP.sys configuration, the files of its
     configuration and those that it names, with their hashes.
-  - It changes nothing. No secret and no content of a file is returned.
+  - It changes nothing but what O(sweep) says. No secret and no content of a file is returned.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -30,7 +30,8 @@ options:
     default: false
   sweep:
     description:
-      - Also remove what runs that died more than a day ago left in the staging folder. Not in check mode.
+      - Also remove what runs that died more than a day ago left in the staging folder, and start the service when a run that was ended had stopped
+        it. Not in check mode.
     type: bool
     default: false
   validate:
@@ -112,6 +113,21 @@ inventory:
 problems:
   description: What would make a backup incomplete, one sentence each.
   returned: when O(validate=true)
+  type: list
+  elements: str
+unended_restores:
+  description:
+    - A sentence for each restore that never ended, because the server went down or its process was killed. The server may be between two states, and a
+      backup of it is incomplete. That ends with a restore of all parts of a backup from before it, or when a person says so with a file in the folder
+      that the sentence names.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
+left_runs:
+  description:
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then with O(sweep=true), and the
+      sentence says what became of it.
+  returned: when Access Manager is installed
   type: list
   elements: str
 """

@@ -7,6 +7,7 @@
 # Brings the service into a state, and waits until it is there.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._LeftService
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
@@ -20,18 +21,27 @@ Function Stop-Whole {
 }
 
 Function Set-State {
+    # Within the folder of a run, or without one in check mode.
+    param([String] $Folder)
     $installation = Assert-Installation
     $service = Get-ServiceController
     $before = $service.Status.ToString()
-    $stop = $module.Params.state -ne 'started' -and $before -ne 'Stopped'
+    if ($Folder) { Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.timeout }
+    $service.Refresh()
+    $now = $service.Status.ToString()
+    $stop = $module.Params.state -ne 'started' -and $now -ne 'Stopped'
+    if ($stop) { Assert-NotClustered }
     if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) { $stop = Test-ServiceToStop -Timeout $module.Params.timeout }
-    $start = $module.Params.state -ne 'stopped' -and ($stop -or $before -ne 'Running')
-    $answer = @{ changed = $stop -or $start; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }
+    $start = $module.Params.state -ne 'stopped' -and ($stop -or $now -ne 'Running')
+    $answer = @{ changed = $stop -or $start -or $now -ne $before; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }
     if ($module.CheckMode) { return $answer }
+    if ($stop -and $start) { Set-StopMark -Folder $Folder -Controller $module.Params.controller }
     try { if ($stop) { Stop-Whole -Answer $answer } }
     finally { if ($start) { $answer.start_ms = Start-AccessManager -Timeout $module.Params.timeout } }
+    Remove-StopMark -Folder $Folder
     $service.Refresh()
     $answer.status = $service.Status.ToString()
+    $answer.left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder)))
     $answer
 }
 
@@ -42,5 +52,5 @@ $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
     if ($module.CheckMode) { return Set-State }
-    Invoke-RunStep -Params $module.Params -Take { Set-State }
+    Invoke-RunStep -Params $module.Params -Take { param($folder) Set-State -Folder $folder }
 }

@@ -9,6 +9,7 @@ short_description: Starts, stops or restarts Access Manager and waits until it i
 version_added: 1.0.0
 description:
   - Brings the service C(lithnetams) into a state. A stop waits for the process to end and for the database files to be unlocked.
+  - Where a failover cluster runs the service, a stop is refused. Use C(Stop-ClusterResource) and C(Start-ClusterResource) there.
   - The work is done by a process of its own on the target, so that a restart ends with the service running even when the connection breaks.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -67,4 +68,11 @@ start_ms:
   description: Milliseconds until the service ran.
   returned: success
   type: int
+left_runs:
+  description:
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, before anything else, and the
+      sentence says what became of it.
+  returned: success, not in check mode
+  type: list
+  elements: str
 """

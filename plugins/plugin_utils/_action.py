@@ -174,9 +174,14 @@ class AccessManagerAction(ActionBase):
         launches = unanswered = 0
         failure: AccessManagerError | None = None
         state = "unknown"
-        heard = False
+        heard = seen = False
         silent = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
+            if state == "unknown" and seen:
+                raise EndedRunError(
+                    f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed "
+                    "it. It is not started again. Look at the server, and run this again."
+                )
             if state == "unknown":
                 if failure and not isinstance(failure, LostLineError):
                     raise failure
@@ -199,6 +204,7 @@ class AccessManagerAction(ActionBase):
                 state = "unasked"
                 continue
             state, heard = answer["state"], True
+            seen = seen or state == "running"
             if state == "finished":
                 return _finished(json.loads(answer["answer"]))
             if state == "ended":

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hmac
 import json
 import os
@@ -17,10 +16,11 @@ import typing as t
 
 from ansible import constants as C
 
-from . import _human_tasks, _other_server, _plan, _server
+from . import _human_tasks, _left_runs, _other_server, _plan, _server
 from ._access_manager import WAY_BACK
 from ._action import COLLECT_SECONDS, AccessManagerAction
 from ._contents import Certificate, Configuration, Contents, Secret, open_contents, select
+from ._earlier_restores import EarlierRestore
 from ._errors import AccessManagerError
 from ._human_tasks import Recovery, Task
 from ._opening import Opener
@@ -90,13 +90,15 @@ class RestoreAction(AccessManagerAction):
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
         earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
+        left = _left_runs.stopped(answer.pop("left_runs", []))
+        answer.pop("unended_restores", None)  # they are among the earlier ones
         return answer | {
             "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
-            "earlier": [printable(restore.sentence) for restore in earlier],
+            "earlier": [restore.sentence for restore in earlier] + [_left_runs.sentence(run) for run in left],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
-            "interrupted_runs": [restore.run_id for restore in earlier if not restore.ended],
-            "left_stopped": any(restore.left_stopped for restore in earlier),
+            "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
+            "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
         }
 
     def _way_back(self, contents: Contents) -> str:
@@ -113,6 +115,8 @@ class RestoreAction(AccessManagerAction):
     def plan(self, contents: Contents, situation: Described) -> Plan:
         """The plan of a backup as it is to be restored here."""
         plan = _plan.make(contents, situation, self.wish())
+        if plan.stop:
+            _server.refuse_clustered_stop(situation)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
             _other_server.refuse_configured(contents, situation, plan)
         return plan
@@ -257,48 +261,7 @@ def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
     return is_mark_of(str(probe["mark"]), value, nonce)
 
 
-@dataclasses.dataclass(frozen=True)
-class EarlierRestore:
-    """A restore of which nobody was told. C(left_stopped): it found the service running, and never ended."""
-
-    run_id: str
-    ended: bool
-    left_stopped: bool
-    sentence: str
-
-    @classmethod
-    def of(cls, told: Described) -> EarlierRestore:
-        about, ended = _parsed(told["kept"]).get("about", {}), bool(told["result"])
-        return cls(
-            run_id=told["run_id"],
-            ended=ended,
-            left_stopped=not ended and about.get("service") not in (None, "Stopped"),
-            sentence=f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
-            f"{about.get('begun', 'an unknown time')} (run {told['run_id']}) {_end(told)}",
-        )
-
-
-def _end(told: Described) -> str:
-    if not told["result"]:
-        return (
-            f"never ended, so this server may be between two states. What it found is in '{told['folder']}', and safety.json there "
-            "says what belongs where."
-        )
-    result = _parsed(told["result"])
-    if result.get("state") == "restored":
-        return "succeeded after its controller was gone."
-    return f"failed after its controller was gone. {result.get('msg', '')}".rstrip()
-
-
 def _given(wanted: dict[str, t.Any], held: Certificate) -> dict[str, t.Any]:
     if wanted["action"] == "give_access" or held.pfx is None:
         return wanted
     return wanted | {"pfx": base64.b64encode(held.pfx).decode(), "password": held.password}
-
-
-def _parsed(text: str) -> dict[str, t.Any]:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -82,6 +82,20 @@ def refuse_without_rights(described: Described) -> None:
         )
 
 
+def refuse_clustered_stop(described: Described) -> None:
+    """Raises AccessManagerError when a failover cluster runs the service: it takes a stop by anybody else for a failure."""
+    cluster = described.get("cluster")
+    if not cluster or described["state"]["service"]["status"] == "Stopped":
+        return
+    name, resource = described["computer_name"], cluster["resource"]
+    raise AccessManagerError(
+        f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody else for a "
+        "failure, and starts it again or moves it in the middle. "
+        f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {cluster['owner']}, "
+        f"run this again, and then start it with 'Start-ClusterResource -Name \"{resource}\"'."
+    )
+
+
 def problems_of_configuration(described: Described) -> list[str]:
     """One sentence for each thing that makes a backup of this configuration less than whole."""
     problems = []

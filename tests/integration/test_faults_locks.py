@@ -30,7 +30,7 @@ from support.faults import (
     runs_of,
 )
 from support.playbook import RunningPlaybook, start_playbook
-from support.plays import Call, called, failure_of, write_calls
+from support.plays import Call, called, failure_of, result_of, write_calls
 
 ALWAYS = {"backup_stop_service": "always"}
 OLD, YOUNG = "20250101T000000Z", "20250102T000000Z"
@@ -139,7 +139,7 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
 
 
 def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Place) -> None:
-    """Its controller starts the service again. Where that is gone too, the lock blocks nobody, and the service is found stopped."""
+    """Its controller starts the service again. Where that is gone too, the next run does, and says so."""
     traces = Trace(one), Trace(two)
     with knobs(one, StopDelayMs=10000), knobs(two, StopDelayMs=10000):
         mended = place.start({one.name: one.inventory_vars() | ALWAYS}, "mended")
@@ -158,15 +158,21 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
     traces[0].check(["stopped", "started"], jobs=1)
     assert one.http_answers()
     assert place.backups(one) == []
+    (left,) = runs_of(two)
+    aged(left, 25)
     try:
         run = place.run({two.name: two.inventory_vars() | ALWAYS | {"backup_lock_timeout": 1}})
         assert run.rc == 0, run.output
-        assert two.service_state() == "Stopped"
-        assert place.backup(two).manifest["stopped"] is False
+        told = "\n".join(result_of(run, two.name, "Tell what was done")["msg"])
+        assert f"The run {left.name} of {socket.gethostname()} stopped the service at " in told
+        assert "It was found Stopped and started again at " in told
+        assert result_of(run, two.name, "Read the installation")["changed"]
+        assert place.backup(two).manifest["stopped"] is True
+        traces[1].check(["stopped", "started", "stopped", "started"], staged=1)
         assert not at_work(two)
-        assert len(runs_of(two)) == 1
+        assert not (left / "stopped").exists()
     finally:
-        two.start_service()
-        for left in runs_of(two):
-            left.rename(two.prefix / "dead")
+        if two.service_state() == "Stopped":
+            two.start_service()
+        left.rename(two.prefix / "dead")
     (two.drive_c / STAGING).rmdir()

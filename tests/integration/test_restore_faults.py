@@ -26,7 +26,7 @@ from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inv
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
 from support.configuration import UNICODE_TEMPLATE
-from support.faults import kill_powershells
+from support.faults import kill_powershells, runs_of
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
 from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
@@ -309,7 +309,7 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
             running.wait()
         run = run_playbook(RESTORE, inventory, args=("--check",))
     (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]
-    assert "failed after its controller was gone. The restore failed while starting the service" in told
+    assert "failed, and its controller has not read why. The restore failed while starting the service" in told
     assert told in run.output.replace("\n", " ")
     assert "\n".join(result_of(run, NAME, "Tell what was done")["msg"]).startswith(told)
     assert left(server, spoiled, keys=True) == []
@@ -324,6 +324,7 @@ def test_run_after_that_restores_and_does_not_tell_it_again(
         assert server.powershell(f"{EDITORS}.Id").strip() == ""
     assert run.rc == 0, run.stdout[-3000:]
     assert len(result_of(run, NAME, PLANNED)["earlier_restores"]) == 1
+    assert [[file.name for file in folder.iterdir()] for folder in runs_of(server)] == [["result.json"]]
     again = restore(server, work, options)
     assert result_of(again, NAME, PLANNED)["earlier_restores"] == []
     assert not result_of(again, NAME, PLANNED)["would_change"]
@@ -370,6 +371,9 @@ def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_aga
     assert "The next restore tells of this one, and starts the service if it ran before" in sentence
     server.wait_for(lambda: server.service_state() == "Stopped")
     server.clear_knobs()
+    made = run_playbook(BACKUP, server.write_inventory(work / "half.yml", variables=options))
+    assert "is incomplete. " in failure_of(made, NAME)
+    assert "never ended, so this server may be between two states" in failure_of(made, NAME)
     for parts in (["certificates"], list(PARTS)):  # the first of them leaves the server between two states
         run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _restore_bundle, _restoring
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._earlier_restores import EarlierRestore, settled_by
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Wish
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import EarlierRestore
 from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
 
@@ -104,9 +104,9 @@ def test_secret_that_a_person_entered_counts_as_restored() -> None:
     [
         ("", "Running", "never ended", True),
         ("", "Stopped", "never ended", False),
-        ('{"state": "restored"}', "Running", "succeeded after", False),
+        ('{"state": "restored"}', "Running", "succeeded, and", False),
         ('{"state": "rolled_back", "msg": "The check failed."}', "Running", "The check failed.", False),
-        ("{", "Running", "failed after", False),
+        ("{", "Running", "failed, and", False),
     ],
 )
 def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
@@ -118,3 +118,28 @@ def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, word
     damaged = EarlierRestore.of({"run_id": "R", "kept": "", "result": result, "folder": "F"})
     assert "unknown" in damaged.sentence
     assert not damaged.left_stopped
+
+
+@pytest.mark.parametrize(
+    ("label", "backup_id", "settled"),
+    [
+        ("20260101T000000Z of ams1", "20260101T000000Z", True),
+        ("20260102T030405Z of ams1", "20260102T030405Z", False),
+        ("20260103T000000Z of ams1", "20260103T000000Z", False),
+        ("/backups/config.zip", "", False),
+        ("B", "", True),
+    ],
+)
+def test_interrupted_restore_is_settled_by_its_own_backup_or_one_from_before_it(label: str, backup_id: str, settled: bool) -> None:
+    kept = json.dumps({"about": {"backup": "B", "service": "Running"}})
+    folder = r"C:\ProgramData\lithnet.access_manager.safety\20260102T030405Z-0123456789abcdef"
+    earlier = EarlierRestore.of({"run_id": "R", "kept": kept, "result": "", "folder": folder})
+    assert earlier.kept_at == "20260102T030405Z"
+    source = Source(label, {}, {"id": backup_id} if backup_id else None)
+    assert settled_by(source, [earlier.interruption]) == (["R"] if settled else [])
+
+
+def test_interrupted_restore_of_an_unknown_time_is_settled_by_no_other_backup() -> None:
+    earlier = EarlierRestore.of({"run_id": "R", "kept": "", "result": "", "folder": "F"})
+    assert settled_by(Source("B", {}, {"id": "20260101T000000Z"}), [earlier.interruption]) == []
+    assert settled_by(Source("", {}, None), [earlier.interruption]) == []

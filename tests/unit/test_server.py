@@ -84,6 +84,16 @@ def test_a_cluster_node_that_does_not_own_the_role_is_refused_and_the_owner_name
     _server.refuse_without_rights(server() | {"cluster": cluster | {"owned": True}})
 
 
+def test_a_stop_is_refused_where_a_cluster_runs_the_service_and_its_commands_are_named() -> None:
+    clustered = server() | {"cluster": {"resource": "Access Manager", "owner": "AMS1", "owned": True}}
+    message = refusal(_server.refuse_clustered_stop, clustered)
+    assert 'Stop-ClusterResource -Name "Access Manager"' in message
+    assert 'Start-ClusterResource -Name "Access Manager"' in message
+    clustered["state"]["service"]["status"] = "Stopped"
+    _server.refuse_clustered_stop(clustered)
+    _server.refuse_clustered_stop(server())
+
+
 # ---- problems ----
 
 

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The restores that are told by what they left in their safety copies: _Safety writes those, and whoever describes a server reads them.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+$FolderPattern = '^\d{8}T\d{6}Z-[0-9A-Za-z-]{8,64}$'
+$TimeToReport = [TimeSpan]::FromSeconds(15)
+
+Function Get-SafetyRoot {
+    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager.safety')
+}
+
+Function Get-SafetyFolder {
+    # The folders of safety copies, the oldest first.
+    $root = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-SafetyRoot)
+    if (-not $root.Exists) { return }
+    Assert-OwnFolder -Path $root.FullName
+    $root.GetDirectories() | Where-Object -FilterScript { $_.Name -match $FolderPattern } | Sort-Object -Property Name
+}
+
+Function Get-SafetyFile {
+    # Where a safety copy has what it kept ('safety.json'), how its restore ended ('result.json'), and that somebody was told ('reported').
+    param(
+        [IO.DirectoryInfo] $Folder,
+        [String] $Name
+    )
+    [IO.Path]::Combine($Folder.FullName, $Name)
+}
+
+Function Get-RunOfFolder {
+    param([IO.DirectoryInfo] $Folder)
+    $Folder.Name.Substring($Folder.Name.IndexOf('-') + 1)
+}
+
+Function Get-AboutRestore {
+    # What a safety copy says of its restore, as JSON, without all that it kept; empty when it cannot be read.
+    param([IO.DirectoryInfo] $Folder)
+    try { ConvertTo-Json -InputObject @{ about = (ConvertFrom-Json -InputObject (Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json'))).about } -Compress }
+    catch { '' }
+}
+
+Function Get-UnreportedRestore {
+    # The restores, not at work, whose results nobody has been told: run, folder, what is known of them, and how they ended; result is empty
+    # when they never did.
+    foreach ($folder in Get-SafetyFolder) {
+        $runId = Get-RunOfFolder -Folder $folder
+        if ((Test-RunAlive -RunId $runId) -or [IO.File]::Exists((Get-SafetyFile -Folder $folder -Name 'reported'))) { continue }
+        $result = try { Read-TextFile -Path (Get-SafetyFile -Folder $folder -Name 'result.json') } catch { '' }
+        @{ run_id = $runId; folder = $folder.FullName; kept = Get-AboutRestore -Folder $folder; result = $result }
+    }
+}
+
+Function Wait-ReportedRestore {
+    # Gives the controllers of restores that have just ended the time to read their results, and to say so.
+    $young = {
+        $result = New-Object -TypeName IO.FileInfo -ArgumentList ([IO.Path]::Combine($_.folder, 'result.json'))
+        $_.result -and [DateTime]::UtcNow - $result.LastWriteTimeUtc -lt $TimeToReport
+    }
+    $end = [DateTime]::UtcNow + $TimeToReport
+    while ([DateTime]::UtcNow -lt $end -and @(Get-UnreportedRestore | Where-Object -FilterScript $young)) { Start-Sleep -Milliseconds 500 }
+}
+
+Function Get-UnendedRestore {
+    # Those of them that never ended: the server may be between two states.
+    Get-UnreportedRestore | Where-Object -FilterScript { -not $_.result }
+}
+
+Export-ModuleMember -Function *
