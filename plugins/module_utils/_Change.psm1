@@ -150,6 +150,7 @@ Function Copy-Beside {
         try {
             Set-SecurityText -Item $item -Sddl $Record.sddl
             $reader.CopyTo($writer)
+            $writer.Flush($true)
         }
         finally { $writer.Dispose() }
     }

@@ -22,6 +22,7 @@ Function Get-SafetyRoot {
 
 Function New-SafetyCopy {
     # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
+    # All of it is on the disk, not in Windows' memory alone, before anything is changed.
     # The database is locked while the service runs: its files are for Add-SafetyItem.
     param(
         [String] $RunId,
@@ -97,7 +98,10 @@ Function Get-SafetyItem {
     if ($Record.kind -eq 'file') {
         $kept.copy = $Copy
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $Copy, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
-        try { $digest = Copy-Record -Record $kept -Destination $writer }
+        try {
+            $digest = Copy-Record -Record $kept -Destination $writer
+            $writer.Flush($true)
+        }
         finally { $writer.Dispose() }
         if ($Record.before -and $Record.before -cne $digest) { throw $changed }
     }
