@@ -10,6 +10,7 @@
 Set-StrictMode -Version 2.0
 
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
+$AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 
 # ---- a plan's files, registry values and HTTP.sys ----
 
@@ -84,10 +85,16 @@ Function ConvertFrom-Timestamp {
 }
 
 Function Clear-Attribute {
-    # Makes a file or folder writable by its attributes.
+    # Makes a file or folder writable by its attributes; a file whose permissions forbid that is opened to Administrators first.
     param([IO.FileSystemInfo] $Item)
-    $now = $Item.Attributes
-    if ($now -band $MeaningfulAttributes) { $Item.Attributes = $now -band (-bnot $MeaningfulAttributes) }
+    if (-not ($Item.Attributes -band $MeaningfulAttributes)) { return }
+    $cleared = $Item.Attributes -band (-bnot $MeaningfulAttributes)
+    try { $Item.Attributes = $cleared }
+    catch [UnauthorizedAccessException] {
+        if ($Item -isnot [IO.FileInfo]) { throw }
+        Limit-Access -Item $Item
+        $Item.Attributes = $cleared
+    }
 }
 
 Function Set-SecurityText {
@@ -111,18 +118,32 @@ Function Set-SecurityText {
     [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $new)
 }
 
+Function Limit-Access {
+    # Takes a file from everybody but SYSTEM and Administrators, who may do everything with it.
+    param([IO.FileInfo] $Item)
+    $security = New-Object -TypeName Security.AccessControl.FileSecurity
+    $security.SetSecurityDescriptorSddlForm($AdministratorsAlone, [Security.AccessControl.AccessControlSections]::Access)
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $security)
+}
+
 Function Set-ItemState {
-    # Gives a file or folder the times, attributes and permissions of a record.
+    # Gives a file or folder the times, attributes and permissions of a record: the permissions last, because those of a file may let
+    # nobody write, and .NET Framework opens a file for writing to set its times.
     param(
         [IO.FileSystemInfo] $Item,
         [Object] $Record
     )
-    Clear-Attribute -Item $Item
-    $Item.CreationTimeUtc = ConvertFrom-Timestamp -Text $Record.created
-    $Item.LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Record.modified
-    $Item.Refresh()
+    $created, $modified = (ConvertFrom-Timestamp -Text $Record.created), (ConvertFrom-Timestamp -Text $Record.modified)
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
-    if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+    $timely = $Item.CreationTimeUtc -eq $created -and $Item.LastWriteTimeUtc -eq $modified
+    if (-not $timely -or ($Item.Attributes -band $MeaningfulAttributes) -ne $meaningful) {
+        if ($Item -is [IO.FileInfo]) { Limit-Access -Item $Item }
+        Clear-Attribute -Item $Item
+        if ($Item.CreationTimeUtc -ne $created) { $Item.CreationTimeUtc = $created }
+        if ($Item.LastWriteTimeUtc -ne $modified) { $Item.LastWriteTimeUtc = $modified }
+        $Item.Refresh()
+        if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+    }
     Set-SecurityText -Item $Item -Sddl $Record.sddl
 }
 
@@ -137,7 +158,8 @@ Function Get-MissingParent {
 }
 
 Function Copy-Beside {
-    # Writes a file's new content and state under another name beside it. The permissions are set before there is any content.
+    # Writes a file's new content and state under another name beside it. SYSTEM and Administrators alone can read it until it has its own
+    # permissions: nobody else can open it before, because it is empty and open to this process alone until then.
     param(
         [String] $Source,
         [String] $Beside,
@@ -148,7 +170,7 @@ Function Copy-Beside {
     try {
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None)
         try {
-            Set-SecurityText -Item $item -Sddl $Record.sddl
+            Limit-Access -Item $item
             $reader.CopyTo($writer)
             $writer.Flush($true)
         }
