@@ -138,6 +138,8 @@ Function Restore-SafetyCopy {
     )
     $steps = @()
     foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) { $steps += @{ what = $record.path; item = $record; step = 'beside' } }
+    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | Sort-Object -Property { $_.path.Length })
+    if ($Touched) { foreach ($kept in $existed) { $steps += @{ what = $kept.path; item = $kept; step = 'access' } } }
     if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
     foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
@@ -167,11 +169,20 @@ Function Restore-One {
     switch ($Step.step) {
         'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
         'beside' { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' }
+        'access' { Restore-FolderAccess -Kept $Step.item }
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
         'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
         default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
     }
+}
+
+Function Restore-FolderAccess {
+    # Makes a folder that is gone again, and gives it its permissions: they are on before any file is put back into it.
+    param([Hashtable] $Kept)
+    $folder = Get-PathItem -Path $Kept.path -Kind 'folder'
+    $folder.Create()
+    Set-SecurityText -Item $folder -Sddl $Kept.state.sddl
 }
 
 Function Restore-Item {
@@ -184,8 +195,7 @@ Function Restore-Item {
         if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
         return
     }
-    if ($Kept.kind -eq 'folder') { $item.Create() }
-    elseif (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy)) {
+    if ($Kept.kind -eq 'file' -and (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy))) {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         $beside = $Kept.path + $Suffix
         try {
