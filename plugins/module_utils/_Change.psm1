@@ -10,6 +10,7 @@
 Set-StrictMode -Version 2.0
 
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
+$Patience = [TimeSpan]::FromSeconds(5)
 $AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 
 # ---- a plan's files, registry values and HTTP.sys ----
@@ -181,6 +182,22 @@ Function Copy-Beside {
     Set-ItemState -Item $item -Record $Record
 }
 
+Function Invoke-Patiently {
+    # Runs the body again for some seconds when another program has the file: a scanner of viruses, an indexer, a backup. Where such a
+    # program lets a file be deleted that it has open, its name stays until it has closed it.
+    param([ScriptBlock] $Body)
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        try { return & $Body }
+        catch {
+            $cause = $_.Exception.GetBaseException()
+            $taken = $cause -is [IO.IOException] -or $cause -is [UnauthorizedAccessException]
+            if (-not $taken -or $watch.Elapsed -ge $Patience) { throw }
+        }
+        Start-Sleep -Milliseconds 200
+    }
+}
+
 Function Move-Beside {
     # Puts what lies beside a file into its place.
     param(
@@ -188,7 +205,7 @@ Function Move-Beside {
         [String] $Path
     )
     Remove-AnyItem -Path $Path -Kind 'file'
-    [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path))
+    Invoke-Patiently -Body { [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path)) }
 }
 
 Function Remove-AnyItem {
@@ -197,10 +214,12 @@ Function Remove-AnyItem {
         [String] $Path,
         [String] $Kind
     )
-    $item = Get-PathItem -Path $Path -Kind $Kind
-    if (-not $item.Exists) { return }
-    Clear-Attribute -Item $item
-    $item.Delete()
+    Invoke-Patiently -Body {
+        $item = Get-PathItem -Path $Path -Kind $Kind
+        if (-not $item.Exists) { return }
+        Clear-Attribute -Item $item
+        $item.Delete()
+    }
 }
 
 # ---- registry ----
