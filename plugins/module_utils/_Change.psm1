@@ -244,9 +244,33 @@ Function Set-RegistryRecord {
 
 Function Remove-RegistryRecord {
     param([Object] $Record)
+    if (-not (Test-RegistryKey -Key $Record.key)) { return }
     $key = Open-WritableKey -Key $Record.key
     try { $key.DeleteValue($Record.name, $false) }
     finally { $key.Dispose() }
+}
+
+Function Test-RegistryKey {
+    # Whether Access Manager's own key is there, or the one of that name below it.
+    param([String] $Key)
+    $found = Open-MachineKey -SubKey (Get-RegistryPath -Key $Key)
+    if ($null -eq $found) { return $false }
+    $found.Dispose()
+    return $true
+}
+
+Function Remove-EmptyKey {
+    # Removes such a key when it has neither values nor keys.
+    param([String] $Key)
+    $path = Get-RegistryPath -Key $Key
+    $found = Open-MachineKey -SubKey $path
+    if ($null -eq $found) { return }
+    try { $empty = $found.ValueCount -eq 0 -and $found.SubKeyCount -eq 0 }
+    finally { $found.Dispose() }
+    if (-not $empty) { return }
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try { $machine.DeleteSubKey($path, $false) }
+    finally { $machine.Dispose() }
 }
 
 Function Open-WritableKey {

@@ -40,6 +40,7 @@ Function New-SafetyCopy {
             items = @()
             parents = @()
             registry = @(Get-RegistryState)
+            missing_keys = @(Get-PlannedKey -Plan $Plan | Where-Object -FilterScript { -not (Test-RegistryKey -Key $_) })
             http_sys = Get-HttpConfiguration
         }
         Assert-PlannedHttp -Plan $Plan -Now $copy.http_sys
@@ -144,6 +145,7 @@ Function Restore-SafetyCopy {
     foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
     if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
+    if ($Touched) { foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } } }
     foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
     foreach ($one in $steps) {
         try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
@@ -160,6 +162,12 @@ Function Get-SettingStep {
     }
 }
 
+Function Get-PlannedKey {
+    # The names of the registry keys in which the plan changes values, the inner ones first.
+    param([Object] $Plan)
+    @($Plan.registry.set) + @($Plan.registry.remove) | ForEach-Object -Process { $_.key } | Sort-Object -Unique -Descending
+}
+
 Function Restore-One {
     param(
         [Hashtable] $Step,
@@ -172,6 +180,7 @@ Function Restore-One {
         'access' { Restore-FolderAccess -Kept $Step.item }
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
+        'key' { Remove-EmptyKey -Key $Step.item }
         'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
         default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
     }
