@@ -91,7 +91,7 @@ Function Get-SafetyItem {
         [String] $Copy
     )
     $item = Get-PathItem -Path $Record.path -Kind $Record.kind
-    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = '' }
+    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = ''; sha256 = '' }
     $changed = "'$($Record.path)' has changed since this restore was planned: run it again."
     if ($item.Exists -eq ($Record.action -eq 'add')) { throw $changed }
     if (-not $item.Exists) { return $kept }
@@ -105,8 +105,20 @@ Function Get-SafetyItem {
         }
         finally { $writer.Dispose() }
         if ($Record.before -and $Record.before -cne $digest) { throw $changed }
+        $kept.sha256 = $digest
     }
     $kept
+}
+
+Function Assert-SafetyCopy {
+    # Refuses when a file is not any more what the safety copy holds, or is there and was not: who saved it since would lose it.
+    param([Hashtable] $Copy)
+    foreach ($kept in $Copy.items) {
+        if ($kept.kind -ne 'file') { continue }
+        $there = (Get-PathItem -Path $kept.path -Kind 'file').Exists
+        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-Patiently -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
+        if (-not $same) { throw "'$($kept.path)' has changed while this restore was at work: run it again." }
+    }
 }
 
 Function Get-ParentTime {
@@ -323,4 +335,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Get-UnreportedRestore, Remove-OldSafetyCopy, Get-SafetyRoot
