@@ -10,6 +10,8 @@
 Set-StrictMode -Version 2.0
 
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
+$Patience = [TimeSpan]::FromSeconds(5)
+$AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 
 # ---- a plan's files, registry values and HTTP.sys ----
 
@@ -84,10 +86,16 @@ Function ConvertFrom-Timestamp {
 }
 
 Function Clear-Attribute {
-    # Makes a file or folder writable by its attributes.
+    # Makes a file or folder writable by its attributes; a file whose permissions forbid that is opened to Administrators first.
     param([IO.FileSystemInfo] $Item)
-    $now = $Item.Attributes
-    if ($now -band $MeaningfulAttributes) { $Item.Attributes = $now -band (-bnot $MeaningfulAttributes) }
+    if (-not ($Item.Attributes -band $MeaningfulAttributes)) { return }
+    $cleared = $Item.Attributes -band (-bnot $MeaningfulAttributes)
+    try { $Item.Attributes = $cleared }
+    catch [UnauthorizedAccessException] {
+        if ($Item -isnot [IO.FileInfo]) { throw }
+        Limit-Access -Item $Item
+        $Item.Attributes = $cleared
+    }
 }
 
 Function Set-SecurityText {
@@ -111,18 +119,32 @@ Function Set-SecurityText {
     [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $new)
 }
 
+Function Limit-Access {
+    # Takes a file from everybody but SYSTEM and Administrators, who may do everything with it.
+    param([IO.FileInfo] $Item)
+    $security = New-Object -TypeName Security.AccessControl.FileSecurity
+    $security.SetSecurityDescriptorSddlForm($AdministratorsAlone, [Security.AccessControl.AccessControlSections]::Access)
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $security)
+}
+
 Function Set-ItemState {
-    # Gives a file or folder the times, attributes and permissions of a record.
+    # Gives a file or folder the times, attributes and permissions of a record: the permissions last, because those of a file may let
+    # nobody write, and .NET Framework opens a file for writing to set its times.
     param(
         [IO.FileSystemInfo] $Item,
         [Object] $Record
     )
-    Clear-Attribute -Item $Item
-    $Item.CreationTimeUtc = ConvertFrom-Timestamp -Text $Record.created
-    $Item.LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Record.modified
-    $Item.Refresh()
+    $created, $modified = (ConvertFrom-Timestamp -Text $Record.created), (ConvertFrom-Timestamp -Text $Record.modified)
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
-    if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+    $timely = $Item.CreationTimeUtc -eq $created -and $Item.LastWriteTimeUtc -eq $modified
+    if (-not $timely -or ($Item.Attributes -band $MeaningfulAttributes) -ne $meaningful) {
+        if ($Item -is [IO.FileInfo]) { Limit-Access -Item $Item }
+        Clear-Attribute -Item $Item
+        if ($Item.CreationTimeUtc -ne $created) { $Item.CreationTimeUtc = $created }
+        if ($Item.LastWriteTimeUtc -ne $modified) { $Item.LastWriteTimeUtc = $modified }
+        $Item.Refresh()
+        if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+    }
     Set-SecurityText -Item $Item -Sddl $Record.sddl
 }
 
@@ -137,7 +159,8 @@ Function Get-MissingParent {
 }
 
 Function Copy-Beside {
-    # Writes a file's new content and state under another name beside it. The permissions are set before there is any content.
+    # Writes a file's new content and state under another name beside it. SYSTEM and Administrators alone can read it until it has its own
+    # permissions: nobody else can open it before, because it is empty and open to this process alone until then.
     param(
         [String] $Source,
         [String] $Beside,
@@ -148,14 +171,31 @@ Function Copy-Beside {
     try {
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None)
         try {
-            Set-SecurityText -Item $item -Sddl $Record.sddl
+            Limit-Access -Item $item
             $reader.CopyTo($writer)
+            $writer.Flush($true)
         }
         finally { $writer.Dispose() }
     }
     finally { $reader.Dispose() }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Record
+}
+
+Function Invoke-Patiently {
+    # Runs the body again for some seconds when another program has the file: a scanner of viruses, an indexer, a backup. Where such a
+    # program lets a file be deleted that it has open, its name stays until it has closed it.
+    param([ScriptBlock] $Body)
+    $watch = [Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        try { return & $Body }
+        catch {
+            $cause = $_.Exception.GetBaseException()
+            $taken = $cause -is [IO.IOException] -or $cause -is [UnauthorizedAccessException]
+            if (-not $taken -or $watch.Elapsed -ge $Patience) { throw }
+        }
+        Start-Sleep -Milliseconds 200
+    }
 }
 
 Function Move-Beside {
@@ -165,7 +205,7 @@ Function Move-Beside {
         [String] $Path
     )
     Remove-AnyItem -Path $Path -Kind 'file'
-    [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path))
+    Invoke-Patiently -Body { [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path)) }
 }
 
 Function Remove-AnyItem {
@@ -174,10 +214,12 @@ Function Remove-AnyItem {
         [String] $Path,
         [String] $Kind
     )
-    $item = Get-PathItem -Path $Path -Kind $Kind
-    if (-not $item.Exists) { return }
-    Clear-Attribute -Item $item
-    $item.Delete()
+    Invoke-Patiently -Body {
+        $item = Get-PathItem -Path $Path -Kind $Kind
+        if (-not $item.Exists) { return }
+        Clear-Attribute -Item $item
+        $item.Delete()
+    }
 }
 
 # ---- registry ----
@@ -202,9 +244,33 @@ Function Set-RegistryRecord {
 
 Function Remove-RegistryRecord {
     param([Object] $Record)
+    if (-not (Test-RegistryKey -Key $Record.key)) { return }
     $key = Open-WritableKey -Key $Record.key
     try { $key.DeleteValue($Record.name, $false) }
     finally { $key.Dispose() }
+}
+
+Function Test-RegistryKey {
+    # Whether Access Manager's own key is there, or the one of that name below it.
+    param([String] $Key)
+    $found = Open-MachineKey -SubKey (Get-RegistryPath -Key $Key)
+    if ($null -eq $found) { return $false }
+    $found.Dispose()
+    return $true
+}
+
+Function Remove-EmptyKey {
+    # Removes such a key when it has neither values nor keys.
+    param([String] $Key)
+    $path = Get-RegistryPath -Key $Key
+    $found = Open-MachineKey -SubKey $path
+    if ($null -eq $found) { return }
+    try { $empty = $found.ValueCount -eq 0 -and $found.SubKeyCount -eq 0 }
+    finally { $found.Dispose() }
+    if (-not $empty) { return }
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try { $machine.DeleteSubKey($path, $false) }
+    finally { $machine.Dispose() }
 }
 
 Function Open-WritableKey {

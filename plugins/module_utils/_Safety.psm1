@@ -18,6 +18,7 @@ $Reported = 'reported'
 
 Function New-SafetyCopy {
     # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
+    # All of it is on the disk, not in Windows' memory alone, before anything is changed.
     # The database is locked while the service runs: its files are for Add-SafetyItem.
     param(
         [String] $RunId,
@@ -35,6 +36,7 @@ Function New-SafetyCopy {
             items = @()
             parents = @()
             registry = @(Get-RegistryState)
+            missing_keys = @(Get-PlannedKey -Plan $Plan | Where-Object -FilterScript { -not (Test-RegistryKey -Key $_) })
             http_sys = Get-HttpConfiguration
         }
         Assert-PlannedHttp -Plan $Plan -Now $copy.http_sys
@@ -85,7 +87,7 @@ Function Get-SafetyItem {
         [String] $Copy
     )
     $item = Get-PathItem -Path $Record.path -Kind $Record.kind
-    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = '' }
+    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = ''; sha256 = '' }
     $changed = "'$($Record.path)' has changed since this restore was planned: run it again."
     if ($item.Exists -eq ($Record.action -eq 'add')) { throw $changed }
     if (-not $item.Exists) { return $kept }
@@ -93,11 +95,26 @@ Function Get-SafetyItem {
     if ($Record.kind -eq 'file') {
         $kept.copy = $Copy
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $Copy, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
-        try { $digest = Copy-Record -Record $kept -Destination $writer }
+        try {
+            $digest = Copy-Record -Record $kept -Destination $writer
+            $writer.Flush($true)
+        }
         finally { $writer.Dispose() }
         if ($Record.before -and $Record.before -cne $digest) { throw $changed }
+        $kept.sha256 = $digest
     }
     $kept
+}
+
+Function Assert-SafetyCopy {
+    # Refuses when a file is not any more what the safety copy holds, or is there and was not: who saved it since would lose it.
+    param([Hashtable] $Copy)
+    foreach ($kept in $Copy.items) {
+        if ($kept.kind -ne 'file') { continue }
+        $there = (Get-PathItem -Path $kept.path -Kind 'file').Exists
+        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-Patiently -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
+        if (-not $same) { throw "'$($kept.path)' has changed while this restore was at work: run it again." }
+    }
 }
 
 Function Get-ParentTime {
@@ -130,10 +147,13 @@ Function Restore-SafetyCopy {
     )
     $steps = @()
     foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) { $steps += @{ what = $record.path; item = $record; step = 'beside' } }
+    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | Sort-Object -Property { $_.path.Length })
+    if ($Touched) { foreach ($kept in $existed) { $steps += @{ what = $kept.path; item = $kept; step = 'access' } } }
     if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
     foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
     if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
+    if ($Touched) { foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } } }
     foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
     foreach ($one in $steps) {
         try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
@@ -150,6 +170,12 @@ Function Get-SettingStep {
     }
 }
 
+Function Get-PlannedKey {
+    # The names of the registry keys in which the plan changes values, the inner ones first.
+    param([Object] $Plan)
+    @($Plan.registry.set) + @($Plan.registry.remove) | ForEach-Object -Process { $_.key } | Sort-Object -Unique -Descending
+}
+
 Function Restore-One {
     param(
         [Hashtable] $Step,
@@ -159,11 +185,21 @@ Function Restore-One {
     switch ($Step.step) {
         'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
         'beside' { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' }
+        'access' { Restore-FolderAccess -Kept $Step.item }
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
+        'key' { Remove-EmptyKey -Key $Step.item }
         'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
         default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
     }
+}
+
+Function Restore-FolderAccess {
+    # Makes a folder that is gone again, and gives it its permissions: they are on before any file is put back into it.
+    param([Hashtable] $Kept)
+    $folder = Get-PathItem -Path $Kept.path -Kind 'folder'
+    $folder.Create()
+    Set-SecurityText -Item $folder -Sddl $Kept.state.sddl
 }
 
 Function Restore-Item {
@@ -176,8 +212,7 @@ Function Restore-Item {
         if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
         return
     }
-    if ($Kept.kind -eq 'folder') { $item.Create() }
-    elseif (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy)) {
+    if ($Kept.kind -eq 'file' -and (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy))) {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         $beside = $Kept.path + $Suffix
         try {
@@ -274,4 +309,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy

@@ -228,15 +228,22 @@ Function Invoke-StagingWrite {
 }
 
 Function Write-WholeFile {
-    # Writes a text as UTF-8 so that readers see all of it or nothing.
+    # Writes a text as UTF-8 so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before
+    # it has its name, and what had the name before has it until then.
     param(
         [String] $Path,
         [String] $Text
     )
     $new = "$Path.new"
-    [IO.File]::WriteAllText($new, $Text, (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false))
-    if ([IO.File]::Exists($Path)) { [IO.File]::Delete($Path) }
-    [IO.File]::Move($new, $Path)
+    $bytes = (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false).GetBytes($Text)
+    $writer = New-Object -TypeName IO.FileStream -ArgumentList $new, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+    try {
+        $writer.Write($bytes, 0, $bytes.Length)
+        $writer.Flush($true)
+    }
+    finally { $writer.Dispose() }
+    if ([IO.File]::Exists($Path)) { [IO.File]::Replace($new, $Path, [NullString]::Value) }
+    else { [IO.File]::Move($new, $Path) }
 }
 
 Function Invoke-Locked {

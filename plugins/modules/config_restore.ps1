@@ -100,8 +100,11 @@ Function Invoke-Change {
         $Done.stopped = $true
         $Done.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $timeout
     }
+    $Done.step = 'making sure that nobody has changed a file meanwhile'
+    Assert-SafetyCopy -Copy $Safety
     $database = @($plan.files | Where-Object -FilterScript { $_.is_database })
     if ($database) {
+        $Done.step = 'keeping the database'
         [void](Wait-DatabaseUnlock -Folder $plan.database -Timeout $timeout)
         Add-SafetyItem -Copy $Safety -Records $database
     }

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
+import shutil
 import subprocess
 import threading
 import zipfile
@@ -35,6 +37,10 @@ NAME = "ams-faults"
 LARGE = "large.bin"
 """A file that does not go with the call of a restore, but is uploaded before it."""
 EDITOR = r"C:\Program Files\Lithnet\Access Manager Service\Lithnet.AccessManager.Server.UI.exe"
+MODULES = Path(__file__).parents[2] / "plugins/module_utils"
+PUT_BACK = Path(__file__).parents[1] / "support/put_back.ps1"
+TIME = "2020-02-03T04:05:06.0000000Z"
+"""The time that put_back.ps1 gives a file."""
 TRACES = (".ansible_async/", "ProgramData/lithnet.access_manager: ", "ProgramData/lithnet.access_manager/", "/Temp/")
 EDITORS = "(Get-Process -Name Lithnet.AccessManager.Server.UI -ErrorAction SilentlyContinue)"
 TEMPLATE = rf"C:\Program Files\Lithnet\Access Manager Service\config\audit-templates\{UNICODE_TEMPLATE}"
@@ -281,18 +287,24 @@ def test_locked_database_is_rolled_back(
 def test_what_cannot_be_put_back_is_told_and_the_rest_is(
     server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]
 ) -> None:
-    lock = f"$file = [IO.File]::Open('{TEMPLATE}', 'Open', 'Read', 'None'); Start-Sleep -Seconds 25"
-    server.knob("StopDelayMs", 8000)
+    file = server.path(TEMPLATE)
+    times = file.stat()
+    lock = f"$file = [IO.File]::Open('{TEMPLATE}', 'Open', 'Read', 'None'); Start-Sleep -Seconds 40"
+    assert server.site
+    server.site.served = False
     try:
-        with when(server, lambda: server.service_state() == "StopPending", lambda: server.powershell(lock)):
-            run = restore(server, work, options)
+        with when(server, turned(server, "stopped", "started"), lambda: server.powershell(lock)):
+            run = restore(server, work, options, restore_service_timeout=15)
     finally:
-        server.clear_knobs()
+        server.site.served = True
     result = result_of(run, NAME, RESTORED)
     assert result["state"] == "half_rolled_back"
     (error,) = result["rollback_errors"]
     assert UNICODE_TEMPLATE in error
     assert error in failure_of(run, NAME)
+    assert file.read_bytes() != b"spoiled"
+    file.write_bytes(b"spoiled")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert Whole.of(server).differences(spoiled) == []
     assert server.http_answers()
 
@@ -405,6 +417,43 @@ def test_missing_key_and_missing_permission_are_given_without_a_stop(
     assert wanted == {current: "give_access", expired: "give_key"}
     assert len(server.turns()) == turns
     assert not result_of(restore(server, work, options), NAME, PLANNED)["would_change"]
+
+
+# ---- between beginning and end ----
+
+
+def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
+    """The target's functions one by one, in one process: what they leave for a moment only is in no result of a restore."""
+    told = put_back(server)
+    assert told["unchanged"] == ""
+    assert "other.ps1' has changed while this restore was at work" in told["changed"]
+    assert told["removed"]
+    assert told["errors"] == []
+    assert [sddl.replace("D:PAI", "D:P") for sddl in told["folder"]] == ["O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"]
+    assert told["content"] == "as it was"
+    assert (told["key_left"], told["list_left"]) == (False, 0)
+    sddl, content, modified = told["before_permissions"]
+    assert sddl.replace("D:PAI", "D:P").endswith("D:P(A;;FA;;;SY)(A;;FA;;;BA)")
+    assert (content, modified) == ("as it was", TIME)
+    sddl, created, read_only = told["new"]
+    assert sddl.replace("D:PAI", "D:P") == "O:BAG:BAD:P(A;;FA;;;SY)(A;;FR;;;BA)"
+    assert (created, read_only) == (TIME, "True")
+    assert told["refused"] != ""
+    assert (told["deletion"], told["deleted"]) == ("", True)
+    assert told["list"] == ["second", "False"]
+
+
+def put_back(server: AmsHost) -> dict[str, Any]:
+    """What put_back.ps1 tells."""
+    folder = server.drive_c / "windows/temp/test-modules"
+    folder.mkdir()
+    try:
+        for name in ("_AccessManager.psm1", "_Capture.psm1", "_Staging.psm1", "_Change.psm1", "_Safety.psm1", "_ItemSecurity.cs"):
+            shutil.copyfile(MODULES / name, folder / name)
+        told: dict[str, Any] = json.loads(server.powershell(PUT_BACK.read_text(encoding="utf-8")))
+    finally:
+        shutil.rmtree(folder)
+    return told
 
 
 # ---- a service that will not stop ----
