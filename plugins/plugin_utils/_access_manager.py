@@ -63,8 +63,12 @@ CLEAR_SECRETS = (
 """The JSON keys whose values are secret though nothing protects them."""
 
 _SECRET_NAME = re.compile(
-    r"passw|pwd|passphrase|secret|token|credential|connectionstring|apikey|accesskey|privatekey", re.IGNORECASE
+    r"passw|pwd|passphrase|secret|token|credential|connectionstring|cookie|bearer|(api|access|private|shared|sas|account)[-_]?key"
+    r"|^(key|pin|pin[-_]?code)$",
+    re.IGNORECASE,
 )
+_SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]*@|^\s*(basic|bearer)\s+\S", re.IGNORECASE)
+"""A URL with a password, and what a program sends to log on."""
 _NOT_SECRET = frozenset({"authorizedsecretreaders", "enableclustercompatiblesecretencryption"})
 
 RULES = "Authorization.ComputerTargets[]"
@@ -100,6 +104,11 @@ FIREWALL_RULE = "Lithnet Access Manager Web Service (HTTP/HTTPS-In)"
 def is_secret_name(name: str) -> bool:
     """Whether a JSON key or registry value of that name may hold a secret, known or not."""
     return name.lower() not in _NOT_SECRET and _SECRET_NAME.search(name) is not None
+
+
+def is_secret_value(value: t.Any) -> bool:
+    """Whether a setting's value is, by its form, one that nobody else may see, whatever the setting is called."""
+    return isinstance(value, str) and _SECRET_VALUE.search(value) is not None
 
 
 def knowledge() -> dict[str, t.Any]:

@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from . import _sddl
-from ._access_manager import CLEAR_SECRETS, LIST_KEYS, PROTECTED_SECRETS, RIGHTS, is_secret_name
+from ._access_manager import CLEAR_SECRETS, LIST_KEYS, PROTECTED_SECRETS, RIGHTS, is_secret_name, is_secret_value
 from ._json_text import Value
 from ._text import encodable
 from ._trustees import name_of, sid_of
@@ -165,13 +165,22 @@ def _walk(node: Value, place: str, steps: tuple[str, ...], without: c.Container[
     if isinstance(node.value, dict) and node.value and not secret:
         for name, member in node.value.items():
             inner = _walk(member, f"{place}.{name}".lower().removeprefix("."), (*steps, name), without)
-            yield from (_hidden(setting) for setting in inner) if is_secret_name(name) else inner
+            hidden = is_secret_name(name) or (name.lower() == "value" and _names_a_secret(node))
+            yield from (_hidden(setting) for setting in inner) if hidden else inner
     elif _has_objects(node) and not secret:
         listed = f"{place}[]"
         for name, element in elements_of(node, _KEYS.get(listed, "Id")).items():
             yield from _walk(element, listed, (*steps, f"[{name}]"), without)
     else:
-        yield Setting(steps, plain(node), secret)
+        value = plain(node)
+        yield Setting(steps, value, secret or any(map(is_secret_value, value if isinstance(value, list) else [value])))
+
+
+def _names_a_secret(node: Value) -> bool:
+    """Whether an object is a pair of Name and Value, such as a header, whose name says that the value may be secret."""
+    named = node.member("Name")
+    name = named[1].value if named else None
+    return isinstance(name, str) and (is_secret_name(name) or name.lower().endswith("authorization"))
 
 
 def _hidden(setting: Setting) -> Setting:

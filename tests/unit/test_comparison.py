@@ -340,6 +340,10 @@ SECRET = "hunter2-s3cr3t"
         ("settings", lambda one: one.settings.update(Unknown={"Data": SECRET, "Salt": SECRET, "Mode": 1})),
         ("notification_channels", lambda one: one.settings["Auditing"]["NotificationChannels"]["Webhooks"][0].update(Url=SECRET)),
         ("settings", lambda one: one.settings["Email"].update(Password=SECRET)),
+        ("settings", lambda one: one.settings["Email"].update(Proxy=f"https://user:{SECRET}@proxy/")),
+        ("settings", lambda one: one.settings["Email"].update(Send=[f"Bearer {SECRET}"])),
+        ("settings", lambda one: one.settings["Email"].update(SharedKey=SECRET, Pin=SECRET, Cookie=SECRET)),
+        ("settings", lambda one: one.settings["Email"].update(Headers=[{"Name": "Proxy-Authorization", "Value": SECRET}])),
         ("authentication", lambda one: one.settings["Authentication"].update(ClientPassword=SECRET)),
         ("secrets", lambda one: one.settings["Email"].update(Password=ProtectedSecret(SECRET, SECRET, 0).as_json())),
         (
