@@ -43,8 +43,8 @@ options:
   lost:
     description:
       - Thumbprints of certificates whose private keys are said to be lost.
-      - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a password depends on it, a forest publishes it, or
-        the manifest of a backup names it.
+      - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a password depends on it, a forest publishes it,
+        or the manifest of a backup names it.
     type: list
     elements: str
     default: []

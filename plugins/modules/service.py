@@ -70,8 +70,8 @@ start_ms:
   type: int
 left_runs:
   description:
-    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, before anything else, and the
-      sentence says what became of it.
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, before anything else, and
+      the sentence says what became of it.
   returned: success, not in check mode
   type: list
   elements: str

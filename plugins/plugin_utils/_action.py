@@ -177,16 +177,8 @@ class AccessManagerAction(ActionBase):
         heard = seen = False
         silent = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
-            if state == "unknown" and seen:
-                raise EndedRunError(
-                    f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed "
-                    "it. It is not started again. Look at the server, and run this again."
-                )
             if state == "unknown":
-                if failure and not isinstance(failure, LostLineError):
-                    raise failure
-                if launches == LINE_ATTEMPTS:
-                    raise AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
+                self._refuse_another_launch(run_id, failure, launches=launches, seen=seen)
                 failure = self._launch(arguments)
                 heard = heard or not isinstance(failure, LostLineError)
                 launches += 1
@@ -275,6 +267,18 @@ class AccessManagerAction(ActionBase):
         if _UNPARSED in result:
             raise UnansweredError(f"The PowerShell on {self.host_label} ended without an answer: {result.get('msg')}")
         return _finished(result)
+
+    def _refuse_another_launch(self, run_id: str, failure: AccessManagerError | None, *, launches: int, seen: bool) -> None:
+        """Raises AccessManagerError unless a run of which the target knows nothing may be launched, or launched again."""
+        if seen:
+            raise EndedRunError(
+                f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed it. It "
+                "is not started again. Look at the server, and run this again."
+            )
+        if isinstance(failure, AccessManagerError) and not isinstance(failure, LostLineError):
+            raise failure
+        if launches == LINE_ATTEMPTS:
+            raise AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
 
     def _launch(self, arguments: dict[str, t.Any]) -> AccessManagerError | None:
         """Starts a detached run; returns what went wrong.

@@ -35,8 +35,9 @@ class Work:
         return self.password is not None or bool(self.history)
 
     def expiry(self) -> list[Change]:
-        """The modification that has the password expire. It deletes what was seen, so that it fails when that has changed."""
-        assert self.password is not None
+        """The modification that has the password expire, empty where there is none to. It fails when what was seen has changed."""
+        if self.password is None:
+            return []
         return [("delete", PASSWORD, [self.password]), ("add", PASSWORD, [self.password]), ("replace", EXPIRY, [EXPIRED])]
 
     def changes(self) -> c.Iterator[list[Change]]:

@@ -100,7 +100,8 @@ def test_host_that_answered_once_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_run_that_does_not_end_in_time_may_have_changed_something() -> None:
     _action_of_it, result = run([{}], [{"state": "running"}], timeout=1)
-    assert type(result) is UnfinishedRunError
+    assert isinstance(result, UnfinishedRunError)
+    assert not isinstance(result, UnreachableError)
     assert result.changed
     assert "It goes on there" in str(result)
 
