@@ -272,8 +272,8 @@ class AccessManagerAction(ActionBase):
         """Raises AccessManagerError unless a run of which the target knows nothing may be launched, or launched again."""
         if seen:
             raise EndedRunError(
-                f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed it. It "
-                "is not started again. Look at the server, and run this again."
+                f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed it. "
+                "It is not started again. Look at the server, and run this again."
             )
         if isinstance(failure, AccessManagerError) and not isinstance(failure, LostLineError):
             raise failure
