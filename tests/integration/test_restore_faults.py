@@ -448,8 +448,8 @@ def put_back(server: AmsHost) -> dict[str, Any]:
     folder = server.drive_c / "windows/temp/test-modules"
     folder.mkdir()
     try:
-        for name in ("_AccessManager.psm1", "_Capture.psm1", "_Staging.psm1", "_Change.psm1", "_Safety.psm1", "_ItemSecurity.cs"):
-            shutil.copyfile(MODULES / name, folder / name)
+        for file in MODULES.iterdir():
+            shutil.copyfile(file, folder / file.name)
         told: dict[str, Any] = json.loads(server.powershell(PUT_BACK.read_text(encoding="utf-8")))
     finally:
         shutil.rmtree(folder)

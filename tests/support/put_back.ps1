@@ -7,7 +7,7 @@
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
 Add-Type -Path "$modules\_ItemSecurity.cs"
-foreach ($name in '_AccessManager', '_Capture', '_Staging', '_Change', '_Safety') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_AccessManager', '_Capture', '_Staging', '_Change', '_EarlierRestore', '_Safety') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"
