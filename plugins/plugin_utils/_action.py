@@ -275,10 +275,9 @@ class AccessManagerAction(ActionBase):
                 f"The run {run_id} was at work on {self.host_label}, and its folder is gone with its result: somebody removed it. "
                 "It is not started again. Look at the server, and run this again."
             )
-        if isinstance(failure, AccessManagerError) and not isinstance(failure, LostLineError):
-            raise failure
         if launches == LINE_ATTEMPTS:
-            raise AccessManagerError(f"The run {run_id} did not start on {self.host_label}.")
+            why = "" if failure is None or isinstance(failure, LostLineError) else f" {failure}"
+            raise AccessManagerError(f"The run {run_id} did not start on {self.host_label}.{why}")
 
     def _launch(self, arguments: dict[str, t.Any]) -> AccessManagerError | None:
         """Starts a detached run; returns what went wrong.

@@ -74,6 +74,14 @@ def test_run_that_never_began_is_launched_three_times() -> None:
     assert action.asked == ["take", "collect"] * 3
 
 
+def test_launch_that_failed_is_made_again_while_the_target_knows_no_run() -> None:
+    failure = AccessManagerError("CreateProcessW() failed")
+    action, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
+    assert result == {"changed": True}
+    assert action.asked == ["take", "collect"] * 2
+    assert str(run([failure], [{"state": "unknown"}])[1]).endswith("did not start on ams1. CreateProcessW() failed")
+
+
 def test_why_a_run_could_not_begin_is_told() -> None:
     refusal = AccessManagerError("The folder 'C:\\ProgramData\\lithnet.access_manager' is a link.")
     action, result = run([{}], [refusal])
