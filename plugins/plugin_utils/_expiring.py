@@ -42,8 +42,8 @@ class Work:
 
     def changes(self) -> c.Iterator[list[Change]]:
         """The modifications, one after the other."""
-        if self.password is not None:
-            yield self.expiry()
+        if expiry := self.expiry():
+            yield expiry
         for part in self.parts():
             yield deletion(part)
 
@@ -125,10 +125,9 @@ def carry_out(work: Work, tally: Tally) -> None:
 
 
 def _expire(work: Work, tally: Tally) -> None:
-    if work.password is None:
-        return
     try:
-        _change(work.computer, work.expiry(), tally)
+        if expiry := work.expiry():
+            _change(work.computer, expiry, tally)
     except ValueChangedError:
         tally.changed_meanwhile += 1
 
