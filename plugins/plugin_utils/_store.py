@@ -397,12 +397,6 @@ def hosts(root: str) -> list[str]:
     return sorted(name for name in names if name != _LOST_AND_FOUND and not name.startswith("."))
 
 
-def sha256_of(path: pathlib.Path) -> str:
-    """The SHA-256 of a file, as lower-case hexadecimal. Raises OSError when it cannot be read or is no regular file."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _damaged(folder: pathlib.Path, artifacts: c.Iterable[Manifest]) -> list[str]:
     return [sentence for artifact in artifacts if (sentence := _damage_of(folder / artifact["name"], artifact))]
 
