@@ -41,7 +41,7 @@ from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, s
 
 init_plugin_loader([str(COLLECTIONS)])
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore  # noqa: E402
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
 from unit.actions import run as run_action  # noqa: E402
 from unit.made import make, seal_to  # noqa: E402
 from unit.opened import files  # noqa: E402

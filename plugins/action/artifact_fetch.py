@@ -8,13 +8,14 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _earlier_restores, _fetching, _server, _transfer
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import Run
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, zip_chunks
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._bundle import Bundle
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
+from ..plugin_utils._action import Run
+from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._ams import description
+from ..plugin_utils._contents.snapshot_stream import Bundle
+from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
+from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._target import earlier_restores, live_configuration, transfer
+from ..plugin_utils._target.envelope import Envelope
 
 
 class ActionModule(PartAction):
@@ -33,8 +34,8 @@ class ActionModule(PartAction):
         return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
 
     def _fetch(self, seal: Seal, run: Run) -> dict[str, t.Any]:
-        envelope = Envelope(_fetching.MODULE)
-        answer = _fetching.ask(self, run, envelope)
+        envelope = Envelope(live_configuration.MODULE)
+        answer = live_configuration.ask(self, run, envelope)
         if not answer["steady"]:
             return {"steady": False, "attempts": answer["attempts"]}
         result = self._receive(seal, envelope, answer)
@@ -44,10 +45,10 @@ class ActionModule(PartAction):
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         with self.store().incoming(self.params["backup_id"]) as incoming:
-            retries = _transfer.receive(self._connection, self.host_label, answer, incoming)
+            retries = transfer.receive(self._connection, self.host_label, answer, incoming)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
-        files = _server.files_of(described)
+        files = description.files_of(described)
         told = {
             "access_manager_version": described["installation"]["version"],
             "files": len(files),
@@ -55,8 +56,9 @@ class ActionModule(PartAction):
             "stopped": taken["stopped"],
             "downtime_ms": taken["downtime_ms"],
         }
-        problems = _server.problems_of_configuration(described) + _server.problems_of_documents(described, bundle.unreadable)
-        problems += _earlier_restores.problems(taken.get("unended_restores", []))
+        problems = description.problems_of_configuration(described)
+        problems += description.problems_of_documents(described, bundle.unreadable)
+        problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(
                 f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies while it was "
@@ -64,7 +66,7 @@ class ActionModule(PartAction):
             )
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
-        inventory = _server.inventory_of_server(described, include_database=self.params["include_database"])
+        inventory = description.inventory_of_server(described, include_database=self.params["include_database"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
         return {"changed": True, "steady": True} | how | told

@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _server
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import RECORDS, BackupStore
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._ams import description
+from ..plugin_utils._directory import census as census_module
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store.store import RECORDS, BackupStore
+from ..plugin_utils._text import printable
 
 _KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
 """What a manifest says of a key."""
@@ -56,7 +57,7 @@ class ActionModule(AccessManagerAction):
         unchanged = latest is not None and latest["inventory"] == inventory and _sealed_by(latest) == seals
         if unchanged and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(t.cast(dict[str, t.Any], latest), self.store)}
-        comparison = _server.compare_inventories(latest["inventory"] if latest else {}, inventory)
+        comparison = description.compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = self.store.open_partial()
@@ -106,7 +107,7 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
         "unparsable": {name: census["unparsable"][name] for name in ("current", "history")},
     }
     return {
-        "problems": [_census.problem(key) for key in keys if not key["covered"]],
+        "problems": [census_module.problem(key) for key in keys if not key["covered"]],
         "manifest": {"directory": told},
         "inventory": {},
     }

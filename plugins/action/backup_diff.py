@@ -9,21 +9,19 @@ import functools
 import os
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _comparison,
-    _comparison_text,
-    _fetching,
-    _restoring,
-    _server,
-    _sides,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._comparison import SameSecret, Side
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Secret
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sides import OpenedBackup
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._ams import description
+from ..plugin_utils._compare import comparison as comparison_module
+from ..plugin_utils._compare import states
+from ..plugin_utils._compare import text as text_module
+from ..plugin_utils._compare.comparison import SameSecret, Side
+from ..plugin_utils._compare.states import OpenedBackup
+from ..plugin_utils._contents.contents import Secret
+from ..plugin_utils._restore import action
+from ..plugin_utils._store.store import BackupStore
+from ..plugin_utils._target import live_configuration
+from ..plugin_utils._text import printable
 
 _NONCE_BYTES = 32
 
@@ -32,35 +30,35 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener = Opener.of(self.params)
         store = BackupStore(self.params["backup_root"], self.host)
-        sources = _sides.choose(store, self.params["before"], self.params["after"])
-        before = _sides.of_backup(sources[0], opener)
+        sources = states.choose(store, self.params["before"], self.params["after"])
+        before = states.of_backup(sources[0], opener)
         if sources[1] is None:
             after, same_secret = self._live(before)
         else:
-            other = _sides.of_backup(sources[1], opener)
+            other = states.of_backup(sources[1], opener)
             after, same_secret = other.side, functools.partial(before.same_secret, other)
         return _result(before.side, after, same_secret)
 
     def _live(self, before: OpenedBackup) -> tuple[Side, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""
         nonce = os.urandom(_NONCE_BYTES)
-        described = _restoring.describe(self, before.side.configuration, nonce, include_database=False)
-        _server.refuse_what_is_not_ours(described)
-        _server.refuse_without_rights(described)
+        described = action.describe(self, before.side.configuration, nonce, include_database=False)
+        description.refuse_what_is_not_ours(described)
+        description.refuse_without_rights(described)
         marks = {probe["path"].lower(): probe["mark"] for probe in described["probes"]}
-        configuration = _fetching.read_live(self) if before.side.configuration else None
+        configuration = live_configuration.read_live(self) if before.side.configuration else None
 
         def same_secret(old: Secret, _new: Secret) -> bool | None:
             value, mark = before.value_of(old), marks.get(old.path.lower())
-            return _restoring.is_mark_of(mark, value, nonce) if mark and value is not None else None
+            return action.is_mark_of(mark, value, nonce) if mark and value is not None else None
 
-        return _sides.of_server(described, described["computer_name"], configuration), same_secret
+        return states.of_server(described, described["computer_name"], configuration), same_secret
 
 
 def _result(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:
-    comparison = _comparison.compare_sides(before, after, same_secret)
-    differs = any(comparison[group] for group in _comparison.GROUPS)
-    lines = _comparison_text.lines_of(comparison)
+    comparison = comparison_module.compare_sides(before, after, same_secret)
+    differs = any(comparison[group] for group in comparison_module.GROUPS)
+    lines = text_module.lines_of(comparison)
     notes = _notes(before, after, comparison)
     text = [f"From {before.label} to {after.label}:", *(lines or ["Nothing differs."]), *notes]
     return {
@@ -78,7 +76,7 @@ def _result(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.A
 def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]:
     """A sentence for each thing that could not be compared."""
     notes = []
-    if comparison["basis"] == _comparison.INVENTORY:
+    if comparison["basis"] == comparison_module.INVENTORY:
         notes.append(
             "Without a key only the inventories were compared: which files and settings differ, and not how. "
             "Give identity_file or passphrase to compare contents."

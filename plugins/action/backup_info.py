@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store import manifest as manifest_module
+from ..plugin_utils._store.store import BackupStore, hosts
 
 LATEST = "latest"
 _TIMES = ("not_before", "not_after")
@@ -25,7 +25,7 @@ class ActionModule(AccessManagerAction):
         found = {store: self._ids(store) for store in self._stores()}
         backups = [_described(store, backup_id) for store, ids in found.items() for backup_id in ids if self._wanted(backup_id)]
         if self.params["complete_only"]:
-            backups = [backup for backup in backups if backup["status"] == _manifest.COMPLETE]
+            backups = [backup for backup in backups if backup["status"] == manifest_module.COMPLETE]
         return {"backups": backups, "backup": self._selected(backups), "warnings": self._warnings}
 
     def _refuse_what_makes_no_sense(self) -> None:
@@ -83,7 +83,7 @@ def _described(store: BackupStore, backup_id: str) -> dict[str, t.Any]:
             "id": backup_id,
             "host": store.host,
             "path": path,
-            "status": _manifest.UNREADABLE,
+            "status": manifest_module.UNREADABLE,
             "problems": [str(exc)],
         }
     size = sum(artifact["size"] for artifact in manifest["artifacts"])

@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pruning
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._pruning import Plan
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._retention import Rules
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._maintenance import pruning
+from ..plugin_utils._maintenance.pruning import Plan
+from ..plugin_utils._maintenance.retention import Rules
+from ..plugin_utils._store.store import BackupStore, hosts
+from ..plugin_utils._text import printable
 
 
 class ActionModule(AccessManagerAction):
@@ -22,8 +22,8 @@ class ActionModule(AccessManagerAction):
         rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
         self._refuse_unknown()
         with store.alone():
-            forgotten = _pruning.forgotten(store, self.params["forget"])
-            plan = _pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
+            forgotten = pruning.forgotten(store, self.params["forget"])
+            plan = pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
             if not self.check_mode:
                 store.prune(list(plan.links.values()), forgotten=forgotten)
         return self._told(plan, [link.id for link in forgotten])

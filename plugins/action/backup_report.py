@@ -10,14 +10,11 @@ import pathlib
 import re
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _prometheus,
-    _report,
-    _report_page,
-    _whole_file,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._files import replace_atomically
+from ..plugin_utils._report import html, prometheus
+from ..plugin_utils._report import report as report_module
 
 _FILES = ("json", "prometheus", "html")
 _MODE = re.compile(r"0[0-7]{3}")
@@ -31,16 +28,16 @@ class ActionModule(AccessManagerAction):
         if len(set(wanted.values())) < len(wanted):
             raise AccessManagerError("json, prometheus and html name the same file: give each a path of its own.")
         mode = self._mode()
-        report = _report.build(self.params["verifications"], self.params["hosts"])
+        report = report_module.build(self.params["verifications"], self.params["hosts"])
         texts = {
             "json": lambda: json.dumps(report, indent=1, ensure_ascii=False) + "\n",
-            "prometheus": lambda: _prometheus.text_of(report),
-            "html": lambda: _report_page.html_of(report, self.params["title"]),
+            "prometheus": lambda: prometheus.text_of(report),
+            "html": lambda: html.html_of(report, self.params["title"]),
         }
         written = [
             kind
             for kind, path in wanted.items()
-            if _whole_file.write(path, texts[kind]().encode(), mode, check_mode=self.check_mode)
+            if replace_atomically(path, texts[kind]().encode(), mode, check_mode=self.check_mode)
         ]
         return {"changed": bool(written), "written": written, "summary": report["summary"]}
 

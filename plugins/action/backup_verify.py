@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _verification
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable, timestamp
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._verification import Backup, Host, Told
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._maintenance import verification
+from ..plugin_utils._maintenance.verification import Backup, Host, Told
+from ..plugin_utils._store.store import BackupStore, hosts
+from ..plugin_utils._text import printable, timestamp
 
 _SHOWN = 5
 
@@ -23,11 +23,11 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
         self._refuse_what_makes_no_sense()
-        found = [_verification.read_host(store) for store in self._stores()]
+        found = [verification.read_host(store) for store in self._stores()]
         wanted = [backup for host in found for backup in self._wanted(host)]
-        _verification.verify(wanted, opener)
-        told = [_verification.told(backup) for backup in wanted if backup.is_there]
-        told_of_hosts = [_verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
+        verification.verify(wanted, opener)
+        told = [verification.told(backup) for backup in wanted if backup.is_there]
+        told_of_hosts = [verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
         problems = [problem for one in told_of_hosts for problem in one["problems"]]
         problems += [f"{printable(one['host'])} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
@@ -54,7 +54,7 @@ class ActionModule(AccessManagerAction):
 
     def _wanted(self, host: Host) -> list[Backup]:
         """The backups to verify, the newest first."""
-        return list(reversed(_verification.latest(host.backups) if self.params["latest_only"] else host.backups))
+        return list(reversed(verification.latest(host.backups) if self.params["latest_only"] else host.backups))
 
     def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
         """Whether the task fails, and what it says then."""

@@ -11,11 +11,12 @@ import json
 import re
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pfx, _server
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, Entry, zip_chunks
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
+from ..plugin_utils._ams import description
+from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._target.envelope import Envelope
+from ..plugin_utils._windows import pfx as pfx_module
 
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
 
@@ -31,14 +32,14 @@ class ActionModule(PartAction):
         envelope = Envelope("certificate_export")
         answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
         exports = _checked(json.loads(envelope.open(answer["envelope"])))
-        problems = _server.problems_of_certificates(answer["certificates"])
+        problems = description.problems_of_certificates(answer["certificates"])
         proven = self._proven(exports, answer["certificates"], problems)
         clear = ChunkReader(zip_chunks(_entries(exports, proven)))
         artifact = self.store().write(
             self.params["backup_id"], f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )
         told = {"certificates": [_told(record, proven) for record in _distinct(answer["certificates"])]}
-        inventory = _server.inventory_of_certificates(answer["certificates"])
+        inventory = description.inventory_of_certificates(answer["certificates"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | told
 
@@ -53,7 +54,7 @@ class ActionModule(PartAction):
                 continue
             pfx = base64.b64decode(export["pfx"])
             try:
-                _pfx.prove(pfx, export["password"], thumbprint)
+                pfx_module.prove(pfx, export["password"], thumbprint)
             except AccessManagerError as exc:
                 problems.append(f"Certificate {thumbprint} is not backed up: {exc}")
             else:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _thumbprints
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
-    AccessManagerError,
-    LostLineError,
-    UnansweredError,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
+from ..plugin_utils._contents.contents import Contents
+from ..plugin_utils._errors import AccessManagerError, LostLineError, UnansweredError
+from ..plugin_utils._restore import plan as plan_module
+from ..plugin_utils._restore.action import RestoreAction
+from ..plugin_utils._windows import thumbprints
 
 
 class ActionModule(RestoreAction):
@@ -25,7 +22,7 @@ class ActionModule(RestoreAction):
 
     def perform(self) -> dict[str, t.Any]:
         contents = self._wanted(self.contents(certificates_alone=True))
-        plan = _plan.of_certificates(contents, self.situation(contents))
+        plan = plan_module.of_certificates(contents, self.situation(contents))
         lines = plan.certificate_lines()
         result = {
             "changed": bool(plan.certificates),
@@ -51,7 +48,7 @@ class ActionModule(RestoreAction):
 
     def _wanted(self, contents: Contents) -> Contents:
         """The backup with those of its certificates that are wanted."""
-        wanted, held = _thumbprints.parse(self.params["thumbprints"]), contents.certificates or {}
+        wanted, held = thumbprints.parse(self.params["thumbprints"]), contents.certificates or {}
         for thumbprint in wanted:
             if thumbprint not in held or held[thumbprint].pfx is None:
                 raise AccessManagerError(

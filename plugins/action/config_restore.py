@@ -12,18 +12,17 @@ import pathlib
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _earlier_restores,
-    _plan_document,
-    _restore_bundle,
-    _whole_file,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import Run
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS, Plan
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._server import Described
+
+from ..plugin_utils._action import Run
+from ..plugin_utils._ams.description import Described
+from ..plugin_utils._contents.contents import Contents
+from ..plugin_utils._errors import AccessManagerError, EndedRunError
+from ..plugin_utils._files import replace_atomically
+from ..plugin_utils._restore import bundle as bundle_module
+from ..plugin_utils._restore import document as document_module
+from ..plugin_utils._restore.action import RestoreAction
+from ..plugin_utils._restore.plan import PARTS, Plan
+from ..plugin_utils._target import earlier_restores
 
 display = Display()
 
@@ -62,7 +61,7 @@ class ActionModule(RestoreAction):
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
             old = backup if self.params["other_server"] else None
-            document = _plan_document.document_of(contents, situation, plan, tasks, backup=old, parts=self.parts)
+            document = document_module.document_of(contents, situation, plan, tasks, backup=old, parts=self.parts)
             self._write(document)
             self._acknowledge(contents, situation, plan)
             return planned | {
@@ -85,15 +84,15 @@ class ActionModule(RestoreAction):
         """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
         told = list(situation.get("ended_runs", []))
         if as_backup and self.parts == frozenset(PARTS):
-            told += _earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []))
+            told += earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []))
         return told
 
-    def _write(self, document: _plan_document.Document) -> None:
+    def _write(self, document: document_module.Document) -> None:
         """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
-        writers = {"plan_json": _plan_document.to_json, "plan_markdown": _plan_document.to_markdown}
+        writers = {"plan_json": document_module.to_json, "plan_markdown": document_module.to_markdown}
         for option, text_of in writers.items():
             if self.params[option]:
-                _whole_file.write(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)
+                replace_atomically(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)
 
     def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
         lines = plan.lines()
@@ -142,7 +141,7 @@ class ActionModule(RestoreAction):
     @contextlib.contextmanager
     def _sent(self, contents: Contents, plan: Plan) -> c.Iterator[dict[str, t.Any]]:
         """The options by which the run finds its bundle: in themselves, or in a folder that Administrators alone may enter."""
-        with _restore_bundle.in_memory(contents, plan) as path:
+        with bundle_module.in_memory(contents, plan) as path:
             bundle = pathlib.Path(path)
             if bundle.stat().st_size <= _INLINE_LIMIT:
                 yield {"bundle": base64.b64encode(bundle.read_bytes()).decode()}

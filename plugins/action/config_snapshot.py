@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction, Run
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, EndedRunError
+from ..plugin_utils._action import AccessManagerAction, Run
+from ..plugin_utils._errors import AccessManagerError, EndedRunError
+from ..plugin_utils._target import interrupted_stops
 
 _COPY_SECONDS = 900
 _WAITS_OF_A_RUN = 10
@@ -24,7 +24,7 @@ class ActionModule(AccessManagerAction):
             return {"changed": True}
         result = self._take()
         del result["steady"]
-        return result | {"left_runs": _left_runs.told(result["left_runs"], self.host_label)}
+        return result | {"left_runs": interrupted_stops.told(result["left_runs"], self.host_label)}
 
     def _take(self) -> dict[str, t.Any]:
         """Takes the snapshot by the stop policy; the result says which way it was copied."""

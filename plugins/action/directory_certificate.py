@@ -8,24 +8,15 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _certificate_backup,
-    _encryption_certificate,
-    _handover,
-    _published,
-    _thumbprints,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys, Place
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
-    AccessManagerError,
-    UnansweredChangeError,
-    UnclearChangeError,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._directory import certificate_backup, encryption_certificate, offline_changes, publication
+from ..plugin_utils._directory.ldap import Directory, connect
+from ..plugin_utils._errors import AccessManagerError, UnansweredChangeError, UnclearChangeError
+from ..plugin_utils._store.key_index import BackedUpKeys, Place
+from ..plugin_utils._store.store import BackupStore
+from ..plugin_utils._windows import thumbprints
 
 Told = dict[str, t.Any]
 
@@ -46,9 +37,9 @@ class ActionModule(AccessManagerAction):
         backups = BackedUpKeys(self.params["backup_root"])
         backups.refuse_held(self.lost)
         with connect(self.params["server"], self.params) as directory:
-            _published.refuse_without_entry(directory)
-            seen = _published.read_der(directory)
-            previous = _published.read(directory)
+            publication.refuse_without_entry(directory)
+            seen = publication.read_der(directory)
+            previous = publication.read(directory)
             store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest)
             result: Told = {"forest": directory.domain.forest, "previous": previous, "made": False, "proven": False, "files": []}
             place, thumbprint = self._chosen(backups, store, previous)
@@ -58,18 +49,18 @@ class ActionModule(AccessManagerAction):
                 result |= {"made": True}
                 if self.check_mode:
                     return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}
-                made = _encryption_certificate.make(directory.domain.forest, self.now)
-                place, thumbprint = _certificate_backup.commit(store, self.seal, made, self.lost, self.now), made.thumbprint
+                made = encryption_certificate.make(directory.domain.forest, self.now)
+                place, thumbprint = certificate_backup.commit(store, self.seal, made, self.lost, self.now), made.thumbprint
                 self.changes.append(f"certificate {thumbprint} was made, and is in the backup {place.label}")
             der = self._proven(place, thumbprint, directory.domain.forest)
-            certificate = _encryption_certificate.told(der)
+            certificate = encryption_certificate.told(der)
             result |= {"certificate": certificate, "backup": _told(place), "proven": True}
             return result | self._change(previous, certificate) | self._published(directory, der, seen)
 
     def _refuse_what_makes_no_sense(self) -> None:
-        _handover.refuse_unusable(self.params["publish_only_plan"])
-        self.lost = _thumbprints.parse(self.params["lost"])
-        self.wanted = _thumbprints.parse([self.params["thumbprint"]])[0] if self.params["thumbprint"] else None
+        offline_changes.refuse_unusable(self.params["publish_only_plan"])
+        self.lost = thumbprints.parse(self.params["lost"])
+        self.wanted = thumbprints.parse([self.params["thumbprint"]])[0] if self.params["thumbprint"] else None
         if self.wanted in self.lost:
             raise AccessManagerError(
                 f"The certificate {self.wanted} is to be published, and is named in lost: it can only be one of these."
@@ -101,7 +92,7 @@ class ActionModule(AccessManagerAction):
 
     def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
         """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it."""
-        _certificate_backup.refuse_folder_of_server(store)
+        certificate_backup.refuse_folder_of_server(store)
         for backup_id in reversed(store.ids()):
             for certificate in store.manifest(backup_id).get("certificates", []):
                 place = backups.find(certificate["thumbprint"], preferred_host=store.host)
@@ -110,8 +101,8 @@ class ActionModule(AccessManagerAction):
         return None, ""
 
     def _proven(self, place: Place, thumbprint: str, forest: str) -> bytes:
-        der = _certificate_backup.opened(place, self.opener, thumbprint).certificate
-        problem = _encryption_certificate.problem(der, forest, self.now)
+        der = certificate_backup.opened(place, self.opener, thumbprint).certificate
+        problem = encryption_certificate.problem(der, forest, self.now)
         if problem:
             raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")
         return der
@@ -119,7 +110,7 @@ class ActionModule(AccessManagerAction):
     def _published(self, directory: Directory, der: bytes, seen: bytes | None) -> Told:
         folder = self.params["publish_only_plan"]
         if folder:
-            files, changed = _handover.write_publication(folder, directory, der, seen, check_mode=self.check_mode)
+            files, changed = offline_changes.write_publication(folder, directory, der, seen, check_mode=self.check_mode)
             return {"published": False, "files": files, "changed": changed}
         if not self.check_mode:
             self._publish(directory, der, seen)
@@ -127,7 +118,7 @@ class ActionModule(AccessManagerAction):
 
     def _publish(self, directory: Directory, der: bytes, seen: bytes | None) -> None:
         try:
-            _published.publish(directory, der, seen)
+            publication.publish(directory, der, seen)
         except UnansweredChangeError:
             self.changes.append("it may be published")
             raise

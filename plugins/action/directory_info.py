@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _census,
-    _computers,
-    _published,
-    _thumbprints,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._census import Census
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect, refuse_one_domain_twice
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._directory import census as census_module
+from ..plugin_utils._directory import computers, publication
+from ..plugin_utils._directory.census import Census
+from ..plugin_utils._directory.ldap import connect, refuse_one_domain_twice
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store.key_index import BackedUpKeys
+from ..plugin_utils._windows import thumbprints
 
 Told = dict[str, t.Any]
 
@@ -33,21 +30,21 @@ class ActionModule(AccessManagerAction):
         for server in self.params["servers"]:
             with connect(server, self.params) as directory:
                 domain = directory.domain
-                census = _census.take(
-                    _computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"])
+                census = census_module.take(
+                    computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"])
                 )
-                published = _published.read(directory)
+                published = publication.read(directory)
             whole.add(census)
-            domains.append({"domain": domain.name, "server": server, "forest": domain.forest} | _census.told(census))
+            domains.append({"domain": domain.name, "server": server, "forest": domain.forest} | census_module.told(census))
             forests[domain.forest] = {"forest": domain.forest, "server": server, "published": published}
         if self.params["fail_on_unreadable"]:
-            _computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
-        result = _result(_census.told(whole), domains, list(forests.values()), backups)
+            computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
+        result = _result(census_module.told(whole), domains, list(forests.values()), backups)
         _refuse_unknown(self.lost, {key["thumbprint"] for key in result["keys"]}, backups)
         return result
 
     def _refuse_what_makes_no_sense(self) -> None:
-        servers, self.lost = self.params["servers"], _thumbprints.parse(self.params["lost"])
+        servers, self.lost = self.params["servers"], thumbprints.parse(self.params["lost"])
         if not servers:
             raise AccessManagerError("servers is empty: name a domain controller of each domain.")
         if self.params["search_base"] and len(servers) > 1:
@@ -70,7 +67,7 @@ def _result(census: Told, domains: list[Told], forests: list[Told], backups: Bac
         "domains": domains,
         "forests": forests,
         "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
-        "problems": [_census.problem(key) for key in needed if not key["covered"]],
+        "problems": [census_module.problem(key) for key in needed if not key["covered"]],
     }
 
 

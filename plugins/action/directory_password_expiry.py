@@ -9,19 +9,15 @@ import time
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import (
-    _computers,
-    _expiring,
-    _handover,
-    _published,
-    _thumbprints,
-)
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, Work
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import Directory, connect, refuse_one_domain_twice
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._directory import computers, offline_changes, password_expiry, publication
+from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
+from ..plugin_utils._directory.password_expiry import Tally, Work
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store.key_index import BackedUpKeys
+from ..plugin_utils._text import printable
+from ..plugin_utils._windows import thumbprints
 
 Told = dict[str, t.Any]
 
@@ -31,7 +27,7 @@ display = Display()
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
-        self.lost = frozenset(_thumbprints.parse(self.params["lost"]))
+        self.lost = frozenset(thumbprints.parse(self.params["lost"]))
         self._refuse_what_makes_no_sense()
         self.tally, self.lines = Tally(), list[str]()
         self.files, self.written, self.finished = list[str](), False, False
@@ -41,14 +37,14 @@ class ActionModule(AccessManagerAction):
                 with connect(server, self.params) as directory:
                     self._expire(directory)
             self.finished = not self.tally.remaining
-            _computers.refuse_hidden(len(self.tally.hidden), self.tally.hidden)
+            computers.refuse_hidden(len(self.tally.hidden), self.tally.hidden)
             self._refuse_failure_of_all()
         except AccessManagerError as exc:
             return self._result() | {"failed": True, "msg": f"{exc}{self._so_far()}"}
         return self._result()
 
     def _refuse_what_makes_no_sense(self) -> None:
-        _handover.refuse_unusable(self.params["publish_only_plan"])
+        offline_changes.refuse_unusable(self.params["publish_only_plan"])
         if not self.lost or not self.params["servers"]:
             raise AccessManagerError(
                 "servers or lost is empty: name a domain controller of each domain, and the lost certificates."
@@ -64,10 +60,10 @@ class ActionModule(AccessManagerAction):
             self.backups.refuse_held(self.lost)
 
     def _expire(self, directory: Directory) -> None:
-        _published.refuse_unless_another(directory, self.lost, self.backups)
-        plan = _handover.Expiry(directory.server)
-        for computer in _computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"]):
-            work = _expiring.work_on(computer, self.lost, self.tally, history=self.params["remove_lost_history"])
+        publication.refuse_unless_another(directory, self.lost, self.backups)
+        plan = offline_changes.Expiry(directory.server)
+        for computer in computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"]):
+            work = password_expiry.work_on(computer, self.lost, self.tally, history=self.params["remove_lost_history"])
             if work and self._is_enough():
                 self.tally.remaining += 1
             elif work:
@@ -76,7 +72,7 @@ class ActionModule(AccessManagerAction):
             files, changed = plan.write(self.params["publish_only_plan"], directory.domain.name, check_mode=self.check_mode)
             self.files, self.written = self.files + files, self.written or changed
 
-    def _do(self, work: Work, plan: _handover.Expiry) -> None:
+    def _do(self, work: Work, plan: offline_changes.Expiry) -> None:
         self.tally.begun += 1
         if len(self.lines) < _SHOWN:
             self.lines.append(_line(work))
@@ -84,9 +80,9 @@ class ActionModule(AccessManagerAction):
             plan.add(work.computer.dn, list(work.changes()), work.password, work.history)
         if self.params["publish_only_plan"] or self.check_mode:
             for changes in work.changes():
-                _expiring.count(changes, self.tally)
+                password_expiry.count(changes, self.tally)
             return
-        _expiring.carry_out(work, self.tally)
+        password_expiry.carry_out(work, self.tally)
         if len(self.tally.failed) > self.params["max_failures"]:
             raise AccessManagerError(
                 f"{len(self.tally.failed)} computer(s) could not be changed, more than max_failures allows. {self._last_failure()}"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _earlier_restores, _left_runs, _server
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._ams import description
+from ..plugin_utils._target import earlier_restores, interrupted_stops
 
 display = Display()
 
@@ -27,26 +29,26 @@ class ActionModule(AccessManagerAction):
                 "controller": self.controller_name(),
             }
         )
-        described["left_runs"] = _left_runs.told(described.get("left_runs", []), self.host_label)
+        described["left_runs"] = interrupted_stops.told(described.get("left_runs", []), self.host_label)
         described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:
             return described
-        _server.refuse_what_is_not_ours(described)
-        _server.refuse_without_rights(described)
-        files = _server.files_of(described)
+        description.refuse_what_is_not_ours(described)
+        description.refuse_without_rights(described)
+        files = description.files_of(described)
         return described | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
-            "inventory": _server.inventory_of_server(described, include_database=include_database)
-            | _server.inventory_of_certificates(described["certificates"]),
-            "problems": _server.problems_of_configuration(described)
-            + _server.problems_of_certificates(described["certificates"])
+            "inventory": description.inventory_of_server(described, include_database=include_database)
+            | description.inventory_of_certificates(described["certificates"]),
+            "problems": description.problems_of_configuration(described)
+            + description.problems_of_certificates(described["certificates"])
             + described["unended_restores"],
         }
 
-    def _unended(self, described: _server.Described) -> list[str]:
+    def _unended(self, described: description.Described) -> list[str]:
         """A sentence for each restore that never ended, after a warning with it."""
-        sentences = _earlier_restores.problems(described.get("unended_restores", []))
+        sentences = earlier_restores.problems(described.get("unended_restores", []))
         for sentence in sentences:
             display.warning(f"{self.host_label}: {sentence}")
         return sentences

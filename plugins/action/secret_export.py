@@ -9,8 +9,8 @@ import io
 import json
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._part import PartAction
+from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._target.envelope import Envelope
 
 
 class ActionModule(PartAction):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._target import interrupted_stops
 
 _WAITS_OF_A_RUN = 10
 
@@ -28,4 +28,4 @@ class ActionModule(AccessManagerAction):
         with self.removed_on_failure(run):
             result = self.run_detached(arguments, timeout=self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout)
         self.remove_run(run)
-        return result | {"left_runs": _left_runs.told(result["left_runs"], self.host_label)}
+        return result | {"left_runs": interrupted_stops.told(result["left_runs"], self.host_label)}

@@ -9,10 +9,10 @@ import datetime
 import math
 import typing as t
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _upgrade
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store import upgrade_marker
+from ..plugin_utils._store.store import BackupStore
 
 
 class ActionModule(AccessManagerAction):
@@ -20,17 +20,17 @@ class ActionModule(AccessManagerAction):
         store, now = BackupStore(self.params["backup_root"], self.host), datetime.datetime.now(datetime.UTC)
         changed = self.params["state"] == "marked"
         marker = self._mark(store, now) if changed else self._require(store, now)
-        return {"changed": changed, "marker": marker, "upgrade_warnings": list(_upgrade.UPGRADE_WARNINGS)}
+        return {"changed": changed, "marker": marker, "upgrade_warnings": list(upgrade_marker.UPGRADE_WARNINGS)}
 
-    def _mark(self, store: BackupStore, now: datetime.datetime) -> _upgrade.Marker:
+    def _mark(self, store: BackupStore, now: datetime.datetime) -> upgrade_marker.Marker:
         for option in ("backup_id", "verification"):
             if self.params[option] is None:
                 raise AccessManagerError(f"{option} is required when state is marked.")
         verification = self.params["verification"]
-        return _upgrade.mark(store, self.params["backup_id"], verification, now=now, check_mode=self.check_mode)
+        return upgrade_marker.mark(store, self.params["backup_id"], verification, now=now, check_mode=self.check_mode)
 
-    def _require(self, store: BackupStore, now: datetime.datetime) -> _upgrade.Marker:
+    def _require(self, store: BackupStore, now: datetime.datetime) -> upgrade_marker.Marker:
         max_age, version = self.params["max_age"], self.params["access_manager_version"]
         if max_age is not None and not 0 < max_age < math.inf:
             raise AccessManagerError(f"max_age is {max_age:g}: it must be a number of hours above zero.")
-        return _upgrade.required(store, now=now, max_age=max_age, version=version)
+        return upgrade_marker.required(store, now=now, max_age=max_age, version=version)

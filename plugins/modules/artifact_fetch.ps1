@@ -8,7 +8,7 @@
 # It takes a staged snapshot, or the live configuration itself.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Capture
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._Staging
 

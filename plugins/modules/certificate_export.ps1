@@ -7,7 +7,7 @@
 # Exports certificates with their private keys, each under a password of its own, in one envelope for the controller.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._CertificateManager
+#AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 
 Set-StrictMode -Version 2.0

@@ -8,14 +8,14 @@
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
-#AnsibleRequires -PowerShell ..module_utils._Change
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
-#AnsibleRequires -PowerShell ..module_utils._Health
-#AnsibleRequires -PowerShell ..module_utils._LeftService
+#AnsibleRequires -PowerShell ..module_utils._HealthCheck
+#AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
-#AnsibleRequires -PowerShell ..module_utils._Safety
+#AnsibleRequires -PowerShell ..module_utils._SafetyCopy
 #AnsibleRequires -PowerShell ..module_utils._Service
-#AnsibleRequires -PowerShell ..module_utils._Situation
+#AnsibleRequires -PowerShell ..module_utils._RestoreProbe
 #AnsibleRequires -PowerShell ..module_utils._Staging
 #AnsibleRequires -CSharpUtil Ansible.Privilege
 

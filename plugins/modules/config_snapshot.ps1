@@ -7,8 +7,8 @@
 # Stages the configuration: live, or with the service stopped in between.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Capture
-#AnsibleRequires -PowerShell ..module_utils._LeftService
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._Staging
 

@@ -7,8 +7,8 @@
 # It reads, and changes nothing of Access Manager, but that sweep starts a service that a run which was ended left stopped.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Description
-#AnsibleRequires -PowerShell ..module_utils._LeftService
+#AnsibleRequires -PowerShell ..module_utils._ServerDescription
+#AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._Staging
 
 Set-StrictMode -Version 2.0

@@ -7,7 +7,7 @@
 # Brings the service into a state, and waits until it is there.
 
 #AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._LeftService
+#AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._Staging
 

@@ -21,8 +21,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ._access_manager import knowledge
-from ._argument_spec import COLLECTION, argument_spec_of
+from ._ams.constants import knowledge
+from ._collection import COLLECTION, argument_spec_of
 from ._errors import (
     AccessManagerError,
     EndedRunError,
@@ -33,7 +33,7 @@ from ._errors import (
     UnfinishedRunError,
     UnreachableError,
 )
-from ._line import is_line_fault
+from ._target.connection_errors import is_line_fault
 
 display = Display()
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _computers
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import computers
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import connect
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import Tally, carry_out, work_on
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._expiring import Tally, carry_out, work_on
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import connect
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.backups import age_key
 from support.certificates import CURRENT, TestCertificate, make_certificate
@@ -196,7 +196,7 @@ def test_a_server_that_is_frozen_is_waited_for_no_longer_than_the_timeout(domain
         for transport in ("ldaps", "starttls"):
             assert "does not answer over" in census(domain, timeout=2, transport=transport)["msg"]
         with pytest.raises(DirectoryLostError, match="no answer came within 2 seconds"):
-            list(_computers.read(directory))
+            list(computers.read(directory))
     assert time.monotonic() - begun < 15
     assert census(domain)["computers"] == COMPUTERS
 
@@ -372,7 +372,7 @@ def test_a_password_that_was_changed_after_it_was_read_is_left_alone(renewed: Do
     changed, gone, same = (renewed.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME"))
     tally, new = Tally(), stored(SECOND)
     with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
-        found = list(_computers.read(directory))
+        found = list(computers.read(directory))
         works = [work_on(computer, {FIRST}, tally, history=False) for computer in found]
         renewed.set(changed, "lithnetAdminPassword", new.encode())
         renewed.delete(gone)
@@ -391,7 +391,7 @@ def test_earlier_passwords_that_are_gone_meanwhile_do_not_hold_up_the_others(ren
     busy = renewed.add_computer("BUSY", stored(FIRST), [*history, kept])
     tally, new = Tally(), stored(SECOND, created=1_700_000_000)
     with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
-        (work,) = [work_on(computer, {FIRST}, tally, history=True) for computer in _computers.read(directory)]
+        (work,) = [work_on(computer, {FIRST}, tally, history=True) for computer in computers.read(directory)]
         renewed.remove_values(busy, "lithnetAdminPasswordHistory", history[:1] + history[1100:])
         renewed.set(busy, "lithnetAdminPassword", new.encode())
         carry_out(work, tally)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from support.certificates import CURRENT, EXPIRED, TestCertificate, make_certificate
 from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook

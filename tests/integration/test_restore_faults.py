@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import PARTS
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import PARTS
 from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 
 PARTS = ("config", "certificates", "secrets")
 NAMES = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
@@ -40,7 +40,7 @@ def fill(
 
 
 def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
-    return _manifest.build(
+    return manifest.build(
         backup_id=backup_id,
         host=store.host,
         created="2026-11-23T08:15:00Z",

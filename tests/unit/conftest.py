@@ -18,7 +18,7 @@ from unit.actions import HOST
 BUILD = Path(__file__).resolve().parents[2] / ".build"
 init_plugin_loader([str(BUILD)])
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore  # noqa: E402  found by the line above
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
 
 settings.register_profile(
     "unit", max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

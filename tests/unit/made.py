@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _server
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import description
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.certificates import TestCertificate
 from unit.opened import SECRET_PATHS, config_zip, files, lists, state, zipped
@@ -52,7 +53,7 @@ def make(
         "certificates.zip": certificates_zip(certificates, without_key),
         "secrets.json": json.dumps({path: {"mode": 1, "value": value} for path, value in secrets.items()}).encode(),
     } | dict(parts or {})
-    inventory = _server.inventory_of_server(state() | {"records": _records(records)}, include_database=False)
+    inventory = description.inventory_of_server(state() | {"records": _records(records)}, include_database=False)
     (store.folder / f".partial-{backup_id}").mkdir(mode=0o700, parents=True)
     manifests: dict[str, dict[str, Any]] = {
         "config": {
@@ -75,7 +76,7 @@ def make(
             "inventory": {},
         }
         store.save_record(backup_id, part, record)
-    manifest = _manifest.build(
+    manifest = manifest_module.build(
         backup_id=backup_id,
         host=store.host,
         created=f"{datetime.strptime(backup_id, '%Y%m%dT%H%M%SZ').isoformat()}Z",
@@ -83,7 +84,7 @@ def make(
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
         records=store.records(backup_id),
-        content_digest=_server.digest_of(inventory),
+        content_digest=description.digest_of(inventory),
         inventory=inventory,
     )
     store.publish(backup_id, manifest)

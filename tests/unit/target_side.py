@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a target does before it answers, in Python: _Envelope.psm1, _send_file.ps1 and the bundle of artifact_fetch.ps1."""
+"""What a target does before it answers, in Python: _Envelope.psm1, send_file.ps1 and the bundle of artifact_fetch.ps1."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def protect(clear: bytes, public_key: dict[str, str], context: str, *, compress:
 
 
 def send_file(content: bytes, offset: int, length: int) -> Iterator[bytes]:
-    """The lines that _send_file.ps1 writes."""
+    """The lines that send_file.ps1 writes."""
     end = min(offset + length, len(content))
     for start in range(offset, end, SEND_FILE_PIECE):
         yield base64.b64encode(content[start : min(start + SEND_FILE_PIECE, end)]) + b"\r\n"

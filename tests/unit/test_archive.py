@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader, Entry, zip_chunks
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.configuration import SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
 from support.playbook import results_of, run_playbook
 from unit.backups import build

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _comparison_text, _sddl
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._comparison import GROUPS, Side, compare_sides
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import text as text_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import GROUPS, Side, compare_sides
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
 from hypothesis import given
 from hypothesis import strategies as st
 from support.configuration import DOMAIN_SID, SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
@@ -90,7 +91,7 @@ def granted(grants: list[dict[str, Any]]) -> dict[tuple[str, str], list[str]]:
 
 
 def text(result: dict[str, Any]) -> str:
-    return "\n".join(_comparison_text.lines_of(result))
+    return "\n".join(text_module.lines_of(result))
 
 
 # ---- nothing ----
@@ -100,7 +101,7 @@ def test_a_backup_does_not_differ_from_itself() -> None:
     result = compared(lambda _after: None)
     assert {group: result[group] for group in GROUPS} == dict.fromkeys(GROUPS, [])
     assert result["basis"] == "contents"
-    assert _comparison_text.lines_of(result) == []
+    assert text_module.lines_of(result) == []
 
 
 def test_form_and_order_mean_nothing() -> None:
@@ -481,12 +482,12 @@ def test_control_characters_of_a_backup_reach_no_terminal() -> None:
     )
 )
 def test_any_value_is_shown_on_one_line(value: Any) -> None:
-    assert _comparison_text.shown(value).isprintable()
+    assert text_module.shown(value).isprintable()
 
 
 @given(sddl=st.text("OGDSPAIX:;()x0123F", max_size=40))
 def test_any_descriptor_is_read(sddl: str) -> None:
-    assert all(0 <= rule.mask < 1 << 32 for rule in _sddl.rules(sddl))
+    assert all(0 <= rule.mask < 1 << 32 for rule in sddl_module.rules(sddl))
 
 
 @given(

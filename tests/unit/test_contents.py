@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
+    Configuration,
+    read_certificates,
+    read_secrets,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,9 +113,9 @@ def test_two_entries_of_one_name_are_refused() -> None:
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_contents, "LARGEST", 1_000_000)
+    monkeypatch.setattr(contents, "LARGEST", 1_000_000)
     assert "it is not opened" in refusal(config_zip(more={"config/bomb": b"\0" * 2_000_000}))
-    monkeypatch.setattr(_contents, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(contents, "MOST_ENTRIES", 3)
     assert "entries" in refusal(config_zip())
 
 
@@ -275,13 +279,13 @@ def test_secrets_without_a_value_are_left_out() -> None:
 def test_latest_is_the_newest_complete_one(root: Path) -> None:
     store = BackupStore(str(root), "ams1")
     with pytest.raises(AccessManagerError, match="no complete backup of ams1"):
-        _contents.select(store, "latest")
+        contents.select(store, "latest")
     complete = publish(store)
     incomplete = publish(store, problems=["x"])
-    assert _contents.select(store, "latest").label == f"{complete} of ams1"
-    assert _contents.select(store, incomplete).label == f"{incomplete} of ams1"
+    assert contents.select(store, "latest").label == f"{complete} of ams1"
+    assert contents.select(store, incomplete).label == f"{incomplete} of ams1"
     with pytest.raises(AccessManagerError, match="no backup '20200101T000000Z' of ams1"):
-        _contents.select(store, "20200101T000000Z")
+        contents.select(store, "20200101T000000Z")
 
 
 def test_a_damaged_backup_is_refused(root: Path) -> None:
@@ -290,20 +294,20 @@ def test_a_damaged_backup_is_refused(root: Path) -> None:
     (root / "ams1" / backup_id / "secrets.json").write_bytes(b"other")
     for wanted in (backup_id, str(root / "ams1" / backup_id)):
         with pytest.raises(AccessManagerError, match="is not what was written"):
-            _contents.select(store, wanted)
+            contents.select(store, wanted)
 
 
 def test_a_folder_or_a_file_without_a_manifest_will_do(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), "ams1")
     (tmp_path / "config.zip").write_bytes(config_zip())
-    alone = _contents.select(store, str(tmp_path / "config.zip"))
+    alone = contents.select(store, str(tmp_path / "config.zip"))
     (tmp_path / "secrets.json").write_bytes(b"{}")
     assert set(alone.parts) == {"config"}
-    assert set(_contents.select(store, str(tmp_path)).parts) == {"config", "secrets"}
-    assert _contents.open_contents(alone, Opener.of({}), certificates=True).certificates is None
+    assert set(contents.select(store, str(tmp_path)).parts) == {"config", "secrets"}
+    assert contents.open_contents(alone, Opener.of({}), certificates=True).certificates is None
     for wrong in ("secrets.json", "nothing"):
         with pytest.raises(AccessManagerError, match=wrong):
-            _contents.select(store, str(tmp_path / wrong))
+            contents.select(store, str(tmp_path / wrong))
     (tmp_path / "empty").mkdir()
     with pytest.raises(AccessManagerError, match="holds no backup"):
-        _contents.select(store, str(tmp_path / "empty"))
+        contents.select(store, str(tmp_path / "empty"))

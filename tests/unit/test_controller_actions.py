@@ -11,7 +11,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.playbook import results_of, run_playbook
 from unit.actions import HOST, run
 from unit.backups import fill, publish

@@ -20,7 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
     UnfinishedRunError,
     UnreachableError,
 )
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
 
 LOST = LostLineError("There is no connection to ams1, or it was lost.")
 Answer = dict[str, Any] | AccessManagerError

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _census, _thumbprints
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._census import Census, KeyUse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import census
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.census import Census, KeyUse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.deadline import OverdueError, Patience
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import dns_name
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.offline_changes import ldif
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._handover import ldif
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ldap import dns_name
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._patience import OverdueError, Patience
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import thumbprints
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.actions import run
@@ -46,19 +47,19 @@ def test_the_census_of_a_forest_is_the_sum_of_its_domains(domains: list[dict[str
             min(times, default=None),
             max(times, default=None),
         )
-    shown = _census.told(whole)["keys"]
+    shown = census.told(whole)["keys"]
     assert [key["current"] for key in shown] == sorted((key["current"] for key in shown), reverse=True)
 
 
 @pytest.mark.parametrize("text", ["ab" * 20, "AB" * 20, " ".join(["ab"] * 20), ":".join(["AB"] * 20), f"\u200e{'ab ' * 20}"])
 def test_thumbprints_are_taken_as_people_have_them(text: str) -> None:
-    assert _thumbprints.parse([text, text]) == ["AB" * 20]
+    assert thumbprints.parse([text, text]) == ["AB" * 20]
 
 
 @pytest.mark.parametrize("text", ["", "ab" * 19, "ab" * 21, "xy" * 20, None, "ab\n" * 20])
 def test_what_is_no_thumbprint_is_refused(text: object) -> None:
     with pytest.raises(AccessManagerError, match="40 hexadecimal digits"):
-        _thumbprints.parse([text])
+        thumbprints.parse([text])
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.lists(st.binary(), min_size=1, max_size=3))

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory_rights import CONFIDENTIAL, may
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.access_list import CONFIDENTIAL, may
 from hypothesis import given
 from hypothesis import strategies as st
 

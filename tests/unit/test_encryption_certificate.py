@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _certificate_backup, _encryption_certificate, _pfx
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._backed_up_keys import BackedUpKeys
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._encryption_certificate import EncryptionCertificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import certificate_backup, encryption_certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.encryption_certificate import EncryptionCertificate
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import BackedUpKeys
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -33,7 +34,7 @@ FOREST = "forest.example"
 
 @pytest.fixture(scope="module")
 def made() -> EncryptionCertificate:
-    return _encryption_certificate.make(FOREST, NOW)
+    return encryption_certificate.make(FOREST, NOW)
 
 
 def test_it_is_like_access_managers_own(made: EncryptionCertificate) -> None:
@@ -54,9 +55,9 @@ def test_it_is_like_access_managers_own(made: EncryptionCertificate) -> None:
 
 
 def test_its_pfx_opens_and_names_the_provider_of_windows(made: EncryptionCertificate) -> None:
-    assert _pfx.prove(made.pfx, made.password, made.thumbprint) == made.der
+    assert pfx.prove(made.pfx, made.password, made.thumbprint) == made.der
     with pytest.raises(AccessManagerError, match="does not open"):
-        _pfx.prove(made.pfx, f"{made.password}x", made.thumbprint)
+        pfx.prove(made.pfx, f"{made.password}x", made.thumbprint)
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
     command = ["openssl", "pkcs12", "-info", "-nokeys", "-legacy", "-passin", f"pass:{made.password}"]
@@ -80,7 +81,7 @@ def test_its_pfx_opens_and_names_the_provider_of_windows(made: EncryptionCertifi
 def test_what_agents_could_not_use_is_said(
     made: EncryptionCertificate, forest: str, moment: datetime.datetime, reason: str | None
 ) -> None:
-    problem = _encryption_certificate.problem(made.der, forest, moment)
+    problem = encryption_certificate.problem(made.der, forest, moment)
     assert problem is None if reason is None else reason in str(problem)
 
 
@@ -88,11 +89,11 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     made: EncryptionCertificate, root: Path, identity: pyrage.x25519.Identity, recipient: str, tmp_path: Path
 ) -> None:
     store = BackupStore(str(root), FOREST)
-    place = _certificate_backup.commit(store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC))
+    place = certificate_backup.commit(store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC))
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))
-    assert _certificate_backup.opened(place, Opener((identity,)), made.thumbprint).pfx == made.pfx
+    assert certificate_backup.opened(place, Opener((identity,)), made.thumbprint).pfx == made.pfx
     verified = run("backup_verify", backup_root=str(root), identity_file=str(key), check_age=0.0001)
     assert verified.get("failed", False) is False, verified
     assert [one["verified"] for one in verified["backups"]] == ["full"]
@@ -101,7 +102,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
 
 
 def test_its_key_counts_as_backed_up_while_the_file_is_whole(made: EncryptionCertificate, root: Path) -> None:
-    place = _certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
     with pytest.raises(AccessManagerError, match=f"is not lost: the backup {place.label}"):
         BackedUpKeys(str(root)).refuse_held([made.thumbprint])
     (place.store.folder / place.id / "certificates.zip").write_bytes(b"damaged")
@@ -112,11 +113,11 @@ def test_it_never_stands_among_the_backups_of_a_server(made: EncryptionCertifica
     store = BackupStore(str(root), "ams1")
     publish(store)
     with pytest.raises(AccessManagerError, match="holds backups of a server"):
-        _certificate_backup.commit(store, seal_to(), made, [], NOW)
+        certificate_backup.commit(store, seal_to(), made, [], NOW)
     assert len(store.ids()) == 1
 
 
 def test_nothing_but_certificates_can_be_restored_or_compared(made: EncryptionCertificate, root: Path) -> None:
-    place = _certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
     compared = run("backup_diff", backup_root=str(root), host=FOREST, before=place.id, after=place.id)
     assert "holds certificates alone" in compared["msg"]

@@ -14,8 +14,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._envelope import Envelope
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.target_side import encrypt, protect

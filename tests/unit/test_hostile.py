@@ -15,12 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _age_header, _chain, _contents, _manifest, _pfx, _pruned
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain import Link
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
+    Configuration,
+    read_certificates,
+    read_secrets,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import chain, prune_log
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.chain import Link
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx as pfx_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.backups import KeyPair, ssh_key
@@ -106,7 +114,7 @@ def test_a_huge_manifest_is_not_read(store: BackupStore, owner: KeyPair) -> None
 
 def test_a_huge_record_of_pruned_backups_is_not_read_whole(store: BackupStore, owner: KeyPair) -> None:
     sealed(store, owner)
-    with (store.folder / _pruned.NAME).open("wb") as file:
+    with (store.folder / prune_log.NAME).open("wb") as file:
         file.truncate(10 * 1024**4)
     assert problems(verify(store)) == ""
 
@@ -198,7 +206,7 @@ def zip_with(name: str, data: bytes, compression: int = zipfile.ZIP_DEFLATED) ->
 
 def test_a_bomb_is_not_unpacked(store: BackupStore, owner: KeyPair, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blanks in place of a JSON file take a thousandth of their size."""
-    monkeypatch.setattr(_contents, "LARGEST_DOCUMENT", 1024**2)
+    monkeypatch.setattr(contents, "LARGEST_DOCUMENT", 1024**2)
     sealed(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
     assert "'config/apphost.json' in config.zip unpacks to more than 1 MiB" in problems(verify(store, key_file))
 
@@ -306,7 +314,7 @@ def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(certificate: 
     pfx = bytearray(_PFX.setdefault(certificate.thumbprint, certificate.pfx))
     at = place % len(pfx)
     pfx[at : at + len(change)] = change
-    only_sentences(_pfx.prove, bytes(pfx), certificate.pfx_password, certificate.thumbprint)
+    only_sentences(pfx_module.prove, bytes(pfx), certificate.pfx_password, certificate.thumbprint)
 
 
 _PFX: dict[str, bytes] = {}
@@ -328,28 +336,28 @@ def test_any_bytes_are_a_sentence_or_secrets(data: bytes) -> None:
 
 
 @settings(max_examples=150)
-@given(data=st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: _age_header.VERSION + b"-> X25519 " + rest))
+@given(data=st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: header.VERSION + b"-> X25519 " + rest))
 def test_any_bytes_are_no_header_or_stanzas(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("header") / "config.zip.age"
     path.write_bytes(data)
     with contextlib.suppress(ValueError):
-        assert all(isinstance(kind, str) for kind, _tag in _age_header.stanzas(path))
-    assert all(isinstance(problem, str) for problem in _age_header.problems(path, "recipients", [ssh_key().public]))
+        assert all(isinstance(kind, str) for kind, _tag in header.stanzas(path))
+    assert all(isinstance(problem, str) for problem in header.problems(path, "recipients", [ssh_key().public]))
 
 
 def test_a_header_without_an_end_is_not_read_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "config.zip.age"
-    path.write_bytes(_age_header.VERSION + b"-> X25519 x\n" * 200_000)
-    assert "without an end" in _age_header.problems(path, "recipients", [])[0]
-    path.write_bytes(_age_header.VERSION + b"-> " + b"x" * 10_000_000)
-    assert "without an end" in _age_header.problems(path, "recipients", [])[0]
+    path.write_bytes(header.VERSION + b"-> X25519 x\n" * 200_000)
+    assert "without an end" in header.problems(path, "recipients", [])[0]
+    path.write_bytes(header.VERSION + b"-> " + b"x" * 10_000_000)
+    assert "without an end" in header.problems(path, "recipients", [])[0]
 
 
 @pytest.mark.parametrize("recipient", ["ssh-rsa", "ssh-rsa !", "ssh-ed25519 AAA", "ssh-ed25519 \udc80"])
 def test_a_recipient_that_is_no_key_is_told(tmp_path: Path, recipient: str) -> None:
     path = tmp_path / "config.zip.age"
-    path.write_bytes(_age_header.VERSION + b"---\n")
-    assert "which is not an SSH key" in _age_header.problems(path, "recipients", [recipient])[0]
+    path.write_bytes(header.VERSION + b"---\n")
+    assert "which is not an SSH key" in header.problems(path, "recipients", [recipient])[0]
 
 
 links = st.builds(
@@ -365,7 +373,7 @@ links = st.builds(
 @given(present=st.lists(links, max_size=6), unreliable=st.lists(links, max_size=2), pruned=st.lists(links, max_size=6))
 def test_any_chain_is_checked_in_the_end(present: list[Link], unreliable: list[Link], pruned: list[Link]) -> None:
     """Also one that goes round, names itself, or names one twice."""
-    found = _chain.problems(present, unreliable=unreliable, pruned=pruned)
+    found = chain.problems(present, unreliable=unreliable, pruned=pruned)
     assert found.keys() <= {link.id for link in present + unreliable}
 
 
@@ -375,8 +383,8 @@ def test_any_chain_is_checked_in_the_end(present: list[Link], unreliable: list[L
 )
 def test_any_record_of_pruned_backups_is_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("record")
-    (folder / _pruned.NAME).write_bytes(data)
-    assert _pruned.read(folder) == []
+    (folder / prune_log.NAME).write_bytes(data)
+    assert prune_log.read(folder) == []
 
 
 def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore, owner: KeyPair) -> None:
@@ -393,7 +401,7 @@ def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore,
     ):
         path = one.folder / backup_id / "manifest.json"
         manifest = json.loads(path.read_bytes()) | changes
-        path.write_bytes(_manifest.to_bytes(manifest | {"checksum": _manifest.checksum_of(manifest)}))
+        path.write_bytes(manifest_module.to_bytes(manifest | {"checksum": manifest_module.checksum_of(manifest)}))
     verified = run("backup_verify", backup_root=str(store.root), fail_on_problems=False)
     pruned = [run("backup_prune", backup_root=str(store.root), host=one.host, keep_last=1, check=True) for one in (store, odd)]
     shutil.rmtree(odd.folder)
@@ -410,5 +418,5 @@ def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore,
 def test_a_checksum_covers_every_key() -> None:
     manifest: dict[str, Any] = {"a": 1, "b": {"c": [1, 2]}}
     for changed in ({"a": 2}, {"b": {"c": [2, 1]}}, {"new": None}):
-        assert _manifest.checksum_of(copy.deepcopy(manifest) | changed) != _manifest.checksum_of(manifest)
-    assert _manifest.checksum_of(manifest | {"checksum": "x"}) == _manifest.checksum_of(manifest)
+        assert manifest_module.checksum_of(copy.deepcopy(manifest) | changed) != manifest_module.checksum_of(manifest)
+    assert manifest_module.checksum_of(manifest | {"checksum": "x"}) == manifest_module.checksum_of(manifest)

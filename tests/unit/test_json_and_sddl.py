@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _sddl
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._json_text import Value, find, parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import Value, find, parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,8 +107,8 @@ def test_values_are_found_by_path_whatever_the_capitals() -> None:
 
 
 def test_inherited_rules_do_not_count() -> None:
-    assert _sddl.same("O:BAG:SYD:AI(A;ID;FA;;;SY)", "O:BAG:SYD:AI(A;ID;FA;;;BA)(A;ID;FR;;;BU)")
-    assert _sddl.same("O:BAG:SYD:(A;;FA;;;SY)", "O:BAG:SYD:AI(A;;FA;;;SY)(A;ID;FA;;;BA)")
+    assert sddl_module.same("O:BAG:SYD:AI(A;ID;FA;;;SY)", "O:BAG:SYD:AI(A;ID;FA;;;BA)(A;ID;FR;;;BU)")
+    assert sddl_module.same("O:BAG:SYD:(A;;FA;;;SY)", "O:BAG:SYD:AI(A;;FA;;;SY)(A;ID;FA;;;BA)")
 
 
 @pytest.mark.parametrize(
@@ -122,19 +122,19 @@ def test_inherited_rules_do_not_count() -> None:
     ],
 )
 def test_what_is_set_counts(other: str) -> None:
-    assert not _sddl.same("O:BAG:SYD:(A;;FA;;;SY)", other)
+    assert not sddl_module.same("O:BAG:SYD:(A;;FA;;;SY)", other)
 
 
 def test_conditions_have_parentheses_of_their_own() -> None:
     sddl = 'O:BAD:(XA;;FX;;;WD;(@User.Title=="PM" && (Member_of {SID(BA)})))(A;;FA;;;SY)'
-    assert len(list(_sddl.entries(sddl))) == 2
+    assert len(list(sddl_module.entries(sddl))) == 2
 
 
 def test_texts_of_conditions_may_have_anything() -> None:
     sddl = 'O:BAD:(XA;;FX;;;WD;(@User.Title=="a)(A;;FA;;;BU)O:SY("))(A;;FA;;;SY)'
-    assert len(list(_sddl.entries(sddl))) == 2
-    assert _sddl.parse(sddl).owner == "BA"
-    assert _sddl.is_decoded(sddl)
+    assert len(list(sddl_module.entries(sddl))) == 2
+    assert sddl_module.parse(sddl).owner == "BA"
+    assert sddl_module.is_decoded(sddl)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +147,17 @@ def test_texts_of_conditions_may_have_anything() -> None:
     ],
 )
 def test_what_windows_writes_is_decoded(sddl: str) -> None:
-    assert _sddl.is_decoded(sddl)
+    assert sddl_module.is_decoded(sddl)
 
 
 @pytest.mark.parametrize(("rights", "mask"), [("0777", 0o777), ("0", 0), ("1024", 0x400), ("0X1F", 0x1F), ("-1", 0), ("1_0", 0)])
 def test_numbers_are_those_of_windows(rights: str, mask: int) -> None:
-    assert _sddl.mask_of(rights) == mask
+    assert sddl_module.mask_of(rights) == mask
 
 
 def test_no_list_and_an_empty_one_are_not_the_same() -> None:
-    assert not _sddl.same("O:BAG:SY", "O:BAG:SYD:")
-    assert not _sddl.same("O:BAD:(A;;FA;;;SY)(A;;FA;;;WD", "O:BAD:(A;;FA;;;SY)")
+    assert not sddl_module.same("O:BAG:SY", "O:BAG:SYD:")
+    assert not sddl_module.same("O:BAD:(A;;FA;;;SY)(A;;FA;;;WD", "O:BAD:(A;;FA;;;SY)")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_no_list_and_an_empty_one_are_not_the_same() -> None:
 )
 def test_a_long_descriptor_is_read_in_time(sddl: str) -> None:
     started = time.monotonic()
-    _sddl.same(sddl, sddl + " ")
-    list(_sddl.rules(sddl))
+    sddl_module.same(sddl, sddl + " ")
+    list(sddl_module.rules(sddl))
     assert time.monotonic() - started < 4
 
 
@@ -185,15 +185,15 @@ def test_a_long_descriptor_is_read_in_time(sddl: str) -> None:
 )
 def test_readers_are_found(rights: str, reads: bool) -> None:
     sddl = f"O:SYD:P(A;;{rights};;;{SERVICE})(A;;FA;;;SY)"
-    assert _sddl.may_read(sddl, SERVICE) is reads
-    assert not _sddl.may_read(sddl, "BA", "S-1-5-32-544")
-    assert not _sddl.may_read(sddl.replace("(A;", "(D;"), SERVICE)
+    assert sddl_module.may_read(sddl, SERVICE) is reads
+    assert not sddl_module.may_read(sddl, "BA", "S-1-5-32-544")
+    assert not sddl_module.may_read(sddl.replace("(A;", "(D;"), SERVICE)
 
 
 @given(sddl=st.text("OGDSPAI:;()x0F", max_size=40))
 def test_any_text_is_read(sddl: str) -> None:
-    _sddl.parse(sddl)
-    assert _sddl.same(sddl, sddl)
+    sddl_module.parse(sddl)
+    assert sddl_module.same(sddl, sddl)
 
 
 @pytest.mark.parametrize(
@@ -205,5 +205,5 @@ def test_any_text_is_read(sddl: str) -> None:
     ],
 )
 def test_inherited_rules_become_own_ones(sddl: str, expected: str) -> None:
-    assert _sddl.with_own_rules(sddl) == expected
-    assert _sddl.same(_sddl.with_own_rules(expected), expected)
+    assert sddl_module.with_own_rules(sddl) == expected
+    assert sddl_module.same(sddl_module.with_own_rules(expected), expected)

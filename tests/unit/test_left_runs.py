@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _left_runs
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import interrupted_stops
 
 RUN = {"run_id": "R", "controller": "C", "stopped_at": "T", "found": "", "started_at": "", "error": ""}
 
@@ -22,12 +22,12 @@ RUN = {"run_id": "R", "controller": "C", "stopped_at": "T", "found": "", "starte
 )
 def test_run_that_left_the_service_stopped_is_told_in_a_sentence(more: dict[str, str], words: str, stopped: bool) -> None:
     run = RUN | more
-    assert _left_runs.sentence(run) == f"The run R of C stopped the service at T, and did not start it again. {words}"
-    assert bool(_left_runs.stopped([run])) is stopped
+    assert interrupted_stops.sentence(run) == f"The run R of C stopped the service at T, and did not start it again. {words}"
+    assert bool(interrupted_stops.stopped([run])) is stopped
 
 
 def test_damaged_mark_is_told_too() -> None:
-    told = _left_runs.told([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
+    told = interrupted_stops.told([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
     assert told == [
         "The run R of an unknown controller stopped the service at an unknown time, and did not start it again. "
         r"It could not be started since: a\nb"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import LARGEST, Opener
 from hypothesis import given
 from hypothesis import strategies as st
 from support.backups import KeyPair, age_key, ssh_key

@@ -12,14 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _human_tasks, _other_server, _plan, _plan_document
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Certificate, Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
+    Certificate,
+    Configuration,
+    Contents,
+    Source,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._human_tasks import Recovery
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._other_server import Target
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restoring import RestoreAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import manual_tasks, recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import Recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery import Target
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from hypothesis import given
 from hypothesis import strategies as st
 from support.certificates import TestCertificate
@@ -86,11 +93,11 @@ def fresh(**state_changes: Any) -> dict[str, Any]:
 
 
 def translated(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> Contents:
-    return _other_server.translate(backup, described or fresh(), Target(**target))
+    return recovery.translate(backup, described or fresh(), Target(**target))
 
 
 def planned(backup: Contents, described: dict[str, Any], wish: Wish | None = None, **target: Any) -> Plan:
-    return _plan.make(translated(backup, described, **target), described, wish or Wish())
+    return plan_module.make(translated(backup, described, **target), described, wish or Wish())
 
 
 def refusal(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> str:
@@ -249,7 +256,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
     described["state"] = done
     described["installation"]["configured"] = True
     described["records"] = [
-        {"kind": kind, "name": name.rstrip("/")} | record | {"path": _plan.path_of(name, NEW)}
+        {"kind": kind, "name": name.rstrip("/")} | record | {"path": plan_module.path_of(name, NEW)}
         for kind, records in (("folder", here.configuration.folders), ("file", here.configuration.files))
         for name, record in records.items()
     ] + [
@@ -260,7 +267,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
     plan = planned(backup, described)
     assert plan.lines() == []
     assert not plan.changed
-    _other_server.refuse_configured(backup, described, plan)
+    recovery.refuse_configured(backup, described, plan)
 
 
 # ---- settings of the server ----
@@ -452,7 +459,7 @@ def test_a_configured_server_is_not_overwritten() -> None:
     described = fresh()
     described["installation"]["configured"] = True
     with pytest.raises(AccessManagerError, match="is configured already"):
-        _other_server.refuse_configured(contents(), described, planned(contents(), described))
+        recovery.refuse_configured(contents(), described, planned(contents(), described))
 
 
 # ---- for a person ----
@@ -462,10 +469,10 @@ def again(**variables: str) -> str:
     return f"ansible-playbook recovery {variables}"
 
 
-def tasks(backup: Contents, described: dict[str, Any]) -> list[_human_tasks.Task]:
+def tasks(backup: Contents, described: dict[str, Any]) -> list[manual_tasks.Task]:
     plan = planned(backup, described)
-    bindings = _other_server.tls_bindings(backup, described, Target())
-    return _human_tasks.tasks_of(Recovery(backup, described, plan, bindings, again))
+    bindings = recovery.tls_bindings(backup, described, Target())
+    return manual_tasks.tasks_of(Recovery(backup, described, plan, bindings, again))
 
 
 def commands(backup: Contents, described: dict[str, Any] | None = None) -> dict[str, str]:
@@ -597,7 +604,7 @@ def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
 
 
 def test_tasks_belong_to_things_of_the_table() -> None:
-    items = {item for item, _same, _other in _plan_document.ITEMS}
+    items = {item for item, _same, _other in document_module.ITEMS}
     test_sets = [contents(), contents(settings_with(Authentication={"Mode": "Iwa"}))]
     assert {task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})} <= items
 
@@ -614,7 +621,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     backup = contents(manifest=manifest, certificates=certificates)
     described = fresh() | {"certificates": [{"thumbprint": here, "key": {"present": True, "sddl": ""}}]}
     plan = planned(backup, described)
-    states = {one["thumbprint"]: one["state"] for one in _plan_document.census(backup, plan)}
+    states = {one["thumbprint"]: one["state"] for one in document_module.census(backup, plan)}
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
     told = plan.tasks + [task.text for task in tasks(backup, described)]
     assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
@@ -622,21 +629,21 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
 
 def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
     backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
-    assert _plan_document.census(backup, planned(backup, fresh())) == [{"thumbprint": TLS, "subject": "", "state": "import"}]
+    assert document_module.census(backup, planned(backup, fresh())) == [{"thumbprint": TLS, "subject": "", "state": "import"}]
 
 
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
     plan, found = planned(backup, described), tasks(backup, described)
     plan.tasks += [task.sentence for task in found]
-    return _plan_document.document_of(translated(backup, described), described, plan, found, backup=backup)
+    return document_module.document_of(translated(backup, described), described, plan, found, backup=backup)
 
 
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
     evil = "|<script>alert(1)</script>\n# heading `x`"
     backup = contents(settings_with(Authentication={"Mode": "Oidc", "Oidc": {"Authority": evil}}))
     told = document(backup, fresh())
-    assert json.loads(_plan_document.to_json(told)) == told
-    text = _plan_document.to_markdown(told).decode()
+    assert json.loads(document_module.to_json(told)) == told
+    text = document_module.to_markdown(told).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
     assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
@@ -661,7 +668,7 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
     assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
     line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
     assert line in told["changes"]
-    assert line in _plan_document.to_markdown(told).decode()
+    assert line in document_module.to_markdown(told).decode()
     here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
     assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
 
@@ -678,12 +685,12 @@ def test_modules_and_secrets_of_other_modes_are_told() -> None:
 
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
-    plan = _plan.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
-    text = _plan_document.to_markdown(_plan_document.document_of(contents(), described, plan, [])).decode()
+    plan = plan_module.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
+    text = document_module.to_markdown(document_module.document_of(contents(), described, plan, [])).decode()
     assert "It is the same server." in text
 
 
 def test_the_documentation_has_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs/recovery.md").read_text(encoding="utf-8")
-    for row in _plan_document.ITEMS:
+    for row in document_module.ITEMS:
         assert f"| {' | '.join(row)} |" in page

@@ -11,7 +11,7 @@ import datetime
 import json
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._password_blob import LONGEST, parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.stored_password import LONGEST, parse
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pfx
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx as pfx_module
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -24,24 +24,24 @@ def other() -> TestCertificate:
 
 def refusal(pfx: bytes, password: str, thumbprint: str) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        _pfx.prove(pfx, password, thumbprint)
+        pfx_module.prove(pfx, password, thumbprint)
     assert thumbprint in str(caught.value)
     assert not password or password not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_key_is_proved_and_its_certificate_returned(certificate: TestCertificate) -> None:
-    der = _pfx.prove(certificate.pfx, certificate.pfx_password, certificate.thumbprint)
+    der = pfx_module.prove(certificate.pfx, certificate.pfx_password, certificate.thumbprint)
     assert x509.load_der_x509_certificate(der) == certificate.certificate
 
 
 def test_the_key_of_an_expired_certificate_is_proved() -> None:
     expired = make_certificate(EXPIRED)
-    assert _pfx.prove(expired.pfx, expired.pfx_password, expired.thumbprint)
+    assert pfx_module.prove(expired.pfx, expired.pfx_password, expired.thumbprint)
 
 
 def test_the_thumbprint_is_the_one_of_windows(certificate: TestCertificate) -> None:
-    assert _pfx.thumbprint_of(certificate.certificate) == certificate.thumbprint
+    assert pfx_module.thumbprint_of(certificate.certificate) == certificate.thumbprint
 
 
 def test_a_wrong_password_is_refused(certificate: TestCertificate) -> None:
@@ -60,7 +60,7 @@ def test_the_key_of_another_certificate_is_refused() -> None:
     made = make_certificate(key_size=1536)
     own = key_bytes(made.private_key)
     pfx = pkcs12.serialize_key_and_certificates(None, made.private_key, made.certificate, None, serialization.NoEncryption())
-    assert _pfx.prove(pfx, "", made.thumbprint)
+    assert pfx_module.prove(pfx, "", made.thumbprint)
     while len(foreign := key_bytes(rsa.generate_private_key(65537, 1536))) != len(own):
         pass
     assert own in pfx
@@ -79,7 +79,7 @@ def test_an_elliptic_key_is_refused(certificate: TestCertificate) -> None:
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now.not_valid_before_utc, now.not_valid_after_utc)
     elliptic = builder.sign(key, hashes.SHA256())
     pfx = pkcs12.serialize_key_and_certificates(None, key, elliptic, None, serialization.BestAvailableEncryption(b"correct horse"))
-    assert "not an RSA key" in refusal(pfx, "correct horse", _pfx.thumbprint_of(elliptic))
+    assert "not an RSA key" in refusal(pfx, "correct horse", pfx_module.thumbprint_of(elliptic))
 
 
 @pytest.mark.parametrize("garbage", [b"", b"PFX", b"0" * 2000])
@@ -92,7 +92,7 @@ def test_a_damaged_pfx_is_never_a_traceback(certificate: TestCertificate, place:
     pfx = bytearray(certificate.pfx)
     pfx[int(place * len(pfx))] ^= change
     try:
-        der = _pfx.prove(bytes(pfx), certificate.pfx_password, certificate.thumbprint)
+        der = pfx_module.prove(bytes(pfx), certificate.pfx_password, certificate.thumbprint)
     except AccessManagerError:
         return
     assert x509.load_der_x509_certificate(der) == certificate.certificate

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Certificate, Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
+    Certificate,
+    Configuration,
+    Contents,
+    Source,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, Wish
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.opened import COMMON, config_zip, files, state
@@ -38,7 +43,7 @@ def here(backup: Contents) -> dict[str, Any]:
     described = server()
     described["state"] = copy.deepcopy(backup.configuration.described["state"])
     described["records"] = [
-        {"kind": kind, "name": name.rstrip("/"), "path": _plan.path_of(name, ROOT)} | record | {"path": _plan.path_of(name, ROOT)}
+        {"kind": kind, "name": name.rstrip("/")} | record | {"path": plan_module.path_of(name, ROOT)}
         for kind, records in (("folder", backup.configuration.folders), ("file", backup.configuration.files))
         for name, record in records.items()
     ]
@@ -48,7 +53,7 @@ def here(backup: Contents) -> dict[str, Any]:
 
 
 def make(backup: Contents, described: dict[str, Any], **wish: Any) -> Plan:
-    return _plan.make(backup, described, Wish(**wish))
+    return plan_module.make(backup, described, Wish(**wish))
 
 
 def record_of(described: dict[str, Any], name: str) -> dict[str, Any]:
@@ -352,8 +357,8 @@ def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("parts", "backed_up", "before", "expected"),
     [
-        (_plan.PARTS, 1, False, True),
-        (_plan.PARTS, 0, True, False),
+        (plan_module.PARTS, 1, False, True),
+        (plan_module.PARTS, 0, True, False),
         (("config",), 1, False, False),
         (("config",), 0, True, True),
     ],
@@ -435,7 +440,7 @@ def test_a_forests_certificate_is_planned_for_any_server_and_nothing_else_is() -
     )
     described = here(contents())
     described["certificates"], described["computer_name"] = [], "ANOTHER"
-    plan = _plan.of_certificates(alone, described)
+    plan = plan_module.of_certificates(alone, described)
     assert plan.certificates == [{"thumbprint": THUMBPRINT, "action": "import"}]
     assert (plan.files, plan.stop, plan.start) == ([], False, False)
     with pytest.raises(AccessManagerError, match="holds certificates alone"):

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _pruned, _store
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._chain import Link
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import prune_log
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import store as store_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.chain import Link
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from support.certificates import EXPIRED, TestCertificate, make_certificate
 from support.playbook import hash_tree
@@ -307,7 +308,7 @@ def test_a_record_excuses_only_what_it_names(ten: BackupStore) -> None:
 def test_a_damaged_record_does_no_harm(ten: BackupStore, rest: bytes) -> None:
     """A crash may leave half a line; the next one begins on its own."""
     prune(ten, keep_last=8)
-    with (ten.folder / _pruned.NAME).open("ab") as file:
+    with (ten.folder / prune_log.NAME).open("ab") as file:
         file.write(rest)
     prune(ten, keep_last=5)
     assert problems(ten) == []
@@ -315,7 +316,7 @@ def test_a_damaged_record_does_no_harm(ten: BackupStore, rest: bytes) -> None:
 
 def test_without_its_record_a_pruned_backup_is_missed(ten: BackupStore) -> None:
     prune(ten, keep_last=5)
-    (ten.folder / _pruned.NAME).unlink()
+    (ten.folder / prune_log.NAME).unlink()
     assert f"The backup {DAYS[4]}, which came before {DAYS[5]}, is missing" in problems(ten)[0]
 
 
@@ -324,8 +325,8 @@ def test_without_its_record_a_pruned_backup_is_missed(ten: BackupStore) -> None:
 
 def test_the_record_is_its_owners_alone(ten: BackupStore) -> None:
     prune(ten, keep_last=5)
-    assert stat.S_IMODE((ten.folder / _pruned.NAME).stat().st_mode) == 0o600
-    lines = [json.loads(line) for line in (ten.folder / _pruned.NAME).read_text().splitlines()]
+    assert stat.S_IMODE((ten.folder / prune_log.NAME).stat().st_mode) == 0o600
+    lines = [json.loads(line) for line in (ten.folder / prune_log.NAME).read_text().splitlines()]
     assert [line["id"] for line in lines] == [*DAYS[:5]]
 
 
@@ -362,10 +363,10 @@ def test_a_host_folder_that_is_a_link_is_refused(ten: BackupStore, tmp_path: Pat
 def test_a_host_folder_that_becomes_a_link_is_refused_at_the_last_moment(ten: BackupStore, tmp_path: Path) -> None:
     shutil.move(ten.folder, tmp_path / "elsewhere")
     (ten.root / HOST).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(_store.AccessManagerError, match="it is a link, which is not followed"):
+    with pytest.raises(store_module.AccessManagerError, match="it is a link, which is not followed"):
         ten.prune([Link(DAYS[0], "0" * 64)])
     assert (tmp_path / "elsewhere" / DAYS[0]).is_dir()
-    assert not (tmp_path / "elsewhere" / _pruned.NAME).exists()
+    assert not (tmp_path / "elsewhere" / prune_log.NAME).exists()
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
@@ -375,7 +376,7 @@ def test_a_backup_that_becomes_something_else_is_not_removed(ten: BackupStore, t
         (ten.folder / DAYS[0]).symlink_to(tmp_path / DAYS[0])
     else:
         (ten.folder / DAYS[0]).touch()
-    with pytest.raises(_store.AccessManagerError, match="is no folder: it is not removed"):
+    with pytest.raises(store_module.AccessManagerError, match="is no folder: it is not removed"):
         ten.prune([Link(DAYS[0], "0" * 64)])
     assert len(list((tmp_path / DAYS[0]).iterdir())) == 4
     assert (ten.folder / DAYS[0]).exists()
@@ -383,7 +384,7 @@ def test_a_backup_that_becomes_something_else_is_not_removed(ten: BackupStore, t
 
 def test_a_record_that_is_a_link_is_not_written_through(ten: BackupStore, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
-    (ten.folder / _pruned.NAME).symlink_to(tmp_path / "precious")
+    (ten.folder / prune_log.NAME).symlink_to(tmp_path / "precious")
     assert "cannot be changed" in refused(ten, keep_last=1)
     assert (tmp_path / "precious").read_text() == "x"
     assert ten.ids() == [*DAYS]
@@ -391,7 +392,7 @@ def test_a_record_that_is_a_link_is_not_written_through(ten: BackupStore, tmp_pa
 
 def test_a_record_that_is_also_another_file_is_not_written_to(ten: BackupStore, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
-    os.link(tmp_path / "precious", ten.folder / _pruned.NAME)
+    os.link(tmp_path / "precious", ten.folder / prune_log.NAME)
     assert "its .pruned.jsonl has another name too (a hard link)" in refused(ten, keep_last=1)
     assert (tmp_path / "precious").read_text() == "x"
     assert ten.ids() == [*DAYS]
@@ -407,7 +408,7 @@ def test_strangers_in_the_folder_stay(ten: BackupStore) -> None:
         "notes.txt",
         ".removing-notes",
         f".partial-{opened}",
-        _pruned.NAME,
+        prune_log.NAME,
     }
 
 
@@ -438,7 +439,7 @@ def test_killed_at_any_moment_it_leaves_whole_backups_that_verify(ten: BackupSto
         copy.prune([])
         assert not list(copy.folder.glob(".removing-*"))
         gone = set(DAYS) - set(copy.ids())
-        assert gone <= {link.id for link in _pruned.read(copy.folder)} & set(DAYS[:4])
+        assert gone <= {link.id for link in prune_log.read(copy.folder)} & set(DAYS[:4])
 
 
 def _kill_after(calls: int) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _prometheus, _report, _report_page
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import html, prometheus
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import report as report_module
 from hypothesis import given
 from hypothesis import strategies as st
 from support.playbook import REPOSITORY, run_playbook
@@ -33,14 +34,14 @@ def host_of(report: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def one_host(*backups: dict[str, Any], problems: list[str] | None = None) -> dict[str, Any]:
-    return host_of(_report.build([verification("ams1", list(backups), problems)]), "ams1")
+    return host_of(report_module.build([verification("ams1", list(backups), problems)]), "ams1")
 
 
 # ---- JSON ----
 
 
 def test_report_has_what_was_verified() -> None:
-    report = _report.build(fleet(3))
+    report = report_module.build(fleet(3))
     assert report["report_format"] == 1
     assert report["verified_at"] == "2026-11-23T06:30:00Z"
     assert report["summary"]["hosts"] == {"ok": 3, "warning": 0, "critical": 0}
@@ -64,7 +65,7 @@ def test_documented_keys_are_those_of_the_report() -> None:
             return {at}
         return set().union(*(keys(one, f"{at}.{name}" if at else name) for name, one in value.items()))
 
-    told = {name.removesuffix("[]") for name in keys(_report.build(troubled() + fleet(1)))}
+    told = {name.removesuffix("[]") for name in keys(report_module.build(troubled() + fleet(1)))}
     assert told == documented - {"hosts", "hosts[].backups"}
 
 
@@ -97,7 +98,7 @@ def test_an_old_damaged_backup_is_a_warning() -> None:
 
 
 def test_a_host_that_was_not_verified_is_at_risk() -> None:
-    report = _report.build(fleet(1), ["ams01.example.com", "forgotten"])
+    report = report_module.build(fleet(1), ["ams01.example.com", "forgotten"])
     forgotten = host_of(report, "forgotten")
     assert (forgotten["state"], forgotten["problems"]) == ("critical", ["This host was not verified."])
     assert report["summary"]["hosts"] == {"ok": 1, "warning": 0, "critical": 1}
@@ -111,15 +112,15 @@ def test_days_of_certificates_are_whole() -> None:
 @pytest.mark.parametrize("wrong", [[], [{}], [{"failed": True, "msg": "no"}], [{"hosts": [], "backups": []}]])
 def test_what_is_no_verification_is_refused(wrong: list[dict[str, Any]]) -> None:
     with pytest.raises(AccessManagerError, match="backup_verify"):
-        _report.build(wrong)
+        report_module.build(wrong)
 
 
 def test_backups_that_were_not_verified_are_counted() -> None:
     whole = verification("ams1", [backup("ams1", NOW - timedelta(hours=4))])
     whole["hosts"][0]["counts"] = {"complete": 40, "incomplete": 2, "damaged": "many"}
-    report = _report.build([whole])
+    report = report_module.build([whole])
     assert report["summary"]["backups"] == {"complete": 40, "incomplete": 2, "damaged": 0}
-    metrics = samples(_prometheus.text_of(report))["lithnet_access_manager_backups"]
+    metrics = samples(prometheus.text_of(report))["lithnet_access_manager_backups"]
     assert metrics[(("host", "ams1"), ("status", "complete"))] == 40
 
 
@@ -129,7 +130,7 @@ def test_a_backup_that_was_verified_twice_is_told_once_as_it_was_found_last() ->
     second = verification("ams1", [backup("ams1", made, verified="none", problems=["A file is missing."])])
     first["verified_at"] = "2026-11-23T05:30:00Z"
     for order in ([first, second], [second, first]):
-        report = _report.build(order)
+        report = report_module.build(order)
         assert report["summary"]["backups"]["complete"] == 1
         assert host_of(report, "ams1")["state"] == "critical"
         assert report["summary"]["problems"] == 1
@@ -154,7 +155,7 @@ def samples(text: str) -> Samples:
 def test_metrics_of_a_host() -> None:
     made = NOW - timedelta(hours=4)
     told = backup("ams1", made, size=1000, stopped=True, downtime_ms=2500, verified="full", certificates=[certificate(10, False)])
-    metrics = samples(_prometheus.text_of(_report.build([verification("ams1", [told])])))
+    metrics = samples(prometheus.text_of(report_module.build([verification("ams1", [told])])))
     host = (("host", "ams1"),)
     values = {name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value}
     assert values == {
@@ -174,7 +175,7 @@ def test_metrics_of_a_host() -> None:
 
 
 def test_what_is_not_known_has_no_sample() -> None:
-    metrics = samples(_prometheus.text_of(_report.build([verification("new", [], ["There is no backup."])])))
+    metrics = samples(prometheus.text_of(report_module.build([verification("new", [], ["There is no backup."])])))
     assert "lithnet_access_manager_backup_age_seconds" not in metrics
     assert metrics["lithnet_access_manager_backup_problems"] == {(("host", "new"),): 1}
     assert metrics["lithnet_access_manager_backup_verified_level"] == {(("host", "new"),): 0}
@@ -185,7 +186,7 @@ COUNTS = ("backups", "backup_files", "backup_problems", "backup_verified_level",
 
 
 def test_names_keep_the_conventions_of_prometheus() -> None:
-    text = _prometheus.text_of(_report.build(troubled() + fleet(2)))
+    text = prometheus.text_of(report_module.build(troubled() + fleet(2)))
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert set(kinds) == set(re.findall(r"^# HELP (\S+) \S.*\.$", text, re.MULTILINE)) >= set(samples(text))
     assert set(kinds.values()) == {"gauge"}
@@ -197,7 +198,7 @@ def test_names_keep_the_conventions_of_prometheus() -> None:
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (apt-get install prometheus)")
 def test_promtool_finds_nothing_to_lint() -> None:
-    text = _prometheus.text_of(_report.build([*troubled(), *fleet(2), *hostile()]))
+    text = prometheus.text_of(report_module.build([*troubled(), *fleet(2), *hostile()]))
     done = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
@@ -215,7 +216,7 @@ def hostile() -> list[dict[str, Any]]:
 
 
 def test_hostile_text_ends_no_line_of_the_metrics() -> None:
-    text = _prometheus.text_of(_report.build(hostile()))
+    text = prometheus.text_of(report_module.build(hostile()))
     samples(text)
     assert "\nlithnet 2" not in text
     assert "\x1b" not in text
@@ -238,10 +239,10 @@ def test_hostile_text_ends_no_line_of_the_metrics() -> None:
 def test_any_manifest_is_reported(changes: dict[str, Any]) -> None:
     told = backup("h", NOW) | changes
     whole = verification("h", [backup("h", NOW)])
-    report = _report.build([whole | {"backups": [told]}])
+    report = report_module.build([whole | {"backups": [told]}])
     json.dumps(report).encode()
-    samples(_prometheus.text_of(report))
-    _report_page.html_of(report, "Backups").encode()
+    samples(prometheus.text_of(report))
+    html.html_of(report, "Backups").encode()
 
 
 # ---- the module ----
@@ -360,4 +361,4 @@ def test_documented_alerts_are_rules_of_prometheus(tmp_path: Path) -> None:
     done = subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     used = set(re.findall(r"lithnet_access_manager_\w+", documented))
-    assert used <= set(samples(_prometheus.text_of(_report.build(fleet(1)))))
+    assert used <= set(samples(prometheus.text_of(report_module.build(fleet(1)))))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _report, _report_page
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import html as html_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import report as report_module
 from support.browser import Browser, Scheme, missing
 from unit.reports import NOW, backup, fleet, healthy, troubled, verification
 from unit.test_report import hostile
@@ -88,7 +89,7 @@ def browser() -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, verifications in FLEETS.items():
-        (folder / f"{name}.html").write_text(_report_page.html_of(_report.build(verifications), "Access Manager backups"))
+        (folder / f"{name}.html").write_text(html_module.html_of(report_module.build(verifications), "Access Manager backups"))
     return {name: folder / f"{name}.html" for name in FLEETS}
 
 
@@ -115,7 +116,7 @@ def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str)
         downtimes: [...document.querySelectorAll('.curve.down .stick')].filter(one => one.getAttribute('d')).length,
         bars: [...document.querySelectorAll('.bar rect')].filter(one => one.getBBox().width > 0).length,
     })""")
-    report = _report.build(FLEETS[name])
+    report = report_module.build(FLEETS[name])
     assert drawn["marks"] == sum(len(host["backups"]) for host in report["hosts"])
     assert drawn["curves"] == sum(bool(host["backups"]) for host in report["hosts"])
     assert drawn["downtimes"] == sum(any(one["downtime_ms"] for one in host["backups"]) for host in report["hosts"])
@@ -158,7 +159,7 @@ def test_what_was_not_verified_is_said(browser: Browser, pages: dict[str, Path])
 def test_a_downtime_is_seen_whatever_lies_beside_it(browser: Browser, tmp_path: Path) -> None:
     """A picture of a year has less room than there are days."""
     days = [backup("ams1", NOW - timedelta(days=day), downtime_ms=4000 if day == 1 else 0) for day in (300, 2, 1, 0)]
-    (tmp_path / "page.html").write_text(_report_page.html_of(_report.build([verification("ams1", days)]), "Backups"))
+    (tmp_path / "page.html").write_text(html_module.html_of(report_module.build([verification("ams1", days)]), "Backups"))
     browser.show(tmp_path / "page.html", DESKTOP, "light")
     assert browser.evaluate("document.querySelector('.curve.down .stick').getAttribute('d')")
     assert "up to 4.0 s" in browser.evaluate("document.body.innerText")
@@ -190,5 +191,5 @@ def test_page_needs_nothing_from_elsewhere(pages: dict[str, Path]) -> None:
 
 
 def test_thirty_hosts_with_a_year_of_backups_stay_a_page(tmp_path: Path) -> None:
-    page = _report_page.html_of(_report.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups")
+    page = html_module.html_of(report_module.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups")
     assert len(page.encode()) < 2_500_000

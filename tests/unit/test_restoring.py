@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _plan, _restore_bundle, _restoring
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import Configuration, Contents, Source
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._earlier_restores import EarlierRestore, settled_by
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._plan import Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import action, bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.earlier_restores import EarlierRestore, settled_by
 from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
 
@@ -41,9 +42,9 @@ def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
 def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
     backup, described = contents(), server()
     described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
-    plan = _plan.make(backup, described, Wish())
+    plan = plan_module.make(backup, described, Wish())
     target = io.BytesIO()
-    _restore_bundle.write(backup, plan, target)
+    bundle.write(backup, plan, target)
     line, _newline, rest = gzip.decompress(target.getvalue()).partition(b"\n")
     task = json.loads(line)
     for record in task["files"]:
@@ -59,7 +60,7 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
 def test_a_secret_is_asked_for_as_it_is_written() -> None:
     raw = json.dumps(settings(oidc=protected("a+b=", salt="c+d="))).replace("+", "\\u002B").encode()
     configuration = Configuration(config_zip(files() | {"config/appsettings.json": raw}))
-    probe = _restoring._probe(configuration, configuration.secrets[0])
+    probe = action._probe(configuration, configuration.secrets[0])
     assert (probe["data"], probe["data_written"]) == ("a+b=", '"a\\u002Bb="')
     assert (probe["salt"], probe["salt_written"]) == ("c+d=", '"c\\u002Bd="')
 
@@ -67,7 +68,7 @@ def test_a_secret_is_asked_for_as_it_is_written() -> None:
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
     backup, described = contents(), server()
     described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
-    with _restore_bundle.in_memory(backup, _plan.make(backup, described, Wish())) as path:
+    with bundle.in_memory(backup, plan_module.make(backup, described, Wish())) as path:
         assert path.startswith("/proc/self/fd/")
         assert Path(path).read_bytes()[:2] == b"\x1f\x8b"
     assert not Path(path).exists() or "bundle" not in str(Path(path).readlink())
@@ -90,13 +91,13 @@ def test_document_is_the_same_when_its_text_and_its_secrets_are(digest: str, mar
         probe("Email.Password", opens=False, mark=mark(marks[1]) if marks[1] else ""),
     ]
     masked = {"appsettings.json": right if digest == "right" else "00" * 32}
-    assert _restoring._same_documents(backup, probes, masked, NONCE) == {"appsettings.json": same}
+    assert action._same_documents(backup, probes, masked, NONCE) == {"appsettings.json": same}
 
 
 def test_secret_that_a_person_entered_counts_as_restored() -> None:
     right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
     entered = [probe("Email.Password", opens=False, mark=mark("whatever"))]
-    assert _restoring._same_documents(contents(), entered, {"appsettings.json": right}, NONCE) == {"appsettings.json": True}
+    assert action._same_documents(contents(), entered, {"appsettings.json": right}, NONCE) == {"appsettings.json": True}
 
 
 @pytest.mark.parametrize(

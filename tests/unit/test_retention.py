@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._retention import Rules, Within, select
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance.retention import Rules, Within, select
 from hypothesis import given
 from hypothesis import strategies as st
 

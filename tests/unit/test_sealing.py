@@ -15,10 +15,10 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._archive import ChunkReader
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._sealing import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import example, given

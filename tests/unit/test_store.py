@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore, hosts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore, hosts
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.backups import PARTS, build, fill, publish

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _transfer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import transfer
 from requests.exceptions import ConnectionError as LostConnectionError
 from unit.target_side import send_file
 from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError
@@ -125,7 +125,7 @@ def envelope(content: bytes) -> dict[str, Any]:
 
 def receive(connection: Any, content: bytes, incoming: Path) -> int:
     answer = {"envelope": envelope(content), "path": r"C:\staging\bundle"}
-    return _transfer.receive(connection, "ams1", answer, incoming)
+    return transfer.receive(connection, "ams1", answer, incoming)
 
 
 CONTENT = os.urandom(10 * 61440 + 123)
@@ -135,7 +135,7 @@ CONTENT = os.urandom(10 * 61440 + 123)
 
 
 def inline(content: bytes, data: str, incoming: Path) -> int:
-    return _transfer.receive(None, "ams1", {"envelope": envelope(content) | {"data": data}, "path": ""}, incoming)
+    return transfer.receive(None, "ams1", {"envelope": envelope(content) | {"data": data}, "path": ""}, incoming)
 
 
 def test_what_comes_with_the_answer_needs_no_transfer(incoming: Path) -> None:

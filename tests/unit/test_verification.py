@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _manifest, _pfx, _verification
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._opening import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx as pfx_module
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -54,9 +56,9 @@ def four(store: BackupStore, owner: KeyPair, certificate: TestCertificate) -> Ba
 
 def verified(store: BackupStore, opener: Opener | None = None) -> list[dict[str, Any]]:
     """What a verification says of the backups of a host, oldest first."""
-    backups = _verification.read(store)
-    _verification.verify(backups, opener or Opener())
-    return [_verification.told(backup) for backup in backups]
+    backups = verification.read(store)
+    verification.verify(backups, opener or Opener())
+    return [verification.told(backup) for backup in backups]
 
 
 def problems(store: BackupStore, opener: Opener | None = None) -> dict[str, list[str]]:
@@ -69,8 +71,8 @@ def edit(store: BackupStore, backup_id: str, *, sum_up: bool = True, **changes: 
     path = store.folder / backup_id / "manifest.json"
     manifest = json.loads(path.read_bytes()) | changes
     if sum_up:
-        manifest["checksum"] = _manifest.checksum_of(manifest)
-    path.write_bytes(_manifest.to_bytes(manifest))
+        manifest["checksum"] = manifest_module.checksum_of(manifest)
+    path.write_bytes(manifest_module.to_bytes(manifest))
 
 
 def flip(path: Path, place: int) -> None:
@@ -291,7 +293,7 @@ def test_a_forged_inventory_is_found_with_a_key(four: BackupStore, opener: Opene
     inventory = four.manifest(IDS[3])["inventory"] | {"config/apphost.json": "00" * 32}
     edit(four, IDS[3], inventory=inventory)
     assert "content_digest is not of its inventory" in problems(four)[IDS[3]][0]
-    edit(four, IDS[3], content_digest=_verification._server.digest_of(inventory))
+    edit(four, IDS[3], content_digest=verification._server.digest_of(inventory))
     assert problems(four) == {}
     assert "of something else than config.zip holds: config/apphost.json" in problems(four, opener)[IDS[3]][0]
 
@@ -327,8 +329,8 @@ def test_a_chain_of_manifests_without_the_ids_is_checked_too(four: BackupStore) 
         del manifest["previous_id"], manifest["checksum"]
         if backup_id != IDS[0]:
             before = four.folder / IDS[IDS.index(backup_id) - 1] / "manifest.json"
-            manifest["previous"] = _verification.hashlib.sha256(before.read_bytes()).hexdigest()
-        path.write_bytes(_manifest.to_bytes(manifest))
+            manifest["previous"] = verification.hashlib.sha256(before.read_bytes()).hexdigest()
+        path.write_bytes(manifest_module.to_bytes(manifest))
     assert problems(four) == {}
     shutil.rmtree(four.folder / IDS[1])
     assert problems(four) == {IDS[2]: [f"The backup before {IDS[2]} is missing, or its manifest was changed."]}
@@ -482,9 +484,9 @@ def test_a_subject_as_windows_writes_it_is_that_of_its_certificate(name: x509.Na
     builder = x509.CertificateBuilder(name, name, key.public_key(), 7, datetime.datetime(2026, 1, 1), datetime.datetime(2046, 1, 1))
     der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
     told = {"thumbprint": "x", "not_before": "2026-01-01T00:00:00.0000000Z", "not_after": "2046-01-01T00:00:00.0000000Z"}
-    assert list(_pfx.differences(der, told | {"subject": written})) == []
+    assert list(pfx_module.differences(der, told | {"subject": written})) == []
     for other in {"CN=other", *WRITTEN} - {written}:
-        assert list(_pfx.differences(der, told | {"subject": other})) == ["subject"]
+        assert list(pfx_module.differences(der, told | {"subject": other})) == ["subject"]
 
 
 def test_a_certificate_under_another_name_is_found(
@@ -505,7 +507,7 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(store: Bac
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return _verification.told_of_host(_verification.read_host(store), check_age=check_age, now=NOW)
+    return verification.told_of_host(verification.read_host(store), check_age=check_age, now=NOW)
 
 
 def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owner: KeyPair) -> None:
@@ -547,9 +549,9 @@ def test_a_backup_from_the_future_is_a_problem(store: BackupStore, owner: KeyPai
 
 def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, owner: KeyPair) -> None:
     make(four, "20261123T120000Z", seal_to(owner.public), problems=["One."])
-    assert [backup.id for backup in _verification.latest(_verification.read(four))] == [IDS[3], "20261123T120000Z"]
+    assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[3], "20261123T120000Z"]
     (four.folder / IDS[3] / "manifest.json").write_text("{")
-    assert [backup.id for backup in _verification.latest(_verification.read(four))] == [IDS[2], IDS[3], "20261123T120000Z"]
+    assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[2], IDS[3], "20261123T120000Z"]
 
 
 def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:

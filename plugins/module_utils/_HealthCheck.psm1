@@ -1,0 +1,184 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Whether Access Manager works after a restore.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._RestoreBundle
+
+Set-StrictMode -Version 2.0
+
+$AnswerMilliseconds = 5000
+$Protocols = [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
+$LogonStatuses = 401, 403
+
+Function Get-HostingValue {
+    # A setting of Hosting.HttpSys; the last file that has it counts.
+    param(
+        [Object[]] $Documents,
+        [String] $Name,
+        [String] $Default
+    )
+    foreach ($document in $Documents) {
+        foreach ($found in Find-JsonValue -Node $document.document -Steps 'Hosting', 'HttpSys', $Name) { if ($found.value) { $Default = [String]$found.value } }
+    }
+    $Default
+}
+
+Function Get-Site {
+    # The addresses of the web site, as its configuration says: of HTTP, and of TLS where HTTP.sys has a certificate for that port.
+    param([Object[]] $Documents)
+    $name = Get-HostingValue -Documents $Documents -Name 'Hostname' -Default '+'
+    if ($name -in '+', '*') { $name = 'localhost' }
+    $path = Get-HostingValue -Documents $Documents -Name 'Path' -Default '/'
+    $port = Get-HostingValue -Documents $Documents -Name 'HttpPort' -Default '80'
+    $tlsPort = Get-HostingValue -Documents $Documents -Name 'HttpsPort' -Default '443'
+    $site = @{ http = (New-Object -TypeName UriBuilder -ArgumentList 'http', $name, $port, $path).Uri; https = $null }
+    if (@((Get-HttpConfiguration).bindings | Where-Object -FilterScript { $_.endpoint.EndsWith(":$tlsPort") })) {
+        $site.https = (New-Object -TypeName UriBuilder -ArgumentList 'https', $name, $tlsPort, $path).Uri
+    }
+    $site
+}
+
+Function Get-Status {
+    # The HTTP status with which the web site answers at one address of this server, whatever certificate it shows.
+    param(
+        [Uri] $Url,
+        [Net.IPAddress] $Address
+    )
+    $client = New-Object -TypeName Net.Sockets.TcpClient -ArgumentList $Address.AddressFamily
+    try {
+        if (-not $client.ConnectAsync($Address, $Url.Port).Wait($AnswerMilliseconds)) { throw 'nobody answers' }
+        $client.ReceiveTimeout = $AnswerMilliseconds
+        $client.SendTimeout = $AnswerMilliseconds
+        $stream = $client.GetStream()
+        if ($Url.Scheme -eq 'https') {
+            $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false, ([Net.Security.RemoteCertificateValidationCallback] { $true })
+            $stream.AuthenticateAsClient($Url.DnsSafeHost, $null, $Protocols, $false)
+        }
+        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`nHost: $($Url.Authority)`r`nConnection: close`r`n`r`n")
+        $stream.Write($request, 0, $request.Length)
+        $line = (New-Object -TypeName IO.StreamReader -ArgumentList $stream).ReadLine()
+        if ($line -notmatch '^HTTP/1\.[01] (\d{3})\b') { throw 'the answer is not HTTP' }
+        [Int32]$Matches[1]
+    }
+    finally { $client.Dispose() }
+}
+
+Function Test-Site {
+    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503 where nobody serves.
+    param(
+        [Uri] $Url,
+        [Net.IPAddress] $Address
+    )
+    try { $status = Get-Status -Url $Url -Address $Address }
+    catch { return "$Url does not answer at $($Address): $($_.Exception.GetBaseException().Message)" }
+    if ($status -lt 400 -or $status -in $LogonStatuses) { return '' }
+    return "$Url answers with HTTP status $status at $Address"
+}
+
+Function Get-OwnAddress {
+    # HTTP.sys may listen at some of a server's addresses alone.
+    try { [Net.Dns]::GetHostAddresses($env:COMPUTERNAME) }
+    catch { Write-Debug -Message "The name of this server has no address: $($_.Exception.Message)" }
+}
+
+Function Wait-Site {
+    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it does not; empty when it does.
+    param(
+        [Uri] $Url,
+        [Int32] $Timeout
+    )
+    $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
+    while ($true) {
+        $reasons = foreach ($address in $addresses) {
+            $reason = Test-Site -Url $Url -Address $address
+            if (-not $reason) { return '' }
+            $reason
+        }
+        if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') { return $reasons -join '; ' }
+        Start-Sleep -Milliseconds 200
+    }
+}
+
+Function Wait-Trouble {
+    # Watches the service for that many seconds. Returns what became of it; empty when it runs at their end.
+    param([Int32] $Seconds)
+    $end = [DateTime]::UtcNow.AddSeconds($Seconds)
+    while ($true) {
+        $status = (Get-ServiceController).Status
+        if ($status -ne 'Running') { return "the service is $status, and should be Running" }
+        if ([DateTime]::UtcNow -ge $end) { return '' }
+        Start-Sleep -Milliseconds 200
+    }
+}
+
+Function Get-UnusableCertificate {
+    # A reason for each of these certificates that the service cannot use.
+    param(
+        [String[]] $Thumbprints,
+        [String[]] $Usages
+    )
+    $found = @(Get-AccessManagerCertificate -Usages $Usages)
+    foreach ($thumbprint in $Thumbprints) {
+        $reason = Test-UsableCertificate -Found $found -Thumbprint $thumbprint
+        if ($reason) { "$($thumbprint): $reason" }
+    }
+}
+
+Function Get-LockedConfigurationSecret {
+    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or does not open.
+    param(
+        [Object[]] $Documents,
+        [Object[]] $Planned,
+        [String[]] $Paths
+    )
+    $own = @(Get-ProtectedSecret -Documents $Documents -Paths $Paths | Where-Object -FilterScript { $_.mode -eq 1 })
+    foreach ($secret in $Planned) {
+        if ($secret.action -notin 'keep', 'here', 'protect') { continue }
+        $found = @($own | Where-Object -FilterScript { $_.path -eq $secret.path })
+        if (-not $found) { "$($secret.path) is not there" }
+        elseif (Get-LockedSecret -Secrets $found) { "$($secret.path) does not open" }
+    }
+}
+
+Function Add-Check {
+    # Makes one test of health: the body returns why it is not passed, or an empty text.
+    param(
+        [Hashtable] $Done,
+        [String] $Name,
+        [ScriptBlock] $Body
+    )
+    try { $reason = "$(& $Body)" }
+    catch { $reason = $_.Exception.GetBaseException().Message }
+    $Done.checks += @{ name = $Name; passed = -not $reason; reason = $reason }
+    if ($reason) { throw "The check '$Name' failed: $reason" }
+}
+
+Function Test-Health {
+    # Every test of health, into Done.checks. The first that is not passed ends it. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
+    param(
+        [Hashtable] $Bundle,
+        [Hashtable] $Done,
+        [Collections.IDictionary] $Knowledge,
+        [Int32] $Seconds,
+        [Int32] $Timeout
+    )
+    $plan, $installation = $Bundle.plan, (Get-Installation)
+    $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
+    if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-Trouble -Seconds 0 } }
+    Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
+    if ($plan.start -and $installation.configured) {
+        $site = Get-Site -Documents $documents
+        Add-Check -Done $Done -Name 'http' -Body { Wait-Site -Url $site.http -Timeout $Timeout }
+        if ($site.https) { Add-Check -Done $Done -Name 'https' -Body { Wait-Site -Url $site.https -Timeout $Timeout } }
+    }
+    Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
+    Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
+    if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-Trouble -Seconds $Seconds } }
+}
+
+Export-ModuleMember -Function Test-Health

@@ -1,0 +1,312 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Safety copies: what a restore found, kept until newer ones push it out.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+$Kept = 'safety.json'
+$Result = 'result.json'
+$Reported = 'reported'
+
+Function New-SafetyCopy {
+    # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
+    # All of it is on the disk, not in Windows' memory alone, before anything is changed.
+    # The database is locked while the service runs: its files are for Add-SafetyItem.
+    param(
+        [String] $RunId,
+        [Object] $Plan,
+        [Hashtable] $About
+    )
+    $root = Get-SafetyRoot
+    New-RestrictedFolder -Path $root
+    $folder = [IO.Path]::Combine($root, "$([DateTime]::UtcNow.ToString('yyyyMMddTHHmmssZ', [Globalization.CultureInfo]::InvariantCulture))-$RunId")
+    New-RestrictedFolder -Path $folder
+    try {
+        $copy = @{
+            folder = $folder
+            about = $About + @{ run_id = $RunId; begun = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }
+            items = @()
+            parents = @()
+            registry = @(Get-RegistryState)
+            missing_keys = @(Get-PlannedKey -Plan $Plan | Where-Object -FilterScript { -not (Test-RegistryKey -Key $_) })
+            http_sys = Get-HttpConfiguration
+        }
+        Assert-PlannedHttp -Plan $Plan -Now $copy.http_sys
+        Add-SafetyItem -Copy $copy -Records @($Plan.files | Where-Object -FilterScript { -not $_.is_database })
+        $copy
+    }
+    catch {
+        [IO.Directory]::Delete($folder, $true)
+        Remove-EmptySafetyRoot
+        throw
+    }
+}
+
+Function Add-SafetyItem {
+    # Adds what is now at the places of these records to a safety copy.
+    param(
+        [Hashtable] $Copy,
+        [Object[]] $Records
+    )
+    foreach ($record in $Records) {
+        $number = ($Copy.items.Count + 1).ToString([Globalization.CultureInfo]::InvariantCulture)
+        $Copy.items += Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($Copy.folder, $number))
+    }
+    $Copy.parents += @(Get-ParentTime -Items $Copy.items -Known $Copy.parents)
+    Write-WholeFile -Path ([IO.Path]::Combine($Copy.folder, $Kept)) -Text (ConvertTo-Json -InputObject $Copy -Depth 10)
+}
+
+Function Assert-PlannedHttp {
+    # Refuses when a place in HTTP.sys that the plan touches is not as the plan saw it: another program may have it now.
+    param(
+        [Object] $Plan,
+        [Hashtable] $Now
+    )
+    foreach ($kind in 'bindings', 'reservations') {
+        $key, $owner = if ($kind -eq 'bindings') { 'endpoint', 'application_id' } else { 'url', 'sddl' }
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
+            $there = @($Now.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
+            $seen = @($Plan.http_sys.remove.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
+            if ("$there" -ne "$seen") { throw "'$($record.$key)' in HTTP.sys has changed since this restore was planned: run it again." }
+        }
+    }
+}
+
+Function Get-SafetyItem {
+    # What there is at one place of the plan: path, kind, whether it exists, its state, and where its content was copied.
+    param(
+        [Object] $Record,
+        [String] $Copy
+    )
+    $item = Get-PathItem -Path $Record.path -Kind $Record.kind
+    $kept = @{ path = $Record.path; kind = $Record.kind; existed = $item.Exists; state = $null; copy = ''; sha256 = '' }
+    $changed = "'$($Record.path)' has changed since this restore was planned: run it again."
+    if ($item.Exists -eq ($Record.action -eq 'add')) { throw $changed }
+    if (-not $item.Exists) { return $kept }
+    $kept.state = Get-ItemRecord -Item $item -Name $Record.name -Path $Record.path
+    if ($Record.kind -eq 'file') {
+        $kept.copy = $Copy
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $Copy, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+        try {
+            $digest = Copy-Record -Record $kept -Destination $writer
+            $writer.Flush($true)
+        }
+        finally { $writer.Dispose() }
+        if ($Record.before -and $Record.before -cne $digest) { throw $changed }
+        $kept.sha256 = $digest
+    }
+    $kept
+}
+
+Function Assert-SafetyCopy {
+    # Refuses when a file is not any more what the safety copy holds, or is there and was not: who saved it since would lose it.
+    param([Hashtable] $Copy)
+    foreach ($kept in $Copy.items) {
+        if ($kept.kind -ne 'file') { continue }
+        $there = (Get-PathItem -Path $kept.path -Kind 'file').Exists
+        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-Patiently -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
+        if (-not $same) { throw "'$($kept.path)' has changed while this restore was at work: run it again." }
+    }
+}
+
+Function Get-ParentTime {
+    # The times of the folders above the items that are not known yet: putting an item back changes them.
+    param(
+        [Object[]] $Items,
+        [Object[]] $Known
+    )
+    $seen = @{}
+    foreach ($parent in $Known) { $seen[$parent.path] = $true }
+    foreach ($kept in $Items) {
+        $parent = [IO.Path]::GetDirectoryName($kept.path)
+        if (-not $parent -or $seen.ContainsKey($parent)) { continue }
+        $seen[$parent] = $true
+        $folder = Get-PathItem -Path $parent -Kind 'folder'
+        if ($folder.Exists) { @{ path = $parent; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc } }
+    }
+}
+
+# ---- putting it back ----
+
+Function Restore-SafetyCopy {
+    # Makes everything as it was; goes on after what fails. Returns a sentence for each thing that could not be put back.
+    param(
+        [Hashtable] $Copy,
+        [Object] $Plan,
+        [String[]] $NewFolders,
+        [String] $Suffix,
+        [Boolean] $Touched
+    )
+    $steps = @()
+    foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) { $steps += @{ what = $record.path; item = $record; step = 'beside' } }
+    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | Sort-Object -Property { $_.path.Length })
+    if ($Touched) { foreach ($kept in $existed) { $steps += @{ what = $kept.path; item = $kept; step = 'access' } } }
+    if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
+    foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
+    foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
+    if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
+    if ($Touched) { foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } } }
+    foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
+    foreach ($one in $steps) {
+        try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
+        catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
+    }
+}
+
+Function Get-SettingStep {
+    # A step for each registry value and each record of HTTP.sys that the plan touches.
+    param([Object] $Plan)
+    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) { @{ what = "registry value $($value.name)"; item = $value; step = 'registry' } }
+    foreach ($kind in 'bindings', 'reservations') {
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) { @{ what = "HTTP.sys $kind"; item = $record; step = $kind } }
+    }
+}
+
+Function Get-PlannedKey {
+    # The names of the registry keys in which the plan changes values, the inner ones first.
+    param([Object] $Plan)
+    @($Plan.registry.set) + @($Plan.registry.remove) | ForEach-Object -Process { $_.key } | Sort-Object -Unique -Descending
+}
+
+Function Restore-One {
+    param(
+        [Hashtable] $Step,
+        [Hashtable] $Copy,
+        [String] $Suffix
+    )
+    switch ($Step.step) {
+        'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
+        'beside' { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' }
+        'access' { Restore-FolderAccess -Kept $Step.item }
+        'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
+        'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
+        'key' { Remove-EmptyKey -Key $Step.item }
+        'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
+        default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
+    }
+}
+
+Function Restore-FolderAccess {
+    # Makes a folder that is gone again, and gives it its permissions: they are on before any file is put back into it.
+    param([Hashtable] $Kept)
+    $folder = Get-PathItem -Path $Kept.path -Kind 'folder'
+    $folder.Create()
+    Set-SecurityText -Item $folder -Sddl $Kept.state.sddl
+}
+
+Function Restore-Item {
+    param(
+        [Hashtable] $Kept,
+        [String] $Suffix
+    )
+    $item = Get-PathItem -Path $Kept.path -Kind $Kept.kind
+    if (-not $Kept.existed) {
+        if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
+        return
+    }
+    if ($Kept.kind -eq 'file' -and (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy))) {
+        foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
+        $beside = $Kept.path + $Suffix
+        try {
+            Copy-Beside -Source $Kept.copy -Beside $beside -Record $Kept.state
+            Move-Beside -Beside $beside -Path $Kept.path
+        }
+        catch {
+            Remove-AnyItem -Path $beside -Kind 'file'
+            throw
+        }
+    }
+    $item.Refresh()
+    Set-ItemState -Item $item -Record $Kept.state
+}
+
+Function Get-FileDigest {
+    param([String] $Path)
+    $stream = Open-SharedFile -Path $Path
+    try { Get-StreamDigest -Stream $stream }
+    finally { $stream.Dispose() }
+}
+
+Function Restore-RegistryValue {
+    param(
+        [Object] $Value,
+        [Object[]] $Saved
+    )
+    $before = @($Saved | Where-Object -FilterScript { $_.key -eq $Value.key -and $_.name -eq $Value.name })
+    if ($before) { Set-RegistryRecord -Record $before[0] }
+    else { Remove-RegistryRecord -Record $Value }
+}
+
+Function Restore-HttpRecord {
+    param(
+        [String] $Kind,
+        [Object] $Record,
+        [Hashtable] $Saved
+    )
+    $key = if ($Kind -eq 'bindings') { 'endpoint' } else { 'url' }
+    $same = { param($one) $one.$key -eq $Record.$key }
+    $before = @($Saved.$Kind | Where-Object -FilterScript { & $same $_ })
+    $now = @((Get-HttpConfiguration).$Kind | Where-Object -FilterScript { & $same $_ })
+    if ($now -and $before -and (ConvertTo-Json -InputObject $now[0] -Compress) -ceq (ConvertTo-Json -InputObject $before[0] -Compress)) { return }
+    if ($now) { Set-HttpRecord -Verb 'delete' -Kind $Kind -Record $now[0] }
+    if ($before) { Set-HttpRecord -Verb 'add' -Kind $Kind -Record $before[0] }
+}
+
+# ---- how it ended ----
+
+Function Remove-Leftover {
+    # Removes the new files that restores which never ended left beside their places.
+    param([String[]] $RunIds)
+    foreach ($folder in Get-SafetyFolder) {
+        $runId = Get-RunOfFolder -Folder $folder
+        $list = [IO.Path]::Combine($folder.FullName, $Kept)
+        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) { continue }
+        $files = @((ConvertFrom-Json -InputObject (Read-TextFile -Path $list)).items | Where-Object -FilterScript { $_.kind -eq 'file' })
+        foreach ($file in $files) { Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file' }
+    }
+}
+
+Function Save-SafetyResult {
+    # Keeps how a restore ended for whoever runs the next one.
+    param(
+        [String] $Folder,
+        [Hashtable] $Answer
+    )
+    Write-WholeFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
+}
+
+Function Set-SafetyReported {
+    # Remembers that the results of these runs were told.
+    param([String[]] $RunIds)
+    foreach ($folder in Get-SafetyFolder) {
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
+    }
+}
+
+Function Remove-OldSafetyCopy {
+    # Removes the oldest safety copies beyond that many; never one whose result nobody has been told, nor Keep's own.
+    param(
+        [Int32] $Count,
+        [String] $Own
+    )
+    $folders = @(Get-SafetyFolder)
+    for ($index = 0; $index -lt $folders.Count - $Count; $index++) {
+        $folder = $folders[$index].FullName
+        if ($folder -ne $Own -and [IO.File]::Exists([IO.Path]::Combine($folder, $Reported))) { [IO.Directory]::Delete($folder, $true) }
+    }
+}
+
+Function Remove-EmptySafetyRoot {
+    $root = Get-SafetyRoot
+    if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
+}
+
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# All that can be told of a server without changing anything.
+
+#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Staging
+
+Set-StrictMode -Version 2.0
+
+Function Add-DigestOrReason {
+    # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was listed.
+    param([Hashtable] $Record)
+    if ($Record.kind -eq 'file') {
+        try {
+            $stream = Open-SharedFile -Path $Record.path
+            try { $Record.sha256 = Get-StreamDigest -Stream $stream }
+            finally { $stream.Dispose() }
+        }
+        catch {
+            if (-not [IO.File]::Exists((Get-LongPath -Path $Record.path))) { return }
+            $Record.error = $_.Exception.GetBaseException().Message
+        }
+    }
+    $Record
+}
+
+Function Get-Staging {
+    param([String] $Path)
+    $root = Get-StagingRoot -Path $Path
+    $drive = New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($root))
+    @{ root = $root; free_bytes = if ($drive.IsReady) { $drive.AvailableFreeSpace } else { 0 } }
+}
+
+Function Get-Description {
+    # What installation_info tells. Without a configuration folder there are no documents, references and records.
+    param(
+        [Collections.IDictionary] $Knowledge,
+        [Boolean] $IncludeDatabase,
+        [String] $StagingRoot
+    )
+    $installation = Get-Installation
+    $principal = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
+    $answer = @{
+        installation = $installation
+        administrator = $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
+        computer_name = $env:COMPUTERNAME
+    }
+    if (-not $installation.exists) { return $answer }
+    $subject = @{ documents = @(); references = @(); records = @() }
+    if ($installation.config_exists) { $subject = Get-BackupSubject -Installation $installation -Knowledge $Knowledge -IncludeDatabase $IncludeDatabase }
+    $answer + @{
+        state = Get-ServerState -FirewallRuleName $Knowledge.firewall_rule
+        documents = @(Get-DocumentRecord -Documents $subject.documents)
+        references = $subject.references
+        records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
+        secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
+        certificates = @(Get-AccessManagerCertificate -Usages $Knowledge.usages | ForEach-Object -Process { Get-CertificateRecord -Found $_ })
+        machine_certificates = @(Get-MachineCertificateName)
+        cluster = Get-ClusterRole
+        staging = Get-Staging -Path $StagingRoot
+        unended_restores = @(Get-UnendedRestore)
+        left_runs = @(Get-LeftRun -Root (Get-StagingRoot -Path $StagingRoot))
+    }
+}
+
+Export-ModuleMember -Function Get-Description, Add-DigestOrReason

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening what is sealed with age, in memory: with private keys from a file, or under a passphrase."""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import os
+import pathlib
+import typing as t
+
+from .._errors import AccessManagerError, MissingLibraryError
+from .encryption import SUFFIX
+
+try:
+    import pyrage
+except ImportError:
+    pyrage = None
+
+LARGEST = 4 * 1024**3
+"""Bytes of an artifact, sealed or unpacked, that are opened in memory at the most."""
+
+_AGE_KEY = "AGE-SECRET-KEY-1"
+_SSH_MARK = b"PRIVATE KEY-----"
+_PASSPHRASE_STANZA = b"\n-> scrypt "
+_HEADER = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Opener:
+    """What opens a backup: private keys, a passphrase, or nothing for one that is not sealed."""
+
+    identities: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
+    passphrase: str | None = dataclasses.field(default=None, repr=False)
+    identity_file: str = ""
+
+    @classmethod
+    def of(cls, params: dict[str, t.Any]) -> Opener:
+        """The opener that the options C(identity_file) and C(passphrase) make.
+
+        Raises AccessManagerError when both are given, or the file holds no private key.
+        """
+        identity_file, passphrase = params.get("identity_file"), params.get("passphrase")
+        if not identity_file and not passphrase:
+            return cls()
+        if pyrage is None:
+            raise MissingLibraryError("pyrage")
+        if identity_file and passphrase:
+            raise AccessManagerError("Both identity_file and passphrase are given: a backup opens with one or the other.")
+        if passphrase:
+            return cls(passphrase=str(passphrase))
+        return cls(_identities(pathlib.Path(str(identity_file))), identity_file=str(identity_file))
+
+    def may_open(self, path: pathlib.Path) -> bool:
+        """Whether there is anything to try: the artifact is in clear, or a key or a passphrase is at hand."""
+        return path.suffix != SUFFIX or bool(self.identities or self.passphrase)
+
+    def open(self, path: pathlib.Path, recipients: t.Sequence[str] = ()) -> bytes:
+        """The clear bytes of an artifact. C(recipients) are told to whoever has the wrong key.
+
+        Raises AccessManagerError when the artifact cannot be read, is too large for the memory, or does not open.
+        """
+        sealed = _bytes_of(path)
+        if path.suffix != SUFFIX:
+            return sealed
+        by_passphrase = _PASSPHRASE_STANZA in sealed[:_HEADER]
+        self._refuse_unfit(path, recipients, by_passphrase=by_passphrase)
+        try:
+            if by_passphrase:
+                return bytes(pyrage.passphrase.decrypt(sealed, t.cast(str, self.passphrase)))
+            return bytes(pyrage.decrypt(sealed, list(self.identities)))
+        except pyrage.DecryptError as exc:
+            if by_passphrase:
+                raise AccessManagerError(f"'{path}' does not open with this passphrase, or is damaged ({exc}).") from None
+            raise AccessManagerError(
+                f"'{path}' does not open with the keys in '{self.identity_file}', or is damaged ({exc}).{_opened_by(recipients)}"
+            ) from None
+
+    def _refuse_unfit(self, path: pathlib.Path, recipients: t.Sequence[str], *, by_passphrase: bool) -> None:
+        if by_passphrase and self.passphrase is None:
+            raise AccessManagerError(f"'{path}' is sealed under a passphrase: give it in access_manager_passphrase.")
+        if not by_passphrase and not self.identities:
+            raise AccessManagerError(
+                f"'{path}' is sealed to public keys: name the file of a matching private key in access_manager_identity_file."
+                f"{_opened_by(recipients)}"
+            )
+
+
+def _bytes_of(path: pathlib.Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST:
+                raise AccessManagerError(
+                    f"'{path}' has {size} bytes: more than {LARGEST // 1024**3} GiB are not opened, which is done in memory. "
+                    "age itself can open it."
+                )
+            return file.read()
+    except OSError as exc:
+        raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
+
+
+def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:
+    """The private keys of a file: one SSH key, or age keys, each on a line of its own between comments."""
+    try:
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # an editor on Windows may put it there
+    except OSError as exc:
+        raise AccessManagerError(f"The identity file '{path}' cannot be read: {exc.strerror}.") from None
+    try:
+        if _SSH_MARK in content:
+            return (pyrage.ssh.Identity.from_buffer(content),)
+        lines = [line.strip() for line in content.decode().splitlines()]
+        found = tuple(pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#"))
+    except (pyrage.IdentityError, ValueError):
+        raise AccessManagerError(
+            f"'{path}' holds something else than private keys: it must be an SSH private key without a passphrase, or lines that "
+            f"begin with {_AGE_KEY}, as age-keygen writes them."
+        ) from None
+    if not found:
+        raise AccessManagerError(f"The identity file '{path}' holds no private key.")
+    return found
+
+
+def _opened_by(recipients: t.Sequence[str]) -> str:
+    return f" The private key of one of these opens it: {', '.join(recipients)}." if recipients else ""

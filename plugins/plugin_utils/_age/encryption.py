@@ -1,0 +1,109 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sealing with age: to recipients, or under a passphrase."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import AccessManagerError, MissingLibraryError
+
+try:
+    import pyrage
+except ImportError:
+    pyrage = None
+
+SUFFIX = ".age"
+_PRIVATE_KEY_MARKS = ("SECRET-KEY", "SECRET_KEY", "AGE-PLUGIN-", "PRIVATE KEY", "PRIVATE-LINES")
+_PUBLIC_KEY_STARTS = ("age1", "ssh-")
+_SHOWN, _SHOWN_PUBLIC = 32, 70
+
+
+@dataclasses.dataclass(frozen=True)
+class Seal:
+    """How the artifacts of a backup are closed: C(recipients), C(passphrase) or C(none)."""
+
+    encryption: str
+    recipients: tuple[str, ...] = ()
+    passphrase: str | None = dataclasses.field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, params: dict[str, t.Any]) -> Seal:
+        """The seal that a module's options ask for.
+
+        Raises AccessManagerError when they ask for none, for two at once, or name a recipient that is not one.
+        """
+        recipients = tuple(str(recipient).strip() for recipient in params.get("recipients") or ())
+        passphrase = params.get("passphrase")
+        if params["encryption"] == "none":
+            if recipients or passphrase:
+                raise AccessManagerError(
+                    "encryption is 'none', but recipients or a passphrase are given too: remove them, or set encryption to 'age'."
+                )
+            return cls("none")
+        if pyrage is None:
+            raise MissingLibraryError("pyrage")
+        if passphrase and not str(passphrase).strip():
+            raise AccessManagerError("The passphrase is blank.")
+        if recipients and passphrase:
+            raise AccessManagerError("Both recipients and a passphrase are given: age seals to one or the other.")
+        if passphrase:
+            return cls("passphrase", passphrase=str(passphrase))
+        if not recipients:
+            raise AccessManagerError(
+                "No recipient is given. Name the age or SSH public keys that may open the backups in "
+                "access_manager_recipients (age-keygen makes a pair), or a passphrase; "
+                "encryption: none must be asked for by name."
+            )
+        for recipient in recipients:
+            _parse(recipient)
+        return cls("recipients", recipients)
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.encryption == "none" else SUFFIX
+
+    def write(self, clear: t.BinaryIO, sealed: t.BinaryIO) -> None:
+        """Writes what it reads from one stream into the other, sealed."""
+        if self.encryption == "none":
+            while chunk := clear.read(64 * 1024):
+                sealed.write(chunk)
+        elif self.encryption == "passphrase":
+            sealed.write(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase)))
+        else:
+            self._write_to_recipients(clear, sealed)
+
+    def _write_to_recipients(self, clear: t.BinaryIO, sealed: t.BinaryIO) -> None:
+        try:
+            pyrage.encrypt_io(clear, sealed, [_parse(recipient) for recipient in self.recipients])
+        except pyrage.EncryptError as exc:  # pyrage hides what the streams raised
+            raise (
+                getattr(clear, "failure", None)
+                or getattr(sealed, "failure", None)
+                or AccessManagerError(f"Sealing to the recipients failed: {exc}")
+            ) from None
+
+
+def _parse(recipient: str) -> t.Any:
+    """The recipient that a public key names. A private key given by mistake is not repeated."""
+    if any(mark in recipient.upper() for mark in _PRIVATE_KEY_MARKS):
+        raise AccessManagerError(
+            "One of the recipients is a private key. Recipients are public keys (age1..., ssh-ed25519 ..., ssh-rsa ...): "
+            "give the public half, and treat that private key as exposed if the inventory is shared."
+        )
+    kind = pyrage.ssh.Recipient if recipient.startswith("ssh-") else pyrage.x25519.Recipient
+    try:
+        return kind.from_str(recipient)
+    except (pyrage.RecipientError, ValueError):
+        raise AccessManagerError(
+            f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with ssh-ed25519 or ssh-rsa."
+        ) from None
+
+
+def _shown(recipient: str) -> str:
+    """What may be told of a text that is no recipient: a longer one may be a private key without its beginning."""
+    if recipient.startswith(_PUBLIC_KEY_STARTS):
+        return f"'{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}'"
+    return f"'{recipient}'" if len(recipient) <= _SHOWN else f"A recipient of {len(recipient)} letters, which is not shown,"

@@ -1,0 +1,357 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between two states of a server, each a backup or the server as it is. Nothing here speaks to a server."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import typing as t
+
+from .._ams import description
+from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
+from .._ams.json_document import Value, find
+from .._contents.contents import Configuration, Secret
+from .._errors import AccessManagerError
+from .._windows import sddl as sddl_module
+from .._windows.sids import sid_of
+from .settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of
+
+CONTENTS, INVENTORY = "contents", "inventory"
+PROTECTED_ANEW, UNKNOWN = "protected_anew", "unknown"
+DETAILS = (
+    "rules",
+    "notification_channels",
+    "authentication",
+    "settings",
+    "secrets",
+    "registry",
+    "http_sys",
+)
+"""What can be compared only when both sides are open."""
+
+GROUPS = (*DETAILS, "certificates", "files", "server")
+"""The keys of a comparison, in the order in which people want to read them."""
+
+_AUTHENTICATION = "authentication."
+_DETAILED = {"SecurityDescriptor".lower()}
+_SERVICE = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type", "environment_variables")
+_DATABASE = "state/database"
+"""Whether a backup was to include the database: that is no difference of a server."""
+
+_FILE_RIGHTS = {
+    sddl_module.EVERYTHING: "everything, because it has no access list",
+    0x1F01FF: "full control",
+    0x1301BF: "modify",
+    0x1200A9: "read and execute",
+    0x120089: "read",
+    0x120116: "write",
+}
+
+_SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two states. C(configuration): None when it is not open. C(certificates): by thumbprint, with subject, not_before,
+    not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has it."""
+
+    label: str
+    configuration: Configuration | None = None
+    inventory: dict[str, str] | None = None
+    certificates: dict[str, Described] | None = None
+
+
+SameSecret = c.Callable[[Secret, Secret], bool | None]
+"""Whether two secrets have the same value, however they are protected; None when that cannot be told."""
+
+
+def compare_sides(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:
+    """The comparison: C(basis), and for each of GROUPS a list of changes, or None when it could not be compared."""
+    groups: dict[str, t.Any] = dict.fromkeys(GROUPS)
+    groups["certificates"] = _certificates(before.certificates, after.certificates)
+    if before.configuration and after.configuration:
+        groups |= _opened(before.configuration, after.configuration, same_secret)
+        return {"basis": CONTENTS} | groups
+    for side in (before, after):
+        if side.inventory is None:
+            raise AccessManagerError(
+                f"The {side.label} has no manifest, and without a key nothing else can be compared: "
+                "give identity_file or passphrase."
+            )
+    inventories = _inventories(before.inventory or {}, after.inventory or {})
+    return {"basis": INVENTORY} | groups | inventories
+
+
+def _opened(before: Configuration, after: Configuration, same_secret: SameSecret) -> dict[str, list[Change]]:
+    old, new = before.described["state"], after.described["state"]
+    unread = {*before.unreadable, *after.unreadable}
+    old_secrets, new_secrets = ([one for one in side.secrets if one.file not in unread] for side in (before, after))
+    return {
+        **_documents(before, after),
+        "secrets": _secrets(old_secrets, new_secrets, same_secret),
+        "registry": _registry(old["registry"], new["registry"]),
+        "http_sys": _http_sys(old["http_sys"], new["http_sys"]),
+        "files": _files(before, after),
+        "server": _server_settings(before.described, after.described),
+    }
+
+
+# ---- inventories ----
+
+
+def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[Change]]:
+    """What two inventories tell: that a thing changed, and not how."""
+    changes = [
+        (change, name)
+        for change, names in description.compare_inventories(before, after).items()
+        for name in names
+        if not name.startswith("certificates/") and name != _DATABASE
+    ]
+    state = "state/"
+    return {
+        "files": [
+            {"change": change, "path": name, "source": None, "what": [], **_SAME_PERMISSIONS}
+            for change, name in changes
+            if not name.startswith(state)
+        ],
+        "server": [
+            {"change": change, "name": name.removeprefix(state), "before": None, "after": None, "secret": False}
+            for change, name in changes
+            if name.startswith(state)
+        ],
+    }
+
+
+# ---- JSON ----
+
+
+def _documents(before: Configuration, after: Configuration) -> dict[str, list[Change]]:
+    groups: dict[str, list[Change]] = {"rules": [], "notification_channels": [], "authentication": [], "settings": []}
+    apart = {RULES.lower().removesuffix("[]"), *(place.lower().removesuffix("[]") for place in CHANNELS)}
+    for file in JSON_FILES:
+        if file in before.unreadable or file in after.unreadable:
+            continue
+        old, new = before.documents.get(file), after.documents.get(file)
+        where = {"file": file}
+        groups["rules"] += [change | where for change in _rules(old, new)]
+        for place, kind in CHANNELS.items():
+            groups["notification_channels"] += [change | where | {"kind": kind} for change in _elements(place, old, new)]
+        for change in compare(_settings(old, apart), _settings(new, apart)):
+            group = "authentication" if change["path"].lower().startswith(_AUTHENTICATION) else "settings"
+            groups[group].append(change | where)
+    return groups
+
+
+def _settings(document: Value | None, without: c.Container[str]) -> t.Any:
+    return settings_of(document, without=without) if document else {}
+
+
+def _rules(before: Value | None, after: Value | None) -> list[Change]:
+    return _elements(RULES, before, after, _rights)
+
+
+def _rights(before: Value | None, after: Value | None) -> Change:
+    old = grants_of(before) if before else frozenset()
+    told = compare_grants(old, grants_of(after) if after else frozenset())
+    return told | {"decoded": all(is_decoded(rule) for rule in (before, after) if rule)}
+
+
+def _elements(
+    place: str,
+    before: Value | None,
+    after: Value | None,
+    more: c.Callable[[Value | None, Value | None], Change] = lambda _before, _after: {},
+) -> list[Change]:
+    """A change for each element of a list that was added, removed or changed. C(more): what else is told of one."""
+    old, new = _by_key(before, place), _by_key(after, place)
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        one, other = old.get(key), new.get(key)
+        told = more(one, other)
+        settings = compare(
+            settings_of(one, place=place) if one else {},
+            settings_of(other, place=place) if other else {},
+        )
+        moved = bool(told.get("gained") or told.get("lost"))
+        if moved and told["decoded"]:
+            settings = [setting for setting in settings if setting["path"].lower() not in _DETAILED]
+        if settings or moved:
+            known = t.cast(Value, other or one)
+            changes.append({"change": kind_of(one, other), **_named(key, known), "settings": settings, **told})
+    return changes
+
+
+def _by_key(document: Value | None, place: str) -> dict[str, Value]:
+    if document is None:
+        return {}
+    lists = [node for _place, node in find(document, place.removesuffix("[]"))]
+    return {key.lower(): element for node in lists for key, element in elements_of(node, LIST_KEYS[place]).items()}
+
+
+def _named(key: str, element: Value) -> Change:
+    def text(*names: str) -> str | None:
+        return next((plain(member[1]) for name in names if element.text(name) and (member := element.member(name))), None)
+
+    return {"id": text("Id") or key, "name": text("Description", "DisplayName"), "target": text("Target")}
+
+
+# ---- secrets ----
+
+
+def _secrets(before: list[Secret], after: list[Secret], same_secret: SameSecret) -> list[Change]:
+    old, new = ({secret.path.lower(): secret for secret in secrets} for secrets in (before, after))
+    changes = []
+    for path in sorted(old.keys() | new.keys()):
+        one, other = old.get(path), new.get(path)
+        kind = _secret_change(one, other, same_secret) if one and other else kind_of(one, other)
+        if kind:
+            changes.append({"change": kind, "path": t.cast(Secret, other or one).path})
+    return changes
+
+
+def _secret_change(before: Secret, after: Secret, same_secret: SameSecret) -> str | None:
+    if (before.data, before.salt, before.mode) == (after.data, after.salt, after.mode):
+        return None
+    return {True: PROTECTED_ANEW, False: "changed", None: UNKNOWN}[same_secret(before, after)]
+
+
+# ---- certificates ----
+
+
+def _certificates(before: dict[str, Described] | None, after: dict[str, Described] | None) -> list[Change] | None:
+    if before is None or after is None:
+        return None
+    changes = []
+    for thumbprint in sorted(before.keys() | after.keys()):
+        old, new = before.get(thumbprint), after.get(thumbprint)
+        what = _certificate_details(old, new) if old and new else []
+        if what or not (old and new):
+            known = t.cast(Described, new or old)
+            told = {name: known.get(name) for name in ("subject", "not_before", "not_after", "exported")}
+            changes.append({"change": kind_of(old, new), "thumbprint": thumbprint, **told, "what": what})
+    return changes
+
+
+def _certificate_details(before: Described, after: Described) -> list[str]:
+    if before.get("exported") != after.get("exported"):
+        return ["exported"]
+    return ["key"] if before.get("fingerprint") != after.get("fingerprint") else []
+
+
+# ---- files ----
+
+
+def _files(before: Configuration, after: Configuration) -> list[Change]:
+    """A change for each file and folder; the database is a cache that changes by itself."""
+    old, new = (configuration.files | configuration.folders for configuration in (before, after))
+    changes = []
+    for name in sorted(old.keys() | new.keys()):
+        one, other = old.get(name), new.get(name)
+        what = _file_details(one, other) if one and other else []
+        if name.startswith(DATABASE_FOLDER) or not (what or one is None or other is None):
+            continue
+        permissions = _permissions(one, other) if one and other and "permissions" in what else _SAME_PERMISSIONS
+        source = t.cast(Described, other or one).get("source")
+        changes.append({"change": kind_of(one, other), "path": name, "source": source, "what": what, **permissions})
+    return changes
+
+
+def _file_details(before: Described, after: Described) -> list[str]:
+    differs = {
+        "content": before.get("sha256") != after.get("sha256"),
+        "attributes": (before["attributes"] ^ after["attributes"]) & MEANINGFUL_ATTRIBUTES,
+        "permissions": not sddl_module.same(before["sddl"], after["sddl"]),
+    }
+    return [detail for detail, different in differs.items() if different]
+
+
+def _permissions(before: Described, after: Described) -> Change:
+    """Who gains and who loses which rights by rules that are set on the file itself, and its owner."""
+    old, new = (frozenset(_file_grants(record["sddl"])) for record in (before, after))
+    return compare_grants(old, new) | {"decoded": sddl_module.is_decoded(before["sddl"]) and sddl_module.is_decoded(after["sddl"])}
+
+
+def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
+    yield "owner", sid_of(sddl_module.parse(sddl).owner), "owner", ""
+    for rule in sddl_module.rules(sddl, own=True):
+        yield rule.access, sid_of(rule.trustee), _FILE_RIGHTS.get(rule.mask, f"rights 0x{rule.mask:x}"), rule.condition
+
+
+# ---- what lies beside the files ----
+
+
+def _registry(before: list[Described], after: list[Described]) -> list[Change]:
+    old, new = ({(value["key"].lower(), value["name"].lower()): value for value in side} for side in (before, after))
+    changes = []
+    for place in sorted(old.keys() | new.keys()):
+        one, other = old.get(place), new.get(place)
+        if one and other and (one["kind"], one.get("data")) == (other["kind"], other.get("data")):
+            continue
+        known = t.cast(Described, other or one)
+        data = ((one or {}).get("data"), (other or {}).get("data"))
+        changes.append({"key": known["key"]} | _change(known["name"], *data, absent=(one is None, other is None)))
+    return changes
+
+
+def _http_sys(before: Described, after: Described) -> list[Change]:
+    old, new = description.own_http_configuration(before), description.own_http_configuration(after)
+    kinds = (("binding", "bindings", "endpoint", "thumbprint"), ("reservation", "reservations", "url", "sddl"))
+    changes = []
+    for kind, group, name, value in kinds:
+        one, other = ({record[name].lower(): record for record in side[group]} for side in (old, new))
+        for key in sorted(one.keys() | other.keys()):
+            if one.get(key) != other.get(key):
+                known = other.get(key) or one[key]
+                changes.append(
+                    {"kind": kind}
+                    | _change(
+                        known[name],
+                        one.get(key, {}).get(value),
+                        other.get(key, {}).get(value),
+                        absent=(key not in one, key not in other),
+                    )
+                )
+    return changes
+
+
+def _server_settings(before: Described, after: Described) -> list[Change]:
+    """Version, service, firewall rule and overriding environment variables. A variable's value may be secret."""
+    old, new = _facts(before), _facts(after)
+    return [
+        _change(name, old.get(name), new.get(name), absent=(name not in old, name not in new), secret=name.startswith(_VARIABLE))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+_VARIABLE = "environment variable "
+
+
+def _facts(described: Described) -> dict[str, t.Any]:
+    installation, state = described["installation"], described["state"]
+    facts = {
+        "computer name": state.get("computer_name"),
+        "version": installation.get("version"),
+        "configuration folder": installation.get("config_path"),
+    }
+    facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in _SERVICE}
+    facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state.get("firewall", [])}
+    for one in described.get("environment", []):
+        name, _equals, value = str(one["variable"]).partition("=")
+        facts[f"{_VARIABLE}{name} of the {one['scope']}"] = value
+    return facts
+
+
+def _change(name: str, before: t.Any, after: t.Any, *, absent: tuple[bool, bool], secret: bool = False) -> Change:
+    hidden = secret or is_secret_name(name)
+    kinds = {(True, False): "added", (False, True): "removed"}
+    return {
+        "change": kinds.get(absent, "changed"),
+        "name": name,
+        "before": None if hidden else before,
+        "after": None if hidden else after,
+        "secret": hidden,
+    }

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sides of a comparison: a backup, opened if there is a key, and a server as it describes itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._age.decryption import Opener
+from .._ams import description
+from .._ams.description import Described
+from .._contents.contents import LATEST, Configuration, Secret, Source, read_secrets, select
+from .._errors import AccessManagerError
+from .._store.store import BackupStore
+from .comparison import Side
+
+LIVE, PREVIOUS = "live", "previous"
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedBackup:
+    """A side that is a backup, and the clear values of its secrets by path in lower case; empty when they are not open."""
+
+    side: Side
+    values: dict[str, str] = dataclasses.field(repr=False)
+
+    def same_secret(self, other: OpenedBackup, before: Secret, after: Secret) -> bool | None:
+        """Whether a secret of this backup has the same value in another; None when either was not kept in clear."""
+        old, new = self.value_of(before), other.value_of(after)
+        return None if old is None or new is None else old == new
+
+    def value_of(self, secret: Secret) -> str | None:
+        return self.values.get(secret.path.lower())
+
+
+def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source | None]:
+    """The backups that the options C(before) and C(after) name; None for the live server."""
+    new = None if after == LIVE else select(store, after)
+    if before != PREVIOUS:
+        return select(store, before), new
+    if new is None:
+        return select(store, LATEST), None
+    if new.manifest is None:
+        raise AccessManagerError(f"'{new.label}' has no manifest, so there is none before it: name a backup in 'before'.")
+    manifest = store.latest_complete(before=new.manifest["id"])
+    if manifest is None:
+        raise AccessManagerError(f"There is no complete backup of {store.host} before {new.manifest['id']} in '{store.folder}'.")
+    return select(store, manifest["id"]), new
+
+
+def of_backup(source: Source, opener: Opener) -> OpenedBackup:
+    """Raises AccessManagerError when a key is given that does not open it."""
+    manifest = source.manifest or {}
+    opens = opener.may_open(source.parts["config"])
+
+    def part(name: str) -> bytes:
+        return opener.open(source.parts[name], source.recipients(name))
+
+    side = Side(
+        label=f"backup {source.label}",
+        configuration=Configuration(part("config"), tolerant=True) if opens else None,
+        inventory=manifest.get("inventory"),
+        certificates=_certificates_of(manifest) if "certificates" in manifest else None,
+    )
+    values = read_secrets(part("secrets")) if opens and "secrets" in source.parts else {}
+    return OpenedBackup(side, {path.lower(): value for path, value in values.items()})
+
+
+def of_server(described: Described, label: str, configuration: Configuration | None) -> Side:
+    """The side that is a server. C(described): as installation_info tells it."""
+    fingerprints = description.inventory_of_certificates(described["certificates"])
+    found: dict[str, Described] = {}
+    for certificate in described["certificates"]:
+        thumbprint, key = certificate["thumbprint"], certificate["key"]
+        exported = bool(key["present"] and key.get("exportable")) or found.get(thumbprint, {}).get("exported", False)
+        found[thumbprint] = {
+            **{name: certificate[name] for name in ("subject", "not_before", "not_after")},
+            "exported": exported,
+            "fingerprint": fingerprints[f"certificates/{thumbprint}"],
+        }
+    inventory = description.inventory_of_server(described, include_database=False) | fingerprints
+    return Side(f"{label} now", configuration, inventory, found)
+
+
+def _certificates_of(manifest: dict[str, t.Any]) -> dict[str, Described]:
+    """The certificates that a manifest lists, by thumbprint, each with its fingerprint in the inventory."""
+    listed = manifest["certificates"] if isinstance(manifest["certificates"], list) else []
+    return {
+        str(one["thumbprint"]): one | {"fingerprint": manifest["inventory"].get(f"certificates/{one['thumbprint']}")}
+        for one in listed
+        if isinstance(one, dict) and "thumbprint" in one
+    }

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A comparison for people, line by line. What came from a server or a backup is shown without its control characters."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import json
+import typing as t
+
+from .._text import printable
+from .._windows.sids import name_of
+from .settings import Change
+
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_anew": "=", "unknown": "?"}
+LONGEST = 120
+"""Letters of a value that are shown."""
+
+_SECRETS = {
+    "added": "is new",
+    "removed": "is gone",
+    "changed": "has another value",
+    "protected_anew": "has the same value, protected anew",
+    "unknown": "is protected anew; whether its value is another cannot be told",
+}
+_UNDECODED = "its security descriptor cannot be decoded: somebody may have more or fewer rights than is told here"
+_CERTIFICATES = {
+    "exported": {True: "its private key can be backed up now", False: "its private key can no longer be backed up"},
+    "key": "its key, its store, or who may read the key, is another",
+}
+
+
+def lines_of(comparison: dict[str, t.Any]) -> list[str]:
+    """The comparison in lines: a heading for each group in which something differs, and its changes below."""
+    lines: list[str] = []
+    for group, (heading, write) in _WRITERS.items():
+        changes = comparison[group] or []
+        if changes:
+            lines += [heading, *(f"  {line}" for change in changes for line in write(change))]
+    return lines
+
+
+def shown(value: t.Any) -> str:
+    """A value on one line: no control characters, nothing that changes the direction of text, and not without end.
+
+    A well-known SID is shown with its name.
+    """
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    name = name_of(text) if text.startswith("S-1-") else None
+    if name:
+        return f"{name} ({text})"
+    clean = printable(text)
+    return clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}..."
+
+
+# ---- one change ----
+
+
+def _element(change: Change) -> c.Iterator[str]:
+    """A rule or a channel: what it is, and what is other with it."""
+    names = [f'"{shown(change["name"])}"' if change["name"] else "", f"({shown(change['id'])})"]
+    kind = f"{change['kind']} " if "kind" in change else ""
+    yield f"{SIGNS[change['change']]} {kind}{' '.join(name for name in names if name)}"
+    if change["target"]:
+        yield f"    on {shown(change['target'])}"
+    yield from (f"    {line}" for line in _grants(change))
+    if not change.get("decoded", True):
+        yield f"    ? {_UNDECODED}"
+    if change["change"] == "changed" or not change.get("decoded", True):
+        yield from (f"    {line}" for setting in change["settings"] for line in _setting(setting))
+
+
+def _grants(change: Change) -> c.Iterator[str]:
+    """A line for each trustee that gains or loses: its rights together."""
+    for sign, kind in (("+", "gained"), ("-", "lost")):
+        rights: dict[tuple[str, ...], list[str]] = {}
+        for one in change.get(kind, []):
+            rights.setdefault((one["access"], _trustee(one), one.get("condition", "")), []).append(one["right"])
+        for (access, name, condition), granted in rights.items():
+            verb = _VERBS[access][kind]
+            yield f"{sign} {name} {verb}: {', '.join(granted)}" + (f" (if {shown(condition)})" if condition else "")
+
+
+_VERBS = {
+    "allow": {"gained": "gains", "lost": "loses"},
+    "deny": {"gained": "is now denied", "lost": "is no longer denied"},
+    "owner": {"gained": "is now", "lost": "is no longer"},
+}
+
+
+def _trustee(grant: Change) -> str:
+    return f"{grant['name']} ({grant['trustee']})" if grant["name"] else shown(grant["trustee"])
+
+
+def _setting(change: Change) -> c.Iterator[str]:
+    where = f"{change['file']}: " if change.get("file", "appsettings.json") != "appsettings.json" else ""
+    before, after = change["before"], change["after"]
+    head = f"{SIGNS[change['change']]} {where}{shown(change.get('path') or change.get('name'))}"
+    if before is None and after is None and not change["secret"] and change["change"] == "changed":
+        yield head
+    elif change["secret"]:
+        yield f"{head}: {_SECRETS[change['change']]}"
+    elif isinstance(before, list) and isinstance(after, list):
+        yield f"{head}:"
+        yield from (f"    {line}" for line in _list(before, after))
+    elif change["change"] == "changed":
+        yield f"{head}: {shown(before)} -> {shown(after)}"
+    else:
+        yield f"{head}: {shown(after if change['change'] == 'added' else before)}"
+
+
+def _list(before: list[t.Any], after: list[t.Any]) -> c.Iterator[str]:
+    """What a list gains and loses; or its order, when that is all that differs."""
+    old, new = ({json.dumps(one, sort_keys=True): one for one in side} for side in (before, after))
+    yield from (f"+ {shown(one)}" for key, one in new.items() if key not in old)
+    yield from (f"- {shown(one)}" for key, one in old.items() if key not in new)
+    if old.keys() == new.keys():
+        yield f"~ {shown(before)} -> {shown(after)}"
+
+
+def _secret(change: Change) -> c.Iterator[str]:
+    yield f"{SIGNS[change['change']]} {shown(change['path'])} {_SECRETS[change['change']]}"
+
+
+def _registry(change: Change) -> c.Iterator[str]:
+    name = f"{change['key']}\\{change['name']}" if change["key"] else change["name"]
+    yield from _setting(change | {"name": name})
+
+
+def _http_sys(change: Change) -> c.Iterator[str]:
+    names = {"binding": "TLS binding", "reservation": "URL reservation"}
+    yield from _setting(change | {"name": f"{names[change['kind']]} {change['name']}"})
+
+
+def _certificate(change: Change) -> c.Iterator[str]:
+    yield (
+        f"{SIGNS[change['change']]} {shown(change['thumbprint'])} ({shown(change['subject'])}), valid until "
+        f"{shown(str(change['not_after'])[:10])}{_certificate_detail(change)}"
+    )
+
+
+def _certificate_detail(change: Change) -> str:
+    if change["change"] == "added":
+        return "" if change["exported"] else ": its private key cannot be backed up"
+    details = {"exported": _CERTIFICATES["exported"][bool(change["exported"])], "key": _CERTIFICATES["key"]}  # type: ignore[index]
+    return "".join(f": {details[what]}" for what in change["what"])
+
+
+def _file(change: Change) -> c.Iterator[str]:
+    what = f" ({', '.join(change['what'])})" if change["what"] else ""
+    yield f"{SIGNS[change['change']]} {shown(change['source'] or change['path'])}{what}"
+    yield from (f"    {line}" for line in _grants(change))
+    if not change["decoded"]:
+        yield f"    ? {_UNDECODED}"
+
+
+_WRITERS: dict[str, tuple[str, c.Callable[[Change], c.Iterator[str]]]] = {
+    "rules": ("Rules", _element),
+    "notification_channels": ("Notification channels", _element),
+    "authentication": ("Authentication", _setting),
+    "settings": ("Other settings", _setting),
+    "secrets": ("Secrets", _secret),
+    "certificates": ("Certificates", _certificate),
+    "files": ("Files", _file),
+    "registry": ("Registry", _registry),
+    "http_sys": ("HTTP.sys", _http_sys),
+    "server": ("Server", _setting),
+}

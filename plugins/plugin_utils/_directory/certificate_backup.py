@@ -1,0 +1,96 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of a forest's certificates alone, in a folder of the forest's name: made, opened and proved."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import datetime
+import json
+
+from .._age.decryption import Opener
+from .._age.encryption import Seal
+from .._ams import description
+from .._contents.contents import PARTS, Certificate, read_certificates, select
+from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
+from .._errors import AccessManagerError
+from .._store import manifest
+from .._store.key_index import Place
+from .._store.manifest import CERTIFICATES_ALONE
+from .._store.store import BackupStore
+from .encryption_certificate import EncryptionCertificate, told
+
+_PART = "certificates"
+
+
+def refuse_folder_of_server(store: BackupStore) -> None:
+    """Raises AccessManagerError when the folder holds backups of a server, among which this one would be the newest."""
+    for backup_id in store.ids():
+        if not manifest.holds_certificates_alone(store.manifest(backup_id)):
+            raise AccessManagerError(
+                f"'{store.folder}' holds backups of a server: a forest's certificates are kept in a folder of their own. "
+                "Give another host."
+            )
+
+
+def commit(
+    store: BackupStore, seal: Seal, certificate: EncryptionCertificate, replaces: c.Sequence[str], now: datetime.datetime
+) -> Place:
+    """Seals a new certificate with its key, and publishes the backup that holds it. C(replaces): the thumbprints of lost ones."""
+    refuse_folder_of_server(store)
+    store.refuse_unusable_root(len(certificate.pfx))
+    backup_id = store.open_partial()
+    try:
+        _write(store, backup_id, seal, certificate, replaces, now)
+        store.publish(backup_id, store.described(backup_id, store.records(backup_id, (_PART,)), now))
+    except BaseException:
+        store.discard(backup_id)
+        raise
+    return Place(store, backup_id)
+
+
+def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
+    """A certificate from a backup, opened as it lies on the disk, with its key proved.
+
+    Raises AccessManagerError when it does not open, or the key is not there or not the certificate's.
+    """
+    source = select(place.store, place.id, certificates_alone=True)
+    held = read_certificates(opener.open(source.parts[_PART], source.recipients(_PART))).get(thumbprint)
+    if held is None or held.pfx is None:
+        raise AccessManagerError(f"The backup {place.label} does not hold the private key of certificate {thumbprint}.")
+    return held
+
+
+def _write(
+    store: BackupStore,
+    backup_id: str,
+    seal: Seal,
+    certificate: EncryptionCertificate,
+    replaces: c.Sequence[str],
+    now: datetime.datetime,
+) -> None:
+    clear = ChunkReader(zip_chunks(_entries(certificate, now)))
+    artifact = store.write(backup_id, f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+    key = {"present": True, "exportable": True}
+    record = {
+        "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+        "problems": [],
+        "manifest": {
+            "kind": CERTIFICATES_ALONE,
+            "certificates": [told(certificate.der) | {"exported": True}],
+            "replaces": list(replaces),
+        },
+        "inventory": description.inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
+    }
+    store.save_record(backup_id, _PART, record)
+
+
+def _entries(certificate: EncryptionCertificate, now: datetime.datetime) -> list[Entry]:
+    passwords = json.dumps({certificate.thumbprint: certificate.password}, indent=1).encode()
+    contents = {
+        f"{certificate.thumbprint}.cer": certificate.der,
+        f"{certificate.thumbprint}.pfx": certificate.pfx,
+        "passwords.json": passwords,
+    }
+    return [Entry(name, now, [data]) for name, data in contents.items()]

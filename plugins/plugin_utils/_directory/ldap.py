@@ -1,0 +1,392 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to a directory server by LDAP, on which nothing readable passes: TLS with a verified certificate, or Kerberos.
+
+Referrals are not followed: each domain is asked for by a server of its own.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import ipaddress
+import os
+import pathlib
+import re
+import time
+import typing as t
+
+from .._errors import (
+    AccessManagerError,
+    DirectoryError,
+    DirectoryLibraryError,
+    DirectoryLostError,
+    NoSuchEntryError,
+    UnansweredChangeError,
+    ValueChangedError,
+)
+from .._text import printable
+from . import tls_probe
+from .deadline import OverdueError, Patience
+
+try:
+    import ldap
+    import ldap.sasl
+    from ldap.controls import RequestControl, SimplePagedResultsControl
+except ImportError:
+    ldap = None
+
+LDAPS, STARTTLS, KERBEROS = "ldaps", "starttls", "kerberos"
+PORTS = {LDAPS: 636, STARTTLS: 389, KERBEROS: 389}
+PAGE = 500
+RANGE = 1500
+"""How many values of an attribute are asked for at once: what Active Directory answers at most."""
+
+_STRENGTH = 128
+"""Bits of encryption that Kerberos must bring."""
+
+_SD_FLAGS = "1.2.840.113556.1.4.801"
+_OWNER_GROUP_DACL = b"\x30\x03\x02\x01\x07"
+_CONTEXTS = ("defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext", "schemaNamingContext")
+_TOKEN = "tokenGroups"
+_REFUSALS = {
+    "525": "there is no such user",
+    "52e": "the user or the password is wrong",
+    "530": "the account may not log on at this time",
+    "531": "the account may not log on from here",
+    "532": "the password has expired",
+    "533": "the account is disabled",
+    "701": "the account has expired",
+    "773": "the password must be changed first",
+    "775": "the account is locked",
+}
+"""What Active Directory means by the code in its refusal of a logon."""
+
+_HOST = re.compile(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
+_CODE = re.compile(r"data ([0-9a-f]{3}),")
+_RANGE = re.compile(r"(?P<name>[^;]+);range=(?P<first>\d+)-(?P<last>\d+|\*)", re.IGNORECASE)
+
+Change = tuple[str, str, list[bytes]]
+"""An operation (add, delete, replace), an attribute, and its values."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An entry of the directory. C(values): by the attribute's name in lower case; a part of many has C(;range=) in its name."""
+
+    dn: str
+    values: dict[str, list[bytes]]
+
+    def first(self, attribute: str) -> bytes | None:
+        found = self.values.get(attribute.lower())
+        return found[0] if found else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """What a server says of its domain. C(token): the SIDs, as bytes, of the account and its groups."""
+
+    base: str
+    root: str
+    configuration: str
+    schema: str
+    token: frozenset[bytes]
+
+    @property
+    def name(self) -> str:
+        return dns_name(self.base)
+
+    @property
+    def forest(self) -> str:
+        return dns_name(self.root)
+
+
+class Directory:
+    """A bound connection. Made by C(connect)."""
+
+    def __init__(self, connection: t.Any, server: str, patience: Patience) -> None:
+        self._connection = connection
+        self._patience = patience
+        self.server = server
+        top = self.entry("", [*_CONTEXTS, _TOKEN])
+        texts = [(top.first(name) or b"").decode() for name in _CONTEXTS]
+        if not all(texts):
+            raise DirectoryError(f"{server} does not say which domain it serves: it is no domain controller of Active Directory.")
+        base, root, configuration, schema = texts
+        self.domain = Domain(base, root, configuration, schema, frozenset(top.values.get(_TOKEN.lower(), [])))
+
+    def search(
+        self, base: str, search_filter: str, attributes: c.Sequence[str], *, page_size: int = PAGE, security: bool = False
+    ) -> c.Iterator[Entry]:
+        """The entries below C(base) that match, in pages. C(security): ask for security descriptors without their SACL."""
+        page = SimplePagedResultsControl(True, size=page_size, cookie="")
+        controls = [page, *_controls(security=security)]
+        while True:
+            with self._explained(f"the search below '{printable(base)}'"):
+                found, answered = self._patience.call(self._page, base, search_filter, list(attributes), controls)
+            yield from (_entry(dn, values) for dn, values in found if dn is not None)
+            cookies = [control.cookie for control in answered if control.controlType == page.controlType]
+            if not cookies or not cookies[0]:
+                return
+            page.cookie = cookies[0]
+
+    def entry(self, dn: str, attributes: c.Sequence[str], *, security: bool = False) -> Entry:
+        """One entry. Raises NoSuchEntryError when there is none."""
+        with self._explained(f"reading '{printable(dn)}'"):
+            found = self._patience.call(
+                self._connection.search_ext_s,
+                dn,
+                ldap.SCOPE_BASE,
+                "(objectClass=*)",
+                list(attributes),
+                serverctrls=_controls(security=security),
+            )
+        entries = [_entry(name, values) for name, values in found if name is not None]
+        if not entries:
+            raise NoSuchEntryError(
+                f"There is no '{printable(dn)}' in the directory of {self.server}, or this account may not see it."
+            )
+        return entries[0]
+
+    def all_values(self, entry: Entry, attribute: str) -> c.Iterator[bytes]:
+        """All values of an attribute of which C(entry) has the first; the others are fetched in parts."""
+        values, following = _part(entry, attribute)
+        yield from values
+        while following is not None:
+            values, following = _part(self.entry(entry.dn, [ranged(attribute, following)]), attribute)
+            yield from values
+
+    def modify(self, dn: str, changes: c.Sequence[Change]) -> None:
+        """Makes all these changes of an entry, or none.
+
+        Raises ValueChangedError when a value to delete is not there, NoSuchEntryError when the entry is not,
+        UnansweredChangeError when no answer came, DirectoryError when the server refuses.
+        """
+        operations = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "replace": ldap.MOD_REPLACE}
+        with self._explained(f"changing '{printable(dn)}'"):
+            made = [(operations[operation], attribute, values) for operation, attribute, values in changes]
+            try:
+                self._patience.call(self._connection.modify_s, dn, made)
+            except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+                raise UnansweredChangeError(
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({_told(exc)}). Whether this "
+                    "change was made is not known. Run this again when the server is back."
+                ) from None
+
+    def _page(self, base: str, search_filter: str, attributes: list[str], controls: list[t.Any]) -> tuple[t.Any, t.Any]:
+        message = self._connection.search_ext(base, ldap.SCOPE_SUBTREE, search_filter, attributes, serverctrls=controls)
+        _kind, found, _id, answered = self._connection.result3(message)
+        return found, answered
+
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> c.Iterator[None]:
+        try:
+            yield
+        except ldap.NO_SUCH_ATTRIBUTE:
+            raise ValueChangedError(f"{self.server}: a value has changed before {doing}.") from None
+        except ldap.NO_SUCH_OBJECT:
+            raise NoSuchEntryError(
+                f"{doing[0].upper()}{doing[1:]} is not possible: {self.server} knows no such entry, or this account may not see it."
+            ) from None
+        except (OverdueError, ldap.TIMEOUT):
+            raise DirectoryLostError(
+                f"{self.server} went away during {doing}: no answer came within {self._patience.seconds:g} seconds. Run this again "
+                "when it is back."
+            ) from None
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
+            raise DirectoryLostError(
+                f"{self.server} went away during {doing}: {_told(exc)}. Run this again when it is back."
+            ) from None
+        except ldap.INSUFFICIENT_ACCESS:
+            raise DirectoryError(
+                f"{self.server} refuses {doing}: the account lacks the right. docs/security.md lists the rights."
+            ) from None
+        except ldap.FILTER_ERROR:
+            raise DirectoryError(
+                f"{self.server} does not understand the filter of {doing}: it must be an LDAP filter in parentheses."
+            ) from None
+        except ldap.REFERRAL:
+            raise DirectoryError(
+                f"{self.server} does not hold what {doing} needs, and refers to another server: name a server of that domain."
+            ) from None
+        except ldap.LDAPError as exc:
+            raise DirectoryError(f"{self.server} refuses {doing}: {_told(exc)}.") from None
+
+
+@contextlib.contextmanager
+def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]:
+    """A bound connection to a domain controller, by the options of the fragment C(directory).
+
+    Raises DirectoryLibraryError without python-ldap, DirectoryLostError when the server does not answer or is not the one that its
+    certificate names, DirectoryError when it refuses the logon. Nothing waits longer than the option C(timeout).
+    """
+    if ldap is None:
+        raise DirectoryLibraryError
+    transport, user, password = params["transport"], params.get("bind_user"), params.get("bind_password")
+    if transport != KERBEROS and not (user and password):
+        raise AccessManagerError(
+            f"With the transport {transport}, bind_user and bind_password are needed: a logon without them reads nothing."
+        )
+    if transport == KERBEROS and (user or password):
+        raise AccessManagerError(
+            "With the transport kerberos, the account is that of the ticket (kinit): give no bind_user and no bind_password."
+        )
+    logon = _Logon(server, params.get("port") or PORTS[transport], params)
+    connection = logon.open()
+    patience = Patience(params["timeout"])
+    try:
+        with logon.explained():
+            patience.call(logon.bind, connection)
+        if transport == KERBEROS and connection.get_option(ldap.OPT_X_SASL_SSF) < _STRENGTH:
+            raise DirectoryError(f"{server} does not encrypt what passes over Kerberos: use the transport ldaps.")
+        yield Directory(connection, server, patience)
+    finally:
+        with contextlib.suppress(ldap.LDAPError, OverdueError):
+            patience.call(connection.unbind_s)
+
+
+def refuse_one_domain_twice(servers: c.Sequence[str], params: c.Mapping[str, t.Any]) -> None:
+    """Raises AccessManagerError when two of these servers serve the same domain, whose computers would come twice."""
+    asked = dict[str, str]()
+    for server in servers if len(servers) > 1 else ():
+        with connect(server, params) as directory:
+            name = directory.domain.name
+        if name in asked:
+            raise AccessManagerError(
+                f"{asked[name]} and {server} both serve the domain {name}: name a single server of each domain in servers."
+            )
+        asked[name] = server
+
+
+def ranged(attribute: str, first: int = 0) -> str:
+    """The name by which a part of an attribute's values is asked for."""
+    return f"{attribute};range={first}-{first + RANGE - 1}"
+
+
+def dns_name(dn: str) -> str:
+    """The DNS name of a domain, from its distinguished name."""
+    return ".".join(part.partition("=")[2] for part in dn.split(",") if part.strip().upper().startswith("DC="))
+
+
+class _Logon:
+    """How a connection to a server is made, and what its failures mean. It begins when this is made."""
+
+    def __init__(self, server: str, port: int, params: c.Mapping[str, t.Any]) -> None:
+        self._server, self._port, self._transport, self._seconds = server, port, params["transport"], params["timeout"]
+        self._user, self._password, self._ca_file = params.get("bind_user"), params.get("bind_password"), params.get("ca_file")
+        self._begun = time.monotonic()
+        if not _is_host(server):
+            raise AccessManagerError(
+                f"'{printable(server)}' is not the name of a server: give its DNS name alone, without ldaps:// and without a port."
+            )
+        if self._seconds < 1:
+            raise AccessManagerError(f"timeout is {self._seconds}: it must be 1 or more.")
+        if self._ca_file and not (pathlib.Path(self._ca_file).is_file() and os.access(self._ca_file, os.R_OK)):
+            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file cannot be read on the controller.")
+        if self._ca_file and not tls_probe.holds_certificates(str(self._ca_file)):
+            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file holds no certificate in PEM form.")
+
+    def open(self) -> t.Any:
+        """A connection with its options; nothing has passed yet."""
+        host = f"[{self._server}]" if ":" in self._server else self._server
+        scheme = "ldaps" if self._transport == LDAPS else "ldap"
+        connection = ldap.initialize(f"{scheme}://{host}:{self._port}")
+        connection.protocol_version = ldap.VERSION3
+        connection.set_option(ldap.OPT_REFERRALS, 0)
+        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, self._seconds)
+        connection.set_option(ldap.OPT_TIMEOUT, self._seconds)
+        if self._transport == KERBEROS:
+            connection.set_option(ldap.OPT_X_SASL_NOCANON, 1)
+            connection.set_option(ldap.OPT_X_SASL_SECPROPS, f"minssf={_STRENGTH}")
+            return connection
+        connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+        if self._ca_file:
+            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self._ca_file))
+        with self.explained():
+            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+        return connection
+
+    def bind(self, connection: t.Any) -> None:
+        if self._transport == KERBEROS:
+            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi(""))
+            return
+        if self._transport == STARTTLS:
+            connection.start_tls_s()
+        connection.simple_bind_s(self._user, self._password)
+
+    @contextlib.contextmanager
+    def explained(self) -> c.Iterator[None]:
+        server, over = self._server, f"over {self._transport} on port {self._port}"
+        try:
+            yield
+        except ldap.INVALID_CREDENTIALS as exc:
+            code = _CODE.search(_told(exc))
+            wrong = "the user or the password is wrong"
+            reason = _REFUSALS.get(code.group(1), wrong) if code else wrong
+            raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
+        except (OverdueError, ldap.TIMEOUT):
+            raise DirectoryLostError(
+                f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the firewall."
+            ) from None
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+            if refusal := self._certificate_refusal():
+                raise DirectoryLostError(
+                    f"The TLS certificate of {server} is not accepted ({printable(refusal)}). Name the file of its authority in "
+                    "ca_file, and the server as its certificate does."
+                ) from None
+            raise DirectoryLostError(
+                f"{server} does not answer {over}: {_told(exc)}. Check the name, the port, the transport and the firewall."
+            ) from None
+        except ldap.LOCAL_ERROR as exc:
+            raise DirectoryError(
+                f"There is no Kerberos ticket for {server} ({_told(exc)}). Run kinit as the user who runs Ansible, and name the "
+                "server by its full DNS name."
+            ) from None
+        except ldap.LDAPError as exc:
+            raise DirectoryError(f"{server} refuses the logon over {self._transport}: {_told(exc)}.") from None
+
+    def _certificate_refusal(self) -> str | None:
+        """Why the certificate is not accepted, if that is the reason, and if it is found in what is left of the time."""
+        left = self._seconds - (time.monotonic() - self._begun)
+        if self._transport == KERBEROS or left <= 0:
+            return None
+        options = {"starttls": self._transport == STARTTLS, "ca_file": self._ca_file, "timeout": left}
+        with contextlib.suppress(OverdueError):
+            refusal: str | None = Patience(left).call(tls_probe.refusal, self._server, self._port, **options)
+            return refusal
+        return None
+
+
+def _is_host(server: str) -> bool:
+    """Whether this is a DNS name or an address."""
+    try:
+        return bool(ipaddress.ip_address(server))
+    except ValueError:
+        return _HOST.fullmatch(server) is not None
+
+
+def _controls(*, security: bool) -> list[t.Any]:
+    return [RequestControl(_SD_FLAGS, True, _OWNER_GROUP_DACL)] if security else []
+
+
+def _entry(dn: str, values: c.Mapping[str, list[bytes]]) -> Entry:
+    return Entry(dn, {name.lower(): list(found) for name, found in values.items()})
+
+
+def _part(entry: Entry, attribute: str) -> tuple[list[bytes], int | None]:
+    """The values of an attribute that an entry brought, and the number of the next one; None when there is none."""
+    name = attribute.lower()
+    for key, values in entry.values.items():
+        matched = _RANGE.fullmatch(key)
+        if matched and matched["name"] == name and values:
+            return values, None if matched["last"] == "*" else int(matched["last"]) + 1
+    return entry.values.get(name, []), None
+
+
+def _told(exc: Exception) -> str:
+    """What LDAP says of an error, on one line."""
+    about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
+    parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]
+    return printable(": ".join(parts) or ("no answer in time" if isinstance(exc, OverdueError) else type(exc).__name__))

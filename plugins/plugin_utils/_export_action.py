@@ -1,0 +1,43 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules share that make one part of a backup each."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._action import AccessManagerAction
+from ._age.encryption import Seal
+from ._store.store import BackupStore
+
+
+class PartAction(AccessManagerAction):
+    """An action that writes one sealed artifact into the backup that is open, and a record of it for the manifest."""
+
+    part: str
+    """The name of the part, one of _store.RECORDS."""
+
+    def seal(self) -> Seal:
+        return Seal.of(self.params)
+
+    def store(self) -> BackupStore:
+        return BackupStore(self.params["backup_root"], self.host)
+
+    def save(
+        self,
+        seal: Seal,
+        artifact: dict[str, t.Any],
+        *,
+        problems: list[str],
+        told: dict[str, t.Any],
+        inventory: dict[str, str],
+    ) -> None:
+        """Leaves the record from which backup_commit makes the manifest."""
+        record = {
+            "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+            "problems": problems,
+            "manifest": told,
+            "inventory": inventory,
+        }
+        self.store().save_record(self.params["backup_id"], self.part, record)

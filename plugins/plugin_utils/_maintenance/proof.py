@@ -1,0 +1,138 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an opened backup proves: that everything in it is what its manifest says, and that its keys are the certificates'."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import typing as t
+
+from .._age.decryption import Opener
+from .._ams import description
+from .._contents.contents import (
+    FILES,
+    PARTS,
+    STATE,
+    Archive,
+    Configuration,
+    described,
+    read_certificate,
+    read_secret_records,
+    thumbprints_in,
+)
+from .._errors import AccessManagerError
+from .._store import manifest as manifest_module
+from .._store.manifest import Manifest
+from .._store.store import BackupStore
+from .._windows import pfx
+
+_CERTIFICATES = "certificates/"
+_DATABASE = "state/database"
+
+
+def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
+    """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong."""
+    try:
+        manifest = store.manifest(backup_id)
+        source = described(store.folder / backup_id, manifest)
+    except AccessManagerError as exc:
+        return [str(exc)]
+    found: list[str] = []
+    for part, prove in _PROOFS.items():
+        if part in source.parts:
+            try:
+                found += prove(opener.open(source.parts[part], source.recipients(part)), manifest)
+            except AccessManagerError as exc:
+                found.append(str(exc))
+    return found
+
+
+def _configuration(data: bytes, manifest: Manifest) -> c.Iterator[str]:
+    configuration = Configuration(data)
+    sizes = [record["size"] for record in configuration.files.values()]
+    for what, told, there in (("files", manifest.get("files"), len(sizes)), ("bytes", manifest.get("bytes"), sum(sizes))):
+        if told != there:
+            yield f"The manifest says that {PARTS['config']} holds {told} {what}; it holds {there}."
+    yield from _inventory(configuration, manifest)
+    told_secrets = {secret["path"].lower() for secret in manifest.get("secrets", [])}
+    for secret in configuration.secrets:
+        if secret.path.lower() not in told_secrets:
+            yield f"{secret.file} has a secret {secret.path}, of which the backup knows nothing."
+
+
+def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[str]:
+    """Whether the manifest's fingerprints are of this content. Those of keys and of the database's option are not."""
+    try:
+        server = configuration.described | {"records": _records(configuration)}
+        version = server["installation"]["version"]
+        there = description.inventory_of_server(server, include_database=False)
+    except (KeyError, TypeError, AttributeError):
+        raise AccessManagerError(f"'{STATE}' or '{FILES}' in {PARTS['config']} does not describe a server.") from None
+    if manifest.get("access_manager_version") != version:
+        yield f"The manifest is of Access Manager {manifest.get('access_manager_version')}; {PARTS['config']} is of {version}."
+    told = {name: mark for name, mark in manifest["inventory"].items() if not name.startswith(_CERTIFICATES) and name != _DATABASE}
+    there.pop(_DATABASE)
+    differing = sorted(name for name in told.keys() | there.keys() if told.get(name) != there.get(name))
+    if differing:
+        yield f"The inventory in the manifest is of something else than {PARTS['config']} holds: {_some(differing)}."
+
+
+def _records(configuration: Configuration) -> list[dict[str, t.Any]]:
+    """The files and folders as a server describes them, where a folder's name has no slash at its end."""
+    files = [record | {"kind": "file", "name": record["path"]} for record in configuration.files.values()]
+    folders = [record | {"kind": "folder", "name": record["path"].removesuffix("/")} for record in configuration.folders.values()]
+    return files + folders
+
+
+def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
+    archive = Archive(data, PARTS["certificates"])
+    passwords = archive.json("passwords.json")
+    told = {certificate["thumbprint"]: certificate for certificate in manifest.get("certificates", [])}
+    exported = {thumbprint: certificate["exported"] for thumbprint, certificate in told.items()}
+    there = {}
+    for thumbprint in thumbprints_in(archive):
+        there[thumbprint] = f"{thumbprint}.pfx" in archive.names
+        try:
+            certificate = read_certificate(archive, passwords, thumbprint)
+            differing = pfx.differences(certificate.certificate, told[thumbprint]) if thumbprint in told else ()
+            for key in differing:
+                yield f"The manifest tells another {key} of certificate {thumbprint} than the certificate has."
+        except AccessManagerError as exc:
+            yield str(exc)
+    for thumbprint in sorted(told.keys() | there.keys()):
+        if thumbprint not in told:
+            yield f"{PARTS['certificates']} holds certificate {thumbprint}, which the manifest does not name."
+        elif exported[thumbprint] and not there.get(thumbprint):
+            yield f"The private key of certificate {thumbprint} is not in {PARTS['certificates']}, though the manifest says so."
+        elif there.get(thumbprint) and not exported[thumbprint]:
+            yield f"The private key of certificate {thumbprint} is in {PARTS['certificates']}, though the manifest denies it."
+
+
+def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:
+    records = read_secret_records(data)
+    there = {path for path, record in records.items() if isinstance(record.get("value"), str)}
+    told = {secret["path"]: secret for secret in manifest.get("secrets", [])}
+    for path in sorted(told.keys() | records.keys()):
+        if path not in told:
+            yield f"{PARTS['secrets']} holds a secret {path}, which the manifest does not name."
+        elif told[path]["sealed"] and path not in there:
+            yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says so."
+        elif path in there and not told[path]["sealed"]:
+            yield f"{PARTS['secrets']} holds a value of {path}, though the manifest says that it does not."
+        elif path in records and told[path].get("mode") != records[path].get("mode"):
+            yield f"The manifest tells another mode of {path} than {PARTS['secrets']} has."
+        elif path not in there and manifest["status"] == manifest_module.COMPLETE:
+            yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says that the backup is complete."
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    """Some names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+_PROOFS: dict[str, c.Callable[[bytes, Manifest], c.Iterator[str]]] = {
+    "config": _configuration,
+    "certificates": _certificates,
+    "secrets": _secrets,
+}

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verification of the backups of a host: what can be known without a key, and what an opened backup proves."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import concurrent.futures
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import os
+import pathlib
+import typing as t
+
+from .._age import header
+from .._age.decryption import Opener
+from .._age.encryption import SUFFIX
+from .._ams import description
+from .._contents.contents import PARTS
+from .._errors import AccessManagerError
+from .._store import chain, prune_log
+from .._store import manifest as manifest_module
+from .._store.chain import Link
+from .._store.manifest import Manifest
+from .._store.store import BackupStore, moment_of
+from .._text import printable
+from . import proof
+
+NONE, INTEGRITY, FULL = "none", "integrity", "full"
+DAMAGED = "damaged"
+STATUSES = (manifest_module.COMPLETE, manifest_module.INCOMPLETE, DAMAGED)
+_MOST_THREADS = 4
+_LONGEST_BACKUP = datetime.timedelta(days=1)
+_TOLD = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
+
+Told = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Backup:
+    """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be read.
+
+    C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
+    """
+
+    store: BackupStore
+    id: str
+    manifest: Manifest | None = None
+    link: Link | None = None
+    problems: list[str] = dataclasses.field(default_factory=list)
+    unproven: list[str] = dataclasses.field(default_factory=list)
+    proven: bool = False
+    whole: bool = True
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return self.store.folder / self.id
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still is: one may be pruned while it is verified."""
+        return os.path.lexists(self.folder)
+
+    @property
+    def status(self) -> str:
+        """What the manifest says, or that it cannot be read."""
+        return str(self.manifest["status"]) if self.manifest else DAMAGED
+
+    @property
+    def is_complete(self) -> bool:
+        return self.status == manifest_module.COMPLETE
+
+    @property
+    def is_of_server(self) -> bool:
+        """Whether it is of a server, which changes, and not of a forest's certificates."""
+        return self.manifest is None or not manifest_module.holds_certificates_alone(self.manifest)
+
+    @property
+    def verified(self) -> str:
+        if self.problems or self.unproven:
+            return NONE
+        return FULL if self.proven else INTEGRITY
+
+
+@dataclasses.dataclass
+class Host:
+    """The backups of a host, oldest first. C(unreadable): why they cannot be listed."""
+
+    store: BackupStore
+    backups: list[Backup] = dataclasses.field(default_factory=list)
+    unreadable: str | None = None
+
+
+def read_host(store: BackupStore) -> Host:
+    """The backups of a host. One whose folder is a link, or refuses to be listed, does not keep others from being verified."""
+    try:
+        return Host(store, read(store))
+    except AccessManagerError as exc:
+        return Host(store, unreadable=str(exc))
+
+
+def read(store: BackupStore) -> list[Backup]:
+    """The backups of a host, oldest first, with what their manifests and the chain of these tell.
+
+    Raises AccessManagerError when they cannot be listed.
+    """
+    backups = [_read_one(store, backup_id) for backup_id in store.ids()]
+    broken = chain.problems(
+        [backup.link for backup in backups if backup.link and not backup.problems],
+        unreliable=[backup.link for backup in backups if backup.link and backup.problems],
+        pruned=prune_log.read(store.folder),
+    )
+    for backup in backups:
+        backup.problems += broken.get(backup.id, [])
+    return [backup for backup in backups if backup.is_there]
+
+
+def latest(backups: c.Sequence[Backup]) -> list[Backup]:
+    """The newest complete backup of those, and what is newer than it."""
+    complete = [backup.id for backup in backups if backup.is_complete]
+    return [backup for backup in backups if not complete or backup.id >= complete[-1]]
+
+
+def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
+    """Checks the integrity of backups, and then proves the contents of those that are whole and can be opened."""
+    check_integrity(backups)
+    for backup in backups:
+        if backup.manifest and backup.whole and _is_openable(backup.manifest, opener):
+            backup.unproven = proof.problems(backup.store, backup.id, opener)
+            backup.proven = True
+
+
+def check_integrity(backups: c.Sequence[Backup]) -> None:
+    """Checks the files of backups, several backups at a time."""
+    with concurrent.futures.ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        for backup, problems in zip(backups, threads.map(_integrity, backups), strict=True):
+            backup.problems += problems
+            backup.whole = not problems
+
+
+def told(backup: Backup) -> Told:
+    """What the result of a verification says of a backup."""
+    manifest = backup.manifest or {}
+    artifacts = manifest.get("artifacts", [])
+    return {
+        "host": backup.store.host,
+        "id": backup.id,
+        "path": str(backup.folder),
+        "created": manifest.get("created"),
+        "status": backup.status,
+        "verified": backup.verified,
+        "problems": [printable(problem) for problem in backup.problems + backup.unproven],
+        "backup_problems": manifest.get("problems", []),
+        "size": size_of(backup),
+        "recipients": manifest.get("recipients", []),
+        "encryption": artifacts[0].get("encryption") if artifacts else None,
+        "certificates": manifest.get("certificates", []),
+        "secrets": manifest.get("secrets", []),
+    } | {key: manifest.get(key) for key in _TOLD}
+
+
+def told_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Told:
+    """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
+    complete = [backup for backup in host.backups if backup.is_complete]
+    newest = complete[-1] if complete else None
+    age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
+    return {
+        "host": host.store.host,
+        "counts": {status: sum(backup.status == status for backup in host.backups) for status in STATUSES},
+        "newest": host.backups[-1].id if host.backups else None,
+        "newest_complete": newest.id if newest else None,
+        "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
+        "age_hours": age,
+        "problems": [printable(problem) for problem in _problems_of_host(host, age, check_age)],
+    }
+
+
+def _problems_of_host(host: Host, age: float | None, check_age: float | None) -> c.Iterator[str]:
+    store = host.store
+    if host.unreadable:
+        yield host.unreadable
+    elif not host.backups:
+        yield f"There is no backup of {store.host} in '{store.folder}'."
+    elif age is None:
+        yield f"There is no complete backup of {store.host} in '{store.folder}'."
+    elif age < -1:
+        yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
+    elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
+        yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
+
+
+# ---- one backup ----
+
+
+def _read_one(store: BackupStore, backup_id: str) -> Backup:
+    backup = Backup(store, backup_id)
+    try:
+        data = store.manifest_bytes(backup_id)
+        backup.link = Link(backup_id, hashlib.sha256(data).hexdigest())
+        manifest = store.parsed_manifest(backup_id, data)
+    except AccessManagerError as exc:
+        backup.problems.append(str(exc))
+        return backup
+    backup.problems += _inconsistencies(backup.folder / manifest_module.NAME, manifest)
+    backup.manifest = {key: value for key, value in manifest.items() if key != "inventory"}
+    backup.link = dataclasses.replace(backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id"))
+    return backup
+
+
+def _integrity(backup: Backup) -> list[str]:
+    """What can be wrong with the files of a backup without opening it."""
+    if backup.manifest is None:
+        return []
+    return [
+        *BackupStore.damage_in(backup.folder, backup.manifest),
+        *_differing_headers(backup.folder, backup.manifest),
+        *_strangers(backup.folder, backup.manifest),
+    ]
+
+
+def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    """Where a manifest contradicts itself: one that was edited does."""
+    recipients = {one for artifact in manifest["artifacts"] for one in artifact.get("recipients", [])}
+    older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
+    checks = {
+        "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
+        "its content_digest is not of its inventory": manifest["content_digest"] == description.digest_of(manifest["inventory"]),
+        "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE) == (not manifest["problems"]),
+        "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
+        "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
+    }
+    wrong = [sentence for sentence, holds in checks.items() if not holds]
+    if wrong:
+        yield f"'{path}' is not as it was written: {', and '.join(wrong)}."
+    parts = {artifact["name"].split(".")[0] for artifact in manifest["artifacts"]}
+    for part in manifest_module.parts_of(manifest):
+        if part not in parts:
+            yield f"'{path}' names no {PARTS[part]}."
+
+
+def _is_near(created: str | None, backup_id: str) -> bool:
+    """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is set by."""
+    if created is None:
+        return True
+    try:
+        moment = datetime.datetime.fromisoformat(created)
+    except ValueError:
+        return False
+    return abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+
+
+def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    for artifact in manifest["artifacts"]:
+        path, encryption = folder / artifact["name"], artifact.get("encryption")
+        if (path.suffix == SUFFIX) == (encryption == "none"):
+            yield f"'{path}' has a name that does not fit its encryption '{encryption}'."
+        elif path.suffix == SUFFIX:
+            with contextlib.suppress(OSError):  # what cannot be read is told already
+                yield from header.problems(path, encryption, artifact.get("recipients", []))
+
+
+def _strangers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
+    known = {artifact["name"] for artifact in manifest["artifacts"]} | {manifest_module.NAME}
+    for name in sorted(_names(folder) - known):
+        yield f"'{folder / name}' is not part of the backup: someone put it there."
+
+
+def _is_openable(manifest: Manifest, opener: Opener) -> bool:
+    """Whether the contents are to be proved: something to open them with was given, or nothing is needed."""
+    given = bool(opener.identities or opener.passphrase)
+    return given or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
+
+
+def size_of(backup: Backup) -> int:
+    """The bytes of the artifacts that are there."""
+    known = {artifact["name"] for artifact in backup.manifest["artifacts"]} if backup.manifest else _names(backup.folder)
+    size = 0
+    for name in known - {manifest_module.NAME}:
+        with contextlib.suppress(OSError):
+            size += (backup.folder / name).lstat().st_size
+    return size
+
+
+def _names(folder: pathlib.Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()} if not folder.is_symlink() else set()
+    except OSError:
+        return set()

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report as a file for the textfile collector of Prometheus' node exporter."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import typing as t
+
+from .._text import printable
+from . import report as report_module
+from .report import LEVELS, STATUSES, Report
+
+PREFIX = "lithnet_access_manager"
+Sample = tuple[dict[str, str], int | float | None]
+
+
+def text_of(report: Report) -> str:
+    """The report in Prometheus' text format. What is not known has no sample."""
+    return "".join(_family(name, help_text, samples) for name, help_text, samples in _families(report))
+
+
+def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
+    """Each metric: its name without the prefix, what it says, and its samples. All are gauges."""
+    verified_at = _seconds(report["verified_at"])
+    yield "verification_timestamp_seconds", "When the backups were verified.", [({}, verified_at)]
+    for name, help_text, value in _HOST_METRICS:
+        yield name, help_text, [({"host": host["host"]}, value(host)) for host in report["hosts"]]
+    yield (
+        "backups",
+        "Backups by host and status, whether they were verified or not.",
+        [({"host": host["host"], "status": status}, host["counts"][status]) for host in report["hosts"] for status in STATUSES],
+    )
+    certificates = [(host["host"], one) for host in report["hosts"] for one in host["certificates"]]
+    for name, help_text, measure in _CERTIFICATE_METRICS:
+        yield (
+            name,
+            help_text,
+            [
+                ({"host": host, "thumbprint": one["thumbprint"] or "", "subject": one["subject"] or ""}, measure(one, verified_at))
+                for host, one in certificates
+            ],
+        )
+
+
+def _newest(host: Report) -> Report:
+    """The newest complete backup of a host; an empty one when there is none."""
+    return next((backup for backup in host["backups"] if backup["id"] == host["newest_complete"]), {})
+
+
+def _newest_value(name: str, scale: float = 1) -> c.Callable[[Report], int | float | None]:
+    def value(host: Report) -> int | float | None:
+        found = _newest(host).get(name)
+        return found if found is None or scale == 1 else found * scale
+
+    return value
+
+
+def _seconds(text: t.Any) -> int | None:
+    moment = report_module.moment_of(text)
+    return int(moment.timestamp()) if moment else None
+
+
+def _left(certificate: Report, verified_at: int | None) -> int | None:
+    ends = _seconds(certificate["not_after"])
+    return None if ends is None or verified_at is None else ends - verified_at
+
+
+_HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], ...] = (
+    (
+        "backup_last_success_timestamp_seconds",
+        "When the newest complete backup was begun, as its id says.",
+        lambda host: _seconds(host["newest_complete"]),
+    ),
+    (
+        "backup_age_seconds",
+        "Age of the newest complete backup when it was verified.",
+        lambda host: None if host["age_hours"] is None else round(host["age_hours"] * 3600),
+    ),
+    ("backup_size_bytes", "Size of the newest complete backup on disk.", _newest_value("size")),
+    ("backup_content_bytes", "Size of the server's files in the newest complete backup.", _newest_value("bytes")),
+    ("backup_files", "Files of the server in the newest complete backup.", _newest_value("files")),
+    (
+        "backup_downtime_seconds",
+        "How long the newest complete backup stopped the service.",
+        _newest_value("downtime_ms", 0.001),
+    ),
+    (
+        "backup_verified_level",
+        "How far the newest complete backup is verified: 0 not, 1 its integrity, 2 all of it with its key.",
+        lambda host: LEVELS.get(_newest(host).get("verified", ""), 0),
+    ),
+    ("backup_problems", "Problems of a host and of its backups that were verified.", lambda host: host["problem_count"]),
+)
+
+_CERTIFICATE_METRICS: tuple[tuple[str, str, c.Callable[[Report, int | None], int | float | None]], ...] = (
+    (
+        "certificate_expiry_timestamp_seconds",
+        "When a certificate of the newest complete backup expires.",
+        lambda certificate, _now: _seconds(certificate["not_after"]),
+    ),
+    (
+        "certificate_remaining_seconds",
+        "How long a certificate was still valid when its backup was verified.",
+        _left,
+    ),
+    (
+        "certificate_exported",
+        "Whether the private key of a certificate is in the newest complete backup.",
+        lambda certificate, _now: int(certificate["exported"]),
+    ),
+)
+
+
+def _family(name: str, help_text: str, samples: list[Sample]) -> str:
+    name = f"{PREFIX}_{name}"
+    series = {_labels(labels): value for labels, value in samples if value is not None}
+    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
+    lines += [f"{name}{labels} {_number(value)}" for labels, value in series.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: int | float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    """Labels in braces; nothing of a value ends its quotes or its line."""
+    written = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{written}}}" if written else ""
+
+
+def _escaped(value: str) -> str:
+    return printable(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of a fleet, report format 1, from what backup_verify returned. See docs/report.md.
+
+Manifests are in it as they are, so nothing of them is trusted: what is not of its type is left out.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import datetime
+import math
+import re
+import typing as t
+
+from .._errors import AccessManagerError
+from .._text import encodable
+
+FORMAT = 1
+OK, WARNING, CRITICAL = "ok", "warning", "critical"
+STATES = (OK, WARNING, CRITICAL)
+LEVELS = {"none": 0, "integrity": 1, "full": 2}
+STATUSES = ("complete", "incomplete", "damaged")
+EXPIRY_WARNING_DAYS = 30
+DAY = datetime.timedelta(days=1)
+
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+
+Report = dict[str, t.Any]
+
+
+def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> Report:
+    """The report. C(expected): hosts that it must tell of, whether they were verified or not.
+
+    When several verifications tell of the same backup or host, the latest of them counts.
+    Raises AccessManagerError when one of the verifications is none.
+    """
+    moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
+    if not moments or not all(isinstance(one.get(key), list) for one in verifications for key in ("hosts", "backups")):
+        raise AccessManagerError(
+            "There is nothing to report: 'verifications' must be a list of what lithnet.access_manager.backup_verify returned, "
+            "each with hosts, backups and verified_at."
+        )
+    verified_at = max(moments)
+    verifications = sorted(verifications, key=lambda one: moment_of(one.get("verified_at")) or verified_at)
+    found = [_backup(one) for verification in verifications for one in verification["backups"] if _is_backup(one)]
+    backups = list({(backup["host"], backup["id"]): backup for backup in found}.values())
+    listed = {encodable(str(one["host"])): one for verification in verifications for one in verification["hosts"] if _is_host(one)}
+    names = sorted({*listed, *map(encodable, expected), *(backup["host"] for backup in backups)})
+    hosts = [_host(name, listed.get(name), [backup for backup in backups if backup["host"] == name], verified_at) for name in names]
+    return {
+        "report_format": FORMAT,
+        "verified_at": verified_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "summary": {
+            "hosts": {state: sum(host["state"] == state for host in hosts) for state in STATES},
+            "backups": {status: sum(host["counts"][status] for host in hosts) for status in STATUSES},
+            "problems": sum(host["problem_count"] for host in hosts),
+        },
+        "hosts": hosts,
+    }
+
+
+def moment_of(text: t.Any) -> datetime.datetime | None:
+    """A time as RFC 3339 has it, in UTC; None when it is none."""
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC) if isinstance(text, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def moment_of_id(backup_id: str) -> datetime.datetime | None:
+    """When a backup was opened; None when that is no id."""
+    return moment_of(backup_id) if _ID.fullmatch(backup_id) else None
+
+
+def problems_of(backup: Report) -> list[str]:
+    """What is wrong with a backup: what the verification found, and what the backup itself says."""
+    return [*backup["problems"], *backup["backup_problems"]]
+
+
+# ---- hosts ----
+
+
+def _host(name: str, told: Report | None, backups: list[Report], verified_at: datetime.datetime) -> Report:
+    backups = sorted(backups, key=lambda backup: str(backup["id"]), reverse=True)
+    newest = _find(backups, (told or {}).get("newest_complete"))
+    problems = _texts((told or {}).get("problems")) if told else ["This host was not verified."]
+    certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
+    warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
+    if certificates and all(_has_expired(one) for one in certificates):
+        warnings.append(_NONE_VALID)
+    return {
+        "host": name,
+        "state": _state(problems, warnings, newest, backups),
+        "counts": _counts((told or {}).get("counts"), backups),
+        "newest": _text((told or {}).get("newest")),
+        "newest_complete": newest["id"] if newest else None,
+        "newest_complete_created": _text((told or {}).get("newest_complete_created")),
+        "age_hours": _number((told or {}).get("age_hours")),
+        "problems": problems,
+        "warnings": warnings,
+        "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
+        "certificates": certificates,
+        "backups": backups,
+    }
+
+
+def _state(problems: list[str], warnings: list[str], newest: Report | None, backups: list[Report]) -> str:
+    """Critical: there may be nothing to restore from. Warning: something needs a person."""
+    if problems or newest is None or newest["verified"] == "none":
+        return CRITICAL
+    return WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+
+
+def _counts(told: t.Any, backups: list[Report]) -> dict[str, int]:
+    """How many backups of each status there are, also of those that were not verified; never less than are reported."""
+    there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
+    return (
+        {status: max(there[status], int(_number(told.get(status)) or 0)) for status in STATUSES}
+        if isinstance(told, dict)
+        else there
+    )
+
+
+def _has_expired(certificate: Report) -> bool:
+    return certificate["days_left"] is not None and certificate["days_left"] < 0
+
+
+def _is_expiring(certificate: Report) -> bool:
+    return certificate["days_left"] is not None and 0 <= certificate["days_left"] < EXPIRY_WARNING_DAYS
+
+
+def _expires_soon(certificate: Report) -> str:
+    days = certificate["days_left"]
+    when = "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
+    return (
+        f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires {when}: "
+        "make a new one in the configuration tool, back it up, and publish it."
+    )
+
+
+_NONE_VALID = (
+    "Every certificate of the newest complete backup has expired: make a new one in the configuration tool, back it up, and "
+    "publish it. Keep the old ones: passwords that were encrypted with them need them."
+)
+
+
+def _find(backups: list[Report], backup_id: t.Any) -> Report | None:
+    return next((backup for backup in backups if backup_id and backup["id"] == backup_id), None)
+
+
+# ---- backups ----
+
+
+def _backup(told: Report) -> Report:
+    status = told.get("status")
+    verified = told.get("verified")
+    return {
+        "host": encodable(told["host"]),
+        "id": encodable(told["id"]),
+        "path": _text(told.get("path")),
+        "created": _text(told.get("created")),
+        "status": status if status in STATUSES else "damaged",
+        "verified": verified if isinstance(verified, str) and verified in LEVELS else "none",
+        "problems": _texts(told.get("problems")),
+        "backup_problems": _texts(told.get("backup_problems")),
+        "size": _number(told.get("size")),
+        "files": _number(told.get("files")),
+        "bytes": _number(told.get("bytes")),
+        "stopped": told.get("stopped") is True,
+        "downtime_ms": _number(told.get("downtime_ms")),
+        "access_manager_version": _text(told.get("access_manager_version")),
+        "recipients": _texts(told.get("recipients")),
+        "encryption": _text(told.get("encryption")),
+        "certificates": [
+            {
+                **{name: _text(one.get(name)) for name in ("thumbprint", "subject", "not_before", "not_after")},
+                "exported": one.get("exported") is True,
+            }
+            for one in _dicts(told.get("certificates"))
+        ],
+        "secrets": [
+            {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "sealed": one.get("sealed") is True}
+            for one in _dicts(told.get("secrets"))
+        ],
+    }
+
+
+def _certificate(certificate: Report, verified_at: datetime.datetime) -> Report:
+    """A certificate with the whole days that are left of it; less than none when it has expired."""
+    ends = moment_of(certificate["not_after"])
+    return certificate | {"days_left": math.floor((ends - verified_at) / DAY) if ends else None}
+
+
+# ---- what is not trusted ----
+
+
+def _is_backup(told: t.Any) -> bool:
+    return isinstance(told, dict) and isinstance(told.get("host"), str) and isinstance(told.get("id"), str)
+
+
+def _is_host(told: t.Any) -> bool:
+    return isinstance(told, dict) and isinstance(told.get("host"), str)
+
+
+def _text(value: t.Any) -> str | None:
+    return encodable(value) if isinstance(value, str) else None
+
+
+def _texts(value: t.Any) -> list[str]:
+    return [encodable(one) for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _dicts(value: t.Any) -> list[Report]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _number(value: t.Any) -> int | float | None:
+    """A number that a program can use; huge ones, such as a manifest may have, are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < 1e15 else None

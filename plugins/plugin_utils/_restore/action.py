@@ -1,0 +1,270 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules of a restore share: the opened backup, the server as it is, and the plan between them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import re
+import shlex
+import time
+import typing as t
+
+from ansible import constants as C
+
+from .._action import COLLECT_SECONDS, AccessManagerAction
+from .._age.decryption import Opener
+from .._ams import description
+from .._ams.constants import WAY_BACK
+from .._ams.description import Described
+from .._contents.contents import Certificate, Configuration, Contents, Secret, open_contents, select
+from .._errors import AccessManagerError
+from .._store.store import BackupStore
+from .._target import interrupted_stops
+from .._target.earlier_restores import EarlierRestore
+from .._text import printable
+from . import manual_tasks, recovery
+from . import plan as plan_module
+from .manual_tasks import Recovery, Task
+from .plan import Plan, Wish
+from .recovery import Target
+
+_MACHINE, _DOMAIN = 1, 3
+_PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
+_NONCE_BYTES = 32
+_PARTS_WITH_FILES = frozenset({"config", "external"})
+
+_REPEATED: dict[str, tuple[str, t.Any]] = {
+    "backup_id": ("restore_id", "latest"),
+    "mode": ("restore_mode", "mirror"),
+    "restore_only": ("restore_only", list(plan_module.PARTS)),
+    "require_secrets": ("restore_require_secrets", True),
+    "allow_version_mismatch": ("restore_allow_version_mismatch", False),
+    "tls_thumbprint": ("restore_tls_thumbprint", None),
+    "external_files": ("restore_external_files", "relocate"),
+    "overwrite_configured": ("restore_overwrite_configured", False),
+    "staging_root": ("restore_staging_root", ""),
+}
+"""The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
+
+
+class RestoreAction(AccessManagerAction):
+    """An action that restores something from a backup. Its options are those of the fragment C(restore)."""
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts to restore: those with files alone, when files are named."""
+        parts = frozenset(self.params["restore_only"])
+        return parts & _PARTS_WITH_FILES if self.params["restore_files"] else parts
+
+    def contents(self, *, certificates_alone: bool = False) -> Contents:
+        """The backup, opened and checked in memory, before anything is asked of the server.
+
+        C(certificates_alone): a backup of a forest's certificates will do.
+        """
+        store = BackupStore(self.params["backup_root"], self.host)
+        source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
+        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
+
+    def wish(self) -> Wish:
+        files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
+        return Wish(
+            parts=self.parts,
+            files=files or None,
+            mirror=self.params["mode"] == "mirror",
+            include_database=self.params["include_database"],
+            start=self.params["start_service"] == "always",
+            require_secrets=self.params["require_secrets"],
+            allow_version_mismatch=self.params["allow_version_mismatch"],
+        )
+
+    def situation(self, contents: Contents) -> Described:
+        """The server as it is now: as it was described before, or as it answers."""
+        if self.params["installation"] is not None:
+            return t.cast(Described, self.params["installation"])
+        nonce = os.urandom(_NONCE_BYTES)
+        answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
+        description.refuse_what_is_not_ours(answer, without_configuration=True, way_back=self._way_back(contents))
+        description.refuse_without_rights(answer)
+        contents = self.for_this_server(contents, answer)
+        probes, masked = answer.pop("probes"), answer.pop("masked")
+        earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
+        left = interrupted_stops.stopped(answer.pop("left_runs", []))
+        answer.pop("unended_restores", None)  # they are among the earlier ones
+        return answer | {
+            "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
+            "same_documents": _same_documents(contents, probes, masked, nonce),
+            "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
+            "ended_runs": [restore.run_id for restore in earlier if restore.ended],
+            "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
+            "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
+        }
+
+    def _way_back(self, contents: Contents) -> str:
+        """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
+        if not self.params["other_server"] or contents.held is None:
+            return WAY_BACK
+        version = printable(str(contents.held.described["installation"].get("version")))
+        return f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and run this again."
+
+    def for_this_server(self, contents: Contents, situation: Described) -> Contents:
+        """The backup as it is to be restored here: one of another server as this one would have made it."""
+        return recovery.translate(contents, situation, self._target()) if self.params["other_server"] else contents
+
+    def plan(self, contents: Contents, situation: Described) -> Plan:
+        """The plan of a backup as it is to be restored here."""
+        plan = plan_module.make(contents, situation, self.wish())
+        if plan.stop:
+            description.refuse_clustered_stop(situation)
+        if self.params["other_server"] and not self.params["overwrite_configured"]:
+            recovery.refuse_configured(contents, situation, plan)
+        return plan
+
+    def human_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
+        """What a person has to do when this server takes the place of the one that made the backup."""
+        if not self.params["other_server"]:
+            return []
+        bindings = recovery.tls_bindings(contents, situation, self._target())
+        return manual_tasks.tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
+
+    def command_again(self, **variables: str) -> str:
+        """The command that runs this recovery again on the controller, with other variables. A passphrase is not in it."""
+        sources = self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]
+        given: dict[str, t.Any] = {
+            "target": self.task_vars["inventory_hostname"],
+            "restore_from_host": self.host,
+            "access_manager_backup_root": self.params["backup_root"],
+        }
+        given |= {"access_manager_identity_file": path} if (path := self.params["identity_file"]) else {}
+        given |= {
+            variable: self.params[option]
+            for option, (variable, default) in _REPEATED.items()
+            if self.params[option] not in (default, None)
+        }
+        words = ["ansible-playbook", "lithnet.access_manager.disaster_recovery"]
+        words += [word for source in sources for word in ("-i", str(source))]
+        words += [word for name, value in (given | variables).items() for word in ("-e", _assignment(name, value))]
+        return printable(shlex.join(words))
+
+    def _target(self) -> Target:
+        if self.params["include_database"]:
+            raise AccessManagerError(
+                "The database belongs to its server: it is not restored to another one. Leave include_database out; Access Manager "
+                "makes it anew."
+            )
+        return Target(
+            tls_thumbprint=self.params["tls_thumbprint"],
+            relocate=self.params["external_files"] == "relocate",
+            allow_version_mismatch=self.params["allow_version_mismatch"],
+        )
+
+    def refuse_kept_arguments(self) -> None:
+        """Raises AccessManagerError when Ansible is set to print or keep what it sends, private keys and secrets among it."""
+        settings = {"ANSIBLE_DEBUG": C.DEFAULT_DEBUG, "ANSIBLE_KEEP_REMOTE_FILES": C.DEFAULT_KEEP_REMOTE_FILES}
+        on = [name for name, value in settings.items() if value]
+        if on:
+            raise AccessManagerError(
+                f"Ansible runs with {' and '.join(on)}: the private keys and secrets of this restore would be printed, or stay in "
+                f"files on {self.host_label}. Unset that, and run again."
+            )
+
+    def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
+        """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
+        return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+
+
+def _assignment(name: str, value: t.Any) -> str:
+    """A variable as -e takes it: a plain word as it is, and all else as JSON."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    return f"{name}={str(value).lower()}" if isinstance(value, bool) else json.dumps({name: value})
+
+
+def describe(
+    action: AccessManagerAction, configuration: Configuration | None, nonce: bytes, *, include_database: bool
+) -> Described:
+    """How a server describes itself beside a backup, when no other run is at work there: it would change what is described."""
+    asked = _question(action, configuration, nonce) | {"include_database": include_database}
+    lock_timeout = int(action.params["lock_timeout"])
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
+        answer = action.call_target(asked | {"wait_seconds": wait}, module="config_restore")
+        if not answer["busy"]:
+            return answer
+        if time.monotonic() >= deadline:
+            raise AccessManagerError(
+                f"Another run is at work on {action.host_label}: {answer['busy']}. It was waited for "
+                f"{lock_timeout} s. Try again when it has ended, or raise lock_timeout."
+            )
+
+
+def _question(action: AccessManagerAction, configuration: Configuration | None, nonce: bytes) -> dict[str, t.Any]:
+    return {
+        "step": "describe",
+        "run_id": action.new_run_id(),
+        "staging_root": action.params["staging_root"],
+        "knowledge": action.knowledge(),
+        "nonce": base64.b64encode(nonce).decode(),
+        "probes": [
+            _probe(configuration, secret)
+            for secret in (configuration.secrets if configuration else [])
+            if configuration and secret.mode == _MACHINE
+        ],
+        "domain_secrets": [
+            {"path": secret.path, "data": secret.data}
+            for secret in (configuration.secrets if configuration else [])
+            if secret.mode == _DOMAIN and action.params.get("other_server")
+        ],
+        "external": [
+            {"name": name, "path": plan_module.path_of(name, "")}
+            for name in (configuration.files if configuration else [])
+            if name.startswith("external/")
+        ],
+    }
+
+
+def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
+    """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
+    raw = configuration.read(f"config/{secret.file}")
+    written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
+    return {
+        "file": secret.file,
+        "path": secret.path,
+        "data": secret.data,
+        "salt": secret.salt,
+        "data_written": written[0],
+        "salt_written": written[1],
+    }
+
+
+def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
+    """Whether a server's mark of a secret, an HMAC under the nonce, is that of this value."""
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
+    return hmac.compare_digest(mark.encode(), expected.encode())
+
+
+def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
+    """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
+    same = {}
+    for file, digest in masked.items() if contents.held else ():
+        wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
+        same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
+    return same
+
+
+def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
+    value = contents.secrets.get(probe["path"])
+    if value is None:
+        return not probe["opens"] and bool(probe["mark"])
+    return is_mark_of(str(probe["mark"]), value, nonce)
+
+
+def _given(wanted: dict[str, t.Any], held: Certificate) -> dict[str, t.Any]:
+    if wanted["action"] == "give_access" or held.pfx is None:
+        return wanted
+    return wanted | {"pfx": base64.b64encode(held.pfx).decode(), "password": held.password}

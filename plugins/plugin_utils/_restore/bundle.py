@@ -1,0 +1,70 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bundle of a restore: gzip, one line of JSON, and then the bytes of each file that the plan adds or replaces, in its order."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import gzip
+import json
+import os
+import typing as t
+
+from .._ams.description import DATABASE_FOLDER
+from .._contents.contents import Contents, Record
+from .plan import Plan
+
+_KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256")
+_CHANGE = ("add", "replace")
+
+
+def first_line(contents: Contents, plan: Plan) -> dict[str, t.Any]:
+    """The plan, and what the target has to know beside it. No secret is in it in clear."""
+    root = contents.configuration.described["installation"]["config_path"]
+    secrets = {secret.path: secret for secret in contents.configuration.secrets}
+    return plan.as_data() | {
+        "backup": contents.source.label,
+        "changes_server": plan.changes_server,
+        "files": [_file(record) for record in plan.files],
+        "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
+        "database": f"{root}\\db",
+        "bytes": sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files),
+    }
+
+
+def _file(record: Record) -> Record:
+    return {key: record.get(key) for key in _KEYS} | {
+        "size": record.get("size", 0),
+        "has_content": _has_content(record),
+        "is_database": _is_database(record),
+    }
+
+
+def write(contents: Contents, plan: Plan, file: t.BinaryIO) -> None:
+    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+        packed.write(json.dumps(first_line(contents, plan)).encode() + b"\n")
+        for record in plan.files:
+            if _has_content(record):
+                for chunk in contents.configuration.chunks(record["name"]):
+                    packed.write(chunk)
+
+
+@contextlib.contextmanager
+def in_memory(contents: Contents, plan: Plan) -> c.Iterator[str]:
+    """The path of a file that holds the bundle, in memory alone: nothing of it is on the controller's disk."""
+    descriptor = os.memfd_create("bundle")
+    with os.fdopen(descriptor, "w+b") as file:
+        write(contents, plan, file)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _is_database(record: Record) -> bool:
+    return record["kind"] == "file" and str(record["name"]).startswith(DATABASE_FOLDER)
+
+
+def _has_content(record: Record) -> bool:
+    return record["kind"] == "file" and record["action"] in _CHANGE

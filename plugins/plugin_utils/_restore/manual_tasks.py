@@ -1,0 +1,368 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person has to do when a server takes another's place, each with the commands for it.
+
+What comes from a backup goes into a command only when it looks like what it must be: somebody will run it.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import re
+import typing as t
+
+from .._ams.constants import CHANNELS, FIREWALL_RULE
+from .._ams.description import Described
+from .._ams.json_document import find
+from .._contents.contents import Contents, Record
+from .._text import printable
+from .plan import Plan
+from .web_site import Hosting, hosting_of, texts
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
+_RULE_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+_LOADED = re.compile(
+    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)"
+    r"[\"']?([^\s;,\"'#|)}@-][^\s;,\"'#|)}@]{0,119})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What a script loads: a module by its name, or a file by its path."""
+
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_PORT = re.compile(r"[0-9]{1,5}")
+_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
+_BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
+_FEDERATED = {
+    "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
+    "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
+}
+_MODES = ("iwa", "oidc", "wsfed", "certificate")
+"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
+
+_CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
+"""What a failover cluster replicates of Access Manager's registry."""
+
+_ON_CONTROLLER = "ansible-playbook "
+_MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a person has to do. C(item): of the table of the plan. C(commands): PowerShell, but for ansible-playbook."""
+
+    item: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        here = [command for command in self.commands if command.startswith(_ON_CONTROLLER)]
+        there = [command for command in self.commands if command not in here]
+        runs = f" Run: {' ; '.join(there)}" if there else ""
+        return self.text + runs + "".join(f" Then, on the controller: {command}" for command in here)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one.
+
+    C(again): the command that runs this recovery again with other variables.
+    """
+
+    contents: Contents
+    server: Described
+    plan: Plan
+    bindings: c.Mapping[str, Record | None]
+    again: c.Callable[..., str]
+
+    @property
+    def old(self) -> str:
+        return _matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
+
+    @property
+    def new(self) -> str:
+        return _matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
+
+    @property
+    def web_name(self) -> str:
+        """The name of the web site, as far as the configuration tells it."""
+        return self.hosting.name or "WEB-SITE-NAME"
+
+    @property
+    def hosting(self) -> Hosting:
+        return hosting_of(self.contents.configuration)
+
+    @property
+    def is_renamed(self) -> bool:
+        return self.old.lower() != self.new.lower()
+
+    @property
+    def authentication(self) -> str:
+        """How users sign in, one of _MODES."""
+        mode = (self.texts("Authentication.Mode") or [_MODES[0]])[-1].lower()
+        return {str(number): name for number, name in enumerate(_MODES)}.get(mode, mode)
+
+    @property
+    def account(self) -> str:
+        """The account of the service on the old server."""
+        return str(self.contents.configuration.described["state"]["service"].get("account", ""))
+
+    def texts(self, path: str) -> list[str]:
+        """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
+        return texts(self.contents.configuration, path)
+
+
+def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
+    return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
+
+
+def tasks_of(recovery: Recovery) -> list[Task]:
+    """The tasks, in the order in which they are to be done."""
+    return [task for find_tasks in _TASKS for task in find_tasks(recovery)]
+
+
+def _account(of: Recovery) -> c.Iterator[Task]:
+    here = str(of.server["state"]["service"].get("account", ""))
+    if of.account.lower().startswith(_BUILT_IN) and of.account.lower() == here.lower():
+        return
+    named = of.account if _ACCOUNT.fullmatch(of.account) else "DOMAIN\\ACCOUNT"
+    identity = named.partition("\\")[2].removesuffix("$")
+    if not named.endswith("$"):
+        if of.account.lower() != here.lower():
+            text = f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and password."
+            yield Task("service account", text, ("services.msc",))
+        return
+    allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
+    yield Task(
+        "gMSA",
+        f"The service ran as the group managed service account '{named}': an administrator of the domain lets {of.new} use it.",
+        (
+            f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
+            f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity '{of.new}').DistinguishedName)",
+            f"Test-ADServiceAccount -Identity '{identity}'",
+        ),
+    )
+    if of.account.lower() != here.lower():
+        text = f"The service runs as '{printable(here)}' here: give it that account, which has no password to type, and restart it."
+        yield Task(
+            "service account", text, (f"sc.exe config lithnetams obj= '{named}' password= '\"\"'", "Restart-Service lithnetams")
+        )
+
+
+def _kds(of: Recovery) -> c.Iterator[Task]:
+    if of.account.endswith("$") or any(secret.mode == _MODE_DOMAIN for secret in of.contents.configuration.secrets):
+        text = "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see that there is one."
+        yield Task("KDS root key", text, ("Get-KdsRootKey",))
+
+
+def _spn(of: Recovery) -> c.Iterator[Task]:
+    if of.authentication in _MODES[1:]:
+        return
+    spn = f"HTTP/{of.web_name}"
+    needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}:"
+    if of.is_renamed:
+        commands = (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}")
+        yield Task("SPN", f"{needed} a domain administrator moves it.", commands)
+    else:
+        yield Task("SPN", f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}"))
+
+
+def _dns(of: Recovery) -> c.Iterator[Task]:
+    if not of.is_renamed:
+        return
+    name, _dot, zone = of.web_name.partition(".")
+    record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
+    yield Task(
+        "DNS and load balancer",
+        f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it leads now, the "
+        f"others change it; put the address of {of.new} for NEW-ADDRESS.",
+        (
+            f"Resolve-DnsName -Name {of.web_name}",
+            f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
+            f"Add-DnsServerResourceRecordA {record} -IPv4Address NEW-ADDRESS",
+        ),
+    )
+
+
+def _tls(of: Recovery) -> c.Iterator[Task]:
+    missing = [endpoint for endpoint, binding in of.bindings.items() if binding is None]
+    if not missing:
+        return
+    text = (
+        f"There is no certificate for {', '.join(missing)}: Configured stays as it is, so that nothing is served yet. Import one "
+        f"for {of.web_name} with its private key, and run the recovery again with its thumbprint."
+    )
+    location = r"Cert:\LocalMachine\My"
+    yield Task(
+        "TLS certificate",
+        text,
+        (
+            f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host -AsSecureString)",
+            f"Get-ChildItem {location} | Format-List Subject, Thumbprint, HasPrivateKey",
+            of.again(restore_tls_thumbprint="THUMBPRINT"),
+        ),
+    )
+
+
+def _identity_provider(of: Recovery) -> c.Iterator[Task]:
+    if of.authentication in _FEDERATED and of.is_renamed:
+        path, kind = _FEDERATED[of.authentication]
+        provider = printable((of.texts(path) or ["the identity provider"])[-1])
+        address = of.hosting.address(of.web_name)
+        uris = f"{address}/auth and {address}/auth/logout"
+        yield Task("identity provider", f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
+
+
+def _firewall(of: Recovery) -> c.Iterator[Task]:
+    here = [str(rule["rule"]) for rule in of.server["state"]["firewall"]]
+    ports = (of.hosting.http_port, of.hosting.https_port)
+    listed = f"{ports[0]},{ports[1]}"
+    if here:
+        closed = [str(port) for port in ports if not any(_lets_in(rule, port) for rule in here)]
+        if closed:
+            text = f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the web site."
+            command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
+            yield Task("firewall", text, (f"{command} -LocalPort {listed}",))
+    elif of.contents.configuration.described["state"].get("firewall"):
+        text = "The firewall rule of Access Manager is missing here: add it, or save the web settings in the configuration tool."
+        rule = f"New-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Direction Inbound -Action Allow -Protocol TCP"
+        yield Task("firewall", text, (f"{rule} -LocalPort {listed}",))
+
+
+def _lets_in(rule: str, port: int) -> bool:
+    """Whether a firewall rule, as the registry has it, lets in that port. One without ports lets in all."""
+    settings = [setting.partition("=")[::2] for setting in rule.split("|")]
+    if ("Action", "Block") in settings or ("Active", "FALSE") in settings:
+        return False
+    ranges = [_RULE_PORTS.fullmatch(value) for name, value in settings if name.startswith("LPort")]
+    return not ranges or any(found and int(found[1]) <= port <= int(found[2] or found[1]) for found in ranges)
+
+
+def _cluster(of: Recovery) -> c.Iterator[Task]:
+    here, there = of.server.get("cluster"), of.contents.configuration.described.get("cluster")
+    if here:
+        resource = _matching(here.get("resource"), _RESOURCE, "RESOURCE")
+        yield Task(
+            "failover cluster",
+            f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and Configured are of "
+            "each node: see that the cluster replicates the registry key, move the role to each other node, and recover that too.",
+            (
+                f"Get-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint",
+                f"Add-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint '{_CHECKPOINT}'",
+                f"Move-ClusterGroup -Name (Get-ClusterResource -Name '{resource}').OwnerGroup.Name -Node OTHER-NODE",
+                of.again(target="OTHER-NODE"),
+            ),
+        )
+    elif there:
+        text = (
+            f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role is made in a "
+            "cluster and the recovery was run on the node that owns it."
+        )
+        yield Task("failover cluster", text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",))
+
+
+def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
+    mail = of.texts("Email.Host")
+    if mail:
+        text = f"The mail server '{printable(mail[-1])}' must take mail from {of.new}."
+        host = mail[-1] if _HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
+        port = (of.texts("Email.Port") or ["25"])[-1]
+        command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
+        yield Task("mail and webhooks", text, (command,))
+    (webhooks,) = (place for place, kind in CHANNELS.items() if kind == "Webhook")
+    if of.texts(f"{webhooks}.Url"):
+        yield Task("mail and webhooks", f"Whoever receives webhooks must take them from the address of {of.new}.")
+
+
+def _shares(of: Recovery) -> c.Iterator[Task]:
+    for reference in of.contents.configuration.described["references"]:
+        if reference["place"] == "share":
+            text = f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} read it."
+            yield Task("files on shares", text)
+
+
+def _modules(of: Recovery) -> c.Iterator[Task]:
+    configuration = of.contents.configuration
+    scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
+    loaded = {found for name in scripts for found in _LOADED.findall(configuration.read(name).decode("utf-8", "replace"))}
+    if loaded:
+        text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
+        names = sorted(name for name in loaded if _MODULE.fullmatch(name))
+        yield Task("modules that scripts load", text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
+
+
+def _variables(of: Recovery) -> c.Iterator[Task]:
+    names = sorted({one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])})
+    here = {str(name).lower() for name in of.server["state"]["service"].get("environment_variables", [])}
+    missing = [printable(name) for name in names if name.lower() not in here]
+    if missing:
+        text = f"Environment variables overrode the configuration: {', '.join(missing)}."
+        yield Task("environment variables", f"{text} Their values are in state/installation.json of config.zip.")
+
+
+def _database(of: Recovery) -> c.Iterator[Task]:
+    external = [
+        value.value
+        for document in of.contents.configuration.documents.values()
+        for _place, value in find(document, "DatabaseConfiguration.UseExternalSql")
+    ]
+    if external and external[-1] is True:
+        yield Task("external SQL Server", f"The database lies in an external SQL Server: let the service of {of.new} log on there.")
+
+
+def _secrets(of: Recovery) -> c.Iterator[Task]:
+    for secret in of.contents.configuration.secrets:
+        if secret.mode == _MODE_CLEAR:
+            text = f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the configuration tool."
+            yield Task("secrets of mode 0", text)
+        elif secret.mode == _MODE_DOMAIN:
+            opens = of.server.get("opened_secrets", {}).get(secret.path)
+            account = "opens for the account of this run" if opens else "does not open for the account of this run"
+            text = (
+                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
+            )
+            more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
+            yield Task("secrets of mode 3", text + more)
+        elif secret.mode != _MODE_MACHINE:
+            text = (
+                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
+            )
+            yield Task(
+                "secrets of mode 2", f"{text} If the service of {of.new} cannot open it, enter it again in the configuration tool."
+            )
+
+
+def _certificates(of: Recovery) -> c.Iterator[Task]:
+    there = set(of.plan.usable_certificates)
+    for certificate in (of.contents.source.manifest or {}).get("certificates", []):
+        thumbprint = certificate["thumbprint"]
+        if thumbprint not in there and thumbprint not in (of.contents.certificates or {}):
+            shown = thumbprint if _THUMBPRINT.fullmatch(thumbprint) else printable(thumbprint)
+            yield Task(
+                "certificates",
+                f"The private key of certificate {shown} is neither here nor in the backup: import its original PFX.",
+            )
+
+
+_TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
+    _kds,
+    _account,
+    _certificates,
+    _secrets,
+    _tls,
+    _firewall,
+    _cluster,
+    _shares,
+    _modules,
+    _variables,
+    _database,
+    _spn,
+    _dns,
+    _identity_provider,
+    _mail_and_webhooks,
+)

@@ -1,0 +1,325 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup of one server as another would have made it: what is bound to the old one is rewritten, or left as the new one has it.
+
+The restore then does with it what it does on the same server. Nothing here speaks to a server.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import datetime
+import hashlib
+import json
+import ntpath
+import re
+
+from .._ams import description
+from .._ams.constants import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
+from .._ams.description import DATABASE_FOLDER, Described
+from .._ams.json_document import Value, find
+from .._contents import zip_writer
+from .._contents.contents import FILES, STATE, Configuration, Contents, Record, Rewrite
+from .._errors import AccessManagerError
+from .._text import printable
+from .._windows import sddl
+from .plan import CONFIGURED, Plan, path_of, place_of
+from .web_site import hosting_of
+
+KEPT_VALUES = {
+    ("", "path"),
+    ("", "version"),
+    ("", "basepath"),
+    ("", "configpath"),
+    ("", "logpath"),
+    ("", "deletelocaldbinstance"),
+    ("parameters", "configpath"),
+    ("parameters", "logpath"),
+    ("parameters", "resetscheduler"),
+    ("parameters", "resetmaintenancetaskschedules"),
+}
+"""Registry values that stay as the new server has them: its installer's, its places, and orders that are carried out once."""
+
+_CERT_BINDING = ("", "certbinding")
+_OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
+"""Those that stay too while a TLS certificate is missing: the service is not configured before it can serve."""
+
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
+_THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+_CHANGES, _SHOWN_CHANGES = ("+", "~", "-"), 3
+_EXTERNAL, _CONFIG = "external/", "config/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """How the new server is to get the backup.
+
+    C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound already.
+    C(relocate): whether files from elsewhere move into the configuration folder.
+    """
+
+    tls_thumbprint: str | None = None
+    relocate: bool = True
+    allow_version_mismatch: bool = False
+
+
+def translate(contents: Contents, server: Described, target: Target) -> Contents:
+    """The backup as this server would have made it. Raises AccessManagerError when it must not come here."""
+    _refuse_versions(contents, server, target)
+    configuration = contents.configuration
+    moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
+    described = _described(configuration, server, moves, tls_bindings(contents, server, target))
+    rewrites = _rewrites(configuration, moves)
+    translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
+    return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
+
+
+def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
+    """Raises AccessManagerError when the plan would write over an Access Manager that somebody has configured."""
+    if server["installation"]["configured"] and plan.changes_server:
+        changes = [printable(line) for line in plan.lines() if line.startswith(_CHANGES)]
+        more = f", and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
+        raise AccessManagerError(
+            f"Access Manager on {server['computer_name']} is configured already, and {contents.source.label} would take the place "
+            "of its configuration. If that is meant, set overwrite_configured. A safety copy of it stays on the server. "
+            f"What would change: {'; '.join(changes[:_SHOWN_CHANGES])}{more}."
+        )
+
+
+def _refuse_versions(contents: Contents, server: Described, target: Target) -> None:
+    label, name = contents.source.label, server["computer_name"]
+    there, here = str(contents.configuration.described["installation"].get("version")), str(server["installation"]["version"])
+    if _version(there)[:1] != (SUPPORTED_MAJOR_VERSION,):
+        raise AccessManagerError(f"The backup {label} is of Access Manager '{there}', which cannot be restored. {LATER_VERSIONS}")
+    if there == here or (target.allow_version_mismatch and _version(here) > _version(there)):
+        return
+    newer = "It is newer: to restore to it nevertheless, set allow_version_mismatch." if _version(here) > _version(there) else ""
+    raise AccessManagerError(
+        f"The backup {label} is of Access Manager {there}, and {name} has {here}: install the MSI of Access Manager Service "
+        f"{there} on {name}. {newer}".rstrip()
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """A version to compare; empty when it is none."""
+    return tuple(map(int, text.split("."))) if _VERSION.fullmatch(text) else ()
+
+
+# ---- files ----
+
+
+class _Moves:
+    """Where files and folders of the backup go: another configuration folder, and files from elsewhere into it."""
+
+    def __init__(self, configuration: Configuration, new_root: str, *, relocate: bool) -> None:
+        self._configuration = configuration
+        self._old_root = str(configuration.described["installation"].get("config_path", "")).rstrip("\\")
+        if not ntpath.isabs(self._old_root):
+            raise AccessManagerError(f"The backup says that its configuration lay in '{self._old_root}', which is no folder.")
+        self._resolved_there = {
+            reference["value"].lower(): str(reference["path"])
+            for reference in configuration.described["references"]
+            if ntpath.isabs(reference["value"])
+        }
+        self._new_root = new_root
+        self._folder = self._free_folder(configuration) if relocate else None
+
+    @staticmethod
+    def _free_folder(configuration: Configuration) -> str:
+        """A folder below config/ that the backup does not have."""
+        taken = {name.split("/")[1].lower() for name in configuration.files.keys() | configuration.folders.keys() if "/" in name}
+        number, folder = 1, "external"
+        while folder in taken:
+            number += 1
+            folder = f"external-{number}"
+        return folder
+
+    def name(self, name: str) -> str:
+        """The name of a file of the backup as the new server's backup would have it."""
+        if self._folder is None or not name.startswith(_EXTERNAL) or not self._configuration.names_external(name):
+            return name
+        return f"{_CONFIG}{self._folder}/{name.removeprefix(_EXTERNAL)}"
+
+    def is_inside(self, path: str) -> bool:
+        """Whether a file of the old server lay in its configuration folder."""
+        return path.lower().startswith(f"{self._old_root.lower()}\\")
+
+    def was_inside(self, value: str, folder: str) -> bool:
+        """The same for what a reference says."""
+        return self.is_inside(self._there(value, folder))
+
+    def _there(self, value: str, folder: str) -> str:
+        return self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value)
+
+    def path(self, path: str) -> str:
+        """Where a file of the old server is on the new one; the path itself when it does not move."""
+        if self.is_inside(path):
+            return self._new_root + path[len(self._old_root) :]
+        held = self._configuration.external_name(path)
+        name = self.name(held) if held else None
+        return path_of(name, self._new_root) if name and name != held else path
+
+    def value(self, value: str, folder: str) -> str | None:
+        """What a reference must say on the new server; None when it already leads there. C(folder): where a bare name lies."""
+        wanted = self.path(self._there(value, folder))
+        return None if _resolved(self._new_root, folder, value).lower() == wanted.lower() else wanted
+
+
+def _resolved(root: str, folder: str, value: str) -> str:
+    return ntpath.normpath(ntpath.join(root, folder, value))
+
+
+def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
+    """The references that have to say something else, by their files and places in bytes."""
+    return {
+        (file, value.start, value.end): Rewrite(file, place, value.value, new, moves.was_inside(value.value, folder))
+        for file, document in configuration.documents.items()
+        for path, folder in FILE_REFERENCES.items()
+        for place, value in find(document, path)
+        if (new := _new_value(value, folder, moves)) is not None
+    }
+
+
+def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int], Rewrite]) -> dict[str, bytes]:
+    """The JSON files in which something has to be rewritten, by their names in a backup."""
+    rewritten = {}
+    for file in {rewrite.file for rewrite in rewrites.values()}:
+        edits = {(start, end): rewrite.after for (of, start, end), rewrite in rewrites.items() if of == file}
+        rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
+    return rewritten
+
+
+def _new_value(value: Value, folder: str, moves: _Moves) -> str | None:
+    return moves.value(value.value, folder) if isinstance(value.value, str) and value.value else None
+
+
+def _edited(data: bytes, edits: dict[tuple[int, int], str]) -> bytes:
+    """The bytes of a JSON file with other strings at these places, and nothing else changed."""
+    for (start, end), text in sorted(edits.items(), reverse=True):
+        data = data[:start] + json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass") + data[end:]
+    return data
+
+
+def _config_zip(configuration: Configuration, moves: _Moves, rewritten: dict[str, bytes], described: Record) -> bytes:
+    """A config.zip of all this, without the database: that belongs to its server."""
+    files = {moves.name(name): name for name in configuration.files if not name.startswith(DATABASE_FOLDER)}
+    listed = {
+        "files": [_record(configuration.files[old], new, rewritten.get(old)) for new, old in files.items()],
+        "folders": [record for name, record in configuration.folders.items() if not _is_below_database(name)],
+    }
+    content = {STATE: [json.dumps(described).encode()], FILES: [json.dumps(listed).encode()]}
+    content |= {record["path"]: [] for record in listed["folders"]}
+    entries: dict[str, c.Iterable[bytes]] = content | {
+        new: [rewritten[old]] if old in rewritten else configuration.chunks(old) for new, old in files.items()
+    }
+    now = datetime.datetime.now(datetime.UTC)
+    return b"".join(zip_writer.zip_chunks(zip_writer.Entry(name, now, chunks) for name, chunks in entries.items()))
+
+
+def _is_below_database(name: str) -> bool:
+    return name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER
+
+
+def _record(record: Record, name: str, data: bytes | None) -> Record:
+    """What is told of a file under a new name. In another folder it is open to those alone who could open it where it was."""
+    content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    moved = {} if name == record["path"] else {"sddl": sddl.with_own_rules(record["sddl"])}
+    return record | {"path": name} | content | moved
+
+
+# ---- the state beside the files ----
+
+
+def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[str, Record | None]:
+    """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate is missing.
+
+    A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
+    Raises AccessManagerError when the certificate that was asked for is not there.
+    """
+    there = {str(thumbprint).upper() for thumbprint in server.get("machine_certificates", [])}
+    asked = _asked_certificate(server, target, there)
+    usable = [one for one in server["state"]["http_sys"]["bindings"] if str(one["thumbprint"]).upper() in there]
+    wanted = _own_bindings(contents.configuration)
+    if wanted:
+        usable = [one for one in usable if one["application_id"] == description.ACCESS_MANAGER_APPLICATION]
+    elif asked or _is_configured(contents.configuration):
+        wanted = [_default_binding(contents.configuration)]
+    here = {one["endpoint"]: one for one in usable}
+    found: dict[str, Record | None] = {}
+    for binding in wanted:
+        thumbprint = asked or binding["thumbprint"].upper()
+        bound = here.get(binding["endpoint"])
+        found[binding["endpoint"]] = binding | {"thumbprint": thumbprint} if thumbprint in there else bound
+    return found
+
+
+def _own_bindings(configuration: Configuration) -> list[Record]:
+    return list(description.own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
+
+
+def _default_binding(configuration: Configuration) -> Record:
+    """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
+    endpoint, application = hosting_of(configuration).tls_endpoint, description.ACCESS_MANAGER_APPLICATION
+    return {"endpoint": endpoint, "thumbprint": "", "application_id": application, "store": "My"}
+
+
+def _is_configured(configuration: Configuration) -> bool:
+    registry = configuration.described["state"]["registry"]
+    return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
+
+
+def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
+    if target.tls_thumbprint is None:
+        return None
+    asked = target.tls_thumbprint.replace(" ", "").upper()
+    if not _THUMBPRINT.fullmatch(asked):
+        raise AccessManagerError(
+            f"tls_thumbprint is '{target.tls_thumbprint}': it must be the 40 hexadecimal digits of a thumbprint."
+        )
+    if asked not in there:
+        raise AccessManagerError(
+            f"{server['computer_name']} has no certificate {asked} with its private key in LocalMachine\\My, which tls_thumbprint "
+            "asks for: import it there first."
+        )
+    return asked
+
+
+def _described(configuration: Configuration, server: Described, moves: _Moves, bindings: dict[str, Record | None]) -> Record:
+    """The state of the backup as the new server would have told it."""
+    described, state, here = configuration.described, configuration.described["state"], server["state"]
+    http_sys = {
+        "bindings": [binding for binding in bindings.values() if binding],
+        "reservations": state["http_sys"]["reservations"],
+    }
+    kept = KEPT_VALUES if None not in bindings.values() else KEPT_VALUES | _OF_THE_BINDING
+    registry = [*state["registry"], *_made_binding(configuration, http_sys["bindings"])]
+    return described | {
+        "installation": server["installation"] | {"version": described["installation"].get("version")},
+        "state": state
+        | {
+            "computer_name": server["computer_name"],
+            "registry": [value for value in registry if place_of(value) not in kept]
+            + [value for value in here["registry"] if place_of(value) in kept],
+            "service": here["service"],
+            "firewall": here["firewall"],
+            "http_sys": http_sys,
+        },
+        "references": [_reference(reference, moves) for reference in described["references"]],
+    }
+
+
+def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
+    """What Access Manager remembers of a binding that the backup had not: which one is its own."""
+    told = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
+    for binding in bindings if not _own_bindings(configuration) and not told else ():
+        if binding["application_id"] == description.ACCESS_MANAGER_APPLICATION:
+            yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
+
+
+def _reference(reference: Record, moves: _Moves) -> Record:
+    path = moves.path(reference["path"])
+    if path == reference["path"]:
+        return reference
+    return reference | {"path": path, "place": "config"}

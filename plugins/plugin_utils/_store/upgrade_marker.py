@@ -1,0 +1,174 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backup that protects an upgrade: a marker beside the backups of a host, and what the vendor says of the next versions."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import pathlib
+import typing as t
+
+from .._ams.json_document import strict
+from .._errors import AccessManagerError
+from .._files import open_regular, replace_atomically
+from .._text import timestamp
+from . import manifest as manifest_module
+from .manifest import Manifest
+from .store import BackupStore, is_id, moment_of
+
+NAME = ".pre-upgrade.json"
+FORMAT = 1
+SIZE_LIMIT = 64 * 1024
+_CLOCKS_APART = 0.25
+"""Hours: as far the clocks of two controllers may be apart."""
+
+FULL, INTEGRITY = "full", "integrity"
+"""How far the marked backup was verified: opened and proved with a key, or by sizes, hashes and the chain alone."""
+
+_KEYS: dict[str, type] = {"format": int, "host": str, "backup_id": str, "manifest_sha256": str, "verified": str, "marked": str}
+
+_VERIFIED = {"host", "id", "verified", "problems"}
+
+Marker = dict[str, t.Any]
+
+UPGRADE_WARNINGS = (
+    "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back up version 2.",
+    "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts and templates "
+    "stay in the configuration folder and are not used any more. The way back is the MSI of version 1 and this backup.",
+    "The Community Edition of version 2 cannot read encrypted passwords. Without an Enterprise licence, users lose access to them.",
+    "Version 2 accepts certificates for authentication only when they hold the user's SID (KB5014754), unless weak identity "
+    "bindings are enabled.",
+    "Version 2 marks PowerShell audit scripts as scripts of version 1, and a later version drops them.",
+    "An upgrade moves no secrets to another server: the OpenID Connect secret and the mail password are entered again there.",
+    "Version 3 needs a new licence, and the SPN HTTP/<name> moves from the computer account to the service account.",
+)
+"""What the vendor documents of upgrades from version 1."""
+
+
+def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, now: datetime.datetime, check_mode: bool) -> Marker:
+    """Marks a backup as the one that protects an upgrade, in place of an earlier one; returns the marker.
+
+    C(verification): what backup_verify returned. Raises AccessManagerError unless it found the backup, and nothing wrong with it.
+    """
+    data = store.manifest_bytes(backup_id)
+    manifest = store.parsed_manifest(backup_id, data)
+    if manifest["status"] != manifest_module.COMPLETE:
+        raise AccessManagerError(
+            f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: {' '.join(manifest['problems'])}"
+        )
+    marker = {
+        "format": FORMAT,
+        "host": store.host,
+        "backup_id": backup_id,
+        "manifest_sha256": hashlib.sha256(data).hexdigest(),
+        "verified": _verified(store, backup_id, verification),
+        "marked": timestamp(now),
+        "access_manager_version": manifest.get("access_manager_version"),
+    }
+    damage = _damage(store, marker)
+    if damage:
+        raise AccessManagerError(f"The backup {backup_id} of {store.host} was damaged after its verification: {damage}")
+    text = json.dumps(marker, indent=1) + "\n"
+    replace_atomically(store.folder / NAME, text.encode(), 0o600, check_mode=check_mode)
+    return _told(store, marker)
+
+
+def required(store: BackupStore, *, now: datetime.datetime, max_age: float | None, version: str | None) -> Marker:
+    """The marker of a host. Raises AccessManagerError when no upgrade is protected: none, too old, of another version, or damaged.
+
+    C(max_age): in hours. C(version): of Access Manager, which the backup must be of.
+    """
+    marker = _read(store)
+    backup_id = marker["backup_id"]
+    age = (now - moment_of(backup_id)).total_seconds() / 3600
+    if max_age is not None and age < -_CLOCKS_APART:
+        raise AccessManagerError(
+            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means nothing: mend the "
+            "clocks of the controllers, and run the playbook pre_upgrade again."
+        )
+    if max_age is not None and age > max_age:
+        raise AccessManagerError(
+            f"The backup {backup_id} that protects an upgrade of {store.host} is {age:.1f} hours old, and {max_age:g} are allowed: "
+            "run the playbook pre_upgrade again."
+        )
+    if version is not None and marker["access_manager_version"] != version:
+        raise AccessManagerError(
+            f"The backup {backup_id} that protects an upgrade of {store.host} is of Access Manager "
+            f"{marker['access_manager_version']}, and not of {version}: run the playbook pre_upgrade."
+        )
+    damage = _damage(store, marker)
+    if damage:
+        raise AccessManagerError(f"The backup {backup_id} that protects an upgrade of {store.host} cannot be used: {damage}")
+    return _told(store, marker)
+
+
+def protected_id(store: BackupStore) -> str | None:
+    """The id of the backup that the marker names; None when there is no marker that can be read."""
+    try:
+        return str(_read(store)["backup_id"])
+    except AccessManagerError:
+        return None
+
+
+def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> str:
+    """How far the backup was verified. Raises AccessManagerError when it was not, or something was found."""
+    backups = verification.get("backups")
+    if not isinstance(backups, list) or not all(isinstance(one, dict) and one.keys() >= _VERIFIED for one in backups):
+        raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.")
+    told = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
+    problems = [problem for one in told for problem in one["problems"]]
+    if not told or told[0]["verified"] not in (FULL, INTEGRITY) or problems:
+        reason = " ".join(problems) or str(verification.get("msg") or "it was not verified.")
+        raise AccessManagerError(
+            f"The backup {backup_id} of {store.host} is there, but its verification failed, so it protects no upgrade: {reason}"
+        )
+    return str(told[0]["verified"])
+
+
+def _read(store: BackupStore) -> Marker:
+    path = store.folder / NAME
+    try:
+        with open_regular(path) as file:
+            marker = strict(file.read(SIZE_LIMIT))
+    except FileNotFoundError:
+        raise AccessManagerError(
+            f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies one."
+        ) from None
+    except OSError as exc:
+        raise AccessManagerError(f"The marker '{path}' cannot be read: {exc.strerror}.") from None
+    except ValueError:
+        marker = None
+    if not _is_marker(marker, store):
+        raise AccessManagerError(f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again.")
+    return t.cast(Marker, marker)
+
+
+def _is_marker(marker: t.Any, store: BackupStore) -> bool:
+    return (
+        isinstance(marker, dict)
+        and all(isinstance(marker.get(key), kind) for key, kind in _KEYS.items())
+        and isinstance(marker.get("access_manager_version"), (str, type(None)))
+        and (marker["format"], marker["host"]) == (FORMAT, store.host)
+        and marker["verified"] in (FULL, INTEGRITY)
+        and is_id(marker["backup_id"])
+    )
+
+
+def _damage(store: BackupStore, marker: Marker) -> str:
+    """What keeps the marked backup from being used now; empty when nothing does."""
+    try:
+        data = store.manifest_bytes(marker["backup_id"])
+        manifest: Manifest = store.parsed_manifest(marker["backup_id"], data)
+    except AccessManagerError as exc:
+        return str(exc)
+    if hashlib.sha256(data).hexdigest() != marker["manifest_sha256"]:
+        return "its manifest is not the one that was verified."
+    return " ".join(store.damage(manifest))
+
+
+def _told(store: BackupStore, marker: Marker) -> Marker:
+    path: pathlib.Path = store.folder / marker["backup_id"]
+    return marker | {"path": str(path)}

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Earlier restores of which nobody was told, as _EarlierRestore.psm1 finds them on a server."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import json
+import re
+import typing as t
+
+from .._contents.contents import Source
+from .._text import printable
+
+_TIME = re.compile(r"\d{8}T\d{6}Z")
+
+Told = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlierRestore:
+    """A restore of which nobody was told. C(left_stopped): it found the service running, and never ended."""
+
+    run_id: str
+    ended: bool
+    left_stopped: bool
+    backup: str
+    """The label of the backup that it restored."""
+    kept_at: str
+    """When its safety copy was taken, written as the id of a backup is; empty when that is not known."""
+    sentence: str
+
+    @classmethod
+    def of(cls, told: Told) -> EarlierRestore:
+        about, ended = _parsed(told["kept"]).get("about") or {}, bool(told["result"])
+        time = str(told["folder"]).rpartition("\\")[2].partition("-")[0]
+        return cls(
+            run_id=told["run_id"],
+            ended=ended,
+            left_stopped=not ended and about.get("service") not in (None, "Stopped"),
+            backup=str(about.get("backup", "")),
+            kept_at=time if _TIME.fullmatch(time) else "",
+            sentence=printable(
+                f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
+                f"{about.get('begun', 'an unknown time')} (run {told['run_id']}) {_end(told)}"
+            ),
+        )
+
+    @property
+    def interruption(self) -> Told:
+        """What L(settled_by) asks of one that never ended."""
+        return {"run_id": self.run_id, "backup": self.backup, "kept_at": self.kept_at}
+
+
+def settled_by(source: Source, interruptions: c.Iterable[Told]) -> list[str]:
+    """The ids of those interrupted restores whose half state is gone when all parts are as in a backup.
+
+    That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their half state.
+    """
+    backup_id = (source.manifest or {}).get("id", "")
+    return [
+        one["run_id"]
+        for one in interruptions
+        if one["backup"] and one["backup"] == source.label or (_TIME.fullmatch(backup_id) and backup_id < one["kept_at"])
+    ]
+
+
+def problems(unended: c.Iterable[Told]) -> list[str]:
+    """A sentence for each restore that never ended: a backup may hold its half state."""
+    return [EarlierRestore.of(one).sentence for one in unended]
+
+
+def _end(told: Told) -> str:
+    if not told["result"]:
+        return (
+            f"never ended, so this server may be between two states. What it found is in '{told['folder']}', and safety.json there "
+            "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, and put an "
+            "empty file 'reported' into that folder when all is as it should be."
+        )
+    result = _parsed(told["result"])
+    if result.get("state") == "restored":
+        return "succeeded, and its controller has not read that."
+    return f"failed, and its controller has not read why. {result.get('msg', '')}".rstrip()
+
+
+def _parsed(text: str) -> Told:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that stopped the service and were ended before they started it again, as _LeftService.psm1 finds them."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import typing as t
+
+from ansible.utils.display import Display
+
+from .._text import printable
+
+display = Display()
+
+LeftRun = dict[str, t.Any]
+
+
+def told(runs: c.Iterable[LeftRun], host: str) -> list[str]:
+    """A sentence for each run, after a warning with it."""
+    sentences = [sentence(run) for run in runs]
+    for one in sentences:
+        display.warning(f"{host}: {one}")
+    return sentences
+
+
+def stopped(runs: c.Iterable[LeftRun]) -> list[LeftRun]:
+    """The runs after which the service was not started again yet."""
+    return [run for run in runs if not run["started_at"]]
+
+
+def sentence(run: LeftRun) -> str:
+    by, at = run["controller"] or "an unknown controller", run["stopped_at"] or "an unknown time"
+    return printable(f"The run {run['run_id']} of {by} stopped the service at {at}, and did not start it again. {_since(run)}")
+
+
+def _since(run: LeftRun) -> str:
+    if run["error"]:
+        return f"It could not be started since: {run['error']}"
+    if not run["started_at"]:
+        return "The next backup or restore does."
+    if run["found"] == "Running":
+        return f"It was found running at {run['started_at']}."
+    return f"It was found {run['found']} and started again at {run['started_at']}."

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an encrypted bundle comes from a target into a file on the controller.
+
+A small one comes with the answer. A larger one lies in a file on the target. Over WinRM one process streams it: the connection
+plugin's fetch_file would start one for each 512 KiB. Over PSRP it comes in slices, each a pipeline of the same process: as one
+stream it would wait in the target's memory. Either way a transfer that was interrupted goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import pathlib
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
+
+from .._errors import AccessManagerError
+from .connection_errors import is_line_fault
+
+display = Display()
+
+ATTEMPTS = 4
+PROGRESS_BYTES = 8 * 1024 * 1024
+SLICE_BYTES = 8 * 1024 * 1024
+
+_ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand")
+_SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
+
+
+def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pathlib.Path) -> int:
+    """Writes the ciphertext of an artifact_fetch answer into a file and checks its size and SHA-256.
+
+    Returns how often the transfer was tried again. Raises AccessManagerError when it never arrived whole.
+    """
+    header = answer["envelope"]
+    if "data" in header:
+        try:
+            incoming.write_bytes(base64.b64decode(header["data"], validate=True))
+        except ValueError:
+            raise AccessManagerError(f"The answer of {host} is not Base64: it is not used.") from None
+        try:
+            _check(incoming, header)
+        except AccessManagerError as exc:
+            raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
+        return 0
+    for retries in range(ATTEMPTS):
+        try:
+            _fetch(connection, host, answer["path"], header["size"], incoming)
+            _check(incoming, header)
+            return retries
+        except Exception as exc:
+            if not is_line_fault(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
+                raise
+            failure: Exception = exc
+            display.warning(
+                f"{host}: the transfer was interrupted ({exc}); {incoming.stat().st_size} of {header['size']} bytes are here."
+            )
+            _reset(connection)
+    raise AccessManagerError(f"The backup of {host} did not arrive whole after {ATTEMPTS} attempts: {failure}")
+
+
+def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
+    """Appends what is missing of the file."""
+    fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
+    with incoming.open("ab") as file:
+        fetch(connection, host, source, size, file)
+
+
+def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
+    command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
+    while file.tell() < size:
+        before = file.tell()
+        request = _request(source, before, SLICE_BYTES)
+        code, output, errors = connection.exec_command(command, in_data=request)
+        for line in output.split():
+            file.write(_decoded(line))
+        _refuse_failure(source, code, errors)
+        if file.tell() == before:
+            raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
+        _show_progress(host, before, file.tell(), size)
+
+
+def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
+    from winrm.exceptions import WinRMOperationTimeoutError
+
+    connection._connect()
+    protocol, shell = connection.protocol, connection.shell_id
+    command = protocol.run_command(shell, "PowerShell", [*_ARGUMENTS, _encoded_script()], console_mode_stdin=False)
+    try:
+        protocol.send_command_input(shell, command, _request(source, file.tell(), size), end=True)
+        rest, errors, done = b"", b"", False
+        while not done:
+            try:
+                output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
+            except WinRMOperationTimeoutError:
+                continue
+            errors += more_errors
+            *lines, rest = (rest + output).split(b"\n")
+            before = file.tell()
+            for line in lines:
+                file.write(_decoded(line.strip()))
+            _show_progress(host, before, file.tell(), size)
+    finally:
+        _end_command(protocol, shell, command)
+    _refuse_failure(source, code, errors)
+
+
+def _request(source: str, offset: int, length: int) -> bytes:
+    """What send_file.ps1 reads on its input."""
+    return json.dumps({"path": source, "offset": offset, "length": length}).encode()
+
+
+def _encoded_script() -> str:
+    return base64.b64encode(_SEND_FILE.read_text().encode("utf-16-le")).decode()
+
+
+def _refuse_failure(source: str, code: int, errors: bytes) -> None:
+    if code:
+        raise AccessManagerError(f"the target could not send '{source}': {errors.decode('utf-8', 'replace').strip()}")
+
+
+def _end_command(protocol: t.Any, shell: str, command: str) -> None:
+    """Tells the target that its command is done with; that this fails on a broken line says nothing new."""
+    try:
+        protocol.cleanup_command(shell, command)
+    except Exception as exc:
+        if not is_line_fault(exc):
+            raise
+        display.vvv(f"The command on the target could not be cleaned up: {exc}")
+
+
+def _decoded(line: bytes) -> bytes:
+    try:
+        return base64.b64decode(line, validate=True)
+    except ValueError:
+        raise AccessManagerError(f"the target sent something else than Base64: {line[:100]!r}") from None
+
+
+def _show_progress(host: str, before: int, now: int, size: int) -> None:
+    """A line each 8 MiB of a transfer that is longer than that."""
+    if size > PROGRESS_BYTES and now // PROGRESS_BYTES > before // PROGRESS_BYTES:
+        display.display(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
+
+
+def _check(incoming: pathlib.Path, header: dict[str, t.Any]) -> None:
+    with incoming.open("rb") as file:
+        size, digest = incoming.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    if size != header["size"] or digest != header["sha256"]:
+        if size >= header["size"]:
+            incoming.write_bytes(b"")
+        raise AccessManagerError("what arrived has another size or SHA-256 than what was sent")
+
+
+def _reset(connection: t.Any) -> None:
+    try:
+        connection.reset()
+    except Exception as exc:
+        if not is_line_fault(exc):
+            raise
+        display.vvv(f"The connection could not be reset yet: {exc}")

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PFX files: opened, and the private key proved against the certificate."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import datetime
+import os
+import typing as t
+
+from .._errors import AccessManagerError, MissingLibraryError
+from . import distinguished_name
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.serialization import pkcs12
+except ImportError:
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = True
+
+
+def thumbprint_of(certificate: x509.Certificate) -> str:
+    """The SHA-1 of a certificate in upper-case hex, as Windows names it."""
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()
+
+
+def prove(pfx: bytes, password: str, thumbprint: str) -> bytes:
+    """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the certificate as DER.
+
+    Raises AccessManagerError when the PFX does not open, holds another certificate, or its key is not the certificate's.
+    """
+    if not HAS_CRYPTOGRAPHY:
+        raise MissingLibraryError("cryptography")
+    try:
+        key, certificate, _others = pkcs12.load_key_and_certificates(pfx, password.encode())
+    except ValueError as exc:
+        raise AccessManagerError(f"The PFX of certificate {thumbprint} does not open with its password: {exc}") from None
+    if certificate is None or key is None:
+        raise AccessManagerError(f"The PFX of certificate {thumbprint} holds no certificate or no private key.")
+    if thumbprint_of(certificate) != thumbprint:
+        raise AccessManagerError(f"The PFX of certificate {thumbprint} holds another one: {thumbprint_of(certificate)}.")
+    public_key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPrivateKey) or not isinstance(public_key, rsa.RSAPublicKey):
+        raise AccessManagerError(f"The key of certificate {thumbprint} is not an RSA key: Access Manager cannot have made it.")
+    if not _decrypts(key, public_key):
+        raise AccessManagerError(f"The private key in the PFX of certificate {thumbprint} is not that of the certificate.")
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def differences(certificate: bytes, told: c.Mapping[str, t.Any]) -> c.Iterator[str]:
+    """What a manifest tells of a certificate, DER, that is not so: C(subject), C(not_before) or C(not_after)."""
+    if not HAS_CRYPTOGRAPHY:
+        raise MissingLibraryError("cryptography")
+    try:
+        loaded = x509.load_der_x509_certificate(certificate)
+        times = {"not_before": loaded.not_valid_before_utc, "not_after": loaded.not_valid_after_utc}
+        values = [attribute.value for attribute in loaded.subject]
+    except ValueError as exc:
+        raise AccessManagerError(f"Certificate {told['thumbprint']} cannot be read: {exc}.") from None
+    is_text = all(isinstance(value, str) for value in values)
+    if is_text and distinguished_name.values_of(told["subject"]) != sorted(map(str, values)):
+        yield "subject"
+    for key, moment in times.items():
+        if _moment_of(told[key]) != moment:
+            yield key
+
+
+def _moment_of(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _decrypts(key: rsa.RSAPrivateKey, public_key: rsa.RSAPublicKey) -> bool:
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA512()), algorithm=hashes.SHA512(), label=None)
+    nonce = os.urandom(32)
+    try:
+        return key.decrypt(public_key.encrypt(nonce, oaep), oaep) == nonce
+    except ValueError:
+        return False
