@@ -1,0 +1,233 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape that JSON must have which a server, a store or another program wrote.
+
+A shape is a type as Python writes it: a TypedDict, C(list[X]), C(dict[str, X]), C(X | None), C(Literal["a", "b"]), C(str),
+C(int), C(float), C(bool), and C(object) for what is never looked into. C(NotRequired) marks a key that may be missing, and
+C(Annotated) adds a rule of this module: C(Annotated[int, between(0, 9)]). So what the reader and mypy see is what is checked.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import functools
+import re
+import types
+import typing as t
+
+from ._text import printable
+
+_SHOWN = 60
+"""As many letters of a name are shown that came from outside."""
+
+_INT64 = 2**63
+
+T = t.TypeVar("T")
+Check = c.Callable[[t.Any, str], t.Any]
+"""Returns what a shape keeps of a value; raises ShapeError with the value's place, which is the second argument."""
+
+
+class ShapeError(ValueError):
+    """The first value that is not as it must be: where it is, what it is, and what it must be. It shows no value without a rule."""
+
+    def __init__(self, name: str, found: str, expected: str) -> None:
+        self.name, self.found, self.expected = name, found, expected
+        where = f"'{name}'" if name else "it"
+        must = f", and must be {expected}" if expected else ""
+        super().__init__(f"{where} is {found}{must}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a value of the right type must fulfil besides. C(expected) says it: "a whole number from 0 to 9"."""
+
+    holds: c.Callable[[t.Any], bool]
+    expected: str
+
+
+def between(least: int, most: int) -> Rule:
+    """A number within these bounds."""
+    return Rule(lambda value: least <= value <= most, f"a number from {least} to {most}")
+
+
+def matching(pattern: str, expected: str) -> Rule:
+    """A text that is as a whole what the pattern describes, which C(expected) says in words."""
+    return Rule(lambda value: re.fullmatch(pattern, value) is not None, expected)
+
+
+def at_most(count: int) -> Rule:
+    """A text, list or object of no more letters, entries or keys than that."""
+    return Rule(lambda value: len(value) <= count, f"of at most {count} entries or letters")
+
+
+def checked(value: object, shape: type[T], name: str = "") -> T:
+    """A copy of what the shape lists of a value: other keys are left out. Raises ShapeError when it has another shape.
+
+    C(name): how the value is called in the error, if it has a name.
+    """
+    return t.cast(T, _check_of(t.cast(t.Any, shape))(value, name))
+
+
+def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
+    """Why a value has not that shape, in words; None when it has."""
+    try:
+        _check_of(shape)(value, name)
+    except ShapeError as exc:
+        return str(exc)
+    return None
+
+
+def keys_of(shape: t.Any) -> frozenset[str]:
+    """The keys that a TypedDict lists."""
+    return frozenset(t.get_type_hints(shape))
+
+
+@functools.cache
+def _check_of(shape: t.Any) -> Check:
+    """The check of a shape, made once."""
+    if shape in (object, t.Any):
+        return lambda value, name: value
+    if t.is_typeddict(shape):
+        return _members(shape)
+    origin, arguments = t.get_origin(shape), t.get_args(shape)
+    if origin in (t.Required, t.NotRequired):
+        return _check_of(arguments[0])
+    if origin is t.Annotated:
+        return _ruled(_check_of(arguments[0]), t.cast(list[Rule], shape.__metadata__))
+    if origin is t.Literal:
+        return _one_of(arguments)
+    if origin in (t.Union, types.UnionType):
+        return _any_of(arguments)
+    if origin is list:
+        return _entries(_check_of(arguments[0]))
+    if origin is dict:
+        return _values(_check_of(arguments[0]), _check_of(arguments[1]))
+    if shape in _SCALARS:
+        return _scalar(shape)
+    raise TypeError(f"{shape} is no shape of JSON")
+
+
+# ---- one kind of value each ----
+
+
+_SCALARS: dict[type, tuple[str, c.Callable[[t.Any], bool]]] = {
+    str: ("a text", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number of 64 bits", lambda value: _is_number(value, int) and -_INT64 <= value < _INT64),
+    float: ("a number", lambda value: _is_number(value, (int, float)) and abs(value) < _INT64),
+    dict: ("an object", lambda value: isinstance(value, dict)),
+    list: ("a list", lambda value: isinstance(value, list)),
+    types.NoneType: ("null", lambda value: value is None),
+}
+
+
+def _is_number(value: t.Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _scalar(kind: type) -> Check:
+    expected, holds = _SCALARS[kind]
+
+    def check(value: t.Any, name: str) -> t.Any:
+        if not holds(value):
+            raise ShapeError(name, _kind_of(value), expected)
+        return value
+
+    return check
+
+
+def _members(shape: t.Any) -> Check:
+    hints = t.get_type_hints(shape, include_extras=True)
+    optional = {key for key, hint in hints.items() if t.get_origin(hint) is t.NotRequired}
+    checks = {key: _check_of(hint) for key, hint in hints.items()}
+
+    def check(value: t.Any, name: str) -> t.Any:
+        if not isinstance(value, dict):
+            raise ShapeError(name, _kind_of(value), "an object")
+        for key in checks:
+            if key not in value and key not in optional:
+                raise ShapeError(_joined(name, key), "missing", "")
+        return {key: member(value[key], _joined(name, key)) for key, member in checks.items() if key in value}
+
+    return check
+
+
+def _entries(entry: Check) -> Check:
+    def check(value: t.Any, name: str) -> t.Any:
+        if not isinstance(value, list):
+            raise ShapeError(name, _kind_of(value), "a list")
+        return [entry(one, f"{name}[{number}]") for number, one in enumerate(value)]
+
+    return check
+
+
+def _values(key: Check, member: Check) -> Check:
+    def check(value: t.Any, name: str) -> t.Any:
+        if not isinstance(value, dict):
+            raise ShapeError(name, _kind_of(value), "an object")
+        return {key(one, f"a name in {name}".strip()): member(content, _joined(name, one)) for one, content in value.items()}
+
+    return check
+
+
+def _one_of(choices: tuple[t.Any, ...]) -> Check:
+    expected = " or ".join(f"'{choice}'" if isinstance(choice, str) else str(choice) for choice in choices)
+
+    def check(value: t.Any, name: str) -> t.Any:
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            raise ShapeError(name, _shown(value), expected)
+        return value
+
+    return check
+
+
+def _any_of(shapes: tuple[t.Any, ...]) -> Check:
+    checks = [_check_of(shape) for shape in shapes]
+
+    def check(value: t.Any, name: str) -> t.Any:
+        errors = []
+        for one in checks:
+            try:
+                return one(value, name)
+            except ShapeError as exc:
+                errors.append(exc)
+        deeper = next((error for error in errors if error.name != name), None)
+        raise deeper or ShapeError(name, errors[0].found, " or ".join(error.expected for error in errors))
+
+    return check
+
+
+def _ruled(inner: Check, rules: c.Iterable[Rule]) -> Check:
+    def check(value: t.Any, name: str) -> t.Any:
+        kept = inner(value, name)
+        for rule in rules:
+            if not rule.holds(kept):
+                raise ShapeError(name, _shown(kept), rule.expected)
+        return kept
+
+    return check
+
+
+# ---- words ----
+
+
+def _kind_of(value: t.Any) -> str:
+    if _is_number(value, (int, float)):
+        return "a number"
+    return next((words for words, holds in _SCALARS.values() if holds(value)), "of no type of JSON")
+
+
+def _shown(value: t.Any) -> str:
+    """A value that broke a rule: its kind, and itself when it is short."""
+    if isinstance(value, (dict, list)):
+        return f"{_kind_of(value)} of {len(value)} entries"
+    text = str(value)
+    return f"{_kind_of(value)} of {len(text)} letters" if len(text) > _SHOWN else f"{_kind_of(value)}, '{printable(text)}'"
+
+
+def _joined(name: str, key: t.Any) -> str:
+    text = str(key)
+    shown = printable(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+    return f"{name}.{shown}" if name else shown
