@@ -4,7 +4,7 @@
 
 # The certificates that Access Manager uses, and what can be said of their keys.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
 
 Set-StrictMode -Version 2.0

@@ -4,10 +4,9 @@
 
 # Gives the service certificates with their private keys, proves that they work, and takes them back.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Certificate
-#AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 

@@ -4,8 +4,9 @@
 
 # The restores that are told by what they left in their safety copies: _Safety writes those, and whoever describes a server reads them.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
 

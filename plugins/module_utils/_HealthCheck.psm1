@@ -4,8 +4,9 @@
 
 # Whether Access Manager works after a restore.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
 
 Set-StrictMode -Version 2.0
@@ -104,7 +105,7 @@ Function Wait-Site {
     }
 }
 
-Function Wait-Trouble {
+Function Wait-ServiceFailure {
     # Watches the service for that many seconds. Returns what became of it; empty when it runs at their end.
     param([Int32] $Seconds)
     $end = [DateTime]::UtcNow.AddSeconds($Seconds)
@@ -141,7 +142,7 @@ Function Get-LockedConfigurationSecret {
         if ($secret.action -notin 'keep', 'here', 'protect') { continue }
         $found = @($own | Where-Object -FilterScript { $_.path -eq $secret.path })
         if (-not $found) { "$($secret.path) is not there" }
-        elseif (Get-LockedSecret -Secrets $found) { "$($secret.path) does not open" }
+        elseif (Get-UnreadableSecret -Secrets $found) { "$($secret.path) does not open" }
     }
 }
 
@@ -169,7 +170,7 @@ Function Test-Health {
     )
     $plan, $installation = $Bundle.plan, (Get-Installation)
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
-    if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-Trouble -Seconds 0 } }
+    if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-ServiceFailure -Seconds 0 } }
     Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
     if ($plan.start -and $installation.configured) {
         $site = Get-Site -Documents $documents
@@ -178,7 +179,7 @@ Function Test-Health {
     }
     Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
     Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
-    if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-Trouble -Seconds $Seconds } }
+    if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
 }
 
 Export-ModuleMember -Function Test-Health

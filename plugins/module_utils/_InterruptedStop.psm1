@@ -4,9 +4,11 @@
 
 # A service that a run stopped, and did not start again because it was ended: seen by what it left in its folder, and started by the next run.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Service
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
 

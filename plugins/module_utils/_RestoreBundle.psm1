@@ -4,7 +4,7 @@
 
 # The bundle of a restore: gzip, one line of JSON, and then the bytes of each file that the plan adds or replaces, in its order.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Secret
 
 Set-StrictMode -Version 2.0
@@ -101,10 +101,10 @@ Function Protect-StagedSecret {
     foreach ($name in $edits.Keys) { Set-StagedText -Path $Bundle.staged[$name] -Edits $edits[$name] }
 }
 
-Function Get-LockedSecret {
+Function Get-UnreadableSecret {
     # The paths of those secrets that this server does not open.
     param([Object[]] $Secrets)
     foreach ($secret in $Secrets) { if (-not (Test-Secret -Secret $secret)) { $secret.path } }
 }
 
-Export-ModuleMember -Function Expand-Bundle, Protect-StagedSecret, Get-LockedSecret
+Export-ModuleMember -Function Expand-Bundle, Protect-StagedSecret, Get-UnreadableSecret

@@ -4,7 +4,9 @@
 
 # What a restore changes on a server: files and folders, registry values, HTTP.sys.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
 Set-StrictMode -Version 2.0
@@ -15,7 +17,7 @@ $AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 
 # ---- a plan's files, registry values and HTTP.sys ----
 
-Function Add-Beside {
+Function Write-PlannedFile {
     # Makes the new folders, and writes the new files beside their places: all that needs no stop. Folders made on the way go into made.
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
@@ -29,7 +31,7 @@ Function Add-Beside {
             $folder.Create()
             Set-SecurityText -Item $folder -Sddl $record.sddl
         }
-        else { Copy-Beside -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
+        else { Copy-PlannedFile -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
     }
 }
 
@@ -37,7 +39,7 @@ Function Set-PlannedFile {
     # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions of the rest.
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
-        if ($record.has_content) { Move-Beside -Beside ($record.path + $Bundle.suffix) -Path $record.path }
+        if ($record.has_content) { Move-PlannedFile -Beside ($record.path + $Bundle.suffix) -Path $record.path }
         elseif ($record.action -eq 'set' -and $record.kind -eq 'file') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record }
         elseif ($record.action -eq 'remove') { Remove-AnyItem -Path $record.path -Kind $record.kind }
     }
@@ -158,7 +160,7 @@ Function Get-MissingParent {
     $parent
 }
 
-Function Copy-Beside {
+Function Copy-PlannedFile {
     # Writes a file's new content and state under another name beside it. SYSTEM and Administrators alone can read it until it has its own
     # permissions: nobody else can open it before, because it is empty and open to this process alone until then.
     param(
@@ -182,7 +184,7 @@ Function Copy-Beside {
     Set-ItemState -Item $item -Record $Record
 }
 
-Function Invoke-Patiently {
+Function Invoke-WithRetry {
     # Runs the body again for some seconds when another program has the file: a scanner of viruses, an indexer, a backup. Where such a
     # program lets a file be deleted that it has open, its name stays until it has closed it.
     param([ScriptBlock] $Body)
@@ -198,14 +200,14 @@ Function Invoke-Patiently {
     }
 }
 
-Function Move-Beside {
+Function Move-PlannedFile {
     # Puts what lies beside a file into its place.
     param(
         [String] $Beside,
         [String] $Path
     )
     Remove-AnyItem -Path $Path -Kind 'file'
-    Invoke-Patiently -Body { [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path)) }
+    Invoke-WithRetry -Body { [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path)) }
 }
 
 Function Remove-AnyItem {
@@ -214,7 +216,7 @@ Function Remove-AnyItem {
         [String] $Path,
         [String] $Kind
     )
-    Invoke-Patiently -Body {
+    Invoke-WithRetry -Body {
         $item = Get-PathItem -Path $Path -Kind $Kind
         if (-not $item.Exists) { return }
         Clear-Attribute -Item $item

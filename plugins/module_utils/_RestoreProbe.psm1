@@ -4,13 +4,14 @@
 
 # The server as installation_info tells it, and what a restore of one backup has to know beside that.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._RestoreChange
-#AnsibleRequires -PowerShell ..module_utils._ServerDescription
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._DomainSecret
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Secret
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._ServerDescription
 
 Set-StrictMode -Version 2.0
 

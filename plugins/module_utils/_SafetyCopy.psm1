@@ -4,11 +4,12 @@
 
 # Safety copies: what a restore found, kept until newer ones push it out.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Snapshot
-#AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
 
@@ -112,7 +113,7 @@ Function Assert-SafetyCopy {
     foreach ($kept in $Copy.items) {
         if ($kept.kind -ne 'file') { continue }
         $there = (Get-PathItem -Path $kept.path -Kind 'file').Exists
-        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-Patiently -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
+        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-WithRetry -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
         if (-not $same) { throw "'$($kept.path)' has changed while this restore was at work: run it again." }
     }
 }
@@ -216,8 +217,8 @@ Function Restore-Item {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         $beside = $Kept.path + $Suffix
         try {
-            Copy-Beside -Source $Kept.copy -Beside $beside -Record $Kept.state
-            Move-Beside -Beside $beside -Path $Kept.path
+            Copy-PlannedFile -Source $Kept.copy -Beside $beside -Record $Kept.state
+            Move-PlannedFile -Beside $beside -Path $Kept.path
         }
         catch {
             Remove-AnyItem -Path $beside -Kind 'file'

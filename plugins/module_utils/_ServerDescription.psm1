@@ -4,11 +4,13 @@
 
 # All that can be told of a server without changing anything.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
 

@@ -4,7 +4,8 @@
 
 # Stops and starts the Access Manager service, and waits until what it held is free.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
 
 Set-StrictMode -Version 2.0
 

@@ -4,8 +4,10 @@
 
 # Captures the files of a server, and proves that what was read is one state of them.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
 
 Set-StrictMode -Version 2.0
 
@@ -54,7 +56,7 @@ Function Copy-Record {
     finally { $sha.Dispose(); $reader.Dispose() }
 }
 
-Function Get-Outline {
+Function Get-StateFingerprint {
     # One text that changes when Access Manager saves, or when a file, its times or its security change.
     param([Collections.IDictionary] $Subject)
     $lines = foreach ($record in $Subject.records) {
@@ -64,7 +66,7 @@ Function Get-Outline {
     "$(Get-ConfigurationUsn -Documents $Subject.documents)`n$($lines -join "`n")"
 }
 
-Function Invoke-Steadily {
+Function Invoke-ConsistentRead {
     # Has Take read all files that Describe names, until each had one content and the whole one outline before and after: then all
     # of them were so at one moment in between. Take returns whether each file was what it had been. A file that vanishes meanwhile
     # is a change like others. $null after the last attempt.
@@ -82,7 +84,7 @@ Function Invoke-Steadily {
             if ($_.Exception.GetBaseException() -isnot [IO.FileNotFoundException]) { throw }
             $taken = $false
         }
-        if ($taken -and (Get-Outline -Subject $subject) -ceq (Get-Outline -Subject (& $Describe))) { return @{ subject = $subject; attempts = $attempt } }
+        if ($taken -and (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (& $Describe))) { return @{ subject = $subject; attempts = $attempt } }
     }
     return $null
 }

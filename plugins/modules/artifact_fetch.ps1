@@ -7,10 +7,14 @@
 # Packs a configuration into one envelope for the controller: the manifest on the first line, then each file's bytes in its order.
 # It takes a staged snapshot, or the live configuration itself.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Envelope
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 
@@ -87,7 +91,7 @@ Function Send-Live {
     $describe = { Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $false }
     $sent = @{ output = $null; envelope = $null; same = $false; kept = $false }
     try {
-        $copy = Invoke-Steadily -Describe $describe -Take {
+        $copy = Invoke-ConsistentRead -Describe $describe -Take {
             param($subject)
             if ($sent.output) { $sent.output.Dispose() }
             $sent.output = New-Output -Bytes (Get-CapturedSize -Subject $subject).bytes
@@ -121,7 +125,7 @@ Complete-TargetModule -Module $module -Body {
     if (-not $module.Params.live) { return Invoke-StagingWrite -Path $root -Body { Send-Snapshot } }
     $installation = Assert-Installation
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
-    Invoke-Alive -RunId $module.Params.run_id -Body {
+    Invoke-WithRunMutex -RunId $module.Params.run_id -Body {
         Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body { Invoke-StagingWrite -Path $root -Body { Send-Live } }
     }
 }

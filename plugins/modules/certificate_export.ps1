@@ -6,9 +6,9 @@
 
 # Exports certificates with their private keys, each under a password of its own, in one envelope for the controller.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 

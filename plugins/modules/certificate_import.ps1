@@ -6,9 +6,10 @@
 
 # Gives the service the certificates that the controller sends.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 

@@ -6,17 +6,20 @@
 
 # Restores certificates, files, registry and HTTP.sys, with the service stopped where that is needed, and puts everything back when anything fails.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
-#AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HealthCheck
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
+#AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._RestoreProbe
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._SafetyCopy
 #AnsibleRequires -PowerShell ..module_utils._Service
-#AnsibleRequires -PowerShell ..module_utils._RestoreProbe
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 #AnsibleRequires -CSharpUtil Ansible.Privilege
 
 Set-StrictMode -Version 2.0
@@ -70,7 +73,7 @@ Function Initialize-Bundle {
     $bundle.suffix = Get-BesideSuffix -RunId $module.Params.run_id
     $bundle.made = @()
     $bundle.undo = New-Object -TypeName Collections.ArrayList
-    $locked = @(Get-LockedSecret -Secrets $bundle.secrets)
+    $locked = @(Get-UnreadableSecret -Secrets $bundle.secrets)
     if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) { Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists) }
     Assert-Service -Plan $bundle.plan
@@ -92,7 +95,7 @@ Function Invoke-Change {
     $Done.step = 'importing the certificates'
     Restore-Certificate -Wanted $module.Params.certificates -Usages $knowledge.usages -Undo $Bundle.undo
     $Done.step = 'writing the new files beside the old'
-    Add-Beside -Bundle $Bundle
+    Write-PlannedFile -Bundle $Bundle
     $watch = [Diagnostics.Stopwatch]::StartNew()
     if ($plan.stop) {
         $Done.step = 'stopping the service'
@@ -201,7 +204,7 @@ Function New-Upload {
     @{ path = [IO.Path]::Combine($folder, $BundleName) }
 }
 
-Function Set-ToldRun {
+Function Set-ReportedRun {
     # Nobody has to be told of these runs again. Their results stay for a day: a controller that is not gone may still ask for its own.
     Set-SafetyReported -RunIds $module.Params.told
     foreach ($told in $module.Params.told) { Clear-EndedRun -Root $root -RunId $told }
@@ -254,7 +257,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {
         'describe' { return Get-Situation -Params $module.Params }
-        'acknowledge' { return Set-ToldRun }
+        'acknowledge' { return Set-ReportedRun }
         'prepare' { return New-Upload }
         'remove' { Set-SafetyReported -RunIds $module.Params.told }
     }

@@ -6,11 +6,14 @@
 
 # Stages the configuration: live, or with the service stopped in between.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Service
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._Snapshot
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 
@@ -47,7 +50,7 @@ Function Get-Subject {
     Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database
 }
 
-Function Get-Taken {
+Function New-CopyResult {
     # How a copy was made, before anything of it is known.
     @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0; start_error = '' }
 }
@@ -55,9 +58,9 @@ Function Get-Taken {
 Function Copy-Live {
     # Copies while the service runs. $null when something changed each time.
     param([String] $Files)
-    $copy = Invoke-Steadily -Describe { Get-Subject } -Take { param($subject) Copy-Subject -Subject $subject -Folder $Files }
+    $copy = Invoke-ConsistentRead -Describe { Get-Subject } -Take { param($subject) Copy-Subject -Subject $subject -Folder $Files }
     if ($null -eq $copy) { return $null }
-    $taken = Get-Taken
+    $taken = New-CopyResult
     $taken.attempts = $copy.attempts
     @{ taken = $taken; subject = $copy.subject }
 }
@@ -68,7 +71,7 @@ Function Copy-Stopped {
         [String] $Files,
         [String] $Folder
     )
-    $taken = Get-Taken
+    $taken = New-CopyResult
     $taken.stopped = Test-ServiceToStop -Timeout $module.Params.service_timeout
     $subject = $failure = $null
     $processId = Get-ServiceProcessId
@@ -82,7 +85,7 @@ Function Copy-Stopped {
         for ($taken.attempts = 1; $true; $taken.attempts++) {
             $subject = Get-Subject
             [void](Copy-Subject -Subject $subject -Folder $Files)
-            $taken.proven = (Get-Outline -Subject $subject) -ceq (Get-Outline -Subject (Get-Subject))
+            $taken.proven = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (Get-Subject))
             if ($taken.proven -or $taken.attempts -ge (Get-LiveAttempt)) { break }
         }
     }

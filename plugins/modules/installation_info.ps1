@@ -6,10 +6,12 @@
 
 # It reads, and changes nothing of Access Manager, but that sweep starts a service that a run which was ended left stopped.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
-#AnsibleRequires -PowerShell ..module_utils._ServerDescription
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._ServerDescription
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 

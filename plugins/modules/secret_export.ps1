@@ -6,9 +6,11 @@
 
 # Opens the secrets that this server alone can open, in one envelope for the controller.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Secret
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 

@@ -6,14 +6,15 @@
 
 # Brings the service into a state, and waits until it is there.
 
-#AnsibleRequires -PowerShell ..module_utils._AccessManager
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Service
-#AnsibleRequires -PowerShell ..module_utils._Staging
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
 
-Function Stop-Whole {
+Function Stop-ServiceAndDatabase {
     # Stops the service and waits for its database files too.
     param([Hashtable] $Answer)
     $Answer.stop_ms = Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $module.Params.timeout
@@ -36,7 +37,7 @@ Function Set-State {
     $answer = @{ changed = $stop -or $start -or $now -ne $before; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }
     if ($module.CheckMode) { return $answer }
     if ($stop -and $start) { Set-StopMark -Folder $Folder -Controller $module.Params.controller }
-    try { if ($stop) { Stop-Whole -Answer $answer } }
+    try { if ($stop) { Stop-ServiceAndDatabase -Answer $answer } }
     finally { if ($start) { $answer.start_ms = Start-AccessManager -Timeout $module.Params.timeout } }
     Remove-StopMark -Folder $Folder
     $service.Refresh()

@@ -7,7 +7,7 @@
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
 Add-Type -Path "$modules\_ItemSecurity.cs"
-foreach ($name in '_AccessManager', '_Capture', '_Staging', '_Change', '_EarlierRestore', '_Safety') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_Registry', '_FileRecord', '_Configuration', '_Installation', '_StagingFolder', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"
@@ -46,11 +46,11 @@ try {
     Set-PlannedFile -Bundle @{ plan = $plan; suffix = '.new' }
     Set-PlannedRegistry -Plan $plan
     $answer.removed = -not [IO.Directory]::Exists($folder) -and (Test-RegistryKey -Key 'Test')
-    & (Get-Module -Name _Safety) {
-        Function Script:Copy-Beside {
+    & (Get-Module -Name _SafetyCopy) {
+        Function Script:Copy-PlannedFile {
             param($Source, $Beside, $Record)
             if ($Beside -like '*inner*') { $global:seen += Get-SecurityText -Item (Get-PathItem -Path ([IO.Path]::GetDirectoryName($Beside)) -Kind 'folder') }
-            _Change\Copy-Beside -Source $Source -Beside $Beside -Record $Record
+            _RestoreChange\Copy-PlannedFile -Source $Source -Beside $Beside -Record $Record
         }
     }
     $answer.errors = @(Restore-SafetyCopy -Copy $safety -Plan $plan -NewFolders @() -Suffix '.new' -Touched $true)
@@ -62,7 +62,7 @@ try {
 finally { [IO.Directory]::Delete($safety.folder, $true) }
 
 # A new file: what its permissions and its time are before its own permissions are set.
-& (Get-Module -Name _Change) {
+& (Get-Module -Name _RestoreChange) {
     $Script:real = ${Function:Set-SecurityText}
     Function Script:Set-SecurityText {
         param($Item, $Sddl)
@@ -72,7 +72,7 @@ finally { [IO.Directory]::Delete($safety.folder, $true) }
 }
 $time = '2020-02-03T04:05:06.0000000Z'
 $record = [PSCustomObject]@{ created = $time; modified = $time; attributes = 1; sddl = 'O:BAG:BAD:P(A;;FA;;;SY)(A;;FR;;;BA)' }
-Copy-Beside -Source $other -Beside "$root\new.ps1" -Record $record
+Copy-PlannedFile -Source $other -Beside "$root\new.ps1" -Record $record
 $answer.before_permissions = $global:seen
 $new = Get-PathItem -Path "$root\new.ps1" -Kind 'file'
 $answer.new = @((Get-SecurityText -Item $new), (ConvertTo-Timestamp -Time $new.CreationTimeUtc), [String]$new.IsReadOnly)

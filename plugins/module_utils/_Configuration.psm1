@@ -1,0 +1,163 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Access Manager's JSON: documents, the files they name, protected secrets. It only reads.
+
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+
+Set-StrictMode -Version 2.0
+
+$CommentsOutsideStrings = '("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*[\s\S]*?\*/'
+$TrailingCommasOutsideStrings = '("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])'
+
+Function Find-JsonValue {
+    # The values at a path such as A.B[].C of a parsed document: path (with indexes) and value.
+    param(
+        [Object] $Node,
+        [String[]] $Steps,
+        [String] $At = ''
+    )
+    if ($null -eq $Node) { return }
+    if (-not $Steps) { return @{ path = $At; value = $Node } }
+    $name = $Steps[0] -replace '\[\]$', ''
+    $property = if ($Node -is [Management.Automation.PSCustomObject]) { $Node.PSObject.Properties[$name] }
+    if ($null -eq $property) { return }
+    $rest = @($Steps | Select-Object -Skip 1)
+    $place = if ($At) { "$At.$($property.Name)" } else { $property.Name }
+    if ($Steps[0] -notlike '*[[][]]') { return Find-JsonValue -Node $property.Value -Steps $rest -At $place }
+    $index = 0
+    foreach ($element in @($property.Value)) {
+        Find-JsonValue -Node $element -Steps $rest -At "$place[$index]"
+        $index++
+    }
+}
+
+Function ConvertFrom-Configuration {
+    # The object in a JSON text, $null when there is none. .NET's configuration allows comments and trailing commas, Windows PowerShell does not.
+    param([String] $Text)
+    $plain = [Regex]::Replace([Regex]::Replace($Text, $CommentsOutsideStrings, '$1'), $TrailingCommasOutsideStrings, '$1')
+    try { $document = ConvertFrom-Json -InputObject $plain }
+    catch { return $null }
+    if ($document -is [Management.Automation.PSCustomObject]) { return $document }
+    return $null
+}
+
+Function Read-Configuration {
+    # The JSON files of the configuration in the order in which they override: file, document, and whether it is a JSON object.
+    param(
+        [String] $ConfigPath,
+        [String[]] $Names
+    )
+    foreach ($name in $Names) {
+        $path = [IO.Path]::Combine($ConfigPath, $name)
+        if (-not [IO.File]::Exists((Get-LongPath -Path $path))) { continue }
+        $document = ConvertFrom-Configuration -Text (Read-TextFile -Path $path)
+        @{ file = $name; document = $document; valid = $null -ne $document }
+    }
+}
+
+Function Get-Reference {
+    # The files that the configuration names: key, value, path, where it lies, and whether it is there.
+    param(
+        [Object[]] $Documents,
+        [String] $ConfigPath,
+        [Object[]] $Keys
+    )
+    foreach ($document in $Documents) {
+        foreach ($key in $Keys) {
+            foreach ($found in Find-JsonValue -Node $document.document -Steps $key.path.Split('.')) {
+                $value = [String]$found.value
+                if (-not $value) { continue }
+                $path = Resolve-ReferencePath -Value $value -Folder ([IO.Path]::Combine($ConfigPath, $key.folder))
+                $place = if ($path.StartsWith('\\')) { 'share' } elseif ($path.StartsWith("$ConfigPath\", [StringComparison]::OrdinalIgnoreCase)) { 'config' } else { 'external' }
+                @{
+                    key = $found.path
+                    value = $value
+                    path = $path
+                    place = $place
+                    exists = $place -ne 'share' -and [IO.File]::Exists((Get-LongPath -Path $path))
+                }
+            }
+        }
+    }
+}
+
+Function Get-ExternalFile {
+    # The referenced files outside the configuration folder, each once, with their names in a backup.
+    param([Object[]] $References)
+    $seen = @{}
+    foreach ($reference in $References) {
+        if ($reference.place -ne 'external' -or -not $reference.exists) { continue }
+        $item = New-Object -TypeName IO.FileInfo -ArgumentList (Get-LongPath -Path $reference.path)
+        $path = $item.FullName.Substring(4)
+        if ($seen.ContainsKey($path)) { continue }
+        $seen[$path] = $true
+        Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1).ToUpperInvariant() + $path.Substring(2).Replace('\', '/')) -Path $path
+    }
+}
+
+Function ConvertTo-Mode {
+    # The mode of a secret: a number, 0 when it is not given, or the text that stands there instead.
+    param([Object] $Value)
+    $number = $Value -as [Int32]
+    if ($null -eq $number) { return [String]$Value }
+    return $number
+}
+
+Function Get-ProtectedSecret {
+    # The protected secrets of the configuration: path, mode, data, salt. A later file overrides an earlier one.
+    param(
+        [Object[]] $Documents,
+        [String[]] $Paths
+    )
+    $secrets = [Ordered]@{}
+    foreach ($document in $Documents) {
+        foreach ($path in $Paths) {
+            foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
+                $member = { param($name) $property = $found.value.PSObject.Properties[$name]; if ($property) { $property.Value } }
+                $data = & $member 'Data'
+                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = ConvertTo-Mode -Value (& $member 'Mode'); data = [String]$data; salt = [String](& $member 'Salt') } }
+            }
+        }
+    }
+    $secrets.Values
+}
+
+Function Get-BackupSubject {
+    # What a backup of this server holds now: parsed documents, references, and the records of files and folders (without hashes).
+    param(
+        [Hashtable] $Installation,
+        [Collections.IDictionary] $Knowledge,
+        [Boolean] $IncludeDatabase
+    )
+    $documents = @(Read-Configuration -ConfigPath $Installation.config_path -Names $Knowledge.json_files)
+    $references = @(Get-Reference -Documents $documents -ConfigPath $Installation.config_path -Keys $Knowledge.references)
+    $records = @(Get-FolderRecord -Path $Installation.config_path -Name 'config' -Skip $(if (-not $IncludeDatabase) { 'config/db' }))
+    @{
+        documents = $documents
+        references = $references
+        records = $records + @(Get-ExternalFile -References $references)
+    }
+}
+
+Function Get-ConfigurationUsn {
+    # Metadata.Usn of each JSON file, in one text: it changes whenever Access Manager saves.
+    param([Object[]] $Documents)
+    $numbers = foreach ($document in $Documents) {
+        foreach ($found in Find-JsonValue -Node $document.document -Steps 'Metadata', 'Usn') { "$($document.file)=$($found.value)" }
+    }
+    @($numbers) -join ';'
+}
+
+Function Get-DocumentRecord {
+    # Of each JSON file: whether it parses, and its Metadata.
+    param([Object[]] $Documents)
+    foreach ($document in $Documents) {
+        $metadata = { param($name) foreach ($found in Find-JsonValue -Node $document.document -Steps 'Metadata', $name) { $found.value } }
+        @{ file = $document.file; valid = $document.valid; usn = [String](& $metadata 'Usn'); schema_version = [String](& $metadata 'SchemaVersion') }
+    }
+}
+
+Export-ModuleMember -Function Find-JsonValue, Read-Configuration, Get-ProtectedSecret, Get-BackupSubject, Get-ConfigurationUsn,
+    Get-DocumentRecord

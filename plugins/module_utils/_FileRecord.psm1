@@ -1,0 +1,146 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Paths without limit of length, hashes, and what a backup says of files and folders. It only reads.
+
+Set-StrictMode -Version 2.0
+
+$LongestPlainPath = 248
+$NamesReadOtherwise = '[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)'
+
+Function Enable-LongPath {
+    # Windows PowerShell 5.1 refuses \\?\ on hosts where .NET Framework's old path handling is in force: turn that off for this process.
+    try { [void][IO.Path]::GetFullPath('\\?\C:\') }
+    catch {
+        $switches = [Object].Assembly.GetType('System.AppContextSwitches')
+        foreach ($name in '_useLegacyPathHandling', '_blockLongPaths') {
+            $field = if ($switches) { $switches.GetField($name, [Reflection.BindingFlags]'NonPublic, Static') }
+            if ($field) { $field.SetValue($null, -1) }
+        }
+    }
+}
+Enable-LongPath
+
+Function Get-LongPath {
+    # The form of an absolute path that has no limit of 260 characters.
+    param([String] $Path)
+    if ($Path.StartsWith('\\?\')) { return $Path }
+    if ($Path.StartsWith('\\')) { return '\\?\UNC\' + $Path.Substring(2) }
+    return '\\?\' + $Path
+}
+
+Function Get-PlainPath {
+    # The usual form of a path on a drive, unless it is too long for that or has a name that Windows would read otherwise there.
+    param([String] $Path)
+    if (-not $Path.StartsWith('\\?\') -or $Path.StartsWith('\\?\UNC\') -or $Path.Length -ge $LongestPlainPath) { return $Path }
+    foreach ($name in $Path.Substring(4).Split('\')) { if ($name -match $NamesReadOtherwise) { return $Path } }
+    return $Path.Substring(4)
+}
+
+Function Resolve-ReferencePath {
+    # The absolute path of a value: bare names lie in the folder of their kind. A value that is no path comes back as it is.
+    param(
+        [String] $Value,
+        [String] $Folder
+    )
+    try {
+        $path = [IO.Path]::Combine($Folder, $Value)
+        if ($path.Length -lt $LongestPlainPath) { return [IO.Path]::GetFullPath($path) }
+        return $path
+    }
+    catch { return $Value }
+}
+
+Function Open-SharedFile {
+    # Opens a file for reading beside whoever else has it open.
+    param([String] $Path)
+    [IO.File]::Open((Get-LongPath -Path $Path), [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
+}
+
+Function Read-TextFile {
+    param([String] $Path)
+    $stream = Open-SharedFile -Path $Path
+    $reader = New-Object -TypeName IO.StreamReader -ArgumentList $stream, ([Text.Encoding]::UTF8), $true
+    try { $reader.ReadToEnd() }
+    finally { $reader.Dispose() }
+}
+
+Function New-Sha256 {
+    # The implementation that works under the FIPS policy on every .NET Framework.
+    New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
+}
+
+Function Get-StreamDigest {
+    # SHA-256 of the rest of a stream, in lower-case hex.
+    param([IO.Stream] $Stream)
+    $sha = New-Sha256
+    try { ConvertTo-Hex -Bytes $sha.ComputeHash($Stream) }
+    finally { $sha.Dispose() }
+}
+
+Function ConvertTo-Hex {
+    param([Byte[]] $Bytes)
+    [BitConverter]::ToString($Bytes).Replace('-', '').ToLowerInvariant()
+}
+
+Function ConvertTo-Timestamp {
+    param([DateTime] $Time)
+    $Time.ToString('yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture)
+}
+
+Function Get-SecurityText {
+    # Owner, group and access rules of a file or folder as SDDL.
+    param([IO.FileSystemInfo] $Item)
+    $sections = [Security.AccessControl.AccessControlSections]'Access, Owner, Group'
+    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
+    (New-Object -TypeName $type -ArgumentList (Get-PlainPath -Path $Item.FullName), $sections).GetSecurityDescriptorSddlForm($sections)
+}
+
+Function Get-ItemRecord {
+    # What a backup says of a file or folder, but for the hash.
+    param(
+        [IO.FileSystemInfo] $Item,
+        [String] $Name,
+        [String] $Path
+    )
+    $folder = $Item -is [IO.DirectoryInfo]
+    @{
+        name = $Name
+        path = $Path
+        kind = if ($folder) { 'folder' } else { 'file' }
+        size = if ($folder) { [Int64]0 } else { [Int64]$Item.Length }
+        created = ConvertTo-Timestamp -Time $Item.CreationTimeUtc
+        modified = ConvertTo-Timestamp -Time $Item.LastWriteTimeUtc
+        attributes = [Int32]$Item.Attributes
+        sddl = Get-SecurityText -Item $Item
+    }
+}
+
+Function Get-FolderRecord {
+    # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'. What vanishes meanwhile is left out.
+    param(
+        [String] $Path,
+        [String] $Name,
+        [String] $Skip
+    )
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-LongPath -Path $Path)
+    Get-ItemRecord -Item $folder -Name $Name -Path $Path
+    if ($Skip -and $Name -eq $Skip) { return }
+    foreach ($item in $folder.GetFileSystemInfos()) {
+        $itemName = "$Name/$($item.Name)"
+        $itemPath = [IO.Path]::Combine($Path, $item.Name)
+        try {
+            if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { @{ name = $itemName; path = $itemPath; kind = 'link' } }
+            elseif ($item -is [IO.DirectoryInfo]) { Get-FolderRecord -Path $itemPath -Name $itemName -Skip $Skip }
+            else { Get-ItemRecord -Item $item -Name $itemName -Path $itemPath }
+        }
+        catch {
+            $item.Refresh()
+            if ($item.Exists) { throw }
+        }
+    }
+}
+
+Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Read-TextFile, New-Sha256,
+    Get-StreamDigest, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord

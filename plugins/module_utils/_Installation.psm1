@@ -1,0 +1,166 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Where Access Manager is on this server, and what describes the server beside its files: service, registry, HTTP.sys, firewall, cluster. It only reads.
+
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+Set-StrictMode -Version 2.0
+
+$ServiceName = 'lithnetams'
+$ServiceProcess = 'Lithnet.AccessManager.Service'
+$BaseKey = 'SOFTWARE\Lithnet\Access Manager Service'
+$ServiceKey = "SYSTEM\CurrentControlSet\Services\$ServiceName"
+$HttpKey = 'SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
+$FirewallKey = 'SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules'
+$EnvironmentKey = 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
+$EnvironmentPrefix = 'AccessManagerService'
+$ClusterResourcesKey = 'Cluster\Resources'
+
+Function Get-Installation {
+    # Where this server's Access Manager is, as its registry says; exists = $false when there is none.
+    $base = Open-MachineKey -SubKey $BaseKey
+    $service = Open-MachineKey -SubKey $ServiceKey
+    if ($null -ne $base) { $base.Dispose() }
+    if ($null -ne $service) { $service.Dispose() }
+    if ($null -eq $base -and $null -eq $service) { return @{ exists = $false } }
+
+    $imagePath = [String](Get-RegistryData -SubKey $ServiceKey -Name 'ImagePath')
+    $config = [String](Get-RegistryData -SubKey "$BaseKey\Parameters" -Name 'ConfigPath')
+    if (-not $config) {
+        $folder = [String](Get-RegistryData -SubKey $BaseKey -Name 'BasePath')
+        if (-not $folder -and $imagePath) { $folder = [IO.Path]::GetDirectoryName($imagePath.Trim('"')) }
+        if ($folder) { $config = [IO.Path]::Combine($folder, 'config') }
+    }
+    @{
+        exists = $null -ne $base -and $null -ne $service
+        version = [String](Get-RegistryData -SubKey $BaseKey -Name 'Version')
+        configured = (Get-RegistryData -SubKey $BaseKey -Name 'Configured') -eq 1
+        install_path = ([String](Get-RegistryData -SubKey $BaseKey -Name 'Path')).TrimEnd('\')
+        config_path = $config.TrimEnd('\')
+        config_exists = $config -and [IO.Directory]::Exists((Get-LongPath -Path $config.TrimEnd('\')))
+        log_path = ([String](Get-RegistryData -SubKey "$BaseKey\Parameters" -Name 'LogPath')).TrimEnd('\')
+    }
+}
+
+Function Assert-Installation {
+    # The installation, or a sentence that says why there is nothing to work on.
+    $installation = Get-Installation
+    if (-not $installation.exists) { throw "Access Manager is not installed on $($env:COMPUTERNAME): its registry key or its service is missing." }
+    if (-not $installation.config_exists) { throw "The configuration folder of Access Manager, '$($installation.config_path)' as the registry says, does not exist." }
+    $installation
+}
+
+Function Get-ServiceController {
+    Get-Service -Name $ServiceName -ErrorAction SilentlyContinue
+}
+
+Function Get-ServiceProcessId {
+    # The process of the running service; 0 when there is none.
+    [Int32](Get-CimInstance -ClassName Win32_Service -Filter "Name='$ServiceName'").ProcessId
+}
+
+Function Get-ServiceInformation {
+    # The service's state now, and its settings.
+    $service = Get-ServiceController
+    $settings = @{}
+    foreach ($value in Get-RegistryValue -SubKey $ServiceKey) { $settings[$value.name] = $value.data }
+    $setting = { param($name, $default) if ($settings.ContainsKey($name)) { $settings[$name] } else { $default } }
+    @{
+        name = $ServiceName
+        status = if ($service) { $service.Status.ToString() } else { 'Absent' }
+        process_ids = @(Get-Process -Name $ServiceProcess -ErrorAction SilentlyContinue | ForEach-Object -Process { $_.Id })
+        account = & $setting 'ObjectName' ''
+        image_path = & $setting 'ImagePath' ''
+        start = & $setting 'Start' $null
+        delayed_start = (& $setting 'DelayedAutostart' 0) -eq 1
+        depends_on = @(& $setting 'DependOnService' @())
+        sid_type = & $setting 'ServiceSidType' 0
+        environment_variables = @(@(& $setting 'Environment' @()) | ForEach-Object -Process { ([String]$_).Split('=')[0] })
+    }
+}
+
+Function Get-ConfigurationVariable {
+    # The environment variables that override the configuration: the service's own, and the machine's with Access Manager's prefix.
+    foreach ($variable in @(Get-RegistryData -SubKey $ServiceKey -Name 'Environment')) {
+        if ($variable) { @{ scope = 'service'; variable = [String]$variable } }
+    }
+    foreach ($value in Get-RegistryValue -SubKey $EnvironmentKey) {
+        if ($value.name -like "$EnvironmentPrefix*") { @{ scope = 'machine'; variable = "$($value.name)=$($value.data)" } }
+    }
+}
+
+Function Get-HttpConfiguration {
+    # HTTP.sys, as its registry has it: TLS bindings and URL reservations of the whole server.
+    $bindings = foreach ($name in Get-SubKeyName -SubKey "$HttpKey\SslBindingInfo") {
+        $hash = Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'SslCertHash'
+        $application = Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'AppId'
+        @{
+            endpoint = $name
+            thumbprint = if ($hash -is [Byte[]]) { [BitConverter]::ToString($hash).Replace('-', '') } else { '' }
+            application_id = if ($application -is [Byte[]] -and $application.Length -eq 16) { (New-Object -TypeName Guid -ArgumentList @(, $application)).ToString('B').ToUpperInvariant() } else { '' }
+            store = [String](Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'SslCertStoreName')
+        }
+    }
+    $reservations = foreach ($value in Get-RegistryValue -SubKey "$HttpKey\UrlAclInfo") {
+        $sddl = if ($value.kind -eq 'Binary') { ConvertTo-Sddl -Bytes ([Convert]::FromBase64String($value.data)) } else { '' }
+        @{ url = $value.name; sddl = $sddl }
+    }
+    @{ bindings = @($bindings); reservations = @($reservations) }
+}
+
+Function ConvertTo-Sddl {
+    # A binary security descriptor as SDDL; empty when it is malformed, as another program's may be.
+    param([Byte[]] $Bytes)
+    try { (New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $Bytes, 0).GetSddlForm([Security.AccessControl.AccessControlSections]::All) }
+    catch { '' }
+}
+
+Function Get-FirewallRule {
+    # The rules whose display name is the one that Access Manager gives its own.
+    param([String] $DisplayName)
+    foreach ($value in Get-RegistryValue -SubKey $FirewallKey) {
+        if (([String]$value.data).Contains("|Name=$DisplayName|")) { @{ name = $value.name; rule = [String]$value.data } }
+    }
+}
+
+Function Get-ClusterRole {
+    # The failover cluster resource that runs the service, and the node that owns it; $null when there is none.
+    foreach ($id in Get-SubKeyName -SubKey $ClusterResourcesKey) {
+        if ((Get-RegistryData -SubKey "$ClusterResourcesKey\$id\Parameters" -Name 'ServiceName') -ne $ServiceName) { continue }
+        $resource = Get-ClusterResource -Name ([String](Get-RegistryData -SubKey "$ClusterResourcesKey\$id" -Name 'Name'))
+        return @{ resource = $resource.Name; owner = $resource.OwnerNode.Name; owned = $resource.OwnerNode.Name -eq $env:COMPUTERNAME }
+    }
+    return $null
+}
+
+Function Get-RegistryState {
+    # The values of Access Manager's own keys. The ring of data protection keys below Parameters is bound to the host: left out.
+    foreach ($place in @{ key = ''; path = $BaseKey }, @{ key = 'Parameters'; path = "$BaseKey\Parameters" }) {
+        foreach ($value in Get-RegistryValue -SubKey $place.path) { $value.key = $place.key; $value }
+    }
+}
+
+Function Get-RegistryPath {
+    # Where a key of Get-RegistryState lies under HKEY_LOCAL_MACHINE.
+    param([String] $Key)
+    if ($Key) { "$BaseKey\$Key" } else { $BaseKey }
+}
+
+Function Get-ServerState {
+    # All that describes the server beside its files.
+    param([String] $FirewallRuleName)
+    @{
+        registry = @(Get-RegistryState)
+        service = Get-ServiceInformation
+        http_sys = Get-HttpConfiguration
+        firewall = @(Get-FirewallRule -DisplayName $FirewallRuleName)
+        computer_name = $env:COMPUTERNAME
+    }
+}
+
+Export-ModuleMember -Function Get-Installation, Assert-Installation, Get-ServiceController, Get-ServiceProcessId,
+    Get-ServiceInformation, Get-ConfigurationVariable, Get-HttpConfiguration, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
+    Get-ServerState

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Folders open to SYSTEM and Administrators only, and files that are written in them as a whole.
+
+Set-StrictMode -Version 2.0
+
+$DiskFullCodes = 0x27, 0x70
+
+Function Get-StagingRoot {
+    # The collection's own folder within the one that the user names: permissions are set on what is ours only.
+    param([String] $Path)
+    if (-not $Path) { $Path = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData) }
+    if ($Path -notmatch '^[A-Za-z]:\\' -or -not [IO.Directory]::Exists($Path)) { throw "The staging_root '$Path' is not a folder on a drive of this server, such as D:\Temp. Make it, or name another." }
+    [IO.Path]::Combine($Path, 'lithnet.access_manager')
+}
+
+Function Assert-OwnFolder {
+    # A folder that somebody else made, or a link, is not used.
+    param([String] $Path)
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Path
+    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root." }
+    $trusted = 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path, ([Security.AccessControl.AccessControlSections]::Owner)
+    $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
+    if ($owner.Value -notin $trusted) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
+}
+
+Function Assert-UsableRoot {
+    # Why a run could not make its folder: a run that ends before it has one leaves no result.
+    param([String] $Path)
+    if ([IO.Directory]::Exists($Path)) { Assert-OwnFolder -Path $Path }
+    elseif ([IO.File]::Exists($Path)) { throw "'$Path' is a file, where this collection keeps its folder. Remove it, or name another folder with staging_root." }
+}
+
+Function New-RestrictedFolder {
+    # Makes a folder that SYSTEM and Administrators alone may enter, and makes sure that nobody else made it first.
+    param([String] $Path)
+    [void][IO.Directory]::CreateDirectory($Path)
+    Assert-OwnFolder -Path $Path
+    $system = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-18'
+    $administrators = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-32-544'
+    $security = New-Object -TypeName Security.AccessControl.DirectorySecurity
+    $security.SetOwner($administrators)
+    $security.SetAccessRuleProtection($true, $false)
+    foreach ($who in $system, $administrators) {
+        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'
+        $security.AddAccessRule($rule)
+    }
+    Set-Acl -LiteralPath $Path -AclObject $security
+}
+
+Function Remove-EmptyFolder {
+    # Another run may be at work in it, or may remove it too.
+    param([String] $Path)
+    try { [IO.Directory]::Delete($Path) }
+    catch [IO.IOException] { Write-Debug -Message 'It is in use, or gone.' }
+}
+
+Function Assert-FreeSpace {
+    param(
+        [String] $Path,
+        [Int64] $Bytes
+    )
+    $drive = New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($Path))
+    if ($drive.AvailableFreeSpace -lt $Bytes) {
+        $megabytes = { param($count) [Math]::Ceiling($count / 1MB).ToString([Globalization.CultureInfo]::InvariantCulture) }
+        throw "There is not enough space on $($drive.Name) to stage the backup: $(& $megabytes $Bytes) MiB are needed, $(& $megabytes $drive.AvailableFreeSpace) MiB are free. Free some, or name a folder on another drive with staging_root."
+    }
+}
+
+Function Invoke-StagingWrite {
+    # Runs a body that writes below a path; a drive that becomes full is told in a sentence.
+    param(
+        [String] $Path,
+        [ScriptBlock] $Body
+    )
+    try { & $Body }
+    catch {
+        $cause = $_.Exception.GetBaseException()
+        if ($cause -isnot [IO.IOException] -or ($cause.HResult -band 0xFFFF) -notin $DiskFullCodes) { throw }
+        throw "The drive $([IO.Path]::GetPathRoot($Path)) became full while the backup was staged. Free some space, or name a folder on another drive with staging_root, and run again."
+    }
+}
+
+Function Write-WholeFile {
+    # Writes a text as UTF-8 so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before
+    # it has its name, and what had the name before has it until then.
+    param(
+        [String] $Path,
+        [String] $Text
+    )
+    $new = "$Path.new"
+    $bytes = (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false).GetBytes($Text)
+    $writer = New-Object -TypeName IO.FileStream -ArgumentList $new, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+    try {
+        $writer.Write($bytes, 0, $bytes.Length)
+        $writer.Flush($true)
+    }
+    finally { $writer.Dispose() }
+    if ([IO.File]::Exists($Path)) { [IO.File]::Replace($new, $Path, [NullString]::Value) }
+    else { [IO.File]::Move($new, $Path) }
+}
+
+Export-ModuleMember -Function Get-StagingRoot, Assert-OwnFolder, Assert-UsableRoot, New-RestrictedFolder, Remove-EmptyFolder,
+    Assert-FreeSpace, Invoke-StagingWrite, Write-WholeFile
