@@ -17,7 +17,7 @@ from ..plugin_utils._compare import states
 from ..plugin_utils._compare import text as text_module
 from ..plugin_utils._compare.comparison import SameSecret, Side
 from ..plugin_utils._compare.states import OpenedBackup
-from ..plugin_utils._contents.contents import Secret
+from ..plugin_utils._contents.configuration import Secret
 from ..plugin_utils._restore import action
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._target import live_configuration

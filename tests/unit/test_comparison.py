@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import text as text_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import GROUPS, Side, compare_sides
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
 from hypothesis import given

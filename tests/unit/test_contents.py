@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
-    Configuration,
-    read_certificates,
-    read_secrets,
-)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_reader
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import open_contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
@@ -113,9 +112,9 @@ def test_two_entries_of_one_name_are_refused() -> None:
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "LARGEST", 1_000_000)
+    monkeypatch.setattr(zip_reader, "LARGEST", 1_000_000)
     assert "it is not opened" in refusal(config_zip(more={"config/bomb": b"\0" * 2_000_000}))
-    monkeypatch.setattr(contents, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(zip_reader, "MOST_ENTRIES", 3)
     assert "entries" in refusal(config_zip())
 
 
@@ -279,13 +278,13 @@ def test_secrets_without_a_value_are_left_out() -> None:
 def test_latest_is_the_newest_complete_one(root: Path) -> None:
     store = BackupStore(str(root), "ams1")
     with pytest.raises(AccessManagerError, match="no complete backup of ams1"):
-        contents.select(store, "latest")
+        select(store, "latest")
     complete = publish(store)
     incomplete = publish(store, problems=["x"])
-    assert contents.select(store, "latest").label == f"{complete} of ams1"
-    assert contents.select(store, incomplete).label == f"{incomplete} of ams1"
+    assert select(store, "latest").label == f"{complete} of ams1"
+    assert select(store, incomplete).label == f"{incomplete} of ams1"
     with pytest.raises(AccessManagerError, match="no backup '20200101T000000Z' of ams1"):
-        contents.select(store, "20200101T000000Z")
+        select(store, "20200101T000000Z")
 
 
 def test_a_damaged_backup_is_refused(root: Path) -> None:
@@ -294,20 +293,20 @@ def test_a_damaged_backup_is_refused(root: Path) -> None:
     (root / "ams1" / backup_id / "secrets.json").write_bytes(b"other")
     for wanted in (backup_id, str(root / "ams1" / backup_id)):
         with pytest.raises(AccessManagerError, match="is not what was written"):
-            contents.select(store, wanted)
+            select(store, wanted)
 
 
 def test_a_folder_or_a_file_without_a_manifest_will_do(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), "ams1")
     (tmp_path / "config.zip").write_bytes(config_zip())
-    alone = contents.select(store, str(tmp_path / "config.zip"))
+    alone = select(store, str(tmp_path / "config.zip"))
     (tmp_path / "secrets.json").write_bytes(b"{}")
     assert set(alone.parts) == {"config"}
-    assert set(contents.select(store, str(tmp_path)).parts) == {"config", "secrets"}
-    assert contents.open_contents(alone, Opener.of({}), certificates=True).certificates is None
+    assert set(select(store, str(tmp_path)).parts) == {"config", "secrets"}
+    assert open_contents(alone, Opener.of({}), certificates=True).certificates is None
     for wrong in ("secrets.json", "nothing"):
         with pytest.raises(AccessManagerError, match=wrong):
-            contents.select(store, str(tmp_path / wrong))
+            select(store, str(tmp_path / wrong))
     (tmp_path / "empty").mkdir()
     with pytest.raises(AccessManagerError, match="holds no backup"):
-        contents.select(store, str(tmp_path / "empty"))
+        select(store, str(tmp_path / "empty"))

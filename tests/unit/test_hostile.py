@@ -16,12 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
-    Configuration,
-    read_certificates,
-    read_secrets,
-)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_reader
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import chain, prune_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
@@ -206,7 +203,7 @@ def zip_with(name: str, data: bytes, compression: int = zipfile.ZIP_DEFLATED) ->
 
 def test_a_bomb_is_not_unpacked(store: BackupStore, owner: KeyPair, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blanks in place of a JSON file take a thousandth of their size."""
-    monkeypatch.setattr(contents, "LARGEST_DOCUMENT", 1024**2)
+    monkeypatch.setattr(zip_reader, "LARGEST_DOCUMENT", 1024**2)
     sealed(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
     assert "'config/apphost.json' in config.zip unpacks to more than 1 MiB" in problems(verify(store, key_file))
 

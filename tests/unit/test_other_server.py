@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import (
-    Certificate,
-    Configuration,
-    Contents,
-    Source,
-)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import Certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import manual_tasks, recovery

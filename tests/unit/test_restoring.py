@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Configuration, Contents, Source
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import action, bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Wish

@@ -11,7 +11,16 @@ import json
 import typing as t
 
 from .._errors import AccessManagerError
-from .constants import JSON_FILES, LATER_VERSIONS, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID, SUPPORTED_MAJOR_VERSION, WAY_BACK
+from .constants import (
+    JSON_FILES,
+    LATER_VERSIONS,
+    PASSWORD_ENCRYPTION_USAGE,
+    SERVICE_SID,
+    SUPPORTED_MAJOR_VERSION,
+    WAY_BACK,
+)
+
+Record = dict[str, t.Any]
 
 Described = dict[str, t.Any]
 """What installation_info or a snapshot's manifest says of a server."""

@@ -13,7 +13,7 @@ from .._ams import description
 from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
 from .._ams.json_document import Value, find
-from .._contents.contents import Configuration, Secret
+from .._contents.configuration import Configuration, Secret
 from .._errors import AccessManagerError
 from .._windows import sddl as sddl_module
 from .._windows.sids import sid_of

@@ -11,7 +11,9 @@ import typing as t
 from .._age.decryption import Opener
 from .._ams import description
 from .._ams.description import Described
-from .._contents.contents import LATEST, Configuration, Secret, Source, read_secrets, select
+from .._contents.configuration import Configuration, Secret
+from .._contents.keys import read_secrets
+from .._contents.source import LATEST, Source, select
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .comparison import Side

@@ -10,20 +10,13 @@ import typing as t
 
 from .._age.decryption import Opener
 from .._ams import description
-from .._contents.contents import (
-    FILES,
-    PARTS,
-    STATE,
-    Archive,
-    Configuration,
-    described,
-    read_certificate,
-    read_secret_records,
-    thumbprints_in,
-)
+from .._contents.configuration import FILES, STATE, Configuration
+from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
+from .._contents.source import source_of
+from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError
 from .._store import manifest as manifest_module
-from .._store.manifest import Manifest
+from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore
 from .._windows import pfx
 
@@ -35,7 +28,7 @@ def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
     """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong."""
     try:
         manifest = store.manifest(backup_id)
-        source = described(store.folder / backup_id, manifest)
+        source = source_of(store.folder / backup_id, manifest)
     except AccessManagerError as exc:
         return [str(exc)]
     found: list[str] = []

@@ -19,12 +19,11 @@ from .._age import header
 from .._age.decryption import Opener
 from .._age.encryption import SUFFIX
 from .._ams import description
-from .._contents.contents import PARTS
 from .._errors import AccessManagerError
 from .._store import chain, prune_log
 from .._store import manifest as manifest_module
 from .._store.chain import Link
-from .._store.manifest import Manifest
+from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, moment_of
 from .._text import printable
 from . import proof

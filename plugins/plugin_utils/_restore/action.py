@@ -21,7 +21,10 @@ from .._age.decryption import Opener
 from .._ams import description
 from .._ams.constants import WAY_BACK
 from .._ams.description import Described
-from .._contents.contents import Certificate, Configuration, Contents, Secret, open_contents, select
+from .._contents.configuration import Configuration, Secret
+from .._contents.contents import Contents, open_contents
+from .._contents.keys import Certificate
+from .._contents.source import select
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .._target import interrupted_stops

@@ -13,8 +13,8 @@ import json
 import os
 import typing as t
 
-from .._ams.description import DATABASE_FOLDER
-from .._contents.contents import Contents, Record
+from .._ams.description import DATABASE_FOLDER, Record
+from .._contents.contents import Contents
 from .plan import Plan
 
 _KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256")

@@ -14,9 +14,9 @@ import re
 import typing as t
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE
-from .._ams.description import Described
+from .._ams.description import Described, Record
 from .._ams.json_document import find
-from .._contents.contents import Contents, Record
+from .._contents.contents import Contents
 from .._text import printable
 from .plan import Plan
 from .web_site import Hosting, hosting_of, texts

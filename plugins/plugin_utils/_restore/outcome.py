@@ -9,7 +9,8 @@ import collections.abc as c
 
 from .._ams import description
 from .._ams.constants import JSON_FILES
-from .._contents.contents import Contents, Record
+from .._ams.description import Record
+from .._contents.contents import Contents
 from .plan import CONFIGURED, Plan, place_of
 
 RESTORED = "restored as it is"

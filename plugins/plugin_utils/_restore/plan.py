@@ -11,8 +11,8 @@ import typing as t
 
 from .._ams import description
 from .._ams.constants import SERVICE_SID, is_secret_name
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
-from .._contents.contents import Contents, Record
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record
+from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl as sddl_module

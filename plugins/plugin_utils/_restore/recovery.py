@@ -18,10 +18,11 @@ import re
 
 from .._ams import description
 from .._ams.constants import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from .._ams.description import DATABASE_FOLDER, Described
+from .._ams.description import DATABASE_FOLDER, Described, Record
 from .._ams.json_document import Value, find
 from .._contents import zip_writer
-from .._contents.contents import FILES, STATE, Configuration, Contents, Record, Rewrite
+from .._contents.configuration import FILES, STATE, Configuration
+from .._contents.contents import Contents, Rewrite
 from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl

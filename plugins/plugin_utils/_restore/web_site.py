@@ -9,7 +9,7 @@ import dataclasses
 import re
 
 from .._ams.json_document import find
-from .._contents.contents import Configuration
+from .._contents.configuration import Configuration
 
 HTTP, HTTPS = 80, 443
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

@@ -9,9 +9,8 @@ import collections.abc as c
 import contextlib
 import dataclasses
 
-from .._contents.contents import PARTS
 from .._errors import AccessManagerError
-from .manifest import Manifest
+from .manifest import PARTS, Manifest
 from .store import BackupStore, hosts
 
 

@@ -19,8 +19,8 @@ from .._files import open_regular
 FORMAT = 1
 NAME = "manifest.json"
 SIZE_LIMIT = 64 * 1024 * 1024
-PARTS = ("config", "certificates", "secrets")
-"""The parts of a server's backup, in the order of its manifest."""
+PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
+"""The parts of a server's backup, in the order of its manifest, and the files that hold them before encryption."""
 
 CERTIFICATES_ALONE = "certificates"
 """The kind of a backup that holds certificates of a forest, and nothing of a server."""
@@ -121,7 +121,7 @@ def holds_certificates_alone(manifest: Manifest) -> bool:
 
 def parts_of(manifest: Manifest) -> tuple[str, ...]:
     """The parts that a whole backup of its kind has."""
-    return ("certificates",) if holds_certificates_alone(manifest) else PARTS
+    return ("certificates",) if holds_certificates_alone(manifest) else tuple(PARTS)
 
 
 def checksum_of(manifest: Manifest) -> str:

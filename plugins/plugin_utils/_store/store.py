@@ -35,7 +35,7 @@ from . import prune_log
 from .chain import Link
 from .manifest import Manifest
 
-RECORDS = manifest_module.PARTS
+RECORDS = tuple(manifest_module.PARTS)
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
 LONGEST_NAME = 255

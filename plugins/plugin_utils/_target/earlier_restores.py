@@ -11,7 +11,7 @@ import json
 import re
 import typing as t
 
-from .._contents.contents import Source
+from .._contents.source import Source
 from .._text import printable
 
 _TIME = re.compile(r"\d{8}T\d{6}Z")

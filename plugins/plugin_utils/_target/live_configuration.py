@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from .._action import AccessManagerAction, Run
-from .._contents.contents import Configuration
+from .._contents.configuration import Configuration
 from .._contents.snapshot_stream import Bundle
 from .._contents.zip_writer import zip_chunks
 from .._errors import AccessManagerError

@@ -11,6 +11,8 @@ import re
 from .._errors import AccessManagerError
 from .._text import printable
 
+THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
 _BETWEEN = str.maketrans("", "", " :\u200e")
 """The certificate window of Windows copies an invisible mark with the thumbprint."""

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration of a backup: its files, folders, references and secrets, each checked against files.json."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import functools
+import hashlib
+import ntpath
+import re
+import typing as t
+
+from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
+from .._ams.description import Record
+from .._ams.json_document import Value, find, parse
+from .._errors import AccessManagerError
+from .._store.manifest import PARTS
+from .names import external_name
+from .server_state import checked_record, checked_state
+from .snapshot_stream import is_portable_name
+from .zip_reader import Archive
+
+STATE, FILES = "state/installation.json", "files.json"
+_FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
+_FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
+_UNKNOWN_MODE = -1
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A protected secret of the configuration, and where its data and salt stand in its file."""
+
+    file: str
+    path: str
+    mode: int
+    data: str
+    salt: str
+    data_place: tuple[int, int]
+    salt_place: tuple[int, int] | None
+
+
+class Configuration:
+    """What config.zip holds, each file checked against files.json.
+
+    C(tolerant): a JSON file that does not parse is no error; C(unreadable) says why of each.
+    """
+
+    def __init__(self, data: bytes, *, tolerant: bool = False) -> None:
+        self._archive = Archive(data, PARTS["config"])
+        self.described = checked_state(self._archive.json(STATE))
+        listed = self._archive.json(FILES)
+        self.files = {record["path"]: record for record in self._records(listed.get("files"), _FILE)}
+        self.folders = {record["path"]: record for record in self._records(listed.get("folders"), _FOLDER)}
+        self._check_names()
+        for name in self.files:
+            self._check_content(name)
+        self.unreadable: dict[str, str] = {}
+        self.documents = dict(self._documents(tolerant=tolerant))
+
+    def chunks(self, name: str) -> c.Iterator[bytes]:
+        return self._archive.chunks(name)
+
+    def read(self, name: str) -> bytes:
+        return self._archive.read(name)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """The protected secrets; of a path that stands in two files, the one that Access Manager reads."""
+        found: dict[str, Secret] = {}
+        for file, document in self.documents.items():
+            for path in PROTECTED_SECRETS:
+                for place, value in find(document, path):
+                    if secret := _secret(file, place, value):
+                        found[place.lower()] = secret
+        return list(found.values())
+
+    def names_external(self, name: str) -> bool:
+        """Whether the JSON files name the file elsewhere that has that name in a backup."""
+        return name in self._external
+
+    def external_name(self, path: str) -> str | None:
+        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it.
+
+        Raises AccessManagerError when a short name such as PROGRA~1 may stand for several files.
+        """
+        found = self._external_names(path)
+        if len(found) > 1:
+            raise AccessManagerError(
+                f"The configuration names '{path}', which has a short name, and the backup holds {len(found)} files that it may "
+                f"stand for: {_listed(found)}. Write the long name in the configuration, back up again, and restore that backup."
+            )
+        return found[0] if found else None
+
+    def _external_names(self, path: str) -> list[str]:
+        """The file of that path; when there is none, those for which its short names may stand."""
+        exact = external_name(path)
+        return [name for name in self.files if exact.fullmatch(name)] or [
+            name for name in self.files if external_name(path, short=True).fullmatch(name)
+        ]
+
+    @functools.cached_property
+    def _external(self) -> set[str]:
+        """The files elsewhere that the JSON files name. A short name stands for the one file that it can be, or that was found."""
+        root = str(self.described["installation"].get("config_path", ""))
+        recorded = {reference["value"].lower(): reference["path"] for reference in self.described["references"]}
+        named: set[str] = set()
+        for value, folder in self._referenced():
+            found = self._external_names(ntpath.normpath(ntpath.join(root, folder, value)))
+            there = self._external_names(ntpath.normpath(recorded.get(value.lower(), ""))) if len(found) > 1 else found
+            named.update(set(found).intersection(there) if len(there) == 1 else ())
+        return named
+
+    def _referenced(self) -> c.Iterator[tuple[str, str]]:
+        """What the JSON files name, and the folder in which a bare name lies."""
+        for document in self.documents.values():
+            for path, folder in FILE_REFERENCES.items():
+                yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
+
+    def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
+        if not isinstance(records, list):
+            raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
+        for record in records:
+            checked_record(record, shape, f"A file of '{FILES}'")
+            if not is_portable_name(record["path"].removesuffix("/")) or not all(
+                _TIME.fullmatch(record[key]) for key in ("created", "modified")
+            ):
+                raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
+            yield record
+
+    def _check_names(self) -> None:
+        listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES}
+        for name in sorted(listed ^ held):
+            where = f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
+            raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: {where}.")
+        if "config/" not in self.folders:
+            raise AccessManagerError(f"{PARTS['config']} holds no configuration folder.")
+
+    def _check_content(self, name: str) -> None:
+        digest, size = hashlib.sha256(), 0
+        for chunk in self._archive.chunks(name):
+            digest.update(chunk)
+            size += len(chunk)
+        if (size, digest.hexdigest()) != (self.files[name]["size"], self.files[name]["sha256"]):
+            raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: its size or SHA-256 is another.")
+
+    def _documents(self, *, tolerant: bool) -> c.Iterator[tuple[str, Value]]:
+        for file in JSON_FILES:
+            name = f"config/{file}"
+            if name in self.files:
+                try:
+                    yield file, parse(self.read(name))
+                except ValueError as exc:
+                    self.unreadable[file] = str(exc)
+                    if tolerant:
+                        continue
+                    raise AccessManagerError(
+                        f"{file} in the backup is not JSON in UTF-8 as a restore reads it: {exc}. "
+                        "Use another backup, or restore this one by hand (README, Restoring by hand)."
+                    ) from None
+
+
+def _listed(names: c.Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _mode(value: t.Any) -> int:
+    """The mode of a secret as the server's half reads it: 0 when it is not given, a number in a text too."""
+    try:
+        return round(float(value or 0))
+    except (TypeError, ValueError, OverflowError):
+        return _UNKNOWN_MODE
+
+
+def _secret(file: str, place: str, value: Value) -> Secret | None:
+    data, salt, mode = value.text("Data"), value.member("Salt"), value.member("Mode")
+    if data is None:
+        return None
+    written = t.cast(tuple[str, Value], value.member("Data"))[1]
+    salted = salt[1] if salt and isinstance(salt[1].value, str) else None
+    return Secret(
+        file=file,
+        path=place,
+        mode=_mode(mode[1].value if mode else 0),
+        data=data,
+        salt=salted.value if salted else "",
+        data_place=(written.start, written.end),
+        salt_place=(salted.start, salted.end) if salted else None,
+    )

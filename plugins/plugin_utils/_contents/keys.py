@@ -1,0 +1,66 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The private keys and clear secrets of a backup: each key is checked against its certificate."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+from .._ams.description import Record
+from .._errors import AccessManagerError
+from .._store.manifest import PARTS
+from .._windows import pfx as pfx_module
+from .._windows.thumbprints import THUMBPRINT
+from .zip_reader import Archive, json_object
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """A certificate of a backup. C(pfx) and C(password): None when its key is not in the backup."""
+
+    thumbprint: str
+    certificate: bytes
+    pfx: bytes | None = dataclasses.field(default=None, repr=False)
+    password: str | None = dataclasses.field(default=None, repr=False)
+
+
+def read_certificates(data: bytes) -> dict[str, Certificate]:
+    """The certificates of certificates.zip by thumbprint, each key proved."""
+    archive = Archive(data, PARTS["certificates"])
+    passwords = archive.json("passwords.json")
+    return {thumbprint: read_certificate(archive, passwords, thumbprint) for thumbprint in thumbprints_in(archive)}
+
+
+def thumbprints_in(archive: Archive) -> list[str]:
+    """The thumbprints of the certificates in certificates.zip. Raises AccessManagerError when something else is in it."""
+    for name in sorted(archive.names - {"passwords.json"}):
+        thumbprint, _dot, kind = name.partition(".")
+        if not THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
+            raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
+    return sorted({name.partition(".")[0] for name in archive.names - {"passwords.json"}})
+
+
+def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Certificate:
+    """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key is not proved."""
+    certificate = archive.read(f"{thumbprint}.cer")
+    if f"{thumbprint}.pfx" not in archive.names:
+        if hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper() != thumbprint:
+            raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
+        return Certificate(thumbprint, certificate)
+    pfx, password = archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
+    if pfx_module.prove(pfx, password, thumbprint) != certificate:
+        raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
+    return Certificate(thumbprint, certificate, pfx, password)
+
+
+def read_secret_records(data: bytes) -> dict[str, Record]:
+    """What secrets.json tells of each secret, by path: C(mode), and C(value) or C(error)."""
+    return {path: record for path, record in json_object(data, PARTS["secrets"]).items() if isinstance(record, dict)}
+
+
+def read_secrets(data: bytes) -> dict[str, str]:
+    """The values of secrets.json by path, without those that could not be opened."""
+    records = read_secret_records(data)
+    return {path: record["value"] for path, record in records.items() if isinstance(record.get("value"), str)}

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recorded state of a server (registry, HTTP.sys, firewall): its shape is checked before it is used."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from .._ams import description
+from .._ams.description import Record
+from .._errors import AccessManagerError
+from .configuration import STATE
+
+_STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
+
+_LISTS: dict[str, dict[str, type]] = {
+    "registry": {"key": str, "name": str, "kind": str},
+    "firewall": {"name": str, "rule": str},
+    "bindings": {"endpoint": str, "thumbprint": str, "application_id": str, "store": str},
+    "reservations": {"url": str, "sddl": str},
+    "environment": {"scope": str, "variable": str},
+}
+"""The lists of the state, and what their records have."""
+
+_REFERENCE: dict[str, type] = {"key": str, "value": str, "path": str, "place": str, "exists": bool}
+
+_OWN_HTTP = {
+    "bindings": {
+        "endpoint": re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):\d{1,5}"),
+        "thumbprint": re.compile(r"[0-9A-Fa-f]{40}"),
+        "store": re.compile(r"[A-Za-z0-9]*"),
+    },
+    "reservations": {
+        "url": re.compile(r"https?://(?:[^\s\"'/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}/[^\s\"']*"),
+        "sddl": re.compile(r"[^\"\r\n]+"),
+    },
+}
+"""What Access Manager's own records of HTTP.sys look like: a restore gives them to netsh."""
+
+_REGISTRY_KEYS = ("", "Parameters")
+
+
+def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
+    for key, kind in shape.items():
+        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+            raise AccessManagerError(f"{label} has no proper '{key}': the backup is not used.")
+    return t.cast(Record, record)
+
+
+def checked_state(content: Record) -> Record:
+    """The state of a server as state/installation.json tells it, with the lists that a comparison and a restore read."""
+    source_of, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
+    state = checked_record(source_of["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
+    http_sys = checked_record(state["http_sys"], {"bindings": list, "reservations": list}, label)
+    lists = checked_record(state | http_sys | {"environment": source_of.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
+    for name, shape in _LISTS.items():
+        for record in lists[name]:
+            checked_record(record, shape, f"A record of '{name}' in '{STATE}'")
+    for reference in source_of["references"]:
+        checked_record(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
+    for value in state["registry"]:
+        if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
+            raise AccessManagerError(f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used.")
+    for name, records in description.own_http_configuration(http_sys).items():
+        for key, pattern in _OWN_HTTP[name].items():
+            for record in records:
+                if not pattern.fullmatch(record[key]):
+                    raise AccessManagerError(f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one.")
+    return source_of
+
+
+def _is_registry_data(kind: str, data: t.Any) -> bool:
+    """Whether a registry value of that kind can have that data, as JSON holds it."""
+    if kind in ("String", "ExpandString"):
+        return isinstance(data, str)
+    if kind in ("DWord", "QWord"):
+        bits = 32 if kind == "DWord" else 64
+        return isinstance(data, int) and not isinstance(data, bool) and -(2 ** (bits - 1)) <= data < 2 ** (bits - 1)
+    if kind in ("Binary", "None"):
+        return isinstance(data, str) and _is_base64(data)
+    return kind == "MultiString" and isinstance(data, list) and all(isinstance(line, str) for line in data)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
