@@ -10,7 +10,9 @@ import typing as t
 
 from ..plugin_utils._action import Run
 from ..plugin_utils._age.encryption import Seal
-from ..plugin_utils._ams import description
+from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
+from ..plugin_utils._ams.description import files_of
+from ..plugin_utils._ams.inventory import inventory_of_server
 from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import PartAction
@@ -48,7 +50,7 @@ class ActionModule(PartAction):
             retries = transfer.receive(self._connection, self.host_label, answer, incoming)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
-        files = description.files_of(described)
+        files = files_of(described)
         told = {
             "access_manager_version": described["installation"]["version"],
             "files": len(files),
@@ -56,8 +58,8 @@ class ActionModule(PartAction):
             "stopped": taken["stopped"],
             "downtime_ms": taken["downtime_ms"],
         }
-        problems = description.problems_of_configuration(described)
-        problems += description.problems_of_documents(described, bundle.unreadable)
+        problems = problems_of_configuration(described)
+        problems += problems_of_documents(described, bundle.unreadable)
         problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(
@@ -66,7 +68,7 @@ class ActionModule(PartAction):
             )
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
-        inventory = description.inventory_of_server(described, include_database=self.params["include_database"])
+        inventory = inventory_of_server(described, include_database=self.params["include_database"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
         return {"changed": True, "steady": True} | how | told

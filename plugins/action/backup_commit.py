@@ -10,7 +10,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Seal
-from ..plugin_utils._ams import description
+from ..plugin_utils._ams.inventory import compare_inventories
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._store.store import RECORDS, BackupStore
@@ -57,7 +57,7 @@ class ActionModule(AccessManagerAction):
         unchanged = latest is not None and latest["inventory"] == inventory and _sealed_by(latest) == seals
         if unchanged and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(t.cast(dict[str, t.Any], latest), self.store)}
-        comparison = description.compare_inventories(latest["inventory"] if latest else {}, inventory)
+        comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = self.store.open_partial()

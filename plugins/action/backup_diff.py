@@ -11,7 +11,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Opener
-from ..plugin_utils._ams import description
+from ..plugin_utils._ams.checks import refuse_without_rights, require_supported_version
 from ..plugin_utils._compare import comparison as comparison_module
 from ..plugin_utils._compare import states
 from ..plugin_utils._compare import text as text_module
@@ -43,8 +43,8 @@ class ActionModule(AccessManagerAction):
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""
         nonce = os.urandom(_NONCE_BYTES)
         described = action.describe(self, before.side.configuration, nonce, include_database=False)
-        description.refuse_what_is_not_ours(described)
-        description.refuse_without_rights(described)
+        require_supported_version(described)
+        refuse_without_rights(described)
         marks = {probe["path"].lower(): probe["mark"] for probe in described["probes"]}
         configuration = live_configuration.read_live(self) if before.side.configuration else None
 

@@ -11,7 +11,8 @@ import json
 import re
 import typing as t
 
-from ..plugin_utils._ams import description
+from ..plugin_utils._ams.checks import problems_of_certificates
+from ..plugin_utils._ams.inventory import inventory_of_certificates
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
@@ -32,14 +33,14 @@ class ActionModule(PartAction):
         envelope = Envelope("certificate_export")
         answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
         exports = _checked(json.loads(envelope.open(answer["envelope"])))
-        problems = description.problems_of_certificates(answer["certificates"])
+        problems = problems_of_certificates(answer["certificates"])
         proven = self._proven(exports, answer["certificates"], problems)
         clear = ChunkReader(zip_chunks(_entries(exports, proven)))
         artifact = self.store().write(
             self.params["backup_id"], f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )
         told = {"certificates": [_told(record, proven) for record in _distinct(answer["certificates"])]}
-        inventory = description.inventory_of_certificates(answer["certificates"])
+        inventory = inventory_of_certificates(answer["certificates"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | told
 

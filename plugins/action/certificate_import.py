@@ -10,8 +10,9 @@ import typing as t
 
 from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, LostLineError, UnansweredError
-from ..plugin_utils._restore import plan as plan_module
 from ..plugin_utils._restore.action import RestoreAction
+from ..plugin_utils._restore.plan_text import certificate_lines_of
+from ..plugin_utils._restore.planner import make_certificate_plan
 from ..plugin_utils._windows import thumbprints
 
 
@@ -22,8 +23,8 @@ class ActionModule(RestoreAction):
 
     def perform(self) -> dict[str, t.Any]:
         contents = self._wanted(self.contents(certificates_alone=True))
-        plan = plan_module.of_certificates(contents, self.situation(contents))
-        lines = plan.certificate_lines()
+        plan = make_certificate_plan(contents, self.situation(contents))
+        lines = certificate_lines_of(plan)
         result = {
             "changed": bool(plan.certificates),
             "certificates": plan.certificates,

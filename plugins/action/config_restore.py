@@ -21,7 +21,8 @@ from ..plugin_utils._files import replace_atomically
 from ..plugin_utils._restore import bundle as bundle_module
 from ..plugin_utils._restore import document as document_module
 from ..plugin_utils._restore.action import RestoreAction
-from ..plugin_utils._restore.plan import PARTS, Plan
+from ..plugin_utils._restore.plan import RESTORABLE, Plan
+from ..plugin_utils._restore.plan_text import lines_of
 from ..plugin_utils._target import earlier_restores
 
 display = Display()
@@ -83,7 +84,7 @@ class ActionModule(RestoreAction):
     def _told(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
         """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
         told = list(situation.get("ended_runs", []))
-        if as_backup and self.parts == frozenset(PARTS):
+        if as_backup and self.parts == frozenset(RESTORABLE):
             told += earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []))
         return told
 
@@ -95,7 +96,7 @@ class ActionModule(RestoreAction):
                 replace_atomically(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)
 
     def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
-        lines = plan.lines()
+        lines = lines_of(plan)
         return {
             "backup": contents.source.label,
             "would_change": plan.changed,

@@ -10,7 +10,14 @@ import typing as t
 from ansible.utils.display import Display
 
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._ams import description
+from ..plugin_utils._ams.checks import (
+    problems_of_certificates,
+    problems_of_configuration,
+    refuse_without_rights,
+    require_supported_version,
+)
+from ..plugin_utils._ams.description import Described, files_of
+from ..plugin_utils._ams.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import earlier_restores, interrupted_stops
 
 display = Display()
@@ -33,20 +40,20 @@ class ActionModule(AccessManagerAction):
         described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:
             return described
-        description.refuse_what_is_not_ours(described)
-        description.refuse_without_rights(described)
-        files = description.files_of(described)
+        require_supported_version(described)
+        refuse_without_rights(described)
+        files = files_of(described)
         return described | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
-            "inventory": description.inventory_of_server(described, include_database=include_database)
-            | description.inventory_of_certificates(described["certificates"]),
-            "problems": description.problems_of_configuration(described)
-            + description.problems_of_certificates(described["certificates"])
+            "inventory": inventory_of_server(described, include_database=include_database)
+            | inventory_of_certificates(described["certificates"]),
+            "problems": problems_of_configuration(described)
+            + problems_of_certificates(described["certificates"])
             + described["unended_restores"],
         }
 
-    def _unended(self, described: description.Described) -> list[str]:
+    def _unended(self, described: Described) -> list[str]:
         """A sentence for each restore that never ended, after a warning with it."""
         sentences = earlier_restores.problems(described.get("unended_restores", []))
         for sentence in sentences:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import PARTS
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE
 from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
@@ -386,7 +386,7 @@ def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_aga
     made = run_playbook(BACKUP, server.write_inventory(work / "half.yml", variables=options))
     assert "is incomplete. " in failure_of(made, NAME)
     assert "never ended, so this server may be between two states" in failure_of(made, NAME)
-    for parts in (["certificates"], list(PARTS)):  # the first of them leaves the server between two states
+    for parts in (["certificates"], list(RESTORABLE)):  # the first of them leaves the server between two states
         run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]
         (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import description
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import digest_of, inventory_of_server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
@@ -53,7 +53,7 @@ def make(
         "certificates.zip": certificates_zip(certificates, without_key),
         "secrets.json": json.dumps({path: {"mode": 1, "value": value} for path, value in secrets.items()}).encode(),
     } | dict(parts or {})
-    inventory = description.inventory_of_server(state() | {"records": _records(records)}, include_database=False)
+    inventory = inventory_of_server(state() | {"records": _records(records)}, include_database=False)
     (store.folder / f".partial-{backup_id}").mkdir(mode=0o700, parents=True)
     manifests: dict[str, dict[str, Any]] = {
         "config": {
@@ -84,7 +84,7 @@ def make(
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
         records=store.records(backup_id),
-        content_digest=description.digest_of(inventory),
+        content_digest=digest_of(inventory),
         inventory=inventory,
     )
     store.publish(backup_id, manifest)

@@ -13,7 +13,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import description
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import problems_of_documents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.snapshot_stream import Bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -266,8 +266,8 @@ def test_a_json_file_that_no_restore_takes_is_a_problem_of_the_backup(data: byte
     received = Bundle(io.BytesIO(bundle(told, [data, b"{"])))
     for entry in received.entries():
         b"".join(entry.content)
-    problems = description.problems_of_documents(received.described, received.unreadable)
+    problems = problems_of_documents(received.described, received.unreadable)
     assert len(problems) == (0 if problem is None else 1)
     assert all(str(problem) in line and "no restore takes it" in line for line in problems)
     told["documents"] = [{"file": "appsettings.json", "valid": False}]
-    assert description.problems_of_documents(told, received.unreadable) == []
+    assert problems_of_documents(told, received.unreadable) == []

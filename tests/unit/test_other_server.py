@@ -15,14 +15,16 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import Certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.names import path_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import manual_tasks, recovery
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import Recovery
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from hypothesis import given
@@ -94,8 +96,8 @@ def translated(backup: Contents, described: dict[str, Any] | None = None, **targ
     return recovery.translate(backup, described or fresh(), Target(**target))
 
 
-def planned(backup: Contents, described: dict[str, Any], wish: Wish | None = None, **target: Any) -> Plan:
-    return plan_module.make(translated(backup, described, **target), described, wish or Wish())
+def planned(backup: Contents, described: dict[str, Any], wish: RestoreOptions | None = None, **target: Any) -> Plan:
+    return make_plan(translated(backup, described, **target), described, wish or RestoreOptions())
 
 
 def refusal(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> str:
@@ -254,7 +256,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
     described["state"] = done
     described["installation"]["configured"] = True
     described["records"] = [
-        {"kind": kind, "name": name.rstrip("/")} | record | {"path": plan_module.path_of(name, NEW)}
+        {"kind": kind, "name": name.rstrip("/")} | record | {"path": path_of(name, NEW)}
         for kind, records in (("folder", here.configuration.folders), ("file", here.configuration.files))
         for name, record in records.items()
     ] + [
@@ -263,7 +265,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
     ]
     described["same_documents"] = {"appsettings.json": True}
     plan = planned(backup, described)
-    assert plan.lines() == []
+    assert lines_of(plan) == []
     assert not plan.changed
     recovery.refuse_configured(backup, described, plan)
 
@@ -683,7 +685,7 @@ def test_modules_and_secrets_of_other_modes_are_told() -> None:
 
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
-    plan = plan_module.make(contents(), described | {"machine_certificates": [TLS]}, Wish())
+    plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
     text = document_module.to_markdown(document_module.document_of(contents(), described, plan, [])).decode()
     assert "It is the same server." in text
 

@@ -13,10 +13,12 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import Certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.names import path_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE, Plan, RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_certificate_plan, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.opened import COMMON, config_zip, files, state
@@ -41,7 +43,7 @@ def here(backup: Contents) -> dict[str, Any]:
     described = server()
     described["state"] = copy.deepcopy(backup.configuration.described["state"])
     described["records"] = [
-        {"kind": kind, "name": name.rstrip("/")} | record | {"path": plan_module.path_of(name, ROOT)}
+        {"kind": kind, "name": name.rstrip("/")} | record | {"path": path_of(name, ROOT)}
         for kind, records in (("folder", backup.configuration.folders), ("file", backup.configuration.files))
         for name, record in records.items()
     ]
@@ -51,7 +53,7 @@ def here(backup: Contents) -> dict[str, Any]:
 
 
 def make(backup: Contents, described: dict[str, Any], **wish: Any) -> Plan:
-    return plan_module.make(backup, described, Wish(**wish))
+    return make_plan(backup, described, RestoreOptions(**wish))
 
 
 def record_of(described: dict[str, Any], name: str) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def refusal(backup: Contents, described: dict[str, Any], **wish: Any) -> str:
 def test_a_server_as_the_backup_says_is_left_alone() -> None:
     backup = contents()
     plan = make(backup, here(backup))
-    assert (plan.changed, plan.stop, plan.start, plan.lines()) == (False, False, False, [])
+    assert (plan.changed, plan.stop, plan.start, lines_of(plan)) == (False, False, False, [])
 
 
 def test_capitals_of_names_and_inherited_permissions_do_not_count() -> None:
@@ -114,7 +116,7 @@ def test_missing_changed_and_strange_files_are_told_apart() -> None:
     }
     assert [record["name"] for record in plan.files][-2:] == ["config/more/stray.ps1", "config/more/"]
     assert (plan.stop, plan.start) == (True, True)
-    assert rf"- {ROOT}\more" in plan.lines()
+    assert rf"- {ROOT}\more" in lines_of(plan)
     assert any("link" in task for task in plan.tasks)
     assert "remove" not in actions(make(backup, described, mirror=False)).values()
     assert actions(make(backup, described, parts=frozenset({"external"}))) == {"external/C/Scripts/über.ps1": "set"}
@@ -191,7 +193,7 @@ def test_what_else_differs_of_a_replaced_file_is_told() -> None:
     described = here(backup)
     record = record_of(described, "config/appsettings.json")
     record |= {"sha256": "0" * 64, "sddl": "O:BAG:SYD:P(A;;FA;;;WD)", "modified": "2020-01-01T00:00:00.0000000Z"}
-    assert [line for line in make(backup, described).lines() if line.startswith("~")] == [
+    assert [line for line in lines_of(make(backup, described)) if line.startswith("~")] == [
         f"~ {record['path']} (content, permissions)"
     ]
 
@@ -230,7 +232,7 @@ def test_registry_values_are_set_and_removed_configured_last() -> None:
     plan = make(backup, described)
     assert [value["name"] for value in plan.registry["set"]] == ["ConfigPath", "Configured"]
     assert [value["name"] for value in plan.registry["remove"]] == ["Stray"]
-    assert r"- registry Parameters\Stray" in plan.lines()
+    assert r"- registry Parameters\Stray" in lines_of(plan)
     assert make(backup, described, mirror=False).registry["remove"] == []
     assert not make(backup, described, parts=frozenset({"config"})).changed
 
@@ -241,7 +243,7 @@ def test_a_registry_value_that_may_be_secret_is_not_shown() -> None:
     backup = contents(described=described)
     found = here(backup)
     found["state"]["registry"][-1]["data"] = "old"
-    assert "~ registry ProxyPassword: not shown" in make(backup, found).lines()
+    assert "~ registry ProxyPassword: not shown" in lines_of(make(backup, found))
 
 
 def test_what_could_control_a_terminal_is_shown_as_text() -> None:
@@ -250,7 +252,7 @@ def test_what_could_control_a_terminal_is_shown_as_text() -> None:
     backup = contents(described=described)
     found = here(backup)
     found["state"]["registry"].pop()
-    assert r"+ registry Title: None -> \x1b[2J\nnone" in make(backup, found).lines()
+    assert r"+ registry Title: None -> \x1b[2J\nnone" in lines_of(make(backup, found))
 
 
 def test_bindings_that_differ_are_replaced_and_missing_ones_added() -> None:
@@ -355,8 +357,8 @@ def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("parts", "backed_up", "before", "expected"),
     [
-        (plan_module.PARTS, 1, False, True),
-        (plan_module.PARTS, 0, True, False),
+        (RESTORABLE, 1, False, True),
+        (RESTORABLE, 0, True, False),
         (("config",), 1, False, False),
         (("config",), 0, True, True),
     ],
@@ -403,7 +405,7 @@ def test_a_service_that_an_interrupted_restore_left_stopped_is_started() -> None
     assert not make(backup, described).changed
     described["state"]["service"]["status"] = "Stopped"
     plan = make(backup, described)
-    assert (plan.changed, plan.stop, plan.start, plan.lines()) == (True, False, True, ["* service: start"])
+    assert (plan.changed, plan.stop, plan.start, lines_of(plan)) == (True, False, True, ["* service: start"])
 
 
 def test_a_file_that_the_configuration_names_must_be_there_afterwards() -> None:
@@ -438,7 +440,7 @@ def test_a_forests_certificate_is_planned_for_any_server_and_nothing_else_is() -
     )
     described = here(contents())
     described["certificates"], described["computer_name"] = [], "ANOTHER"
-    plan = plan_module.of_certificates(alone, described)
+    plan = make_certificate_plan(alone, described)
     assert plan.certificates == [{"thumbprint": THUMBPRINT, "action": "import"}]
     assert (plan.files, plan.stop, plan.start) == ([], False, False)
     with pytest.raises(AccessManagerError, match="holds certificates alone"):

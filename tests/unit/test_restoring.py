@@ -19,8 +19,8 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.c
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import action, bundle
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import plan as plan_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Wish
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.earlier_restores import EarlierRestore, settled_by
 from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
@@ -44,7 +44,7 @@ def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
 def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
     backup, described = contents(), server()
     described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
-    plan = plan_module.make(backup, described, Wish())
+    plan = make_plan(backup, described, RestoreOptions())
     target = io.BytesIO()
     bundle.write(backup, plan, target)
     line, _newline, rest = gzip.decompress(target.getvalue()).partition(b"\n")
@@ -70,7 +70,7 @@ def test_a_secret_is_asked_for_as_it_is_written() -> None:
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
     backup, described = contents(), server()
     described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
-    with bundle.in_memory(backup, plan_module.make(backup, described, Wish())) as path:
+    with bundle.in_memory(backup, make_plan(backup, described, RestoreOptions())) as path:
         assert path.startswith("/proc/self/fd/")
         assert Path(path).read_bytes()[:2] == b"\x1f\x8b"
     assert not Path(path).exists() or "bundle" not in str(Path(path).readlink())

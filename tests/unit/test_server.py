@@ -10,7 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import description
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import (
+    problems_of_certificates,
+    problems_of_configuration,
+    refuse_clustered_stop,
+    refuse_without_rights,
+    require_supported_version,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import (
+    compare_inventories,
+    digest_of,
+    inventory_of_certificates,
+    inventory_of_server,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +33,7 @@ Described = dict[str, Any]
 
 
 def inventory(described: Described, *, include_database: bool = False) -> dict[str, str]:
-    return description.inventory_of_server(described, include_database=include_database) | description.inventory_of_certificates(
+    return inventory_of_server(described, include_database=include_database) | inventory_of_certificates(
         described["certificates"]
     )
 
@@ -37,20 +49,20 @@ def refusal(refuse: Callable[[Described], None], described: Described) -> str:
 
 
 def test_a_server_with_version_1_is_accepted() -> None:
-    description.refuse_what_is_not_ours(server())
-    description.refuse_without_rights(server())
+    require_supported_version(server())
+    refuse_without_rights(server())
 
 
 def test_a_server_without_access_manager_is_refused() -> None:
     described = {"computer_name": "AMS1", "installation": {"exists": False}, "administrator": True}
-    assert "not installed" in refusal(description.refuse_what_is_not_ours, described)
+    assert "not installed" in refusal(require_supported_version, described)
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.0.0.0", "3.1.4", "10.1", "0.9", "", "abc", "v1", "-1", "1x.0"])
 def test_another_version_is_refused_and_named(version: str) -> None:
     described = server()
     described["installation"]["version"] = version
-    message = refusal(description.refuse_what_is_not_ours, described)
+    message = refusal(require_supported_version, described)
     assert f"'{version}'" in message
     assert "version 1" in message
 
@@ -59,63 +71,63 @@ def test_another_version_is_refused_and_named(version: str) -> None:
 def test_each_version_1_is_accepted(version: str) -> None:
     described = server()
     described["installation"]["version"] = version
-    description.refuse_what_is_not_ours(described)
+    require_supported_version(described)
 
 
 def test_a_missing_configuration_folder_is_refused_and_named() -> None:
     described = server()
     described["installation"] |= {"config_exists": False, "config_path": r"D:\gone"}
-    message = refusal(description.refuse_what_is_not_ours, described)
+    message = refusal(require_supported_version, described)
     assert r"'D:\gone'" in message
     assert "ConfigPath" in message
 
 
 def test_an_account_that_is_no_administrator_is_refused() -> None:
-    message = refusal(description.refuse_without_rights, server() | {"administrator": False})
+    message = refusal(refuse_without_rights, server() | {"administrator": False})
     assert "administrator" in message
     assert "ansible_user" in message
 
 
 def test_a_cluster_node_that_does_not_own_the_role_is_refused_and_the_owner_named() -> None:
     cluster = {"resource": "Access Manager", "owner": "AMS2", "owned": False}
-    message = refusal(description.refuse_without_rights, server() | {"cluster": cluster})
+    message = refusal(refuse_without_rights, server() | {"cluster": cluster})
     assert "'Access Manager'" in message
     assert "AMS2" in message
-    description.refuse_without_rights(server() | {"cluster": cluster | {"owned": True}})
+    refuse_without_rights(server() | {"cluster": cluster | {"owned": True}})
 
 
 def test_a_stop_is_refused_where_a_cluster_runs_the_service_and_its_commands_are_named() -> None:
     clustered = server() | {"cluster": {"resource": "Access Manager", "owner": "AMS1", "owned": True}}
-    message = refusal(description.refuse_clustered_stop, clustered)
+    message = refusal(refuse_clustered_stop, clustered)
     assert 'Stop-ClusterResource -Name "Access Manager"' in message
     assert 'Start-ClusterResource -Name "Access Manager"' in message
     clustered["state"]["service"]["status"] = "Stopped"
-    description.refuse_clustered_stop(clustered)
-    description.refuse_clustered_stop(server())
+    refuse_clustered_stop(clustered)
+    refuse_clustered_stop(server())
 
 
 # ---- problems ----
 
 
 def test_a_whole_configuration_has_no_problems() -> None:
-    assert description.problems_of_configuration(server()) == []
+    assert problems_of_configuration(server()) == []
 
 
 def test_json_that_does_not_parse_is_a_problem() -> None:
     documents = [*server()["documents"], {"file": "apphost.json", "valid": False}]
-    [problem] = description.problems_of_configuration(server() | {"documents": documents})
+    [problem] = problems_of_configuration(server() | {"documents": documents})
     assert "apphost.json" in problem
 
 
 def test_settings_that_are_not_there_are_a_problem() -> None:
-    [problem] = description.problems_of_configuration(server() | {"documents": []})
+    [problem] = problems_of_configuration(server() | {"documents": []})
     assert "appsettings.json" in problem
 
 
 @pytest.mark.parametrize(("place", "path"), [("share", r"\\nas\x.ps1"), ("external", r"D:\x.ps1"), ("config", r"C:\config\x.ps1")])
 def test_a_file_that_is_named_but_not_backed_up_is_a_problem(place: str, path: str) -> None:
     reference = {"key": "Authorization.ComputerTargets[0].Script", "value": path, "path": path, "place": place, "exists": False}
-    [problem] = description.problems_of_configuration(server() | {"references": [reference]})
+    [problem] = problems_of_configuration(server() | {"references": [reference]})
     assert path in problem
     assert "Authorization.ComputerTargets[0].Script" in problem
 
@@ -123,30 +135,30 @@ def test_a_file_that_is_named_but_not_backed_up_is_a_problem(place: str, path: s
 @pytest.mark.parametrize("place", ["external", "config"])
 def test_a_file_that_is_there_is_no_problem(place: str) -> None:
     reference = {"key": "K", "value": "x.ps1", "path": r"C:\x.ps1", "place": place, "exists": True}
-    assert description.problems_of_configuration(server() | {"references": [reference]}) == []
+    assert problems_of_configuration(server() | {"references": [reference]}) == []
 
 
 def test_a_link_is_a_problem() -> None:
-    [problem] = description.problems_of_configuration(server() | {"records": [link_record("config/link")]})
+    [problem] = problems_of_configuration(server() | {"records": [link_record("config/link")]})
     assert r"config\link" in problem
     assert "link" in problem
 
 
 def test_a_key_that_cannot_be_exported_is_a_problem() -> None:
-    [problem] = description.problems_of_certificates([certificate(exportable=False, provider="HSM provider")])
+    [problem] = problems_of_certificates([certificate(exportable=False, provider="HSM provider")])
     assert "AB" * 20 in problem
     assert "HSM provider" in problem
 
 
 def test_a_password_key_that_is_missing_is_a_problem_with_its_reason() -> None:
-    [problem] = description.problems_of_certificates([certificate(present=False, reason="its key cannot be opened: Access denied")])
+    [problem] = problems_of_certificates([certificate(present=False, reason="its key cannot be opened: Access denied")])
     assert "AB" * 20 in problem
     assert "Access denied" in problem
 
 
 def test_a_certificate_of_another_use_may_have_no_key() -> None:
     other = certificate(present=False, reason="none") | {"usages": [CLUSTER_ENCRYPTION]}
-    assert description.problems_of_certificates([other, certificate()]) == []
+    assert problems_of_certificates([other, certificate()]) == []
 
 
 # ---- what is a change ----
@@ -161,7 +173,7 @@ def test_the_order_in_which_windows_lists_things_does_not_matter(shuffle: random
     for listed in (described["records"], described["certificates"], state["registry"], state["firewall"], *http.values()):
         shuffle.shuffle(listed)
     assert inventory(described) == before
-    assert description.digest_of(inventory(described)) == description.digest_of(before)
+    assert digest_of(inventory(described)) == digest_of(before)
 
 
 def record_of(described: Described, name: str) -> Described:
@@ -199,8 +211,8 @@ def test_a_change_is_seen_where_it_is(change: str) -> None:
     before = inventory(described)
     make, name = CHANGES[change]
     make(described)
-    assert description.compare_inventories(before, inventory(described)) == {"added": [], "changed": [name], "removed": []}
-    assert description.digest_of(before) != description.digest_of(inventory(described))
+    assert compare_inventories(before, inventory(described)) == {"added": [], "changed": [name], "removed": []}
+    assert digest_of(before) != digest_of(inventory(described))
 
 
 ADDITIONS: dict[str, tuple[Callable[[Described], Any], str]] = {
@@ -217,18 +229,18 @@ def test_what_comes_and_goes_is_named(addition: str) -> None:
     make, name = ADDITIONS[addition]
     make(described)
     with_it = inventory(described)
-    assert description.compare_inventories(without, with_it) == {"added": [name], "changed": [], "removed": []}
-    assert description.compare_inventories(with_it, without) == {"added": [], "changed": [], "removed": [name]}
+    assert compare_inventories(without, with_it) == {"added": [name], "changed": [], "removed": []}
+    assert compare_inventories(with_it, without) == {"added": [], "changed": [], "removed": [name]}
 
 
 def test_a_key_in_two_stores_is_watched_in_both() -> None:
     twins = [certificate(), certificate() | {"store": r"LocalMachine\My"}]
-    before = description.inventory_of_certificates(twins)
+    before = inventory_of_certificates(twins)
     for number in (0, 1):
         changed = [dict(twin) for twin in twins]
         changed[number]["key"] = twins[number]["key"] | {"sddl": "D:"}
-        assert description.inventory_of_certificates(changed) != before
-    assert description.inventory_of_certificates(twins[::-1]) == before
+        assert inventory_of_certificates(changed) != before
+    assert inventory_of_certificates(twins[::-1]) == before
 
 
 NO_CHANGES: dict[str, Callable[[Described], Any]] = {
@@ -254,7 +266,7 @@ def test_what_changes_by_itself_is_no_change(change: str) -> None:
 
 
 def test_a_backup_with_the_database_is_another_than_one_without() -> None:
-    difference = description.compare_inventories(inventory(server()), inventory(server(), include_database=True))
+    difference = compare_inventories(inventory(server()), inventory(server(), include_database=True))
     assert difference == {"added": [], "changed": ["state/database"], "removed": []}
 
 
@@ -267,12 +279,12 @@ def test_only_reservations_of_the_service_are_its_own() -> None:
 
 @given(st.dictionaries(st.text(), st.text(max_size=3), max_size=6))
 def test_the_digest_is_that_of_the_content_in_any_order(content: dict[str, str]) -> None:
-    assert description.digest_of(content) == description.digest_of(dict(reversed(content.items())))
-    assert len(description.digest_of(content)) == 64
+    assert digest_of(content) == digest_of(dict(reversed(content.items())))
+    assert len(digest_of(content)) == 64
 
 
 @given(*[st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("12"))] * 2)
 def test_a_comparison_names_each_difference_once(before: dict[str, str], after: dict[str, str]) -> None:
-    compared = description.compare_inventories(before, after)
+    compared = compare_inventories(before, after)
     named = [name for names in compared.values() for name in names]
     assert sorted(named) == [name for name in "abcdef" if before.get(name) != after.get(name)]

@@ -1,23 +1,14 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a target's half tells of a server, read by the controller: refusals, problems, and the inventory of a backup."""
+"""What a server says of itself, as the controller reads it."""
 
 from __future__ import annotations
 
-import collections.abc as c
-import hashlib
-import json
 import typing as t
 
-from .._errors import AccessManagerError
 from .constants import (
-    JSON_FILES,
-    LATER_VERSIONS,
-    PASSWORD_ENCRYPTION_USAGE,
     SERVICE_SID,
-    SUPPORTED_MAJOR_VERSION,
-    WAY_BACK,
 )
 
 Record = dict[str, t.Any]
@@ -29,179 +20,13 @@ ACCESS_MANAGER_APPLICATION = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
 """The application id that Access Manager gives its TLS bindings."""
 
 DATABASE_FOLDER = "config/db/"
+
 MEANINGFUL_ATTRIBUTES = 0x1 | 0x2 | 0x4
 """Read-only, hidden and system: the attributes that people set and that a restore sets again."""
-
-_SERVICE_SETTINGS = (
-    "account",
-    "image_path",
-    "start",
-    "delayed_start",
-    "depends_on",
-    "sid_type",
-    "environment_variables",
-)
-
-
-def refuse_what_is_not_ours(described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK) -> None:
-    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed.
-
-    C(way_back): what to do with a later version.
-    """
-    name, installation = described["computer_name"], described["installation"]
-    if not installation["exists"]:
-        raise AccessManagerError(
-            f"Access Manager is not installed on {name}: its registry key or its service is missing. "
-            "Take the host out of the group, or install Access Manager first."
-        )
-    version = installation["version"]
-    major = version.split(".")[0]
-    if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
-        raise AccessManagerError(
-            f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
-            f"{LATER_VERSIONS} {way_back}"
-        )
-    if not installation["config_exists"] and not without_configuration:
-        raise AccessManagerError(
-            f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry says, "
-            "does not exist. Mend ConfigPath in the registry, or bring the folder back."
-        )
-
-
-def refuse_without_rights(described: Described) -> None:
-    """Raises AccessManagerError when the account may not read keys or stop the service, or the cluster runs it elsewhere."""
-    name = described["computer_name"]
-    if not described["administrator"]:
-        raise AccessManagerError(
-            f"The account is not an administrator of {name}: it can neither export keys nor stop the service. "
-            "Use an administrator's account in ansible_user."
-        )
-    cluster = described.get("cluster")
-    if cluster and not cluster["owned"]:
-        raise AccessManagerError(
-            f"{name} is a node of a failover cluster whose resource '{cluster['resource']}' runs on {cluster['owner']} now: "
-            f"run this against {cluster['owner']}."
-        )
-
-
-def refuse_clustered_stop(described: Described) -> None:
-    """Raises AccessManagerError when a failover cluster runs the service: it takes a stop by anybody else for a failure."""
-    cluster = described.get("cluster")
-    if not cluster or described["state"]["service"]["status"] == "Stopped":
-        return
-    name, resource = described["computer_name"], cluster["resource"]
-    raise AccessManagerError(
-        f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody else for a "
-        "failure, and starts it again or moves it in the middle. "
-        f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {cluster['owner']}, "
-        f"run this again, and then start it with 'Start-ClusterResource -Name \"{resource}\"'."
-    )
-
-
-def problems_of_configuration(described: Described) -> list[str]:
-    """One sentence for each thing that makes a backup of this configuration less than whole."""
-    problems = []
-    if not any(document["file"] == JSON_FILES[0] for document in described["documents"]):
-        problems.append(f"There is no {JSON_FILES[0]} in the configuration folder: what it names, and its secrets, are unknown.")
-    for document in described["documents"]:
-        if not document["valid"]:
-            problems.append(
-                f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names are unknown. "
-                "Mend it on the server, and back up again."
-            )
-    for reference in described["references"]:
-        if reference["place"] == "share":
-            problems.append(f"{reference['key']} names '{reference['value']}', on a network share, which is not backed up.")
-        elif not reference["exists"]:
-            problems.append(f"{reference['key']} names '{reference['value']}', but there is no file '{reference['path']}'.")
-    for record in described["records"]:
-        if record["kind"] == "link":
-            problems.append(f"'{record['path']}' is a link; what it leads to is not backed up.")
-        elif "error" in record and not inventory_name(record).startswith(DATABASE_FOLDER):
-            problems.append(f"'{record['path']}' cannot be read now: {record['error']}")
-    return problems
-
-
-def problems_of_documents(described: Described, unreadable: dict[str, str]) -> list[str]:
-    """One sentence for each JSON file that the server reads and a restore would not. C(unreadable): the reasons, by file."""
-    told = {document["file"] for document in described["documents"] if not document["valid"]}
-    return [
-        f"{file} was backed up as it is, but no restore takes it: {reason}. "
-        "Save it on the server as JSON in UTF-8, and back up again."
-        for file, reason in unreadable.items()
-        if file not in told
-    ]
-
-
-def problems_of_certificates(certificates: c.Iterable[Described]) -> list[str]:
-    """One sentence for each password encryption certificate whose key cannot be backed up."""
-    problems = []
-    for certificate in certificates:
-        key = certificate["key"]
-        named = f"Certificate {certificate['thumbprint']} ({certificate['subject']})"
-        if not key["present"]:
-            if PASSWORD_ENCRYPTION_USAGE in certificate["usages"]:
-                problems.append(f"{named} is not backed up: {key['reason']}.")
-        elif not key["exportable"]:
-            problems.append(
-                f"{named} is not backed up: its private key is not exportable (provider '{key['provider']}'). "
-                "Keep its original PFX, or its HSM's own backup."
-            )
-    return problems
 
 
 def files_of(described: Described) -> list[Described]:
     return [record for record in described["records"] if record["kind"] == "file"]
-
-
-def inventory_of_server(described: Described, *, include_database: bool) -> dict[str, str]:
-    """A fingerprint for each file, folder and group of settings: what decides whether a server has changed.
-
-    The database is a cache that changes by itself: only whether it is included counts.
-    """
-    state = described["state"]
-    inventory = {
-        name: _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, record["sddl"])
-        for record in described["records"]
-        if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
-    }
-    return inventory | {
-        "state/version": _fingerprint(described["installation"]["version"]),
-        "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
-        "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
-        "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
-        "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
-        "state/database": _fingerprint(include_database),
-    }
-
-
-def inventory_of_certificates(certificates: c.Iterable[Described]) -> dict[str, str]:
-    """A fingerprint for each certificate: its key, and who may read it."""
-    keys: dict[str, list[list[t.Any]]] = {}
-    for certificate in certificates:
-        key = certificate["key"]
-        seen = [certificate["store"], key["present"], key.get("exportable"), key.get("sddl")]
-        keys.setdefault(f"certificates/{certificate['thumbprint']}", []).append(seen)
-    return {name: _fingerprint(sorted(seen, key=lambda one: str(one[0]))) for name, seen in keys.items()}
-
-
-def inventory_name(record: Described) -> str:
-    """The name of a file or folder in a backup: a folder's ends with a slash."""
-    return f"{record['name']}/" if record["kind"] == "folder" else str(record["name"])
-
-
-def digest_of(inventory: dict[str, str]) -> str:
-    """The content digest of a backup with this inventory."""
-    return _fingerprint(inventory)
-
-
-def compare_inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[str]]:
-    """The names that were added, changed and removed."""
-    return {
-        "added": sorted(after.keys() - before.keys()),
-        "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
-        "removed": sorted(before.keys() - after.keys()),
-    }
 
 
 def own_http_configuration(http_sys: Described) -> Described:
@@ -212,8 +37,3 @@ def own_http_configuration(http_sys: Described) -> Described:
         "bindings": sorted(bindings, key=lambda binding: str(binding["endpoint"])),
         "reservations": sorted(reservations, key=lambda reservation: str(reservation["url"])),
     }
-
-
-def _fingerprint(*values: t.Any) -> str:
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

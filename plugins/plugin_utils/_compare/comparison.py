@@ -9,9 +9,9 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from .._ams import description
 from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
+from .._ams.inventory import compare_inventories
 from .._ams.json_document import Value, find
 from .._contents.configuration import Configuration, Secret
 from .._errors import AccessManagerError
@@ -106,7 +106,7 @@ def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, lis
     """What two inventories tell: that a thing changed, and not how."""
     changes = [
         (change, name)
-        for change, names in description.compare_inventories(before, after).items()
+        for change, names in compare_inventories(before, after).items()
         for name in names
         if not name.startswith("certificates/") and name != _DATABASE
     ]
@@ -297,7 +297,7 @@ def _registry(before: list[Described], after: list[Described]) -> list[Change]:
 
 
 def _http_sys(before: Described, after: Described) -> list[Change]:
-    old, new = description.own_http_configuration(before), description.own_http_configuration(after)
+    old, new = own_http_configuration(before), own_http_configuration(after)
     kinds = (("binding", "bindings", "endpoint", "thumbprint"), ("reservation", "reservations", "url", "sddl"))
     changes = []
     for kind, group, name, value in kinds:

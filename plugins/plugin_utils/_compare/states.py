@@ -9,8 +9,8 @@ import dataclasses
 import typing as t
 
 from .._age.decryption import Opener
-from .._ams import description
 from .._ams.description import Described
+from .._ams.inventory import inventory_of_certificates, inventory_of_server
 from .._contents.configuration import Configuration, Secret
 from .._contents.keys import read_secrets
 from .._contents.source import LATEST, Source, select
@@ -72,7 +72,7 @@ def of_backup(source: Source, opener: Opener) -> OpenedBackup:
 
 def of_server(described: Described, label: str, configuration: Configuration | None) -> Side:
     """The side that is a server. C(described): as installation_info tells it."""
-    fingerprints = description.inventory_of_certificates(described["certificates"])
+    fingerprints = inventory_of_certificates(described["certificates"])
     found: dict[str, Described] = {}
     for certificate in described["certificates"]:
         thumbprint, key = certificate["thumbprint"], certificate["key"]
@@ -82,7 +82,7 @@ def of_server(described: Described, label: str, configuration: Configuration | N
             "exported": exported,
             "fingerprint": fingerprints[f"certificates/{thumbprint}"],
         }
-    inventory = description.inventory_of_server(described, include_database=False) | fingerprints
+    inventory = inventory_of_server(described, include_database=False) | fingerprints
     return Side(f"{label} now", configuration, inventory, found)
 
 

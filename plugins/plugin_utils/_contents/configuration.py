@@ -18,12 +18,10 @@ from .._ams.description import Record
 from .._ams.json_document import Value, find, parse
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
-from .names import external_name
+from .names import FILES, STATE, external_name, is_portable_name
 from .server_state import checked_record, checked_state
-from .snapshot_stream import is_portable_name
 from .zip_reader import Archive
 
-STATE, FILES = "state/installation.json", "files.json"
 _FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
 _FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
 _UNKNOWN_MODE = -1

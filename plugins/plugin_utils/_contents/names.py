@@ -8,8 +8,30 @@ from __future__ import annotations
 import ntpath
 import re
 
+STATE, FILES = "state/installation.json", "files.json"
+"""What config.zip holds beside files of the server."""
+
+_NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f\ud800-\udfff]+)*")
+_DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
+_LONGEST_NAME = 16_000
+"""Letters: the name of a zip's entry has 64 KiB of UTF-8."""
+
 _SHORT_NAME = re.compile(r"(?=.{1,8}(?:\.|$))[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{1,3})?")
 """A name of 8 and 3 letters, as Windows makes it for a longer one."""
+
+
+def path_of(name: str, root: str) -> str:
+    """Where a file of a backup belongs on the server."""
+    place, _slash, rest = name.rstrip("/").partition("/")
+    if place == "config":
+        return f"{root}\\{rest}".replace("/", "\\").rstrip("\\")
+    drive, _slash, rest = rest.partition("/")
+    return f"{drive}:\\{rest}".replace("/", "\\")
+
+
+def is_portable_name(name: str) -> bool:
+    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and _DOTS.search(name) is None
 
 
 def external_name(path: str, *, short: bool = False) -> re.Pattern[str]:

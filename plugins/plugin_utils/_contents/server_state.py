@@ -10,10 +10,9 @@ import binascii
 import re
 import typing as t
 
-from .._ams import description
-from .._ams.description import Record
+from .._ams.description import Record, own_http_configuration
 from .._errors import AccessManagerError
-from .configuration import STATE
+from .names import STATE
 
 _STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
 
@@ -53,24 +52,24 @@ def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
 
 def checked_state(content: Record) -> Record:
     """The state of a server as state/installation.json tells it, with the lists that a comparison and a restore read."""
-    source_of, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
-    state = checked_record(source_of["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
+    described, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
+    state = checked_record(described["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
     http_sys = checked_record(state["http_sys"], {"bindings": list, "reservations": list}, label)
-    lists = checked_record(state | http_sys | {"environment": source_of.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
+    lists = checked_record(state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
     for name, shape in _LISTS.items():
         for record in lists[name]:
             checked_record(record, shape, f"A record of '{name}' in '{STATE}'")
-    for reference in source_of["references"]:
+    for reference in described["references"]:
         checked_record(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
     for value in state["registry"]:
         if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
             raise AccessManagerError(f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used.")
-    for name, records in description.own_http_configuration(http_sys).items():
+    for name, records in own_http_configuration(http_sys).items():
         for key, pattern in _OWN_HTTP[name].items():
             for record in records:
                 if not pattern.fullmatch(record[key]):
                     raise AccessManagerError(f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one.")
-    return source_of
+    return described
 
 
 def _is_registry_data(kind: str, data: t.Any) -> bool:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stream in which a target sends a snapshot, and the archive that the controller makes of it.
 
-A bundle is one line of JSON, the manifest, and then the bytes of each file in the manifest's order: see
+A snapshot stream is one line of JSON, the manifest, and then the bytes of each file in the manifest's order: see
 modules/artifact_fetch.ps1. A target is not trusted: names, sizes and hashes are checked before they are used.
 """
 
@@ -17,19 +17,18 @@ import re
 import typing as t
 
 from .._ams.constants import JSON_FILES
-from .._ams.description import Described, files_of, inventory_name
+from .._ams.description import Described, files_of
+from .._ams.inventory import inventory_name
 from .._ams.json_document import parse
 from .._errors import AccessManagerError
+from .names import is_portable_name
 from .zip_writer import Entry
 
 MANIFEST_LIMIT = 256 * 1024 * 1024
 CHUNK = 256 * 1024
-_NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f\ud800-\udfff]+)*")
-_DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
-_LONGEST_NAME = 16_000
-"""Letters: the name of a zip's entry has 64 KiB of UTF-8."""
 _RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
 _MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
+
 _LARGEST_JSON = 64 * 1024 * 1024
 """As much of a JSON file is read: no configuration has as much."""
 
@@ -137,11 +136,6 @@ class Bundle:
             parse(bytes(whole))
         except ValueError as exc:
             self.unreadable[file] = str(exc)
-
-
-def is_portable_name(name: str) -> bool:
-    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and _DOTS.search(name) is None
 
 
 def _wrong_key(record: t.Any) -> str | None:

@@ -11,7 +11,7 @@ import json
 
 from .._age.decryption import Opener
 from .._age.encryption import Seal
-from .._ams import description
+from .._ams.inventory import inventory_of_certificates
 from .._contents.keys import Certificate, read_certificates
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
@@ -82,7 +82,7 @@ def _write(
             "certificates": [told(certificate.der) | {"exported": True}],
             "replaces": list(replaces),
         },
-        "inventory": description.inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
+        "inventory": inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
     }
     store.save_record(backup_id, _PART, record)
 

@@ -9,9 +9,10 @@ import collections.abc as c
 import typing as t
 
 from .._age.decryption import Opener
-from .._ams import description
-from .._contents.configuration import FILES, STATE, Configuration
+from .._ams.inventory import inventory_of_server
+from .._contents.configuration import Configuration
 from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
+from .._contents.names import FILES, STATE
 from .._contents.source import source_of
 from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError
@@ -59,7 +60,7 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
     try:
         server = configuration.described | {"records": _records(configuration)}
         version = server["installation"]["version"]
-        there = description.inventory_of_server(server, include_database=False)
+        there = inventory_of_server(server, include_database=False)
     except (KeyError, TypeError, AttributeError):
         raise AccessManagerError(f"'{STATE}' or '{FILES}' in {PARTS['config']} does not describe a server.") from None
     if manifest.get("access_manager_version") != version:

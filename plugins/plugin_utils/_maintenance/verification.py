@@ -18,7 +18,7 @@ import typing as t
 from .._age import header
 from .._age.decryption import Opener
 from .._age.encryption import SUFFIX
-from .._ams import description
+from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._store import chain, prune_log
 from .._store import manifest as manifest_module
@@ -226,7 +226,7 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
     checks = {
         "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
-        "its content_digest is not of its inventory": manifest["content_digest"] == description.digest_of(manifest["inventory"]),
+        "its content_digest is not of its inventory": manifest["content_digest"] == digest_of(manifest["inventory"]),
         "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE) == (not manifest["problems"]),
         "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
         "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),

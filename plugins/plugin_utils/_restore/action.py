@@ -18,12 +18,13 @@ from ansible import constants as C
 
 from .._action import COLLECT_SECONDS, AccessManagerAction
 from .._age.decryption import Opener
-from .._ams import description
+from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
 from .._ams.constants import WAY_BACK
 from .._ams.description import Described
 from .._contents.configuration import Configuration, Secret
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
+from .._contents.names import path_of
 from .._contents.source import select
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
@@ -31,9 +32,9 @@ from .._target import interrupted_stops
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import manual_tasks, recovery
-from . import plan as plan_module
 from .manual_tasks import Recovery, Task
-from .plan import Plan, Wish
+from .plan import RESTORABLE, Plan, RestoreOptions
+from .planner import make_plan
 from .recovery import Target
 
 _MACHINE, _DOMAIN = 1, 3
@@ -44,7 +45,7 @@ _PARTS_WITH_FILES = frozenset({"config", "external"})
 _REPEATED: dict[str, tuple[str, t.Any]] = {
     "backup_id": ("restore_id", "latest"),
     "mode": ("restore_mode", "mirror"),
-    "restore_only": ("restore_only", list(plan_module.PARTS)),
+    "restore_only": ("restore_only", list(RESTORABLE)),
     "require_secrets": ("restore_require_secrets", True),
     "allow_version_mismatch": ("restore_allow_version_mismatch", False),
     "tls_thumbprint": ("restore_tls_thumbprint", None),
@@ -73,9 +74,9 @@ class RestoreAction(AccessManagerAction):
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
-    def wish(self) -> Wish:
+    def wish(self) -> RestoreOptions:
         files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
-        return Wish(
+        return RestoreOptions(
             parts=self.parts,
             files=files or None,
             mirror=self.params["mode"] == "mirror",
@@ -91,8 +92,8 @@ class RestoreAction(AccessManagerAction):
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
         answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
-        description.refuse_what_is_not_ours(answer, without_configuration=True, way_back=self._way_back(contents))
-        description.refuse_without_rights(answer)
+        require_supported_version(answer, without_configuration=True, way_back=self._way_back(contents))
+        refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
         earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
@@ -120,9 +121,9 @@ class RestoreAction(AccessManagerAction):
 
     def plan(self, contents: Contents, situation: Described) -> Plan:
         """The plan of a backup as it is to be restored here."""
-        plan = plan_module.make(contents, situation, self.wish())
+        plan = make_plan(contents, situation, self.wish())
         if plan.stop:
-            description.refuse_clustered_stop(situation)
+            refuse_clustered_stop(situation)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
             recovery.refuse_configured(contents, situation, plan)
         return plan
@@ -224,7 +225,7 @@ def _question(action: AccessManagerAction, configuration: Configuration | None, 
             if secret.mode == _DOMAIN and action.params.get("other_server")
         ],
         "external": [
-            {"name": name, "path": plan_module.path_of(name, "")}
+            {"name": name, "path": path_of(name, "")}
             for name in (configuration.files if configuration else [])
             if name.startswith("external/")
         ],

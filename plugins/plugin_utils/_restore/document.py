@@ -14,7 +14,8 @@ from .._contents.contents import Contents
 from .._text import encodable, printable
 from .manual_tasks import Task
 from .outcome import KEPT, NOT_RESTORED, NOTHING, PERSON, REPROTECTED, RESTORED, REWRITTEN, found_here
-from .plan import PARTS, Plan
+from .plan import RESTORABLE, Plan
+from .plan_text import lines_of
 
 FORMAT = 1
 
@@ -79,7 +80,7 @@ def document_of(
     tasks: c.Sequence[Task],
     *,
     backup: Contents | None = None,
-    parts: c.Container[str] = PARTS,
+    parts: c.Container[str] = RESTORABLE,
 ) -> Document:
     """The plan as data. No secret is in it. C(tasks): those that are known with their commands, beside those of the plan.
 
@@ -106,7 +107,7 @@ def document_of(
         "references": plan.references,
         "certificates": census(contents, plan),
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
-        "changes": [line for line in plan.lines() if not line.startswith("!")],
+        "changes": [line for line in lines_of(plan) if not line.startswith("!")],
         "tasks": told + others,
     }
 

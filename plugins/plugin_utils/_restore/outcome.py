@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams import description
 from .._ams.constants import JSON_FILES
-from .._ams.description import Record
+from .._ams.description import Record, own_http_configuration
 from .._contents.contents import Contents
-from .plan import CONFIGURED, Plan, place_of
+from .plan import Plan
+from .plan_settings import CONFIGURED, place_of
 
 RESTORED = "restored as it is"
 REPROTECTED = "re-protected"
@@ -84,7 +84,7 @@ def _secrets(contents: Contents, plan: Plan) -> dict[str, str]:
 
 
 def _settings(contents: Contents, plan: Plan) -> dict[str, str]:
-    wanted = description.own_http_configuration(contents.configuration.described["state"]["http_sys"])
+    wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     added = plan.http_sys["add"]
     changed = {place_of(value) for value in plan.registry["set"]}
     configured = RESTORED if CONFIGURED in changed else (SAME if plan.configured else KEPT)

@@ -16,17 +16,19 @@ import json
 import ntpath
 import re
 
-from .._ams import description
 from .._ams.constants import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from .._ams.description import DATABASE_FOLDER, Described, Record
+from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, Described, Record, own_http_configuration
 from .._ams.json_document import Value, find
 from .._contents import zip_writer
-from .._contents.configuration import FILES, STATE, Configuration
+from .._contents.configuration import Configuration
 from .._contents.contents import Contents, Rewrite
+from .._contents.names import FILES, STATE, path_of
 from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl
-from .plan import CONFIGURED, Plan, path_of, place_of
+from .plan import Plan
+from .plan_settings import CONFIGURED, place_of
+from .plan_text import lines_of
 from .web_site import hosting_of
 
 KEPT_VALUES = {
@@ -80,7 +82,7 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
     """Raises AccessManagerError when the plan would write over an Access Manager that somebody has configured."""
     if server["installation"]["configured"] and plan.changes_server:
-        changes = [printable(line) for line in plan.lines() if line.startswith(_CHANGES)]
+        changes = [printable(line) for line in lines_of(plan) if line.startswith(_CHANGES)]
         more = f", and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
         raise AccessManagerError(
             f"Access Manager on {server['computer_name']} is configured already, and {contents.source.label} would take the place "
@@ -244,7 +246,7 @@ def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[
     usable = [one for one in server["state"]["http_sys"]["bindings"] if str(one["thumbprint"]).upper() in there]
     wanted = _own_bindings(contents.configuration)
     if wanted:
-        usable = [one for one in usable if one["application_id"] == description.ACCESS_MANAGER_APPLICATION]
+        usable = [one for one in usable if one["application_id"] == ACCESS_MANAGER_APPLICATION]
     elif asked or _is_configured(contents.configuration):
         wanted = [_default_binding(contents.configuration)]
     here = {one["endpoint"]: one for one in usable}
@@ -257,12 +259,12 @@ def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[
 
 
 def _own_bindings(configuration: Configuration) -> list[Record]:
-    return list(description.own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
+    return list(own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
 
 
 def _default_binding(configuration: Configuration) -> Record:
     """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
-    endpoint, application = hosting_of(configuration).tls_endpoint, description.ACCESS_MANAGER_APPLICATION
+    endpoint, application = hosting_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
     return {"endpoint": endpoint, "thumbprint": "", "application_id": application, "store": "My"}
 
 
@@ -315,7 +317,7 @@ def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) ->
     """What Access Manager remembers of a binding that the backup had not: which one is its own."""
     told = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
     for binding in bindings if not _own_bindings(configuration) and not told else ():
-        if binding["application_id"] == description.ACCESS_MANAGER_APPLICATION:
+        if binding["application_id"] == ACCESS_MANAGER_APPLICATION:
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 

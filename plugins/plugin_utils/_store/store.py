@@ -26,7 +26,7 @@ import time
 import typing as t
 
 from .. import _collection
-from .._ams import description
+from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._files import open_regular
 from .._text import timestamp
@@ -233,7 +233,7 @@ class BackupStore:
             previous=self.previous_digest(),
             previous_id=self.newest_id(),
             records=records,
-            content_digest=description.digest_of(inventory),
+            content_digest=digest_of(inventory),
             inventory=inventory,
         )
 

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory of a backup: a fingerprint of each thing that a backup holds. Two equal inventories mean: unchanged."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import hashlib
+import json
+import typing as t
+
+from .description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
+
+_SERVICE_SETTINGS = (
+    "account",
+    "image_path",
+    "start",
+    "delayed_start",
+    "depends_on",
+    "sid_type",
+    "environment_variables",
+)
+
+
+def inventory_of_server(described: Described, *, include_database: bool) -> dict[str, str]:
+    """A fingerprint for each file, folder and group of settings: what decides whether a server has changed.
+
+    The database is a cache that changes by itself: only whether it is included counts.
+    """
+    state = described["state"]
+    inventory = {
+        name: _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, record["sddl"])
+        for record in described["records"]
+        if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
+    }
+    return inventory | {
+        "state/version": _fingerprint(described["installation"]["version"]),
+        "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
+        "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
+        "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
+        "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
+        "state/database": _fingerprint(include_database),
+    }
+
+
+def inventory_of_certificates(certificates: c.Iterable[Described]) -> dict[str, str]:
+    """A fingerprint for each certificate: its key, and who may read it."""
+    keys: dict[str, list[list[t.Any]]] = {}
+    for certificate in certificates:
+        key = certificate["key"]
+        seen = [certificate["store"], key["present"], key.get("exportable"), key.get("sddl")]
+        keys.setdefault(f"certificates/{certificate['thumbprint']}", []).append(seen)
+    return {name: _fingerprint(sorted(seen, key=lambda one: str(one[0]))) for name, seen in keys.items()}
+
+
+def inventory_name(record: Described) -> str:
+    """The name of a file or folder in a backup: a folder's ends with a slash."""
+    return f"{record['name']}/" if record["kind"] == "folder" else str(record["name"])
+
+
+def digest_of(inventory: dict[str, str]) -> str:
+    """The content digest of a backup with this inventory."""
+    return _fingerprint(inventory)
+
+
+def compare_inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[str]]:
+    """The names that were added, changed and removed."""
+    return {
+        "added": sorted(after.keys() - before.keys()),
+        "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
+        "removed": sorted(before.keys() - after.keys()),
+    }
+
+
+def _fingerprint(*values: t.Any) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore does with each file and folder."""
+
+from __future__ import annotations
+
+import collections.abc as c
+
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record
+from .._ams.inventory import inventory_name
+from .._contents.contents import Contents
+from .._contents.names import path_of
+from .._errors import AccessManagerError
+from .._windows import sddl as sddl_module
+from .plan import Plan, RestoreOptions
+
+_TIME = "time"
+
+
+def plan_files(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+    configuration = contents.configuration
+    root = server["installation"]["config_path"]
+    here = {inventory_name(record).lower().rstrip("/"): record for record in server["records"]}
+    wanted = [
+        record | {"kind": kind, "name": name, "path": path_of(name, root)}
+        for kind, records in (("folder", configuration.folders), ("file", configuration.files))
+        for name, record in sorted(records.items())
+        if is_wanted(name, wish)
+    ]
+    _refuse_unknown_files(wanted, contents, wish)
+    _refuse_places(wanted, contents, server)
+    protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
+    for record in wanted:
+        now = here.get(record["name"].lower().rstrip("/"))
+        change = _change(record, now, same=_is_same_content(record, now, protected, server))
+        if change:
+            plan.files.append(record | change)
+    if wish.mirror and "config" in wish.parts and wish.files is None:
+        kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
+        plan.files += _removed(server["records"], kept)
+
+
+def plan_references(plan: Plan, contents: Contents) -> None:
+    """Tells which references are rewritten in the JSON files that this restore writes."""
+    written = {record["name"] for record in plan.files if record["action"] in ("add", "replace")}
+    plan.references = [
+        {"file": one.file, "key": one.place, "before": one.before, "after": one.after}
+        for one in contents.rewrites
+        if f"config/{one.file}" in written
+    ]
+
+
+def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: RestoreOptions) -> None:
+    for name in sorted((wish.files or set()) - {record["name"].lower() for record in wanted}):
+        raise AccessManagerError(
+            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such "
+            "as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
+        )
+
+
+def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
+    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link."""
+    links, missing = folder_links(server), tuple(str(root).lower() for root in server.get("missing_drives", []))
+    for record in wanted:
+        if record["path"].lower().startswith(missing):
+            raise AccessManagerError(
+                f"'{record['path']}' lies on a drive that {server['computer_name']} has not: make the drive first, leave external "
+                "out of restore_only, or, on another server, have external_files relocate it."
+            )
+        if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
+            raise AccessManagerError(
+                f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "
+                "restored. To restore the rest, leave external out of restore_only."
+            )
+        if record["path"].lower().startswith(links):
+            raise AccessManagerError(f"'{record['path']}' lies below a link on {server['computer_name']}: remove the link first.")
+
+
+def folder_links(server: Described) -> tuple[str, ...]:
+    """How the paths begin that lie below a link on the server."""
+    return tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
+
+
+def is_wanted(name: str, wish: RestoreOptions) -> bool:
+    if name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER and not wish.include_database:
+        return False
+    if wish.files is not None and name.lower() not in wish.files:
+        return False
+    return name.split("/")[0] in wish.parts
+
+
+def is_same_json(name: str, server: Described) -> bool:
+    return bool(server.get("same_documents", {}).get(name.removeprefix("config/")))
+
+
+def _is_same_content(record: Record, now: Described | None, protected: set[str], server: Described) -> bool:
+    if now is None or record["name"] in protected:
+        return False
+    return is_same_json(record["name"], server) or now.get("sha256") == record.get("sha256")
+
+
+def _change(record: Record, now: Described | None, *, same: bool) -> Record | None:
+    """What has to be done to a file or folder, as the keys action, set and before; None when it is as in the backup."""
+    if now is None:
+        return {"action": "add", "set": [], "before": None, "size_before": 0}
+    if now["kind"] != record["kind"]:
+        raise AccessManagerError(
+            f"'{now['path']}' is a {now['kind']} on the server, and a {record['kind']} in the backup: remove it first."
+        )
+    if record["kind"] == "file" and not same:
+        if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
+            raise AccessManagerError(f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open.")
+        told = [detail for detail in _differing_details(record, now) if detail != _TIME]
+        return {"action": "replace", "set": told, "before": now.get("sha256"), "size_before": now["size"]}
+    details = _differing_details(record, now)
+    return {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)} if details else None
+
+
+def _differing_details(record: Record, now: Described) -> list[str]:
+    """What beside the content differs. The time of a folder changes with what is in it: it alone does not count."""
+    differs = {
+        _TIME: record["kind"] == "file" and record["modified"] != now["modified"],
+        "attributes": (record["attributes"] ^ now["attributes"]) & MEANINGFUL_ATTRIBUTES,
+        "permissions": not sddl_module.same(record["sddl"], now["sddl"]),
+    }
+    return [detail for detail, different in differs.items() if different]
+
+
+def _with_parents(name: str) -> list[str]:
+    """A name and those of the folders above it."""
+    steps = name.split("/")
+    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
+
+
+def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
+    """What is in the server's configuration folder and not in the backup, the innermost first. Never the database, never links."""
+    found = [
+        record
+        for record in records
+        if record["kind"] != "link"
+        and record["name"].lower() not in kept
+        and record["name"].startswith("config/")
+        and not f"{record['name']}/".lower().startswith(DATABASE_FOLDER)
+    ]
+    found.sort(key=lambda record: (record["kind"] == "folder", -record["name"].count("/"), record["name"]))
+    names = {record["name"] for record in records if record["kind"] == "link"}
+    return [
+        {"name": inventory_name(record), "path": record["path"], "kind": record["kind"], "action": "remove", "set": []}
+        | {"before": record.get("sha256"), "size_before": record.get("size", 0)}
+        for record in found
+        if not (record["kind"] == "folder" and any(name.startswith(f"{record['name']}/") for name in names))
+    ]

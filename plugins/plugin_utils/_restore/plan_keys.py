@@ -1,0 +1,78 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore does with certificates, their private keys, and secrets."""
+
+from __future__ import annotations
+
+import collections.abc as c
+
+from .._ams.constants import SERVICE_SID
+from .._ams.description import Described
+from .._contents.contents import Contents
+from .._errors import AccessManagerError
+from .._windows import sddl as sddl_module
+from .plan import Plan, RestoreOptions
+from .plan_files import is_same_json, is_wanted
+
+ADMINISTRATORS = ("BA", "S-1-5-32-544")
+_MODE_CLEAR, _MODE_MACHINE = 0, 1
+
+
+def service_may_read(key: Described) -> bool:
+    """Whether the service and the administrators may read the file of a key; a key without a file is not judged."""
+    sddl = key.get("sddl") or ""
+    return not sddl or (sddl_module.may_read(sddl, SERVICE_SID) and sddl_module.may_read(sddl, *ADMINISTRATORS))
+
+
+def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None:
+    for thumbprint, certificate in (contents.certificates or {}).items():
+        found = [one for one in server["certificates"] if one["thumbprint"] == thumbprint]
+        keyed = [one for one in found if one["key"]["present"]]
+        if keyed:
+            action = None if any(service_may_read(one["key"]) for one in keyed) else "give_access"
+        elif certificate.pfx is None:
+            action = None
+            plan.tasks.append(
+                f"The backup has no private key of certificate {thumbprint}: import it from its original PFX, or its HSM."
+            )
+        else:
+            action = "give_key" if found else "import"
+        if action:
+            plan.certificates.append({"thumbprint": thumbprint, "action": action})
+
+
+def plan_secrets(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+    for secret in contents.configuration.secrets:
+        if not is_wanted(f"config/{secret.file}", wish):
+            continue
+        action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
+        plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
+    lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
+    missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
+    if lost and wish.require_secrets:
+        raise AccessManagerError(
+            f"{_list(lost)} cannot be opened on {server['computer_name']}, and the backup has no clear value of it: "
+            f"a person has to enter it again in the configuration tool after the restore.{missing} "
+            "To restore without it, set require_secrets to false."
+        )
+    plan.tasks += [
+        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup.{missing}"
+        for path in lost
+    ]
+
+
+def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Contents, server: Described) -> str:
+    if mode == _MODE_CLEAR:
+        return "clear"
+    if mode != _MODE_MACHINE:
+        return "untested"
+    if server.get("opened_secrets", {}).get(path):
+        return "keep"
+    if is_same_json(f"config/{file}", server):
+        return "here"
+    return "protect" if path in contents.secrets and salted else "enter"
+
+
+def _list(names: c.Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

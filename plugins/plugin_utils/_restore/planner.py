@@ -1,0 +1,121 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the plan of a restore from an opened backup and the description of a server, or refuses."""
+
+from __future__ import annotations
+
+from .._ams.description import Described
+from .._contents.contents import Contents
+from .._errors import AccessManagerError
+from .plan import Plan, RestoreOptions
+from .plan_files import folder_links, is_wanted, plan_files, plan_references
+from .plan_keys import plan_certificates, plan_secrets, service_may_read
+from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, values
+
+_SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
+
+
+def make_plan(contents: Contents, server: Described, wish: RestoreOptions) -> Plan:
+    """The plan. Raises AccessManagerError when the restore must not be done at all."""
+    refuse_unfit(contents, server, wish)
+    plan = Plan()
+    if "config" in wish.parts:
+        plan_secrets(plan, contents, server, wish)
+    plan_files(plan, contents, server, wish)
+    plan_references(plan, contents)
+    if "registry" in wish.parts:
+        plan_registry(plan, contents, server, wish)
+        plan_http_sys(plan, contents, server, wish)
+    if "certificates" in wish.parts:
+        plan_certificates(plan, contents, server)
+    _plan_tasks(plan, contents, server, wish)
+    _plan_checks(plan, contents, server, wish)
+    if any(is_wanted(f"config/{file}", wish) for file in contents.configuration.documents):
+        _refuse_missing_references(plan, contents, server)
+    runs = server["state"]["service"]["status"] != "Stopped"
+    plan.stop = plan.changes_server and runs
+    plan.start = plan.stop or (not runs and (wish.start or bool(server.get("left_stopped"))))
+    return plan
+
+
+def make_certificate_plan(contents: Contents, server: Described) -> Plan:
+    """The plan for the certificates alone. They belong to a forest: whichever server was backed up, any other may have them."""
+    plan = Plan()
+    plan_certificates(plan, contents, server)
+    return plan
+
+
+def refuse_unfit(contents: Contents, server: Described, wish: RestoreOptions) -> None:
+    """Raises AccessManagerError when the backup is of another computer, version or place than this server."""
+    backup, name = contents.configuration.described, server["computer_name"]
+    computer = backup["state"].get("computer_name")
+    if computer != name:
+        raise AccessManagerError(
+            f"The backup {contents.source.label} is of the computer {computer}, and this is {name}: "
+            "this restores to the same host only. For another one there is the playbook disaster_recovery (other_server)."
+        )
+    there, here = backup["installation"].get("version"), server["installation"]["version"]
+    if there != here and not wish.allow_version_mismatch:
+        raise AccessManagerError(
+            f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} first, "
+            "or allow the mismatch with allow_version_mismatch."
+        )
+    there, here = backup["installation"].get("config_path", ""), server["installation"]["config_path"]
+    if there.lower() != here.lower():
+        raise AccessManagerError(
+            f"The configuration lay in '{there}' when it was backed up, and the registry of {name} says '{here}': set ConfigPath "
+            f"under HKLM\\SOFTWARE\\Lithnet\\Access Manager Service\\Parameters to '{there}' first."
+        )
+
+
+def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+    backup, here = contents.configuration.described["state"], server["state"]
+    for setting in _SETTINGS if "registry" in wish.parts else ():
+        there = backup.get("service", {}).get(setting)
+        if there != here["service"].get(setting):
+            plan.tasks.append(
+                f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it."
+            )
+    rules = {rule["rule"] for rule in here["firewall"]}
+    if "registry" in wish.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
+        plan.tasks.append(
+            "The firewall rule of Access Manager is not as it was, and this restore leaves it: "
+            "save the web settings in the configuration tool."
+        )
+    if "config" in wish.parts and wish.files is None:
+        links = [record["path"] for record in server["records"] if record["kind"] == "link"]
+        plan.tasks += [f"'{path}' is a link: this restore leaves it." for path in links]
+        plan.tasks += [
+            f"{reference['key']} names '{reference['value']}', which was missing when the backup was made."
+            for reference in contents.configuration.described["references"]
+            if reference["place"] != "share" and not reference["exists"]
+        ]
+    if "certificates" in wish.parts and contents.certificates is None:
+        plan.tasks.append("This backup came without its certificates.zip: the certificates are left as they are.")
+
+
+def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+    """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
+    imported = [one["thumbprint"] for one in plan.certificates]
+    usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
+    plan.usable_certificates = sorted({*imported, *usable})
+    restored = values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
+    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
+
+
+def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
+    """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this restore."""
+    links = folder_links(server)
+    paths = {record["path"].lower() for record in server["records"]}
+    paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
+    paths |= {record["path"].lower() for record in plan.files if record["action"] == "add"}
+    for reference in contents.configuration.described["references"]:
+        path = str(reference["path"])
+        if reference["place"] == "share" or not reference["exists"] or path.lower().startswith(links):
+            continue
+        if path.lower() not in paths:
+            raise AccessManagerError(
+                f"The configuration names '{path}', which would not be there after this restore: restore the external files too, "
+                "or bring it back."
+            )
