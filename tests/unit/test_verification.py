@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import digest_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -293,7 +294,7 @@ def test_a_forged_inventory_is_found_with_a_key(four: BackupStore, opener: Opene
     inventory = four.manifest(IDS[3])["inventory"] | {"config/apphost.json": "00" * 32}
     edit(four, IDS[3], inventory=inventory)
     assert "content_digest is not of its inventory" in problems(four)[IDS[3]][0]
-    edit(four, IDS[3], content_digest=verification._server.digest_of(inventory))
+    edit(four, IDS[3], content_digest=digest_of(inventory))
     assert problems(four) == {}
     assert "of something else than config.zip holds: config/apphost.json" in problems(four, opener)[IDS[3]][0]
 
