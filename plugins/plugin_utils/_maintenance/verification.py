@@ -262,7 +262,7 @@ def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[s
 
 
 def _strangers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
-    known = {artifact["name"] for artifact in manifest["artifacts"]} | {manifest_module.NAME}
+    known = {artifact["name"] for artifact in manifest["artifacts"]} | {manifest_module.NAME, manifest_module.SIGNATURE}
     for name in sorted(_names(folder) - known):
         yield f"'{folder / name}' is not part of the backup: someone put it there."
 

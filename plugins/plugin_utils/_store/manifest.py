@@ -18,6 +18,7 @@ from .._files import open_regular
 
 FORMAT = 1
 NAME = "manifest.json"
+SIGNATURE = f"{NAME}.sig"
 SIZE_LIMIT = 64 * 1024 * 1024
 PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
 """The parts of a server's backup, in the order of its manifest, and the files that hold them before encryption."""

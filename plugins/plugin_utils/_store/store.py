@@ -29,6 +29,9 @@ from .. import _collection
 from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._files import open_regular
+from .._signing.signature import LARGEST as LARGEST_SIGNATURE
+from .._signing.signer import Signer
+from .._signing.trust import Origin, Trust
 from .._text import timestamp
 from . import manifest as manifest_module
 from . import prune_log
@@ -54,9 +57,9 @@ _LOST_AND_FOUND = "lost+found"
 
 
 class BackupStore:
-    """The backups of one host under a root folder."""
+    """The backups of one host under a root folder. C(trust): which of them are accepted; those of any origin when not given."""
 
-    def __init__(self, root: str, host: str) -> None:
+    def __init__(self, root: str, host: str, trust: Trust | None = None) -> None:
         if not host or "/" in host or "\0" in host or host.startswith("."):
             raise AccessManagerError(f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash.")
         if len(os.fsencode(host)) > LONGEST_NAME:
@@ -68,6 +71,7 @@ class BackupStore:
         self.root = pathlib.Path(root)
         self.host = host
         self.folder = self.root / host
+        self.trust = trust or Trust()
 
     # ---- reading ----
 
@@ -90,8 +94,15 @@ class BackupStore:
             )
 
     def manifest(self, backup_id: str) -> Manifest:
-        """The manifest of a backup. Raises AccessManagerError when it cannot be read or belongs to another."""
-        return self.parsed_manifest(backup_id, self.manifest_bytes(backup_id))
+        """The manifest of a backup. Raises AccessManagerError when it cannot be read, belongs to another, or is not accepted."""
+        data = self.manifest_bytes(backup_id)
+        manifest = self.parsed_manifest(backup_id, data)
+        self.trust.refuse(self.origin(backup_id, data))
+        return manifest
+
+    def origin(self, backup_id: str, data: bytes) -> Origin:
+        """Who made a backup whose manifest has these bytes, as far as its signature proves it."""
+        return origin_in(self.folder / backup_id, data, self.trust)
 
     def manifest_bytes(self, backup_id: str) -> bytes:
         """The bytes of the manifest of a backup. Raises AccessManagerError when it cannot be read."""
@@ -110,7 +121,7 @@ class BackupStore:
         return manifest
 
     def latest_complete(self, *, before: str | None = None) -> Manifest | None:
-        """The manifest of the newest complete backup whose artifacts are whole; unreadable ones are passed over.
+        """The manifest of the newest complete backup whose artifacts are whole; those unreadable or not accepted are passed over.
 
         C(before): an id; only backups that are older count.
         """
@@ -237,15 +248,19 @@ class BackupStore:
             inventory=inventory,
         )
 
-    def publish(self, backup_id: str, manifest: Manifest) -> pathlib.Path:
-        """Writes the manifest and gives the backup its name."""
+    def publish(self, backup_id: str, manifest: Manifest, signer: Signer | None = None) -> pathlib.Path:
+        """Writes the manifest, and its signature when there is who signs, and gives the backup its name."""
         partial, final = self._opened(backup_id), self.folder / backup_id
+        files = {manifest_module.NAME: manifest_module.to_bytes(manifest)}
+        if signer:
+            files[manifest_module.SIGNATURE] = signer.sign(files[manifest_module.NAME])
         with _explained(partial):
             for part in RECORDS:
                 self._record_path(backup_id, part).unlink(missing_ok=True)
-            with _create(partial / manifest_module.NAME) as file:
-                file.write(manifest_module.to_bytes(manifest))
-                _sync(file)
+            for name, content in files.items():
+                with _create(partial / name) as file:
+                    file.write(content)
+                    _sync(file)
             _sync_folder(partial)
             partial.rename(final)
             _sync_folder(self.folder)
@@ -368,6 +383,20 @@ def _delete_removed(folder: int) -> None:
         if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             shutil.rmtree(name, dir_fd=folder)
     os.fsync(folder)
+
+
+def origin_in(folder: pathlib.Path, data: bytes, trust: Trust) -> Origin:
+    """Who made the backup in a folder, whose manifest has these bytes, as far as its signature proves it."""
+    signature = None
+    path = folder / manifest_module.SIGNATURE
+    try:
+        with open_regular(path) as file:
+            signature = file.read(LARGEST_SIGNATURE + 1)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        return Origin(problem=f"'{path}' cannot be read: {exc.strerror}.")
+    return trust.origin_of(data, signature, str(folder / manifest_module.NAME))
 
 
 def is_id(name: str) -> bool:

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who made a backup, as far as the signature of its manifest proves it. Here alone is decided which backups are accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import AccessManagerError
+from .._text import printable
+from . import allowed_signers
+from .allowed_signers import OPTION
+from .openssh import NAMESPACE, in_memory, path_of, ssh_keygen
+from .signature import Signature
+
+UNPROVEN = f"The origin of the backups is not proven: no allowed signers are set ({OPTION})."
+OVERRIDE = "access_manager_allow_unsigned"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Who made a backup: an allowed signer, by C(principal) and C(fingerprint) of the key. Else C(problem): why nobody is known."""
+
+    principal: str = ""
+    fingerprint: str = ""
+    problem: str = UNPROVEN
+
+    @property
+    def is_proven(self) -> bool:
+        return bool(self.fingerprint)
+
+    @property
+    def signer(self) -> dict[str, str] | None:
+        """The signer as results have it."""
+        return {"principal": self.principal, "fingerprint": self.fingerprint} if self.is_proven else None
+
+    @property
+    def sentence(self) -> str:
+        return f"Signed by {self.principal} ({self.fingerprint})." if self.is_proven else self.problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Trust:
+    """Which backups a run accepts. C(signers): of an allowed_signers file; when it is empty, backups of any origin are accepted.
+
+    C(allow_unsigned): accept any origin in spite of the signers, for this run.
+    """
+
+    signers: bytes = b""
+    allow_unsigned: bool = False
+    _principals: dict[bytes, list[str]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """The principals of the keys that this run has seen already."""
+
+    @classmethod
+    def of(cls, params: dict[str, t.Any]) -> Trust:
+        """What the options C(allowed_signers) and C(allow_unsigned) ask for. Raises AccessManagerError when they name no signer."""
+        option = params.get("allowed_signers")
+        content = b"" if option is None else allowed_signers.content_of(option)
+        return cls(content, bool(params.get("allow_unsigned")))
+
+    @property
+    def is_required(self) -> bool:
+        """Whether only backups of a proven origin are accepted."""
+        return bool(self.signers) and not self.allow_unsigned
+
+    def origin_of(self, data: bytes, signature: bytes | None, place: str) -> Origin:
+        """Who signed these bytes. C(place): the path of what is signed, for sentences. Without signers nothing is verified."""
+        if not self.signers:
+            return Origin()
+        if signature is None:
+            return _unproven(f"'{place}' is not signed: there is no '{place}.sig'.")
+        try:
+            parsed = Signature.parse(signature)
+        except ValueError:
+            return _unproven(f"'{place}.sig' is damaged: it is not a signature in OpenSSH's format.")
+        if parsed.namespace != NAMESPACE:
+            return _unproven(f"'{place}.sig' is a signature for '{parsed.namespace}', and not for '{NAMESPACE}'.")
+        principals = self._principals_of(parsed)
+        for principal in principals:
+            if self._verifies(data, parsed, principal):
+                return Origin(printable(principal), parsed.fingerprint, "")
+        return _unproven(_refusal(data, parsed, place, known=bool(principals)))
+
+    def accepts(self, origin: Origin) -> bool:
+        return origin.is_proven or not self.is_required
+
+    def refuse(self, origin: Origin) -> None:
+        """Raises AccessManagerError when backups of this origin are not accepted."""
+        if not self.accepts(origin):
+            raise AccessManagerError(
+                f"{origin.problem} It is not used. If you know where it comes from, allow it for one run with -e {OVERRIDE}=true."
+            )
+
+    def _principals_of(self, signature: Signature) -> list[str]:
+        known = self._principals.get(signature.public_key)
+        if known is None:
+            with in_memory(self.signers) as signers, in_memory(signature.armored) as file:
+                arguments = ("find-principals", "-f", path_of(signers), "-s", path_of(file))
+                answer = ssh_keygen("-Y", *arguments, data=b"", descriptors=(signers, file))
+            known = answer.stdout.decode(errors="replace").splitlines() if answer.returncode == 0 else []
+            self._principals[signature.public_key] = known
+        return known
+
+    def _verifies(self, data: bytes, signature: Signature, principal: str) -> bool:
+        with in_memory(self.signers) as signers, in_memory(signature.armored) as file:
+            arguments = ("verify", "-f", path_of(signers), "-I", principal, "-n", NAMESPACE, "-s", path_of(file))
+            return ssh_keygen("-Y", *arguments, data=data, descriptors=(signers, file)).returncode == 0
+
+
+def _unproven(problem: str) -> Origin:
+    return Origin(problem=printable(problem))
+
+
+def is_genuine(data: bytes, signature: Signature) -> bool:
+    """Whether a signature is that of these bytes, whoever made it."""
+    with in_memory(signature.armored) as file:
+        arguments = ("check-novalidate", "-n", NAMESPACE, "-s", path_of(file))
+        return ssh_keygen("-Y", *arguments, data=data, descriptors=(file,)).returncode == 0
+
+
+def _refusal(data: bytes, signature: Signature, place: str, *, known: bool) -> str:
+    """Why no allowed signer is behind a signature."""
+    if not is_genuine(data, signature):
+        return f"'{place}.sig' is not the signature of '{place}': it is that of another, or one of the two was changed."
+    if known:
+        return (
+            f"'{place}' is signed with the key {signature.fingerprint}, which {OPTION} does not allow for this: "
+            f"see the namespaces and times of its entry there."
+        )
+    return f"'{place}' is signed with the key {signature.fingerprint}, which is not among the allowed signers ({OPTION})."
