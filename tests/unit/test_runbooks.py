@@ -59,7 +59,7 @@ def test_each_command_has_what_it_prints(name: str) -> None:
 def messages() -> tuple[str, ...]:
     """The texts in what the product consists of: each string of actions and what they use, and each other file whole."""
     found: list[str] = []
-    for path in sorted((REPOSITORY / "plugins").glob("[ap]*/*.py")):
+    for path in sorted((REPOSITORY / "plugins").glob("[ap]*/**/*.py")):
         found += {text for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if (text := literal(node))}
     for folder, kinds in {"plugins": (".ps1", ".psm1"), "roles": (".yml", ".j2"), "playbooks": (".yml",)}.items():
         found += [path.read_text(encoding="utf-8") for path in (REPOSITORY / folder).rglob("*") if path.suffix in kinds]
