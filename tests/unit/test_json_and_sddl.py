@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
+import subprocess
+import sys
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import Value, find, parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import json_document
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import Value, find, parse, strict
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +107,109 @@ def test_values_are_found_by_path_whatever_the_capitals() -> None:
     assert [place for place, _value in find(document, "A.D")] == ["A.d"]
     assert list(find(document, "A.d.e")) == []
     assert list(find(document, "A.d[].e")) == []
+
+
+# ---- bounds ----
+
+
+def keys(count: int, *more: str) -> bytes:
+    """An object with so many keys, and these after them."""
+    names = [f"{number:09}" for number in range(count)]
+    return "{{{}}}".format(",".join(f'"{name}":0' for name in [*names, *more])).encode()
+
+
+def seconds(act: Callable[[], Any]) -> float:
+    """The processor's seconds that something takes, at best of three."""
+
+    def once() -> float:
+        before = time.process_time()
+        act()
+        return time.process_time() - before
+
+    return min(once() for _attempt in range(3))
+
+
+def refused(read: Callable[[bytes], Any], data: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read(data)
+
+
+@pytest.mark.parametrize("read", [strict, parse])
+def test_a_key_that_stands_twice_at_the_end_of_a_megabyte_is_found_at_once(read: Callable[[bytes], Any]) -> None:
+    whole, twice = keys(75_000), keys(75_000, "000000001")
+    assert len(twice) > 1024**2
+    read(whole)
+    assert seconds(lambda: refused(read, twice, "the key '000000001' stands twice")) < 3 * seconds(lambda: read(whole)) + 0.1
+
+
+@pytest.mark.parametrize("read", [strict, parse])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda count: keys(count, "000000000"),
+        lambda count: b'{"a":[' + b"{}," * count + b"0]}",
+        lambda count: b'{"a":"' + b"\\u00e4" * count + b'"}',
+        lambda count: b"{" + b"/**/" * count + b'"a":0}',
+        lambda count: b"{/*" + b"/" * count,
+        lambda count: b'{"a":' + b"9" * count + b"}",
+        lambda count: b"[" * count,
+    ],
+    ids=["keys", "objects", "escapes", "comments", "comment", "digits", "depth"],
+)
+def test_eight_times_the_size_takes_no_more_than_about_eight_times_as_long(
+    read: Callable[[bytes], Any], made: Callable[[int], bytes]
+) -> None:
+    def reading(count: int) -> float:
+        data = made(count)
+
+        def attempt() -> None:
+            with contextlib.suppress(ValueError):
+                read(data)
+
+        return seconds(attempt)
+
+    assert reading(40_000) < 24 * reading(5_000) + 0.05
+
+
+@pytest.mark.parametrize("read", [strict, parse])
+def test_what_is_nested_too_deep_is_refused(read: Callable[[bytes], Any]) -> None:
+    read(b'{"a":' + b"[" * 63 + b"]" * 63 + b"}")
+    for depth in (65, 200_000):
+        refused(read, b'{"a":' + b"[" * depth + b"]" * depth + b"}", "nested more than 64 deep")
+
+
+@pytest.mark.parametrize(
+    ("read", "most"), [(strict, json_document.MOST_VALUES), (parse, json_document.MOST_PLACED_VALUES)], ids=["strict", "parse"]
+)
+def test_more_values_than_any_file_has_are_refused_before_they_take_memory(read: Callable[[bytes], Any], most: int) -> None:
+    data = b'{"a":[' + b"0," * most + b"0]}"
+    tracemalloc.start()
+    try:
+        refused(read, data, f"more than {most} values")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1024**2
+
+
+def test_a_configuration_larger_than_any_is_refused() -> None:
+    refused(parse, b'{"a":"' + b"x" * json_document.MOST_BYTES + b'"}', "more than 16 MiB")
+    assert parse(b'{"a":"' + b"x" * (json_document.MOST_BYTES - 8) + b'"}')
+
+
+def test_comments_take_no_memory() -> None:
+    data = b"{" + b"//\n" * 1_000_000 + b"}"
+    command = [sys.executable, "-c", _MEMORY, json_document.__file__]
+    assert int(subprocess.run(command, input=data, capture_output=True, check=True).stdout) < 100
+
+
+_MEMORY = """
+import importlib, pathlib, re, sys
+sys.path.insert(0, sys.argv[1].partition('ansible_collections')[0])
+json_document = importlib.import_module('ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document')
+json_document.parse(sys.stdin.buffer.read())
+print(int(re.search('VmHWM: *([0-9]+)', pathlib.Path('/proc/self/status').read_text().replace(chr(9), '')).group(1)) // 1024)
+"""
 
 
 # ---- SDDL ----

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from hypothesis import given
@@ -105,6 +107,73 @@ def test_what_is_too_large_for_the_memory_is_not_read(tmp_path: Path) -> None:
         with (tmp_path / name).open("wb") as file:
             file.truncate(LARGEST + 1)
         assert f"'{tmp_path / name}' has {LARGEST + 1} bytes: more than 4 GiB are not opened" in refusal(tmp_path / name)
+
+
+# ---- bounds ----
+
+
+def with_header(path: Path, stanzas: bytes) -> Path:
+    path.write_bytes(header.VERSION + stanzas + b"--- " + b"A" * 43 + b"\n" + bytes(48))
+    return path
+
+
+def nothing_decrypts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, no file reaches age's library."""
+
+    def reached(*_arguments: object) -> bytes:
+        raise AssertionError("age's library was given this file")
+
+    monkeypatch.setattr(pyrage, "decrypt", reached)
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", reached)
+
+
+@pytest.mark.parametrize(
+    ("stanzas", "found"),
+    [
+        (b"-> X25519 x\ny\n" * 600, "has 600 stanzas in its age header"),
+        (b"-> x-grease x\ny\n" * 65, "has 65 stanzas"),
+        (b"-> X25519 " + b"x" * 20_000 + b"\ny\n", "has an age header of 20"),
+        (b"-> ssh-rsa abcd\n" + b"A" * 64 * 300 + b"\n", "has an age header of 19"),
+        (b"-> scrypt c2FsdA 21\ny\n", "the work factor '21' of scrypt; above 20"),
+        (b"-> X25519 x\ny\n-> scrypt c2FsdA 30\ny\n", "the work factor '30'"),
+        (b"-> scrypt c2FsdA\ny\n", "the work factor 'c2FsdA'"),
+        (b"-> scrypt\ny\n", "the work factor ''"),
+        (b"-> scrypt c2FsdA -1\ny\n", "the work factor '-1'"),
+        ("-> scrypt c2FsdA ٣\ny\n".encode(), "the work factor"),
+        (b"-> X25519 x\n" * 200_000, "without an end"),
+    ],
+    ids=lambda value: value[:24].decode("ascii", "replace") if isinstance(value, bytes) else None,
+)
+def test_a_header_that_costs_more_than_any_backups_never_reaches_ages_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stanzas: bytes, found: str
+) -> None:
+    path = with_header(tmp_path / "config.zip.age", stanzas)
+    nothing_decrypts(monkeypatch)
+    for params in ({"identity_file": key_file(tmp_path, age_key().private)}, {"passphrase": "correct horse"}):
+        assert found in refusal(path, **params)
+    assert found in header.problems(path, "recipients", [])[0]
+
+
+def test_an_armored_file_does_not_get_around_the_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.zip.age"
+    path.write_bytes(b"-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----\n")
+    nothing_decrypts(monkeypatch)
+    assert "is not an age file" in refusal(path, passphrase="correct horse")
+
+
+def test_as_many_recipients_as_are_encrypted_to_open_soon(tmp_path: Path) -> None:
+    key = age_key()
+    path = tmp_path / "config.zip.age"
+    path.write_bytes(pyrage.encrypt(b"content", [pyrage.x25519.Recipient.from_str(key.public)] * (header.MOST_STANZAS - 1)))
+    before = time.process_time()
+    assert Opener.of({"identity_file": key_file(tmp_path, key.private)}).open(path) == b"content"
+    assert time.process_time() - before < 5
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: header.VERSION + b"-> scrypt " + rest))
+def test_any_bytes_are_opened_or_refused_in_a_sentence(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "config.zip.age").write_bytes(data)
+    assert refusal(tmp_path / "config.zip.age", passphrase="correct horse")
 
 
 @given(place=st.integers(0, 2000), change=st.integers(1, 255))

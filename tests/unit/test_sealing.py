@@ -15,6 +15,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -115,7 +116,7 @@ def test_any_content_comes_back(identity: pyrage.x25519.Identity, recipient: str
 
 
 def test_names_of_sealed_artifacts_end_with_age(recipient: str) -> None:
-    assert Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="p")).suffix == ".age"
+    assert Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="correct horse")).suffix == ".age"
     assert Seal.of(params(encryption="none")).suffix == ""
 
 
@@ -163,8 +164,36 @@ def test_a_private_key_without_its_beginning_is_not_shown(beginning: str) -> Non
     assert body[:12] not in refusal(recipients=[beginning + body])
 
 
-def test_a_blank_passphrase_is_refused() -> None:
-    assert "blank" in refusal(passphrase="  ")
+@pytest.mark.parametrize(("passphrase", "length"), [("  ", 0), ("a", 1), ("elevenchars", 11), ("   elevenchars   ", 11)])
+def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, length: int) -> None:
+    message = refusal(passphrase=passphrase)
+    assert f"has {length} characters: at least 12 are needed" in message
+    assert "elevenchars" not in message
+
+
+def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decrypts(tmp_path: Path) -> None:
+    assert pyrage.passphrase.decrypt(sealed(Seal.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR
+    (tmp_path / "config.zip.age").write_bytes(pyrage.passphrase.encrypt(CLEAR, "a"))
+    assert Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age") == CLEAR
+
+
+@pytest.mark.parametrize("count", [64, 100])
+def test_more_recipients_than_are_decrypted_are_refused(recipient: str, count: int) -> None:
+    message = refusal(recipients=[recipient] * count)
+    assert f"{count} recipients are too many" in message
+    assert "with more than 64 it is not opened" in message
+    assert Seal.of(params(recipients=[recipient] * 60))
+
+
+def test_a_work_factor_that_would_not_be_decrypted_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypted = pyrage.passphrase.encrypt(CLEAR, "correct horse")
+    salt, factor = encrypted.split(b"\n")[1].split()[2:]
+    slow = encrypted.replace(salt + b" " + factor, salt + b" 21")
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", lambda *_arguments: slow)
+    output = io.BytesIO()
+    with pytest.raises(AccessManagerError, match="the work factor '21' of scrypt"):
+        Seal.of(params(passphrase="correct horse")).write(io.BytesIO(CLEAR), output)
+    assert output.getvalue() == b""
 
 
 @given(st.text(max_size=200))
@@ -215,7 +244,7 @@ def test_none_is_refused_together_with_a_key(too_much: dict[str, Any]) -> None:
 def any_seal(request: pytest.FixtureRequest, recipient: str) -> Seal:
     options = {
         "recipients": {"recipients": [recipient]},
-        "passphrase": {"passphrase": "p"},
+        "passphrase": {"passphrase": "correct horse"},
         "none": {"encryption": "none"},
     }
     return Seal.of(params(**options[request.param]))

@@ -374,7 +374,7 @@ def test_another_ssh_key_in_the_header_is_found(store: BackupStore) -> None:
 
 
 def test_a_passphrase_where_keys_are_named_is_found(store: BackupStore, owner: KeyPair) -> None:
-    make(store, IDS[0], seal_to(passphrase="x"))
+    make(store, IDS[0], seal_to(passphrase="correct horse"))
     artifacts = [
         artifact | {"encryption": "recipients", "recipients": [owner.public]} for artifact in store.manifest(IDS[0])["artifacts"]
     ]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import io
 import os
 import pathlib
 import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
+from . import header
 from .encryption import SUFFIX
 
 try:
@@ -24,8 +26,6 @@ LARGEST = 4 * 1024**3
 
 _AGE_KEY = "AGE-SECRET-KEY-1"
 _SSH_MARK = b"PRIVATE KEY-----"
-_PASSPHRASE_STANZA = b"\n-> scrypt "
-_HEADER = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Opener:
         sealed = _bytes_of(path)
         if path.suffix != SUFFIX:
             return sealed
-        by_passphrase = _PASSPHRASE_STANZA in sealed[:_HEADER]
+        by_passphrase = _is_under_passphrase(path, sealed)
         self._refuse_unfit(path, recipients, by_passphrase=by_passphrase)
         try:
             if by_passphrase:
@@ -86,6 +86,14 @@ class Opener:
                 f"'{path}' is sealed to public keys: name the file of a matching private key in access_manager_identity_file."
                 f"{_opened_by(recipients)}"
             )
+
+
+def _is_under_passphrase(path: pathlib.Path, sealed: bytes) -> bool:
+    """Whether a passphrase decrypts it. Raises AccessManagerError when its header would cost more than any backup's."""
+    try:
+        return any(kind == header.PASSPHRASE for kind, _tag in header.stanzas(io.BytesIO(sealed)))
+    except ValueError as exc:
+        raise AccessManagerError(f"'{path}' {exc}.") from None
 
 
 def _bytes_of(path: pathlib.Path) -> bytes:

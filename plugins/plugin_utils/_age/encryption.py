@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
+from . import header
 
 try:
     import pyrage
@@ -16,6 +18,7 @@ except ImportError:
     pyrage = None
 
 SUFFIX = ".age"
+SHORTEST_PASSPHRASE = 12
 _PRIVATE_KEY_MARKS = ("SECRET-KEY", "SECRET_KEY", "AGE-PLUGIN-", "PRIVATE KEY", "PRIVATE-LINES")
 _PUBLIC_KEY_STARTS = ("age1", "ssh-")
 _SHOWN, _SHOWN_PUBLIC = 32, 70
@@ -45,11 +48,10 @@ class Seal:
             return cls("none")
         if pyrage is None:
             raise MissingLibraryError("pyrage")
-        if passphrase and not str(passphrase).strip():
-            raise AccessManagerError("The passphrase is blank.")
         if recipients and passphrase:
             raise AccessManagerError("Both recipients and a passphrase are given: age seals to one or the other.")
         if passphrase:
+            _refuse_short(str(passphrase))
             return cls("passphrase", passphrase=str(passphrase))
         if not recipients:
             raise AccessManagerError(
@@ -57,8 +59,7 @@ class Seal:
                 "access_manager_recipients (age-keygen makes a pair), or a passphrase; "
                 "encryption: none must be asked for by name."
             )
-        for recipient in recipients:
-            _parse(recipient)
+        _refuse_too_many(recipients)
         return cls("recipients", recipients)
 
     @property
@@ -71,7 +72,7 @@ class Seal:
             while chunk := clear.read(64 * 1024):
                 sealed.write(chunk)
         elif self.encryption == "passphrase":
-            sealed.write(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase)))
+            sealed.write(_openable(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase))))
         else:
             self._write_to_recipients(clear, sealed)
 
@@ -84,6 +85,36 @@ class Seal:
                 or getattr(sealed, "failure", None)
                 or AccessManagerError(f"Sealing to the recipients failed: {exc}")
             ) from None
+
+
+def _refuse_short(passphrase: str) -> None:
+    """The length without spaces around counts. What is encrypted already is decrypted by any passphrase."""
+    length = len(passphrase.strip())
+    if length < SHORTEST_PASSPHRASE:
+        raise AccessManagerError(
+            f"The passphrase has {length} characters: at least {SHORTEST_PASSPHRASE} are needed to encrypt, as a short one can be "
+            "guessed by who has a copy of the backups. Six random words make a good one; recipients (age-keygen) are better."
+        )
+
+
+def _refuse_too_many(recipients: t.Sequence[str]) -> None:
+    """Raises AccessManagerError when one is no recipient, or when what is encrypted to all of them would not be decrypted."""
+    parsed = [_parse(recipient) for recipient in recipients]
+    try:
+        header.stanzas(io.BytesIO(pyrage.encrypt(b"", parsed)))
+    except ValueError as exc:
+        raise AccessManagerError(
+            f"{len(recipients)} recipients are too many for one backup: it {exc}. Name fewer; keys of age need less than RSA keys."
+        ) from None
+
+
+def _openable(encrypted: bytes) -> bytes:
+    """What age's library made under a passphrase: it chooses the work factor by how fast this computer is."""
+    try:
+        header.stanzas(io.BytesIO(encrypted))
+    except ValueError as exc:
+        raise AccessManagerError(f"What was encrypted under the passphrase {exc}. Use recipients instead.") from None
+    return encrypted
 
 
 def _parse(recipient: str) -> t.Any:

@@ -13,50 +13,65 @@ import collections
 import collections.abc as c
 import hashlib
 import pathlib
+import re
 import typing as t
 
 from .._files import open_regular
 
 VERSION = b"age-encryption.org/v1\n"
-LONGEST_LINE = 8192
-MOST_LINES = 20_000
-_STANZA, _END, _GREASE = b"-> ", b"---", "-grease"
-_AGE_KEY, _PASSPHRASE = "X25519", "scrypt"
+MOST_STANZAS, MOST_BYTES, MOST_WORK = 64, 16 * 1024, 20
+"""What is decrypted at the most: age's library needs time that grows with the square of a header, and 2^(factor + 10) bytes."""
+
+_READ = 1024 * 1024
+_STANZA, _END, _GREASE = b"\n-> ", b"\n---", "-grease"
+_AGE_KEY, PASSPHRASE = "X25519", "scrypt"
+_FACTOR = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 Stanza = tuple[str, str]
 """The kind of a recipient, and for an SSH key its tag."""
 
 
 def problems(path: pathlib.Path, encryption: t.Any, recipients: c.Sequence[str]) -> list[str]:
-    """What the header of a sealed file has else than its manifest says: C(encryption) and C(recipients) of the artifact.
+    """What the header of an encrypted file has else than its manifest says: C(encryption) and C(recipients) of the artifact.
 
     Raises OSError when the file cannot be read.
     """
     try:
-        found = collections.Counter(stanzas(path))
-        expected = collections.Counter([(_PASSPHRASE, "")] if encryption == "passphrase" else map(stanza_of, recipients))
+        with open_regular(path) as file:
+            found = collections.Counter(stanzas(file))
+        expected = collections.Counter([(PASSPHRASE, "")] if encryption == "passphrase" else map(stanza_of, recipients))
     except ValueError as exc:
         return [f"'{path}' {exc}."]
     return [f"'{path}' {difference}." for difference in _differences(found, expected)]
 
 
-def stanzas(path: pathlib.Path) -> list[Stanza]:
-    """The recipients of an age file in the order of its header. Raises ValueError, in words, when it is none."""
-    with open_regular(path) as file:
-        if file.readline(LONGEST_LINE) != VERSION:
-            raise ValueError("is not an age file")
-        found: list[Stanza] = []
-        for _line in range(MOST_LINES):
-            line = file.readline(LONGEST_LINE)
-            if line.startswith(_END):
-                return found
-            if not line.endswith(b"\n"):
-                break
-            if line.startswith(_STANZA):
-                kind, *arguments = line[len(_STANZA) :].decode("ascii", "replace").split() or [""]
-                if not kind.endswith(_GREASE):
-                    found.append((kind, arguments[0] if kind.startswith("ssh-") and arguments else ""))
-    raise ValueError("has an age header without an end")
+def stanzas(file: t.BinaryIO) -> list[Stanza]:
+    """The recipients of an age file in the order of its header, without those that age adds at random.
+
+    Raises ValueError, in words, when it is no age file, or its header is beyond what is opened.
+    """
+    data = file.read(_READ)
+    if not data.startswith(VERSION):
+        raise ValueError("is not an age file")
+    end = data.find(_END)
+    if end < 0:
+        raise ValueError(f"has an age header of more than {_READ // 1024} KiB, or without an end")
+    lines = data[len(VERSION) - 1 : end].split(_STANZA)[1:]
+    if len(lines) > MOST_STANZAS:
+        raise ValueError(f"has {len(lines)} stanzas in its age header; with more than {MOST_STANZAS} it is not opened")
+    if end > MOST_BYTES:
+        raise ValueError(f"has an age header of {end} bytes; with more than {MOST_BYTES} it is not opened")
+    found = [_stanza(line.partition(b"\n")[0].decode("ascii", "replace").split()) for line in lines]
+    return [stanza for stanza in found if not stanza[0].endswith(_GREASE)]
+
+
+def _stanza(words: list[str]) -> Stanza:
+    kind, *arguments = words or [""]
+    if kind == PASSPHRASE:
+        factor = arguments[-1] if arguments else ""
+        if not _FACTOR.fullmatch(factor) or int(factor) > MOST_WORK:
+            raise ValueError(f"is encrypted with the work factor '{factor[:20]}' of scrypt; above {MOST_WORK} it is not opened")
+    return kind, arguments[0] if kind.startswith("ssh-") and arguments else ""
 
 
 def stanza_of(recipient: str) -> Stanza:
@@ -79,7 +94,7 @@ def _differences(found: collections.Counter[Stanza], expected: collections.Count
 
 def _named(stanza: Stanza) -> str:
     kind, tag = stanza
-    names = {_AGE_KEY: "age key(s)", _PASSPHRASE: "passphrase(s)"}
+    names = {_AGE_KEY: "age key(s)", PASSPHRASE: "passphrase(s)"}
     if tag:
         return f"key(s) {kind} with the tag {tag}"
     return names.get(kind, f"recipient(s) of the kind '{kind}'")

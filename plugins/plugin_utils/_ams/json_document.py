@@ -19,15 +19,22 @@ from json import decoder
 
 from .._text import printable
 
+MOST_VALUES = 2_500_000
+"""As many values are read of one file: a list of 200,000 files has fewer. Commas within texts count too."""
+
+MOST_BYTES = 16 * 1024**2
+MOST_PLACED_VALUES = 500_000
+"""The same of a file that Access Manager reads, whose values are kept with their places."""
+
 _DEEPEST = 64
-_SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
+_SPACE = re.compile(r"(?:[ \t\r\n]++|//[^\r\n]*+|/\*.*?\*/)*+", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS: dict[str, t.Any] = {"true": True, "false": False, "null": None}
 _LISTED = "[]"
 _TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Value:
     """A value, and where it stands: C(start) and C(end) in bytes of the file, quotes included. Members and elements are Values."""
 
@@ -55,6 +62,7 @@ def strict(data: bytes) -> t.Any:
     Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a program
     which is given the content would fail.
     """
+    _refuse_too_many_values(data, MOST_VALUES)
     text = data.decode("utf-8", "surrogatepass")
     try:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
@@ -68,9 +76,23 @@ def strict(data: bytes) -> t.Any:
 def _unique(members: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     content = dict(members)
     if len(content) < len(members):
-        twice = next(name for number, (name, _value) in enumerate(members) if name in dict(members[:number]))
-        raise ValueError(f"the key '{printable(twice[:40])}' stands twice")
+        raise ValueError(f"the key '{printable(_first_twice(members)[:40])}' stands twice")
     return content
+
+
+def _first_twice(members: list[tuple[str, t.Any]]) -> str:
+    seen = set[str]()
+    for name, _value in members:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise AssertionError("unreachable")
+
+
+def _refuse_too_many_values(data: bytes, most: int) -> None:
+    """Before they are made: each takes many times the memory of its two bytes."""
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most:
+        raise ValueError(f"it has more than {most} values")
 
 
 def _is_deeper(content: t.Any, levels: int) -> bool:
@@ -90,7 +112,10 @@ def _finite(text: str) -> float:
 
 
 def parse(data: bytes) -> Value:
-    """The document in a file. Raises ValueError, in words, when it is not an object of JSON in UTF-8."""
+    """The document in a file. Raises ValueError, in words, when it is not an object of JSON in UTF-8, or larger than any."""
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES // 1024**2} MiB")
+    _refuse_too_many_values(data, MOST_PLACED_VALUES)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it is UTF-16, not UTF-8")
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
@@ -163,7 +188,7 @@ class _Parser:
             raise ValueError(f"there is no value where one must be, in {self.line()}")
         self.at = number.end()
         try:
-            return json.loads(number.group(), parse_float=_finite)
+            return int(number.group()) if number.group().lstrip("-").isdecimal() else _finite(number.group())
         except ValueError:
             raise ValueError(f"a number is too large, in {self.line()}") from None
 
