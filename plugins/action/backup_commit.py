@@ -13,6 +13,8 @@ from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.inventory import compare_inventories
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._store import manifest as manifest_module
+from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.store import RECORDS, BackupStore
 from ..plugin_utils._text import printable
 
@@ -38,6 +40,7 @@ _TOLD = (
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         self.store = BackupStore(self.params["backup_root"], self.host)
+        self.high_water_mark = HighWaterMark(self.store, self.params["state_dir"])
         steps = {"checked": self._check, "opened": self._open, "committed": self._commit, "discarded": self._discard}
         return steps[self.params["state"]]()
 
@@ -47,21 +50,27 @@ class ActionModule(AccessManagerAction):
         return {}
 
     def _open(self) -> dict[str, t.Any]:
-        """Opens a backup, unless the newest complete one holds the same content under the same seals."""
+        """Opens a backup, unless the newest complete one holds the same content under the same seals.
+
+        Where signatures do not prove who made a backup, only the one counts that this controller published last, if it knows one.
+        """
         seals = self._seals()
         inventory = self._required("inventory")
         self.store.refuse_unusable_root(self.params["expected_bytes"])
         if not self.check_mode:
             self.store.sweep()
-        latest = self.store.latest_complete()
-        unchanged = latest is not None and latest["inventory"] == inventory and _sealed_by(latest) == seals
-        if unchanged and not self.params["force"]:
-            return {"unchanged": True, "latest": _summary(t.cast(dict[str, t.Any], latest), self.store)}
+        warnings = self.high_water_mark.problems()
+        published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
+        known = self.store.latest_complete(only=published.sha256 if published else None)
+        unchanged = known is not None and known["inventory"] == inventory and _sealed_by(known) == seals
+        if known and unchanged and not self.params["force"]:
+            return {"unchanged": True, "latest": _summary(known, self.store), "warnings": warnings}
+        latest = known or self.store.latest_complete()
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = self.store.open_partial()
-        return result
+        return result | {"warnings": warnings}
 
     def _commit(self) -> dict[str, t.Any]:
         backup_id = self._required("backup_id")
@@ -69,9 +78,17 @@ class ActionModule(AccessManagerAction):
         if self.params["directory"] is not None:
             records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
         manifest = self.store.described(backup_id, records, datetime.datetime.now(datetime.UTC))
-        if not self.check_mode:
-            self.store.publish(backup_id, manifest)
-        return {"changed": True} | _summary(manifest, self.store)
+        warnings = [] if self.check_mode else self._publish(backup_id, manifest)
+        return {"changed": True, "warnings": warnings} | _summary(manifest, self.store)
+
+    def _publish(self, backup_id: str, manifest: dict[str, t.Any]) -> list[str]:
+        """Publishes the backup, and returns what could not be recorded of it."""
+        self.store.publish(backup_id, manifest)
+        try:
+            self.high_water_mark.advance(Mark.of(manifest, manifest_module.to_bytes(manifest)))
+        except AccessManagerError as exc:
+            return [f"The backup {backup_id} is published, but a store that goes back in time would not be noticed: {exc}"]
+        return []
 
     def _discard(self) -> dict[str, t.Any]:
         backup_id = self._required("backup_id")

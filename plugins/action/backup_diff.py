@@ -19,6 +19,7 @@ from ..plugin_utils._compare.comparison import SameSecret, Side
 from ..plugin_utils._compare.states import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
 from ..plugin_utils._restore import action
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._target import live_configuration
 from ..plugin_utils._text import printable
@@ -37,7 +38,8 @@ class ActionModule(AccessManagerAction):
         else:
             other = states.of_backup(sources[1], opener)
             after, same_secret = other.side, functools.partial(before.same_secret, other)
-        return _result(before.side, after, same_secret)
+        warnings = HighWaterMark(store, self.params["state_dir"]).problems()
+        return _result(before.side, after, same_secret) | {"warnings": warnings}
 
     def _live(self, before: OpenedBackup) -> tuple[Side, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""

@@ -11,6 +11,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._store import manifest as manifest_module
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 
 LATEST = "latest"
@@ -45,6 +46,7 @@ class ActionModule(AccessManagerAction):
     def _ids(self, store: BackupStore) -> list[str]:
         """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""
         try:
+            self._warnings += HighWaterMark(store, self.params["state_dir"]).problems()
             return store.ids()
         except AccessManagerError as exc:
             if not self.params["all_hosts"]:

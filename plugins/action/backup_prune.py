@@ -13,6 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import pruning
 from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable
 
@@ -21,6 +22,7 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
         self._refuse_unknown()
+        HighWaterMark(store, self.params["state_dir"]).refuse_rollback("Nothing is removed.")
         with store.alone():
             forgotten = pruning.forgotten(store, self.params["forget"])
             plan = pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()

@@ -13,6 +13,8 @@ from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Told
+from ..plugin_utils._store import high_water_mark
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable, timestamp
 
@@ -24,6 +26,7 @@ class ActionModule(AccessManagerAction):
         opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
         self._refuse_what_makes_no_sense()
         found = [verification.read_host(store) for store in self._stores()]
+        accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = [backup for host in found for backup in self._wanted(host)]
         verification.verify(wanted, opener)
         told = [verification.told(backup) for backup in wanted if backup.is_there]
@@ -31,6 +34,8 @@ class ActionModule(AccessManagerAction):
         problems = [problem for one in told_of_hosts for problem in one["problems"]]
         problems += [f"{printable(one['host'])} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
+            "changed": bool(accepted),
+            "accepted_hosts": accepted,
             "backups": told,
             "hosts": told_of_hosts,
             "verified_at": timestamp(now),
@@ -44,13 +49,24 @@ class ActionModule(AccessManagerAction):
 
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
-        there = hosts(root)
-        wanted = dict.fromkeys(self.params["hosts"]) or there
+        there = {*hosts(root), *high_water_mark.hosts(root, self.params["state_dir"])}
+        wanted = dict.fromkeys(self.params["hosts"] or sorted(there))
         if not wanted:
             raise AccessManagerError(
                 f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
             )
         return [BackupStore(root, host) for host in wanted]
+
+    def _compared_with_mark(self, host: Host, now: datetime.datetime) -> bool:
+        """Notes what is not in the store as this controller published it. Returns whether that was accepted as it is."""
+        mark = HighWaterMark(host.store, self.params["state_dir"])
+        host.lost = [] if host.unreadable else mark.problems()
+        if not host.lost or not self.params["accept_history"]:
+            return False
+        if not self.check_mode:
+            mark.accept(now)
+        host.lost = []
+        return True
 
     def _wanted(self, host: Host) -> list[Backup]:
         """The backups to verify, the newest first."""

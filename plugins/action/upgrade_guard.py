@@ -12,6 +12,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._store import upgrade_marker
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 
 
@@ -20,7 +21,12 @@ class ActionModule(AccessManagerAction):
         store, now = BackupStore(self.params["backup_root"], self.host), datetime.datetime.now(datetime.UTC)
         changed = self.params["state"] == "marked"
         marker = self._mark(store, now) if changed else self._require(store, now)
-        return {"changed": changed, "marker": marker, "upgrade_warnings": list(upgrade_marker.UPGRADE_WARNINGS)}
+        return {
+            "changed": changed,
+            "marker": marker,
+            "upgrade_warnings": list(upgrade_marker.UPGRADE_WARNINGS),
+            "warnings": HighWaterMark(store, self.params["state_dir"]).problems(),
+        }
 
     def _mark(self, store: BackupStore, now: datetime.datetime) -> upgrade_marker.Marker:
         for option in ("backup_id", "verification"):

@@ -25,6 +25,7 @@ requirements:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.store
+  - lithnet.access_manager.state
   - lithnet.access_manager.staging
 attributes:
   check_mode:

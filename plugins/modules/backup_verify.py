@@ -16,11 +16,14 @@ description:
     the manifest describes what is there, that every secret is there, and that each private key decrypts what its certificate encrypted.
   - A host whose folder is a link is a problem. Links are not followed.
   - A backup that is not sealed is always opened.
-  - Nothing is written.
+  - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in time, and hosts whose backups are
+    gone.
+  - Nothing is written, except with O(accept_history=true).
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.state
 attributes:
   check_mode:
     support: full
@@ -56,6 +59,13 @@ options:
     description:
       - After how many hours the newest complete backup of a host is too old, which is a problem then. Its id says when it was made.
     type: float
+  accept_history:
+    description:
+      - Accept that the newest backups are not those that this controller published last, as after the store was restored from a copy, or when the backups of a
+        host were given up. What is there now is what later runs expect.
+      - For one run, when a person knows why.
+    type: bool
+    default: false
   fail_on_problems:
     description: Fail when there is a problem. The results are returned in any case, unless there was nothing to verify.
     type: bool
@@ -169,9 +179,16 @@ hosts:
       description: How many hours ago that backup was begun.
       type: float
     problems:
-      description: That there is no backup, no complete one, or none that is young enough, or why its folder cannot be listed.
+      description:
+        - That there is no backup, no complete one, or none that is young enough, why its folder cannot be listed, and which backups that this controller published
+          are not there any more.
       type: list
       elements: str
+accepted_hosts:
+  description: The hosts for which O(accept_history) accepted what is there now.
+  returned: when the root could be read
+  type: list
+  elements: str
 verified_at:
   description: When this verification began, in UTC.
   returned: when the root could be read

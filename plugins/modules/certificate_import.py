@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.restore
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
+  - lithnet.access_manager.state
 options:
   thumbprints:
     description:

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.directory
   - lithnet.access_manager.seal
+  - lithnet.access_manager.state
 attributes:
   check_mode:
     support: full

@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.store
+  - lithnet.access_manager.state
 attributes:
   check_mode:
     support: full

@@ -41,6 +41,13 @@ def certificate() -> TestCertificate:
     return make_certificate()
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this controller keeps what it published: a folder of this test alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "lithnet.access_manager"
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An empty backup root."""

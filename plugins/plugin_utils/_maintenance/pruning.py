@@ -12,13 +12,12 @@ import datetime
 from .._errors import AccessManagerError
 from .._store import prune_log, upgrade_marker
 from .._store.chain import Link
-from .._store.store import BackupStore, moment_of
+from .._store.store import BackupStore, is_to_come, moment_of
 from .._text import printable
 from . import retention, verification
 from .retention import Rules
 from .verification import Backup
 
-_CLOCKS_DIFFER = datetime.timedelta(hours=1)
 SUPERSEDED, NOT_KEPT = "incomplete, and a newer backup is complete", "no rule keeps it"
 
 
@@ -104,7 +103,7 @@ class _Verified:
 
     def doubt_what_is_to_come(self, now: datetime.datetime) -> None:
         for backup in self._backups.values():
-            if moment_of(backup.id) > now + _CLOCKS_DIFFER:
+            if is_to_come(backup.id, now):
                 backup.problems.append(f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong.")
 
     def sound(self) -> list[Backup]:

@@ -86,11 +86,15 @@ class Backup:
 
 @dataclasses.dataclass
 class Host:
-    """The backups of a host, oldest first. C(unreadable): why they cannot be listed."""
+    """The backups of a host, oldest first. C(unreadable): why they cannot be listed.
+
+    C(lost): a sentence for each backup that this controller published and that is not there any more.
+    """
 
     store: BackupStore
     backups: list[Backup] = dataclasses.field(default_factory=list)
     unreadable: str | None = None
+    lost: list[str] = dataclasses.field(default_factory=list)
 
 
 def read_host(store: BackupStore) -> Host:
@@ -189,6 +193,7 @@ def _problems_of_host(host: Host, age: float | None, check_age: float | None) ->
         yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
     elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
         yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
+    yield from host.lost
 
 
 # ---- one backup ----

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible import constants as C
 
-from .._action import COLLECT_SECONDS, AccessManagerAction
+from .._action import COLLECT_SECONDS, AccessManagerAction, display
 from .._age.decryption import Opener
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
 from .._ams.constants import WAY_BACK
@@ -25,8 +25,9 @@ from .._contents.configuration import Configuration, Secret
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
 from .._contents.names import path_of
-from .._contents.source import select
+from .._contents.source import LATEST, select
 from .._errors import AccessManagerError
+from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
 from .._target import interrupted_stops
 from .._target.earlier_restores import EarlierRestore
@@ -52,6 +53,7 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "external_files": ("restore_external_files", "relocate"),
     "overwrite_configured": ("restore_overwrite_configured", False),
     "staging_root": ("restore_staging_root", ""),
+    "state_dir": ("access_manager_state_dir", None),
 }
 """The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
 
@@ -71,8 +73,24 @@ class RestoreAction(AccessManagerAction):
         C(certificates_alone): a backup of a forest's certificates will do.
         """
         store = BackupStore(self.params["backup_root"], self.host)
+        self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
+
+    def _refuse_rollback(self, store: BackupStore) -> None:
+        """Raises AccessManagerError when the store went back in time, and the backup to restore would be another for it.
+
+        One that is named, and is as it was published, is restored with a warning; a path is of no store.
+        """
+        wanted = self.params["backup_id"]
+        if "/" in wanted:
+            return
+        mark = HighWaterMark(store, self.params["state_dir"])
+        if wanted == LATEST:
+            mark.refuse_rollback(f"The newest backup of {self.host} is not restored: name one by its id, or see why.")
+        mark.refuse_rollback(f"The backup {wanted} of {self.host} is not restored.", of=wanted)
+        for problem in mark.problems():
+            display.warning(problem)
 
     def wish(self) -> RestoreOptions:
         files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None

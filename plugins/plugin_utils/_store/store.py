@@ -51,7 +51,9 @@ _ID_FORMAT = "%Y%m%dT%H%M%SZ"
 _FIRST_YEAR = 1970
 """Of an id: no clock says an earlier one, and such a time may have no local one."""
 
-_CHUNK = 1024 * 1024
+CLOCKS_DIFFER = datetime.timedelta(hours=1)
+"""As far the clocks of two controllers may be apart."""
+
 _LOST_AND_FOUND = "lost+found"
 """A folder that some file systems have at their root."""
 
@@ -120,15 +122,20 @@ class BackupStore:
             raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
 
-    def latest_complete(self, *, before: str | None = None) -> Manifest | None:
+    def latest_complete(self, *, before: str | None = None, only: str | None = None) -> Manifest | None:
         """The manifest of the newest complete backup whose artifacts are whole; those unreadable or not accepted are passed over.
 
-        C(before): an id; only backups that are older count.
+        One of a time to come is passed over too. C(before): an id; only backups that are older count. C(only): the SHA-256 of the
+        only manifest that counts.
         """
+        now = datetime.datetime.now(datetime.UTC)
         for backup_id in reversed([one for one in self.ids() if before is None or one < before]):
             with contextlib.suppress(AccessManagerError):
+                if only not in (None, hashlib.sha256(self.manifest_bytes(backup_id)).hexdigest()):
+                    continue
                 manifest = self.manifest(backup_id)
-                if manifest["status"] == manifest_module.COMPLETE and not self.damage(manifest):
+                complete = manifest["status"] == manifest_module.COMPLETE and not is_to_come(backup_id, now)
+                if complete and not self.damage(manifest):
                     return manifest
         return None
 
@@ -412,6 +419,11 @@ def is_id(name: str) -> bool:
 def moment_of(backup_id: str) -> datetime.datetime:
     """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
     return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
+
+
+def is_to_come(backup_id: str, now: datetime.datetime) -> bool:
+    """Whether a backup is of a time to come, by more than clocks differ: no backup made since can be newer than it."""
+    return moment_of(backup_id) > now + CLOCKS_DIFFER
 
 
 def hosts(root: str) -> list[str]:

@@ -1,0 +1,233 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this controller published last, kept outside the store: a store that went back in time does not fit it.
+
+One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those that were
+missing already when a newer one was published, until that is accepted.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import typing as t
+
+from .. import _collection
+from .._ams.json_document import strict
+from .._errors import AccessManagerError
+from .._files import open_regular, replace_atomically
+from .._shape import Rule, checked, matching
+from . import manifest as manifest_module
+from . import prune_log
+from .manifest import Manifest
+from .store import BackupStore, is_id, is_to_come
+
+FORMAT = 1
+SIZE_LIMIT = 64 * 1024
+MOST_MARKS = 100
+_FOLDER = "marks"
+_NAME_LETTERS = 50
+"""Of a host in the name of its file: four bytes each, with the digest, fit into a name."""
+
+
+class _Mark(t.TypedDict):
+    id: t.Annotated[str, Rule(is_id, "the id of a backup")]
+    sha256: t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+    complete: bool
+
+
+class _Document(t.TypedDict):
+    format: t.Literal[1]
+    root: str
+    host: str
+    marks: list[_Mark]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Mark:
+    """A backup that this controller published. C(sha256): of the bytes of its manifest."""
+
+    id: str
+    sha256: str
+    complete: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest, data: bytes) -> Mark:
+        """C(data): the bytes of the manifest."""
+        return cls(manifest["id"], hashlib.sha256(data).hexdigest(), manifest["status"] == manifest_module.COMPLETE)
+
+
+class HighWaterMark:
+    """The newest backups of a host that this controller published. Without a file, nothing is known and nothing is missed."""
+
+    def __init__(self, store: BackupStore, state_dir: str | None) -> None:
+        self._store, self._state_dir = store, state_dir
+        self._root = os.path.realpath(store.root)
+
+    @property
+    def path(self) -> pathlib.Path:
+        digest = hashlib.sha256(os.fsencode(f"{self._root}\0{self._store.host}")).hexdigest()[:16]
+        return _folder(self._state_dir) / f"{self._store.host[:_NAME_LETTERS]}-{digest}.json"
+
+    def marks(self) -> list[Mark]:
+        """As they were published. Raises AccessManagerError when there is a file that cannot be used."""
+        document = _read(self.path)
+        if document is None:
+            return []
+        if (document["root"], document["host"]) != (self._root, self._store.host):
+            raise AccessManagerError(f"'{self.path}' is of {document['host']} in '{document['root']}': remove it.")
+        return [Mark(**mark) for mark in document["marks"]]
+
+    def problems(self, of: str | None = None) -> list[str]:
+        """A sentence for each backup that is not in the store as this controller published it, though nothing excuses that.
+
+        C(of): the id of the only backup that is looked for.
+        """
+        try:
+            found = [sentence for mark in self.marks() if of in (None, mark.id) and (sentence := self._problem(mark))]
+        except AccessManagerError as exc:
+            return [str(exc)]
+        in_order = (
+            "If that is in order, as after the store was restored or a server was given up, run the playbook verify once with "
+            f"verify_accept_history=true, or remove '{self.path}'."
+        )
+        return [f"{sentence} {in_order}" for sentence in found]
+
+    def refuse_rollback(self, refusal: str, *, of: str | None = None) -> None:
+        """Raises AccessManagerError, which begins with C(refusal), when there are problems, those C(of) one backup alone."""
+        if problems := self.problems(of):
+            raise AccessManagerError(" ".join([refusal, *problems]))
+
+    def newest_complete(self) -> Mark | None:
+        """The complete backup that was published last; None when none is known."""
+        try:
+            complete = [mark for mark in self.marks() if mark.complete]
+        except AccessManagerError:
+            return None
+        return complete[-1] if complete else None
+
+    def advance(self, mark: Mark) -> None:
+        """Records a backup that was just published. Raises AccessManagerError when that cannot be written."""
+        try:
+            known = self.marks()
+        except AccessManagerError:  # it was reported when the backup was opened
+            known = []
+        missing = [one for one in known if self._problem(one)]
+        complete = [one for one in known if one.complete and self._is_there(one)]
+        self._write([*missing, *([] if mark.complete else complete[-1:]), mark])
+
+    def accept(self, now: datetime.datetime) -> bool:
+        """Takes the newest backups that are there for what is to be there. Returns whether that is something else than before."""
+        there = list(reversed(list(self._newest_there(now))))
+        if there:
+            return self._write(there)
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise AccessManagerError(f"'{self.path}' cannot be removed: {exc.strerror}.") from None
+        return True
+
+    # ---- the store ----
+
+    def _problem(self, mark: Mark) -> str | None:
+        """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer one."""
+        if self._is_there(mark):
+            return None
+        host, published, ids = self._store.host, f"this controller published {mark.id} there", self._store.ids()
+        if not ids:
+            return f"The backups of {host} are gone from '{self._store.root}': {published}."
+        if mark.id in ids:
+            return f"The manifest of the backup {mark.id} of {host} was replaced: it is not the one that this controller wrote."
+        if ids[-1] < mark.id:
+            return f"'{self._store.folder}' went back in time: its newest backup is {ids[-1]}, and {published}."
+        if any((link.id, link.sha256) == (mark.id, mark.sha256) for link in prune_log.read(self._store.folder)):
+            return None
+        return f"The backup {mark.id} of {host} is missing from '{self._store.folder}', though {published}."
+
+    def _is_there(self, mark: Mark) -> bool:
+        try:
+            return hashlib.sha256(self._store.manifest_bytes(mark.id)).hexdigest() == mark.sha256
+        except AccessManagerError:
+            return False
+
+    def _newest_there(self, now: datetime.datetime) -> c.Iterator[Mark]:
+        """The newest backup whose manifest can be read, and the newest complete one; none of a time to come."""
+        newest = True
+        for backup_id in reversed(self._store.ids()):
+            with contextlib.suppress(AccessManagerError):
+                data = self._store.manifest_bytes(backup_id)
+                mark = Mark.of(self._store.parsed_manifest(backup_id, data), data)
+                if is_to_come(backup_id, now):
+                    continue
+                if newest or mark.complete:
+                    yield mark
+                if mark.complete:
+                    return
+                newest = False
+
+    # ---- the file ----
+
+    def _write(self, marks: c.Sequence[Mark]) -> bool:
+        told = [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]
+        text = json.dumps({"format": FORMAT, "root": self._root, "host": self._store.host, "marks": told}, indent=1) + "\n"
+        try:
+            self.path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise AccessManagerError(f"The folder '{self.path.parent}' cannot be made: {exc.strerror}.") from None
+        return replace_atomically(self.path, text.encode(), 0o600)
+
+
+def hosts(root: str, state_dir: str | None) -> list[str]:
+    """The hosts of which this controller published backups under a root. A file that cannot be used counts for none."""
+    found, real = set(), os.path.realpath(root)
+    for path in sorted(_folder(state_dir).glob("*.json")):
+        try:
+            document = _read(path)
+        except AccessManagerError:
+            continue
+        if document and document["root"] == real:
+            found.add(str(document["host"]))
+    return sorted(found)
+
+
+def _folder(state_dir: str | None) -> pathlib.Path:
+    """Where the files lie. Raises AccessManagerError when that is not an absolute path."""
+    folder = pathlib.Path(state_dir) if state_dir else _state_folder_of_user() / _collection.COLLECTION
+    if not folder.is_absolute():
+        raise AccessManagerError(
+            f"The state folder '{folder}' is not an absolute path: set access_manager_state_dir to a folder on the controller."
+        )
+    return folder / _FOLDER
+
+
+def _state_folder_of_user() -> pathlib.Path:
+    given = pathlib.Path(os.environ.get("XDG_STATE_HOME", ""))
+    try:
+        return given if given.is_absolute() else pathlib.Path("~/.local/state").expanduser()
+    except RuntimeError:  # there is no home
+        raise AccessManagerError("This user has no home for its state: set access_manager_state_dir to a folder.") from None
+
+
+def _read(path: pathlib.Path) -> _Document | None:
+    """What a file says; None when there is none. Raises AccessManagerError when it cannot be read, or is not of this format."""
+    try:
+        with open_regular(path) as file:
+            return checked(strict(file.read(SIZE_LIMIT)), _Document)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
+    except ValueError as exc:
+        raise AccessManagerError(
+            f"'{path}' does not tell which backups this controller published ({exc}). Verify the backups, and remove it."
+        ) from None
