@@ -39,7 +39,7 @@ NAME, FOREST = "ams-lost", "ad.lab.test"
 ELSEWHERE, ANOTHER = "E5" * 20, "F6" * 20
 """Certificates whose keys nobody has: one that is not to be recovered from, and one for a plan."""
 
-RUNBOOK = "lost-certificate"
+RUNBOOK = "lost_certificate"
 STEPS = [step for step in Runbook.read(RUNBOOK).steps if step.command.startswith("ansible-playbook")]
 LOOK, PLAN, RECOVER, AGAIN = (step.command for step in STEPS)
 """How the runbook has the playbook run, one time after the other."""

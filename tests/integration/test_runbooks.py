@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair
 from support.runbooks import INVENTORY, Runbook, documented_inventory, names
 
-ELSEWHERE = "lost-certificate"
+ELSEWHERE = "lost_certificate"
 """It needs a domain: test_recover_certificate.py runs its commands."""
 
 SERVER, NEW = "ams1.example.com", "ams2.example.com"
@@ -42,16 +43,23 @@ def folder(server: AmsHost, new: AmsHost, root: Path, owner: KeyPair, tmp_path_f
     key = folder / "key/access-manager-backup.key"
     key.touch(0o600)
     key.write_text(f"{owner.private}\n")
-    (folder / INVENTORY).write_text(inventory(root, owner, {SERVER: server, NEW: new}), encoding="utf-8")
+    (folder / INVENTORY).write_text(inventory(root, owner, {SERVER: server, NEW: new}, folder), encoding="utf-8")
     return folder
 
 
-def inventory(root: Path, owner: KeyPair, hosts: dict[str, AmsHost]) -> str:
+def signing(folder: Path) -> dict[str, Any]:
+    """The variables of a new key that signs, and of its public half."""
+    key = folder / "signing"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return {"access_manager_signing_key": str(key), "access_manager_allowed_signers": [key.with_suffix(".pub").read_text()]}
+
+
+def inventory(root: Path, owner: KeyPair, hosts: dict[str, AmsHost], folder: Path) -> str:
     """The inventory of the README: its groups, hosts and settings, with the places of the lab. A host has its connection alone."""
     content = yaml.safe_load(documented_inventory())
     (servers,) = content.values()
     servers["vars"] |= {"access_manager_backup_root": str(root), "access_manager_recipients": [owner.public]}
-    servers["vars"] |= {"restore_health_seconds": 1}
+    servers["vars"] |= signing(folder) | {"restore_health_seconds": 1}
     for group in servers["children"].values():
         group["hosts"] = {name: hosts[name].inventory_vars() for name in group["hosts"]}
     return yaml.safe_dump(content)
@@ -80,7 +88,7 @@ def run(name: str, folder: Path, places: dict[str, str]) -> list[str]:
 
 
 def test_routine_backup(folder: Path, places: dict[str, str]) -> None:
-    run("routine-backup", folder, places)
+    run("routine_backup", folder, places)
 
 
 def test_restore_one_file(folder: Path, places: dict[str, str], server: AmsHost) -> None:
@@ -88,7 +96,7 @@ def test_restore_one_file(folder: Path, places: dict[str, str], server: AmsHost)
     whole = script.read_bytes()
     script.write_bytes(b"# spoiled")
     stray.write_bytes(b"# not of the backup")
-    run("restore-one-file", folder, places)
+    run("restore_one_file", folder, places)
     assert script.read_bytes() == whole
     assert stray.exists()
     stray.unlink()
@@ -99,14 +107,14 @@ def test_restore_server(folder: Path, places: dict[str, str], server: AmsHost) -
     whole = template.read_bytes()
     template.unlink()
     server.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
-    run("restore-server", folder, places)
+    run("restore_server", folder, places)
     assert template.read_bytes() == whole
     assert server.http_answers()
 
 
 def test_new_server(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
     server.stop_service()
-    run("new-server", folder, places)
+    run("new_server", folder, places)
     new.http_port = server.http_port
     assert new.http_answers()
     new.stop_service()
@@ -125,13 +133,13 @@ def test_upgrade(folder: Path, places: dict[str, str], server: AmsHost) -> None:
 
 
 def test_offline_copies(folder: Path, places: dict[str, str]) -> None:
-    run("offline-copies", folder, places)
+    run("offline_copies", folder, places)
 
 
 def test_restore_drill(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
     server.stop_service()
     new.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
-    run("restore-drill", folder, places)
+    run("restore_drill", folder, places)
     assert new.http_answers()
     new.stop_service()
     server.start_service()
@@ -139,9 +147,9 @@ def test_restore_drill(folder: Path, places: dict[str, str], server: AmsHost, ne
 
 @pytest.mark.skipif(shutil.which("age-keygen") is None, reason="age-keygen is not installed (apt-get install age)")
 def test_lost_identity(folder: Path, places: dict[str, str]) -> None:
-    run("lost-identity", folder, places)
+    run("lost_identity", folder, places)
 
 
 def test_each_runbook_is_run_here() -> None:
     tests: dict[str, Any] = globals()
-    assert [name for name in names() if f"test_{name.replace('-', '_')}" not in tests] == [ELSEWHERE]
+    assert [name for name in names() if f"test_{name}" not in tests] == [ELSEWHERE]

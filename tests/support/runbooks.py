@@ -18,7 +18,8 @@ from pathlib import Path
 
 from .playbook import REPOSITORY, environment
 
-RUNBOOKS = REPOSITORY / "docs/runbooks"
+DOCUMENTS = REPOSITORY / "docs"
+PREFIX = "runbook_"
 INVENTORY = "inventory.yml"
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"File `([\w.-]+)`:\s*$")
@@ -42,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Runbook:
-    """A runbook of docs/runbooks. files: those that it has the reader write, by name."""
+    """A runbook: docs/runbook_NAME.md. files: those that it has the reader write, by name."""
 
     name: str
     steps: tuple[Step, ...]
@@ -96,11 +97,11 @@ def failures(name: str) -> list[list[str]]:
 
 def names() -> list[str]:
     """The runbooks that there are."""
-    return sorted(path.stem for path in RUNBOOKS.glob("*.md") if path.stem != "README")
+    return sorted(path.stem.removeprefix(PREFIX) for path in DOCUMENTS.glob(f"{PREFIX}*.md"))
 
 
 def _text(name: str) -> str:
-    return (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
+    return (DOCUMENTS / f"{PREFIX}{name}.md").read_text(encoding="utf-8")
 
 
 def _shell(command: str, folder: Path) -> str:

@@ -57,6 +57,7 @@ STEPS = [
     Step("yamllint", ["yamllint", "--strict", "."], fast=True),
     Step("mypy", ["mypy"], fast=True),
     Step("unit", ["pytest", "--numprocesses=2", "tests/unit"], fast=True),
+    Step("role-readmes", [sys.executable, "tests/tools/role_readmes.py", "--check"], fast=True),
     Step("reuse", ["reuse", "lint", "--lines"]),
     Step("changelog", ["antsibull-changelog", "lint"]),
     Step("build", ["tests/tools/build.sh"]),

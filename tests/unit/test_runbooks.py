@@ -43,7 +43,7 @@ def test_the_playbooks_run_on_a_new_server_only_when_it_is_named(inventory: Inve
 
 
 def test_the_runbook_of_a_new_server_shows_the_inventory_of_the_readme() -> None:
-    assert Runbook.read("new-server").files[INVENTORY] == documented_inventory()
+    assert Runbook.read("new_server").files[INVENTORY] == documented_inventory()
 
 
 # ---- what is printed, and what is said when a step fails ----
