@@ -13,6 +13,8 @@ from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.inventory import compare_inventories
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.store import RECORDS, BackupStore
@@ -47,14 +49,17 @@ class ActionModule(AccessManagerAction):
     def _check(self) -> dict[str, t.Any]:
         self._seals()
         self.store.refuse_unusable_root(self.params["expected_bytes"])
+        if signer := Signer.of(self.params):
+            signer.tried()
         return {}
 
     def _open(self) -> dict[str, t.Any]:
-        """Opens a backup, unless the newest complete one holds the same content under the same seals.
+        """Opens a backup, unless the newest complete one that is accepted holds the same content under the same seals.
 
         Where signatures do not prove who made a backup, only the one counts that this controller published last, if it knows one.
         """
         seals = self._seals()
+        self.store.trust = self._trust()
         inventory = self._required("inventory")
         self.store.refuse_unusable_root(self.params["expected_bytes"])
         if not self.check_mode:
@@ -83,7 +88,7 @@ class ActionModule(AccessManagerAction):
 
     def _publish(self, backup_id: str, manifest: dict[str, t.Any]) -> list[str]:
         """Publishes the backup, and returns what could not be recorded of it."""
-        self.store.publish(backup_id, manifest)
+        self.store.publish(backup_id, manifest, Signer.of(self.params))
         try:
             self.high_water_mark.advance(Mark.of(manifest, manifest_module.to_bytes(manifest)))
         except AccessManagerError as exc:
@@ -100,6 +105,11 @@ class ActionModule(AccessManagerAction):
         keys = Seal.of(self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]})
         seals = dict.fromkeys(RECORDS, common) | {"certificates": keys}
         return {part: (seal.encryption, list(seal.recipients)) for part, seal in seals.items()}
+
+    def _trust(self) -> Trust:
+        """Which backups count as the last one: those of the allowed signers, or without these those of this run's own key."""
+        trust, signer = Trust.of(self.params), Signer.of(self.params)
+        return signer.tried() if signer and not trust.signers else trust
 
     def _required(self, option: str) -> t.Any:
         if self.params[option] is None:
@@ -142,6 +152,7 @@ def _summary(manifest: dict[str, t.Any], store: BackupStore) -> dict[str, t.Any]
     """What a result says of a backup."""
     return {key: manifest[key] for key in _TOLD if key in manifest} | {
         "path": str(store.folder / manifest["id"]),
+        "signer": store.origins.get(manifest["id"], Origin()).signer,
         "size": sum(artifact["size"] for artifact in manifest["artifacts"]),
     }
 

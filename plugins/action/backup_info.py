@@ -10,9 +10,11 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
+from ..plugin_utils._threads import in_threads
 
 LATEST = "latest"
 _TIMES = ("not_before", "not_after")
@@ -22,9 +24,12 @@ _TIME = re.compile(r"[0-9]{4,8}|[0-9]{8}T([0-9]{0,6}|[0-9]{6}Z)")
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         self._warnings: list[str] = []
+        self._trust = Trust.of(self.params)
+        self._origins: dict[str, Origin] = {}
         self._refuse_what_makes_no_sense()
         found = {store: self._ids(store) for store in self._stores()}
-        backups = [_described(store, backup_id) for store, ids in found.items() for backup_id in ids if self._wanted(backup_id)]
+        places = [(store, backup_id) for store, ids in found.items() for backup_id in ids if self._wanted(backup_id)]
+        backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == manifest_module.COMPLETE]
         return {"backups": backups, "backup": self._selected(backups), "warnings": self._warnings}
@@ -41,7 +46,7 @@ class ActionModule(AccessManagerAction):
 
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
-        return [BackupStore(root, host) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
+        return [BackupStore(root, host, self._trust) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
 
     def _ids(self, store: BackupStore) -> list[str]:
         """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""
@@ -63,30 +68,31 @@ class ActionModule(AccessManagerAction):
         return str(self.params[option] or "").replace("-", "").replace(":", "")
 
     def _selected(self, backups: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
-        """The backup that backup_id names among those listed; None when it names none."""
+        """The backup that backup_id names among those listed; None when it names none. One that is not accepted is refused."""
         wanted = self.params["backup_id"]
         if wanted is None:
             return None
-        found = backups[-1:] if wanted == LATEST else [backup for backup in backups if backup["id"] == wanted]
+        accepted = [backup for backup in backups if backup["accepted"]]
+        found = accepted[-1:] if wanted == LATEST else [backup for backup in backups if backup["id"] == wanted]
         if not found:
             kind = "complete backup" if self.params["complete_only"] else "backup"
             name = "" if wanted == LATEST else f" '{wanted}'"
-            raise AccessManagerError(f"There is no {kind}{name} of {self.host} in '{self.params['backup_root']}'.")
+            raise AccessManagerError(
+                f"There is no {kind}{name} of {self.host} in '{self.params['backup_root']}'{self._trust.restriction}."
+            )
+        self._trust.refuse(self._origins[found[0]["path"]])
         return found[0]
 
-
-def _described(store: BackupStore, backup_id: str) -> dict[str, t.Any]:
-    """The manifest of a backup without its inventory; an unreadable one is told as such."""
-    path = str(store.folder / backup_id)
-    try:
-        manifest = store.manifest(backup_id)
-    except AccessManagerError as exc:
-        return {
-            "id": backup_id,
-            "host": store.host,
-            "path": path,
-            "status": manifest_module.UNREADABLE,
-            "problems": [str(exc)],
-        }
-    size = sum(artifact["size"] for artifact in manifest["artifacts"])
-    return {key: value for key, value in manifest.items() if key != "inventory"} | {"path": path, "size": size}
+    def _described(self, store: BackupStore, backup_id: str) -> dict[str, t.Any]:
+        """The manifest of a backup without its inventory, and who made it; one whose manifest cannot be read is told as such."""
+        try:
+            data = store.manifest_bytes(backup_id)
+            manifest, origin = store.parsed_manifest(backup_id, data), store.origin(backup_id, data)
+            size = sum(artifact["size"] for artifact in manifest["artifacts"])
+            told = {key: value for key, value in manifest.items() if key != "inventory"} | {"size": size}
+        except AccessManagerError as exc:
+            origin = Origin(problem=str(exc))
+            told = {"id": backup_id, "host": store.host, "status": manifest_module.UNREADABLE, "problems": [str(exc)]}
+        path = str(store.folder / backup_id)
+        self._origins[path] = origin
+        return told | {"path": path, "signer": origin.signer, "origin": origin.sentence, "accepted": self._trust.accepts(origin)}

@@ -13,10 +13,12 @@ from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Told
+from ..plugin_utils._signing.trust import UNPROVEN, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable, timestamp
+from ..plugin_utils._threads import in_threads
 
 _SHOWN = 5
 
@@ -24,10 +26,11 @@ _SHOWN = 5
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+        self.trust = Trust.of(self.params)
         self._refuse_what_makes_no_sense()
         found = [verification.read_host(store) for store in self._stores()]
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
-        wanted = [backup for host in found for backup in self._wanted(host)]
+        wanted = [backup for backups in in_threads(self._wanted, found) for backup in backups]
         verification.verify(wanted, opener)
         told = [verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
@@ -39,6 +42,7 @@ class ActionModule(AccessManagerAction):
             "backups": told,
             "hosts": told_of_hosts,
             "verified_at": timestamp(now),
+            "origin": self._origin(told),
             "warnings": _warnings(told, told_of_hosts),
         }
         return result | self._verdict(problems)
@@ -55,7 +59,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(
                 f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
             )
-        return [BackupStore(root, host) for host in wanted]
+        return [BackupStore(root, host, self.trust) for host in wanted]
 
     def _compared_with_mark(self, host: Host, now: datetime.datetime) -> bool:
         """Notes what is not in the store as this controller published it. Returns whether that was accepted as it is."""
@@ -72,10 +76,18 @@ class ActionModule(AccessManagerAction):
         """The backups to verify, the newest first."""
         return list(reversed(verification.latest(host.backups) if self.params["latest_only"] else host.backups))
 
+    def _origin(self, backups: list[Told]) -> str:
+        """One sentence on who made the backups."""
+        if not self.trust.signers:
+            return UNPROVEN
+        signed = sum(backup["signer"] is not None for backup in backups)
+        others = " Others are accepted too, because allow_unsigned is set." if self.trust.allow_unsigned else ""
+        return f"{signed} of {len(backups)} backup(s) are signed by an allowed signer.{others}"
+
     def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
         """Whether the task fails, and what it says then."""
         if not problems:
-            return {"msg": "No problem was found."}
+            return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNPROVEN}"}
         more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
         return {
             "failed": self.params["fail_on_problems"],

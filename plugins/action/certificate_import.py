@@ -28,6 +28,8 @@ class ActionModule(RestoreAction):
         result = {
             "changed": bool(plan.certificates),
             "certificates": plan.certificates,
+            "signer": contents.source.origin.signer,
+            "origin": contents.source.origin.sentence,
             "diff": {"prepared": "".join(f"{line}\n" for line in lines)},
         }
         if self.check_mode or not plan.certificates:

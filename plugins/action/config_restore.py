@@ -99,6 +99,8 @@ class ActionModule(RestoreAction):
         lines = lines_of(plan)
         return {
             "backup": contents.source.label,
+            "signer": contents.source.origin.signer,
+            "origin": contents.source.origin.sentence,
             "would_change": plan.changed,
             "plan": lines,
             "tasks": plan.tasks,

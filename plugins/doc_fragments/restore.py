@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   backup_id:
     description:
-      - V(latest) for the newest complete backup, or the id of one.
+      - V(latest) for the newest complete backup, or the id of one. With O(allowed_signers), of those that one of them signed.
       - Anything with a slash is a path on the controller, to the folder of a backup, or to a C(config.zip.age) or C(config.zip) alone, which needs
         no manifest.
     type: str

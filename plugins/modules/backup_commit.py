@@ -9,7 +9,8 @@ short_description: Opens, publishes or discards a backup on the controller
 version_added: 1.0.0
 description:
   - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers never see half a backup.
-  - It opens no backup when the newest complete one holds the same content, sealed to the same recipients.
+  - It opens no backup when the newest complete one holds the same content, sealed to the same recipients. With O(signing_key) or O(allowed_signers), that one
+    must be signed by an allowed signer, or by the same key when none are set.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -17,6 +18,8 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.state
   - lithnet.access_manager.seal
+  - lithnet.access_manager.signing
+  - lithnet.access_manager.signing.key
 attributes:
   check_mode:
     support: full
@@ -27,7 +30,7 @@ attributes:
 options:
   state:
     description:
-      - V(checked) makes sure that the seal and the backup root can be used, and changes nothing.
+      - V(checked) makes sure that the seal, the backup root and O(signing_key) can be used, and changes nothing. The key signs something for it.
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
@@ -66,6 +69,7 @@ EXAMPLES = r"""
     state: opened
     backup_root: /srv/backup/access-manager
     recipients: "{{ access_manager_recipients }}"
+    allowed_signers: "{{ access_manager_allowed_signers }}"
     inventory: "{{ ams.inventory }}"
   register: opened
 
@@ -73,6 +77,8 @@ EXAMPLES = r"""
   lithnet.access_manager.backup_commit:
     backup_root: /srv/backup/access-manager
     backup_id: "{{ opened.backup_id }}"
+    signing_key: /root/.ssh/access-manager-backup
+    allowed_signers: "{{ access_manager_allowed_signers }}"
   when: not opened.unchanged
 """
 
@@ -149,6 +155,11 @@ directory:
   description: The census, when O(directory) was given and the passwords were counted.
   returned: when O(state=committed) and there is one
   type: dict
+signer:
+  description: Who signed it, as C(principal) and C(fingerprint) of the key; null when O(signing_key) is not set.
+  returned: when O(state=committed)
+  type: dict
+  sample: {principal: backup@example.com, fingerprint: "SHA256:mVnu60xMvGtnSfvOaFr3DJX5Ih7MhhQ0wVCYgPZgdzY"}
 host:
   description: The name under which the backup lies.
   returned: when O(state=committed)

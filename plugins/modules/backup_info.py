@@ -13,6 +13,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.signing
   - lithnet.access_manager.store
   - lithnet.access_manager.state
 attributes:
@@ -24,7 +25,9 @@ attributes:
     support: full
 options:
   backup_id:
-    description: Select V(latest), or the backup of this id. The module fails when it is not there.
+    description:
+      - Select V(latest), or the backup of this id. The module fails when it is not there.
+      - With O(allowed_signers), V(latest) is the newest that one of them signed, and the module fails when the backup of an id is not.
     type: str
   complete_only:
     description: Leave out incomplete and unreadable backups.
@@ -70,7 +73,9 @@ EXAMPLES = r"""
 RETURN = r"""
 backups:
   description:
-    - The manifests of the backups, by host and oldest first, without their inventory, with path and size.
+    - The manifests of the backups, by host and oldest first, without their inventory, with C(path) and C(size).
+    - C(signer) is who signed it, as C(principal) and C(fingerprint); null when that is not proven. C(origin) says it in one sentence. C(accepted) is whether
+      this run, with these signers, would use it.
     - A backup whose manifest cannot be read has the status C(unreadable).
   returned: success
   type: list

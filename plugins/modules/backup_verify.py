@@ -14,6 +14,7 @@ description:
   - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
   - With O(identity_file) or O(passphrase) it also opens each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
     the manifest describes what is there, that every secret is there, and that each private key decrypts what its certificate encrypted.
+  - With O(allowed_signers), a backup that none of them signed is a problem, and it is not opened.
   - A host whose folder is a link is a problem. Links are not followed.
   - A backup that is not sealed is always opened.
   - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in time, and hosts whose backups are
@@ -24,6 +25,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.state
+  - lithnet.access_manager.signing
 attributes:
   check_mode:
     support: full
@@ -83,6 +85,12 @@ EXAMPLES = r"""
     latest_only: true
     identity_file: /media/key/access-manager-backup.key
     check_age: 26
+
+- name: Verify that all backups were made by the controller
+  lithnet.access_manager.backup_verify:
+    backup_root: /srv/backup/access-manager
+    allowed_signers:
+      - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINFgZYk9wKTyaVloHo712+q2cG4qLOUauoJIi5VdY0X5 backup@example.com
 """
 
 RETURN = r"""
@@ -109,10 +117,13 @@ backups:
       type: str
     verified:
       description:
-        - V(none) when the manifest, an artifact, an age header or the chain of manifests is not as it must be.
+        - V(none) when the manifest, its signature, an artifact, an age header or the chain of manifests is not as it must be.
         - V(integrity) when all these are.
         - V(full) when everything was opened and proved besides.
       type: str
+    signer:
+      description: Which of O(allowed_signers) signed it, as C(principal) and C(fingerprint) of the key; null when none is known.
+      type: dict
     problems:
       description: What this verification found, one sentence each.
       type: list
@@ -170,7 +181,7 @@ hosts:
       description: The id of its newest backup; null when there is none.
       type: str
     newest_complete:
-      description: The id of its newest complete backup; null when there is none.
+      description: The id of its newest complete backup, by an allowed signer when O(allowed_signers) is set; null when there is none.
       type: str
     newest_complete_created:
       description: When the manifest of that was written, in UTC.
@@ -189,6 +200,11 @@ accepted_hosts:
   returned: when the root could be read
   type: list
   elements: str
+origin:
+  description: One sentence on who made the backups. It says when that is not proven.
+  returned: when the root could be read
+  type: str
+  sample: 3 of 3 backup(s) are signed by an allowed signer.
 verified_at:
   description: When this verification began, in UTC.
   returned: when the root could be read

@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.restore
+  - lithnet.access_manager.signing
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
   - lithnet.access_manager.state
@@ -58,4 +59,12 @@ certificates:
   returned: always
   type: list
   elements: dict
+signer:
+  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not proven.
+  returned: always
+  type: dict
+origin:
+  description: The same in one sentence. It says when the origin of the backup is not proven.
+  returned: always
+  type: str
 """

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.restore
+  - lithnet.access_manager.signing
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
   - lithnet.access_manager.state
@@ -170,4 +171,12 @@ downtime_ms:
   description: Milliseconds from the stop until the service ran again.
   returned: when something was to be changed
   type: int
+signer:
+  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not proven.
+  returned: always
+  type: dict
+origin:
+  description: The same in one sentence. It says when the origin of the backup is not proven.
+  returned: always
+  type: str
 """

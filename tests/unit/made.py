@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import digest_of, inventory_of_server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
@@ -39,6 +40,7 @@ def make(
     secrets: Mapping[str, str] | None = None,
     problems: Sequence[str] = (),
     parts: Mapping[str, bytes] | None = None,
+    signer: Signer | None = None,
 ) -> dict[str, Any]:
     """Makes and publishes a backup of this id; returns its manifest.
 
@@ -87,7 +89,7 @@ def make(
         content_digest=digest_of(inventory),
         inventory=inventory,
     )
-    store.publish(backup_id, manifest)
+    store.publish(backup_id, manifest, signer)
     return manifest
 
 

@@ -103,6 +103,7 @@ def test_a_backup_is_told_as_the_report_needs_it(store: BackupStore, owner: KeyP
         "created": "2026-11-20T02:00:00Z",
         "status": "incomplete",
         "verified": "integrity",
+        "signer": None,
         "problems": [],
         "backup_problems": ["One file is missing."],
         "size": sum(sizes),

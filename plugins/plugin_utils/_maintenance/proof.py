@@ -28,7 +28,7 @@ _DATABASE = "state/database"
 def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
     """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong."""
     try:
-        manifest = store.manifest(backup_id)
+        manifest = store.parsed_manifest(backup_id, store.manifest_bytes(backup_id))
         source = source_of(store.folder / backup_id, manifest)
     except AccessManagerError as exc:
         return [str(exc)]

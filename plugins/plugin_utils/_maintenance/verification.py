@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import collections.abc as c
-import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
+import functools
 import hashlib
 import os
 import pathlib
@@ -20,18 +20,19 @@ from .._age.decryption import Opener
 from .._age.encryption import SUFFIX
 from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
+from .._signing.trust import Origin
 from .._store import chain, prune_log
 from .._store import manifest as manifest_module
 from .._store.chain import Link
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, moment_of
 from .._text import printable
+from .._threads import in_threads
 from . import proof
 
 NONE, INTEGRITY, FULL = "none", "integrity", "full"
 DAMAGED = "damaged"
 STATUSES = (manifest_module.COMPLETE, manifest_module.INCOMPLETE, DAMAGED)
-_MOST_THREADS = 4
 _LONGEST_BACKUP = datetime.timedelta(days=1)
 _TOLD = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
@@ -57,6 +58,24 @@ class Backup:
     @property
     def folder(self) -> pathlib.Path:
         return self.store.folder / self.id
+
+    @functools.cached_property
+    def origin(self) -> Origin:
+        """Who made it, as far as the signature of its manifest proves it. Found out when it is asked for."""
+        if not self.store.trust.signers or self.link is None:
+            return Origin()
+        try:
+            data = self.store.manifest_bytes(self.id)
+        except AccessManagerError as exc:
+            return Origin(problem=str(exc))
+        if hashlib.sha256(data).hexdigest() != self.link.sha256:
+            return Origin(problem=f"'{self.folder / manifest_module.NAME}' was changed while it was verified.")
+        return self.store.origin(self.id, data)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether this run uses backups of its origin."""
+        return self.store.trust.accepts(self.origin)
 
     @property
     def is_there(self) -> bool:
@@ -122,9 +141,14 @@ def read(store: BackupStore) -> list[Backup]:
 
 
 def latest(backups: c.Sequence[Backup]) -> list[Backup]:
-    """The newest complete backup of those, and what is newer than it."""
-    complete = [backup.id for backup in backups if backup.is_complete]
-    return [backup for backup in backups if not complete or backup.id >= complete[-1]]
+    """The newest complete backup of those that is accepted, and what is newer than it."""
+    newest = newest_complete(backups)
+    return [backup for backup in backups if newest is None or backup.id >= newest.id]
+
+
+def newest_complete(backups: c.Sequence[Backup]) -> Backup | None:
+    """The newest complete backup of those that is accepted."""
+    return next((backup for backup in reversed(backups) if backup.is_complete and backup.is_accepted), None)
 
 
 def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
@@ -138,10 +162,9 @@ def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
 
 def check_integrity(backups: c.Sequence[Backup]) -> None:
     """Checks the files of backups, several backups at a time."""
-    with concurrent.futures.ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
-        for backup, problems in zip(backups, threads.map(_integrity, backups), strict=True):
-            backup.problems += problems
-            backup.whole = not problems
+    for backup, problems in zip(backups, in_threads(_integrity, backups), strict=True):
+        backup.problems += problems
+        backup.whole = not problems
 
 
 def told(backup: Backup) -> Told:
@@ -155,6 +178,7 @@ def told(backup: Backup) -> Told:
         "created": manifest.get("created"),
         "status": backup.status,
         "verified": backup.verified,
+        "signer": backup.origin.signer,
         "problems": [printable(problem) for problem in backup.problems + backup.unproven],
         "backup_problems": manifest.get("problems", []),
         "size": size_of(backup),
@@ -167,8 +191,7 @@ def told(backup: Backup) -> Told:
 
 def told_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Told:
     """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
-    complete = [backup for backup in host.backups if backup.is_complete]
-    newest = complete[-1] if complete else None
+    newest = newest_complete(host.backups)
     age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
     return {
         "host": host.store.host,
@@ -188,7 +211,7 @@ def _problems_of_host(host: Host, age: float | None, check_age: float | None) ->
     elif not host.backups:
         yield f"There is no backup of {store.host} in '{store.folder}'."
     elif age is None:
-        yield f"There is no complete backup of {store.host} in '{store.folder}'."
+        yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
     elif age < -1:
         yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
     elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
@@ -215,10 +238,11 @@ def _read_one(store: BackupStore, backup_id: str) -> Backup:
 
 
 def _integrity(backup: Backup) -> list[str]:
-    """What can be wrong with the files of a backup without opening it."""
+    """What can be wrong with the files of a backup, and with its origin, without opening it."""
     if backup.manifest is None:
         return []
     return [
+        *([] if backup.is_accepted else [backup.origin.problem]),
         *BackupStore.damage_in(backup.folder, backup.manifest),
         *_differing_headers(backup.folder, backup.manifest),
         *_strangers(backup.folder, backup.manifest),

@@ -27,6 +27,7 @@ from .._contents.keys import Certificate
 from .._contents.names import path_of
 from .._contents.source import LATEST, select
 from .._errors import AccessManagerError
+from .._signing.trust import Trust
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
 from .._target import interrupted_stops
@@ -54,6 +55,8 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "overwrite_configured": ("restore_overwrite_configured", False),
     "staging_root": ("restore_staging_root", ""),
     "state_dir": ("access_manager_state_dir", None),
+    "allowed_signers": ("access_manager_allowed_signers", None),
+    "allow_unsigned": ("access_manager_allow_unsigned", False),
 }
 """The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
 
@@ -72,7 +75,7 @@ class RestoreAction(AccessManagerAction):
 
         C(certificates_alone): a backup of a forest's certificates will do.
         """
-        store = BackupStore(self.params["backup_root"], self.host)
+        store = BackupStore(self.params["backup_root"], self.host, Trust.of(self.params))
         self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)

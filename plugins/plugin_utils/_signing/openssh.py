@@ -40,7 +40,7 @@ def ssh_keygen(*arguments: str, data: bytes, descriptors: c.Sequence[int] = ()) 
     environment = {name: value for name, value in os.environ.items() if name not in _ASKS} | {"SSH_ASKPASS_REQUIRE": "never"}
     try:
         return subprocess.run(
-            [_program(os.environ.get("PATH", os.defpath)), *arguments],
+            [program(), *arguments],
             input=data,
             capture_output=True,
             pass_fds=descriptors,
@@ -78,9 +78,14 @@ def last_words(answer: Answer) -> str:
     return lines[-1].rstrip(".") if lines else f"it ended with code {answer.returncode}"
 
 
+def program() -> str:
+    """The path of ssh-keygen. Raises AccessManagerError when it is missing or too old."""
+    return _found(os.environ.get("PATH", os.defpath))
+
+
 @functools.cache
-def _program(search_path: str) -> str:
-    """The path of ssh-keygen. The ssh beside it tells their version."""
+def _found(search_path: str) -> str:
+    """The ssh beside ssh-keygen tells their version."""
     program = shutil.which("ssh-keygen", path=search_path)
     if program is None:
         raise AccessManagerError(

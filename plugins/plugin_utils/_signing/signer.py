@@ -16,7 +16,7 @@ from . import allowed_signers
 from .allowed_signers import KEY_TYPES, PRIVATE_KEY_MARK
 from .openssh import NAMESPACE, last_words, ssh_keygen
 from .signature import Signature
-from .trust import Trust
+from .trust import Origin, Trust
 
 OPTION = "access_manager_signing_key"
 _LARGEST = 64 * 1024
@@ -24,42 +24,47 @@ _TRIAL = b"This signature shows that the key can be used, before a backup begins
 
 
 @dataclasses.dataclass(frozen=True)
+class Signed:
+    """A signature, whose it is, and the trust by which it was verified."""
+
+    signature: bytes
+    origin: Origin
+    trust: Trust
+
+
+@dataclasses.dataclass(frozen=True)
 class Signer:
-    """The key of this run. C(trust): what this run accepts, the signatures of this key among it."""
+    """The key with which this run signs. C(trust): what this run accepts; what it signs must be among that."""
 
     key: pathlib.Path
     trust: Trust
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Signer | None:
-        """What signs with the option C(signing_key); None when it is not set. A signature is made to try it.
+        """What signs with the key that the option C(signing_key) names; None when it is not set.
 
-        Without allowed signers, this run takes its own key for the only one. Raises AccessManagerError when the key cannot be used,
-        or when the allowed signers do not have it.
+        Raises AccessManagerError when the option names no key, or one that others may read.
         """
-        if params.get("signing_key") is None:
-            return None
-        key, trust = _usable(str(params["signing_key"])), Trust.of(params)
-        trial = Signature.parse(_signed(key, _TRIAL))
-        signer = cls(key, trust if trust.signers else dataclasses.replace(trust, signers=_alone(key, trial)))
-        signer._verify(_TRIAL, trial.armored)
-        return signer
+        option = params.get("signing_key")
+        return None if option is None else cls(_usable(str(option)), Trust.of(params))
 
-    def sign(self, data: bytes) -> bytes:
-        """The signature of these bytes, which is verified before it is returned."""
+    def sign(self, data: bytes) -> Signed:
+        """The signature of these bytes. Raises AccessManagerError when there is none that this run would accept."""
         signature = _signed(self.key, data)
-        self._verify(data, signature)
-        return signature
-
-    def _verify(self, data: bytes, signature: bytes) -> None:
-        origin = self.trust.origin_of(data, signature, str(self.key))
+        trust = self.trust if self.trust.signers else Trust(_alone(self.key, signature))
+        origin = trust.origin_of(data, signature.armored, str(self.key))
         if not origin.is_proven:
-            fingerprint = Signature.parse(signature).fingerprint
+            fingerprint = signature.fingerprint
             raise AccessManagerError(
                 f"What is signed with '{self.key}' ({OPTION}) would not be accepted afterwards: its key {fingerprint} is not "
                 f"among the allowed signers ({allowed_signers.OPTION}), or not for this use. Add its public key there, or sign "
                 "with another key."
             )
+        return Signed(signature.armored, origin, trust)
+
+    def tried(self) -> Trust:
+        """Signs something that is not kept, before a run begins. Returns what the run accepts: by default, its own key."""
+        return self.sign(_TRIAL).trust
 
 
 def _usable(option: str) -> pathlib.Path:
@@ -83,10 +88,10 @@ def _usable(option: str) -> pathlib.Path:
     return path
 
 
-def _signed(key: pathlib.Path, data: bytes) -> bytes:
+def _signed(key: pathlib.Path, data: bytes) -> Signature:
     answer = ssh_keygen("-Y", "sign", "-n", NAMESPACE, "-f", str(key), data=data)
     if answer.returncode == 0:
-        return answer.stdout
+        return Signature.parse(answer.stdout)
     said = last_words(answer)
     if "passphrase" in said:
         raise AccessManagerError(
@@ -101,11 +106,11 @@ def _signed(key: pathlib.Path, data: bytes) -> bytes:
     raise AccessManagerError(f"Nothing can be signed with '{key}' ({OPTION}): {said}.")
 
 
-def _alone(key: pathlib.Path, trial: Signature) -> bytes:
+def _alone(key: pathlib.Path, signature: Signature) -> bytes:
     """The allowed signers that are this key alone."""
-    if trial.key_type not in KEY_TYPES:
+    if signature.key_type not in KEY_TYPES:
         raise AccessManagerError(
             f"'{key}' ({OPTION}) is a certificate: name its authority in {allowed_signers.OPTION} "
             "(NAME cert-authority ssh-ed25519 AAAA...)."
         )
-    return allowed_signers.entry_of(trial.key_type, trial.public_key, allowed_signers.UNNAMED)
+    return allowed_signers.entry_of(signature.key_type, signature.public_key, allowed_signers.UNNAMED)

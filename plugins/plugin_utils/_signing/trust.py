@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._text import printable
-from . import allowed_signers
+from . import allowed_signers, openssh
 from .allowed_signers import OPTION
 from .openssh import NAMESPACE, in_memory, path_of, ssh_keygen
 from .signature import Signature
@@ -55,15 +55,25 @@ class Trust:
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Trust:
-        """What the options C(allowed_signers) and C(allow_unsigned) ask for. Raises AccessManagerError when they name no signer."""
+        """What the options C(allowed_signers) and C(allow_unsigned) ask for.
+
+        Raises AccessManagerError when they name no signer, or when nothing can be verified here.
+        """
         option = params.get("allowed_signers")
-        content = b"" if option is None else allowed_signers.content_of(option)
-        return cls(content, bool(params.get("allow_unsigned")))
+        if option is None:
+            return cls()
+        openssh.program()
+        return cls(allowed_signers.content_of(option), bool(params.get("allow_unsigned")))
 
     @property
     def is_required(self) -> bool:
         """Whether only backups of a proven origin are accepted."""
         return bool(self.signers) and not self.allow_unsigned
+
+    @property
+    def restriction(self) -> str:
+        """What a sentence adds that says that there is no backup."""
+        return f" that an allowed signer has signed ({OPTION})" if self.is_required else ""
 
     def origin_of(self, data: bytes, signature: bytes | None, place: str) -> Origin:
         """Who signed these bytes. C(place): the path of what is signed, for sentences. Without signers nothing is verified."""
@@ -82,6 +92,10 @@ class Trust:
             if self._verifies(data, parsed, principal):
                 return Origin(printable(principal), parsed.fingerprint, "")
         return _unproven(_refusal(data, parsed, place, known=bool(principals)))
+
+    def origin_without_manifest(self, place: str) -> Origin:
+        """The origin of a part that lies alone."""
+        return _unproven(f"'{place}' has no manifest, so nothing proves who made it.") if self.signers else Origin()
 
     def accepts(self, origin: Origin) -> bool:
         return origin.is_proven or not self.is_required

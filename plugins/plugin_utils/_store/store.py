@@ -74,6 +74,8 @@ class BackupStore:
         self.host = host
         self.folder = self.root / host
         self.trust = trust or Trust()
+        self.origins: dict[str, Origin] = {}
+        """Who made the backups whose manifests were read, by id."""
 
     # ---- reading ----
 
@@ -99,7 +101,8 @@ class BackupStore:
         """The manifest of a backup. Raises AccessManagerError when it cannot be read, belongs to another, or is not accepted."""
         data = self.manifest_bytes(backup_id)
         manifest = self.parsed_manifest(backup_id, data)
-        self.trust.refuse(self.origin(backup_id, data))
+        self.origins[backup_id] = self.origin(backup_id, data)
+        self.trust.refuse(self.origins[backup_id])
         return manifest
 
     def origin(self, backup_id: str, data: bytes) -> Origin:
@@ -260,7 +263,9 @@ class BackupStore:
         partial, final = self._opened(backup_id), self.folder / backup_id
         files = {manifest_module.NAME: manifest_module.to_bytes(manifest)}
         if signer:
-            files[manifest_module.SIGNATURE] = signer.sign(files[manifest_module.NAME])
+            signed = signer.sign(files[manifest_module.NAME])
+            files[manifest_module.SIGNATURE] = signed.signature
+            self.origins[backup_id] = signed.origin
         with _explained(partial):
             for part in RECORDS:
                 self._record_path(backup_id, part).unlink(missing_ok=True)
