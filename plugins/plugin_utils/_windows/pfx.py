@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import datetime
 import os
+import pathlib
 import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
@@ -15,13 +16,22 @@ from . import distinguished_name
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.decrepit.ciphers.algorithms import RC2
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes
     from cryptography.hazmat.primitives.serialization import pkcs12
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
     HAS_CRYPTOGRAPHY = True
+
+_FIPS_FLAG = pathlib.Path("/proc/sys/crypto/fips_enabled")
+_PBES1 = bytes.fromhex("2a864886f70d010c01")
+"""How the object identifiers of a PFX's older ciphers begin in DER; one byte more names the cipher. All use SHA-1."""
+
+_RC2 = (_PBES1 + b"\x05", _PBES1 + b"\x06")
 
 
 def thumbprint_of(certificate: x509.Certificate) -> str:
@@ -38,8 +48,8 @@ def prove(pfx: bytes, password: str, thumbprint: str) -> bytes:
         raise MissingLibraryError("cryptography")
     try:
         key, certificate, _others = pkcs12.load_key_and_certificates(pfx, password.encode())
-    except ValueError as exc:
-        raise AccessManagerError(f"The PFX of certificate {thumbprint} does not open with its password: {exc}") from None
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise AccessManagerError(f"The PFX of certificate {thumbprint} {_why_closed(pfx)}: {exc}") from None
     if certificate is None or key is None:
         raise AccessManagerError(f"The PFX of certificate {thumbprint} holds no certificate or no private key.")
     if thumbprint_of(certificate) != thumbprint:
@@ -50,6 +60,36 @@ def prove(pfx: bytes, password: str, thumbprint: str) -> bytes:
     if not _decrypts(key, public_key):
         raise AccessManagerError(f"The private key in the PFX of certificate {thumbprint} is not that of the certificate.")
     return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _why_closed(pfx: bytes) -> str:
+    """Why a PFX does not open: OpenSSL says of ciphers that it does not have the same as of a wrong password."""
+    if _PBES1 in pfx and _has_fips():
+        return (
+            "cannot be opened on this controller, which allows only FIPS algorithms (fips_enabled): Windows encrypts a PFX "
+            "with older ones. It may be sound. Run this on a controller without that restriction"
+        )
+    if any(cipher in pfx for cipher in _RC2) and not _has_rc2():
+        return (
+            "is encrypted with RC2, which OpenSSL on this controller opens only with its legacy provider. It may be sound. "
+            "Install that provider, unset CRYPTOGRAPHY_OPENSSL_NO_LEGACY, or run this on another controller"
+        )
+    return "does not open with its password"
+
+
+def _has_fips() -> bool:
+    try:
+        return _FIPS_FLAG.read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
+
+
+def _has_rc2() -> bool:
+    try:
+        Cipher(RC2(bytes(16)), modes.CBC(bytes(8))).encryptor()
+    except UnsupportedAlgorithm:
+        return False
+    return True
 
 
 def differences(certificate: bytes, told: c.Mapping[str, t.Any]) -> c.Iterator[str]:
