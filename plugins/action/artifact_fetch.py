@@ -60,6 +60,7 @@ class ActionModule(PartAction):
         }
         problems = problems_of_configuration(described)
         problems += problems_of_documents(described, bundle.unreadable)
+        problems += [f"No restore opens this configuration, which is kept as the server sent it: {why}" for why in bundle.refused]
         problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
@@ -13,6 +14,7 @@ from ansible.plugins.loader import init_plugin_loader
 from hypothesis import HealthCheck, settings
 from support.backups import KeyPair, age_key
 from support.certificates import TestCertificate, make_certificate
+from unit import faults
 from unit.actions import HOST
 
 BUILD = Path(__file__).resolve().parents[2] / ".build"
@@ -54,6 +56,18 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "backups"
     folder.mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture
+def small_file_system(tmp_path: Path) -> Iterator[Path]:
+    """An empty backup root on a file system of its own, of faults.SMALL bytes."""
+    folder = tmp_path / "small"
+    folder.mkdir(mode=0o700)
+    try:
+        with faults.small_file_system(folder):
+            yield folder
+    except PermissionError as exc:
+        pytest.skip(f"no file system can be mounted: {exc}")
 
 
 @pytest.fixture

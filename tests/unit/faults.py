@@ -8,7 +8,33 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+
+SMALL = 24 * 1024**2
+"""Bytes of a small file system."""
+
+
+@contextlib.contextmanager
+def small_file_system(folder: Path) -> Iterator[None]:
+    """A file system of its own in that folder. Raises PermissionError unless the user may mount one."""
+    if os.geteuid():
+        raise PermissionError("only root mounts")
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=0700", "tmpfs", folder], capture_output=True, text=True
+    )
+    if made.returncode:
+        raise PermissionError(made.stderr.strip())
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def free_bytes(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 @contextlib.contextmanager

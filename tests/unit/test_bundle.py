@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import tracemalloc
+import unicodedata
 import zipfile
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import problems_of_documents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import snapshot_stream
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.snapshot_stream import Bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -22,15 +27,24 @@ from hypothesis import strategies as st
 from unit.servers import server
 from unit.target_side import bundle, file_record, folder_record, link_record
 
-# What Windows lets a name be; names that end with a dot or a space can be made there, too.
-_letters = st.characters(exclude_categories=["Cs"], exclude_characters='/\\:*?"<>|' + "".join(map(chr, range(32))))
-segments = st.text(_letters, min_size=1, max_size=10).filter(lambda segment: segment not in (".", ".."))
+# What Windows lets a name be, but for what changes the direction of text, and what begins as the name of a device.
+_DEVICES = ("con", "prn", "aux", "nul", "com", "lpt")
+_letters = st.characters(exclude_categories=["Cs", "Cf"], exclude_characters='/\\:*?"<>|' + "".join(map(chr, range(32))))
+segments = st.text(_letters, min_size=1, max_size=10).filter(
+    lambda segment: segment[-1] not in ". " and not segment.lower().startswith(_DEVICES)
+)
 names = st.builds(
     lambda top, rest: "/".join([top, *rest]),
     st.sampled_from(["config", "external/C", "external/d"]),
     st.lists(segments, min_size=1, max_size=3),
 )
-file_sets = st.lists(st.tuples(names, st.binary(max_size=300)), max_size=8, unique_by=lambda file: file[0].casefold())
+
+
+def folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().upper()
+
+
+file_sets = st.lists(st.tuples(names, st.binary(max_size=300)), max_size=8, unique_by=lambda file: folded(file[0]))
 
 
 def described(*records: dict[str, Any]) -> dict[str, Any]:
@@ -54,8 +68,8 @@ def refusal(stream: bytes) -> str:
 @given(file_sets, st.sets(names, max_size=3))
 @example([("config/Größe [1] $x 'a' 100%.json", b"{}"), ("external/C/日本/🔑.txt", b"")], {"config/leer"})
 def test_any_files_and_empty_folders_come_into_the_archive(files: list[tuple[str, bytes]], folders: set[str]) -> None:
-    taken = {name.casefold() for name, _content in files}
-    empty = {name.casefold(): name for name in folders if name.casefold() not in taken}.values()
+    taken = {folded(name) for name, _content in files}
+    empty = {folded(name): name for name in folders if folded(name) not in taken}.values()
     records = [folder_record(name) for name in empty] + [file_record(name, content) for name, content in files]
     archive = zipped(bundle(described(*records), [content for _name, content in files]))
     assert archive.testzip() is None
@@ -91,7 +105,7 @@ def test_files_keep_their_times() -> None:
     assert archive.getinfo("config/a").date_time == (2022, 3, 4, 5, 6, 8)
 
 
-@pytest.mark.parametrize(("one", "other"), [("straße", "strasse"), ("\N{KELVIN SIGN}", "k"), ("ﬁ", "fi")])
+@pytest.mark.parametrize(("one", "other"), [("straße", "strasse"), ("ﬁ", "fi"), ("console", "con2"), ("null.txt", "a.nul")])
 def test_names_that_are_two_on_windows_are_both_kept(one: str, other: str) -> None:
     records = [file_record(f"config/{one}", b"1"), file_record(f"config/{other}", b"2")]
     archive = zipped(bundle(described(*records), [b"1", b"2"]))
@@ -149,6 +163,23 @@ def test_a_large_file_takes_little_memory() -> None:
         "",
         ".",
         "config/\ud800",
+        "config/CON",
+        "config/con.json",
+        "config/nul.txt",
+        "config/NUL .txt",
+        "config/scripts/com1",
+        "config/LPT9.log",
+        "config/COM\N{SUPERSCRIPT ONE}",
+        "config/conin$",
+        "config/AUX/a.ps1",
+        "external/C/prn",
+        "config/a.",
+        "config/a ",
+        "config/a. .",
+        "config/a./b.ps1",
+        "config/\u202egpj.exe",
+        "config/a\u200fb",
+        "config/\u2066a",
         "config/" + "x" * 70_000,
     ],
     ids=lambda name: repr(name[:30]),
@@ -171,9 +202,127 @@ def test_whatever_name_a_target_gives_the_archive_stays_within_its_folders(name:
     assert archive.testzip() is None
 
 
-@pytest.mark.parametrize("twin", ["config/a.json", "config/A.JSON", "CONFIG/a.json"])
-def test_two_files_of_one_name_are_refused(twin: str) -> None:
-    refusal(bundle(described(file_record("config/a.json", b""), file_record(twin, b"")), []))
+@pytest.mark.parametrize(
+    ("one", "twin"),
+    [
+        ("config/a.json", "config/a.json"),
+        ("config/a.json", "config/A.JSON"),
+        ("config/a.json", "CONFIG/a.json"),
+        ("config/\xe9", "config/e\u0301"),
+        ("config/\xe9", "config/E\u0301"),
+        ("config/\N{KELVIN SIGN}", "config/k"),
+    ],
+)
+def test_two_files_of_one_name_are_refused(one: str, twin: str) -> None:
+    refusal(bundle(described(file_record(one, b""), file_record(twin, b"")), []))
+    assert zipped(bundle(described(file_record(one, b"")), []))
+
+
+def test_a_file_of_the_name_of_a_folder_is_refused() -> None:
+    assert "cannot hold both" in refusal(bundle(described(folder_record("config/a"), file_record("config/A", b"")), []))
+
+
+# ---- bounds ----
+
+
+def test_more_bytes_than_a_backup_may_have_are_refused_before_one_is_read() -> None:
+    for size in (LARGEST + 1, 2**63, 10**30):
+        stream = io.BytesIO(bundle(described(file_record("config/a", b"", size=size)), [bytes(1000)]))
+        with pytest.raises(AccessManagerError, match=f"announces 1 files and folders with {size} bytes"):
+            Bundle(stream)
+        assert len(stream.read()) == 1000
+    with pytest.raises(AccessManagerError, match="are not taken"):
+        Bundle(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 4)
+    assert Bundle(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 5)
+
+
+def test_more_files_than_a_backup_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [file_record(f"config/{number}", b"") for number in range(4)]
+    monkeypatch.setattr(snapshot_stream, "MOST_ENTRIES", 3)
+    assert "announces 4 files" in refusal(bundle(described(*records), []))
+    assert zipped(bundle(described(*records[:3]), []))
+
+
+def test_a_line_of_many_values_takes_no_memory() -> None:
+    line = b'{"records":[' + b"0," * 4_000_000 + b"0]}\n"
+    tracemalloc.start()
+    try:
+        assert "not JSON" in refusal(line)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(line)
+
+
+# ---- what no restore opens ----
+
+
+def received(told: dict[str, Any], *contents: bytes) -> tuple[list[str], bytes]:
+    """What a stream is refused for by a restore, and the config.zip that comes of it all the same."""
+    stream = Bundle(io.BytesIO(bundle(told, contents)))
+    archive = b"".join(zip_chunks(stream.entries()))
+    return stream.refused, archive
+
+
+def nested(depth: int) -> Any:
+    value: Any = 0
+    for _level in range(depth):
+        value = [value]
+    return value
+
+
+WITH_FILE = (folder_record("config"), file_record("config/appsettings.json", b"{}"))
+
+
+def test_what_a_server_sends_that_nothing_is_wrong_with_is_opened_again() -> None:
+    refused, archive = received(described(*WITH_FILE), b"{}")
+    assert refused == []
+    assert Configuration(archive).files.keys() == {"config/appsettings.json"}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda told: told["installation"].update(extra=float("nan")), "NaN is not a number"),
+        (lambda told: told["installation"].update(extra=float("-inf")), "Infinity is not a number"),
+        (lambda told: told["installation"].update(extra=nested(70)), "nested more than 64 deep"),
+        (lambda told: told["records"][1].update(created="yesterday"), "its time 'yesterday' (created) is no time"),
+        (lambda told: told["records"][1].update(modified="2026-13-01T00:00:00.0000000Z"), "(modified) is no time"),
+        (lambda told: told["records"][0].update(created="2026-01-01"), "(created) is no time"),
+        (lambda told: told["records"].pop(0), "holds no configuration folder"),
+        (lambda told: told["state"].update(registry=[{"key": "Other"}]), "registry"),
+        (lambda told: told["references"].append({"key": 1}), "references"),
+    ],
+)
+def test_what_no_restore_opens_is_kept_and_said(change: Any, why: str) -> None:
+    told = described(*copy.deepcopy(WITH_FILE))
+    change(told)
+    refused, archive = received(told, b"{}")
+    assert [why in sentence for sentence in refused] == [True]
+    with pytest.raises(AccessManagerError):
+        Configuration(archive)
+    assert zipfile.ZipFile(io.BytesIO(archive)).read("config/appsettings.json") == b"{}"
+
+
+@settings(max_examples=60)
+@given(key=st.sampled_from(["installation", "state", "documents", "references"]), data=st.data())
+def test_whatever_a_server_says_of_itself_is_refused_or_opened_or_said(key: str, data: Any) -> None:
+    told = described(*copy.deepcopy(WITH_FILE))
+    words = st.text(max_size=5)
+    values = st.none() | st.booleans() | st.integers() | st.floats() | words
+    value = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
+    place = told[key]
+    if isinstance(place, dict):
+        place[data.draw(st.sampled_from(sorted(place)))] = data.draw(value)
+    else:
+        place.append(data.draw(value))
+    refused, archive = received(told, b"{}")
+    try:
+        Configuration(archive)
+    except AccessManagerError:
+        assert refused
+    else:
+        assert not refused
 
 
 def test_another_sha256_is_refused_and_the_file_named() -> None:

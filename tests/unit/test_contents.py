@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_reader
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_directory, zip_reader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import open_contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
@@ -114,7 +114,7 @@ def test_two_entries_of_one_name_are_refused() -> None:
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zip_reader, "LARGEST", 1_000_000)
     assert "it is not opened" in refusal(config_zip(more={"config/bomb": b"\0" * 2_000_000}))
-    monkeypatch.setattr(zip_reader, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(zip_directory, "MOST_ENTRIES", 3)
     assert "entries" in refusal(config_zip())
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import io
 import os
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import LARGEST_ANSWER, Envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.target_side import encrypt, protect
@@ -133,3 +134,41 @@ def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
             tracemalloc.stop()
     assert size == len(clear)
     assert peak < 2 * 1024**2
+
+
+# ---- bounds ----
+
+
+@pytest.mark.parametrize("most", [0, 1, 1000, 1024**2])
+def test_a_stream_ends_in_a_sentence_at_its_bound(envelope: Envelope, most: int) -> None:
+    whole, larger = (protect(bytes(size), envelope.public_key, CONTEXT) for size in (most, most + 1))
+    ciphertext = io.BytesIO(base64.b64decode(whole["data"]))
+    assert len(envelope.open_stream(whole, ciphertext, most).read()) == most
+    ciphertext = io.BytesIO(base64.b64decode(larger["data"]))
+    with pytest.raises(AccessManagerError, match=f"unpacks to more than {most} bytes"):
+        envelope.open_stream(larger, ciphertext, most).read()
+
+
+def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
+    clear = gzip.compress(bytes(64 * 1024**2)) * 64  # 4 GiB in 4 MiB
+    header = protect(clear, envelope.public_key, CONTEXT, compress=False)
+    tracemalloc.start()
+    try:
+        with pytest.raises(AccessManagerError, match=f"unpacks to more than {LARGEST_ANSWER} bytes"):
+            envelope.open(header)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * LARGEST_ANSWER
+
+
+def test_an_answer_at_the_bound_opens(envelope: Envelope) -> None:
+    assert len(envelope.open(protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT))) == LARGEST_ANSWER
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=500))
+def test_any_bytes_unpack_or_are_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
+    for data in (packed, PACKED[:10] + packed):
+        with contextlib.suppress(AccessManagerError):
+            envelope.open(protect(data, envelope.public_key, CONTEXT, compress=False))

@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import RESERVE
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import transfer
 from requests.exceptions import ConnectionError as LostConnectionError
+from unit.faults import SMALL, free_bytes
 from unit.target_side import send_file
 from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
@@ -288,3 +291,107 @@ def test_a_short_transfer_is_silent(incoming: Path, capfd: pytest.CaptureFixture
     content = bytes(8 * MIB)
     receive(WinRMHost(content), content, incoming)
     assert capfd.readouterr().out == ""
+
+
+# ---- bounds ----
+
+
+class EndlessWinRMHost(WinRMHost):
+    """Sends for ever, in lines or without any."""
+
+    sent = 0
+    piece = base64.b64encode(bytes(61440)) + b"\r\n"
+
+    def get_command_output_raw(self, shell: str, command: str) -> tuple[bytes, bytes, int, bool]:
+        self.sent += len(self.piece)
+        assert self.sent < 16 * MIB, "it is listened to for ever"
+        return self.piece, b"x" * 1000, 0, False
+
+
+class EndlessPSRPHost(PSRPHost):
+    """Sends slices that are longer than what was asked for."""
+
+    def exec_command(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
+        request = json.loads(in_data)
+        self.offsets.append(request["offset"])
+        return 0, b"".join(send_file(bytes(2 * request["length"]), 0, 2 * request["length"])), b""
+
+
+@pytest.mark.parametrize("host", [EndlessWinRMHost, EndlessPSRPHost])
+@pytest.mark.parametrize("size", [0, 1000, 100_000])
+def test_no_more_is_written_than_was_announced(incoming: Path, host: Any, size: int) -> None:
+    content = os.urandom(size)
+    if size or host is EndlessWinRMHost:
+        with pytest.raises(AccessManagerError, match="sent more than the"):
+            receive(host(content), content, incoming)
+    assert incoming.stat().st_size <= size
+
+
+def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
+    host = EndlessWinRMHost(CONTENT)
+    host.piece = b"A" * 100_000
+    with pytest.raises(AccessManagerError, match="a line of more than"):
+        receive(host, CONTENT, incoming)
+    assert incoming.stat().st_size == 0
+
+
+def test_the_answer_itself_holds_no_more_than_it_announces(incoming: Path) -> None:
+    data = base64.b64encode(CONTENT).decode()
+    answer = {"envelope": envelope(CONTENT) | {"data": data, "size": len(CONTENT) - 1}, "path": ""}
+    with pytest.raises(AccessManagerError, match="sent more than the"):
+        transfer.receive(None, "ams1", answer, incoming)
+    assert incoming.stat().st_size == 0
+
+
+@pytest.mark.parametrize(("most", "announced"), [(LARGEST, LARGEST + 1), (LARGEST, 10**30), (1000, 1001)])
+def test_more_than_the_stated_maximum_is_not_asked_for(incoming: Path, most: int, announced: int) -> None:
+    host = WinRMHost(CONTENT)
+    answer = {"envelope": envelope(CONTENT) | {"size": announced}, "path": r"C:\staging\bundle"}
+    with pytest.raises(AccessManagerError, match=f"ams1 announces a backup of {announced} bytes: more than"):
+        transfer.receive(host, "ams1", answer, incoming, most=most)
+    assert host.offsets == []
+
+
+@pytest.mark.parametrize("kind", [WinRMHost, PSRPHost])
+def test_one_server_never_fills_the_file_system_of_all(small_file_system: Path, kind: Any) -> None:
+    (small_file_system / "evil").mkdir()
+    incoming = small_file_system / "evil" / ".incoming"
+    incoming.touch(0o600)
+    content = bytes(SMALL - RESERVE + 1)
+    host = kind(content)
+    with pytest.raises(AccessManagerError, match="not enough space"):
+        receive(host, content, incoming)
+    assert host.offsets == []  # what was announced is compared before anything is asked for
+    answer = {"envelope": envelope(content) | {"data": base64.b64encode(content).decode()}, "path": ""}
+    with pytest.raises(AccessManagerError, match="not enough space"):
+        transfer.receive(None, "ams1", answer, incoming)
+    assert free_bytes(small_file_system) >= RESERVE
+    fitting = bytes(SMALL - RESERVE - MIB)
+    assert receive(kind(fitting), fitting, incoming) == 0
+    assert free_bytes(small_file_system) >= RESERVE
+
+
+@pytest.mark.parametrize("kind", [WinRMHost, PSRPHost])
+def test_space_that_goes_while_bytes_arrive_is_noticed(small_file_system: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    """Others write to the same file system meanwhile."""
+    monkeypatch.setattr(transfer, "SLICE_BYTES", MIB)
+    content = bytes(SMALL - RESERVE - MIB)
+    incoming = small_file_system / ".incoming"
+    incoming.touch(0o600)
+
+    class Crowded(kind):  # type: ignore[misc]
+        def _others(self) -> None:
+            if incoming.stat().st_size > 2 * MIB:
+                (small_file_system / "others").write_bytes(bytes(4 * MIB))
+
+        def exec_command(self, command: str, in_data: bytes) -> Any:
+            self._others()
+            return super().exec_command(command, in_data)
+
+        def get_command_output_raw(self, shell: str, command: str) -> Any:
+            self._others()
+            return super().get_command_output_raw(shell, command)
+
+    with pytest.raises(AccessManagerError, match="not enough space"):
+        receive(Crowded(content), content, incoming)
+    assert RESERVE - MIB < free_bytes(small_file_system) < RESERVE + 2 * MIB

@@ -62,7 +62,7 @@ def strict(data: bytes) -> t.Any:
     Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a program
     which is given the content would fail.
     """
-    _refuse_too_many_values(data, MOST_VALUES)
+    refuse_too_many_values(data)
     text = data.decode("utf-8", "surrogatepass")
     try:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
@@ -89,12 +89,6 @@ def _first_twice(members: list[tuple[str, t.Any]]) -> str:
     raise AssertionError("unreachable")
 
 
-def _refuse_too_many_values(data: bytes, most: int) -> None:
-    """Before they are made: each takes many times the memory of its two bytes."""
-    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most:
-        raise ValueError(f"it has more than {most} values")
-
-
 def _is_deeper(content: t.Any, levels: int) -> bool:
     """Whether lists and objects lie in each other more levels deep than that."""
     level = [content] if isinstance(content, (dict, list)) else []
@@ -111,11 +105,17 @@ def _finite(text: str) -> float:
     return number
 
 
+def refuse_too_many_values(data: bytes, most: int = MOST_VALUES) -> None:
+    """Raises ValueError before they are made: each takes many times the memory of its two bytes."""
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most:
+        raise ValueError(f"it has more than {most} values")
+
+
 def parse(data: bytes) -> Value:
     """The document in a file. Raises ValueError, in words, when it is not an object of JSON in UTF-8, or larger than any."""
     if len(data) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES // 1024**2} MiB")
-    _refuse_too_many_values(data, MOST_PLACED_VALUES)
+    refuse_too_many_values(data, MOST_PLACED_VALUES)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it is UTF-16, not UTF-8")
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0

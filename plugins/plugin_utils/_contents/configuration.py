@@ -10,22 +10,18 @@ import dataclasses
 import functools
 import hashlib
 import ntpath
-import re
 import typing as t
 
 from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
-from .._ams.description import Record
 from .._ams.json_document import Value, find, parse
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
-from .names import FILES, STATE, external_name, is_portable_name
-from .server_state import checked_record, checked_state
+from .file_list import checked_lists
+from .names import FILES, STATE, external_name
+from .server_state import checked_state
 from .zip_reader import Archive
 
-_FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
-_FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
 _UNKNOWN_MODE = -1
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +46,7 @@ class Configuration:
     def __init__(self, data: bytes, *, tolerant: bool = False) -> None:
         self._archive = Archive(data, PARTS["config"])
         self.described = checked_state(self._archive.json(STATE))
-        listed = self._archive.json(FILES)
-        self.files = {record["path"]: record for record in self._records(listed.get("files"), _FILE)}
-        self.folders = {record["path"]: record for record in self._records(listed.get("folders"), _FOLDER)}
+        self.files, self.folders = checked_lists(self._archive.json(FILES))
         self._check_names()
         for name in self.files:
             self._check_content(name)
@@ -118,24 +112,11 @@ class Configuration:
             for path, folder in FILE_REFERENCES.items():
                 yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
 
-    def _records(self, records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
-        if not isinstance(records, list):
-            raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
-        for record in records:
-            checked_record(record, shape, f"A file of '{FILES}'")
-            if not is_portable_name(record["path"].removesuffix("/")) or not all(
-                _TIME.fullmatch(record[key]) for key in ("created", "modified")
-            ):
-                raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
-            yield record
-
     def _check_names(self) -> None:
         listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES}
         for name in sorted(listed ^ held):
             where = f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
             raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: {where}.")
-        if "config/" not in self.folders:
-            raise AccessManagerError(f"{PARTS['config']} holds no configuration folder.")
 
     def _check_content(self, name: str) -> None:
         digest, size = hashlib.sha256(), 0

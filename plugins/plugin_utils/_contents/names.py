@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import ntpath
 import re
+import unicodedata
 
 STATE, FILES = "state/installation.json", "files.json"
 """What config.zip holds beside files of the server."""
 
 _NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f\ud800-\udfff]+)*")
-_DOTS = re.compile(r"(^|/)\.{1,2}(/|$)")
 _LONGEST_NAME = 16_000
 """Letters: the name of a zip's entry has 64 KiB of UTF-8."""
+
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
+"""A name that Windows takes for a device, whatever follows its first dot."""
+
+_DIRECTIONS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Letters without a shape that change the direction of text: a name with one reads as another."""
 
 _SHORT_NAME = re.compile(r"(?=.{1,8}(?:\.|$))[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{1,3})?")
 """A name of 8 and 3 letters, as Windows makes it for a longer one."""
@@ -30,8 +37,30 @@ def path_of(name: str, root: str) -> str:
 
 
 def is_portable_name(name: str) -> bool:
-    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and _DOTS.search(name) is None
+    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it.
+
+    Windows itself makes no file with the name of a device, or one that ends with a dot or a space.
+    """
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and all(map(_is_portable, name.split("/")))
+
+
+def _is_portable(step: str) -> bool:
+    return not step.endswith((".", " ")) and not _DEVICE.fullmatch(step) and not _DIRECTIONS.search(step)
+
+
+def twins(names: c.Iterable[str]) -> tuple[str, str] | None:
+    """Two names that are one on Windows, where capitals do not count, or that look the same; None when there are none."""
+    seen: dict[str, str] = {}
+    for name in names:
+        twin = seen.setdefault(_folded(name), name)
+        if twin is not name:
+            return twin, name
+    return None
+
+
+def _folded(name: str) -> str:
+    """The name in capitals as NTFS makes them, letter by letter, with each accent in its letter."""
+    return "".join(upper if len(upper := letter.upper()) == 1 else letter for letter in unicodedata.normalize("NFC", name))
 
 
 def external_name(path: str, *, short: bool = False) -> re.Pattern[str]:

@@ -16,34 +16,44 @@ import json
 import re
 import typing as t
 
+from .._age.decryption import LARGEST
 from .._ams.constants import JSON_FILES
-from .._ams.description import Described, files_of
+from .._ams.description import Described, Record, files_of
 from .._ams.inventory import inventory_name
-from .._ams.json_document import parse
+from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
 from .._errors import AccessManagerError
-from .names import is_portable_name
+from .file_list import checked_lists, time_of
+from .names import FILES, STATE, is_portable_name, twins
+from .server_state import checked_state
+from .zip_directory import MOST_ENTRIES
+from .zip_reader import json_object
 from .zip_writer import Entry
 
-MANIFEST_LIMIT = 256 * 1024 * 1024
+MANIFEST_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
+_NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 _RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
 _MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
-
-_LARGEST_JSON = 64 * 1024 * 1024
-"""As much of a JSON file is read: no configuration has as much."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Bundle:
-    """A snapshot as it arrives: its manifest at once, its files as the archive's entries are drawn."""
+    """A snapshot as it arrives: its manifest at once, its files as the archive's entries are drawn.
 
-    def __init__(self, stream: t.BinaryIO) -> None:
+    C(most): bytes of its files together.
+    """
+
+    def __init__(self, stream: t.BinaryIO, most: int = LARGEST) -> None:
         self._stream = stream
         self.described = self._read_manifest()
-        self._check_names()
+        self._check_records()
+        self._refuse_too_much(most)
         self.unreadable: dict[str, str] = {}
         """Why a restore could not read a JSON file, of those whose entries were drawn."""
+
+        self.refused: list[str] = []
+        """Why no restore opens the configuration, when its entries were drawn."""
 
     def entries(self) -> c.Iterator[Entry]:
         """The entries of config.zip: what describes the backup first, then the folders and files.
@@ -52,8 +62,8 @@ class Bundle:
         """
         now = datetime.datetime.now(datetime.UTC)
         state = {key: value for key, value in self.described.items() if key not in ("records", "taken")}
-        yield Entry("state/installation.json", now, [_json(state)])
-        yield Entry("files.json", now, [_json(self.list_of_files())])
+        yield Entry(STATE, now, [self._read_back(STATE, state, checked_state)])
+        yield Entry(FILES, now, [self._read_back(FILES, self.list_of_files(), checked_lists)])
         for record in self.described["records"]:
             if record["kind"] == "folder":
                 yield Entry(inventory_name(record), _modified(record))
@@ -88,8 +98,11 @@ class Bundle:
     def _read_manifest(self) -> Described:
         line = self._stream.readline(MANIFEST_LIMIT)
         if not line.endswith(b"\n"):
-            raise AccessManagerError("The target sent no manifest, or one of more than 256 MiB: the transfer is not used.")
+            raise AccessManagerError(
+                f"The target sent no manifest, or one of more than {MANIFEST_LIMIT // 1024**2} MiB: the transfer is not used."
+            )
         try:
+            refuse_too_many_values(line)
             manifest = json.loads(line)
         except (ValueError, RecursionError):
             raise AccessManagerError("The target sent a manifest that is not JSON: the transfer is not used.") from None
@@ -100,17 +113,45 @@ class Bundle:
                 raise AccessManagerError(f"The target sent a manifest without a proper '{key}': the transfer is not used.")
         return t.cast(Described, manifest)
 
-    def _check_names(self) -> None:
-        seen: set[tuple[str, str]] = set()
+    def _refuse_too_much(self, most: int) -> None:
+        files = files_of(self.described)
+        count, size = len(self.described["records"]), sum(file["size"] for file in files)
+        if count > MOST_ENTRIES or size > most:
+            raise AccessManagerError(
+                f"The target announces {count} files and folders with {size} bytes: more than {MOST_ENTRIES}, or than "
+                f"{most // 1024**2} MiB, are not taken. Move out of the configuration folder what is not Access Manager's."
+            )
+        if same := twins(inventory_name(record).removesuffix("/") for record in self.described["records"]):
+            raise AccessManagerError(
+                f"The target names two files '{same[0]}' and '{same[1]}', which a backup cannot hold both. "
+                "Rename one on the server."
+            )
+
+    def _read_back(self, name: str, content: Described, check: c.Callable[[Record], object]) -> bytes:
+        """The bytes of an entry, which are read as a restore would read them. They are kept also when it would refuse them."""
+        try:
+            data = _json(content)
+        except RecursionError:
+            raise AccessManagerError(
+                f"The target sent a manifest that cannot be written as '{name}': it is nested too deep."
+            ) from None
+        try:
+            check(json_object(data, f"'{name}'"))
+        except AccessManagerError as exc:
+            self.refused.append(str(exc))
+        return data
+
+    def _check_records(self) -> None:
         for record in self.described["records"]:
             wrong = _wrong_key(record)
             if wrong:
                 raise AccessManagerError(f"The target describes a file without a proper '{wrong}': the transfer is not used.")
             name = record["name"]
-            folded = (name.lower(), name.upper())
-            if not is_portable_name(name) or folded in seen:
-                raise AccessManagerError(f"The target names a file '{name}', which cannot be put into a backup.")
-            seen.add(folded)
+            if not is_portable_name(name):
+                raise AccessManagerError(
+                    f"The target names a file '{name}', which cannot be put into a backup: Windows cannot have such a name, or not "
+                    "without tricks. Rename or remove it on the server."
+                )
             if record["kind"] == "file" and not _SHA256.fullmatch(str(record.get("sha256"))):
                 raise AccessManagerError(f"The target gives no SHA-256 of '{name}'.")
 
@@ -130,7 +171,7 @@ class Bundle:
         """The content of a JSON file, which is read as a restore would read it when all of it has passed."""
         whole = bytearray()
         for chunk in chunks:
-            whole += chunk if len(whole) <= _LARGEST_JSON else b""
+            whole += chunk if len(whole) <= MOST_BYTES else b""
             yield chunk
         try:
             parse(bytes(whole))
@@ -150,16 +191,12 @@ def _wrong_key(record: t.Any) -> str | None:
     for key, kind in _RECORD.items():
         if not isinstance(record.get(key), kind):
             return key
-    try:
-        _modified(record)
-    except ValueError:
-        return "modified"
     return "size" if record["size"] < 0 else None
 
 
 def _modified(record: Described) -> datetime.datetime:
-    """The time of last change; Windows gives seven digits of a second, Python takes six."""
-    return datetime.datetime.fromisoformat(str(record["modified"])[:26] + "+00:00")
+    """The time of last change, for the zip; files.json has it as the server wrote it."""
+    return time_of(record["modified"]) or _NO_TIME
 
 
 def _json(value: t.Any) -> bytes:

@@ -14,9 +14,10 @@ from .._age.decryption import LARGEST
 from .._ams.description import Record
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .names import twins
+from .zip_directory import refuse_large_directory
 
 LARGEST_DOCUMENT = 128 * 1024**2
-MOST_ENTRIES = 200_000
 CHUNK = 256 * 1024
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -26,6 +27,7 @@ class Archive:
 
     def __init__(self, data: bytes, label: str) -> None:
         self._label = label
+        refuse_large_directory(data, label)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as exc:
@@ -33,15 +35,11 @@ class Archive:
         entries = self._zip.infolist()
         if any(entry.compress_type not in _COMPRESSIONS for entry in entries):
             raise AccessManagerError(f"{label} is compressed in a way that no backup is: it is not opened.")
-        if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > LARGEST:
-            raise AccessManagerError(
-                f"{label} unpacks to more than {MOST_ENTRIES} entries or {LARGEST // 1024**3} GiB: it is not opened."
-            )
+        if sum(entry.file_size for entry in entries) > LARGEST:
+            raise AccessManagerError(f"{label} unpacks to more than {LARGEST // 1024**3} GiB: it is not opened.")
         self._sizes = {entry.filename: entry.file_size for entry in entries}
-        if len({name.lower() for name in self._sizes}) != len(entries) or len({name.upper() for name in self._sizes}) != len(
-            entries
-        ):
-            raise AccessManagerError(f"{label} has two entries of one name: it is not used.")
+        if same := twins(entry.filename.removesuffix("/") for entry in entries):
+            raise AccessManagerError(f"{label} has two entries of one name, '{same[0]}' and '{same[1]}': it is not used.")
 
     @property
     def names(self) -> c.Set[str]:
@@ -77,8 +75,8 @@ class Archive:
 def json_object(data: bytes, label: str) -> Record:
     try:
         content = strict(data)
-    except ValueError:
-        raise AccessManagerError(f"{label} is not JSON.") from None
+    except ValueError as exc:
+        raise AccessManagerError(f"{label} is not JSON as a backup has it: {exc}.") from None
     if not isinstance(content, dict):
         raise AccessManagerError(f"{label} is not an object.")
     return content

@@ -12,6 +12,7 @@ import pathlib
 import re
 import typing as t
 
+from .._age.decryption import LARGEST
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
 from .._files import open_regular
@@ -196,6 +197,8 @@ def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
             return "an artifact is not described by name, size and sha256"
         if not _ARTIFACT_NAME.fullmatch(artifact["name"]):
             return f"it names an artifact '{artifact['name']}'"
+        if isinstance(artifact["size"], bool) or not 0 <= artifact["size"] <= LARGEST:
+            return f"'{artifact['name']}' has the size {artifact['size']}: it must be from 0 to {LARGEST}"
         if not _are_texts(artifact.get("recipients", [])):
             return "the 'recipients' of an artifact are not a list of texts"
         parts.add(artifact["name"].split(".")[0])

@@ -26,6 +26,7 @@ import time
 import typing as t
 
 from .. import _collection
+from .._age.decryption import LARGEST
 from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._files import open_regular
@@ -37,13 +38,13 @@ from . import manifest as manifest_module
 from . import prune_log
 from .chain import Link
 from .manifest import Manifest
+from .space import refuse_without_space
 
 RECORDS = tuple(manifest_module.PARTS)
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
 LONGEST_NAME = 255
 STALE_SECONDS = 24 * 3600
-SPACE_RESERVE = 16 * 1024 * 1024
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _PARTIAL = re.compile(r"\.partial-[0-9]{8}T[0-9]{6}Z")
 _REMOVED = re.compile(r"\.removing-[0-9]{8}T[0-9]{6}Z")
@@ -163,13 +164,11 @@ class BackupStore:
         place = self.folder if self.folder.is_dir() else self.root
         if not os.access(place, os.W_OK | os.X_OK):
             raise AccessManagerError(f"The backup root is not writable: '{place}' refuses this user. Mend its owner or mode.")
-        status = os.statvfs(place)
-        free, needed = status.f_bavail * status.f_frsize, expected_bytes + SPACE_RESERVE
-        if free < needed:
-            raise AccessManagerError(
-                f"There is not enough space in '{place}': {_mebibytes(needed)} MiB are needed, {_mebibytes(free)} MiB are free. "
-                "Free some, or name another backup_root."
-            )
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            refuse_without_space(descriptor, expected_bytes, str(place))
+        finally:
+            os.close(descriptor)
 
     def open_partial(self) -> str:
         """Makes the folder of a new backup and returns its id: the time now in UTC, or the next second that is free."""
@@ -191,7 +190,7 @@ class BackupStore:
             file = _create(path)
             try:
                 with file:
-                    hashing = _HashingWriter(file)
+                    hashing = _HashingWriter(file, path)
                     writer(t.cast(t.BinaryIO, hashing))
                     _sync(file)
             except BaseException:
@@ -364,10 +363,10 @@ class BackupStore:
 
 
 class _HashingWriter(io.RawIOBase):
-    """Passes on what is written, and keeps its size, its SHA-256 and in C(failure) what went wrong."""
+    """Passes on what is written while there is space, and keeps its size, its SHA-256 and in C(failure) what went wrong."""
 
-    def __init__(self, file: t.BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: t.BinaryIO, path: pathlib.Path) -> None:
+        self._file, self._path = file, path
         self._digest = hashlib.sha256()
         self.size = 0
         self.failure: Exception | None = None
@@ -377,8 +376,11 @@ class _HashingWriter(io.RawIOBase):
 
     def write(self, data: t.Any) -> int:
         try:
+            refuse_without_space(self._file.fileno(), len(data), str(self._path.parent))
+            if self.size + len(data) > LARGEST:
+                raise AccessManagerError(f"'{self._path}' would have more than {LARGEST // 1024**3} GiB: it is not written.")
             self._file.write(data)
-        except OSError as exc:
+        except (OSError, AccessManagerError) as exc:
             self.failure = exc
             raise
         self._digest.update(data)
@@ -453,14 +455,25 @@ def _damaged(folder: pathlib.Path, artifacts: c.Iterable[Manifest]) -> list[str]
 def _damage_of(path: pathlib.Path, artifact: Manifest) -> str | None:
     try:
         with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != artifact["size"]:
-                return f"'{path}' is not what was written: it has {size} bytes instead of {artifact['size']}."
+            status = os.fstat(file.fileno())
+            if status.st_size != artifact["size"]:
+                return f"'{path}' is not what was written: it has {status.st_size} bytes instead of {artifact['size']}."
+            if _is_sparse(file, status):
+                return f"'{path}' is not what was written: it is a sparse file with {status.st_blocks * 512} bytes on the disk."
             if hashlib.file_digest(file, "sha256").hexdigest() != artifact["sha256"]:
                 return f"'{path}' is not what was written: its SHA-256 is another."
     except OSError as exc:
         return f"'{path}' cannot be read: {exc.strerror}."
     return None
+
+
+def _is_sparse(file: t.BinaryIO, status: os.stat_result) -> bool:
+    """Whether a file has a hole, which nothing of a backup has. Few blocks alone prove none: some file systems count late."""
+    if status.st_blocks * 512 >= status.st_size // 2:
+        return False
+    hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return hole < status.st_size
 
 
 @contextlib.contextmanager
@@ -489,6 +502,3 @@ def _sync_folder(path: pathlib.Path) -> None:
     finally:
         os.close(descriptor)
 
-
-def _mebibytes(count: int) -> int:
-    return -(-count // 1024**2)

@@ -16,6 +16,7 @@ import io
 import typing as t
 import zlib
 
+from .._age.decryption import LARGEST
 from .._errors import AccessManagerError, MissingLibraryError
 
 try:
@@ -32,6 +33,11 @@ else:
 
 CHUNK = 64 * 1024
 KEY_BITS = 2048
+LARGEST_ANSWER = 32 * 1024**2
+"""Clear bytes of an envelope that carries its data itself: certificates or secrets, and never as many."""
+
+LARGEST_STREAM = LARGEST + 64 * 1024**2
+"""Clear bytes of a stream: as much as a backup may unpack to, and what describes it."""
 
 
 class Envelope:
@@ -51,10 +57,10 @@ class Envelope:
 
     def open(self, header: dict[str, t.Any]) -> bytes:
         """The clear bytes of an envelope that carries its data itself."""
-        return self.open_stream(header, io.BytesIO(_bytes_of(header, "data"))).read()
+        return self.open_stream(header, io.BytesIO(_bytes_of(header, "data")), LARGEST_ANSWER).read()
 
-    def open_stream(self, header: dict[str, t.Any], ciphertext: t.BinaryIO) -> t.BinaryIO:
-        """The clear bytes as a stream, after the whole ciphertext was authenticated.
+    def open_stream(self, header: dict[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM) -> t.BinaryIO:
+        """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after C(most) bytes.
 
         Raises AccessManagerError when the ciphertext is not what this call's target sealed.
         """
@@ -76,23 +82,30 @@ class Envelope:
         ciphertext.seek(0)
         clear = io.BufferedReader(_Decrypted(ciphertext, encryption_key, iv), CHUNK)
         unpacked = gzip.GzipFile(fileobj=clear, mode="rb")
-        return t.cast(t.BinaryIO, io.BufferedReader(_Explained(unpacked), CHUNK))
+        return t.cast(t.BinaryIO, io.BufferedReader(_Bounded(unpacked, most), CHUNK))
 
 
-class _Explained(io.RawIOBase):
-    """Reads an unpacked stream; what does not unpack is refused in a sentence, and does not look like a fault of the disk."""
+class _Bounded(io.RawIOBase):
+    """Reads an unpacked stream up to a bound.
 
-    def __init__(self, unpacked: gzip.GzipFile) -> None:
-        self._unpacked = unpacked
+    What does not unpack, or unpacks to more, is refused in a sentence, and does not look like a fault of the disk.
+    """
+
+    def __init__(self, unpacked: gzip.GzipFile, most: int) -> None:
+        self._unpacked, self._most, self._left = unpacked, most, most
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any) -> int:
         try:
-            return self._unpacked.readinto(buffer)
+            count = self._unpacked.readinto(buffer)
         except (gzip.BadGzipFile, EOFError, ValueError, zlib.error):
             raise AccessManagerError("The target's answer does not unpack: it is not used.") from None
+        self._left -= count
+        if self._left < 0:
+            raise AccessManagerError(f"The target's answer unpacks to more than {self._most} bytes: it is not used.")
+        return count
 
 
 class _Decrypted(io.RawIOBase):

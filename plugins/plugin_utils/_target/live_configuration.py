@@ -21,6 +21,9 @@ MODULE = "artifact_fetch"
 _INLINE_LIMIT = 8 * 1024 * 1024
 """Up to this size a configuration comes with the answer; a larger one is streamed from a file, by one more process."""
 
+LARGEST_IN_MEMORY = 512 * 1024**2
+"""Bytes of a live configuration, encrypted or not, that are looked at: it has no database."""
+
 
 def ask(action: AccessManagerAction, run: Run, envelope: Envelope) -> dict[str, t.Any]:
     """The answer of the target: C(steady), and if so C(envelope) and C(path). C(run) has run_id, staging_root and live.
@@ -56,8 +59,9 @@ def _read_live(action: AccessManagerAction, run: Run) -> Configuration:
             "run again when nobody saves."
         )
     with os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
-        transfer.receive(action._connection, action.host_label, answer, pathlib.Path(f"/proc/self/fd/{incoming.fileno()}"))
-        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
+        place = pathlib.Path(f"/proc/self/fd/{incoming.fileno()}")
+        transfer.receive(action._connection, action.host_label, answer, place, most=LARGEST_IN_MEMORY)
+        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
     if answer["path"]:
         action.remove_sent(run, module=MODULE)

@@ -19,7 +19,9 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
+from .._age.decryption import LARGEST
 from .._errors import AccessManagerError
+from .._store.space import NoSpaceError, refuse_without_space
 from .connection_errors import is_line_fault
 
 display = Display()
@@ -27,23 +29,34 @@ display = Display()
 ATTEMPTS = 4
 PROGRESS_BYTES = 8 * 1024 * 1024
 SLICE_BYTES = 8 * 1024 * 1024
+_LONGEST_LINE = 128 * 1024
+"""Of Base64: send_file.ps1 writes lines of 80 KiB."""
+
+_LONGEST_ERROR = 8 * 1024
 
 _ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand")
 _SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
 
 
-def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pathlib.Path) -> int:
+def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pathlib.Path, *, most: int = LARGEST) -> int:
     """Writes the ciphertext of an artifact_fetch answer into a file and checks its size and SHA-256.
 
+    No more is written than was announced, than C(most) bytes, and than there is space for.
     Returns how often the transfer was tried again. Raises AccessManagerError when it never arrived whole.
     """
     header = answer["envelope"]
+    if header["size"] > most:
+        raise AccessManagerError(
+            f"{host} announces a backup of {header['size']} bytes: more than {most // 1024**2} MiB are not taken."
+        )
     if "data" in header:
         try:
-            incoming.write_bytes(base64.b64decode(header["data"], validate=True))
+            ciphertext = base64.b64decode(header["data"], validate=True)
         except ValueError:
             raise AccessManagerError(f"The answer of {host} is not Base64: it is not used.") from None
         try:
+            with incoming.open("ab") as file:
+                _Arrival(file, header["size"]).write(ciphertext)
             _check(incoming, header)
         except AccessManagerError as exc:
             raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
@@ -53,6 +66,8 @@ def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pa
             _fetch(connection, host, answer["path"], header["size"], incoming)
             _check(incoming, header)
             return retries
+        except NoSpaceError:
+            raise
         except Exception as exc:
             if not is_line_fault(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
                 raise
@@ -68,17 +83,33 @@ def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: pathl
     """Appends what is missing of the file."""
     fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
     with incoming.open("ab") as file:
+        refuse_without_space(file.fileno(), size - file.tell(), str(incoming.parent))
         fetch(connection, host, source, size, file)
+
+
+class _Arrival:
+    """The file to which a request's answer is appended: not more than was asked for, and not the last of the space."""
+
+    def __init__(self, file: t.BinaryIO, asked: int) -> None:
+        self._file, self._asked, self._left = file, asked, asked
+
+    def write(self, data: bytes) -> None:
+        if len(data) > self._left:
+            raise AccessManagerError(f"the target sent more than the {self._asked} bytes that were asked for")
+        refuse_without_space(self._file.fileno(), len(data), str(pathlib.Path(self._file.name).parent))
+        self._file.write(data)
+        self._left -= len(data)
 
 
 def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
     command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
     while file.tell() < size:
         before = file.tell()
-        request = _request(source, before, SLICE_BYTES)
-        code, output, errors = connection.exec_command(command, in_data=request)
+        length = min(SLICE_BYTES, size - before)
+        code, output, errors = connection.exec_command(command, in_data=_request(source, before, length))
+        arrival = _Arrival(file, length)
         for line in output.split():
-            file.write(_decoded(line))
+            arrival.write(_decoded(line))
         _refuse_failure(source, code, errors)
         if file.tell() == before:
             raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
@@ -92,18 +123,22 @@ def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, fil
     protocol, shell = connection.protocol, connection.shell_id
     command = protocol.run_command(shell, "PowerShell", [*_ARGUMENTS, _encoded_script()], console_mode_stdin=False)
     try:
-        protocol.send_command_input(shell, command, _request(source, file.tell(), size), end=True)
+        length = size - file.tell()
+        arrival = _Arrival(file, length)
+        protocol.send_command_input(shell, command, _request(source, file.tell(), length), end=True)
         rest, errors, done = b"", b"", False
         while not done:
             try:
                 output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
             except WinRMOperationTimeoutError:
                 continue
-            errors += more_errors
+            errors = (errors + more_errors)[:_LONGEST_ERROR]
             *lines, rest = (rest + output).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise AccessManagerError(f"the target sent a line of more than {_LONGEST_LINE} bytes")
             before = file.tell()
             for line in lines:
-                file.write(_decoded(line.strip()))
+                arrival.write(_decoded(line.strip()))
             _show_progress(host, before, file.tell(), size)
     finally:
         _end_command(protocol, shell, command)
