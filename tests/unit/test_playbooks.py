@@ -59,7 +59,7 @@ def test_the_table_of_a_backup_that_was_not_verified_does_not_call_it_complete(t
     result = {"id": "20261123T081500Z", "status": "complete", "size": 1, "downtime_ms": 7, "problems": []}
     common = {"backup_result": result, "backup_opened": {"backup_id": result["id"]}, "pre_upgrade_verification": {}}
     hosts = {
-        "ams1": common | {"access_manager_backup_failure": "it protects no upgrade"},
+        "ams1": common | {"access_manager_failure": "it protects no upgrade"},
         "ams2": common | {"pre_upgrade_marker": {"backup_id": result["id"]}},
     }
     (tmp_path / "table.yml").write_text(TABLE)
