@@ -12,10 +12,10 @@ from ..plugin_utils._action import Run
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
-from ..plugin_utils._ams.inventory import inventory_of_server
 from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._store.inventory import inventory_of_server
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
 from ..plugin_utils._target.envelope import Envelope
 

@@ -10,7 +10,6 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Seal
-from ..plugin_utils._ams.inventory import compare_inventories
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.signer import Signer

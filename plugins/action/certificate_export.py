@@ -12,10 +12,10 @@ import re
 import typing as t
 
 from ..plugin_utils._ams.checks import problems_of_certificates
-from ..plugin_utils._ams.inventory import inventory_of_certificates
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._store.inventory import inventory_of_certificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
 

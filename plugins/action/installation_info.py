@@ -17,7 +17,7 @@ from ..plugin_utils._ams.checks import (
     require_supported_version,
 )
 from ..plugin_utils._ams.description import Described, files_of
-from ..plugin_utils._ams.inventory import inventory_of_certificates, inventory_of_server
+from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import earlier_restores, interrupted_stops
 
 display = Display()

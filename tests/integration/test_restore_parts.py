@@ -172,4 +172,4 @@ def test_registry_and_http_sys_come_back_alone_and_the_version_stays(whole: Whol
     assert [check["name"] for check in checks if check["name"].startswith("http")] == ["http", "https"]
     assert parts_as_in(whole, server) == {"external", "config", "registry"}
     assert OTHER_VERSION in server.registry()
-    assert APPLICATION_ID in server.run("netsh.exe", "http", "show", "sslcert")
+    assert APPLICATION_ID.lower() in server.run("netsh.exe", "http", "show", "sslcert").lower()

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import digest_of, inventory_of_server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of, inventory_of_server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.certificates import TestCertificate

@@ -214,6 +214,17 @@ print(int(re.search('VmHWM: *([0-9]+)', pathlib.Path('/proc/self/status').read_t
 
 # ---- SDDL ----
 
+DESCRIPTORS = (
+    "O:BAG:SYD:AI(A;ID;FA;;;SY)",
+    "O:BAG:SYD:(A;;FA;;;SY)",
+    "O:BAG:SYD:P(A;;FA;;;SY)",
+    "O:BAG:SYD:PAI(A;;FA;;;SY)",
+    "O:BAG:SYD:PNO_ACCESS_CONTROL",
+    "O:BAG:SY",
+    "O:BAG:SYD:",
+    "D:",
+)
+
 
 def test_inherited_rules_do_not_count() -> None:
     assert sddl_module.same("O:BAG:SYD:AI(A;ID;FA;;;SY)", "O:BAG:SYD:AI(A;ID;FA;;;BA)(A;ID;FR;;;BU)")
@@ -232,6 +243,19 @@ def test_inherited_rules_do_not_count() -> None:
 )
 def test_what_is_set_counts(other: str) -> None:
     assert not sddl_module.same("O:BAG:SYD:(A;;FA;;;SY)", other)
+
+
+@given(
+    one=st.text("OGDSPAI:;()x0F", max_size=40) | st.sampled_from(DESCRIPTORS),
+    other=st.text("OGDSPAI:;()x0F", max_size=40) | st.sampled_from(DESCRIPTORS),
+)
+def test_one_form_stands_for_all_that_say_the_same(one: str, other: str) -> None:
+    form = sddl_module.normal_form(one)
+    assert sddl_module.normal_form(form) == form
+    assert sddl_module.same(one, form)
+    assert (form == sddl_module.normal_form(other)) == sddl_module.same(one, other)
+    if sddl_module.is_decoded(one) and sddl_module.is_decoded(other):
+        assert sddl_module.same(one, other) == (sddl_module.parse(one) == sddl_module.parse(other))
 
 
 def test_conditions_have_parentheses_of_their_own() -> None:

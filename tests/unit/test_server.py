@@ -17,13 +17,13 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks
     refuse_without_rights,
     require_supported_version,
 )
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import (
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import (
     compare_inventories,
     digest_of,
     inventory_of_certificates,
     inventory_of_server,
 )
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.servers import CLUSTER_ENCRYPTION, SERVICE, certificate, server
@@ -33,9 +33,7 @@ Described = dict[str, Any]
 
 
 def inventory(described: Described, *, include_database: bool = False) -> dict[str, str]:
-    return inventory_of_server(described, include_database=include_database) | inventory_of_certificates(
-        described["certificates"]
-    )
+    return inventory_of_server(described, include_database=include_database) | inventory_of_certificates(described["certificates"])
 
 
 def refusal(refuse: Callable[[Described], None], described: Described) -> str:
@@ -243,12 +241,23 @@ def test_a_key_in_two_stores_is_watched_in_both() -> None:
     assert inventory_of_certificates(twins[::-1]) == before
 
 
+def test_permissions_of_a_key_that_were_set_again_are_no_change() -> None:
+    before, after, other = (
+        certificate() | {"key": certificate()["key"] | {"sddl": f"O:BAG:SYD:{rules}"}}
+        for rules in ("P(A;;FA;;;SY)", "PAI(A;;FA;;;SY)", "PAI(A;;FR;;;SY)")
+    )
+    assert inventory_of_certificates([after]) == inventory_of_certificates([before])
+    assert inventory_of_certificates([other]) != inventory_of_certificates([before])
+
+
 NO_CHANGES: dict[str, Callable[[Described], Any]] = {
     "time of change": lambda d: record_of(d, FILE).update(modified="2030-01-01T00:00:00.0000000Z"),
     "time of creation": lambda d: record_of(d, FILE).update(created="2030-01-01T00:00:00.0000000Z"),
     "archive attribute": lambda d: record_of(d, FILE).update(attributes=0),
     "not indexed": lambda d: record_of(d, FILE).update(attributes=0x2020),
     "content of the database": lambda d: record_of(d, "config/db/ams.mdf").update(sha256="0" * 64),
+    "flag of inheritance": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"].replace("D:", "D:AI")),
+    "what the folder above gives": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"] + "(A;ID;FR;;;BU)"),
     "files of the database": lambda d: d["records"].append(file_record("config/db/ams_log.ldf", b"x")),
     "state of the service": lambda d: d["state"]["service"].update(status="Stopped", process_ids=[]),
     "another program's binding": lambda d: d["state"]["http_sys"]["bindings"][2].update(thumbprint="DD" * 20),

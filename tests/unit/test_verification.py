@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.inventory import digest_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx as pfx_module
 from cryptography import x509

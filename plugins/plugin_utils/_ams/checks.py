@@ -15,8 +15,7 @@ from .constants import (
     SUPPORTED_MAJOR_VERSION,
     WAY_BACK,
 )
-from .description import DATABASE_FOLDER, Described
-from .inventory import inventory_name
+from .description import DATABASE_FOLDER, Described, inventory_name
 
 
 def require_supported_version(described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK) -> None:

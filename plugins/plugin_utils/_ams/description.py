@@ -37,3 +37,8 @@ def own_http_configuration(http_sys: Described) -> Described:
         "bindings": sorted(bindings, key=lambda binding: str(binding["endpoint"])),
         "reservations": sorted(reservations, key=lambda reservation: str(reservation["url"])),
     }
+
+
+def inventory_name(record: Described) -> str:
+    """The name of a file or folder in a backup: a folder's ends with a slash."""
+    return f"{record['name']}/" if record["kind"] == "folder" else str(record["name"])

@@ -11,10 +11,10 @@ import typing as t
 
 from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
-from .._ams.inventory import compare_inventories
 from .._ams.json_document import Value, find
 from .._contents.configuration import Configuration, Secret
 from .._errors import AccessManagerError
+from .._store.inventory import compare_inventories
 from .._windows import sddl as sddl_module
 from .._windows.sids import sid_of
 from .settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of

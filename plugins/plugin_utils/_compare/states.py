@@ -10,11 +10,11 @@ import typing as t
 
 from .._age.decryption import Opener
 from .._ams.description import Described
-from .._ams.inventory import inventory_of_certificates, inventory_of_server
 from .._contents.configuration import Configuration, Secret
 from .._contents.keys import read_secrets
 from .._contents.source import LATEST, Source, select
 from .._errors import AccessManagerError
+from .._store.inventory import inventory_of_certificates, inventory_of_server
 from .._store.store import BackupStore
 from .comparison import Side
 

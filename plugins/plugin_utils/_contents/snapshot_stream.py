@@ -18,8 +18,7 @@ import typing as t
 
 from .._age.decryption import LARGEST
 from .._ams.constants import JSON_FILES
-from .._ams.description import Described, Record, files_of
-from .._ams.inventory import inventory_name
+from .._ams.description import Described, Record, files_of, inventory_name
 from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
 from .._errors import AccessManagerError
 from .file_list import checked_lists, time_of

@@ -11,12 +11,12 @@ import json
 
 from .._age.decryption import Opener
 from .._age.encryption import Seal
-from .._ams.inventory import inventory_of_certificates
 from .._contents.keys import Certificate, read_certificates
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from .._errors import AccessManagerError
 from .._store import manifest
+from .._store.inventory import inventory_of_certificates
 from .._store.key_index import Place
 from .._store.manifest import CERTIFICATES_ALONE, PARTS
 from .._store.store import BackupStore

@@ -9,7 +9,6 @@ import collections.abc as c
 import typing as t
 
 from .._age.decryption import Opener
-from .._ams.inventory import inventory_of_server
 from .._contents.configuration import Configuration
 from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
 from .._contents.names import FILES, STATE
@@ -17,6 +16,7 @@ from .._contents.source import source_of
 from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError
 from .._store import manifest as manifest_module
+from .._store.inventory import inventory_of_server
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore
 from .._windows import pfx

@@ -18,12 +18,12 @@ import typing as t
 from .._age import header
 from .._age.decryption import Opener
 from .._age.encryption import SUFFIX
-from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
 from .._store import chain, prune_log
 from .._store import manifest as manifest_module
 from .._store.chain import Link
+from .._store.inventory import digest_of
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, moment_of
 from .._text import printable

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record
-from .._ams.inventory import inventory_name
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record, inventory_name
 from .._contents.contents import Contents
 from .._contents.names import path_of
 from .._errors import AccessManagerError

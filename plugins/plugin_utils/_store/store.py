@@ -27,7 +27,6 @@ import typing as t
 
 from .. import _collection
 from .._age.decryption import LARGEST
-from .._ams.inventory import digest_of
 from .._errors import AccessManagerError
 from .._files import open_regular
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
@@ -37,6 +36,7 @@ from .._text import timestamp
 from . import manifest as manifest_module
 from . import prune_log
 from .chain import Link
+from .inventory import digest_of
 from .manifest import Manifest
 from .space import refuse_without_space
 

@@ -80,7 +80,19 @@ def parse(sddl: str) -> Descriptor:
 
 def same(one: str, other: str) -> bool:
     """Whether two descriptors say the same, whatever their parents give them. One that cannot be decoded is only like itself."""
-    return one == other or (parse(one) == parse(other) and is_decoded(one) and is_decoded(other))
+    return normal_form(one) == normal_form(other)
+
+
+def normal_form(sddl: str) -> str:
+    """What a descriptor says by itself, in one form: without what its parents give it, and the flags that setting it changes.
+
+    One that cannot be decoded stays as it is written.
+    """
+    if not is_decoded(sddl):
+        return sddl
+    said = parse(sddl)
+    access = "NO_ACCESS_CONTROL" if said.open_to_all else "".join(f"({entry})" for entry in said.entries)
+    return f"O:{said.owner}G:{said.group}D:{'P' if said.protected else ''}{access}"
 
 
 def is_decoded(sddl: str) -> bool:

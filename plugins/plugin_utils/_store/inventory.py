@@ -10,7 +10,8 @@ import hashlib
 import json
 import typing as t
 
-from .description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, inventory_name, own_http_configuration
+from .._windows.sddl import normal_form
 
 _SERVICE_SETTINGS = (
     "account",
@@ -30,7 +31,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     """
     state = described["state"]
     inventory = {
-        name: _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, record["sddl"])
+        name: _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, normal_form(record["sddl"]))
         for record in described["records"]
         if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
     }
@@ -49,14 +50,9 @@ def inventory_of_certificates(certificates: c.Iterable[Described]) -> dict[str, 
     keys: dict[str, list[list[t.Any]]] = {}
     for certificate in certificates:
         key = certificate["key"]
-        seen = [certificate["store"], key["present"], key.get("exportable"), key.get("sddl")]
+        seen = [certificate["store"], key["present"], key.get("exportable"), normal_form(key.get("sddl") or "")]
         keys.setdefault(f"certificates/{certificate['thumbprint']}", []).append(seen)
     return {name: _fingerprint(sorted(seen, key=lambda one: str(one[0]))) for name, seen in keys.items()}
-
-
-def inventory_name(record: Described) -> str:
-    """The name of a file or folder in a backup: a folder's ends with a slash."""
-    return f"{record['name']}/" if record["kind"] == "folder" else str(record["name"])
 
 
 def digest_of(inventory: dict[str, str]) -> str:
