@@ -86,7 +86,7 @@ Function Get-Reference {
 Function Get-ExternalFile {
     # The referenced files outside the configuration folder, each once, with their names in a backup.
     param([Object[]] $References)
-    $seen = @{}
+    $seen = New-NameTable
     foreach ($reference in $References) {
         if ($reference.place -ne 'external' -or -not $reference.exists) { continue }
         $item = New-Object -TypeName IO.FileInfo -ArgumentList (Get-LongPath -Path $reference.path)
@@ -111,7 +111,7 @@ Function Get-ProtectedSecret {
         [Object[]] $Documents,
         [String[]] $Paths
     )
-    $secrets = [Ordered]@{}
+    $secrets = New-Object -TypeName Collections.Specialized.OrderedDictionary -ArgumentList ([StringComparer]::OrdinalIgnoreCase)
     foreach ($document in $Documents) {
         foreach ($path in $Paths) {
             foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {

@@ -4,6 +4,8 @@
 
 # Paths without limit of length, hashes, and what a backup says of files and folders. It only reads.
 
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
+
 Set-StrictMode -Version 2.0
 
 $LongestPlainPath = 248
@@ -79,6 +81,19 @@ Function Get-StreamDigest {
     finally { $sha.Dispose() }
 }
 
+Function Get-FileDigest {
+    param([String] $Path)
+    $stream = Open-SharedFile -Path $Path
+    try { Get-StreamDigest -Stream $stream }
+    finally { $stream.Dispose() }
+}
+
+Function New-NameTable {
+    # A table by names that Windows takes for the same: without regard to case. Windows PowerShell's own @{} compares by the culture's rules,
+    # by which other names are equal too.
+    New-Object -TypeName Collections.Hashtable -ArgumentList ([StringComparer]::OrdinalIgnoreCase)
+}
+
 Function ConvertTo-Hex {
     param([Byte[]] $Bytes)
     [BitConverter]::ToString($Bytes).Replace('-', '').ToLowerInvariant()
@@ -117,6 +132,13 @@ Function Get-ItemRecord {
     }
 }
 
+Function Test-Link {
+    # Whether it stands for another place. Other reparse points, such as those of Data Deduplication, are files like others.
+    param([IO.FileSystemInfo] $Item)
+    if (-not ($Item.Attributes -band [IO.FileAttributes]::ReparsePoint)) { return $false }
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::IsLink($Item.FullName)
+}
+
 Function Get-FolderRecord {
     # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'. What vanishes meanwhile is left out.
     param(
@@ -131,7 +153,7 @@ Function Get-FolderRecord {
         $itemName = "$Name/$($item.Name)"
         $itemPath = [IO.Path]::Combine($Path, $item.Name)
         try {
-            if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { @{ name = $itemName; path = $itemPath; kind = 'link' } }
+            if (Test-Link -Item $item) { @{ name = $itemName; path = $itemPath; kind = 'link' } }
             elseif ($item -is [IO.DirectoryInfo]) { Get-FolderRecord -Path $itemPath -Name $itemName -Skip $Skip }
             else { Get-ItemRecord -Item $item -Name $itemName -Path $itemPath }
         }
@@ -143,4 +165,4 @@ Function Get-FolderRecord {
 }
 
 Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Read-TextFile, New-Sha256,
-    Get-StreamDigest, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord
+    Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord

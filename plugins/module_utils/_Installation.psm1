@@ -65,7 +65,7 @@ Function Get-ServiceProcessId {
 Function Get-ServiceInformation {
     # The service's state now, and its settings.
     $service = Get-ServiceController
-    $settings = @{}
+    $settings = New-NameTable
     foreach ($value in Get-RegistryValue -SubKey $ServiceKey) { $settings[$value.name] = $value.data }
     $setting = { param($name, $default) if ($settings.ContainsKey($name)) { $settings[$name] } else { $default } }
     @{

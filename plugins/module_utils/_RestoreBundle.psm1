@@ -42,20 +42,22 @@ Function Copy-Part {
 }
 
 Function Expand-Bundle {
-    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and where each file is staged, by name.
+    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and of each file, by name, where it is staged and its SHA-256.
     param(
         [IO.Stream] $Stream,
         [String] $Folder
     )
-    $staged = @{}
+    $staged = New-NameTable
+    $count = 0
     $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, ([IO.Compression.CompressionMode]::Decompress))
     try {
         $plan = ConvertFrom-Json -InputObject (Read-Line -Stream $clear)
         foreach ($record in $plan.files) {
             if (-not $record.has_content) { continue }
-            $place = [IO.Path]::Combine($Folder, "file$($staged.Count)")
+            $place = [IO.Path]::Combine($Folder, "file$count")
+            $count++
             if ((Copy-Part -Stream $clear -Size $record.size -Path $place) -cne $record.sha256) { throw "'$($record.name)' arrived with another SHA-256 than it has in the backup." }
-            $staged[$record.name] = $place
+            $staged[$record.name] = @{ path = $place; sha256 = $record.sha256 }
         }
         @{ plan = $plan; staged = $staged }
     }
@@ -87,7 +89,7 @@ Function Protect-StagedSecret {
         [Hashtable] $Bundle,
         [Object[]] $Values
     )
-    $edits = @{}
+    $edits = New-NameTable
     foreach ($secret in $Bundle.plan.secrets) {
         if ($secret.action -eq 'keep') { @{ path = $secret.path; mode = 1; data = $secret.data; salt = $secret.salt } }
         if ($secret.action -ne 'protect') { continue }
@@ -98,7 +100,11 @@ Function Protect-StagedSecret {
         $edits[$name] += @{ start = $secret.salt_place[0]; end = $secret.salt_place[1]; text = $new.salt }
         @{ path = $secret.path } + $new
     }
-    foreach ($name in $edits.Keys) { Set-StagedText -Path $Bundle.staged[$name] -Edits $edits[$name] }
+    foreach ($name in $edits.Keys) {
+        $staged = $Bundle.staged[$name]
+        Set-StagedText -Path $staged.path -Edits $edits[$name]
+        $staged.sha256 = Get-FileDigest -Path $staged.path
+    }
 }
 
 Function Get-UnreadableSecret {

@@ -7,6 +7,7 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
 Set-StrictMode -Version 2.0
@@ -31,21 +32,22 @@ Function Write-PlannedFile {
             $folder.Create()
             Set-SecurityText -Item $folder -Sddl $record.sddl
         }
-        else { Copy-PlannedFile -Source $Bundle.staged[$record.name] -Beside ($record.path + $Bundle.suffix) -Record $record }
+        else { Copy-PlannedFile -Source $Bundle.staged[$record.name].path -Sha256 $Bundle.staged[$record.name].sha256 -Beside ($record.path + $Bundle.suffix) -Record $record }
     }
 }
 
 Function Set-PlannedFile {
-    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions of the rest.
+    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions. Returns a sentence for
+    # each folder that could not get its time.
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
-        if ($record.has_content) { Move-PlannedFile -Beside ($record.path + $Bundle.suffix) -Path $record.path }
+        if ($record.has_content) { Move-PlannedFile -Beside ($record.path + $Bundle.suffix) -Record $record }
         elseif ($record.action -eq 'set' -and $record.kind -eq 'file') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record }
         elseif ($record.action -eq 'remove') { Remove-AnyItem -Path $record.path -Kind $record.kind }
     }
-    foreach ($record in $Bundle.plan.files) {
-        if ($record.kind -eq 'folder' -and $record.action -in 'add', 'set') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'folder') -Record $record }
-    }
+    $folders = @($Bundle.plan.files | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.action -in 'add', 'set' })
+    foreach ($record in $folders) { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'folder') -Record $record }
+    Set-FolderTime -Records $folders
 }
 
 Function Set-PlannedHttp {
@@ -87,17 +89,29 @@ Function ConvertFrom-Timestamp {
     [DateTime]::ParseExact($Text, 'yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture, [Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal')
 }
 
-Function Clear-Attribute {
-    # Makes a file or folder writable by its attributes; a file whose permissions forbid that is opened to Administrators first.
-    param([IO.FileSystemInfo] $Item)
-    if (-not ($Item.Attributes -band $MeaningfulAttributes)) { return }
-    $cleared = $Item.Attributes -band (-bnot $MeaningfulAttributes)
-    try { $Item.Attributes = $cleared }
+Function Set-BasicState {
+    # Gives a file or folder times, where they are not $null, and attributes. A file whose permissions forbid that is opened to Administrators first.
+    param(
+        [IO.FileSystemInfo] $Item,
+        [Object] $Created,
+        [Object] $Modified,
+        [IO.FileAttributes] $Meaningful
+    )
+    $attributes = ($Item.Attributes -band (-bnot $MeaningfulAttributes)) -bor $Meaningful
+    $set = { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::SetBasic($Item.FullName, $Created, $Modified, $attributes) }
+    try { & $set }
     catch [UnauthorizedAccessException] {
         if ($Item -isnot [IO.FileInfo]) { throw }
         Limit-Access -Item $Item
-        $Item.Attributes = $cleared
+        & $set
     }
+    $Item.Refresh()
+}
+
+Function Clear-Attribute {
+    # Makes a file or folder writable by its attributes.
+    param([IO.FileSystemInfo] $Item)
+    if ($Item.Attributes -band $MeaningfulAttributes) { Set-BasicState -Item $Item -Meaningful 0 }
 }
 
 Function Set-SecurityText {
@@ -130,24 +144,32 @@ Function Limit-Access {
 }
 
 Function Set-ItemState {
-    # Gives a file or folder the times, attributes and permissions of a record: the permissions last, because those of a file may let
-    # nobody write, and .NET Framework opens a file for writing to set its times.
+    # Gives a file or folder the attributes and permissions of a record, and a file its times: a folder's change with what is done in it.
+    # The permissions come last, because they may let nobody set the rest.
     param(
         [IO.FileSystemInfo] $Item,
         [Object] $Record
     )
-    $created, $modified = (ConvertFrom-Timestamp -Text $Record.created), (ConvertFrom-Timestamp -Text $Record.modified)
+    $created = $modified = $null
+    if ($Item -is [IO.FileInfo]) { $created, $modified = (ConvertFrom-Timestamp -Text $Record.created), (ConvertFrom-Timestamp -Text $Record.modified) }
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
-    $timely = $Item.CreationTimeUtc -eq $created -and $Item.LastWriteTimeUtc -eq $modified
+    $timely = $Item -isnot [IO.FileInfo] -or ($Item.CreationTimeUtc -eq $created -and $Item.LastWriteTimeUtc -eq $modified)
     if (-not $timely -or ($Item.Attributes -band $MeaningfulAttributes) -ne $meaningful) {
-        if ($Item -is [IO.FileInfo]) { Limit-Access -Item $Item }
-        Clear-Attribute -Item $Item
-        if ($Item.CreationTimeUtc -ne $created) { $Item.CreationTimeUtc = $created }
-        if ($Item.LastWriteTimeUtc -ne $modified) { $Item.LastWriteTimeUtc = $modified }
-        $Item.Refresh()
-        if ($meaningful) { $Item.Attributes = $Item.Attributes -bor $meaningful }
+        Set-BasicState -Item $Item -Created $created -Modified $modified -Meaningful $meaningful
     }
     Set-SecurityText -Item $Item -Sddl $Record.sddl
+}
+
+Function Set-FolderTime {
+    # Gives folders the times of their records, unless they have them. Returns a sentence for each that cannot get them: all else is whole then.
+    param([Object[]] $Records)
+    foreach ($record in $Records) {
+        $folder = Get-PathItem -Path $record.path -Kind 'folder'
+        $created, $modified = (ConvertFrom-Timestamp -Text $record.created), (ConvertFrom-Timestamp -Text $record.modified)
+        if (-not $folder.Exists -or ($folder.CreationTimeUtc -eq $created -and $folder.LastWriteTimeUtc -eq $modified)) { continue }
+        try { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::SetBasic($folder.FullName, $created, $modified, $null) }
+        catch { "The folder '$($record.path)' could not get its time again, all else in it is as it should be: $($_.Exception.GetBaseException().Message)" }
+    }
 }
 
 Function Get-MissingParent {
@@ -165,6 +187,7 @@ Function Copy-PlannedFile {
     # permissions: nobody else can open it before, because it is empty and open to this process alone until then.
     param(
         [String] $Source,
+        [String] $Sha256,
         [String] $Beside,
         [Object] $Record
     )
@@ -180,6 +203,7 @@ Function Copy-PlannedFile {
         finally { $writer.Dispose() }
     }
     finally { $reader.Dispose() }
+    if ((Invoke-WithRetry -Body { Get-FileDigest -Path $Beside }) -cne $Sha256) { throw "'$Beside' has another SHA-256 than what was to be written into it." }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Record
 }
@@ -201,13 +225,20 @@ Function Invoke-WithRetry {
 }
 
 Function Move-PlannedFile {
-    # Puts what lies beside a file into its place.
+    # Puts what lies beside a file into its place. NTFS gives a file for some seconds the creation time of one that had its name before: its
+    # state is set once more.
     param(
         [String] $Beside,
-        [String] $Path
+        [Object] $Record
     )
-    Remove-AnyItem -Path $Path -Kind 'file'
-    Invoke-WithRetry -Body { [IO.File]::Move((Get-LongPath -Path $Beside), (Get-LongPath -Path $Path)) }
+    $item = Get-PathItem -Path $Record.path -Kind 'file'
+    Invoke-WithRetry -Body {
+        $item.Refresh()
+        if ($item.Exists) { Clear-Attribute -Item $item }
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::Move((Get-LongPath -Path $Beside), $item.FullName)
+    }
+    $item.Refresh()
+    Set-ItemState -Item $item -Record $Record
 }
 
 Function Remove-AnyItem {

@@ -87,7 +87,7 @@ Function Get-Situation {
     }
     $answer.probes = @(Get-ProbeResult -Probes $Params.probes -Own $own -Nonce $Params.nonce)
     $answer.domain_secrets = @($Params.domain_secrets | ForEach-Object -Process { @{ path = $_.path; opens = Test-DomainSecret -Data $_.data } })
-    $answer.masked = @{}
+    $answer.masked = New-NameTable
     foreach ($name in @($Params.probes | ForEach-Object -Process { $_.file } | Sort-Object -Unique)) {
         $probes = @($Params.probes | Where-Object -FilterScript { $_.file -eq $name })
         $answer.masked[$name] = Get-MaskedDigest -Path ([IO.Path]::Combine($answer.installation.config_path, $name)) -Probes $probes -Own $own

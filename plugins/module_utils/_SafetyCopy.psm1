@@ -124,14 +124,14 @@ Function Get-ParentTime {
         [Object[]] $Items,
         [Object[]] $Known
     )
-    $seen = @{}
+    $seen = New-NameTable
     foreach ($parent in $Known) { $seen[$parent.path] = $true }
     foreach ($kept in $Items) {
         $parent = [IO.Path]::GetDirectoryName($kept.path)
         if (-not $parent -or $seen.ContainsKey($parent)) { continue }
         $seen[$parent] = $true
         $folder = Get-PathItem -Path $parent -Kind 'folder'
-        if ($folder.Exists) { @{ path = $parent; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc } }
+        if ($folder.Exists) { @{ path = $parent; created = ConvertTo-Timestamp -Time $folder.CreationTimeUtc; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc } }
     }
 }
 
@@ -155,7 +155,6 @@ Function Restore-SafetyCopy {
     foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
     if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
     if ($Touched) { foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } } }
-    foreach ($parent in $Copy.parents) { $steps += @{ what = $parent.path; item = $parent; step = 'time' } }
     foreach ($one in $steps) {
         try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
         catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
@@ -190,9 +189,15 @@ Function Restore-One {
         'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
         'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
         'key' { Remove-EmptyKey -Key $Step.item }
-        'time' { (Get-PathItem -Path $Step.item.path -Kind 'folder').LastWriteTimeUtc = ConvertFrom-Timestamp -Text $Step.item.modified }
         default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
     }
+}
+
+Function Restore-FolderTime {
+    # Gives the folders of a safety copy and those above its items their times again. Returns a sentence for each that cannot get them.
+    param([Hashtable] $Copy)
+    $folders = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | ForEach-Object -Process { $_.state })
+    Set-FolderTime -Records ($folders + @($Copy.parents))
 }
 
 Function Restore-FolderAccess {
@@ -217,8 +222,8 @@ Function Restore-Item {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         $beside = $Kept.path + $Suffix
         try {
-            Copy-PlannedFile -Source $Kept.copy -Beside $beside -Record $Kept.state
-            Move-PlannedFile -Beside $beside -Path $Kept.path
+            Copy-PlannedFile -Source $Kept.copy -Sha256 $Kept.sha256 -Beside $beside -Record $Kept.state
+            Move-PlannedFile -Beside $beside -Record $Kept.state
         }
         catch {
             Remove-AnyItem -Path $beside -Kind 'file'
@@ -227,13 +232,6 @@ Function Restore-Item {
     }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Kept.state
-}
-
-Function Get-FileDigest {
-    param([String] $Path)
-    $stream = Open-SharedFile -Path $Path
-    try { Get-StreamDigest -Stream $stream }
-    finally { $stream.Dispose() }
 }
 
 Function Restore-RegistryValue {
@@ -310,4 +308,4 @@ Function Remove-EmptySafetyRoot {
     if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Restore-FolderTime, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy

@@ -8,6 +8,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
@@ -32,7 +33,7 @@ $module = New-TargetModule -Arguments $args -Options @{
 
 Complete-TargetModule -Module $module -Body {
     $records = @()
-    $exports = @{}
+    $exports = New-NameTable
     foreach ($found in Get-AccessManagerCertificate -Usages $module.Params.knowledge.usages) {
         $record = Get-CertificateRecord -Found $found
         $records += $record

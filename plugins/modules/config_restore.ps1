@@ -113,7 +113,7 @@ Function Invoke-Change {
     }
     $Done.touched = $true
     $Done.step = 'changing the files'
-    Set-PlannedFile -Bundle $Bundle
+    $Done.warnings += @(Set-PlannedFile -Bundle $Bundle)
     $Done.step = 'changing HTTP.sys'
     Set-PlannedHttp -Plan $plan
     $Done.step = 'changing the registry'
@@ -159,6 +159,7 @@ Function Complete-Failure {
         [String] $Reason
     )
     $left = @(Undo-Change -Bundle $Bundle -Done $Done -Safety $Safety)
+    $Done.warnings = @(Restore-FolderTime -Copy $Safety)
     $failed = @($Done.checks | Where-Object -FilterScript { -not $_.passed } | ForEach-Object -Process { $_.name })
     $Done.state = if ($left) { 'half_rolled_back' } else { 'rolled_back' }
     $Done.failed_check = if ($failed) { $failed[0] } else { '' }
@@ -190,7 +191,7 @@ Function Invoke-Restore {
     $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); warnings = @(); msg = '' }
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
-    $done.warnings = @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
+    $done.warnings += @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
     $done.warnings += @(Invoke-Step -Body { Start-LeftService -Root $root -Timeout $module.Params.service_timeout })
     $done
 }

@@ -8,6 +8,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Envelope
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
@@ -25,7 +26,7 @@ Complete-TargetModule -Module $module -Body {
     $secrets = @(Get-ProtectedSecret -Documents $documents -Paths $module.Params.knowledge.secrets)
     $answer = @{ secrets = @($secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } }) }
     if ($module.CheckMode) { return $answer }
-    $opened = @{}
+    $opened = New-NameTable
     foreach ($secret in $secrets) {
         try { $opened[$secret.path] = @{ mode = $secret.mode; value = Open-Secret -Secret $secret } }
         catch { $opened[$secret.path] = @{ mode = $secret.mode; error = $_.Exception.GetBaseException().Message } }

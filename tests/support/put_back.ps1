@@ -7,6 +7,7 @@
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
 Add-Type -Path "$modules\_ItemSecurity.cs"
+Add-Type -Path "$modules\_FileSystem.cs"
 foreach ($name in '_Registry', '_FileRecord', '_Configuration', '_Installation', '_StagingFolder', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
@@ -72,7 +73,7 @@ finally { [IO.Directory]::Delete($safety.folder, $true) }
 }
 $time = '2020-02-03T04:05:06.0000000Z'
 $record = [PSCustomObject]@{ created = $time; modified = $time; attributes = 1; sddl = 'O:BAG:BAD:P(A;;FA;;;SY)(A;;FR;;;BA)' }
-Copy-PlannedFile -Source $other -Beside "$root\new.ps1" -Record $record
+Copy-PlannedFile -Source $other -Sha256 (Get-FileDigest -Path $other) -Beside "$root\new.ps1" -Record $record
 $answer.before_permissions = $global:seen
 $new = Get-PathItem -Path "$root\new.ps1" -Kind 'file'
 $answer.new = @((Get-SecurityText -Item $new), (ConvertTo-Timestamp -Time $new.CreationTimeUtc), [String]$new.IsReadOnly)
