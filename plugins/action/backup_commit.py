@@ -16,6 +16,7 @@ from ..plugin_utils._signing.signer import Signer
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
+from ..plugin_utils._store.inventory import compare_inventories
 from ..plugin_utils._store.store import RECORDS, BackupStore
 from ..plugin_utils._text import printable
 

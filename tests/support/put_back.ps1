@@ -49,9 +49,9 @@ try {
     $answer.removed = -not [IO.Directory]::Exists($folder) -and (Test-RegistryKey -Key 'Test')
     & (Get-Module -Name _SafetyCopy) {
         Function Script:Copy-PlannedFile {
-            param($Source, $Beside, $Record)
+            param($Source, $Sha256, $Beside, $Record)
             if ($Beside -like '*inner*') { $global:seen += Get-SecurityText -Item (Get-PathItem -Path ([IO.Path]::GetDirectoryName($Beside)) -Kind 'folder') }
-            _RestoreChange\Copy-PlannedFile -Source $Source -Beside $Beside -Record $Record
+            _RestoreChange\Copy-PlannedFile -Source $Source -Sha256 $Sha256 -Beside $Beside -Record $Record
         }
     }
     $answer.errors = @(Restore-SafetyCopy -Copy $safety -Plan $plan -NewFolders @() -Suffix '.new' -Touched $true)
