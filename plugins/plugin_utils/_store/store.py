@@ -501,4 +501,3 @@ def _sync_folder(path: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
