@@ -57,12 +57,11 @@ class ActionModule(RestoreAction):
                 display.warning(f"{self.host_label}: {sentence}")
         contents = self.for_this_server(backup, situation)
         plan = self.plan(contents, situation)
-        tasks = self.human_tasks(backup, situation, plan)
-        plan.tasks += [task.sentence for task in tasks]
+        plan.tasks += self.manual_tasks(backup, situation, plan)
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
             old = backup if self.params["other_server"] else None
-            document = document_module.document_of(contents, situation, plan, tasks, backup=old, parts=self.parts)
+            document = document_module.document_of(contents, situation, plan, backup=old, parts=self.parts)
             self._write(document)
             self._acknowledge(contents, situation, plan)
             return planned | {
@@ -103,7 +102,7 @@ class ActionModule(RestoreAction):
             "origin": contents.source.origin.sentence,
             "would_change": plan.changed,
             "plan": lines,
-            "tasks": plan.tasks,
+            "tasks": [task.sentence for task in plan.tasks],
             "certificates": plan.certificates,
             "diff": {"prepared": "\n".join([f"Restore of {contents.source.label}:", *(lines or ["  nothing to do"])]) + "\n"},
         }

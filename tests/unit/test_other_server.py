@@ -21,6 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import manual_tasks, recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.items import OUTCOMES
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
@@ -604,7 +605,7 @@ def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
 
 
 def test_tasks_belong_to_things_of_the_table() -> None:
-    items = {item for item, _same, _other in document_module.ITEMS}
+    items = set(OUTCOMES)
     test_sets = [contents(), contents(settings_with(Authentication={"Mode": "Iwa"}))]
     assert {task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})} <= items
 
@@ -623,7 +624,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     plan = planned(backup, described)
     states = {one["thumbprint"]: one["state"] for one in document_module.census(backup, plan)}
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
-    told = plan.tasks + [task.text for task in tasks(backup, described)]
+    told = [task.text for task in plan.tasks + tasks(backup, described)]
     assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
 
 
@@ -633,9 +634,9 @@ def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
 
 
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
-    plan, found = planned(backup, described), tasks(backup, described)
-    plan.tasks += [task.sentence for task in found]
-    return document_module.document_of(translated(backup, described), described, plan, found, backup=backup)
+    plan = planned(backup, described)
+    plan.tasks += tasks(backup, described)
+    return document_module.document_of(translated(backup, described), described, plan, backup=backup)
 
 
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
@@ -686,11 +687,11 @@ def test_modules_and_secrets_of_other_modes_are_told() -> None:
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
-    text = document_module.to_markdown(document_module.document_of(contents(), described, plan, [])).decode()
+    text = document_module.to_markdown(document_module.document_of(contents(), described, plan)).decode()
     assert "It is the same server." in text
 
 
 def test_the_documentation_has_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs/recovery.md").read_text(encoding="utf-8")
-    for row in document_module.ITEMS:
-        assert f"| {' | '.join(row)} |" in page
+    for item, (same, other) in OUTCOMES.items():
+        assert f"| {item} | {same} | {other} |" in page

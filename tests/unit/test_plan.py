@@ -117,7 +117,7 @@ def test_missing_changed_and_strange_files_are_told_apart() -> None:
     assert [record["name"] for record in plan.files][-2:] == ["config/more/stray.ps1", "config/more/"]
     assert (plan.stop, plan.start) == (True, True)
     assert rf"- {ROOT}\more" in lines_of(plan)
-    assert any("link" in task for task in plan.tasks)
+    assert any("link" in task.text for task in plan.tasks)
     assert "remove" not in actions(make(backup, described, mirror=False)).values()
     assert actions(make(backup, described, parts=frozenset({"external"}))) == {"external/C/Scripts/über.ps1": "set"}
 
@@ -297,7 +297,7 @@ def test_a_binding_without_its_certificate_is_for_a_person() -> None:
     described["state"]["http_sys"]["bindings"] = []
     plan = make(backup, described)
     assert not plan.changed
-    assert sum("is not in LocalMachine" in task for task in plan.tasks) == 2
+    assert sum("is not in LocalMachine" in task.text for task in plan.tasks) == 2
 
 
 # ---- certificates and secrets ----
@@ -325,7 +325,7 @@ def test_a_certificate_gets_what_it_lacks(found: list[dict[str, Any]], action: s
 
 def test_a_key_that_nobody_has_is_for_a_person() -> None:
     backup = contents(certificates={THUMBPRINT: Certificate(THUMBPRINT, b"cer")})
-    assert THUMBPRINT in make(backup, here(backup)).tasks[0]
+    assert THUMBPRINT in make(backup, here(backup)).tasks[0].text
 
 
 def test_secrets_that_do_not_open_are_protected_anew_or_entered_by_a_person() -> None:
@@ -340,7 +340,7 @@ def test_secrets_that_do_not_open_are_protected_anew_or_entered_by_a_person() ->
         "Email.Password": "protect",
     }
     assert actions(plan) == {"config/appsettings.json": "replace"}
-    assert any("Enter Authentication.Oidc.Secret again" in task for task in plan.tasks)
+    assert any("Enter Authentication.Oidc.Secret again" in task.text for task in plan.tasks)
 
 
 def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
@@ -417,7 +417,7 @@ def test_a_file_that_the_configuration_names_must_be_there_afterwards() -> None:
     assert "which would not be there" in refusal(backup, described)
     assert not make(backup, described, mirror=False).changed
     described["records"][-1] = {"name": "config/more", "kind": "link", "path": ROOT + r"\more"}
-    assert any("is a link" in task for task in make(backup, described).tasks)
+    assert any("is a link" in task.text for task in make(backup, described).tasks)
 
 
 def test_settings_that_a_restore_leaves_are_for_a_person() -> None:
@@ -425,7 +425,7 @@ def test_settings_that_a_restore_leaves_are_for_a_person() -> None:
     described = here(backup)
     described["state"]["service"]["account"] = "LocalSystem"
     described["state"]["firewall"] = []
-    tasks = make(backup, described).tasks
+    tasks = [task.text for task in make(backup, described).tasks]
     assert "account" in tasks[0]
     assert "firewall" in tasks[1]
 

@@ -33,9 +33,9 @@ from .._store.store import BackupStore
 from .._target import interrupted_stops
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
-from . import manual_tasks, recovery
-from .manual_tasks import Recovery, Task
-from .plan import RESTORABLE, Plan, RestoreOptions
+from . import recovery
+from .manual_tasks import Recovery, tasks_of
+from .plan import RESTORABLE, Plan, RestoreOptions, Task
 from .planner import make_plan
 from .recovery import Target
 
@@ -149,12 +149,12 @@ class RestoreAction(AccessManagerAction):
             recovery.refuse_configured(contents, situation, plan)
         return plan
 
-    def human_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
+    def manual_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
         """What a person has to do when this server takes the place of the one that made the backup."""
         if not self.params["other_server"]:
             return []
         bindings = recovery.tls_bindings(contents, situation, self._target())
-        return manual_tasks.tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
+        return tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
 
     def command_again(self, **variables: str) -> str:
         """The command that runs this recovery again on the controller, with other variables. A passphrase is not in it."""

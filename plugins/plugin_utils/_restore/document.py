@@ -12,85 +12,31 @@ import typing as t
 from .._ams.description import Described
 from .._contents.contents import Contents
 from .._text import encodable, printable
-from .manual_tasks import Task
-from .outcome import KEPT, NOT_RESTORED, NOTHING, PERSON, REPROTECTED, RESTORED, REWRITTEN, found_here
-from .plan import RESTORABLE, Plan
+from .items import OUTCOMES, Item, Outcome
+from .outcome import outcome_of_items
+from .plan import RESTORABLE, Plan, Task
 from .plan_text import lines_of
 
 FORMAT = 1
 
 Document = dict[str, t.Any]
 
-ITEMS: tuple[tuple[str, str, str], ...] = (
-    ("appsettings.json, appsecrets.json, apphost.json", RESTORED, REWRITTEN),
-    ("references to files in the configuration folder", RESTORED, REWRITTEN),
-    ("references to files elsewhere", RESTORED, REWRITTEN),
-    ("files elsewhere", RESTORED, RESTORED),
-    ("files on shares", PERSON, PERSON),
-    ("logo, templates, scripts, other files", RESTORED, RESTORED),
-    ("times, attributes, permissions", RESTORED, RESTORED),
-    ("database", NOT_RESTORED, NOT_RESTORED),
-    ("logs", NOT_RESTORED, NOT_RESTORED),
-    ("registry: Path, Version", KEPT, KEPT),
-    ("registry: BasePath", RESTORED, KEPT),
-    ("registry: ConfigPath, LogPath", RESTORED, KEPT),
-    ("registry: orders that are carried out once", RESTORED, KEPT),
-    ("registry: other values", RESTORED, RESTORED),
-    ("registry: Configured", RESTORED, RESTORED),
-    ("registry: ring of data protection keys", NOT_RESTORED, NOT_RESTORED),
-    ("service account", PERSON, PERSON),
-    ("gMSA", KEPT, PERSON),
-    ("KDS root key", KEPT, PERSON),
-    ("service: program, start type, dependencies", KEPT, KEPT),
-    ("event log", KEPT, KEPT),
-    ("prerequisites: .NET, SQL LocalDB, PowerShell", KEPT, KEPT),
-    ("modules that scripts load", KEPT, PERSON),
-    ("environment variables", PERSON, PERSON),
-    ("certificates", RESTORED, RESTORED),
-    ("permissions of private keys", RESTORED, RESTORED),
-    ("secrets of mode 0", RESTORED, PERSON),
-    ("secrets of mode 1", RESTORED, REPROTECTED),
-    ("secrets of mode 2", RESTORED, PERSON),
-    ("secrets of mode 3", RESTORED, RESTORED),
-    ("certificate synchronisation", RESTORED, REPROTECTED),
-    ("client certificates: trusted issuers", RESTORED, RESTORED),
-    ("web site: ports, host name, path, proxies", RESTORED, RESTORED),
-    ("names of domains, directory servers and organizational units", RESTORED, RESTORED),
-    ("security identifiers and descriptors of rules", RESTORED, RESTORED),
-    ("TLS certificate", PERSON, PERSON),
-    ("TLS binding", RESTORED, REWRITTEN),
-    ("URL reservations", RESTORED, RESTORED),
-    ("firewall", PERSON, PERSON),
-    ("external SQL Server", KEPT, PERSON),
-    ("licence", RESTORED, RESTORED),
-    ("published certificates and passwords in Active Directory", KEPT, KEPT),
-    ("SPN", KEPT, PERSON),
-    ("DNS and load balancer", KEPT, PERSON),
-    ("identity provider", KEPT, PERSON),
-    ("mail and webhooks", KEPT, PERSON),
-    ("failover cluster", KEPT, PERSON),
-)
-"""What happens to each thing: on the same server, and on another one."""
-
 
 def document_of(
     contents: Contents,
     server: Described,
     plan: Plan,
-    tasks: c.Sequence[Task],
     *,
     backup: Contents | None = None,
     parts: c.Container[str] = RESTORABLE,
 ) -> Document:
-    """The plan as data. No secret is in it. C(tasks): those that are known with their commands, beside those of the plan.
+    """The plan as data. No secret is in it. Tasks that belong to a thing of the table come first.
 
     C(backup): as the old server made it, when this is another one. C(parts): those that are restored.
     """
     other_server = backup is not None
-    here = _here(found_here(backup, contents, plan, parts), tasks) if backup else {}
-    told = [{"item": task.item, "text": task.text, "commands": list(task.commands)} for task in tasks]
-    sentences = {task.sentence for task in tasks}
-    others = [{"item": "", "text": text, "commands": []} for text in plan.tasks if text not in sentences]
+    here = _here(outcome_of_items(backup, contents, plan, parts), plan.tasks) if backup else {}
+    tasks = sorted(plan.tasks, key=lambda task: task.item is None)
     return {
         "format": FORMAT,
         "backup": contents.source.label,
@@ -101,22 +47,33 @@ def document_of(
         "would_change": plan.changed,
         "configured": plan.configured,
         "items": [
-            {"item": item, "same_server": same, "other_server": other, "this_run": here.get(item, same)}
-            for item, same, other in ITEMS
+            {
+                "item": item.value,
+                "same_server": same.value,
+                "other_server": other.value,
+                "this_run": here.get(item, same).value,
+            }
+            for item, (same, other) in OUTCOMES.items()
         ],
         "references": plan.references,
         "certificates": census(contents, plan),
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
         "changes": [line for line in lines_of(plan) if not line.startswith("!")],
-        "tasks": told + others,
+        "tasks": [
+            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)}
+            for task in tasks
+        ],
     }
 
 
-def _here(found: dict[str, str], tasks: c.Sequence[Task]) -> dict[str, str]:
-    """What becomes of each thing in a recovery: a person has something to do when a task says so, and not otherwise."""
-    told = {task.item for task in tasks}
-    general = {item: NOTHING if other == PERSON else other for item, _same, other in ITEMS}
-    return general | found | {item: PERSON for item in told if item in general}
+def _here(found: dict[Item, Outcome], tasks: c.Iterable[Task]) -> dict[Item, Outcome]:
+    """What becomes of each thing in a recovery: an administrator has something to do when a task says so, and not otherwise."""
+    general = {item: _without_task(other) for item, (_same, other) in OUTCOMES.items()}
+    return general | found | {task.item: Outcome.PERSON for task in tasks if task.item is not None}
+
+
+def _without_task(outcome: Outcome) -> Outcome:
+    return Outcome.NOTHING if outcome is Outcome.PERSON else outcome
 
 
 def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
@@ -169,7 +126,10 @@ def to_markdown(document: Document) -> bytes:
         "",
         "## For a person",
         "",
-        *([line for number, task in enumerate(document["tasks"], 1) for line in _task_lines(number, task)] or ["Nothing."]),
+        *(
+            [line for number, task in enumerate(document["tasks"], 1) for line in _task_lines(number, task)]
+            or ["Nothing."]
+        ),
     ]
     return encodable("\n".join(lines).rstrip() + "\n").encode()
 

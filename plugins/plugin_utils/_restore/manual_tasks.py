@@ -18,7 +18,8 @@ from .._ams.description import Described, Record
 from .._ams.json_document import find
 from .._contents.contents import Contents
 from .._text import printable
-from .plan import Plan
+from .items import Item
+from .plan import Plan, Task
 from .web_site import Hosting, hosting_of, texts
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -47,24 +48,7 @@ _MODES = ("iwa", "oidc", "wsfed", "certificate")
 _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
 
-_ON_CONTROLLER = "ansible-playbook "
 _MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What a person has to do. C(item): of the table of the plan. C(commands): PowerShell, but for ansible-playbook."""
-
-    item: str
-    text: str
-    commands: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        here = [command for command in self.commands if command.startswith(_ON_CONTROLLER)]
-        there = [command for command in self.commands if command not in here]
-        runs = f" Run: {' ; '.join(there)}" if there else ""
-        return self.text + runs + "".join(f" Then, on the controller: {command}" for command in here)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,11 +119,11 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     if not named.endswith("$"):
         if of.account.lower() != here.lower():
             text = f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and password."
-            yield Task("service account", text, ("services.msc",))
+            yield Task(Item.SERVICE_ACCOUNT, text, ("services.msc",))
         return
     allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
     yield Task(
-        "gMSA",
+        Item.GMSA,
         f"The service ran as the group managed service account '{named}': an administrator of the domain lets {of.new} use it.",
         (
             f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
@@ -150,14 +134,14 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     if of.account.lower() != here.lower():
         text = f"The service runs as '{printable(here)}' here: give it that account, which has no password to type, and restart it."
         yield Task(
-            "service account", text, (f"sc.exe config lithnetams obj= '{named}' password= '\"\"'", "Restart-Service lithnetams")
+            Item.SERVICE_ACCOUNT, text, (f"sc.exe config lithnetams obj= '{named}' password= '\"\"'", "Restart-Service lithnetams")
         )
 
 
 def _kds(of: Recovery) -> c.Iterator[Task]:
     if of.account.endswith("$") or any(secret.mode == _MODE_DOMAIN for secret in of.contents.configuration.secrets):
         text = "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see that there is one."
-        yield Task("KDS root key", text, ("Get-KdsRootKey",))
+        yield Task(Item.KDS_ROOT_KEY, text, ("Get-KdsRootKey",))
 
 
 def _spn(of: Recovery) -> c.Iterator[Task]:
@@ -167,9 +151,9 @@ def _spn(of: Recovery) -> c.Iterator[Task]:
     needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}:"
     if of.is_renamed:
         commands = (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}")
-        yield Task("SPN", f"{needed} a domain administrator moves it.", commands)
+        yield Task(Item.SPN, f"{needed} a domain administrator moves it.", commands)
     else:
-        yield Task("SPN", f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}"))
+        yield Task(Item.SPN, f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}"))
 
 
 def _dns(of: Recovery) -> c.Iterator[Task]:
@@ -178,7 +162,7 @@ def _dns(of: Recovery) -> c.Iterator[Task]:
     name, _dot, zone = of.web_name.partition(".")
     record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
     yield Task(
-        "DNS and load balancer",
+        Item.DNS,
         f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it leads now, the "
         f"others change it; put the address of {of.new} for NEW-ADDRESS.",
         (
@@ -199,7 +183,7 @@ def _tls(of: Recovery) -> c.Iterator[Task]:
     )
     location = r"Cert:\LocalMachine\My"
     yield Task(
-        "TLS certificate",
+        Item.TLS_CERTIFICATE,
         text,
         (
             f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host -AsSecureString)",
@@ -215,7 +199,7 @@ def _identity_provider(of: Recovery) -> c.Iterator[Task]:
         provider = printable((of.texts(path) or ["the identity provider"])[-1])
         address = of.hosting.address(of.web_name)
         uris = f"{address}/auth and {address}/auth/logout"
-        yield Task("identity provider", f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
+        yield Task(Item.IDENTITY_PROVIDER, f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
 
 
 def _firewall(of: Recovery) -> c.Iterator[Task]:
@@ -227,11 +211,11 @@ def _firewall(of: Recovery) -> c.Iterator[Task]:
         if closed:
             text = f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the web site."
             command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
-            yield Task("firewall", text, (f"{command} -LocalPort {listed}",))
+            yield Task(Item.FIREWALL, text, (f"{command} -LocalPort {listed}",))
     elif of.contents.configuration.described["state"].get("firewall"):
         text = "The firewall rule of Access Manager is missing here: add it, or save the web settings in the configuration tool."
         rule = f"New-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Direction Inbound -Action Allow -Protocol TCP"
-        yield Task("firewall", text, (f"{rule} -LocalPort {listed}",))
+        yield Task(Item.FIREWALL, text, (f"{rule} -LocalPort {listed}",))
 
 
 def _lets_in(rule: str, port: int) -> bool:
@@ -248,7 +232,7 @@ def _cluster(of: Recovery) -> c.Iterator[Task]:
     if here:
         resource = _matching(here.get("resource"), _RESOURCE, "RESOURCE")
         yield Task(
-            "failover cluster",
+            Item.FAILOVER_CLUSTER,
             f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and Configured are of "
             "each node: see that the cluster replicates the registry key, move the role to each other node, and recover that too.",
             (
@@ -263,7 +247,7 @@ def _cluster(of: Recovery) -> c.Iterator[Task]:
             f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role is made in a "
             "cluster and the recovery was run on the node that owns it."
         )
-        yield Task("failover cluster", text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",))
+        yield Task(Item.FAILOVER_CLUSTER, text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",))
 
 
 def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
@@ -273,17 +257,17 @@ def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
         host = mail[-1] if _HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
         port = (of.texts("Email.Port") or ["25"])[-1]
         command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
-        yield Task("mail and webhooks", text, (command,))
+        yield Task(Item.MAIL_AND_WEBHOOKS, text, (command,))
     (webhooks,) = (place for place, kind in CHANNELS.items() if kind == "Webhook")
     if of.texts(f"{webhooks}.Url"):
-        yield Task("mail and webhooks", f"Whoever receives webhooks must take them from the address of {of.new}.")
+        yield Task(Item.MAIL_AND_WEBHOOKS, f"Whoever receives webhooks must take them from the address of {of.new}.")
 
 
 def _shares(of: Recovery) -> c.Iterator[Task]:
     for reference in of.contents.configuration.described["references"]:
         if reference["place"] == "share":
             text = f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} read it."
-            yield Task("files on shares", text)
+            yield Task(Item.FILES_ON_SHARES, text)
 
 
 def _modules(of: Recovery) -> c.Iterator[Task]:
@@ -293,7 +277,7 @@ def _modules(of: Recovery) -> c.Iterator[Task]:
     if loaded:
         text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
         names = sorted(name for name in loaded if _MODULE.fullmatch(name))
-        yield Task("modules that scripts load", text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
+        yield Task(Item.SCRIPT_MODULES, text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
 
 
 def _variables(of: Recovery) -> c.Iterator[Task]:
@@ -302,7 +286,7 @@ def _variables(of: Recovery) -> c.Iterator[Task]:
     missing = [printable(name) for name in names if name.lower() not in here]
     if missing:
         text = f"Environment variables overrode the configuration: {', '.join(missing)}."
-        yield Task("environment variables", f"{text} Their values are in state/installation.json of config.zip.")
+        yield Task(Item.ENVIRONMENT_VARIABLES, f"{text} Their values are in state/installation.json of config.zip.")
 
 
 def _database(of: Recovery) -> c.Iterator[Task]:
@@ -312,14 +296,15 @@ def _database(of: Recovery) -> c.Iterator[Task]:
         for _place, value in find(document, "DatabaseConfiguration.UseExternalSql")
     ]
     if external and external[-1] is True:
-        yield Task("external SQL Server", f"The database lies in an external SQL Server: let the service of {of.new} log on there.")
+        text = f"The database lies in an external SQL Server: let the service of {of.new} log on there."
+        yield Task(Item.EXTERNAL_SQL_SERVER, text)
 
 
 def _secrets(of: Recovery) -> c.Iterator[Task]:
     for secret in of.contents.configuration.secrets:
         if secret.mode == _MODE_CLEAR:
             text = f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the configuration tool."
-            yield Task("secrets of mode 0", text)
+            yield Task(Item.SECRETS_OF_MODE_0, text)
         elif secret.mode == _MODE_DOMAIN:
             opens = of.server.get("opened_secrets", {}).get(secret.path)
             account = "opens for the account of this run" if opens else "does not open for the account of this run"
@@ -327,13 +312,14 @@ def _secrets(of: Recovery) -> c.Iterator[Task]:
                 f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
             )
             more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
-            yield Task("secrets of mode 3", text + more)
+            yield Task(Item.SECRETS_OF_MODE_3, text + more)
         elif secret.mode != _MODE_MACHINE:
             text = (
                 f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
             )
             yield Task(
-                "secrets of mode 2", f"{text} If the service of {of.new} cannot open it, enter it again in the configuration tool."
+                Item.SECRETS_OF_MODE_2,
+                f"{text} If the service of {of.new} cannot decrypt it, enter it again in the configuration tool.",
             )
 
 
@@ -344,7 +330,7 @@ def _certificates(of: Recovery) -> c.Iterator[Task]:
         if thumbprint not in there and thumbprint not in (of.contents.certificates or {}):
             shown = thumbprint if _THUMBPRINT.fullmatch(thumbprint) else printable(thumbprint)
             yield Task(
-                "certificates",
+                Item.CERTIFICATES,
                 f"The private key of certificate {shown} is neither here nor in the backup: import its original PFX.",
             )
 

@@ -1,106 +1,135 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a recovery does with each thing of Access Manager on this very server, beside what the table says of any."""
+"""What a recovery does with each thing of Access Manager in this run, where that says more than the general table."""
 
 from __future__ import annotations
 
 import collections.abc as c
 
 from .._ams.constants import JSON_FILES
-from .._ams.description import Record, own_http_configuration
+from .._ams.description import own_http_configuration
 from .._contents.contents import Contents
+from .items import Item, Outcome
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 
-RESTORED = "restored as it is"
-REPROTECTED = "re-protected"
-REWRITTEN = "rewritten"
-KEPT = "kept from the target"
-PERSON = "needs a person"
-NOT_RESTORED = "not restored"
-NOTHING = "nothing to do"
-SAME = "as in the backup already"
-NONE = "none in the backup"
-LEFT_OUT = "left out of this run"
-RELOCATED = "moved into the configuration folder"
-NOT_MADE = "not made: there is no certificate"
+_SECRETS = (Item.SECRETS_OF_MODE_0, Item.SECRETS_OF_MODE_1, Item.SECRETS_OF_MODE_2, Item.SECRETS_OF_MODE_3)
+"""By their mode."""
 
-_MODES = (0, 1, 2, 3)
-_PARTS = {
+_ITEMS_OF_PART = {
     "config": (
-        "appsettings.json, appsecrets.json, apphost.json",
-        "references to files in the configuration folder",
-        "references to files elsewhere",
-        "logo, templates, scripts, other files",
-        *(f"secrets of mode {mode}" for mode in _MODES),
+        Item.JSON_FILES,
+        Item.REFERENCES_INSIDE,
+        Item.REFERENCES_ELSEWHERE,
+        Item.OTHER_FILES,
+        *_SECRETS,
     ),
-    "external": ("files elsewhere",),
-    "registry": ("registry: other values", "registry: Configured", "TLS binding", "URL reservations"),
-    "certificates": ("certificates", "permissions of private keys"),
+    "external": (Item.FILES_ELSEWHERE,),
+    "registry": (Item.REGISTRY_OTHER_VALUES, Item.REGISTRY_CONFIGURED, Item.TLS_BINDING, Item.URL_RESERVATIONS),
+    "certificates": (Item.CERTIFICATES, Item.PRIVATE_KEY_PERMISSIONS),
 }
 """What is left out with a part of restore_only."""
 
+_OUTCOME_OF_ACTION = {
+    "enter": Outcome.PERSON,
+    "protect": Outcome.REPROTECTED,
+    "untested": Outcome.RESTORED,
+    "clear": Outcome.RESTORED,
+}
+"""What the actions on secrets come to: the first that applies to one of them counts for all of a kind."""
 
-def found_here(backup: Contents, contents: Contents, plan: Plan, parts: c.Container[str]) -> dict[str, str]:
-    """What becomes of the things of which this plan says more than the table. C(backup): as the old server made it."""
-    left_out = {item: LEFT_OUT for part, items in _PARTS.items() if part not in parts for item in items}
-    found = _files(backup, contents, plan) | _secrets(contents, plan) | _settings(contents, plan) | _certificates(contents, plan)
-    return found | left_out
+
+def outcome_of_items(backup: Contents, contents: Contents, plan: Plan, parts: c.Container[str]) -> dict[Item, Outcome]:
+    """What happens to the things of which this plan says more than the table. C(backup): as the old server made it."""
+    outcomes = _files(backup, contents, plan) | _references(backup, contents)
+    outcomes |= _secrets(contents, plan) | _settings(contents, plan) | _certificates(contents, plan)
+    for part, items in _ITEMS_OF_PART.items():
+        if part not in parts:
+            outcomes |= dict.fromkeys(items, Outcome.LEFT_OUT)
+    return outcomes
 
 
-def _files(backup: Contents, contents: Contents, plan: Plan) -> dict[str, str]:
+def _files(backup: Contents, contents: Contents, plan: Plan) -> dict[Item, Outcome]:
     json_files = {f"config/{file}" for file in JSON_FILES}
     changed = {record["name"] for record in plan.files if record["action"] in ("add", "replace", "set")}
-    rewritten = {f"config/{one.file}" for one in contents.rewrites} | {
-        f"config/{one['file']}" for one in plan.secrets if one["action"] == "protect"
-    }
-    others = [name for name in changed if name.startswith("config/") and name not in json_files and not name.endswith("/")]
-    external = [name for name in backup.configuration.files if name.startswith("external/")]
-    moved = [name for name in external if name not in contents.configuration.files]
-    inside = [one for one in contents.rewrites if one.was_inside]
+    rewritten = {f"config/{rewrite.file}" for rewrite in contents.rewrites}
+    rewritten |= {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
+    others = [name for name in changed - json_files if name.startswith("config/") and not name.endswith("/")]
+    external = _external_files(backup)
+    relocated = any(name not in contents.configuration.files for name in external)
     return {
-        "appsettings.json, appsecrets.json, apphost.json": REWRITTEN
-        if changed & rewritten
-        else (RESTORED if changed & json_files else SAME),
-        "references to files in the configuration folder": REWRITTEN if inside else RESTORED,
-        "references to files elsewhere": REWRITTEN if len(inside) < len(contents.rewrites) else (RESTORED if external else NONE),
-        "files elsewhere": (RELOCATED if moved else RESTORED) if external else NONE,
-        "logo, templates, scripts, other files": RESTORED if others else SAME,
+        Item.JSON_FILES: _first(
+            (Outcome.REWRITTEN, changed & rewritten), (Outcome.RESTORED, changed & json_files), default=Outcome.SAME
+        ),
+        Item.FILES_ELSEWHERE: _first(
+            (Outcome.NONE, not external), (Outcome.RELOCATED, relocated), default=Outcome.RESTORED
+        ),
+        Item.OTHER_FILES: _first((Outcome.RESTORED, others), default=Outcome.SAME),
     }
 
 
-def _secrets(contents: Contents, plan: Plan) -> dict[str, str]:
+def _references(backup: Contents, contents: Contents) -> dict[Item, Outcome]:
+    inside = [rewrite for rewrite in contents.rewrites if rewrite.was_inside]
+    return {
+        Item.REFERENCES_INSIDE: _first((Outcome.REWRITTEN, inside), default=Outcome.RESTORED),
+        Item.REFERENCES_ELSEWHERE: _first(
+            (Outcome.REWRITTEN, len(inside) < len(contents.rewrites)),
+            (Outcome.RESTORED, _external_files(backup)),
+            default=Outcome.NONE,
+        ),
+    }
+
+
+def _external_files(backup: Contents) -> list[str]:
+    return [name for name in backup.configuration.files if name.startswith("external/")]
+
+
+def _secrets(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
     modes = {secret.path: secret.mode for secret in contents.configuration.secrets}
-    synchronised = {one["action"] for one in plan.secrets if one["path"].lower().startswith("dataprotection.")}
-    actions: dict[str, set[str]] = {"certificate synchronisation": synchronised}
-    actions |= {
-        f"secrets of mode {mode}": {one["action"] for one in plan.secrets if modes.get(one["path"]) == mode} for mode in _MODES
-    }
-    words = (("enter", PERSON), ("protect", REPROTECTED), ("untested", RESTORED), ("clear", RESTORED))
-    return {
-        item: next((word for action, word in words if action in found), SAME) if found else NONE for item, found in actions.items()
-    }
+    actions: dict[Item, set[str]] = {item: set() for item in (Item.CERTIFICATE_SYNCHRONISATION, *_SECRETS)}
+    for secret in plan.secrets:
+        mode = modes.get(secret["path"], -1)
+        if mode in range(len(_SECRETS)):
+            actions[_SECRETS[mode]].add(secret["action"])
+        if secret["path"].lower().startswith("dataprotection."):
+            actions[Item.CERTIFICATE_SYNCHRONISATION].add(secret["action"])
+    return {item: _outcome_of_actions(found) for item, found in actions.items()}
 
 
-def _settings(contents: Contents, plan: Plan) -> dict[str, str]:
-    wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
+def _outcome_of_actions(actions: set[str]) -> Outcome:
+    if not actions:
+        return Outcome.NONE
+    return next((outcome for action, outcome in _OUTCOME_OF_ACTION.items() if action in actions), Outcome.SAME)
+
+
+def _settings(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
+    backed_up = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     added = plan.http_sys["add"]
     changed = {place_of(value) for value in plan.registry["set"]}
-    configured = RESTORED if CONFIGURED in changed else (SAME if plan.configured else KEPT)
+    others = bool(changed - {CONFIGURED} or plan.registry["remove"])
     return {
-        "registry: Configured": configured,
-        "registry: other values": RESTORED if changed - {CONFIGURED} or plan.registry["remove"] else SAME,
-        "TLS binding": REWRITTEN if added["bindings"] else _unchanged(wanted["bindings"], plan),
-        "URL reservations": RESTORED if added["reservations"] else SAME,
+        Item.REGISTRY_CONFIGURED: _first(
+            (Outcome.RESTORED, CONFIGURED in changed), (Outcome.SAME, plan.configured), default=Outcome.KEPT
+        ),
+        Item.REGISTRY_OTHER_VALUES: _first((Outcome.RESTORED, others), default=Outcome.SAME),
+        Item.TLS_BINDING: _first(
+            (Outcome.REWRITTEN, added["bindings"]),
+            (Outcome.SAME, backed_up["bindings"]),
+            (Outcome.KEPT, plan.configured),
+            default=Outcome.NOT_MADE,
+        ),
+        Item.URL_RESERVATIONS: _first((Outcome.RESTORED, added["reservations"]), default=Outcome.SAME),
     }
 
 
-def _unchanged(bindings: c.Sequence[Record], plan: Plan) -> str:
-    return SAME if bindings else (KEPT if plan.configured else NOT_MADE)
+def _certificates(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
+    outcome = _first(
+        (Outcome.NONE, not contents.certificates), (Outcome.RESTORED, plan.certificates), default=Outcome.SAME
+    )
+    return {Item.CERTIFICATES: outcome, Item.PRIVATE_KEY_PERMISSIONS: outcome}
 
 
-def _certificates(contents: Contents, plan: Plan) -> dict[str, str]:
-    held = RESTORED if plan.certificates else SAME
-    here = held if contents.certificates else NONE
-    return {"certificates": here, "permissions of private keys": here}
+def _first(*cases: tuple[Outcome, object], default: Outcome) -> Outcome:
+    """The outcome of the first case that holds."""
+    return next((outcome for outcome, holds in cases if holds), default)

@@ -9,7 +9,9 @@ import dataclasses
 import typing as t
 
 from .._ams.description import Record
+from .items import Item
 
+_ON_CONTROLLER = "ansible-playbook "
 RESTORABLE = ("config", "certificates", "registry", "external")
 
 
@@ -26,9 +28,28 @@ class RestoreOptions:
     allow_version_mismatch: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What an administrator has to do. C(item): the thing of the plan's table to which it belongs, if any.
+
+    C(commands): PowerShell, but for ansible-playbook.
+    """
+
+    item: Item | None
+    text: str
+    commands: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        here = [command for command in self.commands if command.startswith(_ON_CONTROLLER)]
+        there = [command for command in self.commands if command not in here]
+        runs = f" Run: {' ; '.join(there)}" if there else ""
+        return self.text + runs + "".join(f" Then, on the controller: {command}" for command in here)
+
+
 @dataclasses.dataclass
 class Plan:
-    """What has to change, as data for the target's half. C(tasks): what a person has to do, in sentences.
+    """What has to change, as data for the target's half. C(tasks): what an administrator has to do.
 
     files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
@@ -47,7 +68,7 @@ class Plan:
     secrets: list[Record] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
     references: list[Record] = dataclasses.field(default_factory=list)
-    tasks: list[str] = dataclasses.field(default_factory=list)
+    tasks: list[Task] = dataclasses.field(default_factory=list)
     configured: bool = False
     stop: bool = False
     start: bool = False
@@ -62,8 +83,13 @@ class Plan:
     def changed(self) -> bool:
         return bool(self.changes_server or self.certificates or self.start)
 
+    def add_task(self, text: str) -> None:
+        """Leaves something to an administrator."""
+        self.tasks.append(Task(None, text))
+
     def as_data(self) -> dict[str, t.Any]:
-        return dataclasses.asdict(self)
+        """What the target needs of it."""
+        return dataclasses.asdict(dataclasses.replace(self, tasks=[]))
 
 
 def _no_http() -> dict[str, list[Record]]:

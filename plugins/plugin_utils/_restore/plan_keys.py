@@ -33,7 +33,7 @@ def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None
             action = None if any(service_may_read(one["key"]) for one in keyed) else "give_access"
         elif certificate.pfx is None:
             action = None
-            plan.tasks.append(
+            plan.add_task(
                 f"The backup has no private key of certificate {thumbprint}: import it from its original PFX, or its HSM."
             )
         else:
@@ -56,10 +56,8 @@ def plan_secrets(plan: Plan, contents: Contents, server: Described, wish: Restor
             f"a person has to enter it again in the configuration tool after the restore.{missing} "
             "To restore without it, set require_secrets to false."
         )
-    plan.tasks += [
-        f"Enter {path} again in the configuration tool: it can be opened neither here nor from the backup.{missing}"
-        for path in lost
-    ]
+    for path in lost:
+        plan.add_task(f"Enter {path} again in the configuration tool: neither this server nor the backup can decrypt it.{missing}")
 
 
 def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Contents, server: Described) -> str:

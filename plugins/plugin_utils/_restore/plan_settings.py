@@ -59,7 +59,7 @@ def plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Resto
                     "or leave the registry out with restore_only."
                 )
             if kind == "bindings" and record["thumbprint"] not in server.get("machine_certificates", []):
-                plan.tasks.append(
+                plan.add_task(
                     f"The TLS certificate {record['thumbprint']} is not in LocalMachine\\My with its key: import it there, and "
                     f"bind it to {record['endpoint']} in the configuration tool, or run this again."
                 )

@@ -59,7 +59,7 @@ def lines_of(plan: Plan) -> list[str]:
         lines.append("* service: stop")
     if plan.start:
         lines.append("* service: start")
-    return [printable(line) for line in [*lines, *(f"! {task}" for task in plan.tasks)]]
+    return [printable(line) for line in [*lines, *(f"! {task.sentence}" for task in plan.tasks)]]
 
 
 def certificate_lines_of(plan: Plan) -> list[str]:

@@ -74,25 +74,24 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: Restore
     for setting in _SETTINGS if "registry" in wish.parts else ():
         there = backup.get("service", {}).get(setting)
         if there != here["service"].get(setting):
-            plan.tasks.append(
+            plan.add_task(
                 f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it."
             )
     rules = {rule["rule"] for rule in here["firewall"]}
     if "registry" in wish.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
-        plan.tasks.append(
+        plan.add_task(
             "The firewall rule of Access Manager is not as it was, and this restore leaves it: "
             "save the web settings in the configuration tool."
         )
     if "config" in wish.parts and wish.files is None:
-        links = [record["path"] for record in server["records"] if record["kind"] == "link"]
-        plan.tasks += [f"'{path}' is a link: this restore leaves it." for path in links]
-        plan.tasks += [
-            f"{reference['key']} names '{reference['value']}', which was missing when the backup was made."
-            for reference in contents.configuration.described["references"]
-            if reference["place"] != "share" and not reference["exists"]
-        ]
+        for record in server["records"]:
+            if record["kind"] == "link":
+                plan.add_task(f"'{record['path']}' is a link: this restore leaves it.")
+        for reference in contents.configuration.described["references"]:
+            if reference["place"] != "share" and not reference["exists"]:
+                plan.add_task(f"{reference['key']} names '{reference['value']}', which was missing when the backup was made.")
     if "certificates" in wish.parts and contents.certificates is None:
-        plan.tasks.append("This backup came without its certificates.zip: the certificates are left as they are.")
+        plan.add_task("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
 def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
