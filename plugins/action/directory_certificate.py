@@ -8,15 +8,22 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._action import AccessManagerAction, display
 from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._directory import certificate_backup, encryption_certificate, offline_changes, publication
+from ..plugin_utils._directory.encryption_certificate import EncryptionCertificate
 from ..plugin_utils._directory.ldap import Directory, connect
 from ..plugin_utils._errors import AccessManagerError, UnansweredChangeError, UnclearChangeError
+from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.trust import OVERRIDE, Trust
+from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.key_index import BackedUpKeys, Place
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._windows import thumbprints
+
+NEW = "new"
+"""What stands for the thumbprint of a certificate that is to be made, whatever an earlier run may have left."""
 
 Told = dict[str, t.Any]
 
@@ -33,14 +40,15 @@ class ActionModule(AccessManagerAction):
 
     def _perform(self) -> Told:
         self.seal, self.opener, self.now = Seal.of(self.params), Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+        self.trust, self.signer = Trust.of(self.params), Signer.of(self.params)
         self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys(self.params["backup_root"])
+        backups = BackedUpKeys(self.params["backup_root"], self.trust)
         backups.refuse_held(self.lost)
         with connect(self.params["server"], self.params) as directory:
             publication.refuse_without_entry(directory)
             seen = publication.read_der(directory)
             previous = publication.read(directory)
-            store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest)
+            store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest, self.trust)
             result: Told = {"forest": directory.domain.forest, "previous": previous, "made": False, "proven": False, "files": []}
             place, thumbprint = self._chosen(backups, store, previous)
             if place and previous and thumbprint == previous["thumbprint"]:
@@ -50,8 +58,7 @@ class ActionModule(AccessManagerAction):
                 if self.check_mode:
                     return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}
                 made = encryption_certificate.make(directory.domain.forest, self.now)
-                place, thumbprint = certificate_backup.commit(store, self.seal, made, self.lost, self.now), made.thumbprint
-                self.changes.append(f"certificate {thumbprint} was made, and is in the backup {place.label}")
+                place, thumbprint = self._backed_up(store, made), made.thumbprint
             der = self._proven(place, thumbprint, directory.domain.forest)
             certificate = encryption_certificate.told(der)
             result |= {"certificate": certificate, "backup": _told(place), "proven": True}
@@ -60,7 +67,8 @@ class ActionModule(AccessManagerAction):
     def _refuse_what_makes_no_sense(self) -> None:
         offline_changes.refuse_unusable(self.params["publish_only_plan"])
         self.lost = thumbprints.parse(self.params["lost"])
-        self.wanted = thumbprints.parse([self.params["thumbprint"]])[0] if self.params["thumbprint"] else None
+        named = self.params["thumbprint"] if self.params["thumbprint"] != NEW else None
+        self.wanted = thumbprints.parse([named])[0] if named else None
         if self.wanted in self.lost:
             raise AccessManagerError(
                 f"The certificate {self.wanted} is to be published, and is named in lost: it can only be one of these."
@@ -76,9 +84,7 @@ class ActionModule(AccessManagerAction):
         if self.wanted:
             place = backups.find(self.wanted)
             if not place:
-                raise AccessManagerError(
-                    f"No whole backup in '{self.params['backup_root']}' holds the key of certificate {self.wanted}."
-                )
+                raise AccessManagerError(self._nowhere(backups, self.wanted))
             return place, self.wanted
         if previous and previous["thumbprint"] not in self.lost:
             place = backups.find(previous["thumbprint"], preferred_host=store.host)
@@ -88,17 +94,51 @@ class ActionModule(AccessManagerAction):
                     "key. Back up the server that has it. If no server has it any more, name it in lost."
                 )
             return place, previous["thumbprint"]
-        return self._left_by_an_earlier_run(backups, store)
+        certificate_backup.refuse_folder_of_server(store)
+        return (None, "") if self.params["thumbprint"] == NEW else self._left_by_an_earlier_run(backups, store)
+
+    def _nowhere(self, backups: BackedUpKeys, thumbprint: str) -> str:
+        """Why a certificate that was named is in no backup."""
+        sentence = f"No whole backup in '{self.params['backup_root']}' holds the key of certificate {thumbprint}."
+        place = backups.unaccepted(thumbprint)
+        if not place:
+            return sentence
+        return (
+            f"{sentence[:-1]} that an allowed signer signed. The backup {place.label} says that it does: if you know where it "
+            f"comes from, allow it for one run with -e {OVERRIDE}=true."
+        )
 
     def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
-        """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it."""
-        certificate_backup.refuse_folder_of_server(store)
-        for backup_id in reversed(store.ids()):
-            for certificate in store.manifest(backup_id).get("certificates", []):
-                place = backups.find(certificate["thumbprint"], preferred_host=store.host)
-                if place and certificate["thumbprint"] not in self.lost and certificate["not_after"] > self.now.isoformat():
-                    return place, certificate["thumbprint"]
+        """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it.
+
+        Raises AccessManagerError when no signature proves that: whoever may write to the backups could have put it there.
+        """
+        proof = self.signer.trust if self.signer else self.trust
+        for manifest, origin in certificate_backup.accepted(store, proof):
+            for certificate in manifest.get("certificates", []):
+                thumbprint = certificate["thumbprint"]
+                place = backups.find(thumbprint, preferred_host=store.host)
+                if not place or thumbprint in self.lost or certificate["not_after"] <= self.now.isoformat():
+                    continue
+                if origin.is_proven:
+                    return place, thumbprint
+                raise AccessManagerError(
+                    f"The backup {place.label} holds certificate {thumbprint}, which is not published. An interrupted run may have "
+                    "made it, or somebody else put it there: nothing proves its origin. If the output of your run or "
+                    f"its plan names this thumbprint, publish it with thumbprint: {thumbprint} "
+                    f"(-e recover_certificate_thumbprint={thumbprint}). Else make another one with thumbprint: {NEW}, and see who "
+                    "may write to the backups."
+                )
         return None, ""
+
+    def _backed_up(self, store: BackupStore, made: EncryptionCertificate) -> Place:
+        place, mark = certificate_backup.commit(store, self.seal, made, self.lost, self.now, self.signer)
+        self.changes.append(f"certificate {made.thumbprint} was made, and is in the backup {place.label}")
+        try:
+            HighWaterMark(store, self.params["state_dir"]).advance(mark)
+        except AccessManagerError as exc:
+            display.warning(f"A store that goes back in time would not be noticed: {exc}")
+        return place
 
     def _proven(self, place: Place, thumbprint: str, forest: str) -> bytes:
         der = certificate_backup.opened(place, self.opener, thumbprint).certificate

@@ -13,6 +13,7 @@ from ..plugin_utils._directory import computers, publication
 from ..plugin_utils._directory.census import Census
 from ..plugin_utils._directory.ldap import connect, refuse_one_domain_twice
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.key_index import BackedUpKeys
 from ..plugin_utils._windows import thumbprints
 
@@ -22,7 +23,7 @@ Told = dict[str, t.Any]
 class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
         self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys(self.params["backup_root"]) if self.params["backup_root"] else None
+        backups = BackedUpKeys(self.params["backup_root"], Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
             backups.refuse_held(self.lost)
         refuse_one_domain_twice(self.params["servers"], self.params)

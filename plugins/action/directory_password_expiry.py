@@ -15,6 +15,7 @@ from ..plugin_utils._directory import computers, offline_changes, password_expir
 from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
 from ..plugin_utils._directory.password_expiry import Tally, Work
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.key_index import BackedUpKeys
 from ..plugin_utils._text import printable
 from ..plugin_utils._windows import thumbprints
@@ -55,7 +56,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"batch_size is {self.params['batch_size']}: it must be 1 or more.")
         if self.params["remove_lost_history"] and not self.params["backup_root"]:
             raise AccessManagerError("remove_lost_history needs backup_root: history is only deleted when no backup holds its key.")
-        self.backups = BackedUpKeys(self.params["backup_root"]) if self.params["backup_root"] else None
+        self.backups = BackedUpKeys(self.params["backup_root"], Trust.of(self.params)) if self.params["backup_root"] else None
         if self.backups:
             self.backups.refuse_held(self.lost)
 

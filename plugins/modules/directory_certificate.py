@@ -11,8 +11,9 @@ description:
   - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and publishes it.
     Agents encrypt to it then.
   - Nothing is published before a backup with the private key lies on the disk, was opened from there, and the key decrypted what the certificate encrypts.
-  - A new certificate is sealed into a backup of its own, in a folder of the forest's name under O(backup_root). The next run finds it there when this one is
-    interrupted, and makes no other.
+  - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When a run is interrupted before it
+    publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of O(allowed_signers), or with O(signing_key), or when
+    it is named in O(thumbprint). Nothing else that lies there is ever published, since it may be of anybody who can write to the backups.
   - It changes nothing when the published certificate is none of O(lost), and a backup holds its key.
   - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is not known.
   - A failure after a change has C(changed) set, and says what was changed.
@@ -24,6 +25,8 @@ extends_documentation_fragment:
   - lithnet.access_manager.directory
   - lithnet.access_manager.seal
   - lithnet.access_manager.state
+  - lithnet.access_manager.signing
+  - lithnet.access_manager.signing.key
 attributes:
   check_mode:
     support: full
@@ -56,6 +59,7 @@ options:
   thumbprint:
     description:
       - Publish this certificate, whose private key is in a backup under O(backup_root), of any host.
+      - V(new) makes a new certificate although an interrupted run may have left one.
     type: str
   identity_file:
     description:

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.directory
+  - lithnet.access_manager.signing
 attributes:
   check_mode:
     support: full

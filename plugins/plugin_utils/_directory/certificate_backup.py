@@ -15,20 +15,32 @@ from .._contents.keys import Certificate, read_certificates
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from .._errors import AccessManagerError
+from .._signing.signer import Signer
+from .._signing.trust import Origin, Trust
 from .._store import manifest
+from .._store.high_water_mark import Mark
 from .._store.inventory import inventory_of_certificates
 from .._store.key_index import Place
-from .._store.manifest import CERTIFICATES_ALONE, PARTS
-from .._store.store import BackupStore
+from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest
+from .._store.store import BackupStore, origin_in
 from .encryption_certificate import EncryptionCertificate, told
 
 _PART = "certificates"
 
 
+def accepted(store: BackupStore, proof: Trust) -> c.Iterator[tuple[Manifest, Origin]]:
+    """The backups of a folder that are accepted, newest first, each with what C(proof) says of its origin."""
+    for backup_id in reversed(store.ids()):
+        data = store.manifest_bytes(backup_id)
+        found = store.parsed_manifest(backup_id, data)
+        if store.trust.accepts(store.origin(backup_id, data)):
+            yield found, origin_in(store.folder / backup_id, data, proof)
+
+
 def refuse_folder_of_server(store: BackupStore) -> None:
     """Raises AccessManagerError when the folder holds backups of a server, among which this one would be the newest."""
-    for backup_id in store.ids():
-        if not manifest.holds_certificates_alone(store.manifest(backup_id)):
+    for found, _origin in accepted(store, store.trust):
+        if not manifest.holds_certificates_alone(found):
             raise AccessManagerError(
                 f"'{store.folder}' holds backups of a server: a forest's certificates are kept in a folder of their own. "
                 "Give another host."
@@ -36,19 +48,25 @@ def refuse_folder_of_server(store: BackupStore) -> None:
 
 
 def commit(
-    store: BackupStore, seal: Seal, certificate: EncryptionCertificate, replaces: c.Sequence[str], now: datetime.datetime
-) -> Place:
-    """Seals a new certificate with its key, and publishes the backup that holds it. C(replaces): the thumbprints of lost ones."""
+    store: BackupStore,
+    seal: Seal,
+    certificate: EncryptionCertificate,
+    replaces: c.Sequence[str],
+    now: datetime.datetime,
+    signer: Signer | None = None,
+) -> tuple[Place, Mark]:
+    """Encrypts a new certificate with its key, and publishes the backup of it. C(replaces): the thumbprints of lost ones."""
     refuse_folder_of_server(store)
     store.refuse_unusable_root(len(certificate.pfx))
     backup_id = store.open_partial()
     try:
         _write(store, backup_id, seal, certificate, replaces, now)
-        store.publish(backup_id, store.described(backup_id, store.records(backup_id, (_PART,)), now))
+        made = store.described(backup_id, store.records(backup_id, (_PART,)), now)
+        store.publish(backup_id, made, signer)
     except BaseException:
         store.discard(backup_id)
         raise
-    return Place(store, backup_id)
+    return Place(store, backup_id), Mark.of(made, manifest.to_bytes(made))
 
 
 def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 
 from .._errors import AccessManagerError
+from .._signing.trust import Trust
 from .manifest import PARTS, Manifest
 from .store import BackupStore, hosts
 
@@ -27,32 +28,33 @@ class Place:
 
 
 class BackedUpKeys:
-    """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are asked for."""
+    """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are asked for.
 
-    def __init__(self, root: str) -> None:
+    C(trust): which backups are accepted. Of the others only a warning is taken: that a key may not be lost.
+    """
+
+    def __init__(self, root: str, trust: Trust | None = None) -> None:
         self._places: dict[str, list[tuple[Place, Manifest]]] = {}
+        self._unaccepted: dict[str, list[tuple[Place, Manifest]]] = {}
         self._whole: dict[Place, bool] = {}
         self._named: set[str] = set()
         for host in hosts(root):
-            store = BackupStore(root, host)
+            store = BackupStore(root, host, trust)
             for backup_id in reversed(store.ids()):
                 with contextlib.suppress(AccessManagerError):
-                    self._add(Place(store, backup_id), store.manifest(backup_id))
+                    self._read(Place(store, backup_id))
 
     def find(self, thumbprint: str, *, preferred_host: str = "") -> Place | None:
         """The newest backup, of any host, that holds the private key and whose certificates are as they were written.
 
         One of the preferred host comes first.
         """
-        found = sorted(
-            self._places.get(thumbprint, []), key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True
-        )
-        for place, manifest in found:
-            if place not in self._whole:
-                self._whole[place] = not place.store.damage(manifest)
-            if self._whole[place]:
-                return place
-        return None
+        found = self._places.get(thumbprint, [])
+        return self._first_whole(sorted(found, key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True))
+
+    def unaccepted(self, thumbprint: str) -> Place | None:
+        """A backup that says that it holds the private key, and is not accepted."""
+        return self._first_whole(self._unaccepted.get(thumbprint, []))
 
     def names(self, thumbprint: str) -> bool:
         """Whether a manifest has this certificate, with its key or without, replaces it, or counted passwords under it."""
@@ -66,15 +68,42 @@ class BackedUpKeys:
                     f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in '{place.store.root}' "
                     f"holds it. Give it to the servers with certificate_import, host: {place.store.host} and backup_id: {place.id}."
                 )
+            if place := self.unaccepted(thumbprint):
+                raise AccessManagerError(
+                    f"The private key of certificate {thumbprint} may not be lost: the backup {place.label} in "
+                    f"'{place.store.root}' says that it holds it, and no allowed signer signed that backup. If it is yours, give "
+                    f"the key to the servers with certificate_import, host: {place.store.host}, backup_id: {place.id} and "
+                    "allow_unsigned: true. If it is not, remove it."
+                )
 
-    def _add(self, place: Place, manifest: Manifest) -> None:
+    def _first_whole(self, places: c.Iterable[tuple[Place, Manifest]]) -> Place | None:
+        for place, manifest in places:
+            if place not in self._whole:
+                self._whole[place] = not place.store.damage(manifest)
+            if self._whole[place]:
+                return place
+        return None
+
+    def _read(self, place: Place) -> None:
+        store = place.store
+        data = store.manifest_bytes(place.id)
+        manifest = store.parsed_manifest(place.id, data)
+        accepted = store.trust.accepts(store.origin(place.id, data))
+        if accepted:
+            self._name(manifest)
+        self._add(place, manifest, self._places if accepted else self._unaccepted)
+
+    def _name(self, manifest: Manifest) -> None:
+        self._named |= {key["thumbprint"].upper() for key in manifest.get("directory", {}).get("keys", [])}
+        self._named.update(manifest.get("replaces", []))
+        self._named |= {certificate["thumbprint"].upper() for certificate in manifest.get("certificates", [])}
+
+    @staticmethod
+    def _add(place: Place, manifest: Manifest, places: dict[str, list[tuple[Place, Manifest]]]) -> None:
         slim = {
             "id": manifest["id"],
             "artifacts": [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])],
         }
-        self._named |= {key["thumbprint"].upper() for key in manifest.get("directory", {}).get("keys", [])}
-        self._named.update(manifest.get("replaces", []))
         for certificate in manifest.get("certificates", []):
-            self._named.add(certificate["thumbprint"].upper())
             if certificate["exported"] and slim["artifacts"]:
-                self._places.setdefault(certificate["thumbprint"].upper(), []).append((place, slim))
+                places.setdefault(certificate["thumbprint"].upper(), []).append((place, slim))
