@@ -41,6 +41,7 @@ class ActionModule(AccessManagerAction):
     def _perform(self) -> Told:
         self.seal, self.opener, self.now = Seal.of(self.params), Opener.of(self.params), datetime.datetime.now(datetime.UTC)
         self.trust, self.signer = Trust.of(self.params), Signer.of(self.params)
+        self.proof = self.signer.tried() if self.signer else self.trust
         self._refuse_what_makes_no_sense()
         backups = BackedUpKeys(self.params["backup_root"], self.trust)
         backups.refuse_held(self.lost)
@@ -113,8 +114,7 @@ class ActionModule(AccessManagerAction):
 
         Raises AccessManagerError when no signature proves that: whoever may write to the backups could have put it there.
         """
-        proof = self.signer.trust if self.signer else self.trust
-        for manifest, origin in certificate_backup.accepted(store, proof):
+        for manifest, origin in certificate_backup.accepted(store, self.proof):
             for certificate in manifest.get("certificates", []):
                 thumbprint = certificate["thumbprint"]
                 place = backups.find(thumbprint, preferred_host=store.host)

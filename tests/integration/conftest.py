@@ -27,6 +27,14 @@ def lab() -> None:
         pytest.skip(f"no Windows hosts: {missing}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where actions that run here keep what they published: not in the state of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def make_host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHost]:
     """Makes hosts that live as long as the tests of one file."""

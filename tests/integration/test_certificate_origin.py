@@ -38,11 +38,6 @@ def lab() -> None:
         pytest.skip(f"no domain controller: {missing}")
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 @pytest.fixture(scope="module")
 def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
     domain = Domain.start(tmp_path_factory.mktemp("domain") / "dc")

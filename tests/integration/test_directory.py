@@ -28,6 +28,7 @@ from unit.actions import run
 from unit.backups import fill
 from unit.made import make as make_backup
 from unit.made import seal_to
+from unit.signers import ssh_key
 
 FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20
 COMPUTERS, HISTORY = 2000, 3
@@ -212,7 +213,7 @@ def recovery(own: Domain, tmp_path: Path) -> Recovery:
     key_file = tmp_path / "key.txt"
     key_file.write_text(owner.private)
     own.publish(der(LOST))
-    return Recovery(own, root, owner, key_file)
+    return Recovery(own, root, owner, key_file, ssh_key(tmp_path).path)
 
 
 def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Recovery) -> None:

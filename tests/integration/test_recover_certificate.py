@@ -34,6 +34,7 @@ from support.whole import STORE, identity_file, remove_certificate
 from unit.actions import run as run_action
 from unit.made import make as make_backup
 from unit.made import seal_to
+from unit.signers import ssh_key
 
 NAME, FOREST = "ams-lost", "ad.lab.test"
 ELSEWHERE, ANOTHER = "E5" * 20, "F6" * 20
@@ -134,8 +135,10 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(server: AmsHost, domain: Domain, root: Path, work: Path, settings: dict[str, Any], owner: KeyPair) -> Story:
-    key_file, connection = identity_file(work, owner), domain.options()
+    key_file, connection, signing = identity_file(work, owner), domain.options(), ssh_key(work)
     variables = settings | {
+        "access_manager_signing_key": str(signing.path),
+        "access_manager_allowed_signers": [signing.public],
         "access_manager_identity_file": str(key_file),
         "access_manager_directory_servers": domain.servers,
         "access_manager_directory_user": connection["bind_user"],

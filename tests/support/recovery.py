@@ -35,15 +35,17 @@ def counts(result: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A backup root with a key, and a domain."""
+    """A backup root with a key, and a domain. C(signing_key): what signs the backups, if anything does."""
 
     domain: Domain
     root: Path
     owner: KeyPair
     key_file: Path
+    signing_key: Path | None = None
 
     def publish(self, *, check: bool = False, user: str | None = None, **options: Any) -> dict[str, Any]:
         common = {"backup_root": str(self.root), "recipients": [self.owner.public], "identity_file": str(self.key_file)}
+        common |= {"signing_key": str(self.signing_key)} if self.signing_key else {}
         connection = {"server": self.domain.servers[0]} | self.domain.options(user)
         return run("directory_certificate", check=check, **(connection | common | options))
 

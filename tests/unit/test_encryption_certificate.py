@@ -89,7 +89,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     made: EncryptionCertificate, root: Path, identity: pyrage.x25519.Identity, recipient: str, tmp_path: Path
 ) -> None:
     store = BackupStore(str(root), FOREST)
-    place = certificate_backup.commit(store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC))
+    place, _mark = certificate_backup.commit(store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC))
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))
@@ -102,7 +102,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
 
 
 def test_its_key_counts_as_backed_up_while_the_file_is_whole(made: EncryptionCertificate, root: Path) -> None:
-    place = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
     with pytest.raises(AccessManagerError, match=f"is not lost: the backup {place.label}"):
         BackedUpKeys(str(root)).refuse_held([made.thumbprint])
     (place.store.folder / place.id / "certificates.zip").write_bytes(b"damaged")
@@ -118,6 +118,6 @@ def test_it_never_stands_among_the_backups_of_a_server(made: EncryptionCertifica
 
 
 def test_nothing_but_certificates_can_be_restored_or_compared(made: EncryptionCertificate, root: Path) -> None:
-    place = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
     compared = run("backup_diff", backup_root=str(root), host=FOREST, before=place.id, after=place.id)
     assert "holds certificates alone" in compared["msg"]
