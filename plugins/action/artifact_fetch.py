@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import typing as t
 
@@ -12,6 +13,7 @@ from ..plugin_utils._action import Run
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
+from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import PartAction
@@ -80,7 +82,7 @@ class ActionModule(PartAction):
         """Checks every file of what arrived, and writes all of it as the artifact."""
         with incoming.open("rb") as ciphertext:
             bundle = Bundle(envelope.open_stream(answer["envelope"], ciphertext))
-            clear = ChunkReader(zip_chunks(bundle.entries()))
+            clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
             artifact = self.store().write(
                 self.params["backup_id"], f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
             )

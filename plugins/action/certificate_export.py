@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ..plugin_utils._ams.checks import problems_of_certificates
+from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
@@ -35,7 +36,7 @@ class ActionModule(PartAction):
         exports = _checked(json.loads(envelope.open(answer["envelope"])))
         problems = problems_of_certificates(answer["certificates"])
         proven = self._proven(exports, answer["certificates"], problems)
-        clear = ChunkReader(zip_chunks(_entries(exports, proven)))
+        clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(exports, proven)]))
         artifact = self.store().write(
             self.params["backup_id"], f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )

@@ -9,6 +9,7 @@ import io
 import json
 import typing as t
 
+from ..plugin_utils._contents.names import BINDING_KEY
 from ..plugin_utils._export_action import PartAction
 from ..plugin_utils._target.envelope import Envelope
 
@@ -24,7 +25,8 @@ class ActionModule(PartAction):
         envelope = Envelope("secret_export")
         answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
         opened = json.loads(envelope.open(answer["envelope"]))
-        clear = io.BytesIO(json.dumps(opened, indent=1, ensure_ascii=False, sort_keys=True).encode())
+        content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
+        clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode())
         artifact = self.store().write(
             self.params["backup_id"], f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )

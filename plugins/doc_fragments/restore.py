@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is restored, from which backup, and what opens it."""
+"""What is restored, and from which backup."""
 
 from __future__ import annotations
 
@@ -16,15 +16,6 @@ options:
         no manifest.
     type: str
     default: latest
-  identity_file:
-    description:
-      - The file on the controller with the private key that opens the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase.
-        A file of age keys may hold several.
-    type: path
-  passphrase:
-    description:
-      - The passphrase under which the backup is sealed.
-    type: str
   restore_only:
     description:
       - The parts to restore. V(config) is the configuration folder, V(external) the files elsewhere that it names, V(registry) the registry values with

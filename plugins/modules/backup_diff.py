@@ -24,6 +24,7 @@ requirements:
   - pyrage >= 1.2.1
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.decryption
   - lithnet.access_manager.store
   - lithnet.access_manager.state
   - lithnet.access_manager.staging
@@ -48,12 +49,6 @@ options:
       - A backup needs no server. The host may be unreachable then.
     type: str
     default: live
-  identity_file:
-    description: The file on the controller with the private key that opens the backups.
-    type: path
-  passphrase:
-    description: The passphrase under which the backups are sealed.
-    type: str
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
     type: int

@@ -13,10 +13,11 @@ description:
     one was made.
   - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
   - With O(identity_file) or O(passphrase) it also opens each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
-    the manifest describes what is there, that every secret is there, and that each private key decrypts what its certificate encrypted.
+    each part belongs to the backup in which it lies, that the manifest describes what is there, that every secret is there, and that each private key
+    decrypts what its certificate encrypted.
   - With O(allowed_signers), a backup that none of them signed is a problem, and it is not opened.
   - A host whose folder is a link is a problem. Links are not followed.
-  - A backup that is not sealed is always opened.
+  - A part in clear is read without a key. With one it is a problem, unless O(encryption=none) is set.
   - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in time, and hosts whose backups are
     gone.
   - Nothing is written, except with O(accept_history=true).
@@ -26,6 +27,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
+  - lithnet.access_manager.decryption
 attributes:
   check_mode:
     support: full
@@ -49,14 +51,6 @@ options:
     description: Verify only the newest complete backup of each host, and what is newer than it.
     type: bool
     default: false
-  identity_file:
-    description:
-      - The file on the controller with the private key that opens the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase.
-        A file of age keys may hold several.
-    type: path
-  passphrase:
-    description: The passphrase under which the backups are sealed.
-    type: str
   check_age:
     description:
       - After how many hours the newest complete backup of a host is too old, which is a problem then. Its id says when it was made.

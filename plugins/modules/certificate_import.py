@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.restore
   - lithnet.access_manager.signing
+  - lithnet.access_manager.decryption
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
   - lithnet.access_manager.state

@@ -9,6 +9,8 @@ import typing as t
 
 from ._action import AccessManagerAction
 from ._age.encryption import Seal
+from ._contents import binding
+from ._contents.binding import Binding
 from ._store.store import BackupStore
 
 
@@ -23,6 +25,10 @@ class PartAction(AccessManagerAction):
 
     def store(self) -> BackupStore:
         return BackupStore(self.params["backup_root"], self.host)
+
+    def binding(self) -> Binding:
+        """What the part says of itself, inside its encryption."""
+        return binding.make(self.store(), self.params["backup_id"], self.part)
 
     def save(
         self,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
         collection_version="1.0.0",
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
+        nonce_sha256=hashlib.sha256(store.nonce(backup_id)).hexdigest(),
         records=store.records(backup_id),
         content_digest="00" * 32,
         inventory={},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of, inventory_of_server
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.certificates import TestCertificate
-from unit.opened import SECRET_PATHS, config_zip, files, lists, state, zipped
+from unit.opened import SECRET_PATHS, bound, config_zip, files, lists, state, zipped
 
 SECRETS = dict.fromkeys(SECRET_PATHS, "opened")
 
@@ -56,7 +58,7 @@ def make(
         "secrets.json": json.dumps({path: {"mode": 1, "value": value} for path, value in secrets.items()}).encode(),
     } | dict(parts or {})
     inventory = inventory_of_server(state() | {"records": _records(records)}, include_database=False)
-    (store.folder / f".partial-{backup_id}").mkdir(mode=0o700, parents=True)
+    open_as(store, backup_id)
     manifests: dict[str, dict[str, Any]] = {
         "config": {
             "access_manager_version": state()["installation"]["version"],
@@ -69,7 +71,7 @@ def make(
         "secrets": {"secrets": [{"path": path, "mode": 1, "sealed": True} for path in secrets]},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
-        data = clear[name]
+        data = bound(clear[name], binding.make(store, backup_id, part))
         artifact = store.write(backup_id, name + seal.suffix, lambda file, data=data: seal.write(io.BytesIO(data), file))
         record = {
             "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
@@ -85,12 +87,19 @@ def make(
         collection_version="1.0.0",
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
+        nonce_sha256=hashlib.sha256(store.nonce(backup_id)).hexdigest(),
         records=store.records(backup_id),
         content_digest=digest_of(inventory),
         inventory=inventory,
     )
     store.publish(backup_id, manifest, signer)
     return manifest
+
+
+def open_as(store: BackupStore, backup_id: str) -> None:
+    """Opens a backup under this id, whenever that was."""
+    store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (store.folder / f".partial-{store.open_partial()}").rename(store.folder / f".partial-{backup_id}")
 
 
 def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[TestCertificate] = ()) -> bytes:

@@ -101,5 +101,16 @@ def zipped(entries: Mapping[str, bytes]) -> bytes:
     return target.getvalue()
 
 
+def bound(data: bytes, says: Mapping[str, str]) -> bytes:
+    """A part that says to which backup it belongs; what is no part at all stays as it is."""
+    if data.startswith(b"{"):
+        return json.dumps({"backup": says} | json.loads(data)).encode()
+    if not zipfile.is_zipfile(target := io.BytesIO(data)):
+        return data
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("backup.json", json.dumps(says))
+    return target.getvalue()
+
+
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()

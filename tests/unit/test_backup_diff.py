@@ -13,11 +13,12 @@ from typing import Any
 
 import pyrage
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.configuration import SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
 from support.playbook import results_of, run_playbook
 from unit.backups import build
-from unit.opened import config_zip
+from unit.opened import bound, config_zip
 from unit.test_controller_actions import run
 
 HOST = "ams1"
@@ -37,6 +38,7 @@ def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA
     store = BackupStore(str(root), HOST)
     backup_id = store.open_partial()
     for part, (name, clear) in parts.items():
+        clear = bound(clear, binding.make(store, backup_id, part))
         sealed = pyrage.encrypt(clear, [pyrage.x25519.Recipient.from_str(recipient)]) if recipient else clear
         artifact = store.write(
             backup_id, name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
@@ -132,7 +134,7 @@ def test_a_state_of_another_shape_is_refused(root: Path, key_of_state: str) -> N
     described = json.loads(config_entry(root, "state/installation.json"))
     described["state"][key_of_state] = "no"
     path = root / "config.zip"
-    path.write_bytes(config_zip(described=described))
+    path.write_bytes(bound(config_zip(described=described), json.loads(config_entry(root, "backup.json"))))
     assert f"no proper '{key_of_state}'" in diff(root, before=str(path))["msg"]
 
 

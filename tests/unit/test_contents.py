@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.certificates import TestCertificate
 from unit.backups import publish
-from unit.opened import config_zip, files, lists, protected, settings, state, zipped
+from unit.opened import bound, config_zip, files, lists, protected, settings, state, zipped
 
 
 def refusal(data: bytes, read: Callable[[bytes], Any] = Configuration) -> str:
@@ -298,7 +298,8 @@ def test_a_damaged_backup_is_refused(root: Path) -> None:
 
 def test_a_folder_or_a_file_without_a_manifest_will_do(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), "ams1")
-    (tmp_path / "config.zip").write_bytes(config_zip())
+    says = {"host": "ams1", "id": "20261123T081500Z", "part": "config.zip", "nonce": "00" * 32}
+    (tmp_path / "config.zip").write_bytes(bound(config_zip(), says))
     alone = select(store, str(tmp_path / "config.zip"))
     (tmp_path / "secrets.json").write_bytes(b"{}")
     assert set(alone.parts) == {"config"}

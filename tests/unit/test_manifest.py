@@ -25,6 +25,7 @@ MANIFEST: dict[str, Any] = {
     "status": "complete",
     "problems": [],
     "artifacts": [ARTIFACT],
+    "nonce_sha256": "ef" * 32,
     "content_digest": "cd" * 32,
     "inventory": {"config/Größe.json": "ef" * 32},
 }
@@ -63,6 +64,7 @@ def built(**records: dict[str, Any]) -> dict[str, Any]:
         collection_version="1.0.0",
         previous=None,
         previous_id=None,
+        nonce_sha256="ef" * 32,
         records=records,
         content_digest="cd" * 32,
         inventory={},

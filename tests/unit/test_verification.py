@@ -119,13 +119,15 @@ def test_a_backup_is_told_as_the_report_needs_it(store: BackupStore, owner: KeyP
     }
 
 
-def test_a_passphrase_proves_and_a_clear_backup_needs_nothing(
+def test_a_passphrase_proves_and_a_clear_backup_needs_nothing_unless_there_is_a_key(
     store: BackupStore, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
     make(store, IDS[0], seal_to(passphrase="correct horse"), certificates=[certificate, expired])
     make(store, IDS[1], seal_to(), certificates=[certificate], without_key=[expired])
     assert [one["verified"] for one in verified(store)] == ["integrity", "full"]
-    assert [one["verified"] for one in verified(store, Opener(passphrase="correct horse"))] == ["full", "full"]
+    assert [one["verified"] for one in verified(store, Opener(passphrase="correct horse"))] == ["full", "none"]
+    in_clear = Opener(passphrase="correct horse", accepts_clear=True)
+    assert [one["verified"] for one in verified(store, in_clear)] == ["full", "full"]
 
 
 def test_several_recipients_of_all_kinds_are_compared_with_the_header(store: BackupStore, owner: KeyPair) -> None:

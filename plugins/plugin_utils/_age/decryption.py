@@ -30,38 +30,57 @@ _SSH_MARK = b"PRIVATE KEY-----"
 
 @dataclasses.dataclass(frozen=True)
 class Opener:
-    """What opens a backup: private keys, a passphrase, or nothing for one that is not sealed."""
+    """What decrypts a backup: private keys, a passphrase, or nothing for one in clear.
+
+    C(accepts_clear): whether parts in clear are accepted although there is a key or a passphrase. Who can write to the store
+    can put such parts in the place of encrypted ones, and a manifest that calls them in clear beside them.
+    """
 
     identities: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
     passphrase: str | None = dataclasses.field(default=None, repr=False)
     identity_file: str = ""
+    accepts_clear: bool = False
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Opener:
-        """The opener that the options C(identity_file) and C(passphrase) make.
+        """The opener that the options C(identity_file), C(passphrase) and C(encryption) make.
 
         Raises AccessManagerError when both are given, or the file holds no private key.
         """
         identity_file, passphrase = params.get("identity_file"), params.get("passphrase")
         if not identity_file and not passphrase:
             return cls()
+        accepts_clear = params.get("encryption") == "none"
         if pyrage is None:
             raise MissingLibraryError("pyrage")
         if identity_file and passphrase:
             raise AccessManagerError("Both identity_file and passphrase are given: a backup opens with one or the other.")
         if passphrase:
-            return cls(passphrase=str(passphrase))
-        return cls(_identities(pathlib.Path(str(identity_file))), identity_file=str(identity_file))
+            return cls(passphrase=str(passphrase), accepts_clear=accepts_clear)
+        identities = _identities(pathlib.Path(str(identity_file)))
+        return cls(identities, identity_file=str(identity_file), accepts_clear=accepts_clear)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a private key or a passphrase."""
+        return bool(self.identities or self.passphrase)
 
     def may_open(self, path: pathlib.Path) -> bool:
         """Whether there is anything to try: the artifact is in clear, or a key or a passphrase is at hand."""
-        return path.suffix != SUFFIX or bool(self.identities or self.passphrase)
+        return path.suffix != SUFFIX or self.has_key
 
     def open(self, path: pathlib.Path, recipients: t.Sequence[str] = ()) -> bytes:
         """The clear bytes of an artifact. C(recipients) are told to whoever has the wrong key.
 
-        Raises AccessManagerError when the artifact cannot be read, is too large for the memory, or does not open.
+        Raises AccessManagerError when the artifact cannot be read, is too large for the memory, does not open, or is in clear
+        though there is a key.
         """
+        if path.suffix != SUFFIX and self.has_key and not self.accepts_clear:
+            raise AccessManagerError(
+                f"'{path}' is not encrypted, though {'a passphrase' if self.passphrase else 'an identity file'} is given: it may "
+                "stand there in the place of an encrypted one, so it is not used. If this backup was made in clear on purpose, "
+                "set encryption to 'none' (access_manager_encryption=none), or give neither a key nor a passphrase."
+            )
         sealed = _bytes_of(path)
         if path.suffix != SUFFIX:
             return sealed

@@ -10,6 +10,7 @@ import typing as t
 
 from .._age.decryption import Opener
 from .._ams.description import Described
+from .._contents.binding import PartReader
 from .._contents.configuration import Configuration, Secret
 from .._contents.keys import read_secrets
 from .._contents.source import LATEST, Source, select
@@ -56,17 +57,14 @@ def of_backup(source: Source, opener: Opener) -> OpenedBackup:
     """Raises AccessManagerError when a key is given that does not open it."""
     manifest = source.manifest or {}
     opens = opener.may_open(source.parts["config"])
-
-    def part(name: str) -> bytes:
-        return opener.open(source.parts[name], source.recipients(name))
-
+    parts = PartReader(source, opener)
     side = Side(
         label=f"backup {source.label}",
-        configuration=Configuration(part("config"), tolerant=True) if opens else None,
+        configuration=Configuration(parts.read("config"), tolerant=True) if opens else None,
         inventory=manifest.get("inventory"),
         certificates=_certificates_of(manifest) if "certificates" in manifest else None,
     )
-    values = read_secrets(part("secrets")) if opens and "secrets" in source.parts else {}
+    values = read_secrets(parts.read("secrets")) if opens and "secrets" in source.parts else {}
     return OpenedBackup(side, {path.lower(): value for path, value in values.items()})
 
 

@@ -17,7 +17,7 @@ from .._ams.json_document import Value, find, parse
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
 from .file_list import checked_lists
-from .names import FILES, STATE, external_name
+from .names import BINDING, FILES, STATE, external_name
 from .server_state import checked_state
 from .zip_reader import Archive
 
@@ -113,7 +113,7 @@ class Configuration:
                 yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
 
     def _check_names(self) -> None:
-        listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES}
+        listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES, BINDING}
         for name in sorted(listed ^ held):
             where = f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
             raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: {where}.")

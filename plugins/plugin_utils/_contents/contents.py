@@ -9,6 +9,7 @@ import dataclasses
 
 from .._age.decryption import Opener
 from .._errors import AccessManagerError
+from .binding import PartReader
 from .configuration import Configuration
 from .keys import Certificate, read_certificates, read_secrets
 from .source import Source
@@ -53,13 +54,10 @@ def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Cont
     """Opens and checks a backup, all that a restore of it needs."""
     if certificates and "certificates" not in source.parts and source.manifest:
         raise AccessManagerError(f"The backup {source.label} has no certificates.zip.")
-
-    def part(name: str) -> bytes:
-        return opener.open(source.parts[name], source.recipients(name))
-
+    parts = PartReader(source, opener)
     return Contents(
         source=source,
-        held=Configuration(part("config")) if "config" in source.parts else None,
-        certificates=read_certificates(part("certificates")) if certificates and "certificates" in source.parts else None,
-        secrets=read_secrets(part("secrets")) if "secrets" in source.parts else {},
+        held=Configuration(parts.read("config")) if "config" in source.parts else None,
+        certificates=read_certificates(parts.read("certificates")) if certificates and "certificates" in source.parts else None,
+        secrets=read_secrets(parts.read("secrets")) if "secrets" in source.parts else {},
     )

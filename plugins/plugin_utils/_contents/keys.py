@@ -13,6 +13,7 @@ from .._errors import AccessManagerError
 from .._store.manifest import PARTS
 from .._windows import pfx as pfx_module
 from .._windows.thumbprints import THUMBPRINT
+from .names import BINDING, BINDING_KEY
 from .zip_reader import Archive, json_object
 
 
@@ -35,11 +36,12 @@ def read_certificates(data: bytes) -> dict[str, Certificate]:
 
 def thumbprints_in(archive: Archive) -> list[str]:
     """The thumbprints of the certificates in certificates.zip. Raises AccessManagerError when something else is in it."""
-    for name in sorted(archive.names - {"passwords.json"}):
+    names = archive.names - {"passwords.json", BINDING}
+    for name in sorted(names):
         thumbprint, _dot, kind = name.partition(".")
         if not THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
             raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
-    return sorted({name.partition(".")[0] for name in archive.names - {"passwords.json"}})
+    return sorted({name.partition(".")[0] for name in names})
 
 
 def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Certificate:
@@ -57,7 +59,8 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
 
 def read_secret_records(data: bytes) -> dict[str, Record]:
     """What secrets.json tells of each secret, by path: C(mode), and C(value) or C(error)."""
-    return {path: record for path, record in json_object(data, PARTS["secrets"]).items() if isinstance(record, dict)}
+    content = json_object(data, PARTS["secrets"])
+    return {path: record for path, record in content.items() if isinstance(record, dict) and path != BINDING_KEY}
 
 
 def read_secrets(data: bytes) -> dict[str, str]:

@@ -13,6 +13,9 @@ import unicodedata
 STATE, FILES = "state/installation.json", "files.json"
 """What config.zip holds beside files of the server."""
 
+BINDING, BINDING_KEY = "backup.json", "backup"
+"""Where a part says to which backup it belongs: the entry of a zip, the key of secrets.json."""
+
 _NAME = re.compile(r"(config|external/[A-Za-z])(/[^/\\:*?\"<>|\x00-\x1f\ud800-\udfff]+)*")
 _LONGEST_NAME = 16_000
 """Letters: the name of a zip's entry has 64 KiB of UTF-8."""

@@ -11,6 +11,8 @@ import json
 
 from .._age.decryption import Opener
 from .._age.encryption import Seal
+from .._contents import binding
+from .._contents.binding import PartReader
 from .._contents.keys import Certificate, read_certificates
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
@@ -75,7 +77,7 @@ def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
     Raises AccessManagerError when it does not open, or the key is not there or not the certificate's.
     """
     source = select(place.store, place.id, certificates_alone=True)
-    held = read_certificates(opener.open(source.parts[_PART], source.recipients(_PART))).get(thumbprint)
+    held = read_certificates(PartReader(source, opener).read(_PART)).get(thumbprint)
     if held is None or held.pfx is None:
         raise AccessManagerError(f"The backup {place.label} does not hold the private key of certificate {thumbprint}.")
     return held
@@ -89,7 +91,8 @@ def _write(
     replaces: c.Sequence[str],
     now: datetime.datetime,
 ) -> None:
-    clear = ChunkReader(zip_chunks(_entries(certificate, now)))
+    bound = binding.entry(binding.make(store, backup_id, _PART))
+    clear = ChunkReader(zip_chunks([bound, *_entries(certificate, now)]))
     artifact = store.write(backup_id, f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
     key = {"present": True, "exportable": True}
     record = {

@@ -9,6 +9,7 @@ import collections.abc as c
 import typing as t
 
 from .._age.decryption import Opener
+from .._contents.binding import PartReader
 from .._contents.configuration import Configuration
 from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
 from .._contents.names import FILES, STATE
@@ -33,10 +34,11 @@ def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
     except AccessManagerError as exc:
         return [str(exc)]
     found: list[str] = []
+    parts = PartReader(source, opener)
     for part, prove in _PROOFS.items():
         if part in source.parts:
             try:
-                found += prove(opener.open(source.parts[part], source.recipients(part)), manifest)
+                found += prove(parts.read(part), manifest)
             except AccessManagerError as exc:
                 found.append(str(exc))
     return found

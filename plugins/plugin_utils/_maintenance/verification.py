@@ -298,8 +298,7 @@ def _strangers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
 
 def _is_openable(manifest: Manifest, opener: Opener) -> bool:
     """Whether the contents are to be proved: something to open them with was given, or nothing is needed."""
-    given = bool(opener.identities or opener.passphrase)
-    return given or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
+    return opener.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 
 
 def size_of(backup: Backup) -> int:

@@ -57,6 +57,7 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "state_dir": ("access_manager_state_dir", None),
     "allowed_signers": ("access_manager_allowed_signers", None),
     "allow_unsigned": ("access_manager_allow_unsigned", False),
+    "encryption": ("restore_encryption", "age"),
 }
 """The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
 

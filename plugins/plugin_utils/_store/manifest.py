@@ -41,6 +41,7 @@ _REQUIRED = {
     "status": str,
     "problems": list,
     "artifacts": list,
+    "nonce_sha256": str,
     "content_digest": str,
     "inventory": dict,
 }
@@ -68,6 +69,7 @@ _LISTED: dict[str, dict[str, type]] = {
 _TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}
 _ARTIFACT_NAME = re.compile(r"[a-z]+\.(zip|json)(\.age)?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]{1,7})?Z")
 
 
@@ -79,6 +81,7 @@ def build(
     collection_version: str,
     previous: str | None,
     previous_id: str | None,
+    nonce_sha256: str,
     records: c.Mapping[str, Manifest],
     content_digest: str,
     inventory: dict[str, str],
@@ -100,6 +103,7 @@ def build(
         "status": INCOMPLETE if problems else COMPLETE,
         "problems": _bounded(problems),
         "artifacts": artifacts,
+        "nonce_sha256": nonce_sha256,
         "content_digest": content_digest,
         "inventory": inventory,
         "recipients": list(dict.fromkeys(recipients)),
@@ -187,6 +191,8 @@ def _wrong_key(manifest: t.Any) -> str | None:
             return f"'{key}' is of another type"
     if not _TIME.fullmatch(manifest.get("created", "2026-01-01T00:00:00Z")):
         return "'created' is not a time in UTC"
+    if not _SHA256.fullmatch(manifest["nonce_sha256"]):
+        return "'nonce_sha256' is not a SHA-256"
     return _wrong_list(manifest) or _wrong_artifact(manifest["artifacts"])
 
 

@@ -43,6 +43,9 @@ from .space import refuse_without_space
 RECORDS = tuple(manifest_module.PARTS)
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
+NONCE_BYTES = 32
+"""Random bytes that all parts of one backup share: they are known to those alone who can decrypt a part."""
+
 LONGEST_NAME = 255
 STALE_SECONDS = 24 * 3600
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -171,17 +174,35 @@ class BackupStore:
             os.close(descriptor)
 
     def open_partial(self) -> str:
-        """Makes the folder of a new backup and returns its id: the time now in UTC, or the next second that is free."""
+        """Makes the folder of a new backup with its nonce, and returns its id: the time now in UTC, or the next free second."""
         with _explained(self.folder):
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            moment = datetime.datetime.now(datetime.UTC)
-            while True:
-                backup_id = moment.strftime(_ID_FORMAT)
-                if not (self.folder / backup_id).exists():
-                    with contextlib.suppress(FileExistsError):
-                        self._partial(backup_id).mkdir(mode=0o700)
-                        return backup_id
-                moment += datetime.timedelta(seconds=1)
+            backup_id = self._make_partial()
+            with _create(self._nonce_path(backup_id)) as file:
+                file.write(os.urandom(NONCE_BYTES))
+        return backup_id
+
+    def _make_partial(self) -> str:
+        moment = datetime.datetime.now(datetime.UTC)
+        while True:
+            backup_id = moment.strftime(_ID_FORMAT)
+            if not (self.folder / backup_id).exists():
+                with contextlib.suppress(FileExistsError):
+                    self._partial(backup_id).mkdir(mode=0o700)
+                    return backup_id
+            moment += datetime.timedelta(seconds=1)
+
+    def nonce(self, backup_id: str) -> bytes:
+        """The random bytes that all parts of an unpublished backup share. They are gone when it is published."""
+        path = self._nonce_path(backup_id)
+        self._opened(backup_id)
+        try:
+            nonce = path.read_bytes()
+        except OSError as exc:
+            raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}. Run the backup again.") from None
+        if len(nonce) != NONCE_BYTES:
+            raise AccessManagerError(f"'{path}' has {len(nonce)} bytes instead of {NONCE_BYTES}. Run the backup again.")
+        return nonce
 
     def write(self, backup_id: str, name: str, writer: c.Callable[[t.BinaryIO], None]) -> Manifest:
         """Writes an artifact of an unpublished backup; returns its name, size and SHA-256. Nothing is left of a failed one."""
@@ -252,6 +273,7 @@ class BackupStore:
             collection_version=_collection.version(),
             previous=self.previous_digest(),
             previous_id=self.newest_id(),
+            nonce_sha256=hashlib.sha256(self.nonce(backup_id)).hexdigest(),
             records=records,
             content_digest=digest_of(inventory),
             inventory=inventory,
@@ -268,6 +290,7 @@ class BackupStore:
         with _explained(partial):
             for part in RECORDS:
                 self._record_path(backup_id, part).unlink(missing_ok=True)
+            self._nonce_path(backup_id).unlink(missing_ok=True)
             for name, content in files.items():
                 with _create(partial / name) as file:
                     file.write(content)
@@ -353,6 +376,9 @@ class BackupStore:
 
     def _record_path(self, backup_id: str, part: str) -> pathlib.Path:
         return self._partial(backup_id) / f".{part}.record"
+
+    def _nonce_path(self, backup_id: str) -> pathlib.Path:
+        return self._partial(backup_id) / ".nonce"
 
     def sweep(self) -> None:
         """Removes what runs left that were killed more than a day ago. What cannot be removed is left to the next run."""
