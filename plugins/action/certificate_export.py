@@ -56,7 +56,7 @@ class ActionModule(PartAction):
                 continue
             pfx = base64.b64decode(export["pfx"])
             try:
-                pfx_module.prove(pfx, export["password"], thumbprint)
+                pfx_module.verify(pfx, export["password"], thumbprint)
             except AccessManagerError as exc:
                 problems.append(f"Certificate {thumbprint} is not backed up: {exc}")
             else:

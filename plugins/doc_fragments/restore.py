@@ -63,7 +63,7 @@ options:
   other_server:
     description:
       - Restore to another server than the one that was backed up, as one that was installed in its place. What is bound to the old server is rewritten, or
-        stays as the new one has it. Secrets are protected anew with the values of the backup. The result says what is left to a person.
+        stays as the new one has it. Secrets are protected again with the values of the backup. The result says what is left to a person.
       - Nothing but the backup is used. The old server may be gone or alive.
     type: bool
     default: false

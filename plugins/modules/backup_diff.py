@@ -169,7 +169,7 @@ settings:
 secrets:
   description:
     - The protected secrets that differ, each with C(path) and C(change).
-    - C(change) is C(added), C(removed), C(changed), C(protected_anew) (the value is the same), or C(unknown) (it is protected anew, and the clear value is
+    - C(change) is C(added), C(removed), C(changed), C(protected_again) (the value is the same), or C(unknown) (it is protected again, and the clear value is
       not known on both sides).
   returned: success
   type: list

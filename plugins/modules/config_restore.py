@@ -15,7 +15,7 @@ description:
     differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
     happens to the connection or the controller. When only certificates are missing, the service is not stopped.
     Where a failover cluster runs the service, a restore that needs a stop is refused until C(Stop-ClusterResource) has stopped it.
-  - Secrets that this server cannot open any more are protected anew, with the values that the backup holds.
+  - Secrets that this server cannot open any more are protected again, with the values that the backup holds.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:

@@ -46,7 +46,7 @@ foreach ($one in @(@($settings.Authentication.Oidc.Secret, $null), @($settings.E
 }}
 [IO.File]::WriteAllText($path, ($settings | ConvertTo-Json -Depth 32))
 """
-"""A permission, one secret protected anew, and one with another value."""
+"""A permission, one secret protected again, and one with another value."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def test_drift_is_told_by_meaning(drifted: Step, server: AmsHost) -> None:
 
 def test_secrets_are_changed_or_the_same(drifted: Step) -> None:
     secrets = {one["path"]: one["change"] for one in drifted.results["opened"]["secrets"]}
-    assert secrets == dict(zip(SECRET_PATHS, ("protected_anew", "changed"), strict=True))
+    assert secrets == dict(zip(SECRET_PATHS, ("protected_again", "changed"), strict=True))
 
 
 def test_without_a_key_the_inventory_is_compared(drifted: Step) -> None:

@@ -69,7 +69,7 @@ def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
         assert any(words in task for task in tasks), tasks
 
 
-def test_secrets_are_protected_anew_and_nothing_else_of_the_file_changes(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
+def test_secrets_are_protected_again_and_the_rest_of_the_file_stays(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
     before = backup.config["config/appsettings.json"].decode()
     after = (server.config / "appsettings.json").read_bytes().decode()
     old, new = json.loads(before), json.loads(after)

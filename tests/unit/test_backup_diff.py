@@ -104,12 +104,12 @@ def test_backups_in_clear_need_no_key(root: Path) -> None:
     assert diff(root)["basis"] == "contents"
 
 
-@pytest.mark.parametrize(("value", "told"), [(CLEAR, "protected_anew"), ("another-clear-value", "changed")])
-def test_secrets_that_are_protected_anew_are_compared_in_clear(root: Path, recipient: str, key: str, value: str, told: str) -> None:
+@pytest.mark.parametrize(("value", "expected"), [(CLEAR, "protected_again"), ("another-clear-value", "changed")])
+def test_secrets_protected_again_are_compared_in_clear(root: Path, recipient: str, key: str, value: str, expected: str) -> None:
     publish(root, recipient, 80)
     publish(root, recipient, 80, salt="bmV3", value=value)
     result = diff(root, identity_file=key)
-    assert [(one["path"], one["change"]) for one in result["secrets"]] == [(path, told) for path in SECRET_PATHS]
+    assert [(one["path"], one["change"]) for one in result["secrets"]] == [(path, expected) for path in SECRET_PATHS]
     for secret in (CLEAR, value, "c2FsdA", "bmV3"):
         assert secret not in json.dumps(result)
 

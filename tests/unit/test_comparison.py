@@ -319,7 +319,7 @@ def test_json_that_cannot_be_read_is_compared_as_a_file() -> None:
 # ---- secrets ----
 
 
-@pytest.mark.parametrize(("same", "told"), [(True, "protected_anew"), (False, "changed"), (None, "unknown")])
+@pytest.mark.parametrize(("same", "told"), [(True, "protected_again"), (False, "changed"), (None, "unknown")])
 def test_a_secret_is_changed_or_not(same: bool | None, told: str) -> None:
     def change(after: Backup) -> None:
         after.settings["Email"]["Password"] = ProtectedSecret("bmV3", "c2FsdA==").as_json()

@@ -55,9 +55,9 @@ def test_it_is_like_access_managers_own(made: EncryptionCertificate) -> None:
 
 
 def test_its_pfx_opens_and_names_the_provider_of_windows(made: EncryptionCertificate) -> None:
-    assert pfx.prove(made.pfx, made.password, made.thumbprint) == made.der
+    assert pfx.verify(made.pfx, made.password, made.thumbprint) == made.der
     with pytest.raises(AccessManagerError, match="does not open"):
-        pfx.prove(made.pfx, f"{made.password}x", made.thumbprint)
+        pfx.verify(made.pfx, f"{made.password}x", made.thumbprint)
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
     command = ["openssl", "pkcs12", "-info", "-nokeys", "-legacy", "-passin", f"pass:{made.password}"]

@@ -311,7 +311,7 @@ def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(certificate: 
     pfx = bytearray(_PFX.setdefault(certificate.thumbprint, certificate.pfx))
     at = place % len(pfx)
     pfx[at : at + len(change)] = change
-    only_sentences(pfx_module.prove, bytes(pfx), certificate.pfx_password, certificate.thumbprint)
+    only_sentences(pfx_module.verify, bytes(pfx), certificate.pfx_password, certificate.thumbprint)
 
 
 _PFX: dict[str, bytes] = {}

@@ -239,7 +239,7 @@ def test_files_elsewhere_stay_on_their_drive_when_that_is_asked_for() -> None:
 
 def test_a_file_elsewhere_whose_drive_is_missing_is_refused_in_the_plan() -> None:
     backup, described = contents(), fresh() | {"missing_drives": ["C:\\"]}
-    with pytest.raises(AccessManagerError, match="lies on a drive that AMS2 has not"):
+    with pytest.raises(AccessManagerError, match="lies on a drive that AMS2 does not have"):
         planned(backup, described, relocate=False)
     planned(backup, described)
 
@@ -373,7 +373,7 @@ def test_without_a_certificate_nothing_is_configured_and_a_person_is_told() -> N
     assert f"HasPrivateKey Then, on the controller: {task.commands[-1]}" in task.sentence
 
 
-def test_secrets_are_protected_anew_at_their_new_places() -> None:
+def test_secrets_are_protected_again_at_their_new_places() -> None:
     backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
     plan = planned(backup, fresh())
     assert {secret["action"] for secret in plan.secrets} == {"protect"}

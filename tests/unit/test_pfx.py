@@ -61,7 +61,7 @@ PROVE = """
 import sys, base64
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 try:
-    pfx.prove(base64.b64decode(sys.argv[1]), sys.argv[2], sys.argv[3])
+    pfx.verify(base64.b64decode(sys.argv[1]), sys.argv[2], sys.argv[3])
     print("proved")
 except pfx.AccessManagerError as exc:
     print(exc)
@@ -75,20 +75,20 @@ def other() -> TestCertificate:
 
 def refusal(pfx: bytes, password: str, thumbprint: str) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        pfx_module.prove(pfx, password, thumbprint)
+        pfx_module.verify(pfx, password, thumbprint)
     assert thumbprint in str(caught.value)
     assert not password or password not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_key_is_proved_and_its_certificate_returned(certificate: TestCertificate) -> None:
-    der = pfx_module.prove(certificate.pfx, certificate.pfx_password, certificate.thumbprint)
+    der = pfx_module.verify(certificate.pfx, certificate.pfx_password, certificate.thumbprint)
     assert x509.load_der_x509_certificate(der) == certificate.certificate
 
 
 def test_the_key_of_an_expired_certificate_is_proved() -> None:
     expired = make_certificate(EXPIRED)
-    assert pfx_module.prove(expired.pfx, expired.pfx_password, expired.thumbprint)
+    assert pfx_module.verify(expired.pfx, expired.pfx_password, expired.thumbprint)
 
 
 def test_the_thumbprint_is_the_one_of_windows(certificate: TestCertificate) -> None:
@@ -107,7 +107,7 @@ def without_legacy(pfx: bytes, password: str, thumbprint: str) -> str:
 
 
 def test_a_pfx_of_an_old_windows_is_proved() -> None:
-    assert pfx_module.prove(OLD_PFX, OLD_PASSWORD, OLD_THUMBPRINT)
+    assert pfx_module.verify(OLD_PFX, OLD_PASSWORD, OLD_THUMBPRINT)
 
 
 def test_a_pfx_of_an_old_windows_names_the_missing_provider_not_its_password() -> None:
@@ -144,7 +144,7 @@ def test_the_key_of_another_certificate_is_refused() -> None:
     made = make_certificate(key_size=1536)
     own = key_bytes(made.private_key)
     pfx = pkcs12.serialize_key_and_certificates(None, made.private_key, made.certificate, None, serialization.NoEncryption())
-    assert pfx_module.prove(pfx, "", made.thumbprint)
+    assert pfx_module.verify(pfx, "", made.thumbprint)
     while len(foreign := key_bytes(rsa.generate_private_key(65537, 1536))) != len(own):
         pass
     assert own in pfx
@@ -176,7 +176,7 @@ def test_a_damaged_pfx_is_never_a_traceback(certificate: TestCertificate, place:
     pfx = bytearray(certificate.pfx)
     pfx[int(place * len(pfx))] ^= change
     try:
-        der = pfx_module.prove(bytes(pfx), certificate.pfx_password, certificate.thumbprint)
+        der = pfx_module.verify(bytes(pfx), certificate.pfx_password, certificate.thumbprint)
     except AccessManagerError:
         return
     assert x509.load_der_x509_certificate(der) == certificate.certificate

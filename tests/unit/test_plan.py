@@ -328,7 +328,7 @@ def test_a_key_that_nobody_has_is_for_a_person() -> None:
     assert THUMBPRINT in make(backup, here(backup)).tasks[0].text
 
 
-def test_secrets_that_do_not_open_are_protected_anew_or_entered_by_a_person() -> None:
+def test_secrets_that_do_not_open_are_protected_again_or_entered_by_a_person() -> None:
     backup = contents(secrets={"Email.Password": "x"})
     described = here(backup) | {"opened_secrets": {}}
     sentence = refusal(backup, described)
@@ -343,7 +343,7 @@ def test_secrets_that_do_not_open_are_protected_anew_or_entered_by_a_person() ->
     assert any("Enter Authentication.Oidc.Secret again" in task.text for task in plan.tasks)
 
 
-def test_secrets_that_are_already_protected_anew_are_left_alone() -> None:
+def test_secrets_that_are_already_protected_again_are_left_alone() -> None:
     backup = contents()
     described = here(backup) | {"opened_secrets": {}, "same_documents": {"appsettings.json": True}}
     record_of(described, "config/appsettings.json")["sha256"] = "00" * 32

@@ -99,12 +99,12 @@ def problems_of_configuration(described: Described) -> list[str]:
 
 def problems_of_documents(described: Described, unreadable: dict[str, str]) -> list[str]:
     """One sentence for each JSON file that the server reads and a restore would not. C(unreadable): the reasons, by file."""
-    told = {document["file"] for document in described["documents"] if not document["valid"]}
+    invalid = {document["file"] for document in described["documents"] if not document["valid"]}
     return [
         f"{file} was backed up as it is, but no restore takes it: {reason}. "
         "Save it on the server as JSON in UTF-8, and back up again."
         for file, reason in unreadable.items()
-        if file not in told
+        if file not in invalid
     ]
 
 

@@ -20,7 +20,7 @@ from .._windows.sids import sid_of
 from .settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of
 
 CONTENTS, INVENTORY = "contents", "inventory"
-PROTECTED_ANEW, UNKNOWN = "protected_anew", "unknown"
+PROTECTED_AGAIN, UNKNOWN = "protected_again", "unknown"
 DETAILS = (
     "rules",
     "notification_channels",
@@ -65,7 +65,7 @@ class Side:
 
 
 SameSecret = c.Callable[[Secret, Secret], bool | None]
-"""Whether two secrets have the same value, however they are protected; None when that cannot be told."""
+"""Whether two secrets have the same value, however they are protected; None when that is not known."""
 
 
 def compare_sides(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:
@@ -103,7 +103,7 @@ def _opened(before: Configuration, after: Configuration, same_secret: SameSecret
 
 
 def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[Change]]:
-    """What two inventories tell: that a thing changed, and not how."""
+    """What two inventories show: that a thing changed, and not how."""
     changes = [
         (change, name)
         for change, names in compare_inventories(before, after).items()
@@ -155,8 +155,8 @@ def _rules(before: Value | None, after: Value | None) -> list[Change]:
 
 def _rights(before: Value | None, after: Value | None) -> Change:
     old = grants_of(before) if before else frozenset()
-    told = compare_grants(old, grants_of(after) if after else frozenset())
-    return told | {"decoded": all(is_decoded(rule) for rule in (before, after) if rule)}
+    grants = compare_grants(old, grants_of(after) if after else frozenset())
+    return grants | {"decoded": all(is_decoded(rule) for rule in (before, after) if rule)}
 
 
 def _elements(
@@ -165,22 +165,22 @@ def _elements(
     after: Value | None,
     more: c.Callable[[Value | None, Value | None], Change] = lambda _before, _after: {},
 ) -> list[Change]:
-    """A change for each element of a list that was added, removed or changed. C(more): what else is told of one."""
+    """A change for each element of a list that was added, removed or changed. C(more): further details of one."""
     old, new = _by_key(before, place), _by_key(after, place)
     changes = []
     for key in sorted(old.keys() | new.keys()):
         one, other = old.get(key), new.get(key)
-        told = more(one, other)
+        details = more(one, other)
         settings = compare(
             settings_of(one, place=place) if one else {},
             settings_of(other, place=place) if other else {},
         )
-        moved = bool(told.get("gained") or told.get("lost"))
-        if moved and told["decoded"]:
+        moved = bool(details.get("gained") or details.get("lost"))
+        if moved and details["decoded"]:
             settings = [setting for setting in settings if setting["path"].lower() not in _DETAILED]
         if settings or moved:
             known = t.cast(Value, other or one)
-            changes.append({"change": kind_of(one, other), **_named(key, known), "settings": settings, **told})
+            changes.append({"change": kind_of(one, other), **_named(key, known), "settings": settings, **details})
     return changes
 
 
@@ -215,7 +215,7 @@ def _secrets(before: list[Secret], after: list[Secret], same_secret: SameSecret)
 def _secret_change(before: Secret, after: Secret, same_secret: SameSecret) -> str | None:
     if (before.data, before.salt, before.mode) == (after.data, after.salt, after.mode):
         return None
-    return {True: PROTECTED_ANEW, False: "changed", None: UNKNOWN}[same_secret(before, after)]
+    return {True: PROTECTED_AGAIN, False: "changed", None: UNKNOWN}[same_secret(before, after)]
 
 
 # ---- certificates ----
@@ -230,8 +230,8 @@ def _certificates(before: dict[str, Described] | None, after: dict[str, Describe
         what = _certificate_details(old, new) if old and new else []
         if what or not (old and new):
             known = t.cast(Described, new or old)
-            told = {name: known.get(name) for name in ("subject", "not_before", "not_after", "exported")}
-            changes.append({"change": kind_of(old, new), "thumbprint": thumbprint, **told, "what": what})
+            details = {name: known.get(name) for name in ("subject", "not_before", "not_after", "exported")}
+            changes.append({"change": kind_of(old, new), "thumbprint": thumbprint, **details, "what": what})
     return changes
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Access Manager's JSON by meaning: settings by path, elements of lists by what names them, and what differs between two.
 
-The order of keys and of named elements, comments and spaces mean nothing. A secret's value is compared and never told.
+The order of keys and of named elements, comments and spaces mean nothing. A secret's value is compared and never shown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEYS = {place.lower(): key for place, key in LIST_KEYS.items()}
 class Setting:
     """A value of the JSON that is no object. C(steps): its keys as they are written, elements of lists in brackets.
 
-    C(secret): its value is never told.
+    C(secret): its value is never shown.
     """
 
     steps: tuple[str, ...]
@@ -48,7 +48,7 @@ class Setting:
 
 
 Settings = dict[tuple[str, ...], Setting]
-"""By their steps in lower case: Access Manager does not tell capitals of keys apart."""
+"""By their steps in lower case: Access Manager ignores the case of keys."""
 
 
 def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "") -> Settings:
@@ -113,7 +113,7 @@ def grants_of(rule: Value) -> frozenset[Grant]:
 
 
 def is_decoded(rule: Value) -> bool:
-    """Whether C(grants_of) tells all that a rule gives and denies."""
+    """Whether C(grants_of) shows all that a rule gives and denies."""
     descriptor = _descriptor_of(rule)
     return not descriptor or sddl.is_decoded(descriptor)
 
@@ -129,8 +129,8 @@ def _descriptor_of(rule: Value) -> str:
 def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> dict[str, list[Change]]:
     """What is C(gained) and C(lost): each with access, trustee, name and right."""
     return {
-        "gained": [_told(grant) for grant in sorted(after - before, key=_order)],
-        "lost": [_told(grant) for grant in sorted(before - after, key=_order)],
+        "gained": [_described(grant) for grant in sorted(after - before, key=_order)],
+        "lost": [_described(grant) for grant in sorted(before - after, key=_order)],
     }
 
 
@@ -140,10 +140,10 @@ def _order(grant: Grant) -> tuple[str, str, int, Grant]:
     return grant[0], grant[1], names.index(grant[2]) if grant[2] in names else len(names), grant
 
 
-def _told(grant: Grant) -> Change:
+def _described(grant: Grant) -> Change:
     access, trustee, right, condition = grant
-    told = {"access": access, "trustee": trustee, "name": name_of(trustee), "right": right}
-    return told | ({"condition": condition} if condition else {})
+    described: Change = {"access": access, "trustee": trustee, "name": name_of(trustee), "right": right}
+    return described | ({"condition": condition} if condition else {})
 
 
 def _rights(mask: int) -> c.Iterator[str]:

@@ -69,7 +69,7 @@ def of_backup(source: Source, opener: Opener) -> OpenedBackup:
 
 
 def of_server(described: Described, label: str, configuration: Configuration | None) -> Side:
-    """The side that is a server. C(described): as installation_info tells it."""
+    """The side that is a server. C(described): as installation_info returns it."""
     fingerprints = inventory_of_certificates(described["certificates"])
     found: dict[str, Described] = {}
     for certificate in described["certificates"]:

@@ -13,7 +13,7 @@ from .._text import printable
 from .._windows.sids import name_of
 from .settings import Change
 
-SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_anew": "=", "unknown": "?"}
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_again": "=", "unknown": "?"}
 LONGEST = 120
 """Letters of a value that are shown."""
 
@@ -21,10 +21,10 @@ _SECRETS = {
     "added": "is new",
     "removed": "is gone",
     "changed": "has another value",
-    "protected_anew": "has the same value, protected anew",
-    "unknown": "is protected anew; whether its value is another cannot be told",
+    "protected_again": "has the same value, protected again",
+    "unknown": "is protected again; whether its value changed is not known",
 }
-_UNDECODED = "its security descriptor cannot be decoded: somebody may have more or fewer rights than is told here"
+_UNDECODED = "its security descriptor cannot be decoded: accounts may have more or fewer rights than is shown here"
 _CERTIFICATES = {
     "exported": {True: "its private key can be backed up now", False: "its private key can no longer be backed up"},
     "key": "its key, its store, or who may read the key, is another",

@@ -52,7 +52,7 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
             raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
         return Certificate(thumbprint, certificate)
     pfx, password = archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
-    if pfx_module.prove(pfx, password, thumbprint) != certificate:
+    if pfx_module.verify(pfx, password, thumbprint) != certificate:
         raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
     return Certificate(thumbprint, certificate, pfx, password)
 

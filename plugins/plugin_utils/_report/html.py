@@ -29,7 +29,7 @@ _LISTED_BACKUPS = 30
 """How many backups of a host are listed."""
 
 _MARKS = 150
-"""How many marks of a kind stand beside each other at the most: more could not be told apart."""
+"""How many marks of a kind stand beside each other at the most: more could not be distinguished."""
 
 _TICKS = (1, 2, 7, 14, 30)
 """Days between two dates of an axis. A longer one has the first day of every second month."""
@@ -180,7 +180,7 @@ def _marks(drawn: list[tuple[float, Report]]) -> c.Iterator[dict[str, t.Any]]:
 
 
 def _curve(points: list[tuple[float, float | None]]) -> dict[str, t.Any]:
-    """Points of a curve from its base line to C(most), its largest value; y is counted from above.
+    """Points of a curve from its baseline to C(most), its largest value; y is counted from above.
 
     Of points that would lie upon each other the highest is drawn.
     """

@@ -31,9 +31,9 @@ Report = dict[str, t.Any]
 
 
 def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> Report:
-    """The report. C(expected): hosts that it must tell of, whether they were verified or not.
+    """The report. C(expected): hosts that it must include, whether they were verified or not.
 
-    When several verifications tell of the same backup or host, the latest of them counts.
+    When several verifications report the same backup or host, the latest of them counts.
     Raises AccessManagerError when one of the verifications is none.
     """
     moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
@@ -82,10 +82,10 @@ def problems_of(backup: Report) -> list[str]:
 # ---- hosts ----
 
 
-def _host(name: str, told: Report | None, backups: list[Report], verified_at: datetime.datetime) -> Report:
+def _host(name: str, summary: Report | None, backups: list[Report], verified_at: datetime.datetime) -> Report:
     backups = sorted(backups, key=lambda backup: str(backup["id"]), reverse=True)
-    newest = _find(backups, (told or {}).get("newest_complete"))
-    problems = _texts((told or {}).get("problems")) if told else ["This host was not verified."]
+    newest = _find(backups, (summary or {}).get("newest_complete"))
+    problems = _texts((summary or {}).get("problems")) if summary else ["This host was not verified."]
     certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
     warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
     if certificates and all(_has_expired(one) for one in certificates):
@@ -93,11 +93,11 @@ def _host(name: str, told: Report | None, backups: list[Report], verified_at: da
     return {
         "host": name,
         "state": _state(problems, warnings, newest, backups),
-        "counts": _counts((told or {}).get("counts"), backups),
-        "newest": _text((told or {}).get("newest")),
+        "counts": _counts((summary or {}).get("counts"), backups),
+        "newest": _text((summary or {}).get("newest")),
         "newest_complete": newest["id"] if newest else None,
-        "newest_complete_created": _text((told or {}).get("newest_complete_created")),
-        "age_hours": _number((told or {}).get("age_hours")),
+        "newest_complete_created": _text((summary or {}).get("newest_complete_created")),
+        "age_hours": _number((summary or {}).get("age_hours")),
         "problems": problems,
         "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
@@ -113,12 +113,12 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
     return WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
 
 
-def _counts(told: t.Any, backups: list[Report]) -> dict[str, int]:
+def _counts(record: t.Any, backups: list[Report]) -> dict[str, int]:
     """How many backups of each status there are, also of those that were not verified; never less than are reported."""
     there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
     return (
-        {status: max(there[status], int(_number(told.get(status)) or 0)) for status in STATUSES}
-        if isinstance(told, dict)
+        {status: max(there[status], int(_number(record.get(status)) or 0)) for status in STATUSES}
+        if isinstance(record, dict)
         else there
     )
 
@@ -153,36 +153,36 @@ def _find(backups: list[Report], backup_id: t.Any) -> Report | None:
 # ---- backups ----
 
 
-def _backup(told: Report) -> Report:
-    status = told.get("status")
-    verified = told.get("verified")
+def _backup(record: Report) -> Report:
+    status = record.get("status")
+    verified = record.get("verified")
     return {
-        "host": encodable(told["host"]),
-        "id": encodable(told["id"]),
-        "path": _text(told.get("path")),
-        "created": _text(told.get("created")),
+        "host": encodable(record["host"]),
+        "id": encodable(record["id"]),
+        "path": _text(record.get("path")),
+        "created": _text(record.get("created")),
         "status": status if status in STATUSES else "damaged",
         "verified": verified if isinstance(verified, str) and verified in LEVELS else "none",
-        "problems": _texts(told.get("problems")),
-        "backup_problems": _texts(told.get("backup_problems")),
-        "size": _number(told.get("size")),
-        "files": _number(told.get("files")),
-        "bytes": _number(told.get("bytes")),
-        "stopped": told.get("stopped") is True,
-        "downtime_ms": _number(told.get("downtime_ms")),
-        "access_manager_version": _text(told.get("access_manager_version")),
-        "recipients": _texts(told.get("recipients")),
-        "encryption": _text(told.get("encryption")),
+        "problems": _texts(record.get("problems")),
+        "backup_problems": _texts(record.get("backup_problems")),
+        "size": _number(record.get("size")),
+        "files": _number(record.get("files")),
+        "bytes": _number(record.get("bytes")),
+        "stopped": record.get("stopped") is True,
+        "downtime_ms": _number(record.get("downtime_ms")),
+        "access_manager_version": _text(record.get("access_manager_version")),
+        "recipients": _texts(record.get("recipients")),
+        "encryption": _text(record.get("encryption")),
         "certificates": [
             {
                 **{name: _text(one.get(name)) for name in ("thumbprint", "subject", "not_before", "not_after")},
                 "exported": one.get("exported") is True,
             }
-            for one in _dicts(told.get("certificates"))
+            for one in _dicts(record.get("certificates"))
         ],
         "secrets": [
             {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "sealed": one.get("sealed") is True}
-            for one in _dicts(told.get("secrets"))
+            for one in _dicts(record.get("secrets"))
         ],
     }
 
@@ -196,12 +196,12 @@ def _certificate(certificate: Report, verified_at: datetime.datetime) -> Report:
 # ---- what is not trusted ----
 
 
-def _is_backup(told: t.Any) -> bool:
-    return isinstance(told, dict) and isinstance(told.get("host"), str) and isinstance(told.get("id"), str)
+def _is_backup(record: t.Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("host"), str) and isinstance(record.get("id"), str)
 
 
-def _is_host(told: t.Any) -> bool:
-    return isinstance(told, dict) and isinstance(told.get("host"), str)
+def _is_host(record: t.Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("host"), str)
 
 
 def _text(value: t.Any) -> str | None:

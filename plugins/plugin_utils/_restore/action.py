@@ -96,7 +96,7 @@ class RestoreAction(AccessManagerAction):
         for problem in mark.problems():
             display.warning(problem)
 
-    def wish(self) -> RestoreOptions:
+    def restore_options(self) -> RestoreOptions:
         files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
         return RestoreOptions(
             parts=self.parts,
@@ -143,7 +143,7 @@ class RestoreAction(AccessManagerAction):
 
     def plan(self, contents: Contents, situation: Described) -> Plan:
         """The plan of a backup as it is to be restored here."""
-        plan = make_plan(contents, situation, self.wish())
+        plan = make_plan(contents, situation, self.restore_options())
         if plan.stop:
             refuse_clustered_stop(situation)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
@@ -180,7 +180,7 @@ class RestoreAction(AccessManagerAction):
         if self.params["include_database"]:
             raise AccessManagerError(
                 "The database belongs to its server: it is not restored to another one. Leave include_database out; Access Manager "
-                "makes it anew."
+                "recreates it."
             )
         return Target(
             tls_thumbprint=self.params["tls_thumbprint"],

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person has to do when a server takes another's place, each with the commands for it.
 
-What comes from a backup goes into a command only when it looks like what it must be: somebody will run it.
+What comes from a backup goes into a command only when it looks like what it must be: an administrator will run it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Recovery:
 
     @property
     def web_name(self) -> str:
-        """The name of the web site, as far as the configuration tells it."""
+        """The name of the web site, as far as the configuration says."""
         return self.hosting.name or "WEB-SITE-NAME"
 
     @property

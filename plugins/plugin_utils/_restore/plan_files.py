@@ -17,7 +17,7 @@ from .plan import Plan, RestoreOptions
 _TIME = "time"
 
 
-def plan_files(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def plan_files(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     configuration = contents.configuration
     root = server["installation"]["config_path"]
     here = {inventory_name(record).lower().rstrip("/"): record for record in server["records"]}
@@ -25,9 +25,9 @@ def plan_files(plan: Plan, contents: Contents, server: Described, wish: RestoreO
         record | {"kind": kind, "name": name, "path": path_of(name, root)}
         for kind, records in (("folder", configuration.folders), ("file", configuration.files))
         for name, record in sorted(records.items())
-        if is_wanted(name, wish)
+        if is_wanted(name, options)
     ]
-    _refuse_unknown_files(wanted, contents, wish)
+    _refuse_unknown_files(wanted, contents, options)
     _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
@@ -35,7 +35,7 @@ def plan_files(plan: Plan, contents: Contents, server: Described, wish: RestoreO
         change = _change(record, now, same=_is_same_content(record, now, protected, server))
         if change:
             plan.files.append(record | change)
-    if wish.mirror and "config" in wish.parts and wish.files is None:
+    if options.mirror and "config" in options.parts and options.files is None:
         kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
         plan.files += _removed(server["records"], kept)
 
@@ -50,8 +50,8 @@ def plan_references(plan: Plan, contents: Contents) -> None:
     ]
 
 
-def _refuse_unknown_files(wanted: list[Record], contents: Contents, wish: RestoreOptions) -> None:
-    for name in sorted((wish.files or set()) - {record["name"].lower() for record in wanted}):
+def _refuse_unknown_files(wanted: list[Record], contents: Contents, options: RestoreOptions) -> None:
+    for name in sorted((options.files or set()) - {record["name"].lower() for record in wanted}):
         raise AccessManagerError(
             f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such "
             "as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
@@ -64,7 +64,7 @@ def _refuse_places(wanted: list[Record], contents: Contents, server: Described) 
     for record in wanted:
         if record["path"].lower().startswith(missing):
             raise AccessManagerError(
-                f"'{record['path']}' lies on a drive that {server['computer_name']} has not: make the drive first, leave external "
+                f"'{record['path']}' lies on a drive that {server['computer_name']} does not have: create it first, leave external "
                 "out of restore_only, or, on another server, have external_files relocate it."
             )
         if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
@@ -81,12 +81,12 @@ def folder_links(server: Described) -> tuple[str, ...]:
     return tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
 
 
-def is_wanted(name: str, wish: RestoreOptions) -> bool:
-    if name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER and not wish.include_database:
+def is_wanted(name: str, options: RestoreOptions) -> bool:
+    if name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER and not options.include_database:
         return False
-    if wish.files is not None and name.lower() not in wish.files:
+    if options.files is not None and name.lower() not in options.files:
         return False
-    return name.split("/")[0] in wish.parts
+    return name.split("/")[0] in options.parts
 
 
 def is_same_json(name: str, server: Described) -> bool:
@@ -110,8 +110,8 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
     if record["kind"] == "file" and not same:
         if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
             raise AccessManagerError(f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open.")
-        told = [detail for detail in _differing_details(record, now) if detail != _TIME]
-        return {"action": "replace", "set": told, "before": now.get("sha256"), "size_before": now["size"]}
+        set_details = [detail for detail in _differing_details(record, now) if detail != _TIME]
+        return {"action": "replace", "set": set_details, "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
     return {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)} if details else None
 

@@ -42,15 +42,15 @@ def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None
             plan.certificates.append({"thumbprint": thumbprint, "action": action})
 
 
-def plan_secrets(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def plan_secrets(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     for secret in contents.configuration.secrets:
-        if not is_wanted(f"config/{secret.file}", wish):
+        if not is_wanted(f"config/{secret.file}", options):
             continue
         action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
     lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
     missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
-    if lost and wish.require_secrets:
+    if lost and options.require_secrets:
         raise AccessManagerError(
             f"{_list(lost)} cannot be opened on {server['computer_name']}, and the backup has no clear value of it: "
             f"a person has to enter it again in the configuration tool after the restore.{missing} "

@@ -27,12 +27,12 @@ def place_of(value: Record) -> tuple[str, str]:
     return value["key"].lower(), value["name"].lower()
 
 
-def plan_registry(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def plan_registry(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     wanted, here = values(contents.configuration.described["state"]), values(server["state"])
     differing = [place for place in wanted.keys() - NEVER_RESTORED if _content(wanted[place]) != _content(here.get(place))]
     differing.sort(key=lambda place: (place == CONFIGURED, place))
     plan.registry["set"] = [wanted[place] | {"before": (here.get(place) or {}).get("data")} for place in differing]
-    if wish.mirror:
+    if options.mirror:
         plan.registry["remove"] = [here[place] for place in sorted(here.keys() - wanted.keys() - NEVER_RESTORED)]
 
 
@@ -40,7 +40,7 @@ def _content(value: Record | None) -> tuple[t.Any, t.Any] | None:
     return (value["kind"], value["data"]) if value else None
 
 
-def plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def plan_http_sys(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     here = server["state"]["http_sys"]
     wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     own = own_http_configuration(here)
@@ -67,7 +67,7 @@ def plan_http_sys(plan: Plan, contents: Contents, server: Described, wish: Resto
             if now:
                 plan.http_sys["remove"][kind].append(now)
             plan.http_sys["add"][kind].append(record)
-        if wish.mirror:
+        if options.mirror:
             names = {str(record[key]).lower() for record in wanted[kind]}
             plan.http_sys["remove"][kind] += [record for record in own[kind] if str(record[key]).lower() not in names]
 

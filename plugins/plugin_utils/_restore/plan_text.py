@@ -19,7 +19,7 @@ _CERTIFICATE_WORDS = {
     "give_access": "let the service read its private key",
 }
 _SECRET_WORDS = {
-    "protect": "protect it anew for this server",
+    "protect": "protect it for this server",
     "enter": "a person has to enter it again",
     "untested": "restored as it is, without a test",
 }

@@ -16,26 +16,26 @@ from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, values
 _SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
 
 
-def make_plan(contents: Contents, server: Described, wish: RestoreOptions) -> Plan:
+def make_plan(contents: Contents, server: Described, options: RestoreOptions) -> Plan:
     """The plan. Raises AccessManagerError when the restore must not be done at all."""
-    refuse_unfit(contents, server, wish)
+    refuse_unfit(contents, server, options)
     plan = Plan()
-    if "config" in wish.parts:
-        plan_secrets(plan, contents, server, wish)
-    plan_files(plan, contents, server, wish)
+    if "config" in options.parts:
+        plan_secrets(plan, contents, server, options)
+    plan_files(plan, contents, server, options)
     plan_references(plan, contents)
-    if "registry" in wish.parts:
-        plan_registry(plan, contents, server, wish)
-        plan_http_sys(plan, contents, server, wish)
-    if "certificates" in wish.parts:
+    if "registry" in options.parts:
+        plan_registry(plan, contents, server, options)
+        plan_http_sys(plan, contents, server, options)
+    if "certificates" in options.parts:
         plan_certificates(plan, contents, server)
-    _plan_tasks(plan, contents, server, wish)
-    _plan_checks(plan, contents, server, wish)
-    if any(is_wanted(f"config/{file}", wish) for file in contents.configuration.documents):
+    _plan_tasks(plan, contents, server, options)
+    _plan_checks(plan, contents, server, options)
+    if any(is_wanted(f"config/{file}", options) for file in contents.configuration.documents):
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
-    plan.start = plan.stop or (not runs and (wish.start or bool(server.get("left_stopped"))))
+    plan.start = plan.stop or (not runs and (options.start or bool(server.get("left_stopped"))))
     return plan
 
 
@@ -46,7 +46,7 @@ def make_certificate_plan(contents: Contents, server: Described) -> Plan:
     return plan
 
 
-def refuse_unfit(contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def refuse_unfit(contents: Contents, server: Described, options: RestoreOptions) -> None:
     """Raises AccessManagerError when the backup is of another computer, version or place than this server."""
     backup, name = contents.configuration.described, server["computer_name"]
     computer = backup["state"].get("computer_name")
@@ -56,7 +56,7 @@ def refuse_unfit(contents: Contents, server: Described, wish: RestoreOptions) ->
             "this restores to the same host only. For another one there is the playbook disaster_recovery (other_server)."
         )
     there, here = backup["installation"].get("version"), server["installation"]["version"]
-    if there != here and not wish.allow_version_mismatch:
+    if there != here and not options.allow_version_mismatch:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} first, "
             "or allow the mismatch with allow_version_mismatch."
@@ -69,38 +69,38 @@ def refuse_unfit(contents: Contents, server: Described, wish: RestoreOptions) ->
         )
 
 
-def _plan_tasks(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     backup, here = contents.configuration.described["state"], server["state"]
-    for setting in _SETTINGS if "registry" in wish.parts else ():
+    for setting in _SETTINGS if "registry" in options.parts else ():
         there = backup.get("service", {}).get(setting)
         if there != here["service"].get(setting):
             plan.add_task(
                 f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it."
             )
     rules = {rule["rule"] for rule in here["firewall"]}
-    if "registry" in wish.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
+    if "registry" in options.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
         plan.add_task(
             "The firewall rule of Access Manager is not as it was, and this restore leaves it: "
             "save the web settings in the configuration tool."
         )
-    if "config" in wish.parts and wish.files is None:
+    if "config" in options.parts and options.files is None:
         for record in server["records"]:
             if record["kind"] == "link":
                 plan.add_task(f"'{record['path']}' is a link: this restore leaves it.")
         for reference in contents.configuration.described["references"]:
             if reference["place"] != "share" and not reference["exists"]:
                 plan.add_task(f"{reference['key']} names '{reference['value']}', which was missing when the backup was made.")
-    if "certificates" in wish.parts and contents.certificates is None:
+    if "certificates" in options.parts and contents.certificates is None:
         plan.add_task("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
-def _plan_checks(plan: Plan, contents: Contents, server: Described, wish: RestoreOptions) -> None:
+def _plan_checks(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
     imported = [one["thumbprint"] for one in plan.certificates]
     usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
     plan.usable_certificates = sorted({*imported, *usable})
     restored = values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
-    plan.configured = restored if "registry" in wish.parts else server["installation"]["configured"]
+    plan.configured = restored if "registry" in options.parts else server["installation"]["configured"]
 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:

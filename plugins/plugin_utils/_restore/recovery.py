@@ -80,7 +80,7 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
 
 
 def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
-    """Raises AccessManagerError when the plan would write over an Access Manager that somebody has configured."""
+    """Raises AccessManagerError when the plan would write over an Access Manager that was configured already."""
     if server["installation"]["configured"] and plan.changes_server:
         changes = [printable(line) for line in lines_of(plan) if line.startswith(_CHANGES)]
         more = f", and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
@@ -226,7 +226,7 @@ def _is_below_database(name: str) -> bool:
 
 
 def _record(record: Record, name: str, data: bytes | None) -> Record:
-    """What is told of a file under a new name. In another folder it is open to those alone who could open it where it was."""
+    """The record of a file under a new name. In another folder it is open to those alone who could open it where it was."""
     content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     moved = {} if name == record["path"] else {"sddl": sddl.with_own_rules(record["sddl"])}
     return record | {"path": name} | content | moved
@@ -290,7 +290,7 @@ def _asked_certificate(server: Described, target: Target, there: set[str]) -> st
 
 
 def _described(configuration: Configuration, server: Described, moves: _Moves, bindings: dict[str, Record | None]) -> Record:
-    """The state of the backup as the new server would have told it."""
+    """The state of the backup as the new server would have reported it."""
     described, state, here = configuration.described, configuration.described["state"], server["state"]
     http_sys = {
         "bindings": [binding for binding in bindings.values() if binding],
@@ -315,8 +315,8 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
 
 def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
     """What Access Manager remembers of a binding that the backup had not: which one is its own."""
-    told = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
-    for binding in bindings if not _own_bindings(configuration) and not told else ():
+    is_set = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
+    for binding in bindings if not _own_bindings(configuration) and not is_set else ():
         if binding["application_id"] == ACCESS_MANAGER_APPLICATION:
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 

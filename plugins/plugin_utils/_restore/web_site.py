@@ -20,7 +20,7 @@ _HIGHEST_PORT = 65535
 
 @dataclasses.dataclass(frozen=True)
 class Hosting:
-    """What does not look like a port, name or path is left out. C(name): None when the files tell none. C(path): with its slash."""
+    """What does not look like a port, name or path is left out. C(name): None when the files name none. C(path): with its slash."""
 
     http_port: int
     https_port: int

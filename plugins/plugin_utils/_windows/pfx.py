@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PFX files: opened, and the private key proved against the certificate."""
+"""PFX files: opened, and the private key verified against the certificate."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def thumbprint_of(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA1()).hex().upper()
 
 
-def prove(pfx: bytes, password: str, thumbprint: str) -> bytes:
+def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
     """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the certificate as DER.
 
     Raises AccessManagerError when the PFX does not open, holds another certificate, or its key is not the certificate's.
@@ -92,8 +92,8 @@ def _has_rc2() -> bool:
     return True
 
 
-def differences(certificate: bytes, told: c.Mapping[str, t.Any]) -> c.Iterator[str]:
-    """What a manifest tells of a certificate, DER, that is not so: C(subject), C(not_before) or C(not_after)."""
+def differences(certificate: bytes, described: c.Mapping[str, t.Any]) -> c.Iterator[str]:
+    """What a manifest says of a certificate, DER, that is not so: C(subject), C(not_before) or C(not_after)."""
     if not HAS_CRYPTOGRAPHY:
         raise MissingLibraryError("cryptography")
     try:
@@ -101,12 +101,12 @@ def differences(certificate: bytes, told: c.Mapping[str, t.Any]) -> c.Iterator[s
         times = {"not_before": loaded.not_valid_before_utc, "not_after": loaded.not_valid_after_utc}
         values = [attribute.value for attribute in loaded.subject]
     except ValueError as exc:
-        raise AccessManagerError(f"Certificate {told['thumbprint']} cannot be read: {exc}.") from None
+        raise AccessManagerError(f"Certificate {described['thumbprint']} cannot be read: {exc}.") from None
     is_text = all(isinstance(value, str) for value in values)
-    if is_text and distinguished_name.values_of(told["subject"]) != sorted(map(str, values)):
+    if is_text and distinguished_name.values_of(described["subject"]) != sorted(map(str, values)):
         yield "subject"
     for key, moment in times.items():
-        if _moment_of(told[key]) != moment:
+        if _moment_of(described[key]) != moment:
             yield key
 
 

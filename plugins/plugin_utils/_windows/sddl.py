@@ -12,7 +12,7 @@ import operator
 import re
 
 _TOKENS = re.compile(r'"[^"]*"|[()]|([OGDS]):')
-"""What tells where entries begin and end. A condition's texts, in quotes, may have such letters too."""
+"""The letters at which entries begin and end. A condition's texts, in quotes, may have such letters too."""
 
 _FLAGS = re.compile(r"[A-Z_]*")
 _KNOWN_FLAGS = re.compile(r"\s*(?:P|AR|AI)*\s*")
@@ -96,16 +96,16 @@ def normal_form(sddl: str) -> str:
 
 
 def is_decoded(sddl: str) -> bool:
-    """Whether all that a descriptor says of access is told by C(rules): else somebody may have more or less than these tell."""
+    """Whether all that a descriptor says of access is in C(rules): else accounts may have more or less than these show."""
     parts = list(_parts(sddl))
-    told = dict(parts)
+    sections = dict(parts)
     first = _TOKENS.search(sddl)
     return (
-        len(told) == len(parts) > 0
+        len(sections) == len(parts) > 0
         and first is not None
         and not sddl[: first.start()].strip()
-        and all(_TRUSTEE.fullmatch(told[letter].strip().upper()) for letter in "OG" if letter in told)
-        and _is_decoded_list(told.get("D", ""))
+        and all(_TRUSTEE.fullmatch(sections[letter].strip().upper()) for letter in "OG" if letter in sections)
+        and _is_decoded_list(sections.get("D", ""))
     )
 
 
@@ -137,8 +137,8 @@ def with_own_rules(sddl: str) -> str:
         return sddl
     own = [_without_inheritance(entry) for entry in entries(sddl)]
     own.sort(key=lambda entry: "D" not in entry.split(";")[0])
-    told = parse(sddl)
-    return f"O:{told.owner}G:{told.group}D:P{''.join(f'({entry})' for entry in own)}"
+    descriptor = parse(sddl)
+    return f"O:{descriptor.owner}G:{descriptor.group}D:P{''.join(f'({entry})' for entry in own)}"
 
 
 def _without_inheritance(entry: str) -> str:
@@ -171,7 +171,7 @@ def _entries(access: str) -> c.Iterator[tuple[int, int]]:
 def rules(sddl: str, *, own: bool = False) -> c.Iterator[AccessRule]:
     """The access rules that apply to the thing itself, of kinds that allow or deny. C(own): without those that it inherits.
 
-    A descriptor without an access list lets everyone do everything, and is told so.
+    A descriptor without an access list lets everyone do everything, and is shown so.
     """
     if _is_open_to_all(dict(_parts(sddl))):
         yield AccessRule("allow", EVERYTHING, "WD")
