@@ -26,7 +26,7 @@ help:
 venv: $(STAMP) $(LINK)
 
 $(STAMP): tests/requirements.txt meta/ee-requirements.txt
-	tests/tools/packages.sh $(PYTHON) venv python-ldap
+	tests/tools/packages.sh $(PYTHON) venv python-ldap ssh-keygen
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@

@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / ".build" / "demo"
 BACKUPS = BASE / "backups"
 KEY = BASE / "private-key.txt"
+SIGNING_KEY = BASE / "signing-key"
+ALLOWED_SIGNERS = BASE / "allowed_signers"
+SIGNER = "demo"
+NAMESPACE = "backup@lithnet.access_manager"
 OPENED = BASE / "opened"
 HOST_NAME = "ams1"
 ARCHIVES = ("config", "certificates")
@@ -46,6 +50,7 @@ def main() -> int:
         return 1
     BACKUPS.mkdir(mode=0o700, parents=True, exist_ok=True)
     recipient = key_pair()
+    signing_key_pair()
     clear_host()
     heading("A Windows host with Access Manager (in Wine; the first one takes about a minute)")
     host = AmsHost.create(BASE / "hosts", name=HOST_NAME)
@@ -57,7 +62,8 @@ def main() -> int:
     finally:
         host.remove()
     heading("Left for you")
-    print(f"The host is gone. The backups stay in {shown(BACKUPS)}, and the private key in {shown(KEY)}.")
+    keys = f"the private keys in {shown(KEY)} and {shown(SIGNING_KEY)}"
+    print(f"The host is gone. The backups stay in {shown(BACKUPS)}, and {keys}.")
     print(f"Remove them with: rm -r {shlex.quote(shown(BASE))}")
     return 0
 
@@ -75,6 +81,14 @@ def key_pair() -> str:
     return str(pyrage.x25519.Identity.from_str(lines[-1]).to_public())
 
 
+def signing_key_pair() -> None:
+    """Makes the key that signs, once, and the file of allowed signers, as a person makes them."""
+    if not SIGNING_KEY.exists():
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", SIGNER, "-f", str(SIGNING_KEY)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+    ALLOWED_SIGNERS.write_text(f"{SIGNER} {SIGNING_KEY.with_suffix('.pub').read_text()}")
+
+
 def clear_host() -> None:
     """Removes what a demo that was killed has left."""
     leftover = BASE / "hosts" / HOST_NAME
@@ -88,7 +102,12 @@ def write_inventory(host: AmsHost, recipient: str) -> Path:
     content = {
         "access_manager": {
             "hosts": {host.name: host.inventory_vars("winrm", "ntlm")},
-            "vars": {"access_manager_backup_root": str(BACKUPS), "access_manager_recipients": [recipient]},
+            "vars": {
+                "access_manager_backup_root": str(BACKUPS),
+                "access_manager_recipients": [recipient],
+                "access_manager_signing_key": str(SIGNING_KEY),
+                "access_manager_allowed_signers": str(ALLOWED_SIGNERS),
+            },
         }
     }
     path = BASE / "inventory.yml"
@@ -141,6 +160,8 @@ def back_up_and_open(host: AmsHost, inventory: Path) -> Path:
     backup = newest_backup()
     manifest = json.loads((backup / "manifest.json").read_bytes())
     show_backup(backup, manifest, run, untouched=host.service_log() == before)
+    heading("Who made it: checking the signature by hand")
+    check_signature(backup)
     heading("Opening it by hand")
     open_backup(host, backup, manifest)
     return backup
@@ -178,6 +199,22 @@ def show_backup(backup: Path, manifest: dict[str, Any], run: tuple[Count, float]
     print(f"folder     {shown(backup)}")
     for path in sorted(backup.iterdir()):
         print(f"           {path.stat().st_size:9,} {path.name}")
+
+
+# ---- checking the signature ----
+
+
+def check_signature(backup: Path) -> None:
+    """Shows the command that checks a backup's signature, runs it, and runs it again on a manifest that was changed."""
+    manifest = backup / "manifest.json"
+    command = f"ssh-keygen -Y verify -f {quoted(ALLOWED_SIGNERS)} -I {SIGNER} -n {NAMESPACE} -s {quoted(manifest)}.sig"
+    print(f"$ {command} < {quoted(manifest)}", flush=True)
+    subprocess.run(f"{command} < {quoted(manifest)}", shell=True, check=True)
+    changed = manifest.read_bytes().replace(b'"complete"', b'"incomplete"', 1)
+    answer = subprocess.run(command, shell=True, input=changed, capture_output=True, check=False)
+    if answer.returncode == 0:
+        raise SystemExit("The signature was taken for that of another manifest.")
+    print(f"The same for a manifest in which one word was changed: {answer.stdout.decode().strip()}", flush=True)
 
 
 # ---- opening ----

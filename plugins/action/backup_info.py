@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
@@ -27,8 +28,7 @@ class ActionModule(AccessManagerAction):
         self._trust = Trust.of(self.params)
         self._origins: dict[str, Origin] = {}
         self._refuse_what_makes_no_sense()
-        found = {store: self._ids(store) for store in self._stores()}
-        places = [(store, backup_id) for store, ids in found.items() for backup_id in ids if self._wanted(backup_id)]
+        places = itertools.chain.from_iterable(map(self._places, self._stores()))
         backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == manifest_module.COMPLETE]
@@ -47,6 +47,10 @@ class ActionModule(AccessManagerAction):
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
         return [BackupStore(root, host, self._trust) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
+
+    def _places(self, store: BackupStore) -> list[tuple[BackupStore, str]]:
+        """The backups of a host that are wanted."""
+        return [(store, backup_id) for backup_id in self._ids(store) if self._wanted(backup_id)]
 
     def _ids(self, store: BackupStore) -> list[str]:
         """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""

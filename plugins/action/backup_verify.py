@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
@@ -30,7 +31,7 @@ class ActionModule(AccessManagerAction):
         self._refuse_what_makes_no_sense()
         found = [verification.read_host(store) for store in self._stores()]
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
-        wanted = [backup for backups in in_threads(self._wanted, found) for backup in backups]
+        wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, opener)
         told = [verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]

@@ -12,6 +12,7 @@ missing=()
 for need in "$@"; do
     case $need in
         wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
+        ssh-keygen) command -v ssh-keygen >/dev/null || missing+=(openssh-client) ;;
         promtool) command -v promtool >/dev/null || missing+=(prometheus) ;;
         samba)
             for program in samba:samba-ad-dc samba-tool:samba-ad-provision wbinfo:winbind ldbadd:ldb-tools kinit:krb5-user ldapmodify:ldap-utils openssl:openssl; do

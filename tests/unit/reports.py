@@ -36,6 +36,7 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
         "created": rfc3339(made + timedelta(seconds=12)),
         "status": "complete",
         "verified": "integrity",
+        "signer": {"principal": "access-manager-backup", "fingerprint": "SHA256:mVnu60xMvGtnSfvOaFr3DJX5Ih7MhhQ0wVCYgPZgdzY"},
         "problems": [],
         "backup_problems": [],
         "size": 245_760,

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,6 +228,52 @@ def test_a_signed_backup_in_another_folder_is_taken_by_its_path(genuine: BackupS
     copy = shutil.copytree(genuine.folder / GENUINE, tmp_path / "copy")
     trusting = BackupStore(str(genuine.root), HOST, Trust.of({"allowed_signers": [key.public]}))
     assert select(trusting, str(copy)).origin.signer == {"principal": "backup@example.com", "fingerprint": key.fingerprint}
+
+
+# ---- without this collection ----
+
+
+def documented_commands(language: str) -> list[list[str]]:
+    """The examples of the page on signatures, in the order of the page."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text()
+    section = page.split("### Checking one with ssh-keygen\n")[1].split("\n## ")[0]
+    return [block.strip().splitlines() for block in re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)]
+
+
+def as_printed(commands: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    script = "\n".join(["set -e", *commands])
+    environment = os.environ | {"HOME": str(folder)}
+    return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_documented_commands_check_a_backup_as_they_are_printed(store: BackupStore, owner: KeyPair, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    key = ssh_key(home / ".ssh", "access_manager_backup")
+    make(store, GENUINE, seal_to(owner.public), signer=key.signer())
+    shutil.copytree(store.folder / GENUINE, home / GENUINE)
+    signers, signature, hashes = documented_commands("console")
+    assert as_printed(signers, home).returncode == 0
+
+    good = as_printed(signature, home)
+    expected = f'Good "backup@lithnet.access_manager" signature for access-manager-backup with ED25519 key {key.fingerprint}'
+    assert (good.returncode, good.stdout.strip()) == (0, expected), good.stderr
+    whole = as_printed([signature[0], *hashes], home)
+    assert (whole.returncode, whole.stdout.count(": OK")) == (0, 3), whole.stderr
+
+    damaged = home / GENUINE / "config.zip.age"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    assert "config.zip.age: FAILED" in as_printed([signature[0], *hashes], home).stdout
+    manifest = home / GENUINE / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"complete", b"Complete"))
+    bad = as_printed(signature, home)
+    assert bad.returncode != 0
+    assert "Good" not in bad.stdout
+
+
+def test_the_documented_command_for_windows_is_that_for_linux() -> None:
+    (_signers, (folder, verify), _hashes), ((same_folder, command, _files),) = map(documented_commands, ("console", "powershell"))
+    assert (same_folder, command) == (folder, f'cmd /c "{verify}"')
 
 
 # ---- making signed backups ----

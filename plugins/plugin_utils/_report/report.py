@@ -163,6 +163,7 @@ def _backup(record: Report) -> Report:
         "created": _text(record.get("created")),
         "status": status if status in STATUSES else "damaged",
         "verified": verified if isinstance(verified, str) and verified in LEVELS else "none",
+        "signer": _signer(record.get("signer")),
         "problems": _texts(record.get("problems")),
         "backup_problems": _texts(record.get("backup_problems")),
         "size": _number(record.get("size")),
@@ -185,6 +186,12 @@ def _backup(record: Report) -> Report:
             for one in _dicts(record.get("secrets"))
         ],
     }
+
+
+def _signer(record: t.Any) -> Report:
+    """Who signed a backup, as the verification proved it."""
+    known = record if isinstance(record, dict) else {}
+    return {name: _text(known.get(name)) for name in ("principal", "fingerprint")}
 
 
 def _certificate(certificate: Report, verified_at: datetime.datetime) -> Report:

@@ -47,7 +47,7 @@ def content_of(option: t.Any) -> bytes:
     texts = option if isinstance(option, list) else _texts_of(str(option))
     if not all(isinstance(text, str) for text in texts):
         raise AccessManagerError(f"{OPTION} must be a list of public keys, or the path of an OpenSSH allowed_signers file.")
-    lines = [line.strip() for text in texts for line in text.splitlines()]
+    lines = [line.strip() for line in "\n".join(texts).splitlines()]
     entries = [_entry(line) for line in lines if line and not line.startswith("#")]
     if not entries:
         raise AccessManagerError(
