@@ -9,7 +9,6 @@ import itertools
 import pathlib
 import typing as t
 
-from ..plugin_utils._action import Run
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
@@ -19,6 +18,8 @@ from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import PartAction
 from ..plugin_utils._store.inventory import inventory_of_server
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
+from ..plugin_utils._target.answers import Sent
+from ..plugin_utils._target.call import Run, new_run_id
 from ..plugin_utils._target.envelope import Envelope
 
 
@@ -31,25 +32,25 @@ class ActionModule(PartAction):
             return {"changed": True, "steady": True}
         if self.params["run_id"]:
             staged = self._run(self.params["run_id"])
-            return self.until_answered(lambda: self._fetch(seal, staged))
-        return self.until_run_answered(lambda: self._run(self.new_run_id()), lambda run: self._fetch(seal, run))
+            return self.target.retry(lambda: self._fetch(seal, staged))
+        return self.target.retry_with_new_run(lambda: self._run(new_run_id()), lambda run: self._fetch(seal, run))
 
     def _run(self, run_id: str) -> Run:
         return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
 
     def _fetch(self, seal: Seal, run: Run) -> dict[str, t.Any]:
         envelope = Envelope(live_configuration.MODULE)
-        answer = live_configuration.ask(self, run, envelope)
-        if not answer["steady"]:
+        answer = live_configuration.ask(self.target, run, envelope, lock_timeout=self.params["lock_timeout"])
+        if answer["steady"] is False:
             return {"steady": False, "attempts": answer["attempts"]}
         result = self._receive(seal, envelope, answer)
         if run["live"] and answer["path"]:
-            self.remove_sent(run)
+            self.target.remove_sent(run)
         return result
 
-    def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _receive(self, seal: Seal, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
         with self.store().incoming(self.params["backup_id"]) as incoming:
-            retries = transfer.receive(self._connection, self.host_label, answer, incoming)
+            retries = transfer.receive(self.target.connection, self.target.label, answer, incoming)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
         files = files_of(described)
@@ -76,9 +77,7 @@ class ActionModule(PartAction):
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
         return {"changed": True, "steady": True} | how | told
 
-    def _sealed(
-        self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any], incoming: pathlib.Path
-    ) -> tuple[Bundle, dict[str, t.Any]]:
+    def _sealed(self, seal: Seal, envelope: Envelope, answer: Sent, incoming: pathlib.Path) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         with incoming.open("rb") as ciphertext:
             bundle = Bundle(envelope.open_stream(answer["envelope"], ciphertext))

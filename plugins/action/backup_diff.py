@@ -18,10 +18,10 @@ from ..plugin_utils._compare import text as text_module
 from ..plugin_utils._compare.comparison import SameSecret, Side
 from ..plugin_utils._compare.states import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
-from ..plugin_utils._restore import action
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._target import live_configuration
+from ..plugin_utils._target.describe import describe, is_mark_of
 from ..plugin_utils._text import printable
 
 _NONCE_BYTES = 32
@@ -44,15 +44,17 @@ class ActionModule(AccessManagerAction):
     def _live(self, before: OpenedBackup) -> tuple[Side, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""
         nonce = os.urandom(_NONCE_BYTES)
-        described = action.describe(self, before.side.configuration, nonce, include_database=False)
+        run = {"staging_root": self.params["staging_root"], "lock_timeout": self.params["lock_timeout"]}
+        known = before.side.configuration
+        described = describe(self.target, known, nonce, include_database=False, domain_secrets=False, **run)
         require_supported_version(described)
         refuse_without_rights(described)
         marks = {probe["path"].lower(): probe["mark"] for probe in described["probes"]}
-        configuration = live_configuration.read_live(self) if before.side.configuration else None
+        configuration = live_configuration.read_live(self.target, **run) if known else None
 
         def same_secret(old: Secret, _new: Secret) -> bool | None:
             value, mark = before.value_of(old), marks.get(old.path.lower())
-            return action.is_mark_of(mark, value, nonce) if mark and value is not None else None
+            return is_mark_of(mark, value, nonce) if mark and value is not None else None
 
         return states.of_server(described, described["computer_name"], configuration), same_secret
 

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import json
-import re
 import typing as t
 
 from ..plugin_utils._ams.checks import problems_of_certificates
+from ..plugin_utils._ams.constants import knowledge
+from ..plugin_utils._ams.shapes import Certificate
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
+from ..plugin_utils._target.answers import EXPORTS, Certificates, SealedCertificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
 
-_THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+Exports = dict[str, dict[str, str]]
+"""What the target sent of each certificate, by thumbprint."""
 
 
 class ActionModule(PartAction):
@@ -29,12 +33,13 @@ class ActionModule(PartAction):
     def perform(self) -> dict[str, t.Any]:
         seal = self.seal()
         if self.check_mode:
-            answer = self.call_target({"knowledge": self.knowledge()})
-            return {"changed": True, "certificates": answer["certificates"]}
+            known = self.target.call({"knowledge": knowledge()}, Certificates)
+            return {"changed": True, **known}
         envelope = Envelope("certificate_export")
-        answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
-        exports = _checked(json.loads(envelope.open(answer["envelope"])))
+        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, SealedCertificates)
+        exports: Exports = self.target.opened(envelope.open(answer["envelope"]), EXPORTS)
         problems = problems_of_certificates(answer["certificates"])
+        exports = _genuine(exports, problems)
         proven = self._proven(exports, answer["certificates"], problems)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(exports, proven)]))
         artifact = self.store().write(
@@ -45,10 +50,11 @@ class ActionModule(PartAction):
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | told
 
-    def _proven(self, exports: dict[str, dict[str, str]], records: list[dict[str, t.Any]], problems: list[str]) -> dict[str, bytes]:
+    def _proven(self, exports: Exports, records: list[Certificate], problems: list[str]) -> dict[str, bytes]:
         """The PFX of each certificate whose key answers for it; what does not is added to the problems."""
         proven = {}
         expected = {record["thumbprint"] for record in records if record["key"].get("exportable")}
+        problems += [f"Certificate {one} is not backed up: the server sent no key." for one in sorted(expected - exports.keys())]
         for thumbprint, export in exports.items():
             if "pfx" not in export:
                 if thumbprint in expected:
@@ -64,15 +70,20 @@ class ActionModule(PartAction):
         return proven
 
 
-def _checked(exports: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """What the target sent, by thumbprint. A thumbprint becomes a file's name: nothing else may."""
-    for thumbprint in exports:
-        if not _THUMBPRINT.fullmatch(thumbprint):
-            raise AccessManagerError(f"The target names a certificate '{thumbprint}', which is not a thumbprint.")
-    return exports
+def _genuine(exports: Exports, problems: list[str]) -> Exports:
+    """The exports whose certificates are those of their thumbprints; each other one is added to the problems."""
+    genuine = {thumbprint: export for thumbprint, export in exports.items() if _thumbprint_of(export) == thumbprint}
+    others = sorted(exports.keys() - genuine.keys())
+    problems += [f"Certificate {one} came from the server as another one, which is not backed up." for one in others]
+    return genuine
 
 
-def _entries(exports: dict[str, dict[str, str]], proven: dict[str, bytes]) -> t.Iterator[Entry]:
+def _thumbprint_of(export: dict[str, str]) -> str:
+    digest = hashlib.sha1(base64.b64decode(export["cer"]), usedforsecurity=False)
+    return digest.hexdigest().upper()
+
+
+def _entries(exports: Exports, proven: dict[str, bytes]) -> t.Iterator[Entry]:
     now = datetime.datetime.now(datetime.UTC)
     for thumbprint, export in sorted(exports.items()):
         yield Entry(f"{thumbprint}.cer", now, [base64.b64decode(export["cer"])])
@@ -82,13 +93,17 @@ def _entries(exports: dict[str, dict[str, str]], proven: dict[str, bytes]) -> t.
     yield Entry("passwords.json", now, [json.dumps(passwords, indent=1).encode()])
 
 
-def _distinct(records: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+def _distinct(records: list[Certificate]) -> list[Certificate]:
     """One record for each thumbprint: a certificate may lie in two stores."""
     return list({record["thumbprint"]: record for record in reversed(records)}.values())[::-1]
 
 
-def _told(record: dict[str, t.Any], proven: dict[str, bytes]) -> dict[str, t.Any]:
+def _told(record: Certificate, proven: dict[str, bytes]) -> dict[str, t.Any]:
     """What the manifest says of a certificate."""
-    return {key: record[key] for key in ("thumbprint", "subject", "not_before", "not_after")} | {
-        "exported": record["thumbprint"] in proven
+    return {
+        "thumbprint": record["thumbprint"],
+        "subject": record["subject"],
+        "not_before": record["not_before"],
+        "not_after": record["not_after"],
+        "exported": record["thumbprint"] in proven,
     }

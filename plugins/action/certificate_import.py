@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.contents import Contents
-from ..plugin_utils._errors import AccessManagerError, LostLineError, UnansweredError
+from ..plugin_utils._errors import AccessManagerError, ConnectionLostError, UnansweredError
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan_text import certificate_lines_of
 from ..plugin_utils._restore.planner import make_certificate_plan
+from ..plugin_utils._target.answers import Change
+from ..plugin_utils._target.call import controller_name, new_run_id
 from ..plugin_utils._windows import thumbprints
 
 
@@ -36,16 +39,16 @@ class ActionModule(RestoreAction):
             return result
         self.refuse_kept_arguments()
         given = {
-            "knowledge": self.knowledge(),
+            "knowledge": knowledge(),
             "certificates": self.given_certificates(contents, plan),
-            "run_id": self.new_run_id(),
-            "controller": self.controller_name(),
+            "run_id": new_run_id(),
+            "controller": controller_name(),
             "staging_root": self.params["staging_root"],
             "lock_timeout": self.params["lock_timeout"],
         }
         try:
-            return result | {"changed": self.call_target(given, repeatable=False)["changed"]}
-        except (LostLineError, UnansweredError) as exc:
+            return result | {"changed": self.target.call(given, Change, repeatable=False)["changed"]}
+        except (ConnectionLostError, UnansweredError) as exc:
             exc.changed = True
             raise
 

@@ -11,9 +11,8 @@ import contextlib
 import pathlib
 import typing as t
 
-from ansible.utils.display import Display
-
-from ..plugin_utils._action import Run
+from ..plugin_utils import _display
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.description import Described
 from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
@@ -24,8 +23,9 @@ from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
 from ..plugin_utils._target import earlier_restores
-
-display = Display()
+from ..plugin_utils._target.answers import Change, Restored, Upload
+from ..plugin_utils._target.call import Run, controller_name, new_run_id
+from ..plugin_utils._target.detached_run import DetachedRun
 
 _INLINE_LIMIT = 1024 * 1024
 """Up to this size a bundle goes with the call of the run; a larger one is uploaded before it, by two more processes."""
@@ -54,7 +54,7 @@ class ActionModule(RestoreAction):
         situation = self.situation(backup)
         if self.params["installation"] is None:
             for sentence in situation["earlier"]:
-                display.warning(f"{self.host_label}: {sentence}")
+                _display.warn(f"{self.target.label}: {sentence}")
         contents = self.for_this_server(backup, situation)
         plan = self.plan(contents, situation)
         plan.tasks += self.manual_tasks(backup, situation, plan)
@@ -78,7 +78,7 @@ class ActionModule(RestoreAction):
         """Has the server remember which earlier restores were told."""
         told = self._told(contents, situation, as_backup=not plan.changed)
         if told and not self.check_mode:
-            self.call_target(self._named_run() | {"step": "acknowledge", "told": told})
+            self.target.call(self._named_run() | {"step": "acknowledge", "told": told}, Change)
 
     def _told(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
         """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
@@ -110,19 +110,19 @@ class ActionModule(RestoreAction):
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         self.refuse_kept_arguments()
         run = self._named_run()
-        with self._sent(contents, plan) as bundle, self.removed_on_failure(run):
+        with self._sent(contents, plan) as bundle, self.target.cleanup_on_failure(run):
             answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(contents, situation, as_backup=True)))
         self._remove_told(run)
         for sentence in answer["warnings"]:
-            display.warning(f"{self.host_label}: {sentence}")
-        result = {key: answer[key] for key in _TOLD}
+            _display.warn(f"{self.target.label}: {sentence}")
+        result = {key: value for key, value in answer.items() if key in _TOLD}
         if answer["state"] != _RESTORED:
             return result | {"failed": True, "changed": answer["state"] != "rolled_back", "msg": answer["msg"]}
         return result | {"changed": True}
 
-    def _run(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _run(self, arguments: Run) -> Restored:
         try:
-            return self.run_detached(arguments, timeout=self._timeout())
+            return DetachedRun(self.target, arguments, Restored, timeout=self._timeout()).result()
         except EndedRunError as exc:
             raise EndedRunError(
                 f"{exc} The server may be between two states. What the restore found is in the folder of "
@@ -133,12 +133,12 @@ class ActionModule(RestoreAction):
     def _remove_told(self, run: Run) -> None:
         """Has the server remember that the result of a run was told, and forget the rest. The restore has ended as it has."""
         try:
-            self.remove_run(run | {"told": [run["run_id"]]})
+            self.target.remove_run(run | {"told": [run["run_id"]]})
         except AccessManagerError as exc:
-            display.warning(f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left.")
+            _display.warn(f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left.")
 
     def _named_run(self) -> Run:
-        return {"run_id": self.new_run_id(), "staging_root": self.params["staging_root"]}
+        return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
 
     @contextlib.contextmanager
     def _sent(self, contents: Contents, plan: Plan) -> c.Iterator[dict[str, t.Any]]:
@@ -149,7 +149,7 @@ class ActionModule(RestoreAction):
                 yield {"bundle": base64.b64encode(bundle.read_bytes()).decode()}
                 return
             upload = self._upload(bundle)
-        with self.removed_on_failure(upload):
+        with self.target.cleanup_on_failure(upload):
             yield {"upload_id": upload["run_id"]}
 
     def _upload(self, bundle: pathlib.Path) -> Run:
@@ -157,20 +157,20 @@ class ActionModule(RestoreAction):
 
         def send() -> Run:
             upload = self._named_run()
-            with self.removed_on_failure(upload):
-                place = self.call_target(upload | prepare, repeatable=False)["path"]
-                with self._explained_line():
+            with self.target.cleanup_on_failure(upload):
+                place = self.target.call(upload | prepare, Upload, repeatable=False)["path"]
+                with self.target.translated_errors():
                     self._connection.put_file(str(bundle), place)
             return upload
 
-        return self.until_answered(send)
+        return self.target.retry(send)
 
     def _arguments(self, contents: Contents, plan: Plan, *, told: list[str]) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
         options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
         return {
-            "controller": self.controller_name(),
-            "knowledge": self.knowledge(),
+            "controller": controller_name(),
+            "knowledge": knowledge(),
             "certificates": self.given_certificates(contents, plan),
             "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
             "told": told,

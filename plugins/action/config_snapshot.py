@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils._action import AccessManagerAction, Run
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
 from ..plugin_utils._target import interrupted_stops
+from ..plugin_utils._target.answers import STAGED_OR_NOT, Change, Staged, Unsteady
+from ..plugin_utils._target.call import Run, controller_name, new_run_id
+from ..plugin_utils._target.detached_run import DetachedRun
 
 _COPY_SECONDS = 900
 _WAITS_OF_A_RUN = 10
@@ -23,8 +27,7 @@ class ActionModule(AccessManagerAction):
         if self.check_mode:
             return {"changed": True}
         result = self._take()
-        del result["steady"]
-        return result | {"left_runs": interrupted_stops.told(result["left_runs"], self.host_label)}
+        return result | {"left_runs": interrupted_stops.warn(result["left_runs"], self.target.label)}
 
     def _take(self) -> dict[str, t.Any]:
         """Takes the snapshot by the stop policy; the result says which way it was copied."""
@@ -40,46 +43,46 @@ class ActionModule(AccessManagerAction):
                 return result | {"copied": "live"}
             if policy == "never":
                 raise AccessManagerError(
-                    f"The configuration of {self.host_label} changed during each of {result['attempts']} copies, so none of them "
+                    f"The configuration of {self.target.label} changed during each of {result['attempts']} copies, so none of them "
                     "is proven whole. Run again when nobody saves, or allow a stop with stop_service: auto."
                 )
         return self._copy_stopped() | {"copied": "stopped"}
 
     def _copy_live(self) -> dict[str, t.Any]:
         def copy(arguments: Run) -> dict[str, t.Any]:
-            return self._kept(arguments, self.call_target(arguments | {"step": "take"}, repeatable=False))
+            return self._kept(arguments, self.target.call(arguments | {"step": "take"}, STAGED_OR_NOT, repeatable=False))
 
-        return self.until_run_answered(lambda: self._arguments(stop=False), copy)
+        return self.target.retry_with_new_run(lambda: self._arguments(stop=False), copy)
 
     def _copy_stopped(self) -> dict[str, t.Any]:
         arguments = self._arguments(stop=True)
         timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"] + _COPY_SECONDS
-        with self.removed_on_failure(arguments):
+        with self.target.cleanup_on_failure(arguments):
             try:
-                return self._kept(arguments, self.run_detached(arguments, timeout=timeout))
+                return self._kept(arguments, DetachedRun(self.target, arguments, Staged, timeout=timeout).result())
             except EndedRunError as exc:
                 raise self._revive_service(arguments, exc) from None
 
     def _revive_service(self, arguments: Run, ended: EndedRunError) -> AccessManagerError:
         """Starts the service when the run that died had stopped it; returns what to tell."""
         try:
-            revived = self.call_target(arguments | {"step": "revive"})["changed"]
+            revived = self.target.call(arguments | {"step": "revive"}, Change)["changed"]
         except AccessManagerError as exc:
             return EndedRunError(f"{ended} It may have left the service stopped, which could not be started again: {exc}")
         done = "It had stopped the service, which has been started again." if revived else "The service was not down by it."
         return AccessManagerError(f"{ended} {done}")
 
-    def _kept(self, arguments: Run, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _kept(self, arguments: Run, result: Unsteady | Staged) -> dict[str, t.Any]:
         if not result["steady"]:
-            self.remove_run(arguments)
-        return result | {"run_id": arguments["run_id"]}
+            self.target.remove_run(arguments)
+        return {**result, "run_id": arguments["run_id"]}
 
     def _arguments(self, *, stop: bool) -> Run:
         return {
-            "run_id": self.new_run_id(),
+            "run_id": new_run_id(),
             "stop": stop,
-            "knowledge": self.knowledge(),
-            "controller": self.controller_name(),
+            "knowledge": knowledge(),
+            "controller": controller_name(),
         } | {option: self.params[option] for option in ("staging_root", "include_database", "service_timeout", "lock_timeout")}
 
     def _remove_named(self) -> dict[str, t.Any]:
@@ -87,4 +90,4 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError("run_id says which snapshot to remove: it is required when state is absent.")
         if self.check_mode:
             return {"changed": True}
-        return self.remove_run({"run_id": self.params["run_id"], "staging_root": self.params["staging_root"]})
+        return {**self.target.remove_run({"run_id": self.params["run_id"], "staging_root": self.params["staging_root"]})}

@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.utils.display import Display
-
+from ..plugin_utils import _display
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._directory import computers, offline_changes, password_expiry, publication
 from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
@@ -23,7 +22,6 @@ from ..plugin_utils._windows import thumbprints
 Told = dict[str, t.Any]
 
 _SHOWN = 50
-display = Display()
 
 
 class ActionModule(AccessManagerAction):
@@ -89,7 +87,7 @@ class ActionModule(AccessManagerAction):
                 f"{len(self.tally.failed)} computer(s) could not be changed, more than max_failures allows. {self._last_failure()}"
             )
         if self.tally.begun % self.params["batch_size"] == 0 and not self._is_enough():
-            display.display(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")
+            _display.show(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")
             time.sleep(self.params["batch_pause"])
 
     def _is_enough(self) -> bool:

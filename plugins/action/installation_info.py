@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.utils.display import Display
-
+from ..plugin_utils import _display
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._ams.checks import (
     problems_of_certificates,
@@ -16,27 +15,29 @@ from ..plugin_utils._ams.checks import (
     refuse_without_rights,
     require_supported_version,
 )
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.description import Described, files_of
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import earlier_restores, interrupted_stops
-
-display = Display()
+from ..plugin_utils._target.answers import DESCRIPTION
+from ..plugin_utils._target.call import controller_name, new_run_id
 
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         include_database = self.params["include_database"]
-        described = self.call_target(
+        described: Described = self.target.call(
             {
-                "knowledge": self.knowledge(),
+                "knowledge": knowledge(),
                 "include_database": include_database,
                 "staging_root": self.params["staging_root"] or "",
                 "sweep": self.params["sweep"] and not self.check_mode,
-                "run_id": self.new_run_id(),
-                "controller": self.controller_name(),
-            }
+                "run_id": new_run_id(),
+                "controller": controller_name(),
+            },
+            DESCRIPTION,
         )
-        described["left_runs"] = interrupted_stops.told(described.get("left_runs", []), self.host_label)
+        described["left_runs"] = interrupted_stops.warn(described.get("left_runs", []), self.target.label)
         described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:
             return described
@@ -57,5 +58,5 @@ class ActionModule(AccessManagerAction):
         """A sentence for each restore that never ended, after a warning with it."""
         sentences = earlier_restores.problems(described.get("unended_restores", []))
         for sentence in sentences:
-            display.warning(f"{self.host_label}: {sentence}")
+            _display.warn(f"{self.target.label}: {sentence}")
         return sentences

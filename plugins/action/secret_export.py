@@ -9,8 +9,10 @@ import io
 import json
 import typing as t
 
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.names import BINDING_KEY
 from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._target.answers import OPENED_SECRETS, SealedSecrets, Secrets
 from ..plugin_utils._target.envelope import Envelope
 
 
@@ -20,13 +22,13 @@ class ActionModule(PartAction):
     def perform(self) -> dict[str, t.Any]:
         seal = self.seal()
         if self.check_mode:
-            answer = self.call_target({"knowledge": self.knowledge()})
-            return {"changed": True, "secrets": answer["secrets"]}
+            known = self.target.call({"knowledge": knowledge()}, Secrets)
+            return {"changed": True, **known}
         envelope = Envelope("secret_export")
-        answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
-        opened = json.loads(envelope.open(answer["envelope"]))
-        content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
-        clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode())
+        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, SealedSecrets)
+        opened: dict[str, dict[str, t.Any]] = self.target.opened(envelope.open(answer["envelope"]), OPENED_SECRETS)
+        content: dict[str, t.Any] = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
+        clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         artifact = self.store().write(
             self.params["backup_id"], f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )

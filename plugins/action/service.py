@@ -9,6 +9,9 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._target import interrupted_stops
+from ..plugin_utils._target.answers import ServiceState
+from ..plugin_utils._target.call import controller_name, new_run_id
+from ..plugin_utils._target.detached_run import DetachedRun
 
 _WAITS_OF_A_RUN = 10
 
@@ -16,16 +19,17 @@ _WAITS_OF_A_RUN = 10
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         timeout = self.params["timeout"]
-        run = {"run_id": self.new_run_id(), "staging_root": self.params["staging_root"]}
+        run = {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
         arguments = run | {
             "state": self.params["state"],
             "timeout": timeout,
             "lock_timeout": self.params["lock_timeout"],
-            "controller": self.controller_name(),
+            "controller": controller_name(),
         }
         if self.check_mode:
-            return self.call_target(arguments | {"step": "take"})
-        with self.removed_on_failure(run):
-            result = self.run_detached(arguments, timeout=self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout)
-        self.remove_run(run)
-        return result | {"left_runs": interrupted_stops.told(result["left_runs"], self.host_label)}
+            return {**self.target.call(arguments | {"step": "take"}, ServiceState)}
+        with self.target.cleanup_on_failure(run):
+            waits = self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout
+            result = DetachedRun(self.target, arguments, ServiceState, timeout=waits).result()
+        self.target.remove_run(run)
+        return {**result, "left_runs": interrupted_stops.warn(result.get("left_runs", []), self.target.label)}

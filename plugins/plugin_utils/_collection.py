@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pathlib
 import typing as t
@@ -31,10 +32,22 @@ def version() -> str:
 
 def argument_spec_of(module: str) -> dict[str, t.Any]:
     """The argument spec of the module of that name in this collection."""
+    return {name: _argument(name, option) for name, option in _documentation(module)[0]["options"].items()}
+
+
+def returns_of(module: str) -> dict[str, t.Any]:
+    """What the module of that name returns, as its documentation says."""
+    returns = _documentation(module)[2]
+    documented: dict[str, t.Any] = returns if isinstance(returns, dict) else yaml.safe_load(returns)
+    return documented
+
+
+@functools.cache
+def _documentation(module: str) -> tuple[t.Any, ...]:
+    """Documentation, examples and return values of a module."""
     package = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules")
     path = pathlib.Path(package.__path__[0]) / f"{module}.py"
-    documentation = get_docstring(str(path), fragment_loader, collection_name=COLLECTION, plugin_type="module")[0]
-    return {name: _argument(name, option) for name, option in documentation["options"].items()}
+    return tuple(get_docstring(str(path), fragment_loader, collection_name=COLLECTION, plugin_type="module"))
 
 
 def _argument(name: str, option: dict[str, t.Any]) -> dict[str, t.Any]:

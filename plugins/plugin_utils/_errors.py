@@ -13,13 +13,14 @@ from ._text import printable
 class AccessManagerError(Exception):
     """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then.
 
-    A message may repeat what a file or a server says, and is printed to terminals: its control characters are written as codes.
+    A message may repeat what a file or a server says, and is printed to terminals: it stands on one line, with its control
+    characters written as codes.
     """
 
     changed = False
 
     def __init__(self, message: str) -> None:
-        super().__init__("\n".join(map(printable, message.replace("\r\n", "\n").split("\n"))))
+        super().__init__(printable(message))
 
 
 class MissingLibraryError(AccessManagerError):
@@ -40,7 +41,7 @@ class RefusedLogonError(UnreachableError):
     """The target refuses the user or the password."""
 
 
-class LostLineError(UnreachableError):
+class ConnectionLostError(UnreachableError):
     """The connection to the target broke before an answer came."""
 
 

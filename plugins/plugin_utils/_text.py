@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import typing as t
 
 
 def timestamp(moment: datetime.datetime) -> str:
@@ -15,7 +16,30 @@ def timestamp(moment: datetime.datetime) -> str:
 
 def printable(text: str) -> str:
     """The text on one line: what controls a terminal, or changes the direction of text, is written as its code."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def one_line(text: str) -> str:
+    """A message of several lines on one: its line breaks become blanks, the rest is printable."""
+    return printable(" ".join(text.splitlines()))
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines, each of them printable."""
+    return "\n".join(printable(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def printable_data(value: t.Any) -> t.Any:
+    """Data as JSON has it, with every text in it printable, the names of members too."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(str(key)): printable_data(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [printable_data(entry) for entry in value]
+    return value
 
 
 def encodable(text: str) -> str:

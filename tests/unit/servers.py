@@ -73,7 +73,7 @@ _SERVER = {
         file_record("external/C/Scripts/über.ps1", b"exit"),
     ],
     "certificates": [],
-    "taken": {"attempts": 1, "proven": True, "stopped": False, "downtime_ms": 0, "start_error": ""},
+    "taken": {"attempts": 1, "proven": True, "stopped": False, "downtime_ms": 0, "start_error": "", "unended_restores": []},
 }
 
 

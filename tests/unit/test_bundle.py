@@ -411,7 +411,7 @@ def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
 )
 def test_a_json_file_that_no_restore_takes_is_a_problem_of_the_backup(data: bytes, problem: str | None) -> None:
     told = described(file_record("config/appsettings.json", data), file_record("config/other.json", b"{"))
-    told["documents"] = [{"file": "appsettings.json", "valid": True}]
+    told["documents"] = [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}]
     received = Bundle(io.BytesIO(bundle(told, [data, b"{"])))
     for entry in received.entries():
         b"".join(entry.content)

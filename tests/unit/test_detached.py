@@ -5,109 +5,99 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import json
 from typing import Any
 
 import pytest
 from ansible import constants
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _action
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
     AccessManagerError,
+    ConnectionLostError,
     EndedRunError,
-    LostLineError,
     LostRunError,
     UnfinishedRunError,
     UnreachableError,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import detached_run
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.answers import Change
+from hypothesis import given
+from unit.targets import JSON, Answer, AnsweringTarget, run_detached
 
-LOST = LostLineError("There is no connection to ams1, or it was lost.")
-Answer = dict[str, Any] | AccessManagerError
-
-
-class Asking(AccessManagerAction):
-    """An action whose target gives these answers, the last of them again and again."""
-
-    def __init__(self, launches: list[Answer], questions: list[Answer]) -> None:
-        self.task_vars = {"inventory_hostname": "ams1"}
-        self._task = SimpleNamespace(async_val=0)
-        self.asked: list[str] = []
-        self._answers = {"take": launches, "collect": questions}
-
-    def _call_once(self, arguments: dict[str, Any], **_how: Any) -> dict[str, Any]:
-        step = arguments["step"]
-        self.asked.append(step)
-        answers = self._answers[step]
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, AccessManagerError):
-            raise answer
-        return answer
-
-    def _reconnect(self) -> None:
-        pass
-
-    def get_shell_option(self, option: str, default: Any = None) -> Any:
-        return default
+LOST = ConnectionLostError("There is no connection to ams1, or it was lost.")
 
 
-def run(launches: list[Answer], questions: list[Answer], timeout: int = 60) -> tuple[Asking, dict[str, Any] | AccessManagerError]:
-    action = Asking(launches, questions)
+def run(launches: list[Answer], questions: list[Answer], timeout: int = 60) -> tuple[AnsweringTarget, Change | AccessManagerError]:
+    target = AnsweringTarget(launches, questions)
     try:
-        return action, action.run_detached({"run_id": "0123456789abcdef"}, timeout=timeout)
+        return target, run_detached(target, timeout)
     except AccessManagerError as exc:
-        return action, exc
+        return target, exc
 
 
+NOT_JSON = "The run 0123456789abcdef ended on ams1, and its result is not JSON."
 FINISHED = {"state": "finished", "answer": '{"changed": true}'}
 
 
 def test_run_whose_launch_was_not_answered_is_asked_for_and_not_launched_again() -> None:
-    action, result = run([LOST], [LOST, {"state": "running"}, FINISHED])
+    target, result = run([LOST], [LOST, {"state": "running"}, FINISHED])
     assert result == {"changed": True}
-    assert action.asked == ["take", "collect", "collect", "collect"]
+    assert target.asked == ["take", "collect", "collect", "collect"]
+
+
+def test_run_that_the_server_does_not_know_is_launched_again() -> None:
+    target, result = run([{}], [LOST, {"state": "unknown"}, {"state": "running"}, FINISHED])
+    assert result == {"changed": True}
+    assert target.asked == ["take", "collect", "collect", "take", "collect", "collect"]
+
+
+def test_run_that_was_seen_at_work_is_never_launched_again() -> None:
+    target, result = run([{}], [{"state": "running"}, LOST, {"state": "unknown"}])
+    assert isinstance(result, EndedRunError)
+    assert str(result).startswith("The run 0123456789abcdef was at work on ams1, and its folder is gone with its result")
+    assert target.asked == ["take", "collect", "collect", "collect"]
 
 
 def test_run_that_never_began_is_launched_three_times() -> None:
-    action, result = run([LOST], [{"state": "unknown"}])
+    target, result = run([LOST], [{"state": "unknown"}])
     assert str(result) == "The run 0123456789abcdef did not start on ams1."
-    assert action.asked == ["take", "collect"] * 3
+    assert target.asked == ["take", "collect"] * 3
 
 
 def test_launch_that_failed_is_made_again_while_the_target_knows_no_run() -> None:
     failure = AccessManagerError("CreateProcessW() failed")
-    action, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
+    target, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
     assert result == {"changed": True}
-    assert action.asked == ["take", "collect"] * 2
+    assert target.asked == ["take", "collect"] * 2
     assert str(run([failure], [{"state": "unknown"}])[1]).endswith("did not start on ams1. CreateProcessW() failed")
 
 
-def test_why_a_run_could_not_begin_is_told() -> None:
+def test_why_a_run_could_not_begin_is_said() -> None:
     refusal = AccessManagerError("The folder 'C:\\ProgramData\\lithnet.access_manager' is a link.")
-    action, result = run([{}], [refusal])
+    target, result = run([{}], [refusal])
     assert result is refusal
-    assert action.asked == ["take", "collect"]
+    assert target.asked == ["take", "collect"]
 
 
 def test_host_that_never_answers_is_given_up_and_called_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_action, "SILENT_SECONDS", -1)
-    action, result = run([LOST], [LOST])
+    monkeypatch.setattr(detached_run, "SILENT_SECONDS", -1)
+    target, result = run([LOST], [LOST])
     assert isinstance(result, LostRunError)
     assert isinstance(result, UnreachableError)
     assert str(result).startswith(str(LOST))
     assert "If the run 0123456789abcdef began there, it goes on" in str(result)
     assert result.changed
-    assert action.asked == ["take", "collect"]
+    assert target.asked == ["take", "collect"]
 
 
 def test_host_that_answered_once_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_action, "SILENT_SECONDS", -1)
+    monkeypatch.setattr(detached_run, "SILENT_SECONDS", -1)
     assert run([{}], [LOST, LOST, FINISHED])[1] == {"changed": True}
     assert run([LOST], [{"state": "running"}, LOST, LOST, FINISHED])[1] == {"changed": True}
 
 
 def test_run_that_does_not_end_in_time_may_have_changed_something() -> None:
-    _action_of_it, result = run([{}], [{"state": "running"}], timeout=1)
+    _target, result = run([{}], [{"state": "running"}], timeout=1)
     assert isinstance(result, UnfinishedRunError)
     assert not isinstance(result, UnreachableError)
     assert result.changed
@@ -115,9 +105,47 @@ def test_run_that_does_not_end_in_time_may_have_changed_something() -> None:
 
 
 def test_run_that_was_ended_may_have_changed_something() -> None:
-    _action_of_it, result = run([{}], [{"state": "ended"}])
+    _target, result = run([{}], [{"state": "ended"}])
     assert isinstance(result, EndedRunError)
     assert result.changed
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ({"state": "asleep"}, "The answer of ams1 is not used: 'state' is a text, 'asleep', and must be 'unknown' or"),
+        ({"state": 7}, "The answer of ams1 is not used: 'state' is a number, '7', and must be"),
+        ([], "The answer of ams1 is not used: it is a list, and must be an object."),
+        ({"state": "finished", "answer": {}}, "The answer of ams1 is not used: 'answer' is an object, and must be a text."),
+        ({"state": "finished"}, NOT_JSON),
+        ({"state": "finished", "answer": "[[[["}, NOT_JSON),
+        ({"state": "finished", "answer": "[" * 10**6}, NOT_JSON),
+        ({"state": "finished", "answer": "{}"}, "The answer of ams1 is not used: 'changed' is missing."),
+        (
+            {"state": "finished", "answer": '{"changed": NaN}'},
+            NOT_JSON,
+        ),
+        ({"state": "finished", "answer": '{"failed": true}'}, "The module failed on ams1, and does not say why."),
+        ({"state": "finished", "answer": '{"failed": true, "msg": "\\u001b[2Jno\\nok: [ams2]"}'}, "\\x1b[2Jno ok: [ams2]"),
+        ({"failed": True, "msg": {}}, "The answer of ams1 is not used: 'msg' is an object, and must be a text."),
+    ],
+)
+def test_odd_answers_are_sentences(answer: Any, sentence: str) -> None:
+    _target, result = run([{}], [answer])
+    assert isinstance(result, AccessManagerError)
+    assert str(result).startswith(sentence)
+
+
+@given(JSON)
+def test_whatever_a_run_leaves_is_a_change_or_a_sentence(left: Any) -> None:
+    for answer in ({"state": "finished", "answer": json.dumps(left)}, {"state": "finished", "answer": left}, left):
+        _target, result = run([{}], [answer], timeout=1)
+        assert isinstance(result, AccessManagerError) or result == {"changed": result["changed"]}
+
+
+def test_of_what_a_run_leaves_its_shape_alone_is_taken() -> None:
+    left = {"changed": True, "ansible_facts": {"x": 1}, "add_host": {"host_name": "ams2"}, "_ansible_no_log": False}
+    assert run([{}], [{"state": "finished", "answer": json.dumps(left), "ansible_facts": {}}])[1] == {"changed": True}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +163,7 @@ def test_secrets_are_not_sent_where_ansible_keeps_what_it_sends(
     monkeypatch.setattr(constants, "DEFAULT_DEBUG", debug)
     monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", keep)
     action = RestoreAction.__new__(RestoreAction)
-    action.task_vars = {"inventory_hostname": "ams1"}
+    action.target = AnsweringTarget([], [])
     if named is None:
         action.refuse_kept_arguments()
         return

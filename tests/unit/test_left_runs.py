@@ -27,8 +27,8 @@ def test_run_that_left_the_service_stopped_is_told_in_a_sentence(more: dict[str,
 
 
 def test_damaged_mark_is_told_too() -> None:
-    told = interrupted_stops.told([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
+    told = interrupted_stops.warn([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
     assert told == [
         "The run R of an unknown controller stopped the service at an unknown time, and did not start it again. "
-        r"It could not be started since: a\nb"
+        "It could not be started since: a\nb"
     ]

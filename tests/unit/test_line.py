@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ParseError
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import connection_loader
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.connection_errors import is_line_fault
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.connection_errors import is_connection_error
 from pypsrp.wsman import WSMan
 
 
@@ -26,18 +26,18 @@ def raised_by(act: Callable[[], object]) -> Exception:
 def test_error_of_no_class_of_its_own_that_a_library_of_the_line_raises() -> None:
     exc = raised_by(lambda: WSMan._parse_wsman_fault("<half an answ"))
     assert isinstance(exc, ParseError)
-    assert is_line_fault(exc)
+    assert is_connection_error(exc)
 
 
 def test_error_of_ansible_that_the_connection_raises() -> None:
     connection = connection_loader.get("winrm", class_only=True)
     exc = raised_by(lambda: connection._winrm_exec(object(), "command"))
-    assert is_line_fault(exc)
+    assert is_connection_error(exc)
 
 
 @pytest.mark.parametrize("exc", [AnsibleConnectionFailure("gone"), ConnectionResetError(), TimeoutError()])
 def test_errors_that_say_it_by_their_class(exc: Exception) -> None:
-    assert is_line_fault(exc)
+    assert is_connection_error(exc)
 
 
 @pytest.mark.parametrize("text", ["", "x"])
@@ -45,5 +45,5 @@ def test_the_same_errors_from_elsewhere_are_none(text: str) -> None:
     def fail() -> None:
         raise AnsibleError("no such module")
 
-    assert not is_line_fault(raised_by(lambda: int(text)))
-    assert not is_line_fault(raised_by(fail))
+    assert not is_connection_error(raised_by(lambda: int(text)))
+    assert not is_connection_error(raised_by(fail))

@@ -257,7 +257,8 @@ def test_another_format_is_refused_and_named(path: Path, number: int) -> None:
     ],
 )
 def test_an_artifact_that_leads_out_of_the_backup_is_refused(path: Path, name: str) -> None:
-    assert f"'{name}'" in refusal(path, MANIFEST | {"artifacts": [ARTIFACT | {"name": name}]})
+    shown = name.replace("\n", "\\n")
+    assert f"'{shown}'" in refusal(path, MANIFEST | {"artifacts": [ARTIFACT | {"name": name}]})
 
 
 @pytest.mark.parametrize(

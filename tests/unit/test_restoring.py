@@ -21,6 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.s
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import action, bundle
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import describe
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.earlier_restores import EarlierRestore, settled_by
 from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
@@ -62,7 +63,7 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
 def test_a_secret_is_asked_for_as_it_is_written() -> None:
     raw = json.dumps(settings(oidc=protected("a+b=", salt="c+d="))).replace("+", "\\u002B").encode()
     configuration = Configuration(config_zip(files() | {"config/appsettings.json": raw}))
-    probe = action._probe(configuration, configuration.secrets[0])
+    probe = describe._probe(configuration, configuration.secrets[0])
     assert (probe["data"], probe["data_written"]) == ("a+b=", '"a\\u002Bb="')
     assert (probe["salt"], probe["salt_written"]) == ("c+d=", '"c\\u002Bd="')
 

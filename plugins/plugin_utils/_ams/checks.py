@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import typing as t
 
 from .._errors import AccessManagerError
 from .constants import (
@@ -108,7 +109,7 @@ def problems_of_documents(described: Described, unreadable: dict[str, str]) -> l
     ]
 
 
-def problems_of_certificates(certificates: c.Iterable[Described]) -> list[str]:
+def problems_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -> list[str]:
     """One sentence for each password encryption certificate whose key cannot be backed up."""
     problems = []
     for certificate in certificates:

@@ -6,31 +6,29 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import os
 import re
 import shlex
-import time
 import typing as t
 
 from ansible import constants as C
 
-from .._action import COLLECT_SECONDS, AccessManagerAction, display
+from .. import _display
+from .._action import AccessManagerAction
 from .._age.decryption import Opener
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
 from .._ams.constants import WAY_BACK
 from .._ams.description import Described
-from .._contents.configuration import Configuration, Secret
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
-from .._contents.names import path_of
 from .._contents.source import LATEST, select
 from .._errors import AccessManagerError
 from .._signing.trust import Trust
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
 from .._target import interrupted_stops
+from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import recovery
@@ -94,7 +92,7 @@ class RestoreAction(AccessManagerAction):
             mark.refuse_rollback(f"The newest backup of {self.host} is not restored: name one by its id, or see why.")
         mark.refuse_rollback(f"The backup {wanted} of {self.host} is not restored.", of=wanted)
         for problem in mark.problems():
-            display.warning(problem)
+            _display.warn(problem)
 
     def restore_options(self) -> RestoreOptions:
         files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
@@ -113,7 +111,15 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
+        answer = describe(
+            self.target,
+            contents.held,
+            nonce,
+            include_database=self.params["include_database"],
+            domain_secrets=self.params["other_server"],
+            staging_root=self.params["staging_root"],
+            lock_timeout=self.params["lock_timeout"],
+        )
         require_supported_version(answer, without_configuration=True, way_back=self._way_back(contents))
         refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
@@ -195,7 +201,7 @@ class RestoreAction(AccessManagerAction):
         if on:
             raise AccessManagerError(
                 f"Ansible runs with {' and '.join(on)}: the private keys and secrets of this restore would be printed, or stay in "
-                f"files on {self.host_label}. Unset that, and run again."
+                f"files on {self.target.label}. Unset that, and run again."
             )
 
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
@@ -208,70 +214,6 @@ def _assignment(name: str, value: t.Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return f"{name}={value}"
     return f"{name}={str(value).lower()}" if isinstance(value, bool) else json.dumps({name: value})
-
-
-def describe(
-    action: AccessManagerAction, configuration: Configuration | None, nonce: bytes, *, include_database: bool
-) -> Described:
-    """How a server describes itself beside a backup, when no other run is at work there: it would change what is described."""
-    asked = _question(action, configuration, nonce) | {"include_database": include_database}
-    lock_timeout = int(action.params["lock_timeout"])
-    deadline = time.monotonic() + lock_timeout
-    while True:
-        wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
-        answer = action.call_target(asked | {"wait_seconds": wait}, module="config_restore")
-        if not answer["busy"]:
-            return answer
-        if time.monotonic() >= deadline:
-            raise AccessManagerError(
-                f"Another run is at work on {action.host_label}: {answer['busy']}. It was waited for "
-                f"{lock_timeout} s. Try again when it has ended, or raise lock_timeout."
-            )
-
-
-def _question(action: AccessManagerAction, configuration: Configuration | None, nonce: bytes) -> dict[str, t.Any]:
-    return {
-        "step": "describe",
-        "run_id": action.new_run_id(),
-        "staging_root": action.params["staging_root"],
-        "knowledge": action.knowledge(),
-        "nonce": base64.b64encode(nonce).decode(),
-        "probes": [
-            _probe(configuration, secret)
-            for secret in (configuration.secrets if configuration else [])
-            if configuration and secret.mode == _MACHINE
-        ],
-        "domain_secrets": [
-            {"path": secret.path, "data": secret.data}
-            for secret in (configuration.secrets if configuration else [])
-            if secret.mode == _DOMAIN and action.params.get("other_server")
-        ],
-        "external": [
-            {"name": name, "path": path_of(name, "")}
-            for name in (configuration.files if configuration else [])
-            if name.startswith("external/")
-        ],
-    }
-
-
-def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
-    """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
-    raw = configuration.read(f"config/{secret.file}")
-    written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
-    return {
-        "file": secret.file,
-        "path": secret.path,
-        "data": secret.data,
-        "salt": secret.salt,
-        "data_written": written[0],
-        "salt_written": written[1],
-    }
-
-
-def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
-    """Whether a server's mark of a secret, an HMAC under the nonce, is that of this value."""
-    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256")).decode()
-    return hmac.compare_digest(mark.encode(), expected.encode())
 
 
 def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:

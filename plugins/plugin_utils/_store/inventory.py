@@ -45,7 +45,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     }
 
 
-def inventory_of_certificates(certificates: c.Iterable[Described]) -> dict[str, str]:
+def inventory_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -> dict[str, str]:
     """A fingerprint for each certificate: its key, and who may read it."""
     keys: dict[str, list[list[t.Any]]] = {}
     for certificate in certificates:

@@ -16,6 +16,7 @@ from .._age.decryption import LARGEST
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
 from .._files import open_regular
+from .._text import printable
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -90,7 +91,7 @@ def build(
 
     A record without an artifact, such as that of a census, adds to the manifest only.
     """
-    problems = [problem for record in records.values() for problem in record["problems"]]
+    problems = [printable(problem) for record in records.values() for problem in record["problems"]]
     artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
     recipients = [recipient for artifact in artifacts for recipient in artifact["recipients"]]
     told = {key: value for record in records.values() for key, value in record["manifest"].items()}

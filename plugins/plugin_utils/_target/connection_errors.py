@@ -14,7 +14,7 @@ _LINE = ("ansible.plugins.connection", "pypsrp", "requests", "spnego", "urllib3"
 when a line breaks."""
 
 
-def is_line_fault(exc: Exception) -> bool:
+def is_connection_error(exc: Exception) -> bool:
     """Whether an error came from the connection or from what is below it."""
     if isinstance(exc, (AnsibleConnectionFailure, ConnectionError, TimeoutError)):
         return True

@@ -7,16 +7,36 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
-import json
 import re
 import typing as t
 
+from .._ams.json_document import strict
 from .._contents.source import Source
-from .._text import printable
+from .._shape import checked
 
 _TIME = re.compile(r"\d{8}T\d{6}Z")
 
 Told = dict[str, t.Any]
+
+
+class _About(t.TypedDict):
+    controller: t.NotRequired[str]
+    backup: t.NotRequired[str]
+    begun: t.NotRequired[str]
+    service: t.NotRequired[str | None]
+
+
+class _Kept(t.TypedDict):
+    """What a safety copy says of its restore."""
+
+    about: _About
+
+
+class _Result(t.TypedDict):
+    """How a restore ended."""
+
+    state: t.NotRequired[str]
+    msg: t.NotRequired[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +54,7 @@ class EarlierRestore:
 
     @classmethod
     def of(cls, told: Told) -> EarlierRestore:
-        about, ended = _parsed(told["kept"]).get("about") or {}, bool(told["result"])
+        about, ended = _parsed(told["kept"], _Kept).get("about", {}), bool(told["result"])
         time = str(told["folder"]).rpartition("\\")[2].partition("-")[0]
         return cls(
             run_id=told["run_id"],
@@ -42,7 +62,7 @@ class EarlierRestore:
             left_stopped=not ended and about.get("service") not in (None, "Stopped"),
             backup=str(about.get("backup", "")),
             kept_at=time if _TIME.fullmatch(time) else "",
-            sentence=printable(
+            sentence=(
                 f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
                 f"{about.get('begun', 'an unknown time')} (run {told['run_id']}) {_end(told)}"
             ),
@@ -79,15 +99,16 @@ def _end(told: Told) -> str:
             "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, and put an "
             "empty file 'reported' into that folder when all is as it should be."
         )
-    result = _parsed(told["result"])
+    result = _parsed(told["result"], _Result)
     if result.get("state") == "restored":
         return "succeeded, and its controller has not read that."
     return f"failed, and its controller has not read why. {result.get('msg', '')}".rstrip()
 
 
-def _parsed(text: str) -> Told:
+def _parsed(text: str, shape: t.Any) -> Told:
+    """What a shape lists of JSON that the server kept; nothing when it is none, or has another shape."""
     try:
-        content = json.loads(text)
+        content: Told = checked(strict(text.encode("utf-8", "surrogatepass")), shape)
     except ValueError:
         return {}
-    return content if isinstance(content, dict) else {}
+    return content

@@ -10,6 +10,7 @@ HMAC-SHA256 covers context, initialization vector and ciphertext, and is checked
 from __future__ import annotations
 
 import base64
+import collections.abc as c
 import gzip
 import hmac
 import io
@@ -38,6 +39,7 @@ LARGEST_ANSWER = 32 * 1024**2
 
 LARGEST_STREAM = LARGEST + 64 * 1024**2
 """Clear bytes of a stream: as much as a backup may unpack to, and what describes it."""
+_KEY_BYTES = 32
 
 
 class Envelope:
@@ -55,11 +57,11 @@ class Envelope:
         numbers = self._key.public_key().public_numbers()
         return {"modulus": _base64_number(numbers.n), "exponent": _base64_number(numbers.e)}
 
-    def open(self, header: dict[str, t.Any]) -> bytes:
+    def open(self, header: c.Mapping[str, t.Any]) -> bytes:
         """The clear bytes of an envelope that carries its data itself."""
         return self.open_stream(header, io.BytesIO(_bytes_of(header, "data")), LARGEST_ANSWER).read()
 
-    def open_stream(self, header: dict[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM) -> t.BinaryIO:
+    def open_stream(self, header: c.Mapping[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM) -> t.BinaryIO:
         """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after C(most) bytes.
 
         Raises AccessManagerError when the ciphertext is not what this call's target sealed.
@@ -72,7 +74,9 @@ class Envelope:
             keys = self._key.decrypt(_bytes_of(header, "key"), oaep)
         except ValueError:
             raise AccessManagerError("The target's answer is not sealed to this call's key: it is not used.") from None
-        encryption_key, mac_key = keys[:32], keys[32:]
+        if len(keys) != 2 * _KEY_BYTES:
+            raise AccessManagerError("The target's answer has no proper keys: it is not used.")
+        encryption_key, mac_key = keys[:_KEY_BYTES], keys[_KEY_BYTES:]
         mac = hmac.new(mac_key, self._context + iv, "sha256")
         ciphertext.seek(0)
         while chunk := ciphertext.read(CHUNK):
@@ -135,7 +139,7 @@ class _Decrypted(io.RawIOBase):
         return count
 
 
-def _bytes_of(header: dict[str, t.Any], part: str) -> bytes:
+def _bytes_of(header: c.Mapping[str, t.Any], part: str) -> bytes:
     try:
         return base64.b64decode(header[part], validate=True)
     except (KeyError, TypeError, ValueError):

@@ -8,20 +8,16 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from ansible.utils.display import Display
+from .. import _display
 
-from .._text import printable
-
-display = Display()
-
-LeftRun = dict[str, t.Any]
+LeftRun = c.Mapping[str, t.Any]
 
 
-def told(runs: c.Iterable[LeftRun], host: str) -> list[str]:
+def warn(runs: c.Iterable[LeftRun], host: str) -> list[str]:
     """A sentence for each run, after a warning with it."""
     sentences = [sentence(run) for run in runs]
     for one in sentences:
-        display.warning(f"{host}: {one}")
+        _display.warn(f"{host}: {one}")
     return sentences
 
 
@@ -32,7 +28,7 @@ def stopped(runs: c.Iterable[LeftRun]) -> list[LeftRun]:
 
 def sentence(run: LeftRun) -> str:
     by, at = run["controller"] or "an unknown controller", run["stopped_at"] or "an unknown time"
-    return printable(f"The run {run['run_id']} of {by} stopped the service at {at}, and did not start it again. {_since(run)}")
+    return f"The run {run['run_id']} of {by} stopped the service at {at}, and did not start it again. {_since(run)}"
 
 
 def _since(run: LeftRun) -> str:

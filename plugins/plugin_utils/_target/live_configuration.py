@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import pathlib
-import typing as t
 
-from .._action import AccessManagerAction, Run
+from .._ams.constants import knowledge
 from .._contents.configuration import Configuration
 from .._contents.snapshot_stream import Bundle
 from .._contents.zip_writer import zip_chunks
 from .._errors import AccessManagerError
 from . import transfer
+from .answers import SENT_OR_NOT, Sent, Unsteady
+from .call import Run, Target, controller_name, new_run_id
 from .envelope import Envelope
 
 MODULE = "artifact_fetch"
@@ -25,44 +26,45 @@ LARGEST_IN_MEMORY = 512 * 1024**2
 """Bytes of a live configuration, encrypted or not, that are looked at: it has no database."""
 
 
-def ask(action: AccessManagerAction, run: Run, envelope: Envelope) -> dict[str, t.Any]:
-    """The answer of the target: C(steady), and if so C(envelope) and C(path). C(run) has run_id, staging_root and live.
+def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> Unsteady | Sent:
+    """The answer of the target. C(run) has run_id, staging_root and live.
 
-    Raises LostLineError when no answer came. A live run may go on then: whoever asked makes a new one, with another id.
+    Raises ConnectionLostError when no answer came. A live run may go on then: the caller makes a new one, with another id.
     """
     question = {
         "step": "take",
-        "knowledge": action.knowledge(),
+        "knowledge": knowledge(),
         "public_key": envelope.public_key,
         "inline_limit": _INLINE_LIMIT,
-        "controller": action.controller_name(),
-        "lock_timeout": action.params["lock_timeout"],
+        "controller": controller_name(),
+        "lock_timeout": lock_timeout,
     }
-    return action.call_target(run | question, module=MODULE, repeatable=False)
+    answer: Unsteady | Sent = target.call(run | question, SENT_OR_NOT, module=MODULE, repeatable=False)
+    return answer
 
 
-def read_live(action: AccessManagerAction) -> Configuration:
+def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Configuration:
     """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps changing."""
 
     def new_run() -> Run:
-        return {"run_id": action.new_run_id(), "staging_root": action.params["staging_root"], "live": True}
+        return {"run_id": new_run_id(), "staging_root": staging_root, "live": True}
 
-    return action.until_run_answered(new_run, lambda run: _read_live(action, run), module=MODULE)
+    return target.retry_with_new_run(new_run, lambda run: _read_live(target, run, lock_timeout), module=MODULE)
 
 
-def _read_live(action: AccessManagerAction, run: Run) -> Configuration:
+def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
     envelope = Envelope(MODULE)
-    answer = ask(action, run, envelope)
-    if not answer["steady"]:
+    answer = ask(target, run, envelope, lock_timeout=lock_timeout)
+    if answer["steady"] is False:
         raise AccessManagerError(
-            f"The configuration of {action.host_label} changed each of {answer['attempts']} times while it was read: "
+            f"The configuration of {target.label} changed each of {answer['attempts']} times while it was read: "
             "run again when nobody saves."
         )
     with os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
         place = pathlib.Path(f"/proc/self/fd/{incoming.fileno()}")
-        transfer.receive(action._connection, action.host_label, answer, place, most=LARGEST_IN_MEMORY)
+        transfer.receive(target.connection, target.label, answer, place, most=LARGEST_IN_MEMORY)
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
     if answer["path"]:
-        action.remove_sent(run, module=MODULE)
+        target.remove_sent(run, module=MODULE)
     return configuration

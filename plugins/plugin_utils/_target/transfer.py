@@ -17,14 +17,13 @@ import pathlib
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.utils.display import Display
 
+from .. import _display
 from .._age.decryption import LARGEST
 from .._errors import AccessManagerError
 from .._store.space import NoSpaceError, refuse_without_space
-from .connection_errors import is_line_fault
-
-display = Display()
+from .answers import Header, Sent
+from .connection_errors import is_connection_error
 
 ATTEMPTS = 4
 PROGRESS_BYTES = 8 * 1024 * 1024
@@ -38,7 +37,7 @@ _ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted
 _SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
 
 
-def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pathlib.Path, *, most: int = LARGEST) -> int:
+def receive(connection: t.Any, host: str, answer: Sent, incoming: pathlib.Path, *, most: int = LARGEST) -> int:
     """Writes the ciphertext of an artifact_fetch answer into a file and checks its size and SHA-256.
 
     No more is written than was announced, than C(most) bytes, and than there is space for.
@@ -69,10 +68,10 @@ def receive(connection: t.Any, host: str, answer: dict[str, t.Any], incoming: pa
         except NoSpaceError:
             raise
         except Exception as exc:
-            if not is_line_fault(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
+            if not is_connection_error(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
                 raise
             failure: Exception = exc
-            display.warning(
+            _display.warn(
                 f"{host}: the transfer was interrupted ({exc}); {incoming.stat().st_size} of {header['size']} bytes are here."
             )
             _reset(connection)
@@ -164,9 +163,9 @@ def _end_command(protocol: t.Any, shell: str, command: str) -> None:
     try:
         protocol.cleanup_command(shell, command)
     except Exception as exc:
-        if not is_line_fault(exc):
+        if not is_connection_error(exc):
             raise
-        display.vvv(f"The command on the target could not be cleaned up: {exc}")
+        _display.debug(f"The command on the target could not be cleaned up: {exc}")
 
 
 def _decoded(line: bytes) -> bytes:
@@ -179,10 +178,10 @@ def _decoded(line: bytes) -> bytes:
 def _show_progress(host: str, before: int, now: int, size: int) -> None:
     """A line each 8 MiB of a transfer that is longer than that."""
     if size > PROGRESS_BYTES and now // PROGRESS_BYTES > before // PROGRESS_BYTES:
-        display.display(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
+        _display.show(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
 
 
-def _check(incoming: pathlib.Path, header: dict[str, t.Any]) -> None:
+def _check(incoming: pathlib.Path, header: Header) -> None:
     with incoming.open("rb") as file:
         size, digest = incoming.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
     if size != header["size"] or digest != header["sha256"]:
@@ -195,6 +194,6 @@ def _reset(connection: t.Any) -> None:
     try:
         connection.reset()
     except Exception as exc:
-        if not is_line_fault(exc):
+        if not is_connection_error(exc):
             raise
-        display.vvv(f"The connection could not be reset yet: {exc}")
+        _display.debug(f"The connection could not be reset yet: {exc}")

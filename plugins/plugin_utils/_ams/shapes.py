@@ -1,0 +1,252 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shapes of what a server says of itself: see _shape.py. A key that is not here is not taken from an answer."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._shape import Rule, between, matching
+
+RegistryData = int | list[str] | str | None
+
+
+def _is_time(text: str) -> bool:
+    """Windows gives seven digits of a second, Python takes six."""
+    try:
+        datetime.datetime.fromisoformat(text[:26] + "+00:00")
+    except ValueError:
+        return False
+    return text.endswith("Z")
+
+
+Time = t.Annotated[str, Rule(_is_time, "a time in UTC")]
+Thumbprint = t.Annotated[str, matching("[0-9A-F]{40}", "a thumbprint, 40 hexadecimal digits")]
+Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, 64 hexadecimal digits")]
+Count = t.Annotated[int, between(0, 2**62)]
+
+
+class NoInstallation(t.TypedDict):
+    exists: t.Literal[False]
+
+
+class Installation(t.TypedDict):
+    exists: bool
+    version: str
+    configured: bool
+    install_path: str
+    config_path: str
+    config_exists: bool
+    log_path: str
+
+
+class RegistryValue(t.TypedDict):
+    key: str
+    name: str
+    kind: str
+    data: RegistryData
+
+
+class Service(t.TypedDict):
+    name: str
+    status: str
+    process_ids: list[int]
+    account: RegistryData
+    image_path: RegistryData
+    start: RegistryData
+    delayed_start: bool
+    depends_on: list[str]
+    sid_type: RegistryData
+    environment_variables: list[str]
+
+
+class Binding(t.TypedDict):
+    endpoint: str
+    thumbprint: str
+    application_id: str
+    store: str
+
+
+class Reservation(t.TypedDict):
+    url: str
+    sddl: str
+
+
+class HttpSys(t.TypedDict):
+    bindings: list[Binding]
+    reservations: list[Reservation]
+
+
+class FirewallRule(t.TypedDict):
+    name: str
+    rule: str
+
+
+class State(t.TypedDict):
+    registry: list[RegistryValue]
+    service: Service
+    http_sys: HttpSys
+    firewall: list[FirewallRule]
+    computer_name: str
+
+
+class Document(t.TypedDict):
+    file: str
+    valid: bool
+    usn: str
+    schema_version: str
+
+
+class Reference(t.TypedDict):
+    key: str
+    value: str
+    path: str
+    place: t.Literal["share", "config", "external"]
+    exists: bool
+
+
+class Link(t.TypedDict):
+    """A link is not followed: nothing more is known of it."""
+
+    name: str
+    path: str
+    kind: t.Literal["link"]
+
+
+class Item(t.TypedDict):
+    """A file or a folder. A file that cannot be read has C(error) in place of C(sha256)."""
+
+    name: str
+    path: str
+    kind: t.Literal["file", "folder"]
+    size: Count
+    created: Time
+    modified: Time
+    attributes: int
+    sddl: str
+    sha256: t.NotRequired[Sha256]
+    error: t.NotRequired[str]
+
+
+class ProtectedSecret(t.TypedDict):
+    """C(mode) is what stands in the file when that is no number."""
+
+    path: str
+    mode: int | str
+
+
+class MissingKey(t.TypedDict):
+    present: t.Literal[False]
+    reason: str
+
+
+class PresentKey(t.TypedDict):
+    present: t.Literal[True]
+    provider: str | None
+    exportable: bool
+    bits: int
+    file: str
+    sddl: str
+
+
+class Certificate(t.TypedDict):
+    store: str
+    thumbprint: Thumbprint
+    subject: str
+    not_before: Time
+    not_after: Time
+    usages: list[str]
+    key: MissingKey | PresentKey
+
+
+class Cluster(t.TypedDict):
+    resource: str
+    owner: str
+    owned: bool
+
+
+class Staging(t.TypedDict):
+    root: str
+    free_bytes: Count
+
+
+class EarlierRestore(t.TypedDict):
+    """C(kept) and C(result) are JSON that the server kept, or empty."""
+
+    run_id: str
+    folder: str
+    kept: str
+    result: str
+
+
+class InterruptedStop(t.TypedDict):
+    run_id: str
+    controller: str
+    stopped_at: str
+    found: str
+    started_at: str
+    error: str
+
+
+class AbsentServer(t.TypedDict):
+    """A server without Access Manager."""
+
+    installation: NoInstallation
+    administrator: bool
+    computer_name: str
+
+
+class Server(t.TypedDict):
+    """A server with Access Manager."""
+
+    installation: Installation
+    administrator: bool
+    computer_name: str
+    state: State
+    documents: list[Document]
+    references: list[Reference]
+    records: list[Link | Item]
+    secrets: list[ProtectedSecret]
+    certificates: list[Certificate]
+    machine_certificates: list[str]
+    cluster: Cluster | None
+    staging: Staging
+    unended_restores: list[EarlierRestore]
+    left_runs: list[InterruptedStop]
+
+
+class EnvironmentVariable(t.TypedDict):
+    scope: str
+    variable: str
+
+
+class Taken(t.TypedDict):
+    """How a snapshot was taken."""
+
+    attempts: Count
+    proven: bool
+    stopped: bool
+    downtime_ms: Count | None
+    start_error: str
+    unended_restores: list[EarlierRestore]
+
+
+class SentItem(Item):
+    """As it stands in a snapshot: a time that is none makes the backup incomplete, and the rest is kept."""
+
+    created: str
+    modified: str
+
+
+class SnapshotManifest(t.TypedDict):
+    """The first line of a snapshot's stream."""
+
+    installation: Installation
+    state: State
+    environment: list[EnvironmentVariable]
+    documents: list[Document]
+    references: list[Reference]
+    records: list[Link | SentItem]
+    taken: Taken

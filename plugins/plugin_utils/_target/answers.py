@@ -1,0 +1,234 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shapes of the answers of the target's halves, one for each step that is asked for: see _shape.py."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from .._ams.shapes import (
+    AbsentServer,
+    Certificate,
+    Count,
+    EarlierRestore,
+    InterruptedStop,
+    ProtectedSecret,
+    Server,
+    Sha256,
+    Thumbprint,
+)
+from .._shape import Rule
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
+Base64 = t.Annotated[str, Rule(_is_base64, "Base64")]
+
+
+class Failure(t.TypedDict):
+    """What a module says of itself, whatever it does."""
+
+    failed: t.NotRequired[bool]
+    msg: t.NotRequired[str]
+
+
+class Nothing(t.TypedDict):
+    """An answer of which nothing is used."""
+
+
+class Change(t.TypedDict):
+    changed: bool
+
+
+class Collected(t.TypedDict):
+    """What became of a detached run; C(answer) is the JSON text that it left when it has finished."""
+
+    state: t.Literal["unknown", "running", "ended", "finished"]
+    answer: t.NotRequired[str]
+
+
+class Header(t.TypedDict):
+    """Of an envelope, in Base64 but for C(size) and C(sha256). C(data) is there when the ciphertext comes with the answer."""
+
+    key: str
+    iv: str
+    mac: str
+    sha256: Sha256
+    size: Count
+    data: t.NotRequired[str]
+
+
+class SealedCertificates(t.TypedDict):
+    certificates: list[Certificate]
+    envelope: Header
+
+
+class Certificates(t.TypedDict):
+    certificates: list[Certificate]
+
+
+class SealedSecrets(t.TypedDict):
+    secrets: list[ProtectedSecret]
+    envelope: Header
+
+
+class Secrets(t.TypedDict):
+    secrets: list[ProtectedSecret]
+
+
+class ExportedKey(t.TypedDict):
+    cer: Base64
+    pfx: Base64
+    password: str
+
+
+class UnexportedKey(t.TypedDict):
+    """C(error) says why there is no PFX."""
+
+    cer: Base64
+    error: str
+
+
+EXPORTS: t.Any = dict[Thumbprint, ExportedKey | UnexportedKey]
+"""What certificate_export sends encrypted."""
+
+
+class OpenSecret(t.TypedDict):
+    mode: int | str
+    value: str
+
+
+class LockedSecret(t.TypedDict):
+    """C(error) says why the server could not open it."""
+
+    mode: int | str
+    error: str
+
+
+OPENED_SECRETS: t.Any = dict[str, OpenSecret | LockedSecret]
+"""What secret_export sends encrypted, by the secrets' places in the configuration."""
+
+
+class Unsteady(t.TypedDict):
+    """The configuration changed each time that it was read."""
+
+    steady: t.Literal[False]
+    attempts: Count
+
+
+class Sent(t.TypedDict):
+    """C(path): the file of the ciphertext, empty when it came with the answer."""
+
+    steady: t.Literal[True]
+    attempts: t.NotRequired[Count]
+    envelope: Header
+    path: str
+
+
+class Staged(t.TypedDict):
+    steady: t.Literal[True]
+    changed: bool
+    attempts: Count
+    proven: bool
+    stopped: bool
+    downtime_ms: Count | None
+    stop_ms: Count
+    unlock_ms: Count
+    start_ms: Count
+    start_error: str
+    files: Count
+    bytes: Count
+    left_runs: list[InterruptedStop]
+
+
+SENT_OR_NOT: t.Any = Unsteady | Sent
+STAGED_OR_NOT: t.Any = Unsteady | Staged
+
+
+class ServiceState(t.TypedDict):
+    changed: bool
+    status_before: str
+    status: str
+    stop_ms: Count
+    unlock_ms: Count
+    start_ms: Count
+    left_runs: t.NotRequired[list[InterruptedStop]]
+
+
+class DescribedAbsentServer(AbsentServer):
+    changed: t.NotRequired[bool]
+
+
+class DescribedServer(Server):
+    changed: t.NotRequired[bool]
+
+
+class Busy(t.TypedDict):
+    """Another run is at work on the server: C(busy) says which."""
+
+    busy: t.Annotated[str, Rule(bool, "the name of a run")]
+
+
+class Probe(t.TypedDict):
+    path: str
+    file: str
+    opens: bool
+    mark: str
+
+
+class DomainSecret(t.TypedDict):
+    path: str
+    opens: bool
+
+
+class SituationOfAbsentServer(AbsentServer):
+    busy: t.Literal[""]
+    earlier: list[EarlierRestore]
+
+
+class Situation(Server):
+    """A server beside a backup."""
+
+    busy: t.Literal[""]
+    earlier: list[EarlierRestore]
+    missing_drives: list[str]
+    probes: list[Probe]
+    domain_secrets: list[DomainSecret]
+    masked: dict[str, str]
+
+
+DESCRIPTION: t.Any = DescribedAbsentServer | DescribedServer
+SITUATION: t.Any = Busy | SituationOfAbsentServer | Situation
+
+
+class Upload(t.TypedDict):
+    path: str
+
+
+class HealthCheck(t.TypedDict):
+    name: str
+    passed: bool
+    reason: str
+
+
+class Restored(t.TypedDict):
+    state: t.Literal["restored", "rolled_back", "half_rolled_back"]
+    checks: list[HealthCheck]
+    failed_check: str
+    rollback_errors: list[str]
+    stopped: bool
+    started: bool
+    stop_ms: Count
+    start_ms: Count
+    downtime_ms: Count
+    safety_copy: str
+    warnings: list[str]
+    msg: str

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of a Windows server: it is made once, again after a lost connection, or again in a new run; its answer is data.
+
+Ansible acts on some keys of what a module returns: on facts, on hosts to add, on its own internal ones. So an answer is put aside
+unread where it arrives, and then checked against the shape that the caller expects. Nothing else of it is used, or seen by Ansible.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import re
+import secrets
+import socket
+import time
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure
+from ansible.module_utils.json_utils import _filter_non_json_lines
+
+from .. import _display
+from .._ams.json_document import strict
+from .._collection import COLLECTION
+from .._errors import (
+    AccessManagerError,
+    ConnectionLostError,
+    EndedRunError,
+    RefusedLogonError,
+    UnansweredError,
+    UnfinishedRunError,
+)
+from .._shape import ShapeError, checked
+from .._text import one_line
+from .answers import Change, Failure, Nothing
+from .connection_errors import is_connection_error
+
+T = t.TypeVar("T")
+Run = dict[str, t.Any]
+"""The options of a call that belongs to a run: run_id, staging_root, and what its step needs."""
+
+ATTEMPTS = 3
+START_SECONDS = 60
+"""How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
+
+_ANSWER, _EXIT_CODE = "answer", "exit_code"
+_LONGEST_MESSAGE = 10_000
+_STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
+
+
+def put_aside(result: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What an action makes of a module's output, in place of Ansible's own reader: the answer under one key of ours.
+
+    C(result): the output and the exit code. There is no answer when the output is not one object of JSON.
+    """
+    try:
+        text, _warnings = _filter_non_json_lines(str(result.get("stdout", "")), objects_only=True)
+        return {_ANSWER: strict(text.encode("utf-8", "surrogatepass"))}
+    except ValueError:
+        return {_EXIT_CODE: result.get("rc")}
+
+
+def new_run_id() -> str:
+    return secrets.token_hex(8)
+
+
+def controller_name() -> str:
+    return socket.gethostname()
+
+
+class Target:
+    """The Windows server of a task. C(action) runs modules and has the connection; its own reader of answers is C(put_aside)."""
+
+    def __init__(self, action: t.Any, module: str, task_vars: dict[str, t.Any]) -> None:
+        self._action, self._module, self._task_vars = action, module, task_vars
+
+    @property
+    def label(self) -> str:
+        """The name of the host in messages."""
+        return str(self._task_vars.get("inventory_hostname", "the target"))
+
+    @property
+    def connection(self) -> t.Any:
+        return self._action._connection
+
+    @property
+    def job_folder(self) -> t.Any:
+        """Where Ansible keeps the results of detached modules on the host."""
+        return self._action.get_shell_option("async_dir")
+
+    def call(self, arguments: Run, shape: type[T], *, repeatable: bool = True, module: str | None = None) -> T:
+        """Runs the target's half, or that of another module, and returns what C(shape) lists of its answer.
+
+        Without an answer it is tried again when the call may be made twice. Raises AccessManagerError with the target's own
+        sentence when it failed, ConnectionLostError when the connection was lost, and UnansweredError when its PowerShell ended
+        without an answer.
+        """
+        if repeatable:
+            return self.retry(lambda: self.call_once(arguments, shape, module=module))
+        return self.call_once(arguments, shape, module=module)
+
+    def call_once(self, arguments: Run, shape: type[T], *, detached: bool = False, module: str | None = None) -> T:
+        if not getattr(self.connection._shell, "_IS_WINDOWS", False):
+            raise AccessManagerError(
+                f"{self.label} is not reached as a Windows host: its connection is '{self.connection.transport}'. "
+                "Set ansible_connection to winrm or psrp."
+            )
+        with self.translated_errors():
+            result = self._action._execute_module(
+                module_name=f"{COLLECTION}.{module or self._module}",
+                module_args=dict(arguments),
+                task_vars=self._task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
+                wrap_async=detached,
+            )
+        if _ANSWER not in result:
+            raise UnansweredError(f"The PowerShell on {self.label} ended without an answer (exit code {result.get(_EXIT_CODE)}).")
+        return self.checked(result[_ANSWER], shape)
+
+    def launch(self, arguments: Run, *, longest_seconds: int) -> None:
+        """Starts the target's half outside its shell, for at most that long."""
+        task = self._action._task
+        task.async_val = longest_seconds
+        try:
+            self.call_once(arguments, Nothing, detached=True)
+        finally:
+            task.async_val = 0
+
+    def checked(self, answer: object, shape: type[T]) -> T:
+        """What a shape lists of an answer. Raises AccessManagerError when it tells of a failure, or has another shape."""
+        try:
+            said = checked(answer, Failure)
+            if not said.get("failed"):
+                return checked(answer, shape)
+        except ShapeError as exc:
+            raise AccessManagerError(f"The answer of {self.label} is not used: {exc}.") from None
+        reason = one_line(said.get("msg", "")[:_LONGEST_MESSAGE])
+        raise AccessManagerError(reason or f"The module failed on {self.label}, and does not say why.")
+
+    def opened(self, data: bytes, shape: type[T]) -> T:
+        """What a shape lists of JSON that the server sent encrypted, or left in a file."""
+        try:
+            return checked(strict(data), shape)
+        except ValueError as exc:
+            raise AccessManagerError(f"What {self.label} sent is not used: {exc}.") from None
+
+    # ---- again, and away ----
+
+    def retry(self, act: c.Callable[[], T]) -> T:
+        """Does something again when no answer came, three times in all. Raises what the third time raises."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return act()
+            except (ConnectionLostError, UnansweredError) as exc:
+                _display.warn(f"{exc} Trying again ({attempt} of {ATTEMPTS - 1}).")
+                self.reconnect()
+        return act()
+
+    def retry_with_new_run(self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None) -> T:
+        """Does something in a run of its own, again in another run when no answer came; C(new_run) has the options that name one.
+
+        What failed runs left on the target is removed at the end: in between it would only be one more call to lose.
+        """
+        failed: list[Run] = []
+
+        def attempt() -> T:
+            run = new_run()
+            failed.append(run)
+            result = act(run)
+            failed.remove(run)
+            return result
+
+        try:
+            return self.retry(attempt)
+        finally:
+            with contextlib.suppress(AccessManagerError):
+                for run in failed:
+                    self.remove_run(run, module=module)
+
+    def remove_run(self, run: Run, *, module: str | None = None) -> Change:
+        """Removes the folder of a run on the target; C(run) has the options that name it."""
+        return self.call(run | {"step": "remove"}, Change, module=module)
+
+    def remove_sent(self, run: Run, *, module: str | None = None) -> None:
+        """Removes from the target what a run sent. When that fails, a warning says so, and a later run removes it."""
+        try:
+            self.remove_run(run, module=module)
+        except AccessManagerError as exc:
+            _display.warn(f"{exc} What {self.label} sent stays there, encrypted, until a run after 24 hours removes it.")
+
+    @contextlib.contextmanager
+    def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
+        """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let alone."""
+        try:
+            yield
+        except (UnfinishedRunError, EndedRunError):
+            raise
+        except Exception:
+            with contextlib.suppress(AccessManagerError):
+                self.remove_run(run, module=module)
+            raise
+
+    def reconnect(self) -> None:
+        time.sleep(1)
+        with contextlib.suppress(Exception):
+            self.connection.reset()
+
+    @contextlib.contextmanager
+    def translated_errors(self) -> c.Iterator[None]:
+        """Distinguishes a refused logon and a lost connection, whatever library under the connection says so."""
+        try:
+            yield
+        except Exception as exc:
+            if not is_connection_error(exc):
+                raise
+            if isinstance(exc, AnsibleAuthenticationFailure) or _is_refused_logon(str(exc)):
+                user = self.connection.get_option("remote_user")
+                raise RefusedLogonError(
+                    f"{self.label} refuses the logon of '{user}' over {self.connection.transport}: "
+                    f"check ansible_user, ansible_password and the transport. {exc}"
+                ) from None
+            raise ConnectionLostError(
+                f"There is no connection to {self.label}, or it was lost: {exc}. If this stays so, check ansible_host, "
+                "ansible_port and the server's WinRM listener."
+            ) from None
+
+
+def _is_refused_logon(message: str) -> bool:
+    folded = message.lower()
+    return "credentials were rejected" in folded or "failed to authenticate" in folded or _STATUS_401.search(folded) is not None

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a server describes itself beside a backup: which secrets open there, and what it has in their places."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import time
+
+from .._ams.constants import knowledge
+from .._ams.description import Described
+from .._contents.configuration import Configuration, Secret
+from .._contents.names import path_of
+from .._errors import AccessManagerError
+from .answers import SITUATION
+from .call import Run, Target, new_run_id
+from .detached_run import COLLECT_SECONDS
+
+_MODULE = "config_restore"
+_MACHINE, _DOMAIN = 1, 3
+"""The modes of secrets that this server alone opens, and that accounts of its domain open."""
+
+
+def describe(
+    target: Target,
+    configuration: Configuration | None,
+    nonce: bytes,
+    *,
+    include_database: bool,
+    domain_secrets: bool,
+    staging_root: str,
+    lock_timeout: int,
+) -> Described:
+    """How a server describes itself, when no other run is at work there: it would change what is described.
+
+    C(domain_secrets): whether it tries secrets of its domain too.
+    """
+    question = _question(configuration, nonce, domain_secrets=domain_secrets) | {
+        "run_id": new_run_id(),
+        "staging_root": staging_root,
+        "include_database": include_database,
+    }
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
+        answer: Described = target.call(question | {"wait_seconds": wait}, SITUATION, module=_MODULE)
+        if not answer["busy"]:
+            return answer
+        if time.monotonic() >= deadline:
+            raise AccessManagerError(
+                f"Another run is at work on {target.label}: {answer['busy']}. Gave up after {lock_timeout} s. "
+                "Try again when it has ended, or raise lock_timeout."
+            )
+
+
+def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
+    """Whether a server's mark of a secret, an HMAC under the nonce, is that of this value."""
+    expected = base64.b64encode(hmac.digest(nonce, value.encode("utf-8", "surrogatepass"), "sha256"))
+    return hmac.compare_digest(mark.encode("utf-8", "surrogatepass"), expected)
+
+
+def _question(configuration: Configuration | None, nonce: bytes, *, domain_secrets: bool) -> Run:
+    secrets = configuration.secrets if configuration else []
+    files = configuration.files if configuration else {}
+    return {
+        "step": "describe",
+        "knowledge": knowledge(),
+        "nonce": base64.b64encode(nonce).decode(),
+        "probes": [_probe(configuration, secret) for secret in secrets if configuration and secret.mode == _MACHINE],
+        "domain_secrets": [
+            {"path": secret.path, "data": secret.data} for secret in secrets if domain_secrets and secret.mode == _DOMAIN
+        ],
+        "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith("external/")],
+    }
+
+
+def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
+    """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
+    raw = configuration.read(f"config/{secret.file}")
+    written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
+    return {
+        "file": secret.file,
+        "path": secret.path,
+        "data": secret.data,
+        "salt": secret.salt,
+        "data_written": written[0],
+        "salt_written": written[1],
+    }

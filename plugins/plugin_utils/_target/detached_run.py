@@ -1,0 +1,157 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of a target's half outside its shell: it ends by itself whatever happens to the connection, and is asked for its result."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .. import _display
+from .._ams.json_document import strict
+from .._errors import (
+    AccessManagerError,
+    ConnectionLostError,
+    EndedRunError,
+    LostRunError,
+    UnansweredError,
+    UnfinishedRunError,
+)
+from .answers import Collected
+from .call import ATTEMPTS, Run, Target
+
+T = t.TypeVar("T")
+
+COLLECT_SECONDS = 120
+"""How long one question for the result waits on the target."""
+
+LONGEST_RUN_SECONDS = 24 * 3600
+"""When Ansible ends a detached run: never before the run's own time-outs, or the service could stay stopped."""
+
+BEGIN_SECONDS = 20
+"""How long a run whose launch was not answered may take to begin, before it is launched again. One that begins twice is refused."""
+
+SILENT_SECONDS = 180
+"""How long a run is asked for of which nothing was heard at all, not even an answer to its launch."""
+
+_NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
+_UNKNOWN, _RUNNING, _ENDED, _FINISHED = "unknown", "running", "ended", "finished"
+_NOT_HEARD = "not heard"
+"""The state of a run while the last question for it has no answer."""
+
+
+class DetachedRun(t.Generic[T]):
+    """One run, from its first launch to its result, which has the shape C(shape)."""
+
+    def __init__(self, target: Target, arguments: Run, shape: type[T], *, timeout: int) -> None:
+        self._target, self._arguments, self._shape, self._timeout = target, arguments, shape, timeout
+        self._run_id = arguments["run_id"]
+        self._question = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments} | {
+            "step": "collect",
+            "wait_seconds": COLLECT_SECONDS,
+            "start_seconds": BEGIN_SECONDS,
+            "job_folder": target.job_folder,
+        }
+        self._deadline = time.monotonic() + timeout
+        self._silent_until = time.monotonic() + SILENT_SECONDS
+        self._state = _UNKNOWN
+        self._launches = 0
+        self._launch_failure: AccessManagerError | None = None
+        self._unanswered_questions = 0
+        self._was_heard_of = False
+        """Whether the target answered at all: to a launch, or to a question."""
+        self._was_seen_running = False
+        self._answer: str | None = None
+
+    def result(self) -> T:
+        """Launches the run and asks for its result until it is there, through lost connections.
+
+        Raises AccessManagerError with the target's own sentence when it failed, EndedRunError when its process died,
+        UnfinishedRunError when it has not ended in time, and LostRunError when nothing was heard of it.
+        """
+        while time.monotonic() < self._deadline:
+            if self._state == _UNKNOWN:
+                self._launch()
+            self._ask()
+            if self._state == _FINISHED:
+                return self._outcome()
+            if self._state == _ENDED:
+                raise EndedRunError(
+                    f"The run {self._run_id} was ended on {self._target.label} before it was done: the server went down, or its "
+                    "process was killed. Look at the service there, and run this again."
+                )
+        raise self._unfinished()
+
+    def _launch(self) -> None:
+        """Starts the run, of which the target knows nothing.
+
+        An error does not say whether it started: an answer may be lost, and a slow start is called a failure. So it is asked for.
+        """
+        self._require_another_launch()
+        self._launches += 1
+        self._launch_failure = None
+        try:
+            self._target.launch(self._arguments | {"step": "take"}, longest_seconds=LONGEST_RUN_SECONDS)
+        except ConnectionLostError as exc:
+            self._launch_failure = exc
+            _display.warn(f"{exc} Asking whether the run {self._run_id} started.")
+            self._target.reconnect()
+            return
+        except AccessManagerError as exc:
+            self._launch_failure = exc
+        self._was_heard_of = True
+
+    def _require_another_launch(self) -> None:
+        """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in vain."""
+        if self._was_seen_running:
+            raise EndedRunError(
+                f"The run {self._run_id} was at work on {self._target.label}, and its folder is gone with its result: it was "
+                "removed. It is not started again. Look at the server, and run this again."
+            )
+        if self._launches == ATTEMPTS:
+            failure = self._launch_failure
+            why = "" if failure is None or isinstance(failure, ConnectionLostError) else f" {failure}"
+            raise AccessManagerError(f"The run {self._run_id} did not start on {self._target.label}.{why}")
+
+    def _ask(self) -> None:
+        """Asks the target what became of the run."""
+        try:
+            found = self._target.call_once(self._question, Collected)
+        except (ConnectionLostError, UnansweredError) as exc:
+            self._bear_silence(exc)
+            return
+        self._state, self._answer = found["state"], found.get("answer")
+        self._was_heard_of = True
+        self._was_seen_running = self._was_seen_running or self._state == _RUNNING
+
+    def _bear_silence(self, failure: ConnectionLostError | UnansweredError) -> None:
+        """Goes on after a question without an answer, unless there were too many, or nothing was ever heard."""
+        self._unanswered_questions += isinstance(failure, UnansweredError)
+        if self._unanswered_questions == ATTEMPTS:
+            raise failure
+        if not self._was_heard_of and time.monotonic() > self._silent_until:
+            goes_on = f"If the run {self._run_id} began there, it goes on, and brings the service back by itself."
+            raise LostRunError(f"{failure} {goes_on}")
+        _display.warn(f"{failure} Asking again what became of the run {self._run_id}.")
+        self._target.reconnect()
+        self._state = _NOT_HEARD
+
+    def _outcome(self) -> T:
+        """The result of a run that has finished, or its failure as an error."""
+        try:
+            answer = strict((self._answer or "").encode("utf-8", "surrogatepass"))
+        except ValueError:
+            raise AccessManagerError(
+                f"The run {self._run_id} ended on {self._target.label}, and its result is not JSON. Look at the server, and run "
+                "this again."
+            ) from None
+        return self._target.checked(answer, self._shape)
+
+    def _unfinished(self) -> AccessManagerError:
+        is_running = self._state == _RUNNING
+        became = "It goes on there" if is_running else "The connection was lost, and if it is at work there, it goes on"
+        return (UnfinishedRunError if is_running else LostRunError)(
+            f"The run {self._run_id} on {self._target.label} has not ended within {self._timeout} s. {became}, and "
+            "brings the service back by itself; look at the server before you run this again."
+        )
