@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import collections.abc as c
 import contextlib
+import json
 import pathlib
 import typing as t
 
@@ -67,7 +68,7 @@ class ActionModule(RestoreAction):
             return planned | {
                 "plan_document": document,
                 "changed": plan.changed and self.check_mode,
-                "installation": situation,
+                "installation": json.dumps(situation),
                 "earlier_restores": situation["earlier"],
             }
         if self.check_mode or not plan.changed:

@@ -122,9 +122,9 @@ would_change:
   returned: always
   type: bool
 installation:
-  description: What the server has, for the option of the same name.
+  description: What the server has, as JSON in one text, for the option of the same name.
   returned: when O(state=planned)
-  type: dict
+  type: str
 earlier_restores:
   description: A sentence for each earlier restore whose result nobody was told.
   returned: when O(state=planned)

@@ -61,6 +61,19 @@ installation:
   returned: success
   type: dict
   sample: {"exists": true, "version": "1.0.7945.0", "configured": true, "config_path": "C:\\Program Files\\Lithnet\\Access Manager Service\\config"}
+computer_name:
+  description: The name that the server gives itself.
+  returned: success
+  type: str
+administrator:
+  description: Whether the account is an administrator there.
+  returned: success
+  type: bool
+machine_certificates:
+  description: The thumbprints of the certificates of LocalMachine\\My whose private keys are there.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
 state:
   description: Registry values, service, HTTP.sys bindings and reservations, firewall rules.
   returned: when Access Manager is installed

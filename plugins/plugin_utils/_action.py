@@ -22,8 +22,9 @@ from ._text import printable_data, printable_lines
 _NUMBERS = frozenset(
     {"batch_pause", "health_seconds", "keep_safety_copies", "limit", "lock_timeout", "max_failures", "service_timeout", "timeout"}
 )
-_OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable", "skipped"})
-"""What a result may have beside what its module documents. C(reachable) says whether a failure came from the connection."""
+_OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable", "skipped", "warnings"})
+"""What a result may have beside what its module documents: C(warnings) are sentences of an action about stores, never what a target
+answers under that name, and C(reachable) says whether a failure came from the connection."""
 
 _DIFF_KEYS = frozenset({"before", "after", "before_header", "after_header", "prepared"})
 
@@ -100,6 +101,8 @@ class AccessManagerAction(ActionBase):
         """
         visible: dict[str, t.Any] = printable_data({key: result[key] for key in _OWN_KEYS & result.keys()})
         visible |= printable_data(_documented(result, returns_of(self.module_name)))
+        for key in sorted(result.keys() - visible.keys() - {"diff"}):
+            _display.debug(f"{self.module_name} does not document '{key}', which is left out.")
         if "diff" in result:
             visible["diff"] = {key: printable_lines(str(result["diff"][key])) for key in _DIFF_KEYS & result["diff"].keys()}
         return visible

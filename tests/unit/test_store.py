@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore, hosts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.backups import PARTS, build, fill, publish
@@ -73,7 +74,7 @@ def test_what_is_no_id_is_refused_and_named(store: BackupStore, backup_id: str, 
     }
     with pytest.raises(AccessManagerError, match="is not the id of a backup") as caught:
         steps[step]()
-    assert f"'{backup_id}'" in str(caught.value)
+    assert f"'{printable(backup_id)}'" in str(caught.value)
 
 
 # ---- opening ----
