@@ -74,9 +74,7 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: Rest
     for setting in _SETTINGS if "registry" in options.parts else ():
         there = backup.get("service", {}).get(setting)
         if there != here["service"].get(setting):
-            plan.add_task(
-                f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it."
-            )
+            plan.add_task(f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it.")
     rules = {rule["rule"] for rule in here["firewall"]}
     if "registry" in options.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
         plan.add_task(

@@ -10,13 +10,9 @@ import hashlib
 import json
 import typing as t
 
-<<<<<<< HEAD:plugins/plugin_utils/_store/inventory.py
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, inventory_name, own_http_configuration
-from .._windows.sddl import normal_form
-=======
 from .._text import printable
-from .description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
->>>>>>> c65404c (Results: warnings of an action, names in inventories, and the description that goes back to a restore):plugins/plugin_utils/_ams/inventory.py
+from .._windows.sddl import normal_form
 
 _SERVICE_SETTINGS = (
     "account",
@@ -37,11 +33,9 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     """
     state = described["state"]
     inventory = {
-<<<<<<< HEAD:plugins/plugin_utils/_store/inventory.py
-        name: _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, normal_form(record["sddl"]))
-=======
-        printable(name): _fingerprint(record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, record["sddl"])
->>>>>>> c65404c (Results: warnings of an action, names in inventories, and the description that goes back to a restore):plugins/plugin_utils/_ams/inventory.py
+        printable(name): _fingerprint(
+            record.get("sha256"), record["attributes"] & MEANINGFUL_ATTRIBUTES, normal_form(record["sddl"])
+        )
         for record in described["records"]
         if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
     }
