@@ -78,9 +78,9 @@ class AccessManagerAction(ActionBase):
         """The server of this task."""
         return Target(self, self.module_name, self.task_vars)
 
-    def _parse_returned_data(self, res: dict[str, t.Any], *_profile: t.Any) -> dict[str, t.Any]:
-        """Ansible's own reader of a module's output would act on keys of the answer."""
-        return put_aside(res)
+    def _parse_returned_data(self, res: dict[str, t.Any], *profile: t.Any) -> t.Any:
+        """Ansible's own reader of a module's output, which would act on keys of the answer."""
+        return super()._parse_returned_data(put_aside(res), *profile)
 
     def _validated(self) -> dict[str, t.Any]:
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
+import json
 import re
 import secrets
 import socket
@@ -49,16 +50,15 @@ _LONGEST_MESSAGE = 10_000
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 
 
-def put_aside(result: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What an action makes of a module's output, in place of Ansible's own reader: the answer under one key of ours.
+def put_aside(output: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The output of a module, with the answer in it as one text under a key of ours: so Ansible's own reader sees no other key."""
+    return {**output, "stdout": json.dumps({_ANSWER: str(output.get("stdout", "")), _EXIT_CODE: str(output.get("rc", ""))})}
 
-    C(result): the output and the exit code. There is no answer when the output is not one object of JSON.
-    """
-    try:
-        text, _warnings = _filter_non_json_lines(str(result.get("stdout", "")), objects_only=True)
-        return {_ANSWER: strict(text.encode("utf-8", "surrogatepass"))}
-    except ValueError:
-        return {_EXIT_CODE: result.get("rc")}
+
+def _parsed(text: str) -> t.Any:
+    """The answer in the output of a module. Raises ValueError when it is not one object of JSON."""
+    answer, _warnings = _filter_non_json_lines(text, objects_only=True)
+    return strict(answer.encode("utf-8", "surrogatepass"))
 
 
 def new_run_id() -> str:
@@ -70,7 +70,7 @@ def controller_name() -> str:
 
 
 class Target:
-    """The Windows server of a task. C(action) runs modules and has the connection; its own reader of answers is C(put_aside)."""
+    """The Windows server of a task. C(action) runs modules and has the connection; its output of modules passes C(put_aside)."""
 
     def __init__(self, action: t.Any, module: str, task_vars: dict[str, t.Any]) -> None:
         self._action, self._module, self._task_vars = action, module, task_vars
@@ -113,9 +113,12 @@ class Target:
                 task_vars=self._task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,
             )
-        if _ANSWER not in result:
-            raise UnansweredError(f"The PowerShell on {self.label} ended without an answer (exit code {result.get(_EXIT_CODE)}).")
-        return self.checked(result[_ANSWER], shape)
+        try:
+            answer = _parsed(str(result.get(_ANSWER, "")))
+        except ValueError:
+            code = result.get(_EXIT_CODE)
+            raise UnansweredError(f"The PowerShell on {self.label} ended without an answer (exit code {code}).") from None
+        return self.checked(answer, shape)
 
     def launch(self, arguments: Run, *, longest_seconds: int) -> None:
         """Starts the target's half outside its shell, for at most that long."""
