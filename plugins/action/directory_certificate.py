@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ..plugin_utils._action import AccessManagerAction, display
+from ..plugin_utils import _display
+from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._directory import certificate_backup, encryption_certificate, offline_changes, publication
@@ -137,7 +138,7 @@ class ActionModule(AccessManagerAction):
         try:
             HighWaterMark(store, self.params["state_dir"]).advance(mark)
         except AccessManagerError as exc:
-            display.warning(f"A store that goes back in time would not be noticed: {exc}")
+            _display.warn(f"A store that goes back in time would not be noticed: {exc}")
         return place
 
     def _proven(self, place: Place, thumbprint: str, forest: str) -> bytes:
