@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import base64
+import collections.abc as c
+import contextlib
 import datetime
 import json
 import re
@@ -13,6 +15,8 @@ import typing as t
 
 from ..plugin_utils._ams.checks import problems_of_certificates
 from ..plugin_utils._contents import binding
+from ..plugin_utils._contents.keys import Certificate, checked_certificate
+from ..plugin_utils._contents.zip_reader import json_object
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
@@ -21,6 +25,9 @@ from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
 
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}")
+
+Exports = dict[str, dict[str, str]]
+"""What the target sent of each certificate, by thumbprint: C(cer), and C(pfx) with C(password), or C(error)."""
 
 
 class ActionModule(PartAction):
@@ -33,38 +40,22 @@ class ActionModule(PartAction):
             return {"changed": True, "certificates": answer["certificates"]}
         envelope = Envelope("certificate_export")
         answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
-        exports = _checked(json.loads(envelope.open(answer["envelope"])))
+        exports = _checked(json_object(envelope.open(answer["envelope"]), f"What {self.host_label} exports"))
         problems = problems_of_certificates(answer["certificates"])
-        proven = self._proven(exports, answer["certificates"], problems)
-        clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(exports, proven)]))
+        exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
+        held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
+        problems += _differences(answer["certificates"], held)
+        clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
         artifact = self.store().write(
             self.params["backup_id"], f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
         )
-        told = {"certificates": [_told(record, proven) for record in _distinct(answer["certificates"])]}
+        told = {"certificates": [_told(record, held) for record in _distinct(answer["certificates"])]}
         inventory = inventory_of_certificates(answer["certificates"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | told
 
-    def _proven(self, exports: dict[str, dict[str, str]], records: list[dict[str, t.Any]], problems: list[str]) -> dict[str, bytes]:
-        """The PFX of each certificate whose key answers for it; what does not is added to the problems."""
-        proven = {}
-        expected = {record["thumbprint"] for record in records if record["key"].get("exportable")}
-        for thumbprint, export in exports.items():
-            if "pfx" not in export:
-                if thumbprint in expected:
-                    problems.append(f"Certificate {thumbprint} is not backed up: {export['error']}.")
-                continue
-            pfx = base64.b64decode(export["pfx"])
-            try:
-                pfx_module.verify(pfx, export["password"], thumbprint)
-            except AccessManagerError as exc:
-                problems.append(f"Certificate {thumbprint} is not backed up: {exc}")
-            else:
-                proven[thumbprint] = pfx
-        return proven
 
-
-def _checked(exports: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def _checked(exports: Exports) -> Exports:
     """What the target sent, by thumbprint. A thumbprint becomes a file's name: nothing else may."""
     for thumbprint in exports:
         if not _THUMBPRINT.fullmatch(thumbprint):
@@ -72,13 +63,41 @@ def _checked(exports: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     return exports
 
 
-def _entries(exports: dict[str, dict[str, str]], proven: dict[str, bytes]) -> t.Iterator[Entry]:
-    now = datetime.datetime.now(datetime.UTC)
+def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
+    """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the problems."""
     for thumbprint, export in sorted(exports.items()):
-        yield Entry(f"{thumbprint}.cer", now, [base64.b64decode(export["cer"])])
-        if thumbprint in proven:
-            yield Entry(f"{thumbprint}.pfx", now, [proven[thumbprint]])
-    passwords = {thumbprint: exports[thumbprint]["password"] for thumbprint in sorted(proven)}
+        if "pfx" not in export and thumbprint in exportable:
+            problems.append(f"Certificate {thumbprint} is not backed up: {export['error']}.")
+        certificate = base64.b64decode(export["cer"])
+        try:
+            yield checked_certificate(thumbprint, certificate, *_key(export))
+        except AccessManagerError as exc:
+            problems.append(f"Certificate {thumbprint} is not backed up: {exc}")
+            with contextlib.suppress(AccessManagerError):
+                yield checked_certificate(thumbprint, certificate)
+
+
+def _key(export: dict[str, str]) -> tuple[bytes, str] | tuple[()]:
+    """The PFX and its password, when the target sent one."""
+    return (base64.b64decode(export["pfx"]), export["password"]) if "pfx" in export else ()
+
+
+def _differences(records: list[dict[str, t.Any]], held: dict[str, Certificate]) -> c.Iterator[str]:
+    """A sentence for each thing that the manifest will tell of a certificate and that is not so."""
+    for record in _distinct(records):
+        if record["thumbprint"] in held:
+            for key in pfx_module.differences(held[record["thumbprint"]].certificate, record):
+                yield f"The server tells another {key} of certificate {record['thumbprint']} than the certificate has."
+
+
+def _entries(certificates: c.Iterable[Certificate]) -> c.Iterator[Entry]:
+    now = datetime.datetime.now(datetime.UTC)
+    passwords = {}
+    for one in certificates:
+        yield Entry(f"{one.thumbprint}.cer", now, [one.certificate])
+        if one.pfx is not None:
+            yield Entry(f"{one.thumbprint}.pfx", now, [one.pfx])
+            passwords[one.thumbprint] = one.password
     yield Entry("passwords.json", now, [json.dumps(passwords, indent=1).encode()])
 
 
@@ -87,8 +106,8 @@ def _distinct(records: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return list({record["thumbprint"]: record for record in reversed(records)}.values())[::-1]
 
 
-def _told(record: dict[str, t.Any], proven: dict[str, bytes]) -> dict[str, t.Any]:
+def _told(record: dict[str, t.Any], held: dict[str, Certificate]) -> dict[str, t.Any]:
     """What the manifest says of a certificate."""
     return {key: record[key] for key in ("thumbprint", "subject", "not_before", "not_after")} | {
-        "exported": record["thumbprint"] in proven
+        "exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None
     }

@@ -10,6 +10,7 @@ import json
 import typing as t
 
 from ..plugin_utils._contents.names import BINDING_KEY
+from ..plugin_utils._contents.zip_reader import json_object
 from ..plugin_utils._export_action import PartAction
 from ..plugin_utils._target.envelope import Envelope
 
@@ -24,7 +25,7 @@ class ActionModule(PartAction):
             return {"changed": True, "secrets": answer["secrets"]}
         envelope = Envelope("secret_export")
         answer = self.call_target({"knowledge": self.knowledge(), "public_key": envelope.public_key})
-        opened = json.loads(envelope.open(answer["envelope"]))
+        opened = json_object(envelope.open(answer["envelope"]), f"What {self.host_label} exports")
         content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
         clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode())
         artifact = self.store().write(

@@ -26,7 +26,7 @@ from .._store.chain import Link
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, moment_of
-from .._text import printable
+from .._text import printable, time_of
 from .._threads import in_threads
 from . import proof
 
@@ -259,6 +259,7 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
         "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE) == (not manifest["problems"]),
         "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
         "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
+        "a time of its certificates is no time": all(map(_has_times, manifest.get("certificates", []))),
     }
     wrong = [sentence for sentence, holds in checks.items() if not holds]
     if wrong:
@@ -273,11 +274,12 @@ def _is_near(created: str | None, backup_id: str) -> bool:
     """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is set by."""
     if created is None:
         return True
-    try:
-        moment = datetime.datetime.fromisoformat(created)
-    except ValueError:
-        return False
-    return abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+    moment = time_of(created)
+    return moment is not None and abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+
+
+def _has_times(certificate: Manifest) -> bool:
+    return all(time_of(certificate[key]) for key in ("not_before", "not_after"))
 
 
 def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:

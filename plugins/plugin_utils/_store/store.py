@@ -280,9 +280,13 @@ class BackupStore:
         )
 
     def publish(self, backup_id: str, manifest: Manifest, signer: Signer | None = None) -> pathlib.Path:
-        """Writes the manifest, and its signature when there is who signs, and gives the backup its name."""
+        """Writes the manifest, and its signature when there is who signs, and gives the backup its name.
+
+        Raises AccessManagerError when that manifest could not be read again.
+        """
         partial, final = self._opened(backup_id), self.folder / backup_id
         files = {manifest_module.NAME: manifest_module.to_bytes(manifest)}
+        self.parsed_manifest(backup_id, files[manifest_module.NAME])
         if signer:
             signed = signer.sign(files[manifest_module.NAME])
             files[manifest_module.SIGNATURE] = signed.signature
