@@ -195,6 +195,11 @@ CHANGES: dict[str, tuple[Callable[[Described], Any], str]] = {
     "account": (lambda d: d["state"]["service"].update(account="LocalSystem"), "state/service"),
     "start": (lambda d: d["state"]["service"].update(start=4), "state/service"),
     "binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(thumbprint="CC" * 20), "state/http_sys"),
+    "client certificates of a binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(flags=2), "state/http_sys"),
+    "permissions of a registry key": (
+        lambda d: d["state"]["registry_permissions"][0].update(sddl="O:BAG:SYD:"),
+        "state/registry_permissions",
+    ),
     "reservation": (lambda d: d["state"]["http_sys"]["reservations"].pop(0), "state/http_sys"),
     "firewall": (lambda d: d["state"]["firewall"].pop(), "state/firewall"),
     "exportability": (lambda d: d["certificates"][0]["key"].update(exportable=False), "certificates/" + "AB" * 20),

@@ -60,8 +60,7 @@ def document_of(
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
         "changes": [line for line in lines_of(plan) if not line.startswith("!")],
         "tasks": [
-            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)}
-            for task in tasks
+            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)} for task in tasks
         ],
     }
 
@@ -126,10 +125,7 @@ def to_markdown(document: Document) -> bytes:
         "",
         "## For a person",
         "",
-        *(
-            [line for number, task in enumerate(document["tasks"], 1) for line in _task_lines(number, task)]
-            or ["Nothing."]
-        ),
+        *([line for number, task in enumerate(document["tasks"], 1) for line in _task_lines(number, task)] or ["Nothing."]),
     ]
     return encodable("\n".join(lines).rstrip() + "\n").encode()
 

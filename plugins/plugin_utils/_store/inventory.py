@@ -38,6 +38,9 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     return inventory | {
         "state/version": _fingerprint(described["installation"]["version"]),
         "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
+        "state/registry_permissions": _fingerprint(
+            sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
+        ),
         "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
         "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
