@@ -63,6 +63,10 @@ _NUMBERS = frozenset(
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 _ANSIBLE_KEYS = ("invocation", "_ansible_parsed")
 _NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
+_LOST_RACE = re.compile(r'Unhandled exception while executing module.*"Create".*\bAnsible\b', re.DOTALL)
+"""How a module fails that began beside another, the first on a server: both make the source "Ansible" in Windows' event log, before
+anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in its own language."""
+
 _UNPARSED = "module_stdout"
 """A result has this key when what a module wrote is no result."""
 
@@ -255,13 +259,16 @@ class AccessManagerAction(ActionBase):
                 f"{self.host_label} is not reached as a Windows host: its connection is '{self._connection.transport}'. "
                 "Set ansible_connection to winrm or psrp."
             )
-        with self._explained_line():
-            result = self._execute_module(
-                module_name=f"{COLLECTION}.{module or self.module_name}",
-                module_args=dict(arguments),
-                task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
-                wrap_async=detached,
-            )
+        for _attempt in range(LINE_ATTEMPTS):
+            with self._explained_line():
+                result = self._execute_module(
+                    module_name=f"{COLLECTION}.{module or self.module_name}",
+                    module_args=dict(arguments),
+                    task_vars=self.task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
+                    wrap_async=detached,
+                )
+            if not _LOST_RACE.search(str(result.get("msg", ""))):
+                break
         for key in _ANSIBLE_KEYS:
             result.pop(key, None)
         if _UNPARSED in result:
