@@ -18,7 +18,7 @@ from ..plugin_utils._ams.checks import (
 )
 from ..plugin_utils._ams.description import Described, files_of
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
-from ..plugin_utils._target import earlier_restores, interrupted_stops
+from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
 
 display = Display()
 
@@ -26,16 +26,18 @@ display = Display()
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         include_database = self.params["include_database"]
-        described = self.call_target(
-            {
-                "knowledge": self.knowledge(),
-                "include_database": include_database,
-                "staging_root": self.params["staging_root"] or "",
-                "sweep": self.params["sweep"] and not self.check_mode,
-                "run_id": self.new_run_id(),
-                "controller": self.controller_name(),
-            }
-        )
+        question = {
+            "knowledge": self.knowledge(),
+            "include_database": include_database,
+            "staging_root": self.params["staging_root"] or "",
+            "sweep": self.params["sweep"] and not self.check_mode,
+            "run_id": self.new_run_id(),
+            "controller": self.controller_name(),
+        }
+        described, skew = clock.timed(lambda: self.call_target(question))
+        described["clock_skew_seconds"] = skew
+        if clock.is_skewed(skew):
+            display.warning(clock.sentence(skew, self.host_label))
         described["left_runs"] = interrupted_stops.told(described.get("left_runs", []), self.host_label)
         described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:

@@ -17,7 +17,7 @@ foreach ($binding in $saved.bindings) { Add-HttpRecord -Kind 'bindings' -Record 
 $answer.after = (& netsh.exe http show sslcert) -join "`n"
 
 # What Windows does not know is refused, with the binding's name.
-$saved.bindings[0].endpoint, $saved.bindings[0].flags = '127.0.0.9:444', 0x80000000
+$saved.bindings[0].endpoint, $saved.bindings[0].flags = '127.0.0.9:444', 2147483648
 $answer.refused = try { Add-HttpRecord -Kind 'bindings' -Record $saved.bindings[0]; '' } catch { $_.Exception.GetBaseException().Message }
 
 $url = 'http://+:59999/test/'

@@ -287,6 +287,16 @@ def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
     assert len(make(backup, found).http_sys["add"]["bindings"]) == 1
 
 
+def test_what_the_service_remembers_in_the_registry_is_let_alone() -> None:
+    backup = contents()
+    described = here(backup)
+    one = {"key": "Parameters", "name": "LastNotifiedVersion", "kind": "String", "data": "1.0.9999.0"}
+    described["state"]["registry"].append(one)
+    assert not make(backup, described).changed
+    described["state"]["registry"][-1] = one | {"name": "Other"}
+    assert [value["name"] for value in make(backup, described).registry["remove"]] == ["Other"]
+
+
 PARAMETERS = {
     "flags": 0x2,
     "check_mode": 0x1,

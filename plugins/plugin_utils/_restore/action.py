@@ -30,7 +30,7 @@ from .._errors import AccessManagerError
 from .._signing.trust import Trust
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
-from .._target import interrupted_stops
+from .._target import clock, interrupted_stops
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import recovery
@@ -113,7 +113,9 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = describe(self, contents.held, nonce, include_database=self.params["include_database"])
+        answer, skew = clock.timed(lambda: describe(self, contents.held, nonce, include_database=self.params["include_database"]))
+        if clock.is_skewed(skew):
+            display.warning(clock.sentence(skew, self.host_label))
         require_supported_version(answer, without_configuration=True, way_back=self._way_back(contents))
         refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
@@ -122,6 +124,7 @@ class RestoreAction(AccessManagerAction):
         left = interrupted_stops.stopped(answer.pop("left_runs", []))
         answer.pop("unended_restores", None)  # they are among the earlier ones
         return answer | {
+            "clock_skew_seconds": skew,
             "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .._ams.description import ACCESS_MANAGER_APPLICATION, Described, Record, own_http_configuration
+from .._ams.description import ACCESS_MANAGER_APPLICATION, WRITTEN_BY_THE_SERVICE, Described, Record, own_http_configuration
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._windows import sddl
@@ -24,8 +24,8 @@ from .._windows.tls_binding import (
 from .plan import Plan, RestoreOptions
 from .web_site import hosting_of
 
-NEVER_RESTORED = {("", "path"), ("", "version")}
-"""Registry values that belong to the installer."""
+NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
+"""Registry values that belong to the installer, and those in which the service remembers what it did."""
 
 CONFIGURED = ("", "configured")
 
