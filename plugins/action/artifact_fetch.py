@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import pathlib
 import typing as t
 
 from ..plugin_utils._action import Run
@@ -48,7 +48,7 @@ class ActionModule(PartAction):
         return result
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any]) -> dict[str, t.Any]:
-        with self.store().incoming(self.params["backup_id"]) as incoming:
+        with self.backup().incoming() as incoming:
             retries = transfer.receive(self._connection, self.host_label, answer, incoming)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
@@ -77,13 +77,10 @@ class ActionModule(PartAction):
         return {"changed": True, "steady": True} | how | told
 
     def _sealed(
-        self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any], incoming: pathlib.Path
+        self, seal: Seal, envelope: Envelope, answer: dict[str, t.Any], incoming: io.BufferedRandom
     ) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
-        with incoming.open("rb") as ciphertext:
-            bundle = Bundle(envelope.open_stream(answer["envelope"], ciphertext))
-            clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
-            artifact = self.store().write(
-                self.params["backup_id"], f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
-            )
+        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
+        clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
+        artifact = self.backup().write(f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         return bundle, artifact

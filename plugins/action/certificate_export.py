@@ -46,9 +46,7 @@ class ActionModule(PartAction):
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
         problems += _differences(answer["certificates"], held)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
-        artifact = self.store().write(
-            self.params["backup_id"], f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
-        )
+        artifact = self.backup().write(f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         told = {"certificates": [_told(record, held) for record in _distinct(answer["certificates"])]}
         inventory = inventory_of_certificates(answer["certificates"])
         self.save(seal, artifact, problems=problems, told=told, inventory=inventory)

@@ -28,9 +28,7 @@ class ActionModule(PartAction):
         opened = json_object(envelope.open(answer["envelope"]), f"What {self.host_label} exports")
         content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
         clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode())
-        artifact = self.store().write(
-            self.params["backup_id"], f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed)
-        )
+        artifact = self.backup().write(f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         problems = [
             f"The secret {path} could not be opened on the server: {secret['error'].rstrip('.')}. "
             "After the loss of this server it must be entered again."

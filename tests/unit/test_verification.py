@@ -595,11 +595,11 @@ def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(four: BackupS
     found = {one["host"]: one["problems"] for one in result["hosts"]}
     assert found["ams1"] == []
     for host in ("ams0", "ams2"):
-        assert f"'{root / host}' is a link, which is not followed" in found[host][0]
+        assert f"'{root / host}' cannot be used: it is a link, which is not followed" in found[host][0]
     listed = run("backup_info", backup_root=str(root), all_hosts=True)
     assert {one["host"] for one in listed["backups"]} == {"ams1"}
-    assert [warning.partition(" is a link")[0] for warning in listed["warnings"]] == [
-        f"'{root / host}'" for host in ("ams0", "ams2")
+    assert [warning.partition(" cannot be used")[0] for warning in listed["warnings"]] == [
+        f"The folder '{root / host}'" for host in ("ams0", "ams2")
     ]
     for module, options in (("backup_info", {}), ("backup_diff", {"after": "latest"}), ("backup_prune", {"keep_last": 1})):
         refusal = run(module, backup_root=str(root), host="ams0", **options)

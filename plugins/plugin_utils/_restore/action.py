@@ -76,7 +76,7 @@ class RestoreAction(AccessManagerAction):
 
         C(certificates_alone): a backup of a forest's certificates will do.
         """
-        store = BackupStore(self.params["backup_root"], self.host, Trust.of(self.params))
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import typing as t
 
 from .._action import AccessManagerAction, Run
@@ -58,9 +57,8 @@ def _read_live(action: AccessManagerAction, run: Run) -> Configuration:
             f"The configuration of {action.host_label} changed each of {answer['attempts']} times while it was read: "
             "run again when nobody saves."
         )
-    with os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
-        place = pathlib.Path(f"/proc/self/fd/{incoming.fileno()}")
-        transfer.receive(action._connection, action.host_label, answer, place, most=LARGEST_IN_MEMORY)
+    with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
+        transfer.receive(action._connection, action.host_label, answer, incoming, most=LARGEST_IN_MEMORY)
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
     if answer["path"]:
