@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import pathlib
 import typing as t
 
 from ..plugin_utils._age.encryption import Seal
@@ -52,7 +52,7 @@ class ActionModule(PartAction):
         return result
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
-        with self.store().incoming(self.params["backup_id"]) as incoming:
+        with self.backup().incoming() as incoming:
             retries = transfer.receive(self.target.connection, self.target.label, answer, incoming)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
@@ -80,14 +80,11 @@ class ActionModule(PartAction):
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
         return {"changed": True, "steady": True} | how | told
 
-    def _sealed(self, seal: Seal, envelope: Envelope, answer: Sent, incoming: pathlib.Path) -> tuple[Bundle, dict[str, t.Any]]:
+    def _sealed(self, seal: Seal, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
-        with incoming.open("rb") as ciphertext:
-            bundle = Bundle(envelope.open_stream(answer["envelope"], ciphertext))
-            if fault := fault_of(bundle.described, SnapshotManifest):
-                raise AccessManagerError(f"The snapshot of {self.target.label} is not used: {fault}.")
-            clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
-            artifact = self.store().write(
-                self.params["backup_id"], f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed)
-            )
+        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
+        if fault := fault_of(bundle.described, SnapshotManifest):
+            raise AccessManagerError(f"The snapshot of {self.target.label} is not used: {fault}.")
+        clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
+        artifact = self.backup().write(f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         return bundle, artifact

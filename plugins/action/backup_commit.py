@@ -17,7 +17,8 @@ from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import compare_inventories
-from ..plugin_utils._store.store import RECORDS, BackupStore
+from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
+from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._text import printable
 
 _KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
@@ -41,14 +42,14 @@ _TOLD = (
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        self.store = BackupStore(self.params["backup_root"], self.host)
+        self.store = BackupStore.of(self.params, self.host)
         self.high_water_mark = HighWaterMark(self.store, self.params["state_dir"])
         steps = {"checked": self._check, "opened": self._open, "committed": self._commit, "discarded": self._discard}
         return steps[self.params["state"]]()
 
     def _check(self) -> dict[str, t.Any]:
         self._seals()
-        self.store.refuse_unusable_root(self.params["expected_bytes"])
+        refuse_unusable_root(self.store, self.params["expected_bytes"])
         if signer := Signer.of(self.params):
             signer.tried()
         return {}
@@ -61,9 +62,9 @@ class ActionModule(AccessManagerAction):
         seals = self._seals()
         self.store.trust = self._trust()
         inventory = self._required("inventory")
-        self.store.refuse_unusable_root(self.params["expected_bytes"])
+        refuse_unusable_root(self.store, self.params["expected_bytes"])
         if not self.check_mode:
-            self.store.sweep()
+            sweep(self.store)
         warnings = self.high_water_mark.problems()
         published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
         known = self.store.latest_complete(only=published.sha256 if published else None)
@@ -74,30 +75,33 @@ class ActionModule(AccessManagerAction):
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
-            result["backup_id"] = self.store.open_partial()
+            result["backup_id"] = PartialBackup.begin(self.store).id
         return result | {"warnings": warnings}
 
     def _commit(self) -> dict[str, t.Any]:
-        backup_id = self._required("backup_id")
-        records = self.store.records(backup_id)
+        backup = self._partial()
+        records = backup.records()
         if self.params["directory"] is not None:
             records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
-        manifest = self.store.described(backup_id, records, datetime.datetime.now(datetime.UTC))
-        warnings = [] if self.check_mode else self._publish(backup_id, manifest)
+        manifest = backup.manifest(records, datetime.datetime.now(datetime.UTC))
+        warnings = [] if self.check_mode else self._publish(backup, manifest)
         return {"changed": True, "warnings": warnings} | _summary(manifest, self.store)
 
-    def _publish(self, backup_id: str, manifest: dict[str, t.Any]) -> list[str]:
+    def _publish(self, backup: PartialBackup, manifest: dict[str, t.Any]) -> list[str]:
         """Publishes the backup, and returns what could not be recorded of it."""
-        self.store.publish(backup_id, manifest, Signer.of(self.params))
+        backup.publish(manifest, Signer.of(self.params))
         try:
             self.high_water_mark.advance(Mark.of(manifest, manifest_module.to_bytes(manifest)))
         except AccessManagerError as exc:
-            return [f"The backup {backup_id} is published, but a store that goes back in time would not be noticed: {exc}"]
+            return [f"The backup {backup.id} is published, but a store that goes back in time would not be noticed: {exc}"]
         return []
 
     def _discard(self) -> dict[str, t.Any]:
-        backup_id = self._required("backup_id")
-        return {"changed": False if self.check_mode else self.store.discard(backup_id)}
+        backup = self._partial()
+        return {"changed": False if self.check_mode else backup.discard()}
+
+    def _partial(self) -> PartialBackup:
+        return PartialBackup(self.store, self._required("backup_id"))
 
     def _seals(self) -> dict[str, tuple[str, list[str]]]:
         """How each part of the backup will be sealed, by part."""

@@ -30,7 +30,7 @@ _NONCE_BYTES = 32
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener = Opener.of(self.params)
-        store = BackupStore(self.params["backup_root"], self.host)
+        store = BackupStore.of(self.params, self.host)
         sources = states.choose(store, self.params["before"], self.params["after"])
         before = states.of_backup(sources[0], opener)
         if sources[1] is None:

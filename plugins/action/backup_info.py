@@ -45,8 +45,9 @@ class ActionModule(AccessManagerAction):
                 )
 
     def _stores(self) -> list[BackupStore]:
-        root = self.params["backup_root"]
-        return [BackupStore(root, host, self._trust) for host in (hosts(root) if self.params["all_hosts"] else [self.host])]
+        root, check_owner = self.params["backup_root"], self.params["check_backup_owner"]
+        wanted = hosts(root, check_owner=check_owner) if self.params["all_hosts"] else [self.host]
+        return [BackupStore.of(self.params, host, self._trust) for host in wanted]
 
     def _places(self, store: BackupStore) -> list[tuple[BackupStore, str]]:
         """The backups of a host that are wanted."""

@@ -13,6 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import pruning
 from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
+from ..plugin_utils._store import removal
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable
@@ -20,19 +21,19 @@ from ..plugin_utils._text import printable
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        rules, store = self._rules(), BackupStore(self.params["backup_root"], self.host)
+        rules, store = self._rules(), BackupStore.of(self.params, self.host)
         self._refuse_unknown()
         HighWaterMark(store, self.params["state_dir"]).refuse_rollback("Nothing is removed.")
-        with store.alone():
+        with removal.alone(store):
             forgotten = pruning.forgotten(store, self.params["forget"])
             plan = pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
             if not self.check_mode:
-                store.prune(list(plan.links.values()), forgotten=forgotten)
+                removal.prune(store, list(plan.links.values()), forgotten=forgotten)
         return self._told(plan, [link.id for link in forgotten])
 
     def _refuse_unknown(self) -> None:
         """A host that was named by hand must be there: else a slip of the pen would pass for nothing to prune."""
-        known = hosts(self.params["backup_root"])
+        known = hosts(self.params["backup_root"], check_owner=self.params["check_backup_owner"])
         if self.host not in (*known, self.task_vars["inventory_hostname"]):
             raise AccessManagerError(
                 f"There is no backup of '{self.host}' in '{self.params['backup_root']}', which has backups of: "

@@ -54,13 +54,14 @@ class ActionModule(AccessManagerAction):
 
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
-        there = {*hosts(root), *high_water_mark.hosts(root, self.params["state_dir"])}
+        known = hosts(root, check_owner=self.params["check_backup_owner"])
+        there = {*known, *high_water_mark.hosts(root, self.params["state_dir"])}
         wanted = dict.fromkeys(self.params["hosts"] or sorted(there))
         if not wanted:
             raise AccessManagerError(
                 f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
             )
-        return [BackupStore(root, host, self.trust) for host in wanted]
+        return [BackupStore.of(self.params, host, self.trust) for host in wanted]
 
     def _compared_with_mark(self, host: Host, now: datetime.datetime) -> bool:
         """Notes what is not in the store as this controller published it. Returns whether that was accepted as it is."""

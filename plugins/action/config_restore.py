@@ -23,7 +23,7 @@ from ..plugin_utils._restore import document as document_module
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
-from ..plugin_utils._target import earlier_restores
+from ..plugin_utils._target import clock, earlier_restores
 from ..plugin_utils._target.answers import Change, Restored, Upload
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
 from ..plugin_utils._target.detached_run import DetachedRun
@@ -85,7 +85,8 @@ class ActionModule(RestoreAction):
         """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
         told = list(situation.get("ended_runs", []))
         if as_backup and self.parts == frozenset(RESTORABLE):
-            told += earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []))
+            skewed = clock.is_skewed(situation.get("clock_skew_seconds", 0))
+            told += earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []), by_time=not skewed)
         return told
 
     def _write(self, document: document_module.Document) -> None:

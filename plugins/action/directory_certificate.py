@@ -44,13 +44,13 @@ class ActionModule(AccessManagerAction):
         self.trust, self.signer = Trust.of(self.params), Signer.of(self.params)
         self.proof = self.signer.tried() if self.signer else self.trust
         self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys(self.params["backup_root"], self.trust)
+        backups = BackedUpKeys.of(self.params, self.trust)
         backups.refuse_held(self.lost)
         with connect(self.params["server"], self.params) as directory:
             publication.refuse_without_entry(directory)
             seen = publication.read_der(directory)
             previous = publication.read(directory)
-            store = BackupStore(self.params["backup_root"], self.params["host"] or directory.domain.forest, self.trust)
+            store = BackupStore.of(self.params, self.params["host"] or directory.domain.forest, self.trust)
             result: Told = {"forest": directory.domain.forest, "previous": previous, "made": False, "proven": False, "files": []}
             place, thumbprint = self._chosen(backups, store, previous)
             if place and previous and thumbprint == previous["thumbprint"]:

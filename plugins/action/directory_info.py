@@ -23,7 +23,7 @@ Told = dict[str, t.Any]
 class ActionModule(AccessManagerAction):
     def perform(self) -> Told:
         self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys(self.params["backup_root"], Trust.of(self.params)) if self.params["backup_root"] else None
+        backups = BackedUpKeys.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
             backups.refuse_held(self.lost)
         refuse_one_domain_twice(self.params["servers"], self.params)

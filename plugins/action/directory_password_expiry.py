@@ -54,7 +54,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"batch_size is {self.params['batch_size']}: it must be 1 or more.")
         if self.params["remove_lost_history"] and not self.params["backup_root"]:
             raise AccessManagerError("remove_lost_history needs backup_root: history is only deleted when no backup holds its key.")
-        self.backups = BackedUpKeys(self.params["backup_root"], Trust.of(self.params)) if self.params["backup_root"] else None
+        self.backups = BackedUpKeys.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if self.backups:
             self.backups.refuse_held(self.lost)
 

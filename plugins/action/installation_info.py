@@ -18,25 +18,17 @@ from ..plugin_utils._ams.checks import (
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.description import Described, files_of
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
-from ..plugin_utils._target import earlier_restores, interrupted_stops
+from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
 from ..plugin_utils._target.call import controller_name, new_run_id
 
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        include_database = self.params["include_database"]
-        described: Described = self.target.call(
-            {
-                "knowledge": knowledge(),
-                "include_database": include_database,
-                "staging_root": self.params["staging_root"] or "",
-                "sweep": self.params["sweep"] and not self.check_mode,
-                "run_id": new_run_id(),
-                "controller": controller_name(),
-            },
-            DESCRIPTION,
-        )
+        described, skew = clock.timed(self._described)
+        described["clock_skew_seconds"] = skew
+        if clock.is_skewed(skew):
+            _display.warn(clock.sentence(skew, self.target.label))
         described["left_runs"] = interrupted_stops.warn(described.get("left_runs", []), self.target.label)
         described["unended_restores"] = self._unended(described)
         if not self.params["validate"]:
@@ -47,12 +39,24 @@ class ActionModule(AccessManagerAction):
         return described | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
-            "inventory": inventory_of_server(described, include_database=include_database)
+            "inventory": inventory_of_server(described, include_database=self.params["include_database"])
             | inventory_of_certificates(described["certificates"]),
             "problems": problems_of_configuration(described)
             + problems_of_certificates(described["certificates"])
             + described["unended_restores"],
         }
+
+    def _described(self) -> Described:
+        question = {
+            "knowledge": knowledge(),
+            "include_database": self.params["include_database"],
+            "staging_root": self.params["staging_root"] or "",
+            "sweep": self.params["sweep"] and not self.check_mode,
+            "run_id": new_run_id(),
+            "controller": controller_name(),
+        }
+        described: Described = self.target.call(question, DESCRIPTION)
+        return described
 
     def _unended(self, described: Described) -> list[str]:
         """A sentence for each restore that never ended, after a warning with it."""

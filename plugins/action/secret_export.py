@@ -26,12 +26,10 @@ class ActionModule(PartAction):
             return {"changed": True, **known}
         envelope = Envelope("secret_export")
         answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, SealedSecrets)
-        opened: dict[str, dict[str, t.Any]] = self.target.opened(envelope.open(answer["envelope"]), OPENED_SECRETS)
-        content: dict[str, t.Any] = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
+        opened: dict[str, t.Any] = self.target.opened(envelope.open(answer["envelope"]), OPENED_SECRETS)
+        content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
         clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        artifact = self.store().write(
-            self.params["backup_id"], f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed)
-        )
+        artifact = self.backup().write(f"secrets.json{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         problems = [
             f"The secret {path} could not be opened on the server: {secret['error'].rstrip('.')}. "
             "After the loss of this server it must be entered again."

@@ -18,7 +18,7 @@ from ..plugin_utils._store.store import BackupStore
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        store, now = BackupStore(self.params["backup_root"], self.host), datetime.datetime.now(datetime.UTC)
+        store, now = BackupStore.of(self.params, self.host), datetime.datetime.now(datetime.UTC)
         changed = self.params["state"] == "marked"
         marker = self._mark(store, now) if changed else self._require(store, now)
         return {

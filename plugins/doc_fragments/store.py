@@ -7,8 +7,21 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = r"""
+    OWNER = r"""
 options:
+  check_backup_owner:
+    description:
+      - Whether O(backup_root), the folder of a host and that of a backup must belong to the user who runs Ansible, or to root. One of another user is refused,
+        because its owner can replace backups.
+      - Set it to V(false) only where a network file system cannot show owners. Nothing else is relaxed by it. A folder to which its group or all users may write
+        is refused in any case, also one with the sticky bit, and so is a link in the place of a folder or file.
+    type: bool
+    default: true
+"""
+
+    DOCUMENTATION = (
+        OWNER
+        + r"""
   backup_root:
     description:
       - The folder on the controller under which the backups of all hosts lie, each host's in a folder of its name.
@@ -21,3 +34,4 @@ options:
       - The inventory name of the host when not given.
     type: str
 """
+    )

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
 
@@ -37,7 +38,7 @@ Function Get-Site {
     $port = Get-HostingValue -Documents $Documents -Name 'HttpPort' -Default '80'
     $tlsPort = Get-HostingValue -Documents $Documents -Name 'HttpsPort' -Default '443'
     $site = @{ http = (New-Object -TypeName UriBuilder -ArgumentList 'http', $name, $port, $path).Uri; https = $null }
-    if (@((Get-HttpConfiguration).bindings | Where-Object -FilterScript { $_.endpoint.EndsWith(":$tlsPort") })) {
+    if (@((Get-HttpConfiguration).bindings | Where-Object -FilterScript { $_.endpoint.Split(':')[-1] -eq $tlsPort })) {
         $site.https = (New-Object -TypeName UriBuilder -ArgumentList 'https', $name, $tlsPort, $path).Uri
     }
     $site

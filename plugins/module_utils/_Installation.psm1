@@ -5,6 +5,7 @@
 # Where Access Manager is on this server, and what describes the server beside its files: service, registry, HTTP.sys, firewall, cluster. It only reads.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 Set-StrictMode -Version 2.0
@@ -13,10 +14,10 @@ $ServiceName = 'lithnetams'
 $ServiceProcess = 'Lithnet.AccessManager.Service'
 $BaseKey = 'SOFTWARE\Lithnet\Access Manager Service'
 $ServiceKey = "SYSTEM\CurrentControlSet\Services\$ServiceName"
-$HttpKey = 'SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
 $FirewallKey = 'SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules'
 $EnvironmentKey = 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
 $EnvironmentPrefix = 'AccessManagerService'
+$CertificateStoreKey = "SOFTWARE\Microsoft\Cryptography\Services\$ServiceName\SystemCertificates\MY"
 $ClusterResourcesKey = 'Cluster\Resources'
 
 Function Get-Installation {
@@ -92,32 +93,6 @@ Function Get-ConfigurationVariable {
     }
 }
 
-Function Get-HttpConfiguration {
-    # HTTP.sys, as its registry has it: TLS bindings and URL reservations of the whole server.
-    $bindings = foreach ($name in Get-SubKeyName -SubKey "$HttpKey\SslBindingInfo") {
-        $hash = Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'SslCertHash'
-        $application = Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'AppId'
-        @{
-            endpoint = $name
-            thumbprint = if ($hash -is [Byte[]]) { [BitConverter]::ToString($hash).Replace('-', '') } else { '' }
-            application_id = if ($application -is [Byte[]] -and $application.Length -eq 16) { (New-Object -TypeName Guid -ArgumentList @(, $application)).ToString('B').ToUpperInvariant() } else { '' }
-            store = [String](Get-RegistryData -SubKey "$HttpKey\SslBindingInfo\$name" -Name 'SslCertStoreName')
-        }
-    }
-    $reservations = foreach ($value in Get-RegistryValue -SubKey "$HttpKey\UrlAclInfo") {
-        $sddl = if ($value.kind -eq 'Binary') { ConvertTo-Sddl -Bytes ([Convert]::FromBase64String($value.data)) } else { '' }
-        @{ url = $value.name; sddl = $sddl }
-    }
-    @{ bindings = @($bindings); reservations = @($reservations) }
-}
-
-Function ConvertTo-Sddl {
-    # A binary security descriptor as SDDL; empty when it is malformed, as another program's may be.
-    param([Byte[]] $Bytes)
-    try { (New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $Bytes, 0).GetSddlForm([Security.AccessControl.AccessControlSections]::All) }
-    catch { '' }
-}
-
 Function Get-FirewallRule {
     # The rules whose display name is the one that Access Manager gives its own.
     param([String] $DisplayName)
@@ -143,6 +118,14 @@ Function Get-RegistryState {
     }
 }
 
+Function Get-RegistryPermission {
+    # Who may do what with Access Manager's own keys and with that of the service's certificate store, into which the service itself writes.
+    foreach ($path in $BaseKey, "$BaseKey\Parameters", $CertificateStoreKey) {
+        $sddl = Get-KeySecurityText -SubKey $path
+        if ($sddl) { @{ key = $path; sddl = $sddl } }
+    }
+}
+
 Function Get-RegistryPath {
     # Where a key of Get-RegistryState lies under HKEY_LOCAL_MACHINE.
     param([String] $Key)
@@ -154,6 +137,7 @@ Function Get-ServerState {
     param([String] $FirewallRuleName)
     @{
         registry = @(Get-RegistryState)
+        registry_permissions = @(Get-RegistryPermission)
         service = Get-ServiceInformation
         http_sys = Get-HttpConfiguration
         firewall = @(Get-FirewallRule -DisplayName $FirewallRuleName)
@@ -162,5 +146,5 @@ Function Get-ServerState {
 }
 
 Export-ModuleMember -Function Get-Installation, Assert-Installation, Get-ServiceController, Get-ServiceProcessId,
-    Get-ServiceInformation, Get-ConfigurationVariable, Get-HttpConfiguration, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
+    Get-ServiceInformation, Get-ConfigurationVariable, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
     Get-ServerState

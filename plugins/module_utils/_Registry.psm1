@@ -51,4 +51,14 @@ Function Get-SubKeyName {
     finally { $key.Dispose() }
 }
 
-Export-ModuleMember -Function Open-MachineKey, Get-RegistryValue, Get-RegistryData, Get-SubKeyName
+Function Get-KeySecurityText {
+    # Owner, group and access rules of a key as SDDL; empty when it is not there.
+    param([String] $SubKey)
+    $key = Open-MachineKey -SubKey $SubKey
+    if ($null -eq $key) { return '' }
+    $sections = [Security.AccessControl.AccessControlSections]'Access, Owner, Group'
+    try { $key.GetAccessControl($sections).GetSecurityDescriptorSddlForm($sections) }
+    finally { $key.Dispose() }
+}
+
+Export-ModuleMember -Function Open-MachineKey, Get-RegistryValue, Get-RegistryData, Get-SubKeyName, Get-KeySecurityText

@@ -5,6 +5,7 @@
 # What a restore changes on a server: files and folders, registry values, HTTP.sys.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
@@ -53,8 +54,8 @@ Function Set-PlannedFile {
 Function Set-PlannedHttp {
     param([Object] $Plan)
     foreach ($kind in 'bindings', 'reservations') {
-        foreach ($record in $Plan.http_sys.remove.$kind) { Set-HttpRecord -Verb 'delete' -Kind $kind -Record $record }
-        foreach ($record in $Plan.http_sys.add.$kind) { Set-HttpRecord -Verb 'add' -Kind $kind -Record $record }
+        foreach ($record in $Plan.http_sys.remove.$kind) { Remove-HttpRecord -Kind $kind -Record $record }
+        foreach ($record in $Plan.http_sys.add.$kind) { Add-HttpRecord -Kind $kind -Record $record }
     }
 }
 
@@ -313,29 +314,6 @@ Function Open-WritableKey {
     $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
     try { $machine.CreateSubKey($path) }
     finally { $machine.Dispose() }
-}
-
-# ---- HTTP.sys ----
-
-Function Invoke-Netsh {
-    param([String[]] $Arguments)
-    $said = & netsh.exe http @Arguments
-    if ($LASTEXITCODE) { throw "netsh http $Arguments failed: $((@($said) -join ' ').Trim())" }
-}
-
-Function Set-HttpRecord {
-    # Adds or deletes a TLS binding (kind bindings) or a URL reservation (kind reservations).
-    param(
-        [String] $Verb,
-        [String] $Kind,
-        [Object] $Record
-    )
-    if ($Kind -eq 'bindings') { $arguments = 'sslcert', "ipport=$($Record.endpoint)" }
-    else { $arguments = 'urlacl', "url=$($Record.url)" }
-    if ($Verb -eq 'add' -and $Kind -eq 'bindings') { $arguments += "certhash=$($Record.thumbprint)", "appid=$($Record.application_id)" }
-    if ($Verb -eq 'add' -and $Kind -eq 'bindings' -and $Record.store) { $arguments += "certstorename=$($Record.store)" }
-    if ($Verb -eq 'add' -and $Kind -eq 'reservations') { $arguments += "sddl=$($Record.sddl)" }
-    Invoke-Netsh -Arguments (@($Verb) + $arguments)
 }
 
 Export-ModuleMember -Function *

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._Snapshot
@@ -72,13 +73,33 @@ Function Assert-PlannedHttp {
         [Hashtable] $Now
     )
     foreach ($kind in 'bindings', 'reservations') {
-        $key, $owner = if ($kind -eq 'bindings') { 'endpoint', 'application_id' } else { 'url', 'sddl' }
+        $owner = if ($kind -eq 'bindings') { 'application_id' } else { 'sddl' }
         foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
-            $there = @($Now.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
-            $seen = @($Plan.http_sys.remove.$kind | Where-Object -FilterScript { $_.$key -eq $record.$key } | ForEach-Object -Process { $_.$owner })
-            if ("$there" -ne "$seen") { throw "'$($record.$key)' in HTTP.sys has changed since this restore was planned: run it again." }
+            $there = @(Find-HttpRecord -Records $Now.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
+            $seen = @(Find-HttpRecord -Records $Plan.http_sys.remove.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
+            if ("$there" -ne "$seen") { throw "'$(Get-HttpName -Kind $kind -Record $record)' in HTTP.sys has changed since this restore was planned: run it again." }
         }
     }
+}
+
+Function Get-HttpName {
+    # The address of a TLS binding (kind bindings), or the URL of a reservation.
+    param(
+        [String] $Kind,
+        [Object] $Record
+    )
+    if ($Kind -eq 'bindings') { "$($Record.kind) $($Record.endpoint)" } else { $Record.url }
+}
+
+Function Find-HttpRecord {
+    # Those of the records that stand where another does.
+    param(
+        [Object[]] $Records,
+        [String] $Kind,
+        [Object] $Like
+    )
+    $name = Get-HttpName -Kind $Kind -Record $Like
+    $Records | Where-Object -FilterScript { $_ -and (Get-HttpName -Kind $Kind -Record $_) -eq $name }
 }
 
 Function Get-SafetyItem {
@@ -250,13 +271,11 @@ Function Restore-HttpRecord {
         [Object] $Record,
         [Hashtable] $Saved
     )
-    $key = if ($Kind -eq 'bindings') { 'endpoint' } else { 'url' }
-    $same = { param($one) $one.$key -eq $Record.$key }
-    $before = @($Saved.$Kind | Where-Object -FilterScript { & $same $_ })
-    $now = @((Get-HttpConfiguration).$Kind | Where-Object -FilterScript { & $same $_ })
+    $before = @(Find-HttpRecord -Records $Saved.$Kind -Kind $Kind -Like $Record)
+    $now = @(Find-HttpRecord -Records (Get-HttpConfiguration).$Kind -Kind $Kind -Like $Record)
     if ($now -and $before -and (ConvertTo-Json -InputObject $now[0] -Compress) -ceq (ConvertTo-Json -InputObject $before[0] -Compress)) { return }
-    if ($now) { Set-HttpRecord -Verb 'delete' -Kind $Kind -Record $now[0] }
-    if ($before) { Set-HttpRecord -Verb 'add' -Kind $Kind -Record $before[0] }
+    if ($now) { Remove-HttpRecord -Kind $Kind -Record $now[0] }
+    if ($before) { Add-HttpRecord -Kind $Kind -Record $before[0] }
 }
 
 # ---- how it ended ----

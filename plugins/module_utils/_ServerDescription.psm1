@@ -10,9 +10,12 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
+
+$FrameworkKey = 'SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full'
 
 Function Add-DigestOrReason {
     # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was listed.
@@ -51,6 +54,8 @@ Function Get-Description {
         installation = $installation
         administrator = $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
         computer_name = $env:COMPUTERNAME
+        framework_release = [Int32](Get-RegistryData -SubKey $FrameworkKey -Name 'Release')
+        now = ConvertTo-Timestamp -Time ([DateTime]::UtcNow)
     }
     if (-not $installation.exists) { return $answer }
     $subject = @{ documents = @(); references = @(); records = @() }

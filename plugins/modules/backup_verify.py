@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
   - lithnet.access_manager.decryption
+  - lithnet.access_manager.store.owner
 attributes:
   check_mode:
     support: full

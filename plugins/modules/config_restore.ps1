@@ -159,7 +159,7 @@ Function Complete-Failure {
         [String] $Reason
     )
     $left = @(Undo-Change -Bundle $Bundle -Done $Done -Safety $Safety)
-    $Done.warnings = @(Restore-FolderTime -Copy $Safety)
+    $Done.warnings += @(Restore-FolderTime -Copy $Safety)
     $failed = @($Done.checks | Where-Object -FilterScript { -not $_.passed } | ForEach-Object -Process { $_.name })
     $Done.state = if ($left) { 'half_rolled_back' } else { 'rolled_back' }
     $Done.failed_check = if ($failed) { $failed[0] } else { '' }

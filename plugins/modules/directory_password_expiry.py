@@ -23,6 +23,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.directory
   - lithnet.access_manager.signing
 attributes:

@@ -103,6 +103,14 @@ certificates:
   returned: when Access Manager is installed
   type: list
   elements: dict
+clock_skew_seconds:
+  description: By how many seconds the server's clock is ahead of the controller's, or behind it when less than 0. More than 60 are a warning.
+  returned: success
+  type: int
+framework_release:
+  description: The C(Release) of the server's .NET Framework, 0 when its registry does not tell. At least 461808 (4.7.2) is needed.
+  returned: success
+  type: int
 staging:
   description: The staging folder and the free bytes on its drive.
   returned: when Access Manager is installed

@@ -11,6 +11,7 @@ from ._action import AccessManagerAction
 from ._age.encryption import Seal
 from ._contents import binding
 from ._contents.binding import Binding
+from ._store.partial import PartialBackup
 from ._store.store import BackupStore
 
 
@@ -18,17 +19,18 @@ class PartAction(AccessManagerAction):
     """An action that writes one sealed artifact into the backup that is open, and a record of it for the manifest."""
 
     part: str
-    """The name of the part, one of _store.RECORDS."""
+    """The name of the part, one of partial.RECORDS."""
 
     def seal(self) -> Seal:
         return Seal.of(self.params)
 
-    def store(self) -> BackupStore:
-        return BackupStore(self.params["backup_root"], self.host)
+    def backup(self) -> PartialBackup:
+        """The backup that is open."""
+        return PartialBackup(BackupStore.of(self.params, self.host), self.params["backup_id"])
 
     def binding(self) -> Binding:
         """What the part says of itself, inside its encryption."""
-        return binding.make(self.store(), self.params["backup_id"], self.part)
+        return binding.make(self.backup(), self.part)
 
     def save(
         self,
@@ -46,4 +48,4 @@ class PartAction(AccessManagerAction):
             "manifest": told,
             "inventory": inventory,
         }
-        self.store().save_record(self.params["backup_id"], self.part, record)
+        self.backup().save_record(self.part, record)

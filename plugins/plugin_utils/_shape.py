@@ -6,6 +6,7 @@
 A shape is a type as Python writes it: a TypedDict, C(list[X]), C(dict[str, X]), C(X | None), C(Literal["a", "b"]), C(str),
 C(int), C(float), C(bool), and C(object) for what is never looked into. C(NotRequired) marks a key that may be missing, and
 C(Annotated) adds a rule of this module: C(Annotated[int, between(0, 9)]). So what the reader and mypy see is what is checked.
+Of several shapes that a value may have, the usual one stands last: what it is not is said.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _any_of(shapes: tuple[t.Any, ...]) -> Check:
                 return one(value, name)
             except ShapeError as exc:
                 errors.append(exc)
-        deeper = next((error for error in errors if error.name != name), None)
+        deeper = next((error for error in reversed(errors) if error.name != name), None)
         raise deeper or ShapeError(name, errors[0].found, " or ".join(error.expected for error in errors))
 
     return check

@@ -6,12 +6,23 @@
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 
 
 def timestamp(moment: datetime.datetime) -> str:
     """A time in UTC, with its seconds, as ISO 8601 with a Z."""
     return moment.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def time_of(text: str) -> datetime.datetime | None:
+    """The time in UTC that a text with a Z says, whose seconds may have seven digits, as Windows has them; None when it is none."""
+    try:
+        return datetime.datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def printable(text: str) -> str:

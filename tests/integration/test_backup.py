@@ -277,14 +277,28 @@ def test_service_and_environment_are_kept(first: Backup) -> None:
     assert {"scope": "service", "variable": OVERRIDE} in first.installation["environment"]
 
 
+def test_permissions_of_registry_keys_are_kept(first: Backup) -> None:
+    permissions = {one["key"].split("\\")[-1]: one["sddl"] for one in first.installation["state"]["registry_permissions"]}
+    assert permissions.keys() == {"Access Manager Service", "Parameters", "MY"}
+    assert all(sddl.startswith("O:") and "D:" in sddl for sddl in permissions.values())
+
+
 def test_http_sys_is_kept(first: Backup, server: AmsHost) -> None:
     http_sys = first.installation["state"]["http_sys"]
     assert http_sys["bindings"] == [
         {
+            "kind": "address",
             "endpoint": f"0.0.0.0:{server.https_port}",
             "thumbprint": server.tls_certificate.thumbprint,
             "application_id": APPLICATION_ID,
             "store": "My",
+            "flags": 0x2,
+            "check_mode": 0x1,
+            "revocation_freshness": 0,
+            "revocation_timeout": 0,
+            "ctl_identifier": "",
+            "ctl_store": "",
+            "other_values": [],
         }
     ]
     reservations = {one["url"]: one["sddl"] for one in http_sys["reservations"]}

@@ -17,6 +17,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import Tally, carry_out, work_on
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.backups import age_key
@@ -600,7 +601,7 @@ def commit_with_census(recovery: Recovery, held: TestCertificate, **options: Any
     """Makes a backup of ams1 with one key, as the role does, and returns what became of it."""
     store = BackupStore(str(recovery.root), "ams1")
     taken = census(recovery.domain, backup_root=str(recovery.root), **options)
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
     fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])
     return run("backup_commit", backup_root=str(recovery.root), backup_id=backup_id, directory=taken)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,5 +228,7 @@ def test_keys_are_the_same_as_before(rescued: Step, server: AmsHost, root: Path,
     """
     told = server.powershell(script)
     assert APPLICATION_ID.lower() in told.lower()
+    assert re.search(r"Negotiate Client Certificate +: Enabled", told)
+    assert re.search(r"Verify Client Certificate Revocation +: Disabled", told)
     assert len(first.manifest["certificates"]) == len(server.certificates)
     assert {one["action"] for one in rescued.plan["certificates"]} == {"import"}

@@ -59,7 +59,7 @@ foreach ($folder in $task.folders.PSObject.Properties) {
 }
 foreach ($url in $task.urls) { Invoke-Netsh add urlacl "url=$url" "sddl=D:(A;;GX;;;$($task.service_sid))" }
 foreach ($binding in $task.bindings) {
-    Invoke-Netsh add sslcert "ipport=$($binding.endpoint)" "certhash=$($binding.thumbprint)" "appid=$($binding.application)" 'certstorename=My'
+    Invoke-Netsh add sslcert "ipport=$($binding.endpoint)" "certhash=$($binding.thumbprint)" "appid=$($binding.application)" 'certstorename=My' 'clientcertnegotiation=enable' 'verifyclientcertrevocation=disable'
 }
 foreach ($value in $task.registry.PSObject.Properties) {
     Set-ItemProperty 'HKLM:\SOFTWARE\Lithnet\Access Manager Service' $value.Name $value.Value

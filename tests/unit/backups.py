@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 
 PARTS = ("config", "certificates", "secrets")
@@ -28,7 +29,7 @@ def fill(
     """Writes the parts of an open backup in clear, as the modules of the parts do."""
     for part in parts:
         content = f"content of {part}".encode()
-        artifact = store.write(backup_id, NAMES[part], lambda file, content=content: file.write(content) and None)
+        artifact = PartialBackup(store, backup_id).write(NAMES[part], lambda file, content=content: file.write(content) and None)
         record: dict[str, Any] = {
             "artifact": artifact | {"encryption": "none", "recipients": []},
             "problems": list(problems) if part == "config" else [],
@@ -37,7 +38,7 @@ def fill(
             else {part: list(certificates) if part == "certificates" else []},
             "inventory": (inventory or {}) if part == "config" else {},
         }
-        store.save_record(backup_id, part, record)
+        PartialBackup(store, backup_id).save_record(part, record)
 
 
 def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
@@ -48,8 +49,8 @@ def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
         collection_version="1.0.0",
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
-        nonce_sha256=hashlib.sha256(store.nonce(backup_id)).hexdigest(),
-        records=store.records(backup_id),
+        nonce_sha256=hashlib.sha256(PartialBackup(store, backup_id).nonce()).hexdigest(),
+        records=PartialBackup(store, backup_id).records(),
         content_digest="00" * 32,
         inventory={},
     )
@@ -57,7 +58,7 @@ def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
 
 def publish(store: BackupStore, *, problems: Sequence[str] = ()) -> str:
     """Makes a whole backup and returns its id."""
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id, problems=problems)
-    store.publish(backup_id, build(store, backup_id))
+    PartialBackup(store, backup_id).publish(build(store, backup_id))
     return backup_id

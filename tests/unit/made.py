@@ -17,6 +17,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents i
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of, inventory_of_server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.certificates import TestCertificate
@@ -71,15 +72,17 @@ def make(
         "secrets": {"secrets": [{"path": path, "mode": 1, "sealed": True} for path in secrets]},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
-        data = bound(clear[name], binding.make(store, backup_id, part))
-        artifact = store.write(backup_id, name + seal.suffix, lambda file, data=data: seal.write(io.BytesIO(data), file))
+        data = bound(clear[name], binding.make(PartialBackup(store, backup_id), part))
+        artifact = PartialBackup(store, backup_id).write(
+            name + seal.suffix, lambda file, data=data: seal.write(io.BytesIO(data), file)
+        )
         record = {
             "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
             "problems": list(problems) if part == "config" else [],
             "manifest": manifests[part],
             "inventory": {},
         }
-        store.save_record(backup_id, part, record)
+        PartialBackup(store, backup_id).save_record(part, record)
     manifest = manifest_module.build(
         backup_id=backup_id,
         host=store.host,
@@ -87,19 +90,19 @@ def make(
         collection_version="1.0.0",
         previous=store.previous_digest(),
         previous_id=store.newest_id(),
-        nonce_sha256=hashlib.sha256(store.nonce(backup_id)).hexdigest(),
-        records=store.records(backup_id),
+        nonce_sha256=hashlib.sha256(PartialBackup(store, backup_id).nonce()).hexdigest(),
+        records=PartialBackup(store, backup_id).records(),
         content_digest=digest_of(inventory),
         inventory=inventory,
     )
-    store.publish(backup_id, manifest, signer)
+    PartialBackup(store, backup_id).publish(manifest, signer)
     return manifest
 
 
 def open_as(store: BackupStore, backup_id: str) -> None:
     """Opens a backup under this id, whenever that was."""
     store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (store.folder / f".partial-{store.open_partial()}").rename(store.folder / f".partial-{backup_id}")
+    (store.folder / f".partial-{PartialBackup.begin(store).id}").rename(store.folder / f".partial-{backup_id}")
 
 
 def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[TestCertificate] = ()) -> bytes:

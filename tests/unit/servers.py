@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from unit.target_side import file_record, folder_record
 
 ACCESS_MANAGER = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
 SERVICE = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
+CERTIFICATE_STORE_KEY = r"SOFTWARE\Microsoft\Cryptography\Services\lithnetams\SystemCertificates\MY"
 PASSWORD_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.2"
 
@@ -35,6 +37,10 @@ _SERVER = {
             {"key": "", "name": "Configured", "kind": "DWord", "data": 1},
             {"key": "Parameters", "name": "ConfigPath", "kind": "String", "data": r"C:\config"},
         ],
+        "registry_permissions": [
+            {"key": r"SOFTWARE\Lithnet\Access Manager Service", "sddl": f"O:BAG:SYD:AI(A;CI;KA;;;{SERVICE})(A;CIID;KA;;;BA)"},
+            {"key": CERTIFICATE_STORE_KEY, "sddl": f"O:BAG:SYD:AI(A;CI;KA;;;{SERVICE})(A;CIID;KA;;;BA)"},
+        ],
         "service": {
             "name": "lithnetams",
             "status": "Running",
@@ -49,9 +55,9 @@ _SERVER = {
         },
         "http_sys": {
             "bindings": [
-                {"endpoint": "0.0.0.0:443", "thumbprint": "AA" * 20, "application_id": ACCESS_MANAGER, "store": "My"},
-                {"endpoint": "[::]:443", "thumbprint": "AA" * 20, "application_id": ACCESS_MANAGER, "store": "My"},
-                {"endpoint": "0.0.0.0:8443", "thumbprint": "BB" * 20, "application_id": "{OTHER}", "store": "My"},
+                plain_binding("address", "0.0.0.0:443", "AA" * 20, ACCESS_MANAGER, "My"),
+                plain_binding("address", "[::]:443", "AA" * 20, ACCESS_MANAGER, "My"),
+                plain_binding("address", "0.0.0.0:8443", "BB" * 20, "{OTHER}", "My"),
             ],
             "reservations": [
                 {"url": "https://+:443/", "sddl": f"D:(A;;GX;;;{SERVICE})"},
@@ -91,5 +97,5 @@ def certificate(thumbprint: str = "AB" * 20, **key: Any) -> dict[str, Any]:
         "not_before": "2021-01-01T00:00:00.0000000Z",
         "not_after": "2041-01-01T00:00:00.0000000Z",
         "usages": [PASSWORD_ENCRYPTION],
-        "key": {"present": True, "provider": "KSP", "exportable": True, "bits": 4096, "sddl": "O:SYD:(A;;FA;;;SY)"} | key,
+        "key": {"present": True, "provider": "KSP", "exportable": True, "bits": 4096, "file": "", "sddl": "O:SYD:(A;;FA;;;SY)"} | key,
     }

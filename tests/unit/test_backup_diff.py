@@ -14,6 +14,7 @@ from typing import Any
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.configuration import SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
 from support.playbook import results_of, run_playbook
@@ -36,12 +37,12 @@ def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA
         "secrets": ("secrets.json", json.dumps({path: {"mode": 1, "value": value} for path in SECRET_PATHS}).encode()),
     }
     store = BackupStore(str(root), HOST)
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     for part, (name, clear) in parts.items():
-        clear = bound(clear, binding.make(store, backup_id, part))
+        clear = bound(clear, binding.make(PartialBackup(store, backup_id), part))
         sealed = pyrage.encrypt(clear, [pyrage.x25519.Recipient.from_str(recipient)]) if recipient else clear
-        artifact = store.write(
-            backup_id, name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
+        artifact = PartialBackup(store, backup_id).write(
+            name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
         )
         record: dict[str, Any] = {
             "artifact": artifact | ({"encryption": "recipients", "recipients": [recipient]} if recipient else CLEAR_ARTIFACT),
@@ -49,9 +50,9 @@ def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA
             "manifest": {"certificates": []} if part == "certificates" else {},
             "inventory": {},
         }
-        store.save_record(backup_id, part, record)
+        PartialBackup(store, backup_id).save_record(part, record)
     manifest = build(store, backup_id) | {"inventory": {"config/apphost.json": str(port), "state/registry": "1"} | inventory}
-    store.publish(backup_id, manifest)
+    PartialBackup(store, backup_id).publish(manifest)
     return backup_id
 
 

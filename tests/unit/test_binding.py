@@ -26,6 +26,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -178,17 +179,17 @@ def test_nothing_of_what_binds_the_parts_lies_in_a_published_backup(honest: Path
 
 def test_until_then_it_is_for_the_user_alone(root: Path) -> None:
     store = BackupStore(str(root), "ams1")
-    (nonce,) = (root / "ams1" / f".partial-{store.open_partial()}").iterdir()
+    (nonce,) = (root / "ams1" / f".partial-{PartialBackup.begin(store).id}").iterdir()
     assert (nonce.stat().st_mode & 0o777, nonce.stat().st_size) == (0o600, 32)
 
 
 def test_without_it_a_part_cannot_be_made(root: Path) -> None:
     store = BackupStore(str(root), "ams1")
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     for damage in (lambda path: path.write_bytes(b"short"), lambda path: path.unlink()):
         damage(root / "ams1" / f".partial-{backup_id}" / ".nonce")
         with pytest.raises(AccessManagerError, match=r"\.nonce' .*Run the backup again"):
-            store.nonce(backup_id)
+            PartialBackup(store, backup_id).nonce()
 
 
 def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPair, opener: Opener) -> None:
@@ -196,7 +197,7 @@ def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPa
     places = []
     for number, one in enumerate(made):
         store = BackupStore(str(tmp_path), f"forest{number}.example")
-        places.append(certificate_backup.commit(store, seal_to(owner.public), one, [], verification.moment_of(ID)))
+        places.append(certificate_backup.commit(store, seal_to(owner.public), one, [], verification.moment_of(ID))[0])
         assert certificate_backup.opened(places[-1], opener, one.thumbprint).pfx == one.pfx
     theirs, ours = (place.store.folder / place.id for place in places)
     shutil.copyfile(theirs / "certificates.zip.age", ours / "certificates.zip.age")

@@ -26,7 +26,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.z
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_reader import Archive
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import artifact
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import RESERVE
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from hypothesis import example, given, settings
@@ -51,21 +54,21 @@ def endless() -> Iterator[bytes]:
 @pytest.mark.parametrize("seal", [seal_to(), seal_to(age_key().public)], ids=["none", "recipients"])
 def test_one_server_never_fills_the_root_of_all(small_file_system: Path, seal: Seal) -> None:
     evil, good = (BackupStore(str(small_file_system), host) for host in ("evil", "good"))
-    backup_id = evil.open_partial()
+    partial = PartialBackup.begin(evil)
     with pytest.raises(AccessManagerError, match=r"not enough space in '.*evil.*': [0-9]+ MiB are needed"):
-        evil.write(backup_id, "config.zip", lambda file: seal.write(ChunkReader(endless()), file))
+        partial.write("config.zip", lambda file: seal.write(ChunkReader(endless()), file))
     assert free_bytes(small_file_system) >= RESERVE
-    assert list((evil.folder / f".partial-{backup_id}").iterdir()) == []
+    assert list(partial.path.iterdir()) == []
     make(good, ID, seal_to())
     assert good.damage(good.manifest(ID)) == []
 
 
 def test_more_than_is_opened_again_is_not_written(store: BackupStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store.LARGEST", MIB)
-    backup_id = store.open_partial()
-    store.write(backup_id, "secrets.json", lambda file: file.write(bytes(MIB)))
+    monkeypatch.setattr("ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial.LARGEST", MIB)
+    partial = PartialBackup.begin(store)
+    partial.write("secrets.json", lambda file: file.write(bytes(MIB)))
     with pytest.raises(AccessManagerError, match="it is not written"):
-        store.write(backup_id, "config.zip", lambda file: file.write(bytes(MIB + 1)))
+        partial.write("config.zip", lambda file: file.write(bytes(MIB + 1)))
 
 
 # ---- sizes of artifacts ----
@@ -78,15 +81,16 @@ def test_a_sparse_artifact_is_refused_before_it_is_hashed(store: BackupStore, mo
     with path.open("r+b") as file:
         file.truncate(LARGEST)
     manifest["artifacts"][0]["size"] = LARGEST
-    monkeypatch.setattr("hashlib.file_digest", lambda *_arguments: pytest.fail("it was hashed"))
+    monkeypatch.setattr(artifact, "_digest", lambda *_arguments: pytest.fail("it was hashed"))
     [sentence] = store.damage(manifest | {"artifacts": manifest["artifacts"][:1]})
     assert f"'{path}' is not what was written: it is a sparse file" in sentence
 
 
 def test_a_whole_artifact_of_zeros_is_none(store: BackupStore) -> None:
-    backup_id = store.open_partial()
-    artifact = store.write(backup_id, "config.zip", lambda file: file.write(bytes(8 * MIB)))
-    assert store.damage_in(store.folder / f".partial-{backup_id}", {"artifacts": [artifact]}) == []
+    partial = PartialBackup.begin(store)
+    record = partial.write("config.zip", lambda file: file.write(bytes(8 * MIB)))
+    with Folder.at(partial.path) as folder:
+        assert artifact.damage(folder, [record]) == []
 
 
 @pytest.mark.parametrize("size", [-1, True, LARGEST + 1, 8 * 1024**4, 10**30])

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.configuration import DOMAIN_SID, SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
 from unit.opened import config_zip, lists, state
+from unit.servers import CERTIFICATE_STORE_KEY
 
 READERS = f"{DOMAIN_SID}-1602"
 GUEST = f"{DOMAIN_SID}-501"
@@ -429,7 +430,9 @@ def test_registry_http_sys_and_service() -> None:
         after.described = copy.deepcopy(after.described)
         after.described["state"]["registry"].append(registry("LogRetentionDays", 30))
         after.described["state"]["http_sys"]["bindings"][0]["thumbprint"] = "CC" * 20
+        after.described["state"]["http_sys"]["bindings"][1]["flags"] = 2
         after.described["state"]["http_sys"]["bindings"][2]["thumbprint"] = "CC" * 20  # another program's
+        after.described["state"]["registry_permissions"][1]["sddl"] = "O:BAG:SYD:P"
         after.described["state"]["service"]["account"] = "LocalSystem"
         after.described["installation"]["version"] = "1.1.0.0"
 
@@ -437,8 +440,15 @@ def test_registry_http_sys_and_service() -> None:
     assert [(one["change"], one["key"], one["name"], one["after"]) for one in result["registry"]] == [
         ("added", "Parameters", "LogRetentionDays", 30)
     ]
-    assert [(one["kind"], one["name"], one["after"]) for one in result["http_sys"]] == [("binding", "0.0.0.0:443", "CC" * 20)]
-    assert {one["name"]: one["after"] for one in result["server"]} == {"version": "1.1.0.0", "service account": "LocalSystem"}
+    assert [(one["kind"], one["name"], one["after"]) for one in result["http_sys"]] == [
+        ("binding", "0.0.0.0:443", "CC" * 20),
+        ("binding", "[::]:443", "AA" * 20 + " (client certificates are negotiated)"),
+    ]
+    assert {one["name"]: one["after"] for one in result["server"]} == {
+        "version": "1.1.0.0",
+        "service account": "LocalSystem",
+        f"permissions of HKLM\\{CERTIFICATE_STORE_KEY}": "O:BAG:SYD:P",
+    }
     assert "~ TLS binding 0.0.0.0:443: " in text(result)
 
 

@@ -170,13 +170,18 @@ def test_a_registry_value_that_cannot_be_one_is_refused(change: dict[str, Any]) 
     [
         ("bindings", "endpoint", "0.0.0.0:443 certhash=00"),
         ("bindings", "endpoint", "host:443"),
+        ("bindings", "kind", "host"),
         ("bindings", "thumbprint", "AA"),
+        ("bindings", "flags", -1),
+        ("bindings", "check_mode", 2**32),
+        ("bindings", "ctl_identifier", 'x" y="'),
+        ("bindings", "ctl_store", "a b"),
         ("bindings", "store", 'My" x="'),
         ("reservations", "url", "https://+:443/ user=Everyone"),
         ("reservations", "url", "ftp://+:443/"),
     ],
 )
-def test_own_http_records_that_netsh_must_not_get_are_refused(kind: str, key: str, value: str) -> None:
+def test_own_http_records_that_windows_must_not_get_are_refused(kind: str, key: str, value: str | int) -> None:
     described = state()
     described["state"]["http_sys"][kind][0][key] = value
     assert f"with the {key} '{value}'" in refusal(config_zip(described=described))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.playbook import results_of, run_playbook
 from unit.actions import HOST, run
@@ -46,7 +47,7 @@ def refused(result: dict[str, Any]) -> str:
 
 def test_a_playbook_makes_and_lists_a_backup(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), HOST)
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id, inventory=INVENTORY)
     module, common = "lithnet.access_manager", {"backup_root": str(root)}
     tasks = [
@@ -150,7 +151,7 @@ def test_check_mode_writes_nothing(root: Path, state: str) -> None:
 
 def test_check_mode_neither_commits_nor_discards(root: Path) -> None:
     store = BackupStore(str(root), HOST)
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
     before = files(root)
     assert commit(root, "committed", backup_id=backup_id, check=True)["changed"]

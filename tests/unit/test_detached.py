@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible import constants
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import (
     AccessManagerError,
     ConnectionLostError,
@@ -21,6 +23,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import detached_run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.answers import Change
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import put_aside
 from hypothesis import given
 from unit.targets import JSON, Answer, AnsweringTarget, run_detached
 
@@ -169,3 +172,48 @@ def test_secrets_are_not_sent_where_ansible_keeps_what_it_sends(
         return
     with pytest.raises(AccessManagerError, match=f"Ansible runs with {named}: .* on ams1"):
         action.refuse_kept_arguments()
+
+
+# ---- two modules that are the first on a server ----
+
+RACES = (
+    'Unhandled exception while executing module: Exception calling "Create" with "2" argument(s): '
+    '"Source Ansible already exists on the local computer."',
+    'Unhandled exception while executing module: Ausnahme beim Aufrufen von "Create" mit 2 Argument(en): '
+    '"Die Quelle Ansible ist auf dem lokalen Computer bereits vorhanden."',
+)
+
+
+class Executing(AccessManagerAction):
+    """An action whose modules write these results, the last of them again and again."""
+
+    def __init__(self, *results: dict[str, Any]) -> None:
+        self.task_vars = {"inventory_hostname": "ams1"}
+        self._task = SimpleNamespace(async_val=0, resolved_action="lithnet.access_manager.service", action="service")
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(_IS_WINDOWS=True), transport="winrm")
+        self.results = list(results)
+        self.executed = 0
+
+    def _execute_module(self, **_how: Any) -> dict[str, Any]:
+        self.executed += 1
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        written: dict[str, Any] = json.loads(put_aside({"stdout": json.dumps(result), "rc": 0})["stdout"])
+        return written
+
+
+@pytest.mark.parametrize("message", RACES)
+def test_a_module_that_lost_the_race_for_the_event_source_is_called_again(message: str) -> None:
+    action = Executing({"failed": True, "msg": message}, {"changed": True})
+    assert action.target.call({}, Change, repeatable=False) == {"changed": True}
+    assert action.executed == 2
+
+
+def test_a_race_that_is_always_lost_and_any_other_failure_are_told() -> None:
+    action = Executing({"failed": True, "msg": RACES[0]})
+    with pytest.raises(AccessManagerError, match="Source Ansible already exists"):
+        action.target.call({}, Change, repeatable=False)
+    assert action.executed == 3
+    action = Executing({"failed": True, "msg": 'Unhandled exception while executing module: "Stop" failed'})
+    with pytest.raises(AccessManagerError, match="failed"):
+        action.target.call({}, Change, repeatable=False)
+    assert action.executed == 1

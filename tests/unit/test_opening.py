@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Opener
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.artifact import Artifact
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
 from hypothesis import given
 from hypothesis import strategies as st
 from support.backups import KeyPair, age_key, ssh_key
@@ -31,35 +35,40 @@ def key_file(folder: Path, content: str) -> str:
     return str(folder / "key.txt")
 
 
+def open_with(opener: Opener, path: Path, recipients: tuple[str, ...] = ()) -> bytes:
+    artifact = Artifact(path, functools.partial(Folder.at, path.parent))
+    return opener.open(path, artifact.read(LARGEST), recipients)
+
+
 def refusal(path: Path, recipients: tuple[str, ...] = (), **params: str) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        Opener.of(params).open(path, recipients)
+        open_with(Opener.of(params), path, recipients)
     return str(caught.value)
 
 
 def test_an_age_key_between_comments_opens(tmp_path: Path) -> None:
     key, other = age_key(), age_key()
     identity = key_file(tmp_path, f"# created: today\n# public key: {key.public}\n{other.private}\n\n{key.private}\n")
-    assert Opener.of({"identity_file": identity}).open(sealed(tmp_path, b"content", key.public)) == b"content"
+    assert open_with(Opener.of({"identity_file": identity}), sealed(tmp_path, b"content", key.public)) == b"content"
 
 
 def test_an_ssh_key_opens(tmp_path: Path) -> None:
     key = ssh_key()
     opener = Opener.of({"identity_file": key_file(tmp_path, key.private)})
-    assert opener.open(sealed(tmp_path, b"content", key.public)) == b"content"
+    assert open_with(opener, sealed(tmp_path, b"content", key.public)) == b"content"
 
 
 @pytest.mark.parametrize("kind", [age_key, ssh_key])
 def test_a_key_with_a_byte_order_mark_opens(tmp_path: Path, kind: Callable[[], KeyPair]) -> None:
     key = kind()
     opener = Opener.of({"identity_file": key_file(tmp_path, f"\ufeff{key.private}")})
-    assert opener.open(sealed(tmp_path, b"content", key.public)) == b"content"
+    assert open_with(opener, sealed(tmp_path, b"content", key.public)) == b"content"
 
 
 def test_a_passphrase_opens(tmp_path: Path) -> None:
     path = tmp_path / "config.zip.age"
     path.write_bytes(pyrage.passphrase.encrypt(b"content", "correct horse"))
-    assert Opener.of({"passphrase": "correct horse"}).open(path) == b"content"
+    assert open_with(Opener.of({"passphrase": "correct horse"}), path) == b"content"
     assert "does not open with this passphrase" in refusal(path, passphrase="wrong")
     key = age_key()
     assert "sealed under a passphrase" in refusal(path, identity_file=key_file(tmp_path, key.private))
@@ -67,7 +76,7 @@ def test_a_passphrase_opens(tmp_path: Path) -> None:
 
 def test_a_clear_file_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.zip").write_bytes(b"content")
-    assert Opener.of({}).open(tmp_path / "config.zip") == b"content"
+    assert open_with(Opener(), tmp_path / "config.zip") == b"content"
 
 
 def test_the_wrong_key_is_told_who_could_open_it(tmp_path: Path) -> None:
@@ -151,7 +160,7 @@ def test_a_header_that_costs_more_than_any_backups_never_reaches_ages_library(
     nothing_decrypts(monkeypatch)
     for params in ({"identity_file": key_file(tmp_path, age_key().private)}, {"passphrase": "correct horse"}):
         assert found in refusal(path, **params)
-    assert found in header.problems(path, "recipients", [])[0]
+    assert found in header.problems(io.BytesIO(path.read_bytes()), path, "recipients", [])[0]
 
 
 def test_an_armored_file_does_not_get_around_the_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +175,7 @@ def test_as_many_recipients_as_are_encrypted_to_open_soon(tmp_path: Path) -> Non
     path = tmp_path / "config.zip.age"
     path.write_bytes(pyrage.encrypt(b"content", [pyrage.x25519.Recipient.from_str(key.public)] * (header.MOST_STANZAS - 1)))
     before = time.process_time()
-    assert Opener.of({"identity_file": key_file(tmp_path, key.private)}).open(path) == b"content"
+    assert open_with(Opener.of({"identity_file": key_file(tmp_path, key.private)}), path) == b"content"
     assert time.process_time() - before < 5
 
 
@@ -184,7 +193,7 @@ def test_a_changed_byte_never_opens_as_something_else(tmp_path: Path, place: int
     data[place % len(data)] ^= change
     path.write_bytes(data)
     try:
-        opened = Opener.of({"identity_file": key_file(tmp_path, key.private)}).open(path)
+        opened = open_with(Opener.of({"identity_file": key_file(tmp_path, key.private)}), path)
     except AccessManagerError:
         return
     assert opened == b"content" * 100

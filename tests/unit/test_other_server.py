@@ -28,6 +28,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.pl
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
 from hypothesis import strategies as st
 from support.certificates import TestCertificate
@@ -306,16 +307,26 @@ def test_the_binding_is_made_with_the_certificate_that_is_asked_for() -> None:
 
 def test_a_binding_that_the_server_has_already_stays() -> None:
     described = fresh() | {"machine_certificates": [OWN]}
-    own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
+    own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
     described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
     plan = planned(contents(), described)
     assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
     assert plan.configured
 
 
+def test_a_binding_that_the_server_has_gets_the_parameters_of_the_backup() -> None:
+    described = fresh() | {"machine_certificates": [OWN]}
+    own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
+    described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
+    http_sys = copy.deepcopy(state()["state"]["http_sys"])
+    http_sys["bindings"][0]["flags"] = 0x2
+    plan = planned(contents(described={"http_sys": http_sys}), described)
+    assert plan.http_sys["add"]["bindings"] == [own | {"flags": 0x2}]
+
+
 def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
     described = fresh() | {"machine_certificates": []}
-    own = {"endpoint": "0.0.0.0:443", "thumbprint": OWN, "application_id": _own_id(), "store": "My"}
+    own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
     described["state"]["http_sys"]["bindings"] = [own]
     backup = contents()
     plan = planned(backup, described)
@@ -334,7 +345,7 @@ def without_binding(*, configured: int = 1) -> Contents:
 @pytest.mark.parametrize("configured", [0, 1])
 def test_a_backup_without_a_binding_gets_the_one_that_its_settings_ask_for(configured: int) -> None:
     plan = planned(without_binding(configured=configured), fresh(), tls_thumbprint=TLS)
-    binding = {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": _own_id(), "store": "My"}
+    binding = plain_binding("address", "0.0.0.0:8443", TLS, _own_id(), "My")
     assert plan.http_sys["add"]["bindings"] == [binding]
     assert ("CertBinding", "0.0.0.0:8443") in [(value["name"], value["data"]) for value in plan.registry["set"]]
     assert plan.configured is bool(configured)
@@ -347,9 +358,7 @@ def test_a_backup_without_a_binding_is_not_configured_before_there_is_one() -> N
     assert "0.0.0.0:8443" in commands(without_binding())["TLS certificate"]
     assert "TLS certificate" not in commands(without_binding(configured=0))
     described = fresh()
-    described["state"]["http_sys"]["bindings"] = [
-        {"endpoint": "0.0.0.0:8443", "thumbprint": TLS, "application_id": "{OTHER}", "store": "My"}
-    ]
+    described["state"]["http_sys"]["bindings"] = [plain_binding("address", "0.0.0.0:8443", TLS, "{OTHER}", "My")]
     plan = planned(without_binding(), described)
     assert plan.configured
     assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []

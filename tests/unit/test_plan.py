@@ -19,10 +19,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE, Plan, RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_certificate_plan, make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.opened import COMMON, config_zip, files, state
-from unit.servers import SERVICE, certificate, server
+from unit.servers import ACCESS_MANAGER, CERTIFICATE_STORE_KEY, SERVICE, certificate, server
 
 ROOT = r"C:\Program Files\Lithnet\Access Manager Service\config"
 THUMBPRINT = "AB" * 20
@@ -54,6 +55,10 @@ def here(backup: Contents) -> dict[str, Any]:
 
 def make(backup: Contents, described: dict[str, Any], **wish: Any) -> Plan:
     return make_plan(backup, described, RestoreOptions(**wish))
+
+
+def sentences(plan: Plan) -> list[str]:
+    return [task.sentence for task in plan.tasks]
 
 
 def record_of(described: dict[str, Any], name: str) -> dict[str, Any]:
@@ -280,6 +285,94 @@ def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
     assert not make(backup, found).changed
     found["state"]["http_sys"]["bindings"][0]["store"] = "WebHosting"
     assert len(make(backup, found).http_sys["add"]["bindings"]) == 1
+
+
+def test_what_the_service_remembers_in_the_registry_is_let_alone() -> None:
+    backup = contents()
+    described = here(backup)
+    one = {"key": "Parameters", "name": "LastNotifiedVersion", "kind": "String", "data": "1.0.9999.0"}
+    described["state"]["registry"].append(one)
+    assert not make(backup, described).changed
+    described["state"]["registry"][-1] = one | {"name": "Other"}
+    assert [value["name"] for value in make(backup, described).registry["remove"]] == ["Other"]
+
+
+PARAMETERS = {
+    "flags": 0x2,
+    "check_mode": 0x1,
+    "revocation_freshness": 3600,
+    "revocation_timeout": 15000,
+    "ctl_identifier": "clients",
+    "ctl_store": "Trust",
+}
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_every_parameter_of_a_binding_comes_back(parameter: str) -> None:
+    described = state()
+    described["state"]["http_sys"]["bindings"][0][parameter] = PARAMETERS[parameter]
+    backup = contents(described=described)
+    assert not make(backup, here(backup)).changed
+    found = here(contents())
+    plan = make(backup, found)
+    assert plan.http_sys["add"]["bindings"] == [described["state"]["http_sys"]["bindings"][0]]
+    assert plan.http_sys["remove"]["bindings"] == [found["state"]["http_sys"]["bindings"][0]]
+
+
+@pytest.mark.parametrize("parameter", ["flags", "check_mode"])
+def test_a_binding_with_parameters_that_nobody_knows_is_for_a_person(parameter: str) -> None:
+    described = state()
+    described["state"]["http_sys"]["bindings"][0][parameter] = 0x80000000
+    backup = contents(described=described)
+    plan = make(backup, here(contents()))
+    assert not plan.changed
+    assert [task for task in sentences(plan) if f"{parameter} 0x80000000" in task and "0.0.0.0:443" in task]
+
+
+def test_bindings_by_host_name_and_of_the_central_store_come_back() -> None:
+    described = state()
+    by_name = plain_binding("host_name", "ams.example:443", "AA" * 20, ACCESS_MANAGER, "My") | {"flags": 2}
+    central = plain_binding("central_store", "443", "", ACCESS_MANAGER, "")
+    described["state"]["http_sys"]["bindings"] += [by_name, central]
+    backup = contents(described=described)
+    plan = make(backup, here(contents()))
+    assert plan.http_sys["add"]["bindings"] == [central, by_name]
+    assert "+ TLS binding ams.example:443 of certificate " + "AA" * 20 + " (client certificates are negotiated)" in lines_of(plan)
+    assert not make(backup, here(backup)).changed
+
+
+def test_another_applications_binding_on_the_port_of_the_web_site_is_told() -> None:
+    described = state()
+    other = plain_binding("host_name", "ams.example:443", "AA" * 20, "{OTHER}", "My")
+    elsewhere = plain_binding("host_name", "ams.example:8443", "AA" * 20, "{OTHER}", "My")
+    described["state"]["http_sys"]["bindings"] += [other, elsewhere]
+    backup = contents(described=described)
+    plan = make(backup, here(contents()))
+    assert not plan.changed
+    assert [task for task in sentences(plan) if "{OTHER}" in task and "ams.example:443" in task]
+    assert not [task for task in sentences(plan) if "ams.example:8443" in task]
+    assert not [task for task in sentences(make(backup, here(backup))) if "{OTHER}" in task]
+
+
+def test_settings_of_a_binding_that_windows_keeps_elsewhere_are_told() -> None:
+    described = state()
+    described["state"]["http_sys"]["bindings"][0]["other_values"] = ["Http2Window"]
+    backup = contents(described=described)
+    assert [task for task in sentences(make(backup, here(contents()))) if "Http2Window" in task]
+    assert not [task for task in sentences(make(backup, here(backup))) if "Http2Window" in task]
+
+
+def test_permissions_of_registry_keys_are_compared_and_left_to_a_person() -> None:
+    backup = contents()
+    described = here(backup)
+    described["state"]["registry_permissions"][1]["sddl"] = "O:BAG:SYD:PAI(A;CI;KA;;;BA)"
+    plan = make(backup, described)
+    assert not plan.changed
+    assert [task for task in sentences(plan) if CERTIFICATE_STORE_KEY in task and "O:BAG:SYD:PAI(A;CI;KA;;;BA)" in task]
+    described["state"]["registry_permissions"] = [
+        one | {"sddl": one["sddl"].replace("D:AI", "D:")} for one in here(backup)["state"]["registry_permissions"]
+    ]
+    assert not [task for task in sentences(make(backup, described)) if "permissions of the registry key" in task]
 
 
 def test_what_another_program_has_is_never_taken() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -174,7 +175,7 @@ def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, leng
 def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decrypts(tmp_path: Path) -> None:
     assert pyrage.passphrase.decrypt(sealed(Seal.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR
     (tmp_path / "config.zip.age").write_bytes(pyrage.passphrase.encrypt(CLEAR, "a"))
-    assert Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age") == CLEAR
+    assert Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age", (tmp_path / "config.zip.age").read_bytes()) == CLEAR
 
 
 @pytest.mark.parametrize("count", [64, 100])
@@ -266,8 +267,8 @@ def test_a_disk_that_takes_no_more_is_told_in_a_sentence_and_nothing_is_left(
 ) -> None:
     seal = Seal.of(params(encryption=encryption, recipients=[recipient] if encryption == "age" else []))
     store = BackupStore(str(root), "ams1")
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     sentence = r"config\.zip\.age' cannot be written on the controller: File too large"
     with pytest.raises(AccessManagerError, match=sentence), largest_file(room):
-        store.write(backup_id, "config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed))
-    assert [path.name for path in (root / "ams1" / f".partial-{backup_id}").iterdir()] == [".nonce"]
+        PartialBackup(store, backup_id).write("config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed))
+    assert list((root / "ams1" / f".partial-{backup_id}").iterdir()) == [root / "ams1" / f".partial-{backup_id}" / ".nonce"]

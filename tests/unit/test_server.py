@@ -195,6 +195,11 @@ CHANGES: dict[str, tuple[Callable[[Described], Any], str]] = {
     "account": (lambda d: d["state"]["service"].update(account="LocalSystem"), "state/service"),
     "start": (lambda d: d["state"]["service"].update(start=4), "state/service"),
     "binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(thumbprint="CC" * 20), "state/http_sys"),
+    "client certificates of a binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(flags=2), "state/http_sys"),
+    "permissions of a registry key": (
+        lambda d: d["state"]["registry_permissions"][0].update(sddl="O:BAG:SYD:"),
+        "state/registry_permissions",
+    ),
     "reservation": (lambda d: d["state"]["http_sys"]["reservations"].pop(0), "state/http_sys"),
     "firewall": (lambda d: d["state"]["firewall"].pop(), "state/firewall"),
     "exportability": (lambda d: d["certificates"][0]["key"].update(exportable=False), "certificates/" + "AB" * 20),
@@ -256,6 +261,9 @@ NO_CHANGES: dict[str, Callable[[Described], Any]] = {
     "archive attribute": lambda d: record_of(d, FILE).update(attributes=0),
     "not indexed": lambda d: record_of(d, FILE).update(attributes=0x2020),
     "content of the database": lambda d: record_of(d, "config/db/ams.mdf").update(sha256="0" * 64),
+    "what the service remembers": lambda d: d["state"]["registry"].append(
+        {"key": "Parameters", "name": "LastNotifiedVersion", "kind": "String", "data": "1.0.9999.0"}
+    ),
     "flag of inheritance": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"].replace("D:", "D:AI")),
     "what the folder above gives": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"] + "(A;ID;FR;;;BU)"),
     "files of the database": lambda d: d["records"].append(file_record("config/db/ams_log.ldf", b"x")),
@@ -297,3 +305,12 @@ def test_a_comparison_names_each_difference_once(before: dict[str, str], after: 
     compared = compare_inventories(before, after)
     named = [name for names in compared.values() for name in names]
     assert sorted(named) == [name for name in "abcdef" if before.get(name) != after.get(name)]
+
+
+@pytest.mark.parametrize(("release", "refused"), [(394802, True), (461807, True), (461808, False), (533325, False), (0, False)])
+def test_a_framework_that_is_too_old_is_refused_in_a_sentence(release: int, refused: bool) -> None:
+    described = server() | {"framework_release": release}
+    if refused:
+        assert f"Release is {release}" in refusal(require_supported_version, described)
+    else:
+        require_supported_version(described)

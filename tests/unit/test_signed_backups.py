@@ -19,6 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.s
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from unit.actions import HOST, run
@@ -335,7 +336,7 @@ def test_a_key_that_cannot_sign_or_is_not_allowed_leaves_nothing_behind(
         "names no signer": {"signing_key": str(key.path), "allowed_signers": []},
     }
     store = BackupStore(str(root), HOST)
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
     before = sorted(path.name for path in store.folder.rglob("*"))
     for sentence, options in wrong.items():

@@ -17,6 +17,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import (
+    PartialBackup,
+    refuse_unusable_root,
+    sweep,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore, hosts
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import printable
 from hypothesis import given
@@ -65,12 +70,12 @@ def test_no_host_leads_out_of_the_root(host: str) -> None:
 @pytest.mark.parametrize("step", ["write", "save_record", "records", "publish", "discard", "incoming"])
 def test_what_is_no_id_is_refused_and_named(store: BackupStore, backup_id: str, step: str) -> None:
     steps: dict[str, Any] = {
-        "write": lambda: store.write(backup_id, "config.zip", lambda file: None),
-        "save_record": lambda: store.save_record(backup_id, "config", {}),
-        "records": lambda: store.records(backup_id),
-        "publish": lambda: store.publish(backup_id, {}),
-        "discard": lambda: store.discard(backup_id),
-        "incoming": lambda: store.incoming(backup_id).__enter__(),
+        "write": lambda: PartialBackup(store, backup_id).write("config.zip", lambda file: None),
+        "save_record": lambda: PartialBackup(store, backup_id).save_record("config", {}),
+        "records": lambda: PartialBackup(store, backup_id).records(),
+        "publish": lambda: PartialBackup(store, backup_id).publish({}),
+        "discard": lambda: PartialBackup(store, backup_id).discard(),
+        "incoming": lambda: PartialBackup(store, backup_id).incoming().__enter__(),
     }
     with pytest.raises(AccessManagerError, match="is not the id of a backup") as caught:
         steps[step]()
@@ -82,24 +87,24 @@ def test_what_is_no_id_is_refused_and_named(store: BackupStore, backup_id: str, 
 
 def test_an_id_is_the_time_in_utc(store: BackupStore) -> None:
     before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    moment = datetime.datetime.strptime(store.open_partial(), "%Y%m%dT%H%M%S%z")
+    moment = datetime.datetime.strptime(PartialBackup.begin(store).id, "%Y%m%dT%H%M%S%z")
     assert before <= moment <= datetime.datetime.now(datetime.UTC)
 
 
 def test_a_taken_second_gives_the_next_free_one(store: BackupStore) -> None:
-    opened = [store.open_partial() for _number in range(4)]
+    opened = [PartialBackup.begin(store).id for _number in range(4)]
     assert sorted(set(opened)) == opened
     assert names(store.folder) == [f".partial-{backup_id}" for backup_id in opened]
 
 
 def test_a_published_second_is_taken_too(store: BackupStore) -> None:
     first = publish(store)
-    assert store.open_partial() > first
+    assert PartialBackup.begin(store).id > first
     assert store.ids() == [first]
 
 
 def test_an_open_backup_is_not_listed(store: BackupStore) -> None:
-    store.open_partial()
+    PartialBackup.begin(store)
     assert store.ids() == []
     assert store.latest_complete() is None
 
@@ -108,15 +113,15 @@ def test_an_open_backup_is_not_listed(store: BackupStore) -> None:
 def test_only_the_owner_may_read_a_backup_whatever_the_umask(store: BackupStore, mask: int) -> None:
     with umask(mask):
         backup_id = publish(store)
-        with store.incoming(store.open_partial()) as incoming:
-            assert stat.S_IMODE(incoming.stat().st_mode) == 0o600
+        with PartialBackup.begin(store).incoming() as incoming:
+            assert stat.S_IMODE(os.fstat(incoming.fileno()).st_mode) == 0o600
     for path in [store.folder, *store.folder.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert (store.folder / backup_id / "manifest.json").exists()
 
 
 def test_what_a_killed_run_left_is_swept_after_a_day(store: BackupStore) -> None:
-    old, young, complete = store.open_partial(), store.open_partial(), publish(store)
+    old, young, complete = PartialBackup.begin(store).id, PartialBackup.begin(store).id, publish(store)
     (store.folder / "notes.txt").touch()
     (store.folder / ".partial-notes").mkdir()
     day_ago = time.time() - 24 * 3600
@@ -124,8 +129,8 @@ def test_what_a_killed_run_left_is_swept_after_a_day(store: BackupStore) -> None
     os.utime(partial(store, young), (day_ago + 60, day_ago + 60))
     for left in (partial(store, old), store.folder / complete, store.folder / "notes.txt", store.folder / ".partial-notes"):
         os.utime(left, (day_ago - 60, day_ago - 60))
-    store.sweep()
-    opened = store.open_partial()
+    sweep(store)
+    opened = PartialBackup.begin(store).id
     assert set(names(store.folder)) == {f".partial-{young}", f".partial-{opened}", complete, "notes.txt", ".partial-notes"}
 
 
@@ -133,8 +138,8 @@ def test_what_a_killed_run_left_is_swept_after_a_day(store: BackupStore) -> None
 
 
 def test_what_was_written_is_described(store: BackupStore) -> None:
-    backup_id = store.open_partial()
-    artifact = store.write(backup_id, "config.zip.age", lambda file: file.writelines([b"abc", b"def"]))
+    backup_id = PartialBackup.begin(store).id
+    artifact = PartialBackup(store, backup_id).write("config.zip.age", lambda file: file.writelines([b"abc", b"def"]))
     assert artifact == {"name": "config.zip.age", "size": 6, "sha256": hashlib.sha256(b"abcdef").hexdigest()}
     assert (partial(store, backup_id) / "config.zip.age").read_bytes() == b"abcdef"
 
@@ -155,11 +160,11 @@ def test_nothing_is_left_of_an_artifact_that_failed(store: BackupStore, kind: st
         file.write(b"half")
         raise failure
 
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     with pytest.raises(AccessManagerError, match=sentence):
-        store.write(backup_id, "config.zip.age", write)
+        PartialBackup(store, backup_id).write("config.zip.age", write)
     assert names(partial(store, backup_id)) == [".nonce"]
-    assert store.write(backup_id, "config.zip.age", lambda file: file.write(b"whole") and None)["size"] == 5
+    assert PartialBackup(store, backup_id).write("config.zip.age", lambda file: file.write(b"whole") and None)["size"] == 5
 
 
 def test_nothing_is_left_of_an_interrupted_artifact(store: BackupStore) -> None:
@@ -167,36 +172,38 @@ def test_nothing_is_left_of_an_interrupted_artifact(store: BackupStore) -> None:
         file.write(b"half")
         raise KeyboardInterrupt
 
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     with pytest.raises(KeyboardInterrupt):
-        store.write(backup_id, "config.zip.age", write)
+        PartialBackup(store, backup_id).write("config.zip.age", write)
     assert names(partial(store, backup_id)) == [".nonce"]
 
 
 def test_a_disk_that_takes_no_more_when_all_is_written_is_told(store: BackupStore) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     with pytest.raises(AccessManagerError, match=r"config\.zip\.age' cannot be written on the controller"), largest_file(10):
-        store.write(backup_id, "config.zip.age", lambda file: file.write(b"x" * 100) and None)  # fails when it is flushed
+        PartialBackup(store, backup_id).write(
+            "config.zip.age", lambda file: file.write(b"x" * 100) and None
+        )  # fails when it is flushed
     assert names(partial(store, backup_id)) == [".nonce"]
 
 
 def test_a_second_artifact_of_a_name_does_not_harm_the_first(store: BackupStore) -> None:
-    backup_id = store.open_partial()
-    store.write(backup_id, "config.zip", lambda file: file.write(b"first") and None)
+    backup_id = PartialBackup.begin(store).id
+    PartialBackup(store, backup_id).write("config.zip", lambda file: file.write(b"first") and None)
     with pytest.raises(AccessManagerError, match="cannot be written"):
-        store.write(backup_id, "config.zip", lambda file: file.write(b"second") and None)
+        PartialBackup(store, backup_id).write("config.zip", lambda file: file.write(b"second") and None)
     assert (partial(store, backup_id) / "config.zip").read_bytes() == b"first"
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_incoming_ciphertext_is_gone_afterwards(store: BackupStore, fails: bool) -> None:
     def receive() -> None:
-        with store.incoming(backup_id) as path:
-            path.write_bytes(b"ciphertext")
+        with PartialBackup(store, backup_id).incoming() as file:
+            file.write(b"ciphertext")
             if fails:
                 raise AccessManagerError("lost")
 
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     if fails:
         with pytest.raises(AccessManagerError, match="lost"):
             receive()
@@ -207,7 +214,7 @@ def test_incoming_ciphertext_is_gone_afterwards(store: BackupStore, fails: bool)
 
 def test_nothing_is_written_into_a_backup_that_is_not_open(store: BackupStore) -> None:
     with pytest.raises(AccessManagerError, match=f"No backup {ID} of {HOST} is open"):
-        store.write(ID, "config.zip", lambda file: None)
+        PartialBackup(store, ID).write("config.zip", lambda file: None)
 
 
 # ---- committing ----
@@ -215,10 +222,10 @@ def test_nothing_is_written_into_a_backup_that_is_not_open(store: BackupStore) -
 
 @pytest.mark.parametrize("missing", PARTS)
 def test_a_backup_with_a_part_missing_is_not_committed(store: BackupStore, missing: str) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id, parts=[part for part in PARTS if part != missing])
     with pytest.raises(AccessManagerError, match=f"no part '{missing}'"):
-        store.records(backup_id)
+        PartialBackup(store, backup_id).records()
 
 
 def change(path: Path) -> None:
@@ -240,29 +247,29 @@ def damage(request: pytest.FixtureRequest) -> Any:
 
 
 def test_an_artifact_that_is_not_what_was_written_is_not_committed(store: BackupStore, damage: Any) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
     damage(partial(store, backup_id) / "certificates.zip")
     with pytest.raises(AccessManagerError, match=r"certificates\.zip'"):
-        store.records(backup_id)
+        PartialBackup(store, backup_id).records()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"artifact": {"na', b"\xff"])
 def test_a_record_that_a_crash_left_half_written_is_refused_in_a_sentence(store: BackupStore, content: bytes) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
     (partial(store, backup_id) / ".config.record").write_bytes(content)
     with pytest.raises(AccessManagerError):
-        store.records(backup_id)
+        PartialBackup(store, backup_id).records()
 
 
 def test_a_record_that_finds_no_room_is_told_and_not_committed(store: BackupStore) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id, parts=["certificates", "secrets"])
     with pytest.raises(AccessManagerError, match="cannot be written on the controller"), largest_file(10):
-        store.save_record(backup_id, "config", {"problems": ["x" * 100]})
+        PartialBackup(store, backup_id).save_record("config", {"problems": ["x" * 100]})
     with pytest.raises(AccessManagerError):
-        store.records(backup_id)
+        PartialBackup(store, backup_id).records()
 
 
 def test_publishing_renames_the_whole_backup(store: BackupStore) -> None:
@@ -276,11 +283,11 @@ def test_publishing_renames_the_whole_backup(store: BackupStore) -> None:
 
 
 def test_a_backup_that_cannot_be_published_stays_unpublished(store: BackupStore) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
     manifest = build(store, backup_id)
     with pytest.raises(AccessManagerError, match="cannot be written on the controller"), largest_file(10):
-        store.publish(backup_id, manifest)
+        PartialBackup(store, backup_id).publish(manifest)
     assert store.ids() == []
 
 
@@ -302,17 +309,17 @@ def test_a_chain_is_not_continued_over_a_manifest_that_is_gone(store: BackupStor
 
 
 def test_discarding_leaves_nothing(root: Path, store: BackupStore) -> None:
-    backup_id = store.open_partial()
+    backup_id = PartialBackup.begin(store).id
     fill(store, backup_id)
-    assert store.discard(backup_id)
+    assert PartialBackup(store, backup_id).discard()
     assert names(root) == []
-    assert not store.discard(backup_id)
+    assert not PartialBackup(store, backup_id).discard()
 
 
 def test_discarding_leaves_other_backups_alone(store: BackupStore) -> None:
-    published, opened = publish(store), store.open_partial()
-    assert store.discard(opened)
-    assert not store.discard(published)
+    published, opened = publish(store), PartialBackup.begin(store).id
+    assert PartialBackup(store, opened).discard()
+    assert not PartialBackup(store, published).discard()
     assert store.ids() == [published]
 
 
@@ -394,13 +401,13 @@ def test_hosts_are_the_folders_of_a_root(root: Path, store: BackupStore) -> None
 
 def refusal_of_root(path: Path, expected_bytes: int = 0) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        BackupStore(str(path), HOST).refuse_unusable_root(expected_bytes)
+        refuse_unusable_root(BackupStore(str(path), HOST), expected_bytes)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
 
 def test_a_root_with_room_is_accepted_and_left_empty(root: Path, store: BackupStore) -> None:
-    store.refuse_unusable_root(1024)
+    refuse_unusable_root(store, 1024)
     assert names(root) == []
 
 
@@ -415,12 +422,12 @@ def test_a_link_in_place_of_the_hosts_folder_is_refused(root: Path, store: Backu
     (tmp_path / "elsewhere").mkdir()
     (root / HOST).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(AccessManagerError, match="is a link, which is not followed"):
-        store.refuse_unusable_root(0)
+        refuse_unusable_root(store, 0)
 
 
 def test_a_root_that_is_a_file_is_refused(root: Path) -> None:
     (root / "file").touch()
-    assert "not a folder" in refusal_of_root(root / "file")
+    assert "it is a file" in refusal_of_root(root / "file")
 
 
 def test_a_root_that_is_too_small_is_refused_with_both_figures(root: Path) -> None:

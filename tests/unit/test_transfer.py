@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -116,17 +117,25 @@ def script_of(arguments: list[str]) -> str:
 
 
 @pytest.fixture
-def incoming(tmp_path: Path) -> Path:
-    path = tmp_path / ".incoming"
-    path.touch(0o600)
-    return path
+def incoming(tmp_path: Path) -> Iterator[io.BufferedRandom]:
+    with (tmp_path / ".incoming").open("w+b") as file:
+        yield file
+
+
+def content_of(file: io.BufferedRandom) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def size_of(file: io.BufferedRandom) -> int:
+    return file.seek(0, os.SEEK_END)
 
 
 def envelope(content: bytes) -> dict[str, Any]:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def receive(connection: Any, content: bytes, incoming: Path) -> int:
+def receive(connection: Any, content: bytes, incoming: io.BufferedRandom) -> int:
     answer = {"envelope": envelope(content), "path": r"C:\staging\bundle"}
     return transfer.receive(connection, "ams1", answer, incoming)
 
@@ -137,21 +146,21 @@ CONTENT = os.urandom(10 * 61440 + 123)
 # ---- with the answer ----
 
 
-def inline(content: bytes, data: str, incoming: Path) -> int:
+def inline(content: bytes, data: str, incoming: io.BufferedRandom) -> int:
     return transfer.receive(None, "ams1", {"envelope": envelope(content) | {"data": data}, "path": ""}, incoming)
 
 
-def test_what_comes_with_the_answer_needs_no_transfer(incoming: Path) -> None:
+def test_what_comes_with_the_answer_needs_no_transfer(incoming: io.BufferedRandom) -> None:
     assert inline(CONTENT, base64.b64encode(CONTENT).decode(), incoming) == 0
-    assert incoming.read_bytes() == CONTENT
+    assert content_of(incoming) == CONTENT
 
 
-def test_what_comes_with_the_answer_changed_is_refused(incoming: Path) -> None:
+def test_what_comes_with_the_answer_changed_is_refused(incoming: io.BufferedRandom) -> None:
     with pytest.raises(AccessManagerError, match="SHA-256"):
         inline(CONTENT, base64.b64encode(CONTENT[::-1]).decode(), incoming)
 
 
-def test_what_comes_with_the_answer_as_no_base64_is_refused_in_a_sentence(incoming: Path) -> None:
+def test_what_comes_with_the_answer_as_no_base64_is_refused_in_a_sentence(incoming: io.BufferedRandom) -> None:
     with pytest.raises(AccessManagerError):
         inline(CONTENT, "no base64!", incoming)
 
@@ -160,10 +169,10 @@ def test_what_comes_with_the_answer_as_no_base64_is_refused_in_a_sentence(incomi
 
 
 @pytest.mark.parametrize("content", [b"", b"x", CONTENT], ids=["empty", "byte", "lines"])
-def test_a_file_is_streamed_by_one_process(incoming: Path, content: bytes) -> None:
+def test_a_file_is_streamed_by_one_process(incoming: io.BufferedRandom, content: bytes) -> None:
     host = WinRMHost(content)
     assert receive(host, content, incoming) == 0
-    assert incoming.read_bytes() == content
+    assert content_of(incoming) == content
     assert host.offsets == [0]
     assert (host.open_commands, host.resets) == (0, 0)
 
@@ -178,29 +187,29 @@ LOST_LINES: dict[str, Callable[[], Exception]] = {
 
 
 @pytest.mark.parametrize("kind", LOST_LINES)
-def test_a_lost_line_is_resumed_where_it_broke(incoming: Path, kind: str) -> None:
+def test_a_lost_line_is_resumed_where_it_broke(incoming: io.BufferedRandom, kind: str) -> None:
     host = WinRMHost(CONTENT, [(4, LOST_LINES[kind]())])
     assert receive(host, CONTENT, incoming) == 1
-    assert incoming.read_bytes() == CONTENT
+    assert content_of(incoming) == CONTENT
     assert host.offsets == [0, 4 * 61440]
     assert host.resets == 1
 
 
-def test_each_retry_is_counted(incoming: Path) -> None:
+def test_each_retry_is_counted(incoming: io.BufferedRandom) -> None:
     host = WinRMHost(CONTENT, [(1, ConnectionResetError()), (0, ConnectionResetError()), (3, ConnectionResetError())])
     assert receive(host, CONTENT, incoming) == 3
-    assert incoming.read_bytes() == CONTENT
+    assert content_of(incoming) == CONTENT
     assert host.offsets == [0, 61440, 61440, 4 * 61440]
 
 
-def test_a_line_that_breaks_each_time_is_given_up_in_a_sentence(incoming: Path) -> None:
+def test_a_line_that_breaks_each_time_is_given_up_in_a_sentence(incoming: io.BufferedRandom) -> None:
     host = WinRMHost(CONTENT, [(0, ConnectionResetError(104, "reset by peer"))] * 20)
     with pytest.raises(AccessManagerError, match=r"ams1 did not arrive whole after 4 attempts: .*reset by peer"):
         receive(host, CONTENT, incoming)
     assert len(host.offsets) == 4
 
 
-def test_silence_of_the_target_is_waited_for(incoming: Path) -> None:
+def test_silence_of_the_target_is_waited_for(incoming: io.BufferedRandom) -> None:
     class SilentHost(WinRMHost):
         silent = 3
 
@@ -211,18 +220,18 @@ def test_silence_of_the_target_is_waited_for(incoming: Path) -> None:
             return super().get_command_output_raw(shell, command)
 
     assert receive(SilentHost(CONTENT), CONTENT, incoming) == 0
-    assert incoming.read_bytes() == CONTENT
+    assert content_of(incoming) == CONTENT
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1] + b"?", lambda c: c[:-1]], ids=["other", "shorter"])
-def test_wrong_content_is_fetched_again_and_then_refused(incoming: Path, change: Callable[[bytes], bytes]) -> None:
+def test_wrong_content_is_fetched_again_and_then_refused(incoming: io.BufferedRandom, change: Callable[[bytes], bytes]) -> None:
     host = WinRMHost(change(CONTENT))
     with pytest.raises(AccessManagerError, match="ams1 did not arrive whole after 4 attempts: .*SHA-256"):
         receive(host, CONTENT, incoming)
     assert len(host.offsets) == 4
 
 
-def test_content_that_is_right_the_second_time_is_taken(incoming: Path) -> None:
+def test_content_that_is_right_the_second_time_is_taken(incoming: io.BufferedRandom) -> None:
     class HealingHost(WinRMHost):
         def reset(self) -> None:
             self.content = CONTENT
@@ -230,18 +239,18 @@ def test_content_that_is_right_the_second_time_is_taken(incoming: Path) -> None:
 
     host = HealingHost(CONTENT[::-1])
     assert receive(host, CONTENT, incoming) == 1
-    assert incoming.read_bytes() == CONTENT
+    assert content_of(incoming) == CONTENT
     assert host.offsets == [0, 0]
 
 
-def test_what_the_target_says_when_it_cannot_send_is_told(incoming: Path) -> None:
+def test_what_the_target_says_when_it_cannot_send_is_told(incoming: io.BufferedRandom) -> None:
     host = WinRMHost(b"")
     host.errors, host.code = b"Could not find file 'C:\\staging\\bundle'.", 1
     with pytest.raises(AccessManagerError, match="Could not find file"):
         receive(host, CONTENT, incoming)
 
 
-def test_noise_in_the_stream_is_refused_in_a_sentence(incoming: Path) -> None:
+def test_noise_in_the_stream_is_refused_in_a_sentence(incoming: io.BufferedRandom) -> None:
     class NoisyHost(WinRMHost):
         def _answer(self, offset: int, length: int) -> Iterator[bytes]:
             yield b"WARNING: the profile could not be loaded!\n"
@@ -254,25 +263,25 @@ def test_noise_in_the_stream_is_refused_in_a_sentence(incoming: Path) -> None:
 # ---- in slices ----
 
 
-def test_over_psrp_a_file_comes_in_slices(incoming: Path) -> None:
+def test_over_psrp_a_file_comes_in_slices(incoming: io.BufferedRandom) -> None:
     content = os.urandom(20 * MIB)
     host = PSRPHost(content)
     assert receive(host, content, incoming) == 0
-    assert incoming.read_bytes() == content
+    assert content_of(incoming) == content
     assert host.offsets == [0, 8 * MIB, 16 * MIB]
     assert host.longest < 12 * MIB
 
 
 @pytest.mark.parametrize("kind", LOST_LINES)
-def test_a_lost_slice_is_asked_for_again(incoming: Path, kind: str) -> None:
+def test_a_lost_slice_is_asked_for_again(incoming: io.BufferedRandom, kind: str) -> None:
     content = os.urandom(20 * MIB)
     host = PSRPHost(content, {2: LOST_LINES[kind]()})
     assert receive(host, content, incoming) == host.resets == 1
-    assert incoming.read_bytes() == content
+    assert content_of(incoming) == content
     assert host.offsets == [0, 8 * MIB, 8 * MIB, 16 * MIB]
 
 
-def test_a_file_that_ends_too_early_is_refused(incoming: Path) -> None:
+def test_a_file_that_ends_too_early_is_refused(incoming: io.BufferedRandom) -> None:
     with pytest.raises(AccessManagerError, match="did not arrive whole after 4 attempts: .*ends after"):
         receive(PSRPHost(CONTENT[:-1]), CONTENT, incoming)
 
@@ -280,14 +289,14 @@ def test_a_file_that_ends_too_early_is_refused(incoming: Path) -> None:
 # ---- progress ----
 
 
-def test_a_long_transfer_says_how_far_it_is(incoming: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_long_transfer_says_how_far_it_is(incoming: io.BufferedRandom, capfd: pytest.CaptureFixture[str]) -> None:
     content = bytes(17 * MIB)
     receive(WinRMHost(content), content, incoming)
     lines = [line for line in capfd.readouterr().out.splitlines() if line]
     assert lines == ["ams1: 8 of 17 MiB received", "ams1: 16 of 17 MiB received"]
 
 
-def test_a_short_transfer_is_silent(incoming: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_short_transfer_is_silent(incoming: io.BufferedRandom, capfd: pytest.CaptureFixture[str]) -> None:
     content = bytes(8 * MIB)
     receive(WinRMHost(content), content, incoming)
     assert capfd.readouterr().out == ""
@@ -324,7 +333,7 @@ def test_no_more_is_written_than_was_announced(incoming: Path, host: Any, size: 
     if size or host is EndlessWinRMHost:
         with pytest.raises(AccessManagerError, match="sent more than the"):
             receive(host(content), content, incoming)
-    assert incoming.stat().st_size <= size
+    assert size_of(incoming) <= size
 
 
 def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
@@ -332,7 +341,7 @@ def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
     host.piece = b"A" * 100_000
     with pytest.raises(AccessManagerError, match="a line of more than"):
         receive(host, CONTENT, incoming)
-    assert incoming.stat().st_size == 0
+    assert size_of(incoming) == 0
 
 
 def test_the_answer_itself_holds_no_more_than_it_announces(incoming: Path) -> None:
@@ -340,7 +349,7 @@ def test_the_answer_itself_holds_no_more_than_it_announces(incoming: Path) -> No
     answer = {"envelope": envelope(CONTENT) | {"data": data, "size": len(CONTENT) - 1}, "path": ""}
     with pytest.raises(AccessManagerError, match="sent more than the"):
         transfer.receive(None, "ams1", answer, incoming)
-    assert incoming.stat().st_size == 0
+    assert size_of(incoming) == 0
 
 
 @pytest.mark.parametrize(("most", "announced"), [(LARGEST, LARGEST + 1), (LARGEST, 10**30), (1000, 1001)])
@@ -352,11 +361,17 @@ def test_more_than_the_stated_maximum_is_not_asked_for(incoming: Path, most: int
     assert host.offsets == []
 
 
+@pytest.fixture
+def incoming_there(small_file_system: Path) -> Iterator[io.BufferedRandom]:
+    with (small_file_system / ".incoming").open("w+b") as file:
+        yield file
+
+
 @pytest.mark.parametrize("kind", [WinRMHost, PSRPHost])
-def test_one_server_never_fills_the_file_system_of_all(small_file_system: Path, kind: Any) -> None:
-    (small_file_system / "evil").mkdir()
-    incoming = small_file_system / "evil" / ".incoming"
-    incoming.touch(0o600)
+def test_one_server_never_fills_the_file_system_of_all(
+    small_file_system: Path, incoming_there: io.BufferedRandom, kind: Any
+) -> None:
+    incoming = incoming_there
     content = bytes(SMALL - RESERVE + 1)
     host = kind(content)
     with pytest.raises(AccessManagerError, match="not enough space"):
@@ -372,16 +387,17 @@ def test_one_server_never_fills_the_file_system_of_all(small_file_system: Path, 
 
 
 @pytest.mark.parametrize("kind", [WinRMHost, PSRPHost])
-def test_space_that_goes_while_bytes_arrive_is_noticed(small_file_system: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+def test_space_that_goes_while_bytes_arrive_is_noticed(
+    small_file_system: Path, incoming_there: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
     """Others write to the same file system meanwhile."""
     monkeypatch.setattr(transfer, "SLICE_BYTES", MIB)
     content = bytes(SMALL - RESERVE - MIB)
-    incoming = small_file_system / ".incoming"
-    incoming.touch(0o600)
+    incoming = incoming_there
 
     class Crowded(kind):  # type: ignore[misc]
         def _others(self) -> None:
-            if incoming.stat().st_size > 2 * MIB:
+            if size_of(incoming) > 2 * MIB:
                 (small_file_system / "others").write_bytes(bytes(4 * MIB))
 
         def exec_command(self, command: str, in_data: bytes) -> Any:

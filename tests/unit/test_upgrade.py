@@ -142,7 +142,7 @@ def test_an_upgrade_is_refused_when_the_backup_is_not_as_it_was_verified(store: 
     assert "cannot be used" in require(store)["msg"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "host": "other"}', "null", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "host": "other"}', "null", "[" * 60_000])
 def test_a_marker_that_is_none_protects_nothing(store: BackupStore, marked: str, text: str) -> None:
     (store.folder / ".pre-upgrade.json").write_text(text)
     assert "is no marker of an upgrade of ams1" in require(store)["msg"]

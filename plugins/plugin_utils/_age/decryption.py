@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import io
-import os
 import pathlib
 import typing as t
 
@@ -69,11 +68,10 @@ class Opener:
         """Whether there is anything to try: the artifact is in clear, or a key or a passphrase is at hand."""
         return path.suffix != SUFFIX or self.has_key
 
-    def open(self, path: pathlib.Path, recipients: t.Sequence[str] = ()) -> bytes:
-        """The clear bytes of an artifact. C(recipients) are told to whoever has the wrong key.
+    def open(self, path: pathlib.Path, sealed: bytes, recipients: t.Sequence[str] = ()) -> bytes:
+        """The clear bytes of an artifact, whose path is for its suffix and for messages, as C(recipients) are.
 
-        Raises AccessManagerError when the artifact cannot be read, is too large for the memory, does not open, or is in clear
-        though there is a key.
+        Raises AccessManagerError when it does not decrypt, or is in clear though there is a key.
         """
         if path.suffix != SUFFIX and self.has_key and not self.accepts_clear:
             raise AccessManagerError(
@@ -81,7 +79,6 @@ class Opener:
                 "stand there in the place of an encrypted one, so it is not used. If this backup was made in clear on purpose, "
                 "set encryption to 'none' (access_manager_encryption=none), or give neither a key nor a passphrase."
             )
-        sealed = _bytes_of(path)
         if path.suffix != SUFFIX:
             return sealed
         by_passphrase = _is_under_passphrase(path, sealed)
@@ -113,20 +110,6 @@ def _is_under_passphrase(path: pathlib.Path, sealed: bytes) -> bool:
         return any(kind == header.PASSPHRASE for kind, _tag in header.stanzas(io.BytesIO(sealed)))
     except ValueError as exc:
         raise AccessManagerError(f"'{path}' {exc}.") from None
-
-
-def _bytes_of(path: pathlib.Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > LARGEST:
-                raise AccessManagerError(
-                    f"'{path}' has {size} bytes: more than {LARGEST // 1024**3} GiB are not opened, which is done in memory. "
-                    "age itself can open it."
-                )
-            return file.read()
-    except OSError as exc:
-        raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
 
 
 def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:

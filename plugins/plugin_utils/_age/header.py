@@ -16,8 +16,6 @@ import pathlib
 import re
 import typing as t
 
-from .._files import open_regular
-
 VERSION = b"age-encryption.org/v1\n"
 MOST_STANZAS, MOST_BYTES, MOST_WORK = 64, 16 * 1024, 20
 """What is decrypted at the most: age's library needs time that grows with the square of a header, and 2^(factor + 10) bytes."""
@@ -31,14 +29,13 @@ Stanza = tuple[str, str]
 """The kind of a recipient, and for an SSH key its tag."""
 
 
-def problems(path: pathlib.Path, encryption: t.Any, recipients: c.Sequence[str]) -> list[str]:
+def problems(file: t.BinaryIO, path: pathlib.Path, encryption: t.Any, recipients: c.Sequence[str]) -> list[str]:
     """What the header of an encrypted file has else than its manifest says: C(encryption) and C(recipients) of the artifact.
 
-    Raises OSError when the file cannot be read.
+    C(path) names the file, which is open. Raises OSError when it cannot be read.
     """
     try:
-        with open_regular(path) as file:
-            found = collections.Counter(stanzas(file))
+        found = collections.Counter(stanzas(file))
         expected = collections.Counter([(PASSPHRASE, "")] if encryption == "passphrase" else map(stanza_of, recipients))
     except ValueError as exc:
         return [f"'{path}' {exc}."]
@@ -50,6 +47,7 @@ def stanzas(file: t.BinaryIO) -> list[Stanza]:
 
     Raises ValueError, in words, when it is no age file, or its header is beyond what is opened.
     """
+    file.seek(0)
     data = file.read(_READ)
     if not data.startswith(VERSION):
         raise ValueError("is not an age file")

@@ -18,6 +18,9 @@ from .constants import (
 )
 from .description import DATABASE_FOLDER, Described, inventory_name
 
+_FRAMEWORK_472 = 461808
+"""The Release of .NET Framework 4.7.2, as Microsoft documents it."""
+
 
 def require_supported_version(described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK) -> None:
     """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed.
@@ -40,7 +43,13 @@ def require_supported_version(described: Described, *, without_configuration: bo
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
             f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry says, "
-            "does not exist. Mend ConfigPath in the registry, or bring the folder back."
+            "does not exist. Correct ConfigPath in the registry, or bring the folder back."
+        )
+    release = described.get("framework_release", 0)
+    if 0 < release < _FRAMEWORK_472:
+        raise AccessManagerError(
+            f"{name} has a .NET Framework older than 4.7.2 (its Release is {release}, and 4.7.2 has {_FRAMEWORK_472}): install "
+            "4.7.2 or newer there. The Access Manager service does not need it, but this collection does."
         )
 
 

@@ -25,6 +25,13 @@ MEANINGFUL_ATTRIBUTES = 0x1 | 0x2 | 0x4
 """Read-only, hidden and system: the attributes that people set and that a restore sets again."""
 
 
+WRITTEN_BY_THE_SERVICE: frozenset[tuple[str, str]] = frozenset(
+    ("parameters", name)
+    for name in ("lastnotifiedversion", "lastnotifiedcertificatekey", "resetscheduler", "resetmaintenancetaskschedules")
+)
+"""Registry values in which Access Manager remembers what it did: no configuration. Key and name, in lower case."""
+
+
 def files_of(described: Described) -> list[Described]:
     return [record for record in described["records"] if record["kind"] == "file"]
 

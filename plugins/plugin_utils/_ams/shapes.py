@@ -5,24 +5,15 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from .._shape import Rule, between, matching
+from .._text import time_of
 
 RegistryData = int | list[str] | str | None
 
 
-def _is_time(text: str) -> bool:
-    """Windows gives seven digits of a second, Python takes six."""
-    try:
-        datetime.datetime.fromisoformat(text[:26] + "+00:00")
-    except ValueError:
-        return False
-    return text.endswith("Z")
-
-
-Time = t.Annotated[str, Rule(_is_time, "a time in UTC")]
+Time = t.Annotated[str, Rule(lambda text: time_of(text) is not None, "a time in UTC")]
 Thumbprint = t.Annotated[str, matching("[0-9A-F]{40}", "a thumbprint, 40 hexadecimal digits")]
 Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, 64 hexadecimal digits")]
 Count = t.Annotated[int, between(0, 2**62)]
@@ -63,10 +54,20 @@ class Service(t.TypedDict):
 
 
 class Binding(t.TypedDict):
+    """A TLS binding. C(other_values): the names of registry values that none of its parameters stands for."""
+
+    kind: str
     endpoint: str
     thumbprint: str
     application_id: str
     store: str
+    flags: int
+    check_mode: int
+    revocation_freshness: int
+    revocation_timeout: int
+    ctl_identifier: str
+    ctl_store: str
+    other_values: list[str]
 
 
 class Reservation(t.TypedDict):
@@ -84,8 +85,14 @@ class FirewallRule(t.TypedDict):
     rule: str
 
 
+class RegistryPermission(t.TypedDict):
+    key: str
+    sddl: str
+
+
 class State(t.TypedDict):
     registry: list[RegistryValue]
+    registry_permissions: list[RegistryPermission]
     service: Service
     http_sys: HttpSys
     firewall: list[FirewallRule]
@@ -152,11 +159,13 @@ class PresentKey(t.TypedDict):
 
 
 class Certificate(t.TypedDict):
+    """A certificate as the server tells of it; its times and its subject are compared with the certificate itself."""
+
     store: str
     thumbprint: Thumbprint
     subject: str
-    not_before: Time
-    not_after: Time
+    not_before: str
+    not_after: str
     usages: list[str]
     key: MissingKey | PresentKey
 
@@ -196,6 +205,8 @@ class AbsentServer(t.TypedDict):
     installation: NoInstallation
     administrator: bool
     computer_name: str
+    framework_release: int
+    now: str
 
 
 class Server(t.TypedDict):
@@ -204,6 +215,8 @@ class Server(t.TypedDict):
     installation: Installation
     administrator: bool
     computer_name: str
+    framework_release: int
+    now: str
     state: State
     documents: list[Document]
     references: list[Reference]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import operator
 import typing as t
 
 from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
@@ -17,6 +18,7 @@ from .._errors import AccessManagerError
 from .._store.inventory import compare_inventories
 from .._windows import sddl as sddl_module
 from .._windows.sids import sid_of
+from .._windows.tls_binding import place_of_binding, words_of
 from .settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of
 
 CONTENTS, INVENTORY = "contents", "inventory"
@@ -298,23 +300,28 @@ def _registry(before: list[Described], after: list[Described]) -> list[Change]:
 
 def _http_sys(before: Described, after: Described) -> list[Change]:
     old, new = own_http_configuration(before), own_http_configuration(after)
-    kinds = (("binding", "bindings", "endpoint", "thumbprint"), ("reservation", "reservations", "url", "sddl"))
-    changes = []
-    for kind, group, name, value in kinds:
-        one, other = ({record[name].lower(): record for record in side[group]} for side in (old, new))
-        for key in sorted(one.keys() | other.keys()):
-            if one.get(key) != other.get(key):
-                known = other.get(key) or one[key]
-                changes.append(
-                    {"kind": kind}
-                    | _change(
-                        known[name],
-                        one.get(key, {}).get(value),
-                        other.get(key, {}).get(value),
-                        absent=(key not in one, key not in other),
-                    )
-                )
-    return changes
+    bindings = _http_changes(
+        "binding", "endpoint", *({place_of_binding(one): one for one in side["bindings"]} for side in (old, new))
+    )
+    return bindings + _http_changes(
+        "reservation", "url", *({one["url"].lower(): one for one in side["reservations"]} for side in (old, new))
+    )
+
+
+def _http_changes(kind: str, name: str, old: dict[t.Any, Described], new: dict[t.Any, Described]) -> list[Change]:
+    """What differs of TLS bindings or URL reservations, given by what they are for."""
+    value = words_of if kind == "binding" else operator.itemgetter("sddl")
+    return [
+        {"kind": kind}
+        | _change(
+            (new.get(place) or old[place])[name],
+            value(old[place]) if place in old else None,
+            value(new[place]) if place in new else None,
+            absent=(place not in old, place not in new),
+        )
+        for place in sorted(old.keys() | new.keys())
+        if old.get(place) != new.get(place)
+    ]
 
 
 def _server_settings(before: Described, after: Described) -> list[Change]:
@@ -338,6 +345,8 @@ def _facts(described: Described) -> dict[str, t.Any]:
         "configuration folder": installation.get("config_path"),
     }
     facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in _SERVICE}
+    permissions = state.get("registry_permissions", [])
+    facts |= {f"permissions of HKLM\\{one['key']}": sddl_module.normal_form(one["sddl"]) for one in permissions}
     facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state.get("firewall", [])}
     for one in described.get("environment", []):
         name, _equals, value = str(one["variable"]).partition("=")

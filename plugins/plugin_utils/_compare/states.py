@@ -56,7 +56,7 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
 def of_backup(source: Source, opener: Opener) -> OpenedBackup:
     """Raises AccessManagerError when a key is given that does not open it."""
     manifest = source.manifest or {}
-    opens = opener.may_open(source.parts["config"])
+    opens = opener.may_open(source.parts["config"].path)
     parts = PartReader(source, opener)
     side = Side(
         label=f"backup {source.label}",

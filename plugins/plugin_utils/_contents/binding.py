@@ -20,7 +20,7 @@ from .._age.decryption import Opener
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked, matching
 from .._store.manifest import PARTS
-from .._store.store import NONCE_BYTES, BackupStore
+from .._store.partial import NONCE_BYTES, PartialBackup
 from .._text import printable
 from .names import BINDING, BINDING_KEY
 from .source import Source
@@ -39,9 +39,9 @@ class Binding(t.TypedDict):
     nonce: t.Annotated[str, matching(rf"[0-9a-f]{{{2 * NONCE_BYTES}}}", f"{2 * NONCE_BYTES} hexadecimal digits")]
 
 
-def make(store: BackupStore, backup_id: str, part: str) -> Binding:
+def make(backup: PartialBackup, part: str) -> Binding:
     """What a part of an unpublished backup says of itself."""
-    return {"host": store.host, "id": backup_id, "part": PARTS[part], "nonce": store.nonce(backup_id).hex()}
+    return {"host": backup.store.host, "id": backup.id, "part": PARTS[part], "nonce": backup.nonce().hex()}
 
 
 def entry(binding: Binding) -> Entry:
@@ -76,8 +76,7 @@ class PartReader:
 
     def read(self, part: str) -> bytes:
         """The clear bytes of a part. Raises AccessManagerError when it does not decrypt, or is not that part of this backup."""
-        path = self._source.parts[part]
-        data = self._opener.open(path, self._source.recipients(part))
+        path, data = self._source.parts[part].path, self._source.open(part, self._opener)
         binding = _binding_in(data, part, path)
         found = _Backup(binding["host"], binding["id"], hashlib.sha256(bytes.fromhex(binding["nonce"])).hexdigest())
         wanted = self._backup or found

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import collections.abc as c
-import datetime
 import re
 import typing as t
 
 from .._ams.description import Record
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
+from .._text import time_of
 from .names import FILES, is_portable_name
 from .server_state import checked_record
 
@@ -34,14 +34,6 @@ def checked_lists(content: Record) -> tuple[Records, Records]:
     return files, folders
 
 
-def time_of(text: str) -> datetime.datetime | None:
-    """The time that Windows wrote, with seven digits of a second, of which Python takes six; None when it is none."""
-    try:
-        return datetime.datetime.fromisoformat(f"{text[:26]}+00:00") if _TIME.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
 def _records(records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
     if not isinstance(records, list):
         raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
@@ -50,7 +42,7 @@ def _records(records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
         if not is_portable_name(record["path"].removesuffix("/")):
             raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
         for key in ("created", "modified"):
-            if time_of(record[key]) is None:
+            if not _TIME.fullmatch(record[key]) or time_of(record[key]) is None:
                 raise AccessManagerError(
                     f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup: "
                     f"its time '{record[key][:40]}' ({key}) is no time."

@@ -48,10 +48,16 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
     """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key is not proved."""
     certificate = archive.read(f"{thumbprint}.cer")
     if f"{thumbprint}.pfx" not in archive.names:
+        return checked_certificate(thumbprint, certificate)
+    return checked_certificate(thumbprint, certificate, archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, "")))
+
+
+def checked_certificate(thumbprint: str, certificate: bytes, pfx: bytes | None = None, password: str = "") -> Certificate:
+    """A certificate, DER, and its key. Raises AccessManagerError when it is another, or its key is not proved."""
+    if pfx is None:
         if hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper() != thumbprint:
             raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
         return Certificate(thumbprint, certificate)
-    pfx, password = archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
     if pfx_module.verify(pfx, password, thumbprint) != certificate:
         raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")
     return Certificate(thumbprint, certificate, pfx, password)

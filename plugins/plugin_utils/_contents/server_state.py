@@ -12,6 +12,7 @@ import typing as t
 
 from .._ams.description import Record, own_http_configuration
 from .._errors import AccessManagerError
+from .._windows import tls_binding
 from .names import STATE
 
 _STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
@@ -19,7 +20,12 @@ _STATE: dict[str, type] = {"installation": dict, "state": dict, "references": li
 _LISTS: dict[str, dict[str, type]] = {
     "registry": {"key": str, "name": str, "kind": str},
     "firewall": {"name": str, "rule": str},
-    "bindings": {"endpoint": str, "thumbprint": str, "application_id": str, "store": str},
+    "registry_permissions": {"key": str, "sddl": str},
+    "bindings": {
+        **dict.fromkeys(("kind", "endpoint", "thumbprint", "application_id", "store", "ctl_identifier", "ctl_store"), str),
+        **dict.fromkeys(tls_binding.NUMBERS, int),
+        "other_values": list,
+    },
     "reservations": {"url": str, "sddl": str},
     "environment": {"scope": str, "variable": str},
 }
@@ -27,19 +33,29 @@ _LISTS: dict[str, dict[str, type]] = {
 
 _REFERENCE: dict[str, type] = {"key": str, "value": str, "path": str, "place": str, "exists": bool}
 
+_ENDPOINTS = {
+    tls_binding.ADDRESS: re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):\d{1,5}"),
+    tls_binding.HOST_NAME: re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?:\d{1,5}"),
+    tls_binding.CENTRAL_STORE: re.compile(r"\d{1,5}"),
+}
+"""What a TLS binding of each kind is for."""
+
 _OWN_HTTP = {
     "bindings": {
-        "endpoint": re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):\d{1,5}"),
-        "thumbprint": re.compile(r"[0-9A-Fa-f]{40}"),
+        "kind": re.compile("|".join(_ENDPOINTS)),
+        "thumbprint": re.compile(r"(?:[0-9A-Fa-f]{40})?"),
         "store": re.compile(r"[A-Za-z0-9]*"),
+        "ctl_identifier": re.compile(r"[^\"\r\n]{0,256}"),
+        "ctl_store": re.compile(r"[A-Za-z0-9]*"),
     },
     "reservations": {
         "url": re.compile(r"https?://(?:[^\s\"'/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}/[^\s\"']*"),
         "sddl": re.compile(r"[^\"\r\n]+"),
     },
 }
-"""What Access Manager's own records of HTTP.sys look like: a restore gives them to netsh."""
+"""What Access Manager's own records of HTTP.sys look like: a restore gives them to Windows."""
 
+_TOO_LARGE = 2**32
 _REGISTRY_KEYS = ("", "Parameters")
 
 
@@ -53,7 +69,8 @@ def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
 def checked_state(content: Record) -> Record:
     """The state of a server as state/installation.json tells it, with the lists that a comparison and a restore read."""
     described, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
-    state = checked_record(described["state"], {"registry": list, "service": dict, "http_sys": dict, "firewall": list}, label)
+    parts: dict[str, type] = {"registry": list, "registry_permissions": list, "service": dict, "http_sys": dict, "firewall": list}
+    state = checked_record(described["state"], parts, label)
     http_sys = checked_record(state["http_sys"], {"bindings": list, "reservations": list}, label)
     lists = checked_record(state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
     for name, shape in _LISTS.items():
@@ -69,7 +86,16 @@ def checked_state(content: Record) -> Record:
             for record in records:
                 if not pattern.fullmatch(record[key]):
                     raise AccessManagerError(f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one.")
+    for binding in own_http_configuration(http_sys)["bindings"]:
+        _refuse_impossible(binding)
     return described
+
+
+def _refuse_impossible(binding: Record) -> None:
+    impossible = [] if _ENDPOINTS[binding["kind"]].fullmatch(binding["endpoint"]) else ["endpoint"]
+    impossible += [name for name in tls_binding.NUMBERS if not 0 <= binding[name] < _TOO_LARGE]
+    for name in impossible:
+        raise AccessManagerError(f"'{STATE}' has bindings of HTTP.sys with the {name} '{binding[name]}': it cannot be one.")
 
 
 def _is_registry_data(kind: str, data: t.Any) -> bool:

@@ -21,7 +21,8 @@ from .._ams.constants import JSON_FILES
 from .._ams.description import Described, Record, files_of, inventory_name
 from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
 from .._errors import AccessManagerError
-from .file_list import checked_lists, time_of
+from .._text import time_of
+from .file_list import checked_lists
 from .names import FILES, STATE, is_portable_name, twins
 from .server_state import checked_state
 from .zip_directory import MOST_ENTRIES

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import dataclasses
-import os
+import functools
 import pathlib
 
+from .._age.decryption import LARGEST, Opener
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin, Trust
 from .._store import manifest as manifest_module
+from .._store.artifact import Artifact
+from .._store.folder import Folder
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, origin_in
 
@@ -21,22 +25,24 @@ LATEST = "latest"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a backup lies: its parts by name, and its manifest when it has one.
+    """A backup: its parts by name, and its manifest when it has one. C(missing): files that the manifest names.
 
-    C(missing): files that the manifest names. C(origin): who made it.
+    C(origin): who made it.
     """
 
     label: str
-    parts: dict[str, pathlib.Path]
+    parts: dict[str, Artifact]
     manifest: Manifest | None = None
     missing: tuple[str, ...] = ()
     origin: Origin = Origin()
 
-    def recipients(self, part: str) -> list[str]:
-        for artifact in (self.manifest or {}).get("artifacts", []):
-            if artifact["name"].split(".")[0] == part:
-                return list(artifact.get("recipients", []))
-        return []
+    def open(self, part: str, opener: Opener) -> bytes:
+        """The clear bytes of a part, from the bytes that were compared with the manifest.
+
+        Raises AccessManagerError when it cannot be read, is not what the manifest says, or does not decrypt.
+        """
+        artifact = self.parts[part]
+        return opener.open(artifact.path, artifact.read(LARGEST), (artifact.record or {}).get("recipients", []))
 
 
 def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False, without_secrets: bool = False) -> Source:
@@ -53,39 +59,48 @@ def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False,
 
 def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source:
     if "/" in wanted:
-        return _at(pathlib.Path(wanted).expanduser(), store.trust, without_secrets=without_secrets)
+        return _at(pathlib.Path(wanted).expanduser(), store, without_secrets=without_secrets)
     manifest = store.latest_complete() if wanted == LATEST else None
     if wanted == LATEST and manifest is None:
         raise AccessManagerError(f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}.")
     if manifest is None:
         if wanted not in store.ids():
             raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
-        source = _undamaged(store.folder / wanted, store.manifest(wanted), without_secrets=without_secrets)
-        return dataclasses.replace(source, origin=store.origins[wanted])
-    return dataclasses.replace(source_of(store.folder / manifest["id"], manifest), origin=store.origins[manifest["id"]])
+        return _undamaged(source_of(store, store.manifest(wanted)), without_secrets=without_secrets)
+    return source_of(store, manifest)
 
 
-def _at(path: pathlib.Path, trust: Trust, *, without_secrets: bool) -> Source:
-    if path.is_file():
-        if path.name not in (PARTS["config"], PARTS["config"] + SUFFIX):
-            raise AccessManagerError(f"'{path}' is neither the folder of a backup nor its config.zip or config.zip.age.")
-        return Source(str(path), {"config": path}, origin=_of_no_manifest(path, trust))
-    if not path.is_dir():
-        raise AccessManagerError(f"There is no backup at '{path}'.")
-    if (path / manifest_module.NAME).exists():
-        return _undamaged_at(path, trust, without_secrets=without_secrets)
-    parts = {part: found for part, name in PARTS.items() for found in (path / name, path / (name + SUFFIX)) if found.is_file()}
+def source_of(store: BackupStore, manifest: Manifest) -> Source:
+    """A backup of a store, as its manifest describes it. Raises AccessManagerError when a server's has no configuration."""
+    backup_id = manifest["id"]
+    source = _described(store.folder / backup_id, functools.partial(store.backup, backup_id), manifest)
+    return dataclasses.replace(source, origin=store.origins.get(backup_id, Origin()))
+
+
+def _at(path: pathlib.Path, store: BackupStore, *, without_secrets: bool) -> Source:
+    """The backup that a path names: its folder, or its config.zip alone. C(store): whose backups are accepted."""
+    if path.name in _names("config"):
+        opened = functools.partial(_opened, path.parent, check_owner=store.check_owner)
+        return Source(str(path), {"config": Artifact(path, opened)}, origin=_of_no_manifest(path, store.trust))
+    opened = functools.partial(_opened, path, check_owner=store.check_owner)
+    with opened() as folder:
+        entries = folder.entries()
+        if manifest_module.NAME in entries:
+            return _undamaged(_signed(folder, opened, store.trust), without_secrets=without_secrets)
+    found = {part: [name for name in _names(part) if name in entries] for part in PARTS}
+    parts = {part: Artifact(path / names[-1], opened) for part, names in found.items() if names}
     if "config" not in parts:
         raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
-    return Source(str(path), parts, origin=_of_no_manifest(path, trust))
+    return Source(str(path), parts, origin=_of_no_manifest(path, store.trust))
 
 
-def _undamaged_at(path: pathlib.Path, trust: Trust, *, without_secrets: bool) -> Source:
-    data = manifest_module.read_bytes(path / manifest_module.NAME)
-    manifest = manifest_module.parse(data, path / manifest_module.NAME)
-    origin = origin_in(path, data, trust)
+def _signed(folder: Folder, opened: c.Callable[[], Folder], trust: Trust) -> Source:
+    """The backup in an open folder. Raises AccessManagerError when it has no proper manifest, or is not accepted."""
+    data = manifest_module.read_bytes(folder)
+    manifest = manifest_module.parse(data, folder.path / manifest_module.NAME)
+    origin = origin_in(folder, data, trust)
     trust.refuse(origin)
-    return dataclasses.replace(_undamaged(path, manifest, without_secrets=without_secrets), origin=origin)
+    return dataclasses.replace(_described(folder.path, opened, manifest), origin=origin)
 
 
 def _of_no_manifest(path: pathlib.Path, trust: Trust) -> Origin:
@@ -94,24 +109,37 @@ def _of_no_manifest(path: pathlib.Path, trust: Trust) -> Origin:
     return origin
 
 
-def source_of(folder: pathlib.Path, manifest: Manifest) -> Source:
-    """The backup in a folder, as its manifest describes it. Raises AccessManagerError when a server's has no configuration."""
-    parts = {artifact["name"].split(".")[0]: folder / artifact["name"] for artifact in manifest["artifacts"]}
-    if "config" not in parts and not manifest_module.holds_certificates_alone(manifest):
-        raise AccessManagerError(f"The manifest in '{folder}' names no config.zip.")
+def _names(part: str) -> tuple[str, str]:
+    """What the artifact of a part is named, in clear and encrypted."""
+    return PARTS[part], PARTS[part] + SUFFIX
+
+
+def _opened(path: pathlib.Path, *, check_owner: bool) -> Folder:
+    try:
+        return Folder.at(path, check_owner=check_owner)
+    except FileNotFoundError:
+        raise AccessManagerError(f"There is no backup at '{path}'.") from None
+    except OSError as exc:
+        raise AccessManagerError(
+            f"'{path}' is neither the folder of a backup nor its config.zip or config.zip.age: {exc.strerror}."
+        ) from None
+
+
+def _described(path: pathlib.Path, opened: c.Callable[[], Folder], manifest: Manifest) -> Source:
+    records = {record["name"].split(".")[0]: record for record in manifest["artifacts"]}
+    if "config" not in records and not manifest_module.holds_certificates_alone(manifest):
+        raise AccessManagerError(f"The manifest in '{path}' names no config.zip.")
+    parts = {part: Artifact(path / record["name"], opened, record) for part, record in records.items()}
     return Source(f"{manifest['id']} of {manifest['host']}", parts, manifest)
 
 
-def _undamaged(folder: pathlib.Path, manifest: Manifest, *, without_secrets: bool) -> Source:
-    """The backup in a folder. Raises AccessManagerError unless its artifacts are what the manifest says."""
-    source = source_of(folder, manifest)
-    secrets = source.parts.get("secrets")
-    gone = without_secrets and secrets is not None and not os.path.lexists(secrets)
-    there = [artifact for artifact in manifest["artifacts"] if not gone or folder / artifact["name"] != secrets]
-    damage = BackupStore.damage_in(folder, manifest | {"artifacts": there})
+def _undamaged(source: Source, *, without_secrets: bool) -> Source:
+    """The same backup. Raises AccessManagerError unless its artifacts are what the manifest says."""
+    secrets = source.parts.get("secrets") if without_secrets else None
+    if secrets and not secrets.is_there:
+        parts = {part: artifact for part, artifact in source.parts.items() if part != "secrets"}
+        source = dataclasses.replace(source, parts=parts, missing=(secrets.path.name,))
+    damage = [sentence for artifact in source.parts.values() if (sentence := artifact.damage)]
     if damage:
         raise AccessManagerError(" ".join(damage))
-    if secrets is None or not gone:
-        return source
-    parts = {part: path for part, path in source.parts.items() if part != "secrets"}
-    return dataclasses.replace(source, parts=parts, missing=(secrets.name,))
+    return source

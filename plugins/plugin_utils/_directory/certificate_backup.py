@@ -24,7 +24,8 @@ from .._store.high_water_mark import Mark
 from .._store.inventory import inventory_of_certificates
 from .._store.key_index import Place
 from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest
-from .._store.store import BackupStore, origin_in
+from .._store.partial import PartialBackup, refuse_unusable_root
+from .._store.store import BackupStore
 from .encryption_certificate import EncryptionCertificate, told
 
 _PART = "certificates"
@@ -36,7 +37,7 @@ def accepted(store: BackupStore, proof: Trust) -> c.Iterator[tuple[Manifest, Ori
         data = store.manifest_bytes(backup_id)
         found = store.parsed_manifest(backup_id, data)
         if store.trust.accepts(store.origin(backup_id, data)):
-            yield found, origin_in(store.folder / backup_id, data, proof)
+            yield found, store.origin(backup_id, data, proof)
 
 
 def refuse_folder_of_server(store: BackupStore) -> None:
@@ -59,16 +60,16 @@ def commit(
 ) -> tuple[Place, Mark]:
     """Encrypts a new certificate with its key, and publishes the backup of it. C(replaces): the thumbprints of lost ones."""
     refuse_folder_of_server(store)
-    store.refuse_unusable_root(len(certificate.pfx))
-    backup_id = store.open_partial()
+    refuse_unusable_root(store, len(certificate.pfx))
+    backup = PartialBackup.begin(store)
     try:
-        _write(store, backup_id, seal, certificate, replaces, now)
-        made = store.described(backup_id, store.records(backup_id, (_PART,)), now)
-        store.publish(backup_id, made, signer)
+        _write(backup, seal, certificate, replaces, now)
+        made = backup.manifest(backup.records((_PART,)), now)
+        backup.publish(made, signer)
     except BaseException:
-        store.discard(backup_id)
+        backup.discard()
         raise
-    return Place(store, backup_id), Mark.of(made, manifest.to_bytes(made))
+    return Place(store, backup.id), Mark.of(made, manifest.to_bytes(made))
 
 
 def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
@@ -84,16 +85,15 @@ def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
 
 
 def _write(
-    store: BackupStore,
-    backup_id: str,
+    backup: PartialBackup,
     seal: Seal,
     certificate: EncryptionCertificate,
     replaces: c.Sequence[str],
     now: datetime.datetime,
 ) -> None:
-    bound = binding.entry(binding.make(store, backup_id, _PART))
+    bound = binding.entry(binding.make(backup, _PART))
     clear = ChunkReader(zip_chunks([bound, *_entries(certificate, now)]))
-    artifact = store.write(backup_id, f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+    artifact = backup.write(f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
     key = {"present": True, "exportable": True}
     record = {
         "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
@@ -105,7 +105,7 @@ def _write(
         },
         "inventory": inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),
     }
-    store.save_record(backup_id, _PART, record)
+    backup.save_record(_PART, record)
 
 
 def _entries(certificate: EncryptionCertificate, now: datetime.datetime) -> list[Entry]:

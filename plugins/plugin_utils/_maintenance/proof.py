@@ -26,11 +26,14 @@ _CERTIFICATES = "certificates/"
 _DATABASE = "state/database"
 
 
-def problems(store: BackupStore, backup_id: str, opener: Opener) -> list[str]:
-    """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong."""
+def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) -> list[str]:
+    """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong.
+
+    C(sha256): of its manifest, as it was verified.
+    """
     try:
-        manifest = store.parsed_manifest(backup_id, store.manifest_bytes(backup_id))
-        source = source_of(store.folder / backup_id, manifest)
+        manifest = store.parsed_manifest(backup_id, store.manifest_bytes(backup_id, sha256))
+        source = source_of(store, manifest)
     except AccessManagerError as exc:
         return [str(exc)]
     found: list[str] = []

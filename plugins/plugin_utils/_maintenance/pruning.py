@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 
 from .._errors import AccessManagerError
-from .._store import prune_log, upgrade_marker
+from .._store import upgrade_marker
 from .._store.chain import Link
 from .._store.store import BackupStore, is_to_come, moment_of
 from .._text import printable
@@ -76,7 +76,7 @@ def forgotten(store: BackupStore, ids: c.Iterable[str]) -> list[Link]:
     Raises AccessManagerError when a backup is there, or no manifest names it.
     """
     backups = verification.read(store)
-    links = [backup.link for backup in backups if backup.link] + prune_log.read(store.folder)
+    links = [backup.link for backup in backups if backup.link] + store.pruned()
     named = {link.previous_id: link.previous for link in links if link.previous}
     there = {backup.id for backup in backups}
     missing = []

@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 import functools
 import hashlib
-import os
 import pathlib
 import typing as t
 
@@ -20,13 +19,16 @@ from .._age.decryption import Opener
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
-from .._store import chain, prune_log
+from .._store import artifact as artifact_module
+from .._store import chain
 from .._store import manifest as manifest_module
+from .._store.artifact import Record
 from .._store.chain import Link
+from .._store.folder import Folder
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore, moment_of
-from .._text import printable
+from .._text import printable, time_of
 from .._threads import in_threads
 from . import proof
 
@@ -65,12 +67,9 @@ class Backup:
         if not self.store.trust.signers or self.link is None:
             return Origin()
         try:
-            data = self.store.manifest_bytes(self.id)
+            return self.store.origin(self.id, self.store.manifest_bytes(self.id, self.link.sha256))
         except AccessManagerError as exc:
             return Origin(problem=str(exc))
-        if hashlib.sha256(data).hexdigest() != self.link.sha256:
-            return Origin(problem=f"'{self.folder / manifest_module.NAME}' was changed while it was verified.")
-        return self.store.origin(self.id, data)
 
     @property
     def is_accepted(self) -> bool:
@@ -80,7 +79,7 @@ class Backup:
     @property
     def is_there(self) -> bool:
         """Whether it still is: one may be pruned while it is verified."""
-        return os.path.lexists(self.folder)
+        return self.store.has(self.id)
 
     @property
     def status(self) -> str:
@@ -133,7 +132,7 @@ def read(store: BackupStore) -> list[Backup]:
     broken = chain.problems(
         [backup.link for backup in backups if backup.link and not backup.problems],
         unreliable=[backup.link for backup in backups if backup.link and backup.problems],
-        pruned=prune_log.read(store.folder),
+        pruned=store.pruned(),
     )
     for backup in backups:
         backup.problems += broken.get(backup.id, [])
@@ -155,8 +154,8 @@ def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
     """Checks the integrity of backups, and then proves the contents of those that are whole and can be opened."""
     check_integrity(backups)
     for backup in backups:
-        if backup.manifest and backup.whole and _is_openable(backup.manifest, opener):
-            backup.unproven = proof.problems(backup.store, backup.id, opener)
+        if backup.manifest and backup.link and backup.whole and _is_openable(backup.manifest, opener):
+            backup.unproven = proof.problems(backup.store, backup.id, backup.link.sha256, opener)
             backup.proven = True
 
 
@@ -241,12 +240,15 @@ def _integrity(backup: Backup) -> list[str]:
     """What can be wrong with the files of a backup, and with its origin, without opening it."""
     if backup.manifest is None:
         return []
-    return [
-        *([] if backup.is_accepted else [backup.origin.problem]),
-        *BackupStore.damage_in(backup.folder, backup.manifest),
-        *_differing_headers(backup.folder, backup.manifest),
-        *_strangers(backup.folder, backup.manifest),
-    ]
+    found = [] if backup.is_accepted else [backup.origin.problem]
+    try:
+        with backup.store.backup(backup.id) as folder:
+            records = backup.manifest["artifacts"]
+            found += [sentence for record in records for sentence in _differences(folder, record)]
+            found += _strangers(folder, records)
+    except AccessManagerError as exc:
+        found.append(str(exc))
+    return found
 
 
 def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
@@ -259,6 +261,7 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
         "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE) == (not manifest["problems"]),
         "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
         "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
+        "a time of its certificates is no time": all(map(_has_times, manifest.get("certificates", []))),
     }
     wrong = [sentence for sentence, holds in checks.items() if not holds]
     if wrong:
@@ -273,27 +276,33 @@ def _is_near(created: str | None, backup_id: str) -> bool:
     """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is set by."""
     if created is None:
         return True
+    moment = time_of(created)
+    return moment is not None and abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+
+
+def _has_times(certificate: Manifest) -> bool:
+    return all(time_of(certificate[key]) for key in ("not_before", "not_after"))
+
+
+def _differences(folder: Folder, record: Record) -> c.Iterator[str]:
+    """Where an artifact is not what its manifest says: its size, its hash, and the header that its encryption left."""
+    path, encryption = folder.path / record["name"], record.get("encryption")
     try:
-        moment = datetime.datetime.fromisoformat(created)
-    except ValueError:
-        return False
-    return abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+        with folder.open_file(record["name"]) as file:
+            if difference := artifact_module.difference(file, path, record):
+                yield difference
+            if (path.suffix == SUFFIX) == (encryption == "none"):
+                yield f"'{path}' has a name that does not fit its encryption '{encryption}'."
+            elif path.suffix == SUFFIX:
+                yield from header.problems(file, path, encryption, record.get("recipients", []))
+    except OSError as exc:
+        yield artifact_module.unreadable(path, exc)
 
 
-def _differing_headers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
-    for artifact in manifest["artifacts"]:
-        path, encryption = folder / artifact["name"], artifact.get("encryption")
-        if (path.suffix == SUFFIX) == (encryption == "none"):
-            yield f"'{path}' has a name that does not fit its encryption '{encryption}'."
-        elif path.suffix == SUFFIX:
-            with contextlib.suppress(OSError):  # what cannot be read is told already
-                yield from header.problems(path, encryption, artifact.get("recipients", []))
-
-
-def _strangers(folder: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
-    known = {artifact["name"] for artifact in manifest["artifacts"]} | {manifest_module.NAME, manifest_module.SIGNATURE}
-    for name in sorted(_names(folder) - known):
-        yield f"'{folder / name}' is not part of the backup: someone put it there."
+def _strangers(folder: Folder, records: c.Iterable[Record]) -> c.Iterator[str]:
+    known = {record["name"] for record in records} | {manifest_module.NAME, manifest_module.SIGNATURE}
+    for name in sorted(set(folder.entries()) - known):
+        yield f"'{folder.path / name}' is not part of the backup: someone put it there."
 
 
 def _is_openable(manifest: Manifest, opener: Opener) -> bool:
@@ -303,16 +312,10 @@ def _is_openable(manifest: Manifest, opener: Opener) -> bool:
 
 def size_of(backup: Backup) -> int:
     """The bytes of the artifacts that are there."""
-    known = {artifact["name"] for artifact in backup.manifest["artifacts"]} if backup.manifest else _names(backup.folder)
     size = 0
-    for name in known - {manifest_module.NAME}:
-        with contextlib.suppress(OSError):
-            size += (backup.folder / name).lstat().st_size
+    with contextlib.suppress(AccessManagerError, OSError), backup.store.backup(backup.id) as folder:
+        known = {record["name"] for record in backup.manifest["artifacts"]} if backup.manifest else set(folder.entries())
+        for name in known - {manifest_module.NAME, manifest_module.SIGNATURE}:
+            with contextlib.suppress(OSError):
+                size += folder.status(name).st_size
     return size
-
-
-def _names(folder: pathlib.Path) -> set[str]:
-    try:
-        return {entry.name for entry in folder.iterdir()} if not folder.is_symlink() else set()
-    except OSError:
-        return set()

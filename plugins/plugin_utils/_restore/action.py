@@ -27,7 +27,7 @@ from .._errors import AccessManagerError
 from .._signing.trust import Trust
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
-from .._target import interrupted_stops
+from .._target import clock, interrupted_stops
 from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
@@ -74,7 +74,7 @@ class RestoreAction(AccessManagerAction):
 
         C(certificates_alone): a backup of a forest's certificates will do.
         """
-        store = BackupStore(self.params["backup_root"], self.host, Trust.of(self.params))
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
@@ -111,15 +111,9 @@ class RestoreAction(AccessManagerAction):
         if self.params["installation"] is not None:
             return t.cast(Described, self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
-        answer = describe(
-            self.target,
-            contents.held,
-            nonce,
-            include_database=self.params["include_database"],
-            domain_secrets=self.params["other_server"],
-            staging_root=self.params["staging_root"],
-            lock_timeout=self.params["lock_timeout"],
-        )
+        answer, skew = clock.timed(lambda: self._described(contents, nonce))
+        if clock.is_skewed(skew):
+            _display.warn(clock.sentence(skew, self.target.label))
         require_supported_version(answer, without_configuration=True, way_back=self._way_back(contents))
         refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
@@ -128,6 +122,7 @@ class RestoreAction(AccessManagerAction):
         left = interrupted_stops.stopped(answer.pop("left_runs", []))
         answer.pop("unended_restores", None)  # they are among the earlier ones
         return answer | {
+            "clock_skew_seconds": skew,
             "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
@@ -135,6 +130,17 @@ class RestoreAction(AccessManagerAction):
             "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
             "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
         }
+
+    def _described(self, contents: Contents, nonce: bytes) -> Described:
+        return describe(
+            self.target,
+            contents.held,
+            nonce,
+            include_database=self.params["include_database"],
+            domain_secrets=self.params["other_server"],
+            staging_root=self.params["staging_root"],
+            lock_timeout=self.params["lock_timeout"],
+        )
 
     def _way_back(self, contents: Contents) -> str:
         """What to do where a later version is installed: a recovery has no marker of an upgrade there."""

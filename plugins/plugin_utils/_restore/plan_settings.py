@@ -5,15 +5,27 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import typing as t
 
-from .._ams.description import Described, Record, own_http_configuration
+from .._ams.description import ACCESS_MANAGER_APPLICATION, WRITTEN_BY_THE_SERVICE, Described, Record, own_http_configuration
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
+from .._windows import sddl
+from .._windows.tls_binding import (
+    ADDRESS,
+    CENTRAL_STORE,
+    is_same_binding,
+    place_of_binding,
+    port_of,
+    unknown_parameters,
+    words_of,
+)
 from .plan import Plan, RestoreOptions
+from .web_site import hosting_of
 
-NEVER_RESTORED = {("", "path"), ("", "version")}
-"""Registry values that belong to the installer."""
+NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
+"""Registry values that belong to the installer, and those in which the service remembers what it did."""
 
 CONFIGURED = ("", "configured")
 
@@ -44,38 +56,101 @@ def plan_http_sys(plan: Plan, contents: Contents, server: Described, options: Re
     here = server["state"]["http_sys"]
     wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     own = own_http_configuration(here)
-    for kind, key, content in (
-        ("bindings", "endpoint", ("thumbprint", "application_id", "store")),
-        ("reservations", "url", ("sddl",)),
+    for kind, place, same in (
+        ("bindings", place_of_binding, is_same_binding),
+        ("reservations", _place_of_url, _is_same_reservation),
     ):
-        present = {str(record[key]).lower(): record for record in here[kind]}
+        present = {place(record): record for record in here[kind]}
         for record in wanted[kind]:
-            now = present.get(str(record[key]).lower())
-            if now and all(_folded(now, name) == _folded(record, name) for name in content):
+            now = present.get(place(record))
+            if now and same(now, record):
                 continue
             if now and now not in own[kind]:
                 raise AccessManagerError(
-                    f"HTTP.sys of {server['computer_name']} has '{record[key]}' for another program ({_owner(now)}): free it, "
-                    "or leave the registry out with restore_only."
+                    f"HTTP.sys of {server['computer_name']} has '{place(record)[-1]}' for another program ({_owner(now)}): free "
+                    "it, or leave the registry out with restore_only."
                 )
-            if kind == "bindings" and record["thumbprint"] not in server.get("machine_certificates", []):
-                plan.add_task(
-                    f"The TLS certificate {record['thumbprint']} is not in LocalMachine\\My with its key: import it there, and "
-                    f"bind it to {record['endpoint']} in the configuration tool, or run this again."
-                )
+            task = _task_for_a_person(record, server) if kind == "bindings" else None
+            if task:
+                plan.add_task(task)
                 continue
             if now:
                 plan.http_sys["remove"][kind].append(now)
             plan.http_sys["add"][kind].append(record)
         if options.mirror:
-            names = {str(record[key]).lower() for record in wanted[kind]}
-            plan.http_sys["remove"][kind] += [record for record in own[kind] if str(record[key]).lower() not in names]
+            names = {place(record) for record in wanted[kind]}
+            plan.http_sys["remove"][kind] += [record for record in own[kind] if place(record) not in names]
+    for text in _tasks_of_other_bindings(contents, here):
+        plan.add_task(text)
 
 
-def _folded(record: Record, name: str) -> str:
-    """A text of HTTP.sys to compare: a certificate without the name of its store is in MY."""
-    text = str(record[name]).lower()
-    return text or "my" if name == "store" else text
+def _place_of_url(reservation: Record) -> tuple[str, ...]:
+    return (str(reservation["url"]).lower(),)
+
+
+def _is_same_reservation(one: Record, other: Record) -> bool:
+    return str(one["sddl"]).lower() == str(other["sddl"]).lower()
+
+
+def _task_for_a_person(binding: Record, server: Described) -> str | None:
+    """Why a TLS binding cannot be made, and what to do; None when it can."""
+    unknown = unknown_parameters(binding)
+    if unknown:
+        return (
+            f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} has parameters that this collection does "
+            f"not know ({', '.join(unknown)}), and is not made: make it by hand."
+        )
+    if binding["kind"] != CENTRAL_STORE and binding["thumbprint"] not in server.get("machine_certificates", []):
+        return (
+            f"The TLS certificate {binding['thumbprint']} is not in LocalMachine\\My with its key: import it there, and "
+            f"bind it to {binding['endpoint']} in the configuration tool, or run this again."
+        )
+    return None
+
+
+def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[str]:
+    """What no restore makes again: settings of a binding beside its parameters, and bindings that are not Access Manager's."""
+    backup = contents.configuration.described["state"]["http_sys"]["bindings"]
+    present = {place_of_binding(binding): binding for binding in here["bindings"]}
+    for binding in backup:
+        now = present.get(place_of_binding(binding), {})
+        lost = sorted(set(binding["other_values"]) - set(now.get("other_values", [])))
+        if binding["application_id"] == ACCESS_MANAGER_APPLICATION and lost:
+            settings = ", ".join(lost)
+            yield f"The TLS binding {binding['endpoint']} had settings that no restore makes again: {settings}. Make them by hand."
+    for binding in _of_the_web_site(contents, backup):
+        now = present.get(place_of_binding(binding))
+        if not now or not is_same_binding(now, binding):
+            yield (
+                f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} belonged to the application "
+                f"{binding['application_id']}, and not to Access Manager, whose web site has the same port: this restore leaves "
+                "it. Make it by hand if the site needs it."
+            )
+
+
+def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[Record]:
+    """The bindings by host name and of the central store on the web site's port that have another application's id."""
+    port = str(hosting_of(contents.configuration).https_port)
+    return [
+        binding
+        for binding in bindings
+        if binding["kind"] != ADDRESS and binding["application_id"] != ACCESS_MANAGER_APPLICATION and port_of(binding) == port
+    ]
+
+
+def plan_registry_permissions(plan: Plan, contents: Contents, server: Described) -> None:
+    """No restore changes who may do what with a key: a person decides that."""
+    before, now = (
+        {one["key"].lower(): one for one in described["state"]["registry_permissions"]}
+        for described in (contents.configuration.described, server)
+    )
+    for place in sorted(before.keys() & now.keys()):
+        was, is_now = before[place]["sddl"], now[place]["sddl"]
+        if not sddl.same(was, is_now):
+            plan.add_task(
+                f"The permissions of the registry key HKLM\\{before[place]['key']} were {was} and are {is_now}: this restore "
+                "leaves them. Where the service may not write into its keys, it cannot keep its certificates up to date."
+            )
 
 
 def _owner(record: Record) -> str:

@@ -11,6 +11,7 @@ import itertools
 from .._ams.constants import is_secret_name
 from .._ams.description import Record
 from .._text import printable
+from .._windows.tls_binding import words_of
 from .plan import Plan
 
 _CERTIFICATE_WORDS = {
@@ -41,7 +42,7 @@ def _registry_line(value: Record) -> str:
 
 
 def _http_lines(kinds: dict[str, list[Record]]) -> list[str]:
-    lines = [f"TLS binding {record['endpoint']} of certificate {record['thumbprint']}" for record in kinds["bindings"]]
+    lines = [f"TLS binding {record['endpoint']} of certificate {words_of(record)}" for record in kinds["bindings"]]
     return lines + [f"URL reservation {record['url']}" for record in kinds["reservations"]]
 
 

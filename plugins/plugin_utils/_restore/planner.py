@@ -11,7 +11,7 @@ from .._errors import AccessManagerError
 from .plan import Plan, RestoreOptions
 from .plan_files import folder_links, is_wanted, plan_files, plan_references
 from .plan_keys import plan_certificates, plan_secrets, service_may_read
-from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, values
+from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, plan_registry_permissions, values
 
 _SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
 
@@ -27,6 +27,7 @@ def make_plan(contents: Contents, server: Described, options: RestoreOptions) ->
     if "registry" in options.parts:
         plan_registry(plan, contents, server, options)
         plan_http_sys(plan, contents, server, options)
+        plan_registry_permissions(plan, contents, server)
     if "certificates" in options.parts:
         plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, options)

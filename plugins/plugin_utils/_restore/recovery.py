@@ -26,6 +26,7 @@ from .._contents.names import FILES, STATE, path_of
 from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl
+from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, plain_binding
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
@@ -249,13 +250,20 @@ def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[
         usable = [one for one in usable if one["application_id"] == ACCESS_MANAGER_APPLICATION]
     elif asked or _is_configured(contents.configuration):
         wanted = [_default_binding(contents.configuration)]
-    here = {one["endpoint"]: one for one in usable}
-    found: dict[str, Record | None] = {}
-    for binding in wanted:
-        thumbprint = asked or binding["thumbprint"].upper()
-        bound = here.get(binding["endpoint"])
-        found[binding["endpoint"]] = binding | {"thumbprint": thumbprint} if thumbprint in there else bound
-    return found
+    here = {place_of_binding(one): one for one in usable}
+    return {binding["endpoint"]: _usable_binding(binding, asked, there, here.get(place_of_binding(binding))) for binding in wanted}
+
+
+def _usable_binding(binding: Record, asked: str | None, there: set[str], bound: Record | None) -> Record | None:
+    """A binding of the backup with a certificate that this server has: the one asked for, its own, or the one bound here."""
+    thumbprint = asked or binding["thumbprint"].upper()
+    if binding["kind"] == CENTRAL_STORE:
+        return binding
+    if thumbprint in there:
+        return binding | {"thumbprint": thumbprint}
+    if bound and binding["thumbprint"]:
+        return binding | {"thumbprint": bound["thumbprint"], "store": bound["store"]}
+    return bound
 
 
 def _own_bindings(configuration: Configuration) -> list[Record]:
@@ -265,7 +273,7 @@ def _own_bindings(configuration: Configuration) -> list[Record]:
 def _default_binding(configuration: Configuration) -> Record:
     """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
     endpoint, application = hosting_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
-    return {"endpoint": endpoint, "thumbprint": "", "application_id": application, "store": "My"}
+    return plain_binding(ADDRESS, endpoint, "", application, "My")
 
 
 def _is_configured(configuration: Configuration) -> bool:
@@ -308,6 +316,7 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
             "service": here["service"],
             "firewall": here["firewall"],
             "http_sys": http_sys,
+            "registry_permissions": here["registry_permissions"],
         },
         "references": [_reference(reference, moves) for reference in described["references"]],
     }

@@ -58,7 +58,7 @@ class Folder:
     C(Folder.at(path)): a root, or a backup that a path names. C(subfolder), C(make_subfolder), C(new_subfolder): in it.
     C(open_file), C(read_file): to read. C(create_file), C(append_file), C(replace_file): to write, with mode 0600.
     C(entries), C(has), C(status), C(rename), C(remove_file), C(remove_tree), C(remove_empty): what is in it.
-    C(sync), C(lock), C(is_writable), C(free_bytes): the folder itself.
+    C(sync), C(lock), C(is_writable): the folder itself.
     """
 
     def __init__(self, descriptor: int, path: pathlib.Path, *, check_owner: bool) -> None:
@@ -104,7 +104,7 @@ class Folder:
     # ---- files ----
 
     def open_file(self, name: str) -> io.BufferedReader:
-        return os.fdopen(self._open(name, _READ), "rb")
+        return open(str(self.path / _one(name)), "rb", opener=lambda *_: self._open(name, _READ))
 
     def read_file(self, name: str, limit: int) -> bytes:
         """The content of a file. Raises OSError when it has more than C(limit) bytes."""
@@ -116,15 +116,11 @@ class Folder:
 
     def create_file(self, name: str) -> io.BufferedRandom:
         """Makes a file, to write and to read. Raises FileExistsError when anything has that name."""
-        return os.fdopen(self._open(name, _CREATE), "w+b")
+        return open(str(self.path / _one(name)), "w+b", opener=lambda *_: self._open(name, _CREATE))
 
     def append_file(self, name: str) -> io.FileIO:
         """Opens a file to append to it, made if there is none. Raises OSError when it has another name too."""
-        file = os.fdopen(self._open(name, _APPEND), "ab+", buffering=0)
-        if os.fstat(file.fileno()).st_nlink != 1:
-            file.close()
-            raise OSError(errno.EMLINK, "it has another name too (a hard link): put a copy in its place", name)
-        return file
+        return open(str(self.path / _one(name)), "ab+", buffering=0, opener=lambda *_: self._open(name, _APPEND))
 
     def replace_file(self, name: str, content: bytes) -> None:
         """Gives a file that content, on the disk: at every moment the old file or the new one is there."""
@@ -191,16 +187,14 @@ class Folder:
     def is_writable(self) -> bool:
         return os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor)
 
-    @property
-    def free_bytes(self) -> int:
-        status = os.fstatvfs(self.descriptor)
-        return status.f_bavail * status.f_frsize
-
     def _open(self, name: str, flags: int) -> int:
         with self._in_words(name):
             descriptor = os.open(_one(name), flags, _FILE_MODE, dir_fd=self.descriptor)
         try:
-            self._refuse_other_than_file(os.fstat(descriptor).st_mode, name)
+            status = os.fstat(descriptor)
+            self._refuse_other_than_file(status.st_mode, name)
+            if flags == _APPEND and status.st_nlink != 1:
+                raise OSError(errno.EMLINK, "it has another name too (a hard link): put a copy in its place", name)
         except BaseException:
             os.close(descriptor)
             raise

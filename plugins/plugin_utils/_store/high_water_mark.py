@@ -25,7 +25,6 @@ from .._errors import AccessManagerError
 from .._files import open_regular, replace_atomically
 from .._shape import Rule, checked, matching
 from . import manifest as manifest_module
-from . import prune_log
 from .manifest import Manifest
 from .store import BackupStore, is_id, is_to_come
 
@@ -149,7 +148,7 @@ class HighWaterMark:
             return f"The manifest of the backup {mark.id} of {host} was replaced: it is not the one that this controller wrote."
         if ids[-1] < mark.id:
             return f"'{self._store.folder}' went back in time: its newest backup is {ids[-1]}, and {published}."
-        if any((link.id, link.sha256) == (mark.id, mark.sha256) for link in prune_log.read(self._store.folder)):
+        if any((link.id, link.sha256) == (mark.id, mark.sha256) for link in self._store.pruned()):
             return None
         return f"The backup {mark.id} of {host} is missing from '{self._store.folder}', though {published}."
 

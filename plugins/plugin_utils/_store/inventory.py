@@ -10,7 +10,14 @@ import hashlib
 import json
 import typing as t
 
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, inventory_name, own_http_configuration
+from .._ams.description import (
+    DATABASE_FOLDER,
+    MEANINGFUL_ATTRIBUTES,
+    WRITTEN_BY_THE_SERVICE,
+    Described,
+    inventory_name,
+    own_http_configuration,
+)
 from .._text import printable
 from .._windows.sddl import normal_form
 
@@ -41,12 +48,20 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     }
     return inventory | {
         "state/version": _fingerprint(described["installation"]["version"]),
-        "state/registry": _fingerprint(sorted(state["registry"], key=lambda value: (value["key"], value["name"]))),
+        "state/registry": _fingerprint(sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))),
+        "state/registry_permissions": _fingerprint(
+            sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
+        ),
         "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
         "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),
     }
+
+
+def _configured_values(state: Described) -> list[Described]:
+    """The registry values but for those that the service writes by itself."""
+    return [value for value in state["registry"] if (value["key"].lower(), value["name"].lower()) not in WRITTEN_BY_THE_SERVICE]
 
 
 def inventory_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -> dict[str, str]:

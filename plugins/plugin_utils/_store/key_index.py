@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import dataclasses
+import typing as t
 
 from .._errors import AccessManagerError
 from .._signing.trust import Trust
@@ -33,16 +34,21 @@ class BackedUpKeys:
     C(trust): which backups are accepted. Of the others only a warning is taken: that a key may not be lost.
     """
 
-    def __init__(self, root: str, trust: Trust | None = None) -> None:
+    def __init__(self, root: str, trust: Trust | None = None, *, check_owner: bool = True) -> None:
         self._places: dict[str, list[tuple[Place, Manifest]]] = {}
         self._unaccepted: dict[str, list[tuple[Place, Manifest]]] = {}
         self._whole: dict[Place, bool] = {}
         self._named: set[str] = set()
-        for host in hosts(root):
-            store = BackupStore(root, host, trust)
+        for host in hosts(root, check_owner=check_owner):
+            store = BackupStore(root, host, trust, check_owner=check_owner)
             for backup_id in reversed(store.ids()):
                 with contextlib.suppress(AccessManagerError):
                     self._read(Place(store, backup_id))
+
+    @classmethod
+    def of(cls, params: dict[str, t.Any], trust: Trust) -> BackedUpKeys:
+        """Those under the root that the options C(backup_root) and C(check_backup_owner) name."""
+        return cls(params["backup_root"], trust, check_owner=params["check_backup_owner"])
 
     def find(self, thumbprint: str, *, preferred_host: str = "") -> Place | None:
         """The newest backup, of any host, that holds the private key and whose certificates are as they were written.

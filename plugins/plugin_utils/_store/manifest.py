@@ -15,8 +15,8 @@ import typing as t
 from .._age.decryption import LARGEST
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
-from .._files import open_regular
 from .._text import printable
+from .folder import Folder
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -142,24 +142,20 @@ def to_bytes(manifest: Manifest) -> bytes:
     return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
-def read(path: pathlib.Path) -> Manifest:
-    """The manifest in a file, checked for the shape that this collection relies on.
+def read(folder: Folder) -> Manifest:
+    """The manifest in the folder of a backup, checked for the shape that this collection relies on.
 
     Raises AccessManagerError when it cannot be read or is not a manifest of format 1.
     """
-    return parse(read_bytes(path), path)
+    return parse(read_bytes(folder), folder.path / NAME)
 
 
-def read_bytes(path: pathlib.Path) -> bytes:
-    """The bytes of a manifest's file, of which C(previous) of the next one is the SHA-256."""
+def read_bytes(folder: Folder) -> bytes:
+    """The bytes of the manifest in a folder, of which C(previous) of the next one is the SHA-256."""
     try:
-        with open_regular(path) as file:
-            data = file.read(SIZE_LIMIT + 1)
+        return folder.read_file(NAME, SIZE_LIMIT)
     except OSError as exc:
-        raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc.strerror}.") from None
-    if len(data) > SIZE_LIMIT:
-        raise AccessManagerError(f"'{path}' is larger than any manifest: it is not read.")
-    return data
+        raise AccessManagerError(f"The manifest '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
 
 
 def parse(data: bytes, path: pathlib.Path) -> Manifest:

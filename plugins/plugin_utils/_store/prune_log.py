@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
-import errno
+import io
 import json
 import os
-import pathlib
 import re
-import stat
 import typing as t
 
-from .._files import open_regular
+from .._errors import AccessManagerError
 from .chain import Link
+from .folder import Folder, explained
 
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
@@ -26,33 +25,34 @@ _PATTERNS = (_ID, _SHA256, _SHA256, _ID)
 """Of the values of a link, in its order; the first two must be there."""
 
 
-def read(folder: pathlib.Path) -> list[Link]:
-    """The links of a host's pruned backups. What is not a link is passed over: a line only ever excuses an absence."""
+def read(folder: Folder) -> list[Link]:
+    """The links of a host's pruned backups. What is not a link is passed over: a line only ever excuses an absence.
+
+    Raises AccessManagerError when the record is there, and cannot be read.
+    """
     try:
-        with open_regular(folder / NAME) as file:
-            lines = file.read(SIZE_LIMIT).splitlines()
-    except OSError:
+        lines = folder.read_file(NAME, SIZE_LIMIT).splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as exc:
+        raise AccessManagerError(f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
     return [link for line in lines if (link := _link(line))]
 
 
-def add(folder: int, links: c.Iterable[Link]) -> None:
-    """Appends links to the record in a folder, an open descriptor, and waits until they are on the disk.
+def add(folder: Folder, links: c.Iterable[Link]) -> None:
+    """Appends links to the record in a host's folder, and waits until they are on the disk.
 
-    Raises OSError, also when the record is no file of its own: nothing else is ever written to.
+    Raises AccessManagerError, also when the record is no file of its own: nothing else is ever written to.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(NAME, flags, 0o600, dir_fd=folder), "ab+", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise OSError(errno.EMLINK, f"its {NAME} has another name too (a hard link): put a copy in its place", NAME)
-        lines = "".join(json.dumps(dataclasses.asdict(link)) + "\n" for link in links)
-        file.write((_line_end(file) + lines).encode())
-        os.fsync(file.fileno())
-    os.fsync(folder)
+    with explained(folder.path / NAME):
+        with folder.append_file(NAME) as file:
+            lines = "".join(json.dumps(dataclasses.asdict(link)) + "\n" for link in links)
+            file.write((_line_end(file) + lines).encode())
+            os.fsync(file.fileno())
+        folder.sync()
 
 
-def _line_end(file: t.Any) -> str:
+def _line_end(file: io.FileIO) -> str:
     """What ends a line that a crash left half written."""
     size = os.fstat(file.fileno()).st_size
     return "\n" if size and os.pread(file.fileno(), 1, size - 1) != b"\n" else ""

@@ -13,9 +13,9 @@ import typing as t
 
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
-from .._files import open_regular, replace_atomically
 from .._text import timestamp
 from . import manifest as manifest_module
+from .folder import explained
 from .manifest import Manifest
 from .store import BackupStore, is_id, moment_of
 
@@ -72,7 +72,9 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
     if damage:
         raise AccessManagerError(f"The backup {backup_id} of {store.host} was damaged after its verification: {damage}")
     text = json.dumps(marker, indent=1) + "\n"
-    replace_atomically(store.folder / NAME, text.encode(), 0o600, check_mode=check_mode)
+    if not check_mode:
+        with explained(store.folder / NAME), store.opened() as folder:
+            folder.replace_file(NAME, text.encode())
     return _told(store, marker)
 
 
@@ -86,7 +88,7 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     age = (now - moment_of(backup_id)).total_seconds() / 3600
     if max_age is not None and age < -_CLOCKS_APART:
         raise AccessManagerError(
-            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means nothing: mend the "
+            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means nothing: set the "
             "clocks of the controllers, and run the playbook pre_upgrade again."
         )
     if max_age is not None and age > max_age:
@@ -131,8 +133,8 @@ def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]
 def _read(store: BackupStore) -> Marker:
     path = store.folder / NAME
     try:
-        with open_regular(path) as file:
-            marker = strict(file.read(SIZE_LIMIT))
+        with store.opened() as folder:
+            marker = strict(folder.read_file(NAME, SIZE_LIMIT))
     except FileNotFoundError:
         raise AccessManagerError(
             f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies one."

@@ -32,7 +32,7 @@ from .._errors import (
     UnansweredError,
     UnfinishedRunError,
 )
-from .._shape import ShapeError, checked
+from .._shape import ShapeError, checked, fault_of
 from .._text import one_line
 from .answers import Change, Failure, Nothing
 from .connection_errors import is_connection_error
@@ -47,6 +47,10 @@ START_SECONDS = 60
 
 _ANSWER, _EXIT_CODE = "answer", "exit_code"
 _LONGEST_MESSAGE = 10_000
+_LOST_RACE = re.compile(r'Unhandled exception while executing module.*"Create".*\bAnsible\b', re.DOTALL)
+"""How a module fails that began beside another, the first on a server: both make the source "Ansible" in Windows' event log, before
+anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in its own language."""
+
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 
 
@@ -106,6 +110,14 @@ class Target:
                 f"{self.label} is not reached as a Windows host: its connection is '{self.connection.transport}'. "
                 "Set ansible_connection to winrm or psrp."
             )
+        for _attempt in range(ATTEMPTS):
+            answer = self._answer(arguments, detached=detached, module=module)
+            if not _lost_race(answer):
+                break
+        return self.checked(answer, shape)
+
+    def _answer(self, arguments: Run, *, detached: bool, module: str | None) -> t.Any:
+        """What the target's half says, as JSON has it and unchecked."""
         with self.translated_errors():
             result = self._action._execute_module(
                 module_name=f"{COLLECTION}.{module or self._module}",
@@ -114,11 +126,10 @@ class Target:
                 wrap_async=detached,
             )
         try:
-            answer = _parsed(str(result.get(_ANSWER, "")))
+            return _parsed(str(result.get(_ANSWER, "")))
         except ValueError:
             code = result.get(_EXIT_CODE)
             raise UnansweredError(f"The PowerShell on {self.label} ended without an answer (exit code {code}).") from None
-        return self.checked(answer, shape)
 
     def launch(self, arguments: Run, *, longest_seconds: int) -> None:
         """Starts the target's half outside its shell, for at most that long."""
@@ -226,6 +237,10 @@ class Target:
                 f"There is no connection to {self.label}, or it was lost: {exc}. If this stays so, check ansible_host, "
                 "ansible_port and the server's WinRM listener."
             ) from None
+
+
+def _lost_race(answer: t.Any) -> bool:
+    return fault_of(answer, Failure) is None and _LOST_RACE.search(str(answer.get("msg", ""))) is not None
 
 
 def _is_refused_logon(message: str) -> bool:

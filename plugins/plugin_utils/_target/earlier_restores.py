@@ -74,16 +74,18 @@ class EarlierRestore:
         return {"run_id": self.run_id, "backup": self.backup, "kept_at": self.kept_at}
 
 
-def settled_by(source: Source, interruptions: c.Iterable[Told]) -> list[str]:
+def settled_by(source: Source, interruptions: c.Iterable[Told], *, by_time: bool = True) -> list[str]:
     """The ids of those interrupted restores whose half state is gone when all parts are as in a backup.
 
     That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their half state.
+    C(by_time): the clocks of controller and server agree, so that what was taken before can be told.
     """
     backup_id = (source.manifest or {}).get("id", "")
+    has_time = by_time and _TIME.fullmatch(backup_id)
     return [
         one["run_id"]
         for one in interruptions
-        if one["backup"] and one["backup"] == source.label or (_TIME.fullmatch(backup_id) and backup_id < one["kept_at"])
+        if one["backup"] and one["backup"] == source.label or (has_time and backup_id < one["kept_at"])
     ]
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 
 from .._ams.constants import knowledge
 from .._contents.configuration import Configuration
@@ -60,9 +59,8 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
             f"The configuration of {target.label} changed each of {answer['attempts']} times while it was read: "
             "run again when nobody saves."
         )
-    with os.fdopen(os.memfd_create(MODULE), "rb") as incoming:
-        place = pathlib.Path(f"/proc/self/fd/{incoming.fileno()}")
-        transfer.receive(target.connection, target.label, answer, place, most=LARGEST_IN_MEMORY)
+    with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
+        transfer.receive(target.connection, target.label, answer, incoming, most=LARGEST_IN_MEMORY)
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
     if answer["path"]:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
+import os
 import pathlib
 import typing as t
 
@@ -37,8 +39,8 @@ _ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted
 _SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
 
 
-def receive(connection: t.Any, host: str, answer: Sent, incoming: pathlib.Path, *, most: int = LARGEST) -> int:
-    """Writes the ciphertext of an artifact_fetch answer into a file and checks its size and SHA-256.
+def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRandom, *, most: int = LARGEST) -> int:
+    """Writes the ciphertext of an artifact_fetch answer into an open, empty file and checks its size and SHA-256.
 
     No more is written than was announced, than C(most) bytes, and than there is space for.
     Returns how often the transfer was tried again. Raises AccessManagerError when it never arrived whole.
@@ -54,8 +56,7 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: pathlib.Path, 
         except ValueError:
             raise AccessManagerError(f"The answer of {host} is not Base64: it is not used.") from None
         try:
-            with incoming.open("ab") as file:
-                _Arrival(file, header["size"]).write(ciphertext)
+            _Arrival(incoming, header["size"]).write(ciphertext)
             _check(incoming, header)
         except AccessManagerError as exc:
             raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
@@ -71,36 +72,34 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: pathlib.Path, 
             if not is_connection_error(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
                 raise
             failure: Exception = exc
-            _display.warn(
-                f"{host}: the transfer was interrupted ({exc}); {incoming.stat().st_size} of {header['size']} bytes are here."
-            )
+            _display.warn(f"{host}: the transfer was interrupted ({exc}); {_size(incoming)} of {header['size']} bytes are here.")
             _reset(connection)
     raise AccessManagerError(f"The backup of {host} did not arrive whole after {ATTEMPTS} attempts: {failure}")
 
 
-def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: pathlib.Path) -> None:
+def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: io.BufferedRandom) -> None:
     """Appends what is missing of the file."""
     fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
-    with incoming.open("ab") as file:
-        refuse_without_space(file.fileno(), size - file.tell(), str(incoming.parent))
-        fetch(connection, host, source, size, file)
+    incoming.seek(0, os.SEEK_END)
+    refuse_without_space(incoming.fileno(), size - incoming.tell(), _place(incoming))
+    fetch(connection, host, source, size, incoming)
 
 
 class _Arrival:
     """The file to which a request's answer is appended: not more than was asked for, and not the last of the space."""
 
-    def __init__(self, file: t.BinaryIO, asked: int) -> None:
+    def __init__(self, file: io.BufferedRandom, asked: int) -> None:
         self._file, self._asked, self._left = file, asked, asked
 
     def write(self, data: bytes) -> None:
         if len(data) > self._left:
             raise AccessManagerError(f"the target sent more than the {self._asked} bytes that were asked for")
-        refuse_without_space(self._file.fileno(), len(data), str(pathlib.Path(self._file.name).parent))
+        refuse_without_space(self._file.fileno(), len(data), _place(self._file))
         self._file.write(data)
         self._left -= len(data)
 
 
-def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
+def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: io.BufferedRandom) -> None:
     command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
     while file.tell() < size:
         before = file.tell()
@@ -115,7 +114,7 @@ def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: t.
         _show_progress(host, before, file.tell(), size)
 
 
-def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, file: t.BinaryIO) -> None:
+def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, file: io.BufferedRandom) -> None:
     from winrm.exceptions import WinRMOperationTimeoutError
 
     connection._connect()
@@ -181,13 +180,22 @@ def _show_progress(host: str, before: int, now: int, size: int) -> None:
         _display.show(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
 
 
-def _check(incoming: pathlib.Path, header: Header) -> None:
-    with incoming.open("rb") as file:
-        size, digest = incoming.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-    if size != header["size"] or digest != header["sha256"]:
+def _check(incoming: io.BufferedRandom, header: Header) -> None:
+    size = _size(incoming)
+    incoming.seek(0)
+    if size != header["size"] or hashlib.file_digest(incoming, "sha256").hexdigest() != header["sha256"]:
         if size >= header["size"]:
-            incoming.write_bytes(b"")
+            incoming.truncate(0)
         raise AccessManagerError("what arrived has another size or SHA-256 than what was sent")
+
+
+def _place(file: io.BufferedRandom) -> str:
+    """The folder in which a file lies, for messages."""
+    return str(pathlib.Path(str(file.name)).parent)
+
+
+def _size(file: io.BufferedRandom) -> int:
+    return file.seek(0, os.SEEK_END)
 
 
 def _reset(connection: t.Any) -> None:

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artifacts of a backup, compared with what its manifest says. What is compared is what is used: one open file."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+import typing as t
+
+from .._errors import AccessManagerError
+from .folder import Folder, explained
+
+_CHUNK = 256 * 1024
+
+Record = dict[str, t.Any]
+"""What a manifest says of an artifact: its name, size and sha256, among others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """An artifact where it lies. C(open_folder): opens its folder. C(record): None in a backup without a manifest."""
+
+    path: pathlib.Path
+    open_folder: c.Callable[[], Folder]
+    record: Record | None = None
+
+    @property
+    def is_there(self) -> bool:
+        with self.open_folder() as folder:
+            return folder.has(self.path.name)
+
+    @property
+    def damage(self) -> str | None:
+        """How it differs from its record, or that it cannot be read, in a sentence."""
+        with self.open_folder() as folder:
+            return _damage_of(folder, self.record) if self.record else None
+
+    def read(self, limit: int) -> bytes:
+        """Its bytes, which are those that were hashed.
+
+        Raises AccessManagerError when it cannot be read, has more than C(limit) bytes, or is not what its manifest says.
+        """
+        with self.open_folder() as folder, explained(self.path, "read"), folder.open_file(self.path.name) as file:
+            size = _size(file)
+            if size > limit:
+                raise AccessManagerError(
+                    f"'{self.path}' has {size} bytes: more than {limit // 1024**3} GiB are not opened, which is done in memory. "
+                    "age itself can open it."
+                )
+            data = file.read(size)
+        if self.record and (difference := _difference(self.path, self.record, len(data), hashlib.sha256(data).hexdigest)):
+            raise AccessManagerError(difference)
+        return data
+
+
+def damage(folder: Folder, records: c.Iterable[Record]) -> list[str]:
+    """A sentence for each artifact in a folder that is missing or not what its record says."""
+    return [sentence for record in records if (sentence := _damage_of(folder, record))]
+
+
+def difference(file: io.BufferedReader, path: pathlib.Path, record: Record) -> str | None:
+    """How an open artifact differs from its record, in a sentence. Leaves the file at its end."""
+    status = os.fstat(file.fileno())
+    if status.st_size == record["size"] and _is_sparse(file, status):
+        return f"'{path}' is not what was written: it is a sparse file with {status.st_blocks * 512} bytes on the disk."
+    return _difference(path, record, status.st_size, lambda: _digest(file, status.st_size))
+
+
+def _damage_of(folder: Folder, record: Record) -> str | None:
+    path = folder.path / record["name"]
+    try:
+        with folder.open_file(record["name"]) as file:
+            return difference(file, path, record)
+    except OSError as exc:
+        return unreadable(path, exc)
+
+
+def unreadable(path: pathlib.Path, exc: OSError) -> str:
+    return f"'{path}' cannot be read: {exc.strerror}."
+
+
+def _difference(path: pathlib.Path, record: Record, size: int, digest: c.Callable[[], str]) -> str | None:
+    if size != record["size"]:
+        return f"'{path}' is not what was written: it has {size} bytes instead of {record['size']}."
+    if digest() != record["sha256"]:
+        return f"'{path}' is not what was written: its SHA-256 is another."
+    return None
+
+
+def _is_sparse(file: io.BufferedReader, status: os.stat_result) -> bool:
+    """Whether a file has a hole, which nothing of a backup has. Few blocks alone prove none: some file systems count late."""
+    if status.st_blocks * 512 >= status.st_size // 2:
+        return False
+    hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return hole < status.st_size
+
+
+def _size(file: io.BufferedReader) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _digest(file: io.BufferedReader, size: int) -> str:
+    """The SHA-256 of the bytes that a file had when it was opened: one that grows meanwhile is not read for ever."""
+    digest, buffer, left = hashlib.sha256(), memoryview(bytearray(_CHUNK)), size
+    while left and (count := file.readinto(buffer[: min(left, _CHUNK)])):
+        digest.update(buffer[:count])
+        left -= count
+    return digest.hexdigest()

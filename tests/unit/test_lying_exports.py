@@ -1,0 +1,182 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that sends what no restore would open: the backup is incomplete and says why, and a verification without a key too."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
+from cryptography.hazmat.primitives import serialization
+from support.backups import KeyPair
+from support.certificates import TestCertificate, make_certificate
+from unit.actions import HOST, run
+from unit.servers import certificate as described_certificate
+from unit.servers import server
+from unit.target_side import bundle, protect
+
+NOTHING: dict[str, Any] = {}
+
+
+class Server:
+    """What a server answers to each call of a backup."""
+
+    def __init__(self, certificate: TestCertificate) -> None:
+        self.described = server()
+        self.contents = [b"{}", b"cache", b"exit"]
+        self.secrets: Any = {"Email.Password": {"mode": 1, "value": "opened"}}
+        self.exports = {
+            certificate.thumbprint: {
+                "cer": base64.b64encode(certificate.certificate.public_bytes(serialization.Encoding.DER)).decode(),
+                "pfx": base64.b64encode(certificate.pfx).decode(),
+                "password": certificate.pfx_password,
+            }
+        }
+        dates = (certificate.certificate.not_valid_before_utc, certificate.certificate.not_valid_after_utc)
+        not_before, not_after = (f"{date:%Y-%m-%dT%H:%M:%S}.0000000Z" for date in dates)
+        subject = certificate.certificate.subject.rfc4514_string()
+        self.certificates = [
+            described_certificate(certificate.thumbprint) | {"subject": subject, "not_before": not_before, "not_after": not_after}
+        ]
+
+    def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"artifact_fetch": self._files, "certificate_export": self._keys, "secret_export": self._secrets}[module](arguments)
+
+    def _files(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        sent = bundle(self.described, self.contents)
+        return {"steady": True, "attempts": 1, "path": "", "envelope": protect(sent, arguments["public_key"], "artifact_fetch")}
+
+    def _keys(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        sent = json.dumps(self.exports).encode()
+        return {"certificates": self.certificates, "envelope": protect(sent, arguments["public_key"], "certificate_export")}
+
+    def _secrets(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        secrets = [{"path": path, "mode": 1} for path in self.secrets]
+        sent = json.dumps(self.secrets).encode()
+        return {"secrets": secrets, "envelope": protect(sent, arguments["public_key"], "secret_export")}
+
+
+@pytest.fixture
+def lying(monkeypatch: pytest.MonkeyPatch, certificate: TestCertificate) -> Server:
+    """The server that every call reaches; honest until a test makes it lie."""
+    answering = Server(certificate)
+
+    def call_once(target: Target, arguments: dict[str, Any], shape: Any, *, module: str | None = None, **_more: Any) -> Any:
+        if arguments.get("step") == "remove":
+            return {"changed": True}
+        return target.checked(answering.call(module or target._module, arguments), shape)
+
+    monkeypatch.setattr(Target, "call_once", call_once)
+    return answering
+
+
+def backed_up(root: Path, owner: KeyPair) -> dict[str, Any]:
+    """The result of a backup's last step, or of the first that failed."""
+    common = {"backup_root": str(root), "recipients": [owner.public]}
+    opened = run("backup_commit", state="opened", inventory={"x": "y"}, force=True, **common)
+    assert not opened.get("failed"), opened
+    more = {"artifact_fetch": {"include_database": True}}
+    for module in ("artifact_fetch", "certificate_export", "secret_export"):
+        made = run(module, backup_id=opened["backup_id"], **common, **more.get(module, NOTHING))
+        if made.get("failed"):
+            return made
+    return run("backup_commit", state="committed", backup_id=opened["backup_id"], **common)
+
+
+def verified(root: Path, **options: Any) -> list[str]:
+    result = run("backup_verify", backup_root=str(root), fail_on_problems=False, **options)
+    [backup] = result["backups"]
+    return [*backup["problems"], *backup["backup_problems"]]
+
+
+def test_an_honest_backup_is_complete_and_opens(root: Path, owner: KeyPair, lying: Server, tmp_path: Path) -> None:
+    committed = backed_up(root, owner)
+    assert (committed["status"], committed["problems"]) == ("complete", [])
+    (tmp_path / "key.txt").write_text(owner.private)
+    assert verified(root) == verified(root, identity_file=str(tmp_path / "key.txt")) == []
+
+
+LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
+    "NaN": (lambda lying: lying.described["installation"].update(extra=float("nan")), "NaN is not a number"),
+    "depth": (lambda lying: lying.described["installation"].update(extra=json.loads("[" * 70 + "]" * 70)), "more than 64 deep"),
+    "time": (lambda lying: lying.described["records"][3].update(created="yesterday"), "is no time"),
+    "certificate": (lambda lying: _other_certificate(lying), "is not the certificate of its PFX"),
+    "certificate without key": (lambda lying: _other_certificate(lying, key=False), "another certificate than its name says"),
+    "key": (lambda lying: _other_key(lying), "holds another one"),
+    "times": (lambda lying: lying.certificates[0].update(not_after="never"), "another not_after of certificate"),
+    "subject": (lambda lying: lying.certificates[0].update(subject="CN=other"), "another subject of certificate"),
+}
+
+
+def _other_certificate(lying: Server, *, key: bool = True) -> None:
+    [export] = lying.exports.values()
+    if not key:
+        del export["pfx"], export["password"]
+        export["error"] = "it has no key"
+    export["cer"] = base64.b64encode(make_certificate().certificate.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def _other_key(lying: Server) -> None:
+    [export], other = lying.exports.values(), make_certificate()
+    export.update(pfx=base64.b64encode(other.pfx).decode(), password=other.pfx_password)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_no_restore_would_open_makes_the_backup_incomplete_and_is_said(
+    root: Path, owner: KeyPair, lying: Server, tmp_path: Path, lie: str
+) -> None:
+    tell, words = LIES[lie]
+    tell(lying)
+    committed = backed_up(root, owner)
+    assert committed["status"] == "incomplete"
+    assert any(words in problem for problem in committed["problems"])
+    assert any(words in problem for problem in verified(root))
+    assert BackupStore(str(root), HOST).latest_complete() is None
+
+
+def test_another_certificate_under_a_name_does_not_come_into_the_backup(root: Path, owner: KeyPair, lying: Server) -> None:
+    _other_certificate(lying)
+    backed_up(root, owner)
+    [artifact] = root.rglob("certificates.zip.age")
+    assert b"PFX" not in owner.open(artifact.read_bytes())
+    assert f"{next(iter(lying.exports))}.cer".encode() not in owner.open(artifact.read_bytes())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, [], {}, 7])
+def test_a_version_that_is_none_never_makes_a_manifest_that_cannot_be_read(
+    root: Path, owner: KeyPair, lying: Server, value: Any
+) -> None:
+    lying.described["installation"]["version"] = value
+    result = backed_up(root, owner)
+    assert result["failed"]
+    assert result["msg"].strip()
+    assert BackupStore(str(root), HOST).ids() == []
+
+
+@pytest.mark.parametrize("part", ["exports", "secrets"])
+def test_an_export_that_is_not_json_as_a_backup_has_it_is_refused_in_a_sentence(
+    root: Path, owner: KeyPair, lying: Server, part: str
+) -> None:
+    setattr(lying, part, {"x": float("nan")})
+    assert "What ams1 sent is not used: NaN is not a number" in backed_up(root, owner)["msg"]
+    setattr(lying, part, [])
+    assert "must be an object" in backed_up(root, owner)["msg"]
+
+
+def test_a_verification_without_a_key_sees_a_time_of_a_certificate_that_is_none(root: Path, owner: KeyPair, lying: Server) -> None:
+    backed_up(root, owner)
+    assert verified(root) == []
+    [path] = root.rglob("manifest.json")
+    manifest = copy.deepcopy(json.loads(path.read_bytes()))
+    manifest["certificates"][0]["not_before"] = "2026-99-01T00:00:00Z"
+    path.write_bytes(manifest_module.to_bytes(manifest | {"checksum": manifest_module.checksum_of(manifest)}))
+    assert "a time of its certificates is no time" in verified(root)[0]
