@@ -155,7 +155,7 @@ class ActionModule(RestoreAction):
             yield {"upload_id": upload["run_id"]}
 
     def _upload(self, bundle: pathlib.Path) -> Run:
-        prepare = {"step": "prepare", "bytes": bundle.stat().st_size, "close_editor": self.params["close_editor"]}
+        prepare = {"step": "prepare", "bytes": str(bundle.stat().st_size), "close_editor": self.params["close_editor"]}
 
         def send() -> Run:
             upload = self._named_run()

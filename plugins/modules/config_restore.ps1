@@ -199,7 +199,7 @@ Function Invoke-Restore {
 Function New-Upload {
     # The folder into which the controller puts a bundle of that many bytes.
     if (-not $module.Params.close_editor) { Assert-NoEditor }
-    Assert-FreeSpace -Path $root -Bytes ($module.Params.bytes + $SpaceForLists)
+    Assert-FreeSpace -Path $root -Bytes ([Int64]$module.Params.bytes + $SpaceForLists)
     $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
     New-RunFolder -Root $root -Folder $folder
     @{ path = [IO.Path]::Combine($folder, $BundleName) }
@@ -240,7 +240,7 @@ $options.external = @{
     options = @{ name = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true } }
 }
 $options.told = @{ type = 'list'; elements = 'str'; default = @() }
-$options.bytes = @{ type = 'int'; default = 0 }
+$options.bytes = @{ type = 'str'; default = '0' }
 $options.upload_id = @{ type = 'str'; default = '' }
 $options.bundle = $secret
 $options.certificates = Get-CertificateOption

@@ -3,5 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is known of Access Manager: its files, registry values and JSON, and what a server says of itself.
 
-New knowledge goes into constants.
+What AMS names, protects or keeps is in C(constants), in one place for both halves: a JSON key that names a file or a secret
+is added there and nowhere else. C(checks) says what keeps a server from being backed up, and what makes a backup incomplete.
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import collections.abc as c
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -89,11 +90,15 @@ def _first_twice(members: list[tuple[str, t.Any]]) -> str:
     raise AssertionError("unreachable")
 
 
+def _members(outer: dict[str, t.Any] | list[t.Any]) -> c.Iterable[t.Any]:
+    return outer.values() if isinstance(outer, dict) else outer
+
+
 def _is_deeper(content: t.Any, levels: int) -> bool:
     """Whether lists and objects lie in each other more levels deep than that."""
     level = [content] if isinstance(content, (dict, list)) else []
     for _level in range(levels):
-        members = (member for outer in level for member in (outer.values() if isinstance(outer, dict) else outer))
+        members = itertools.chain.from_iterable(map(_members, level))
         level = [member for member in members if isinstance(member, (dict, list))]
     return bool(level)
 

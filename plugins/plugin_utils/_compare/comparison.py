@@ -90,10 +90,9 @@ def compare_sides(before: Side, after: Side, same_secret: SameSecret) -> dict[st
 def _opened(before: Configuration, after: Configuration, same_secret: SameSecret) -> dict[str, list[Change]]:
     old, new = before.described["state"], after.described["state"]
     unread = {*before.unreadable, *after.unreadable}
-    old_secrets, new_secrets = ([one for one in side.secrets if one.file not in unread] for side in (before, after))
     return {
         **_documents(before, after),
-        "secrets": _secrets(old_secrets, new_secrets, same_secret),
+        "secrets": _secrets(_readable_secrets(before, unread), _readable_secrets(after, unread), same_secret),
         "registry": _registry(old["registry"], new["registry"]),
         "http_sys": _http_sys(old["http_sys"], new["http_sys"]),
         "files": _files(before, after),
@@ -101,17 +100,19 @@ def _opened(before: Configuration, after: Configuration, same_secret: SameSecret
     }
 
 
+def _readable_secrets(configuration: Configuration, unread: set[str]) -> dict[str, Secret]:
+    """By their paths in lower case, without those of files that could not be read on either side."""
+    return {secret.path.lower(): secret for secret in configuration.secrets if secret.file not in unread}
+
+
 # ---- inventories ----
 
 
 def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[Change]]:
     """What two inventories show: that a thing changed, and not how."""
-    changes = [
-        (change, name)
-        for change, names in compare_inventories(before, after).items()
-        for name in names
-        if not name.startswith("certificates/") and name != _DATABASE
-    ]
+    changes: list[tuple[str, str]] = []
+    for change, names in compare_inventories(before, after).items():
+        changes += [(change, name) for name in names if not name.startswith("certificates/") and name != _DATABASE]
     state = "state/"
     return {
         "files": [
@@ -189,8 +190,10 @@ def _elements(
 def _by_key(document: Value | None, place: str) -> dict[str, Value]:
     if document is None:
         return {}
-    lists = [node for _place, node in find(document, place.removesuffix("[]"))]
-    return {key.lower(): element for node in lists for key, element in elements_of(node, LIST_KEYS[place]).items()}
+    elements: dict[str, Value] = {}
+    for _place, node in find(document, place.removesuffix("[]")):
+        elements |= elements_of(node, LIST_KEYS[place])
+    return {key.lower(): element for key, element in elements.items()}
 
 
 def _named(key: str, element: Value) -> Change:
@@ -203,11 +206,10 @@ def _named(key: str, element: Value) -> Change:
 # ---- secrets ----
 
 
-def _secrets(before: list[Secret], after: list[Secret], same_secret: SameSecret) -> list[Change]:
-    old, new = ({secret.path.lower(): secret for secret in secrets} for secrets in (before, after))
+def _secrets(before: dict[str, Secret], after: dict[str, Secret], same_secret: SameSecret) -> list[Change]:
     changes = []
-    for path in sorted(old.keys() | new.keys()):
-        one, other = old.get(path), new.get(path)
+    for path in sorted(before.keys() | after.keys()):
+        one, other = before.get(path), after.get(path)
         kind = _secret_change(one, other, same_secret) if one and other else kind_of(one, other)
         if kind:
             changes.append({"change": kind, "path": t.cast(Secret, other or one).path})
@@ -286,7 +288,7 @@ def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
 
 
 def _registry(before: list[Described], after: list[Described]) -> list[Change]:
-    old, new = ({(value["key"].lower(), value["name"].lower()): value for value in side} for side in (before, after))
+    old, new = _by_place(before), _by_place(after)
     changes = []
     for place in sorted(old.keys() | new.keys()):
         one, other = old.get(place), new.get(place)
@@ -298,30 +300,35 @@ def _registry(before: list[Described], after: list[Described]) -> list[Change]:
     return changes
 
 
+def _by_place(values: list[Described]) -> dict[tuple[str, str], Described]:
+    return {(value["key"].lower(), value["name"].lower()): value for value in values}
+
+
+def _by_binding(bindings: list[Described]) -> dict[t.Any, Described]:
+    return {place_of_binding(binding): binding for binding in bindings}
+
+
+def _by_url(reservations: list[Described]) -> dict[t.Any, Described]:
+    return {reservation["url"].lower(): reservation for reservation in reservations}
+
+
 def _http_sys(before: Described, after: Described) -> list[Change]:
     old, new = own_http_configuration(before), own_http_configuration(after)
-    bindings = _http_changes(
-        "binding", "endpoint", *({place_of_binding(one): one for one in side["bindings"]} for side in (old, new))
-    )
-    return bindings + _http_changes(
-        "reservation", "url", *({one["url"].lower(): one for one in side["reservations"]} for side in (old, new))
-    )
+    bindings = _http_changes("binding", "endpoint", _by_binding(old["bindings"]), _by_binding(new["bindings"]))
+    return bindings + _http_changes("reservation", "url", _by_url(old["reservations"]), _by_url(new["reservations"]))
 
 
 def _http_changes(kind: str, name: str, old: dict[t.Any, Described], new: dict[t.Any, Described]) -> list[Change]:
     """What differs of TLS bindings or URL reservations, given by what they are for."""
     value = words_of if kind == "binding" else operator.itemgetter("sddl")
-    return [
-        {"kind": kind}
-        | _change(
-            (new.get(place) or old[place])[name],
-            value(old[place]) if place in old else None,
-            value(new[place]) if place in new else None,
-            absent=(place not in old, place not in new),
-        )
-        for place in sorted(old.keys() | new.keys())
-        if old.get(place) != new.get(place)
-    ]
+    changes = []
+    for place in sorted(old.keys() | new.keys()):
+        one, other = old.get(place), new.get(place)
+        if one != other:
+            known = t.cast(Described, other or one)
+            values = (value(one) if one else None, value(other) if other else None)
+            changes.append({"kind": kind} | _change(known[name], *values, absent=(one is None, other is None)))
+    return changes
 
 
 def _server_settings(before: Described, after: Described) -> list[Change]:

@@ -57,7 +57,7 @@ def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "")
     C(without): places in lower case that are left out, with all that is below. Known protected secrets always are.
     """
     found = _walk(node, place.lower(), (), without)
-    return {tuple(step.lower() for step in setting.steps): setting for setting in found}
+    return {tuple(map(str.lower, setting.steps)): setting for setting in found}
 
 
 def elements_of(node: Value, key: str) -> dict[str, Value]:
@@ -105,11 +105,10 @@ def kind_of(before: object, after: object) -> str:
 
 def grants_of(rule: Value) -> frozenset[Grant]:
     """What a rule gives and denies, to whom; nothing when it is disabled, or when a script decides."""
-    return frozenset(
-        (entry.access, sid_of(entry.trustee), right, entry.condition)
-        for entry in sddl.rules(_descriptor_of(rule))
-        for right in _rights(entry.mask)
-    )
+    grants: set[Grant] = set()
+    for entry in sddl.rules(_descriptor_of(rule)):
+        grants |= {(entry.access, sid_of(entry.trustee), right, entry.condition) for right in _rights(entry.mask)}
+    return frozenset(grants)
 
 
 def is_decoded(rule: Value) -> bool:

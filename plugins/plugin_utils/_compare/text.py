@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 import json
 import typing as t
 
@@ -37,7 +38,8 @@ def lines_of(comparison: dict[str, t.Any]) -> list[str]:
     for group, (heading, write) in _WRITERS.items():
         changes = comparison[group] or []
         if changes:
-            lines += [heading, *(f"  {line}" for change in changes for line in write(change))]
+            lines.append(heading)
+            lines += [f"  {line}" for line in itertools.chain.from_iterable(map(write, changes))]
     return lines
 
 
@@ -68,7 +70,7 @@ def _element(change: Change) -> c.Iterator[str]:
     if not change.get("decoded", True):
         yield f"    ? {_UNDECODED}"
     if change["change"] == "changed" or not change.get("decoded", True):
-        yield from (f"    {line}" for setting in change["settings"] for line in _setting(setting))
+        yield from (f"    {line}" for line in itertools.chain.from_iterable(map(_setting, change["settings"])))
 
 
 def _grants(change: Change) -> c.Iterator[str]:
@@ -110,9 +112,13 @@ def _setting(change: Change) -> c.Iterator[str]:
         yield f"{head}: {shown(after if change['change'] == 'added' else before)}"
 
 
+def _by_content(values: list[t.Any]) -> dict[str, t.Any]:
+    return {json.dumps(value, sort_keys=True): value for value in values}
+
+
 def _list(before: list[t.Any], after: list[t.Any]) -> c.Iterator[str]:
     """What a list gains and loses; or its order, when that is all that differs."""
-    old, new = ({json.dumps(one, sort_keys=True): one for one in side} for side in (before, after))
+    old, new = _by_content(before), _by_content(after)
     yield from (f"+ {shown(one)}" for key, one in new.items() if key not in old)
     yield from (f"- {shown(one)}" for key, one in old.items() if key not in new)
     if old.keys() == new.keys():

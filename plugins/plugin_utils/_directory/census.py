@@ -124,12 +124,18 @@ def told(census: Census) -> dict[str, t.Any]:
     }
 
 
+_WHERE_ELSE = (
+    "Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, in LocalMachine\\My, of "
+    "which a backup takes only its own certificates: look there, and keep its PFX."
+)
+
+
 def problem(key: dict[str, t.Any]) -> str:
     """What is wrong when no backup holds a key, as told of in a result."""
     published = ", which is published" if key["published"] else ""
     return (
         f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "
-        f"{key['thumbprint']}{published}: no backup holds its private key."
+        f"{key['thumbprint']}{published}: no backup holds its private key. {_WHERE_ELSE}"
     )
 
 

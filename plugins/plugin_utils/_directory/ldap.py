@@ -11,11 +11,7 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import dataclasses
-import ipaddress
-import os
-import pathlib
 import re
-import time
 import typing as t
 
 from .._errors import (
@@ -28,8 +24,9 @@ from .._errors import (
     ValueChangedError,
 )
 from .._text import printable
-from . import tls_probe
 from .deadline import OverdueError, Patience
+from .logon import KERBEROS, PORTS, STRENGTH, Logon, is_host, told
+from .pages import Pages
 
 try:
     import ldap
@@ -38,34 +35,18 @@ try:
 except ImportError:
     ldap = None
 
-LDAPS, STARTTLS, KERBEROS = "ldaps", "starttls", "kerberos"
-PORTS = {LDAPS: 636, STARTTLS: 389, KERBEROS: 389}
 PAGE = 500
 RANGE = 1500
 """How many values of an attribute are asked for at once: what Active Directory answers at most."""
 
-_STRENGTH = 128
-"""Bits of encryption that Kerberos must bring."""
+_MOST_VALUES = 1_000_000
+"""Of an attribute: a server that sends more does not end."""
 
 _SD_FLAGS = "1.2.840.113556.1.4.801"
 _OWNER_GROUP_DACL = b"\x30\x03\x02\x01\x07"
 _CONTEXTS = ("defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext", "schemaNamingContext")
 _TOKEN = "tokenGroups"
-_REFUSALS = {
-    "525": "there is no such user",
-    "52e": "the user or the password is wrong",
-    "530": "the account may not log on at this time",
-    "531": "the account may not log on from here",
-    "532": "the password has expired",
-    "533": "the account is disabled",
-    "701": "the account has expired",
-    "773": "the password must be changed first",
-    "775": "the account is locked",
-}
-"""What Active Directory means by the code in its refusal of a logon."""
-
-_HOST = re.compile(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
-_CODE = re.compile(r"data ([0-9a-f]{3}),")
+_LONGEST_NAME = 255
 _RANGE = re.compile(r"(?P<name>[^;]+);range=(?P<first>\d+)-(?P<last>\d+|\*)", re.IGNORECASE)
 
 Change = tuple[str, str, list[bytes]]
@@ -111,11 +92,15 @@ class Directory:
         self._patience = patience
         self.server = server
         top = self.entry("", [*_CONTEXTS, _TOKEN])
-        texts = [(top.first(name) or b"").decode() for name in _CONTEXTS]
+        texts = [(top.first(name) or b"").decode("utf-8", "replace") for name in _CONTEXTS]
         if not all(texts):
             raise DirectoryError(f"{server} does not say which domain it serves: it is no domain controller of Active Directory.")
         base, root, configuration, schema = texts
         self.domain = Domain(base, root, configuration, schema, frozenset(top.values.get(_TOKEN.lower(), [])))
+        for name in (self.domain.name, self.domain.forest):
+            if not is_host(name) or len(name) > _LONGEST_NAME:
+                shown = printable(name[:_LONGEST_NAME])
+                raise DirectoryError(f"{server} says that it serves '{shown}', which cannot be the name of a domain.")
 
     def search(
         self, base: str, search_filter: str, attributes: c.Sequence[str], *, page_size: int = PAGE, security: bool = False
@@ -123,9 +108,11 @@ class Directory:
         """The entries below C(base) that match, in pages. C(security): ask for security descriptors without their SACL."""
         page = SimplePagedResultsControl(True, size=page_size, cookie="")
         controls = [page, *_controls(security=security)]
+        pages = Pages(self.server, base)
         while True:
             with self._explained(f"the search below '{printable(base)}'"):
                 found, answered = self._patience.call(self._page, base, search_filter, list(attributes), controls)
+            pages.refuse_endless([dn for dn, _values in found if dn is not None])
             yield from (_entry(dn, values) for dn, values in found if dn is not None)
             cookies = [control.cookie for control in answered if control.controlType == page.controlType]
             if not cookies or not cookies[0]:
@@ -155,7 +142,13 @@ class Directory:
         values, following = _part(entry, attribute)
         yield from values
         while following is not None:
-            values, following = _part(self.entry(entry.dn, [ranged(attribute, following)]), attribute)
+            asked = following
+            values, following = _part(self.entry(entry.dn, [ranged(attribute, asked)]), attribute)
+            if following is not None and not asked + len(values) == following <= _MOST_VALUES:
+                raise DirectoryError(
+                    f"{self.server} does not end the values of {attribute} of '{printable(entry.dn)}': after {asked} of them it "
+                    f"sends {len(values)} and says that {following} is next. They are not used."
+                )
             yield from values
 
     def modify(self, dn: str, changes: c.Sequence[Change]) -> None:
@@ -171,7 +164,7 @@ class Directory:
                 self._patience.call(self._connection.modify_s, dn, made)
             except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
                 raise UnansweredChangeError(
-                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({_told(exc)}). Whether this "
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({told(exc)}). Whether this "
                     "change was made is not known. Run this again when the server is back."
                 ) from None
 
@@ -197,7 +190,7 @@ class Directory:
             ) from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
             raise DirectoryLostError(
-                f"{self.server} went away during {doing}: {_told(exc)}. Run this again when it is back."
+                f"{self.server} went away during {doing}: {told(exc)}. Run this again when it is back."
             ) from None
         except ldap.INSUFFICIENT_ACCESS:
             raise DirectoryError(
@@ -212,7 +205,7 @@ class Directory:
                 f"{self.server} does not hold what {doing} needs, and refers to another server: name a server of that domain."
             ) from None
         except ldap.LDAPError as exc:
-            raise DirectoryError(f"{self.server} refuses {doing}: {_told(exc)}.") from None
+            raise DirectoryError(f"{self.server} refuses {doing}: {told(exc)}.") from None
 
 
 @contextlib.contextmanager
@@ -233,13 +226,13 @@ def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]
         raise AccessManagerError(
             "With the transport kerberos, the account is that of the ticket (kinit): give no bind_user and no bind_password."
         )
-    logon = _Logon(server, params.get("port") or PORTS[transport], params)
+    logon = Logon(server, params.get("port") or PORTS[transport], params)
     connection = logon.open()
     patience = Patience(params["timeout"])
     try:
         with logon.explained():
             patience.call(logon.bind, connection)
-        if transport == KERBEROS and connection.get_option(ldap.OPT_X_SASL_SSF) < _STRENGTH:
+        if transport == KERBEROS and connection.get_option(ldap.OPT_X_SASL_SSF) < STRENGTH:
             raise DirectoryError(f"{server} does not encrypt what passes over Kerberos: use the transport ldaps.")
         yield Directory(connection, server, patience)
     finally:
@@ -270,103 +263,6 @@ def dns_name(dn: str) -> str:
     return ".".join(part.partition("=")[2] for part in dn.split(",") if part.strip().upper().startswith("DC="))
 
 
-class _Logon:
-    """How a connection to a server is made, and what its failures mean. It begins when this is made."""
-
-    def __init__(self, server: str, port: int, params: c.Mapping[str, t.Any]) -> None:
-        self._server, self._port, self._transport, self._seconds = server, port, params["transport"], params["timeout"]
-        self._user, self._password, self._ca_file = params.get("bind_user"), params.get("bind_password"), params.get("ca_file")
-        self._begun = time.monotonic()
-        if not _is_host(server):
-            raise AccessManagerError(
-                f"'{printable(server)}' is not the name of a server: give its DNS name alone, without ldaps:// and without a port."
-            )
-        if self._seconds < 1:
-            raise AccessManagerError(f"timeout is {self._seconds}: it must be 1 or more.")
-        if self._ca_file and not (pathlib.Path(self._ca_file).is_file() and os.access(self._ca_file, os.R_OK)):
-            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file cannot be read on the controller.")
-        if self._ca_file and not tls_probe.holds_certificates(str(self._ca_file)):
-            raise AccessManagerError(f"The file '{self._ca_file}' of ca_file holds no certificate in PEM form.")
-
-    def open(self) -> t.Any:
-        """A connection with its options; nothing has passed yet."""
-        host = f"[{self._server}]" if ":" in self._server else self._server
-        scheme = "ldaps" if self._transport == LDAPS else "ldap"
-        connection = ldap.initialize(f"{scheme}://{host}:{self._port}")
-        connection.protocol_version = ldap.VERSION3
-        connection.set_option(ldap.OPT_REFERRALS, 0)
-        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, self._seconds)
-        connection.set_option(ldap.OPT_TIMEOUT, self._seconds)
-        if self._transport == KERBEROS:
-            connection.set_option(ldap.OPT_X_SASL_NOCANON, 1)
-            connection.set_option(ldap.OPT_X_SASL_SECPROPS, f"minssf={_STRENGTH}")
-            return connection
-        connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
-        if self._ca_file:
-            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self._ca_file))
-        with self.explained():
-            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-        return connection
-
-    def bind(self, connection: t.Any) -> None:
-        if self._transport == KERBEROS:
-            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi(""))
-            return
-        if self._transport == STARTTLS:
-            connection.start_tls_s()
-        connection.simple_bind_s(self._user, self._password)
-
-    @contextlib.contextmanager
-    def explained(self) -> c.Iterator[None]:
-        server, over = self._server, f"over {self._transport} on port {self._port}"
-        try:
-            yield
-        except ldap.INVALID_CREDENTIALS as exc:
-            code = _CODE.search(_told(exc))
-            wrong = "the user or the password is wrong"
-            reason = _REFUSALS.get(code.group(1), wrong) if code else wrong
-            raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
-        except (OverdueError, ldap.TIMEOUT):
-            raise DirectoryLostError(
-                f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the firewall."
-            ) from None
-        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
-            if refusal := self._certificate_refusal():
-                raise DirectoryLostError(
-                    f"The TLS certificate of {server} is not accepted ({printable(refusal)}). Name the file of its authority in "
-                    "ca_file, and the server as its certificate does."
-                ) from None
-            raise DirectoryLostError(
-                f"{server} does not answer {over}: {_told(exc)}. Check the name, the port, the transport and the firewall."
-            ) from None
-        except ldap.LOCAL_ERROR as exc:
-            raise DirectoryError(
-                f"There is no Kerberos ticket for {server} ({_told(exc)}). Run kinit as the user who runs Ansible, and name the "
-                "server by its full DNS name."
-            ) from None
-        except ldap.LDAPError as exc:
-            raise DirectoryError(f"{server} refuses the logon over {self._transport}: {_told(exc)}.") from None
-
-    def _certificate_refusal(self) -> str | None:
-        """Why the certificate is not accepted, if that is the reason, and if it is found in what is left of the time."""
-        left = self._seconds - (time.monotonic() - self._begun)
-        if self._transport == KERBEROS or left <= 0:
-            return None
-        options = {"starttls": self._transport == STARTTLS, "ca_file": self._ca_file, "timeout": left}
-        with contextlib.suppress(OverdueError):
-            refusal: str | None = Patience(left).call(tls_probe.refusal, self._server, self._port, **options)
-            return refusal
-        return None
-
-
-def _is_host(server: str) -> bool:
-    """Whether this is a DNS name or an address."""
-    try:
-        return bool(ipaddress.ip_address(server))
-    except ValueError:
-        return _HOST.fullmatch(server) is not None
-
-
 def _controls(*, security: bool) -> list[t.Any]:
     return [RequestControl(_SD_FLAGS, True, _OWNER_GROUP_DACL)] if security else []
 
@@ -383,10 +279,3 @@ def _part(entry: Entry, attribute: str) -> tuple[list[bytes], int | None]:
         if matched and matched["name"] == name and values:
             return values, None if matched["last"] == "*" else int(matched["last"]) + 1
     return entry.values.get(name, []), None
-
-
-def _told(exc: Exception) -> str:
-    """What LDAP says of an error, on one line."""
-    about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
-    parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]
-    return printable(": ".join(parts) or ("no answer in time" if isinstance(exc, OverdueError) else type(exc).__name__))

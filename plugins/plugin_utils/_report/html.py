@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections.abc as c
 import dataclasses
 import datetime
+import itertools
 import pathlib
 import typing as t
 
@@ -134,8 +135,8 @@ def _clean(text: t.Any) -> str:
 def _axis(report: Report) -> Axis:
     """From the oldest backup that is shown to the verification, and a day at the least."""
     end = t.cast(datetime.datetime, report_module.moment_of(report["verified_at"]))
-    moments = [made for host in report["hosts"] for backup in host["backups"] if (made := _made(backup))]
-    earliest = max(min(moments, default=end), end - _SHOWN_DAYS * report_module.DAY)
+    backups = itertools.chain.from_iterable(host["backups"] for host in report["hosts"])
+    earliest = max(min(filter(None, map(_made, backups)), default=end), end - _SHOWN_DAYS * report_module.DAY)
     return Axis(min(earliest, end - report_module.DAY), end)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 import typing as t
 
 from .._text import printable
@@ -30,18 +31,31 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
     yield (
         "backups",
         "Backups by host and status, whether they were verified or not.",
-        [({"host": host["host"], "status": status}, host["counts"][status]) for host in report["hosts"] for status in STATUSES],
+        list(itertools.chain.from_iterable(map(_counts, report["hosts"]))),
     )
-    certificates = [(host["host"], one) for host in report["hosts"] for one in host["certificates"]]
+    certificates = list(itertools.chain.from_iterable(map(_certificates, report["hosts"])))
     for name, help_text, measure in _CERTIFICATE_METRICS:
         yield (
             name,
             help_text,
-            [
-                ({"host": host, "thumbprint": one["thumbprint"] or "", "subject": one["subject"] or ""}, measure(one, verified_at))
-                for host, one in certificates
-            ],
+            [(_certificate_labels(host, one), measure(one, verified_at)) for host, one in certificates],
         )
+
+
+def _counts(host: Report) -> list[tuple[dict[str, str], int]]:
+    return [({"host": host["host"], "status": status}, host["counts"][status]) for status in STATUSES]
+
+
+def _certificates(host: Report) -> list[tuple[str, Report]]:
+    return [(host["host"], certificate) for certificate in host["certificates"]]
+
+
+def _certificate_labels(host: str, certificate: Report) -> dict[str, str]:
+    return {
+        "host": host,
+        "thumbprint": certificate["thumbprint"] or "",
+        "subject": certificate["subject"] or "",
+    }
 
 
 def _newest(host: Report) -> Report:

@@ -8,8 +8,10 @@ Manifests are in it as they are, so nothing of them is trusted: what is not of i
 
 from __future__ import annotations
 
+import collections
 import collections.abc as c
 import datetime
+import itertools
 import math
 import re
 import typing as t
@@ -37,28 +39,52 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
     Raises AccessManagerError when one of the verifications is none.
     """
     moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
-    if not moments or not all(isinstance(one.get(key), list) for one in verifications for key in ("hosts", "backups")):
+    if not moments or not all(map(_is_verification, verifications)):
         raise AccessManagerError(
             "There is nothing to report: 'verifications' must be a list of what lithnet.access_manager.backup_verify returned, "
             "each with hosts, backups and verified_at."
         )
     verified_at = max(moments)
     verifications = sorted(verifications, key=lambda one: moment_of(one.get("verified_at")) or verified_at)
-    found = [_backup(one) for verification in verifications for one in verification["backups"] if _is_backup(one)]
-    backups = list({(backup["host"], backup["id"]): backup for backup in found}.values())
-    listed = {encodable(str(one["host"])): one for verification in verifications for one in verification["hosts"] if _is_host(one)}
-    names = sorted({*listed, *map(encodable, expected), *(backup["host"] for backup in backups)})
-    hosts = [_host(name, listed.get(name), [backup for backup in backups if backup["host"] == name], verified_at) for name in names]
+    backups = _backups_by_host(verifications)
+    listed = {encodable(host["host"]): host for host in _listed(verifications, "hosts") if _is_host(host)}
+    names = sorted({*listed, *map(encodable, expected), *backups})
+    hosts = [_host(name, listed.get(name), backups.get(name, []), verified_at) for name in names]
     return {
         "report_format": FORMAT,
         "verified_at": verified_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "summary": {
-            "hosts": {state: sum(host["state"] == state for host in hosts) for state in STATES},
-            "backups": {status: sum(host["counts"][status] for host in hosts) for status in STATUSES},
-            "problems": sum(host["problem_count"] for host in hosts),
-        },
+        "summary": _summary(hosts),
         "hosts": hosts,
     }
+
+
+def _summary(hosts: list[Report]) -> Report:
+    states = collections.Counter(host["state"] for host in hosts)
+    statuses: collections.Counter[str] = collections.Counter()
+    for host in hosts:
+        statuses.update(host["counts"])
+    return {
+        "hosts": {state: states[state] for state in STATES},
+        "backups": {status: statuses[status] for status in STATUSES},
+        "problems": sum(host["problem_count"] for host in hosts),
+    }
+
+
+def _backups_by_host(verifications: c.Sequence[Report]) -> dict[str, list[Report]]:
+    """Each backup once, as the last verification of it says."""
+    found = [_backup(record) for record in _listed(verifications, "backups") if _is_backup(record)]
+    hosts: dict[str, list[Report]] = {}
+    for backup in {(backup["host"], backup["id"]): backup for backup in found}.values():
+        hosts.setdefault(backup["host"], []).append(backup)
+    return hosts
+
+
+def _listed(verifications: c.Sequence[Report], key: str) -> c.Iterator[t.Any]:
+    return itertools.chain.from_iterable(verification[key] for verification in verifications)
+
+
+def _is_verification(record: Report) -> bool:
+    return isinstance(record.get("hosts"), list) and isinstance(record.get("backups"), list)
 
 
 def moment_of(text: t.Any) -> datetime.datetime | None:
@@ -116,11 +142,9 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
 def _counts(record: t.Any, backups: list[Report]) -> dict[str, int]:
     """How many backups of each status there are, also of those that were not verified; never less than are reported."""
     there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
-    return (
-        {status: max(there[status], int(_number(record.get(status)) or 0)) for status in STATUSES}
-        if isinstance(record, dict)
-        else there
-    )
+    if not isinstance(record, dict):
+        return there
+    return {status: max(there[status], int(_number(record.get(status)) or 0)) for status in STATUSES}
 
 
 def _has_expired(certificate: Report) -> bool:
@@ -153,6 +177,11 @@ def _find(backups: list[Report], backup_id: t.Any) -> Report | None:
 # ---- backups ----
 
 
+def _certificate_record(record: Report) -> Report:
+    texts = {name: _text(record.get(name)) for name in ("thumbprint", "subject", "not_before", "not_after")}
+    return {**texts, "exported": record.get("exported") is True}
+
+
 def _backup(record: Report) -> Report:
     status = record.get("status")
     verified = record.get("verified")
@@ -174,13 +203,7 @@ def _backup(record: Report) -> Report:
         "access_manager_version": _text(record.get("access_manager_version")),
         "recipients": _texts(record.get("recipients")),
         "encryption": _text(record.get("encryption")),
-        "certificates": [
-            {
-                **{name: _text(one.get(name)) for name in ("thumbprint", "subject", "not_before", "not_after")},
-                "exported": one.get("exported") is True,
-            }
-            for one in _dicts(record.get("certificates"))
-        ],
+        "certificates": list(map(_certificate_record, _dicts(record.get("certificates")))),
         "secrets": [
             {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "sealed": one.get("sealed") is True}
             for one in _dicts(record.get("secrets"))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 import json
 import typing as t
 
@@ -125,7 +126,7 @@ def to_markdown(document: Document) -> bytes:
         "",
         "## For a person",
         "",
-        *([line for number, task in enumerate(document["tasks"], 1) for line in _task_lines(number, task)] or ["Nothing."]),
+        *(_tasks_lines(document["tasks"]) if document["tasks"] else ["Nothing."]),
     ]
     return encodable("\n".join(lines).rstrip() + "\n").encode()
 
@@ -145,6 +146,10 @@ def _table(heads: c.Sequence[str], rows: c.Sequence[c.Sequence[t.Any]]) -> c.Ite
 def _cell(text: t.Any) -> str:
     """A text that is one cell, and no markup."""
     return "".join(f"\\{letter}" if letter in "\\|*_`[]<>#" else letter for letter in printable(str(text)))
+
+
+def _tasks_lines(tasks: list[dict[str, t.Any]]) -> c.Iterator[str]:
+    return itertools.chain.from_iterable(map(_task_lines, itertools.count(1), tasks))
 
 
 def _task_lines(number: int, task: dict[str, t.Any]) -> c.Iterator[str]:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import itertools
 import re
 import typing as t
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE
 from .._ams.description import Described, Record
-from .._ams.json_document import find
 from .._contents.contents import Contents
 from .._text import printable
 from .items import Item
 from .plan import Plan, Task
-from .web_site import Hosting, hosting_of, texts
+from .web_site import Hosting, hosting_of, texts, values_at
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
@@ -107,7 +107,7 @@ def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
 
 def tasks_of(recovery: Recovery) -> list[Task]:
     """The tasks, in the order in which they are to be done."""
-    return [task for find_tasks in _TASKS for task in find_tasks(recovery)]
+    return list(itertools.chain.from_iterable(find_tasks(recovery) for find_tasks in _TASKS))
 
 
 def _account(of: Recovery) -> c.Iterator[Task]:
@@ -202,12 +202,16 @@ def _identity_provider(of: Recovery) -> c.Iterator[Task]:
         yield Task(Item.IDENTITY_PROVIDER, f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
 
 
+def _is_let_in(port: int, rules: c.Iterable[str]) -> bool:
+    return any(_lets_in(rule, port) for rule in rules)
+
+
 def _firewall(of: Recovery) -> c.Iterator[Task]:
     here = [str(rule["rule"]) for rule in of.server["state"]["firewall"]]
     ports = (of.hosting.http_port, of.hosting.https_port)
     listed = f"{ports[0]},{ports[1]}"
     if here:
-        closed = [str(port) for port in ports if not any(_lets_in(rule, port) for rule in here)]
+        closed = [str(port) for port in ports if not _is_let_in(port, here)]
         if closed:
             text = f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the web site."
             command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
@@ -273,7 +277,9 @@ def _shares(of: Recovery) -> c.Iterator[Task]:
 def _modules(of: Recovery) -> c.Iterator[Task]:
     configuration = of.contents.configuration
     scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
-    loaded = {found for name in scripts for found in _LOADED.findall(configuration.read(name).decode("utf-8", "replace"))}
+    loaded: set[str] = set()
+    for name in scripts:
+        loaded.update(_LOADED.findall(configuration.read(name).decode("utf-8", "replace")))
     if loaded:
         text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
         names = sorted(name for name in loaded if _MODULE.fullmatch(name))
@@ -290,11 +296,7 @@ def _variables(of: Recovery) -> c.Iterator[Task]:
 
 
 def _database(of: Recovery) -> c.Iterator[Task]:
-    external = [
-        value.value
-        for document in of.contents.configuration.documents.values()
-        for _place, value in find(document, "DatabaseConfiguration.UseExternalSql")
-    ]
+    external = list(values_at(of.contents.configuration, "DatabaseConfiguration.UseExternalSql"))
     if external and external[-1] is True:
         text = f"The database lies in an external SQL Server: let the service of {of.new} log on there."
         yield Task(Item.EXTERNAL_SQL_SERVER, text)

@@ -76,7 +76,7 @@ class Plan:
     @property
     def changes_server(self) -> bool:
         """Whether anything but certificates changes."""
-        http_sys = any(records for kinds in self.http_sys.values() for records in kinds.values())
+        http_sys = any(any(kinds.values()) for kinds in self.http_sys.values())
         return bool(self.files or self.registry["set"] or self.registry["remove"] or http_sys)
 
     @property

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record, inventory_name
 from .._contents.contents import Contents
@@ -21,12 +22,8 @@ def plan_files(plan: Plan, contents: Contents, server: Described, options: Resto
     configuration = contents.configuration
     root = server["installation"]["config_path"]
     here = {inventory_name(record).lower().rstrip("/"): record for record in server["records"]}
-    wanted = [
-        record | {"kind": kind, "name": name, "path": path_of(name, root)}
-        for kind, records in (("folder", configuration.folders), ("file", configuration.files))
-        for name, record in sorted(records.items())
-        if is_wanted(name, options)
-    ]
+    wanted = list(_wanted("folder", configuration.folders, root, options))
+    wanted += _wanted("file", configuration.files, root, options)
     _refuse_unknown_files(wanted, contents, options)
     _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
@@ -36,8 +33,14 @@ def plan_files(plan: Plan, contents: Contents, server: Described, options: Resto
         if change:
             plan.files.append(record | change)
     if options.mirror and "config" in options.parts and options.files is None:
-        kept = {name for record in wanted for name in _with_parents(record["name"].lower().rstrip("/"))}
+        kept = set(itertools.chain.from_iterable(_with_parents(record["name"].lower().rstrip("/")) for record in wanted))
         plan.files += _removed(server["records"], kept)
+
+
+def _wanted(kind: str, records: dict[str, Record], root: str, options: RestoreOptions) -> c.Iterator[Record]:
+    for name, record in sorted(records.items()):
+        if is_wanted(name, options):
+            yield record | {"kind": kind, "name": name, "path": path_of(name, root)}
 
 
 def plan_references(plan: Plan, contents: Contents) -> None:
@@ -143,10 +146,21 @@ def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
         and not f"{record['name']}/".lower().startswith(DATABASE_FOLDER)
     ]
     found.sort(key=lambda record: (record["kind"] == "folder", -record["name"].count("/"), record["name"]))
-    names = {record["name"] for record in records if record["kind"] == "link"}
-    return [
-        {"name": inventory_name(record), "path": record["path"], "kind": record["kind"], "action": "remove", "set": []}
-        | {"before": record.get("sha256"), "size_before": record.get("size", 0)}
-        for record in found
-        if not (record["kind"] == "folder" and any(name.startswith(f"{record['name']}/") for name in names))
-    ]
+    links = [record["name"] for record in records if record["kind"] == "link"]
+    return [_removal(record) for record in found if not _holds_link(record, links)]
+
+
+def _holds_link(record: Described, links: c.Iterable[str]) -> bool:
+    return record["kind"] == "folder" and any(link.startswith(f"{record['name']}/") for link in links)
+
+
+def _removal(record: Described) -> Record:
+    return {
+        "name": inventory_name(record),
+        "path": record["path"],
+        "kind": record["kind"],
+        "action": "remove",
+        "set": [],
+        "before": record.get("sha256"),
+        "size_before": record.get("size", 0),
+    }

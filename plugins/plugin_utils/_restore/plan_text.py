@@ -60,7 +60,8 @@ def lines_of(plan: Plan) -> list[str]:
         lines.append("* service: stop")
     if plan.start:
         lines.append("* service: start")
-    return [printable(line) for line in [*lines, *(f"! {task.sentence}" for task in plan.tasks)]]
+    lines += [f"! {task.sentence}" for task in plan.tasks]
+    return list(map(printable, lines))
 
 
 def certificate_lines_of(plan: Plan) -> list[str]:

@@ -12,6 +12,7 @@ import collections.abc as c
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import json
 import ntpath
 import re
@@ -177,13 +178,14 @@ def _resolved(root: str, folder: str, value: str) -> str:
 
 def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
     """The references that have to say something else, by their files and places in bytes."""
-    return {
-        (file, value.start, value.end): Rewrite(file, place, value.value, new, moves.was_inside(value.value, folder))
-        for file, document in configuration.documents.items()
-        for path, folder in FILE_REFERENCES.items()
-        for place, value in find(document, path)
-        if (new := _new_value(value, folder, moves)) is not None
-    }
+    rewrites = {}
+    for (file, document), (path, folder) in itertools.product(configuration.documents.items(), FILE_REFERENCES.items()):
+        for place, value in find(document, path):
+            new = _new_value(value, folder, moves)
+            if new is not None:
+                inside = moves.was_inside(value.value, folder)
+                rewrites[file, value.start, value.end] = Rewrite(file, place, value.value, new, inside)
+    return rewrites
 
 
 def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int], Rewrite]) -> dict[str, bytes]:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import dataclasses
 import re
+import typing as t
 
 from .._ams.json_document import find
 from .._contents.configuration import Configuration
@@ -50,8 +52,17 @@ def hosting_of(configuration: Configuration) -> Hosting:
 
 def texts(configuration: Configuration, path: str) -> list[str]:
     """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
-    values = [value.value for document in configuration.documents.values() for _at, value in find(document, path)]
-    return [str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""]
+    return [str(value) for value in values_at(configuration, path) if _is_given(value)]
+
+
+def _is_given(value: t.Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+
+
+def values_at(configuration: Configuration, path: str) -> c.Iterator[t.Any]:
+    """The values at a path of the JSON files; those of a later file come later."""
+    for document in configuration.documents.values():
+        yield from (value.value for _place, value in find(document, path))
 
 
 def _last(configuration: Configuration, path: str) -> str:

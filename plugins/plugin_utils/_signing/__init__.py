@@ -4,4 +4,5 @@
 """Signatures of manifests, in OpenSSH's format: made with a key of the controller, verified against the signers that are allowed.
 
 ssh-keygen does both, so that keys in files, in ssh-agent and in security keys work, and anybody can check a backup without us.
+C(trust) alone decides whose backups a run accepts; C(signature) reads what a signature says of itself, for sentences only.
 """

@@ -113,8 +113,11 @@ def _is_decoded_list(access: str) -> bool:
     if _NO_LIST.fullmatch(access):
         return True
     found = list(_entries(access))
-    edges = [0, *(edge for start, end in found for edge in (start - 1, end + 1)), len(access)]
-    outside = "".join(access[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    outside, after = "", 0
+    for start, end in found:
+        outside += access[after : start - 1]
+        after = end + 1
+    outside += access[after:]
     return bool(_KNOWN_FLAGS.fullmatch(outside)) and all(_is_decoded_entry(access[start:end]) for start, end in found)
 
 
