@@ -83,6 +83,9 @@ _SERVER = {
 }
 
 
+_KEY_FILE = {"file": "", "sddl": "O:SYD:(A;;FA;;;SY)"}
+
+
 def server() -> dict[str, Any]:
     """A server with Access Manager 1 on it that nothing is wrong with."""
     return copy.deepcopy(_SERVER)
@@ -97,5 +100,5 @@ def certificate(thumbprint: str = "AB" * 20, **key: Any) -> dict[str, Any]:
         "not_before": "2021-01-01T00:00:00.0000000Z",
         "not_after": "2041-01-01T00:00:00.0000000Z",
         "usages": [PASSWORD_ENCRYPTION],
-        "key": {"present": True, "provider": "KSP", "exportable": True, "bits": 4096, "file": "", "sddl": "O:SYD:(A;;FA;;;SY)"} | key,
+        "key": {"present": True, "provider": "KSP", "exportable": True, "bits": 4096} | _KEY_FILE | key,
     }
