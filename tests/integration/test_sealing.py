@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,9 @@ import pytest
 from support.ams_host import AmsHost, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of, by_passphrase, in_clear, ssh_key
 from support.playbook import run_playbook
-from support.plays import BACKUP, failure_of
+from support.plays import BACKUP, COLLECTION, failure_of
 
+VERIFY = f"{COLLECTION}.verify"
 PASSPHRASE = secrets.token_urlsafe(24)
 
 
@@ -68,6 +73,50 @@ def test_each_of_the_recipients_alone_opens_a_backup(sealed: Path, clear: Backup
         (backup,) = backups_of(sealed, "to-keys", key.open)
         assert_same_content(backup, clear)
         assert backup.manifest["recipients"][:2] == [owner.public, ssh_owner.public]
+
+
+@pytest.mark.skipif(not (shutil.which("age") and shutil.which("unzip")), reason="age or unzip is not installed")
+def test_people_see_by_hand_to_which_backup_a_part_belongs(sealed: Path, owner: KeyPair, tmp_path: Path) -> None:
+    (backup,) = backups_of(sealed, "to-keys", owner.open)
+    (tmp_path / "key.txt").write_text(f"{owner.private}\n")
+    command = ["age", "-d", "-i", str(tmp_path / "key.txt"), "-o", str(tmp_path / "config.zip")]
+    subprocess.run([*command, str(backup.folder / "config.zip.age")], check=True)
+    printed = subprocess.run(["unzip", "-p", str(tmp_path / "config.zip"), "backup.json"], check=True, stdout=subprocess.PIPE)
+    says = json.loads(printed.stdout)
+    assert (says["host"], says["id"], says["part"]) == ("to-keys", backup.folder.name, "config.zip")
+
+
+def test_the_parts_of_a_backup_share_what_its_manifest_has_the_hash_of(
+    sealed: Path, clear: Backup, owner: KeyPair, custodian: KeyPair
+) -> None:
+    (to_keys,) = backups_of(sealed, "to-keys", owner.open, custodian.open)
+    (secret,) = backups_of(sealed, "by-passphrase", by_passphrase(PASSPHRASE))
+    nonces = {}
+    for backup in (to_keys, secret, clear):
+        for part, says in backup.bindings.items():
+            assert (says["host"], says["id"], says["part"]) == (backup.manifest["host"], backup.manifest["id"], part)
+        (nonces[backup.folder],) = {says["nonce"] for says in backup.bindings.values()}
+        assert hashlib.sha256(bytes.fromhex(nonces[backup.folder])).hexdigest() == backup.manifest["nonce_sha256"]
+    assert len(set(nonces.values())) == len(nonces)
+
+
+def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_for_by_name(sealed: Path, work: Path) -> None:
+    variables = {"access_manager_backup_root": str(sealed), "access_manager_passphrase": PASSPHRASE}
+    inventory = write_inventory(work / "clear.yml", {"by-passphrase": variables, "in-clear": variables})
+    run = run_playbook(VERIFY, inventory)
+    assert run.rc == 2, run.output
+    assert "in-clear" in run.output
+    assert "config.zip' is not encrypted, though a passphrase is given" in run.output
+    assert "by-passphrase" not in failure_of(run, "localhost")
+    asked = run_playbook(VERIFY, inventory, extra_vars={"access_manager_encryption": "none"})
+    assert asked.rc == 0, asked.output
+    for other, code in (("none", 0), ("age", 2)):
+        hosts = {
+            "in-clear": variables | {"access_manager_encryption": "none"},
+            "by-passphrase": variables | {"access_manager_encryption": other},
+        }
+        run = run_playbook(VERIFY, write_inventory(work / "each.yml", hosts))
+        assert run.rc == code, run.output
 
 
 def test_certificates_have_recipients_of_their_own(sealed: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair) -> None:

@@ -77,19 +77,28 @@ class Backup:
 
     @cached_property
     def config(self) -> dict[str, bytes]:
-        """The members of config.zip."""
-        return _unzipped(self.opener(self.sealed("config.zip")))
+        """The members of config.zip, without what binds it."""
+        return _without_binding(_unzipped(self.opener(self.sealed("config.zip"))))
 
     @cached_property
     def certificates(self) -> dict[str, bytes]:
-        """The members of certificates.zip."""
-        return _unzipped((self.certificate_opener or self.opener)(self.sealed("certificates.zip")))
+        """The members of certificates.zip, without what binds it."""
+        return _without_binding(_unzipped((self.certificate_opener or self.opener)(self.sealed("certificates.zip"))))
 
     @cached_property
     def secrets(self) -> dict[str, dict[str, Any]]:
-        """The content of secrets.json."""
-        content: dict[str, dict[str, Any]] = json.loads(self.opener(self.sealed("secrets.json")))
-        return content
+        """The content of secrets.json, without what binds it."""
+        return _without_binding(json.loads(self.opener(self.sealed("secrets.json"))))
+
+    @property
+    def bindings(self) -> dict[str, dict[str, str]]:
+        """What each part says of itself, by its name."""
+        certificates = (self.certificate_opener or self.opener)(self.sealed("certificates.zip"))
+        return {
+            "config.zip": json.loads(_unzipped(self.opener(self.sealed("config.zip")))["backup.json"]),
+            "certificates.zip": json.loads(_unzipped(certificates)["backup.json"]),
+            "secrets.json": json.loads(self.opener(self.sealed("secrets.json")))["backup"],
+        }
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
@@ -121,6 +130,10 @@ class Backup:
     def json(self, member: str) -> Any:
         """A JSON member of config.zip."""
         return json.loads(self.config[member])
+
+
+def _without_binding(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in content.items() if name not in ("backup.json", "backup")}
 
 
 def _unzipped(data: bytes) -> dict[str, bytes]:

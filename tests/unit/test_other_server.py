@@ -324,6 +324,13 @@ def test_a_binding_that_the_server_has_gets_the_parameters_of_the_backup() -> No
     assert plan.http_sys["add"]["bindings"] == [own | {"flags": 0x2}]
 
 
+def test_permissions_of_registry_keys_are_compared_on_another_server_too() -> None:
+    described = fresh()
+    assert not [task for task in planned(contents(), described).tasks if "permissions of the registry key" in task.text]
+    described["state"]["registry_permissions"][1]["sddl"] = "O:BAG:SYD:AI(A;CIID;KA;;;BA)"
+    assert [task for task in planned(contents(), described).tasks if "permissions of the registry key" in task.text]
+
+
 def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
     described = fresh() | {"machine_certificates": []}
     own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")

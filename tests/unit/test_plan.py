@@ -369,6 +369,8 @@ def test_permissions_of_registry_keys_are_compared_and_left_to_a_person() -> Non
     plan = make(backup, described)
     assert not plan.changed
     assert [task for task in sentences(plan) if CERTIFICATE_STORE_KEY in task and "O:BAG:SYD:PAI(A;CI;KA;;;BA)" in task]
+    described["state"]["registry_permissions"].pop()
+    assert [task for task in sentences(make(backup, described)) if CERTIFICATE_STORE_KEY in task and "is not there yet" in task]
     described["state"]["registry_permissions"] = [
         one | {"sddl": one["sddl"].replace("D:AI", "D:")} for one in here(backup)["state"]["registry_permissions"]
     ]

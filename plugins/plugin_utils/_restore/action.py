@@ -52,6 +52,7 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "external_files": ("restore_external_files", "relocate"),
     "overwrite_configured": ("restore_overwrite_configured", False),
     "staging_root": ("restore_staging_root", ""),
+    "check_backup_owner": ("access_manager_check_backup_owner", True),
     "state_dir": ("access_manager_state_dir", None),
     "allowed_signers": ("access_manager_allowed_signers", None),
     "allow_unsigned": ("access_manager_allow_unsigned", False),

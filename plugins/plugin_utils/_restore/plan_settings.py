@@ -139,17 +139,18 @@ def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[R
 
 
 def plan_registry_permissions(plan: Plan, contents: Contents, server: Described) -> None:
-    """No restore changes who may do what with a key: a person decides that."""
+    """No restore changes who may do what with a registry key: an administrator decides that."""
     before, now = (
         {one["key"].lower(): one for one in described["state"]["registry_permissions"]}
         for described in (contents.configuration.described, server)
     )
-    for place in sorted(before.keys() & now.keys()):
-        was, is_now = before[place]["sddl"], now[place]["sddl"]
-        if not sddl.same(was, is_now):
+    for place, one in sorted(before.items()):
+        is_now = now[place]["sddl"] if place in now else None
+        if is_now is None or not sddl.same(one["sddl"], is_now):
+            what = f"are {is_now}" if is_now else "will be those of the key above, because it is not there yet"
             plan.add_task(
-                f"The permissions of the registry key HKLM\\{before[place]['key']} were {was} and are {is_now}: this restore "
-                "leaves them. Where the service may not write into its keys, it cannot keep its certificates up to date."
+                f"The permissions of the registry key HKLM\\{one['key']} were {one['sddl']} and {what}: this restore leaves them. "
+                "Where the service may not write into its keys, it cannot keep its certificates up to date."
             )
 
 

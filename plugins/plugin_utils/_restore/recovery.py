@@ -318,7 +318,6 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
             "service": here["service"],
             "firewall": here["firewall"],
             "http_sys": http_sys,
-            "registry_permissions": here["registry_permissions"],
         },
         "references": [_reference(reference, moves) for reference in described["references"]],
     }
