@@ -18,6 +18,7 @@ from ..plugin_utils._compare import text as text_module
 from ..plugin_utils._compare.comparison import SameSecret, Side
 from ..plugin_utils._compare.states import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
+from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._target import live_configuration
@@ -30,7 +31,7 @@ _NONCE_BYTES = 32
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener = Opener.of(self.params)
-        store = BackupStore.of(self.params, self.host)
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         sources = states.choose(store, self.params["before"], self.params["after"])
         before = states.of_backup(sources[0], opener)
         if sources[1] is None:

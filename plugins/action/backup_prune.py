@@ -9,10 +9,14 @@ import datetime
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import pruning
 from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
+from ..plugin_utils._signing.signer import OPTION as SIGNING_KEY
+from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import removal
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
@@ -21,14 +25,21 @@ from ..plugin_utils._text import printable
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        rules, store = self._rules(), BackupStore.of(self.params, self.host)
+        rules, signer, opener = self._rules(), Signer.of(self.params), Opener.of(self.params)
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_unknown()
-        HighWaterMark(store, self.params["state_dir"]).refuse_rollback("Nothing is removed.")
+        self._refuse_unsigned_record(store.trust, signer)
+        mark = HighWaterMark(store, self.params["state_dir"])
+        mark.refuse_rollback("Nothing is removed.")
+        published = None if store.trust.is_required else mark.newest_complete()
         with removal.alone(store):
             forgotten = pruning.forgotten(store, self.params["forget"])
-            plan = pruning.plan(store, rules, now=datetime.datetime.now(datetime.UTC)) if rules else Plan()
+            plan = Plan()
+            if rules:
+                now = datetime.datetime.now(datetime.UTC)
+                plan = pruning.plan(store, rules, now=now, opener=opener, published=published.id if published else None)
             if not self.check_mode:
-                removal.prune(store, list(plan.links.values()), forgotten=forgotten)
+                removal.prune(store, list(plan.links.values()), forgotten=forgotten, signer=signer)
         return self._told(plan, [link.id for link in forgotten])
 
     def _refuse_unknown(self) -> None:
@@ -38,6 +49,15 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(
                 f"There is no backup of '{self.host}' in '{self.params['backup_root']}', which has backups of: "
                 f"{', '.join(known) or 'none'}."
+            )
+
+    @staticmethod
+    def _refuse_unsigned_record(trust: Trust, signer: Signer | None) -> None:
+        """With signers, a record of what was pruned that is not signed would excuse nothing: the backups would be missed."""
+        if trust.signers and signer is None:
+            raise AccessManagerError(
+                "Allowed signers are set, so the record of what is pruned must be signed, and there is no key for it: name it in "
+                f"{SIGNING_KEY}."
             )
 
     def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import upgrade_marker
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
@@ -18,7 +19,8 @@ from ..plugin_utils._store.store import BackupStore
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        store, now = BackupStore.of(self.params, self.host), datetime.datetime.now(datetime.UTC)
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
+        now = datetime.datetime.now(datetime.UTC)
         changed = self.params["state"] == "marked"
         marker = self._mark(store, now) if changed else self._require(store, now)
         return {

@@ -11,18 +11,25 @@ description:
   - The rules are those of C(restic forget). Each counts by itself, and a backup that one rule keeps counts for the others too. Of each of the last periods
     that have a backup, the newest backup is kept. While a rule has counts left at the end, the oldest backup is kept as well.
   - Periods are those of the controller's time zone. Weeks begin on Monday. When a backup was made is what its id says; no other clock counts.
-  - Only complete backups count in which verification without a key finds no problem. One with a problem is neither counted nor removed, and named in a warning.
+  - Only complete backups count in which verification finds no problem. One with a problem is neither counted nor removed, and named in a warning. Those
+    that the rules keep are opened and proved when there is a key for it (O(identity_file), O(passphrase)).
+  - With O(allowed_signers), only backups that one of them signed count. Without signers and without a key, manifests are believed. Whoever can add backups to the
+    root can then push genuine ones out of all rules but O(keep_within), which is the rule for a root where others can add and nobody else can delete.
+  - The complete backup that this controller published last (O(state_dir)) is kept. From a root that went back in time nothing is removed.
   - An incomplete backup is removed once a newer one is complete.
   - A O(host) that is named and has no folder under the root is refused.
   - The newest backup that holds a private key is never removed when no backup holds it that the rules keep.
   - What is removed is recorded first in the host's folder, so that M(lithnet.access_manager.backup_verify) does not miss it. It then loses its name,
-    so that no reader sees half a backup, and is deleted.
+    so that no reader sees half a backup, and is deleted. The record is signed with O(signing_key). With O(allowed_signers) that is required, because only a
+    signed record excuses that a backup is missing.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.store
   - lithnet.access_manager.state
+  - lithnet.access_manager.signing
+  - lithnet.access_manager.signing.key
 attributes:
   check_mode:
     support: full
@@ -58,6 +65,14 @@ options:
   keep_within:
     description:
       - Keep all backups made within this time before the newest one, as years, months, days and hours, such as V(1y6m14d12h).
+    type: str
+  identity_file:
+    description:
+      - The file on the controller with the private key that opens the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
+        the backups that the rules keep are opened, and only those count that are proved.
+    type: path
+  passphrase:
+    description: The passphrase that opens them instead.
     type: str
   forget:
     description:

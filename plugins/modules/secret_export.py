@@ -14,8 +14,8 @@ description:
 author:
   - The lithnet.access_manager contributors (@lithnet)
 requirements:
-  - cryptography >= 42.0.0
-  - pyrage >= 1.2.1
+  - cryptography >= 42.0.4
+  - pyrage >= 1.2.3
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.store

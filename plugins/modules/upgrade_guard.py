@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.store
   - lithnet.access_manager.state
+  - lithnet.access_manager.signing
 attributes:
   check_mode:
     support: full

@@ -117,7 +117,8 @@ def test_what_is_pruned_is_not_missed(root: Path) -> None:
         made = make(store, f"202611{day}T020000Z", seal_to(), problems=problems)
         if day < 21:  # this controller did not see the last one
             mark.advance(Mark.of(made, manifest.to_bytes(made)))
-    removed = run("backup_prune", backup_root=str(root), keep_last=1)["removed"]
+    elsewhere = str(root.parent / "another controller")
+    removed = run("backup_prune", backup_root=str(root), keep_last=1, state_dir=elsewhere)["removed"]
     assert [one["id"] for one in removed] == ["20261119T020000Z", "20261120T020000Z"]
     assert lost(root) == []
     back_up(root)

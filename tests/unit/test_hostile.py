@@ -20,6 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents i
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import chain, prune_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.chain import Link
@@ -380,7 +381,7 @@ def test_any_record_of_pruned_backups_is_read(tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.mktemp("record")
     (path / prune_log.NAME).write_bytes(data)
     with Folder.at(path) as folder:
-        assert prune_log.read(folder) == []
+        assert prune_log.read(folder, HOST, Trust()) == []
 
 
 def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore, owner: KeyPair) -> None:

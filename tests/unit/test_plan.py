@@ -287,6 +287,16 @@ def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
     assert len(make(backup, found).http_sys["add"]["bindings"]) == 1
 
 
+def test_a_file_that_windows_encrypted_is_told_to_be_clear_afterwards() -> None:
+    backup = contents()
+    described = here(backup)
+    script = record_of(described, "config/scripts/rule.ps1")
+    script["attributes"] |= 0x4000
+    assert not [task for task in sentences(make(backup, described)) if "EFS" in task]
+    script["sha256"] = "00" * 32
+    assert [task for task in sentences(make(backup, described)) if "EFS" in task and "rule.ps1" in task]
+
+
 def test_what_the_service_remembers_in_the_registry_is_let_alone() -> None:
     backup = contents()
     described = here(backup)

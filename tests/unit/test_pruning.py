@@ -328,7 +328,7 @@ def test_the_record_is_its_owners_alone(ten: BackupStore) -> None:
     prune(ten, keep_last=5)
     assert stat.S_IMODE((ten.folder / prune_log.NAME).stat().st_mode) == 0o600
     lines = [json.loads(line) for line in (ten.folder / prune_log.NAME).read_text().splitlines()]
-    assert [line["id"] for line in lines] == [*DAYS[:5]]
+    assert [link["id"] for line in lines for link in line["pruned"]] == [*DAYS[:5]]
 
 
 def test_a_link_in_place_of_a_backup_is_neither_followed_nor_removed(ten: BackupStore, tmp_path: Path) -> None:

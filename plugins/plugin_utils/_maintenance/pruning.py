@@ -9,11 +9,13 @@ import collections.abc as c
 import dataclasses
 import datetime
 
+from .._age.decryption import Opener
 from .._errors import AccessManagerError
 from .._store import upgrade_marker
 from .._store.chain import Link
 from .._store.store import BackupStore, is_to_come, moment_of
 from .._text import printable
+from .._threads import in_threads
 from . import retention, verification
 from .retention import Rules
 from .verification import Backup
@@ -35,13 +37,15 @@ class Plan:
     sizes: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
+def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime, opener: Opener, published: str | None) -> Plan:
     """What to do with the backups of a host.
 
-    Only complete backups count that verification finds no problem with. One with a problem is neither counted nor removed.
+    Only complete backups count that are accepted, and that verification finds no problem with; with a key, it opens them. One
+    with a problem is neither counted nor removed. C(published): the id of the one that this controller published last.
     """
-    backups = _Verified(verification.read(store))
+    backups = _Verified(verification.read(store), opener)
     backups.doubt_what_is_to_come(now)
+    backups.doubt_what_is_not_accepted()
     kept = _kept_by_rules(backups, rules, now)
     counted, newest = list(kept), max(kept, default="")
     removed = {}
@@ -57,8 +61,9 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
     for backup_id, thumbprints in _last_keys(backups, counted, removed).items():
         kept[backup_id] = [f"the last private key of certificate {printable(thumbprint)}" for thumbprint in thumbprints]
     protected = upgrade_marker.protected_id(store)
-    if protected in removed:
-        kept.setdefault(protected, []).append("it protects an upgrade")
+    for spared, reason in ((protected, "it protects an upgrade"), (published, "this controller published it last")):
+        if spared in removed:
+            kept.setdefault(spared, []).append(reason)
     doubtful = backups.doubtful()
     removed = {backup_id: why for backup_id, why in removed.items() if backup_id not in kept and backup_id not in doubtful}
     return Plan(
@@ -70,13 +75,15 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime) -> Plan:
     )
 
 
-def forgotten(store: BackupStore, ids: c.Iterable[str]) -> list[Link]:
+def forgotten(store: BackupStore, ids: c.Collection[str]) -> list[Link]:
     """The links of backups that somebody deleted by hand, as the manifests after them name them.
 
     Raises AccessManagerError when a backup is there, or no manifest names it.
     """
+    if not ids:
+        return []
     backups = verification.read(store)
-    links = [backup.link for backup in backups if backup.link] + store.pruned()
+    links = [backup.link for backup in backups if backup.link and backup.is_accepted] + store.pruned()
     named = {link.previous_id: link.previous for link in links if link.previous}
     there = {backup.id for backup in backups}
     missing = []
@@ -94,8 +101,9 @@ def forgotten(store: BackupStore, ids: c.Iterable[str]) -> list[Link]:
 class _Verified:
     """The backups of a host, each verified once, when that is asked for."""
 
-    def __init__(self, backups: c.Iterable[Backup]) -> None:
+    def __init__(self, backups: c.Iterable[Backup], opener: Opener) -> None:
         self._backups = {backup.id: backup for backup in backups}
+        self._opener = opener
         self._checked: set[str] = set()
 
     def __getitem__(self, backup_id: str) -> Backup:
@@ -106,6 +114,12 @@ class _Verified:
             if is_to_come(backup.id, now):
                 backup.problems.append(f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong.")
 
+    def doubt_what_is_not_accepted(self) -> None:
+        in_threads(lambda backup: backup.is_accepted, self._backups.values())
+        for backup in self._backups.values():
+            if not backup.is_accepted:
+                backup.problems.append(backup.origin.problem)
+
     def sound(self) -> list[Backup]:
         """Those that no problem is known of, oldest first."""
         return [backup for backup in self._backups.values() if not backup.problems]
@@ -114,9 +128,11 @@ class _Verified:
         return {backup.id: list(map(printable, backup.problems)) for backup in self._backups.values() if backup.problems}
 
     def are_sound(self, ids: c.Iterable[str]) -> bool:
-        """Whether all files of these are as they were written."""
+        """Whether all files of these are as they were written, and, with a key, hold what their manifests say."""
         new = [self._backups[backup_id] for backup_id in ids if backup_id not in self._checked]
-        verification.check_integrity(new)
+        verification.verify(new, self._opener)
+        for backup in new:
+            backup.problems += backup.unproven
         self._checked.update(backup.id for backup in new)
         return not any(self._backups[backup_id].problems for backup_id in ids)
 

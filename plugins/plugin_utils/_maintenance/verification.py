@@ -129,14 +129,25 @@ def read(store: BackupStore) -> list[Backup]:
     Raises AccessManagerError when they cannot be listed.
     """
     backups = [_read_one(store, backup_id) for backup_id in store.ids()]
-    broken = chain.problems(
-        [backup.link for backup in backups if backup.link and not backup.problems],
-        unreliable=[backup.link for backup in backups if backup.link and backup.problems],
-        pruned=store.pruned(),
-    )
+    pruned = store.pruned()
+    broken = _broken_chain(backups, [], pruned)
+    if broken and store.trust.is_required:
+        in_threads(lambda backup: backup.is_accepted, backups)
+        strangers = [backup for backup in backups if not backup.is_accepted]
+        broken = _broken_chain([backup for backup in backups if backup.is_accepted], strangers, pruned)
     for backup in backups:
         backup.problems += broken.get(backup.id, [])
     return [backup for backup in backups if backup.is_there]
+
+
+def _broken_chain(backups: c.Sequence[Backup], strangers: c.Sequence[Backup], pruned: list[Link]) -> dict[str, list[str]]:
+    """What is wrong with the chain, by the id of the backup. C(strangers): what is there besides, and accuses no other."""
+    return chain.problems(
+        [backup.link for backup in backups if backup.link and not backup.problems],
+        unreliable=[backup.link for backup in backups if backup.link and backup.problems],
+        pruned=pruned,
+        strangers=[backup.link for backup in strangers if backup.link],
+    )
 
 
 def latest(backups: c.Sequence[Backup]) -> list[Backup]:

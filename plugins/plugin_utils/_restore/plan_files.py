@@ -16,6 +16,8 @@ from .._windows import sddl as sddl_module
 from .plan import Plan, RestoreOptions
 
 _TIME = "time"
+_ENCRYPTED = 0x4000
+"""FILE_ATTRIBUTE_ENCRYPTED."""
 
 
 def plan_files(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
@@ -32,6 +34,7 @@ def plan_files(plan: Plan, contents: Contents, server: Described, options: Resto
         change = _change(record, now, same=_is_same_content(record, now, protected, server))
         if change:
             plan.files.append(record | change)
+            _leave_encryption(plan, plan.files[-1], now)
     if options.mirror and "config" in options.parts and options.files is None:
         kept = set(itertools.chain.from_iterable(_with_parents(record["name"].lower().rstrip("/")) for record in wanted))
         plan.files += _removed(server["records"], kept)
@@ -41,6 +44,16 @@ def _wanted(kind: str, records: dict[str, Record], root: str, options: RestoreOp
     for name, record in sorted(records.items()):
         if is_wanted(name, options):
             yield record | {"kind": kind, "name": name, "path": path_of(name, root)}
+
+
+def _leave_encryption(plan: Plan, record: Record, now: Described | None) -> None:
+    """A file that a restore writes is a new one: nobody's EFS key encrypts it."""
+    encrypted = _ENCRYPTED & (record["attributes"] | (now or record)["attributes"])
+    if encrypted and record["kind"] == "file" and record["action"] in ("add", "replace"):
+        plan.add_task(
+            f"'{record['path']}' was encrypted by Windows (EFS), and is not after this restore: encrypt it again, by an account "
+            "whose files the service may read, if it is to be."
+        )
 
 
 def plan_references(plan: Plan, contents: Contents) -> None:

@@ -22,16 +22,23 @@ class Link:
     previous_id: str | None = None
 
 
-def problems(links: c.Iterable[Link], *, unreliable: c.Iterable[Link], pruned: c.Iterable[Link]) -> dict[str, list[str]]:
+def problems(
+    links: c.Iterable[Link],
+    *,
+    unreliable: c.Iterable[Link],
+    pruned: c.Iterable[Link],
+    strangers: c.Iterable[Link] = (),
+) -> dict[str, list[str]]:
     """What is wrong with the chain, in sentences, by the id of the backup that each is about.
 
     C(links): the manifests that are there. C(unreliable): those that are there, but whose word does not count.
-    C(pruned): those that were removed by the rules. The first manifest of a chain names none before it.
+    C(pruned): those that were removed by the rules. C(strangers): those that are there, but are not accepted: they accuse no other.
+    The first manifest of a chain names none before it.
     """
     told = {link.id: link for link in links}
     present = told | {link.id: link for link in unreliable}
     removed = {link.sha256: link for link in pruned}
-    there = {link.sha256 for link in present.values()}
+    there = {link.sha256 for link in [*present.values(), *strangers]}
     found: dict[str, list[str]] = {}
     for backup_id, link in sorted(told.items()):
         last = _through_the_pruned(link, removed, there)

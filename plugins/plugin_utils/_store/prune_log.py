@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of pruned backups: .pruned.jsonl in a host's folder, one line for each, written before the backup is removed."""
+"""The record of pruned backups: .pruned.jsonl in a host's folder. A run adds one line before it removes anything.
+
+Where there is a signing key, each line carries its own signature: what others add, or a crash leaves half written, spoils none.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,39 @@ import dataclasses
 import io
 import json
 import os
-import re
 import typing as t
 
+from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .._shape import at_most, checked, matching
+from .._signing.signer import Signer
+from .._signing.trust import Trust
+from .._threads import in_threads
 from .chain import Link
 from .folder import Folder, explained
 
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_PATTERNS = (_ID, _SHA256, _SHA256, _ID)
-"""Of the values of a link, in its order; the first two must be there."""
+_MOST_LINKS = 100_000
+_Id = t.Annotated[str, matching("[0-9]{8}T[0-9]{6}Z", "the id of a backup")]
+_Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 
 
-def read(folder: Folder) -> list[Link]:
-    """The links of a host's pruned backups. What is not a link is passed over: a line only ever excuses an absence.
+class _Link(t.TypedDict):
+    id: _Id
+    sha256: _Sha256
+    previous: _Sha256 | None
+    previous_id: _Id | None
+
+
+class _Line(t.TypedDict):
+    host: str
+    pruned: t.Annotated[list[_Link], at_most(_MOST_LINKS)]
+    signature: t.NotRequired[str]
+
+
+def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
+    """The links of a host's pruned backups. What is not a line, of this host, and accepted, is passed over: it excuses nothing.
 
     Raises AccessManagerError when the record is there, and cannot be read.
     """
@@ -36,38 +55,55 @@ def read(folder: Folder) -> list[Link]:
         return []
     except OSError as exc:
         raise AccessManagerError(f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
-    return [link for line in lines if (link := _link(line))]
+    found = [line for text in lines if (line := _line(text)) and line["host"] == host]
+    if trust.is_required:
+        proven = in_threads(lambda line: _is_proven(line, trust, str(folder.path / NAME)), found)
+        found = [line for line, is_proven in zip(found, proven, strict=True) if is_proven]
+    return [Link(**link) for line in found for link in line["pruned"]]
 
 
-def add(folder: Folder, links: c.Iterable[Link]) -> None:
-    """Appends links to the record in a host's folder, and waits until they are on the disk.
+def line_of(host: str, links: c.Iterable[Link], signer: Signer | None) -> bytes:
+    """The line that records backups as pruned. Raises AccessManagerError when it cannot be signed."""
+    line: _Line = {"host": host, "pruned": [t.cast(_Link, dataclasses.asdict(link)) for link in links]}
+    if signer:
+        line["signature"] = signer.sign(_signed(line)).signature.decode()
+    return (json.dumps(line) + "\n").encode()
+
+
+def add(folder: Folder, line: bytes) -> None:
+    """Appends a line to the record in a host's folder, and waits until it is on the disk.
 
     Raises AccessManagerError, also when the record is no file of its own: nothing else is ever written to.
     """
     with explained(folder.path / NAME):
         with folder.append_file(NAME) as file:
-            lines = "".join(json.dumps(dataclasses.asdict(link)) + "\n" for link in links)
-            file.write((_line_end(file) + lines).encode())
+            file.write(_line_end(file) + line)
             os.fsync(file.fileno())
         folder.sync()
 
 
-def _line_end(file: io.FileIO) -> str:
+def _line_end(file: io.FileIO) -> bytes:
     """What ends a line that a crash left half written."""
     size = os.fstat(file.fileno()).st_size
-    return "\n" if size and os.pread(file.fileno(), 1, size - 1) != b"\n" else ""
+    return b"\n" if size and os.pread(file.fileno(), 1, size - 1) != b"\n" else b""
 
 
-def _link(line: bytes) -> Link | None:
+def _line(text: bytes) -> _Line | None:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        return checked(strict(text), _Line)
+    except ValueError:
         return None
-    if not isinstance(record, dict):
-        return None
-    values: list[t.Any] = [record.get(field.name) for field in dataclasses.fields(Link)]
-    return Link(*values) if all(map(_matches, _PATTERNS, values)) and None not in values[:2] else None
 
 
-def _matches(pattern: re.Pattern[str], value: t.Any) -> bool:
-    return value is None or (isinstance(value, str) and pattern.fullmatch(value) is not None)
+def _signed(line: _Line) -> bytes:
+    """What the signature of a line is of: its other keys, sorted, without spaces."""
+    told = {key: value for key, value in line.items() if key != "signature"}
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _is_proven(line: _Line, trust: Trust, place: str) -> bool:
+    signature = line.get("signature")
+    try:
+        return signature is not None and trust.origin_of(_signed(line), signature.encode(), place).is_proven
+    except (AccessManagerError, UnicodeEncodeError):
+        return False

@@ -11,6 +11,7 @@ import re
 import stat
 
 from .._errors import AccessManagerError
+from .._signing.signer import Signer
 from . import prune_log
 from .chain import Link
 from .folder import Folder, explained
@@ -31,19 +32,22 @@ def alone(store: BackupStore) -> c.Iterator[None]:
         yield
 
 
-def prune(store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = ()) -> None:
+def prune(
+    store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = (), signer: Signer | None = None
+) -> None:
     """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
 
     The plan for it is to be made, and carried out, within C(alone).
     C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is touched,
     whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
     """
+    recorded = [*forgotten, *links]
+    line = prune_log.line_of(store.host, recorded, signer) if recorded else b""
     with contextlib.suppress(FileNotFoundError), store.opened() as folder, explained(store.folder, "changed"):
         _delete_removed(folder)
-        if forgotten:
-            prune_log.add(folder, forgotten)
+        if line:
+            prune_log.add(folder, line)
         for link in links:
-            prune_log.add(folder, [link])
             with contextlib.suppress(FileNotFoundError):  # where no lock holds, another run may prune too
                 if not stat.S_ISDIR(folder.status(link.id).st_mode):
                     raise AccessManagerError(f"'{store.folder / link.id}' is no folder: it is not removed.")

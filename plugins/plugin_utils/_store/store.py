@@ -109,10 +109,13 @@ class BackupStore:
         return max(self.ids(), default=None)
 
     def pruned(self) -> list[Link]:
-        """The links of the backups that were removed by the rules. Raises AccessManagerError when the record is no file."""
+        """The links of the backups that were removed by the rules, as far as that record is accepted.
+
+        Raises AccessManagerError when it is no file.
+        """
         try:
             with self.opened() as folder:
-                return prune_log.read(folder)
+                return prune_log.read(folder, self.host, self.trust)
         except FileNotFoundError:
             return []
 

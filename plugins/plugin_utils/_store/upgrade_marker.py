@@ -55,6 +55,7 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
     """
     data = store.manifest_bytes(backup_id)
     manifest = store.parsed_manifest(backup_id, data)
+    store.trust.refuse(store.origin(backup_id, data))
     if manifest["status"] != manifest_module.COMPLETE:
         raise AccessManagerError(
             f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: {' '.join(manifest['problems'])}"
@@ -164,6 +165,7 @@ def _damage(store: BackupStore, marker: Marker) -> str:
     try:
         data = store.manifest_bytes(marker["backup_id"])
         manifest: Manifest = store.parsed_manifest(marker["backup_id"], data)
+        store.trust.refuse(store.origin(marker["backup_id"], data))
     except AccessManagerError as exc:
         return str(exc)
     if hashlib.sha256(data).hexdigest() != marker["manifest_sha256"]:
