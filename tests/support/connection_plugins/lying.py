@@ -1,0 +1,169 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to a Windows server that is not there: it answers the halves of this collection as a server would, or lies.
+
+C(TEST_SERVERS) names a folder. C(lies.json) in it says what each host puts into its answers: host, step, keys. A step is the
+name of a module, with C(:take), C(:live) and the like where it has several, and C(:answer) for what a detached run leaves.
+C(calls.jsonl) keeps which host was called, where, and with which password.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.connection import ConnectionBase
+from unit.servers import server
+from unit.target_side import bundle, protect
+
+DOCUMENTATION = """
+name: lying
+short_description: Answers as an Access Manager server does, or lies
+description: For tests.
+options:
+  host:
+    description: The address.
+    default: inventory_hostname
+    vars: [{name: inventory_hostname}, {name: ansible_host}]
+  remote_user:
+    description: The account.
+    vars: [{name: ansible_user}]
+  password:
+    description: Its password.
+    vars: [{name: ansible_password}]
+"""
+
+CONTENTS = [b"{}", b"cache"]
+"""The files of the server, in the order of its records."""
+
+
+class Connection(ConnectionBase):
+    transport = "winrm"
+    has_pipelining = True
+    always_pipeline_modules = True
+    has_native_async = True
+    allow_executable = False
+    module_implementation_preferences = (".ps1", ".exe", "")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._shell_type = "powershell"
+        super().__init__(*args, **kwargs)
+
+    def _connect(self) -> Connection:
+        self._connected = True
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        arguments = _arguments(json.loads((in_data or b"null").splitlines()[-1])) or {}
+        module = str(arguments.get("_ansible_module_name", "")).rpartition(".")[2]
+        if not module:
+            return 0, b"", b""
+        steps = _steps(module, arguments)
+        self._keep(steps[-1])
+        answer = _honest(module, arguments)
+        for step in steps:
+            answer |= self._lies(step)
+        if answer.get("state") == "finished":
+            answer["answer"] = json.dumps(_left(module) | self._lies(f"{module}:answer"))
+        return 0, json.dumps(answer).encode(), b""
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        pass
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        pass
+
+    def close(self) -> None:
+        self._connected = False
+
+    def _lies(self, step: str) -> dict[str, Any]:
+        lies = json.loads((Path(os.environ["TEST_SERVERS"]) / "lies.json").read_text())
+        return dict(lies.get(str(self._play_context.remote_addr), lies.get("*", {})).get(step, {}))
+
+    def _keep(self, step: str) -> None:
+        call = {name: self.get_option(name) for name in ("host", "remote_user", "password")} | {"step": step}
+        with (Path(os.environ["TEST_SERVERS"]) / "calls.jsonl").open("a") as file:
+            file.write(json.dumps(call) + "\n")
+
+
+def _arguments(manifest: Any) -> dict[str, Any] | None:
+    """The arguments of the module in what Ansible sends."""
+    if isinstance(manifest, dict) and "_ansible_module_name" in manifest:
+        return manifest
+    members = manifest.values() if isinstance(manifest, dict) else manifest if isinstance(manifest, list) else ()
+    found = (_arguments(member) for member in members)
+    return next((one for one in found if one), None)
+
+
+def _steps(module: str, arguments: dict[str, Any]) -> list[str]:
+    step = "live" if arguments.get("live") else arguments.get("step")
+    return [module, f"{module}:{step}"] if step else [module]
+
+
+def _honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    step = arguments.get("step", "")
+    if step == "collect":
+        return {"state": "finished"}
+    if step == "remove":
+        return {"changed": True}
+    answers = {
+        "installation_info": lambda: _description(),
+        "artifact_fetch": lambda: {
+            "steady": True,
+            "attempts": 1,
+            "path": "",
+            "envelope": protect(bundle(_manifest(), CONTENTS), arguments["public_key"], module),
+        },
+        "certificate_export": lambda: {"certificates": [], "envelope": protect(b"{}", arguments["public_key"], module)},
+        "secret_export": lambda: {"secrets": [], "envelope": protect(b"{}", arguments["public_key"], module)},
+        "config_restore": lambda: (
+            _description()
+            | {
+                "busy": "",
+                "earlier": [],
+                "missing_drives": [],
+                "probes": [],
+                "domain_secrets": [],
+                "masked": {},
+            }
+        ),
+        "config_snapshot": lambda: {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": "C:\\j1"},
+        "service": lambda: {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": "C:\\j1"},
+    }
+    return answers[module]()
+
+
+def _left(module: str) -> dict[str, Any]:
+    """What a detached run leaves."""
+    waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "left_runs": []}
+    if module == "service":
+        return {"changed": False, "status_before": "Running", "status": "Running"} | waits
+    taken = {"attempts": 1, "proven": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
+    return {"changed": True, "steady": True, "files": 3, "bytes": 11} | taken | waits
+
+
+def _server() -> dict[str, Any]:
+    """A server whose configuration names no file elsewhere."""
+    described = server()
+    described["records"] = [record for record in described["records"] if record["name"].startswith("config")]
+    return described
+
+
+def _description() -> dict[str, Any]:
+    described = _server()
+    for key in ("taken", "environment"):
+        described.pop(key)
+    now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
+    lists = dict.fromkeys(("secrets", "machine_certificates", "unended_restores", "left_runs"), [])
+    staging = {"root": "C:\\staging", "free_bytes": 10**12}
+    return described | lists | {"staging": staging, "framework_release": 528040, "now": now}
+
+
+def _manifest() -> dict[str, Any]:
+    described = _server()
+    described["taken"] = {"unended_restores": []} | described["taken"]
+    return described
