@@ -5,7 +5,8 @@
 And what it costs to list and to verify backups, which needs no host, and to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, verify, census
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify,
+                         census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -41,10 +42,17 @@ from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, s
 
 init_plugin_loader([str(COLLECTIONS)])
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust  # noqa: E402
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import (  # noqa: E402
+    HighWaterMark,
+    Mark,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.manifest import to_bytes  # noqa: E402
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
 from unit.actions import run as run_action  # noqa: E402
 from unit.made import make, seal_to  # noqa: E402
 from unit.opened import files  # noqa: E402
+from unit.signers import ssh_key  # noqa: E402
 
 BASE = REPOSITORY / ".build" / "bench"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
@@ -58,6 +66,7 @@ SAMPLE_SECONDS = 0.25
 MANY = 1000
 COMPUTERS = 5000
 VERIFIED, VERIFIED_BYTES = 40, 16 * MEBIBYTE
+USUAL_BYTES, MOST_UNCHANGED_MS = 256 * 1024, 100
 
 
 @dataclass
@@ -338,6 +347,27 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
 
 
+def unchanged(folder: Path, variables: dict[str, Any]) -> None:
+    """What a run spends to see that the last backup is whole, of an accepted origin, and holds what the server holds."""
+    root = Path(variables["access_manager_backup_root"])
+    heading("A usual backup, seen to be unchanged: its sizes and hashes, and the controller's memory or a signature")
+    key = ssh_key(folder)
+    made = make(
+        BackupStore(str(root), "ams1"),
+        datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"),
+        seal_to(*variables["access_manager_recipients"]),
+        parts={"config.zip": random.Random(1).randbytes(USUAL_BYTES)},
+        signer=key.signer(),
+    )
+    HighWaterMark(BackupStore(str(root), "ams1"), str(folder / "state")).advance(Mark.of(made, to_bytes(made)))
+    for name, trust in (("by its hashes and the memory", Trust()), ("by its hashes and its signature", key.signer().tried())):
+        store = BackupStore(str(root), "ams1", trust)
+        mark = HighWaterMark(store, str(folder / "state"))
+        runs = [timed(lambda store=store, mark=mark: mark.problems() == [] and store.latest_complete()) for _run in range(5)]
+        assert all(found for _seconds, found in runs)
+        print(f"{name}: {min(seconds for seconds, _found in runs) * 1000:.1f} ms (at most {MOST_UNCHANGED_MS} are promised)")
+
+
 def verify(folder: Path, variables: dict[str, Any]) -> None:
     """Large backups, verified without a key, beside sha256sum over the same files; and what a proof with a key costs."""
     root = Path(variables["access_manager_backup_root"])
@@ -389,10 +419,11 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "fleet": fleet,
     "restore": restore,
     "list": list_backups,
+    "unchanged": unchanged,
     "verify": verify,
     "census": census,
 }
-WITHOUT_HOSTS = {"list", "verify", "census"}
+WITHOUT_HOSTS = {"list", "unchanged", "verify", "census"}
 
 
 # ---- their parts ----

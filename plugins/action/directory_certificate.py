@@ -113,7 +113,7 @@ class ActionModule(AccessManagerAction):
     def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
         """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it.
 
-        Raises AccessManagerError when no signature proves that: whoever may write to the backups could have put it there.
+        Raises AccessManagerError when no signature proves that: anybody who may write to the backups could have put it there.
         """
         for manifest, origin in certificate_backup.accepted(store, self.proof):
             for certificate in manifest.get("certificates", []):
@@ -125,7 +125,7 @@ class ActionModule(AccessManagerAction):
                     return place, thumbprint
                 raise AccessManagerError(
                     f"The backup {place.label} holds certificate {thumbprint}, which is not published. An interrupted run may have "
-                    "made it, or somebody else put it there: nothing proves its origin. If the output of your run or "
+                    "made it, or someone else put it there: nothing proves its origin. If the output of your run or "
                     f"its plan names this thumbprint, publish it with thumbprint: {thumbprint} "
                     f"(-e recover_certificate_thumbprint={thumbprint}). Else make another one with thumbprint: {NEW}, and see who "
                     "may write to the backups."

@@ -25,6 +25,6 @@ options:
     default: []
   passphrase:
     description:
-      - A passphrase to seal under, instead of O(recipients).
+      - A passphrase of at least 12 characters to encrypt under, instead of O(recipients).
     type: str
 """

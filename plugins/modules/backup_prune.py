@@ -12,9 +12,10 @@ description:
     that have a backup, the newest backup is kept. While a rule has counts left at the end, the oldest backup is kept as well.
   - Periods are those of the controller's time zone. Weeks begin on Monday. When a backup was made is what its id says; no other clock counts.
   - Only complete backups count in which verification finds no problem. One with a problem is neither counted nor removed, and named in a warning. Those
-    that the rules keep are opened and proved when there is a key for it (O(identity_file), O(passphrase)).
-  - With O(allowed_signers), only backups that one of them signed count. Without signers and without a key, manifests are believed. Whoever can add backups to the
-    root can then push genuine ones out of all rules but O(keep_within), which is the rule for a root where others can add and nobody else can delete.
+    that the rules keep are decrypted and verified when there is a key for it (O(identity_file), O(passphrase)).
+  - With O(allowed_signers), only backups that one of them signed count. Without signers and without a key, manifests are believed, and who can
+    add backups to the root can push genuine ones out of the rules that count. O(keep_within) keeps what is younger than its time, whatever is added. It is the
+    rule for a root where others can add and nobody else can delete.
   - The complete backup that this controller published last (O(state_dir)) is kept. From a root that went back in time nothing is removed.
   - An incomplete backup is removed once a newer one is complete.
   - A O(host) that is named and has no folder under the root is refused.
@@ -69,7 +70,7 @@ options:
   identity_file:
     description:
       - The file on the controller with the private key that opens the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
-        the backups that the rules keep are opened, and only those count that are proved.
+        the backups that the rules keep are decrypted, and only those count that are verified.
     type: path
   passphrase:
     description: The passphrase that opens them instead.

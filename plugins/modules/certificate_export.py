@@ -15,7 +15,7 @@ description:
 author:
   - The lithnet.access_manager contributors (@lithnet)
 requirements:
-  - cryptography >= 42.0.4
+  - cryptography >= 43.0.0
   - pyrage >= 1.2.3
 extends_documentation_fragment:
   - lithnet.access_manager.attributes

@@ -191,7 +191,9 @@ def before(story: Story, root: Path, owner: KeyPair) -> Before:
     story.domain.add_computer("ELSEWHERE", stored(ELSEWHERE), [stored(ELSEWHERE)])
     run = story.backup()
     in_backup = story.recover()
-    (backup,) = backups_of(root, NAME, owner.open)
+    made = backups_of(root, NAME, owner.open)
+    assert len(made) == 1, run.output
+    backup = made[0]
     assert backup.manifest["certificates"][0]["thumbprint"] == story.lost
     shutil.rmtree(root / NAME)
     on_server = story.recover()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv-floors"
-TESTS = ["sealing", "opening", "pfx", "envelope", "transfer", "contents", "lying_exports", "encryption_certificate", "signed_backups"]
+TESTS = ["sealing", "opening", "pfx", "envelope", "transfer", "contents", "lying_exports", "signed_backups"]
 FLOOR = re.compile(r"([a-z][a-z0-9-]*) *>= *([0-9.]+)")
 
 

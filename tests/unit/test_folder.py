@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -20,49 +18,15 @@ from pathlib import Path
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder, ForeignFolderError
+from unit.obstacles import NOBODY, is_root, others, within
 
-NOBODY = 65534
-is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+USES = ("open_file", "append_file", "remove_file", "subfolder", "make_subfolder", "remove_tree")
 
 
 @pytest.fixture(autouse=True)
 def _at_once() -> Iterator[None]:
-    """Ends a test that waits for a pipe."""
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-
-
-def link(path: Path) -> None:
-    path.symlink_to("/etc/passwd")
-
-
-def link_to_folder(path: Path) -> None:
-    path.symlink_to("/etc")
-
-
-def dead_link(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def sock(path: Path) -> None:
-    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as one:
-        one.bind(path.name)
-
-
-OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "link": (link, "it is a link, which is not followed"),
-    "link to a folder": (link_to_folder, "it is a link, which is not followed"),
-    "dead link": (dead_link, "it is a link, which is not followed"),
-    "pipe": (pipe, "it is a pipe"),
-    "socket": (sock, "it is a socket"),
-}
-others = pytest.mark.parametrize(("put", "words"), OTHERS.values(), ids=OTHERS)
-USES = ("open_file", "append_file", "remove_file", "subfolder", "make_subfolder", "remove_tree")
+    with within(30):
+        yield
 
 
 @others

@@ -176,8 +176,9 @@ class HighWaterMark:
     # ---- the file ----
 
     def _write(self, marks: c.Sequence[Mark]) -> bool:
-        told = [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]
-        text = json.dumps({"format": FORMAT, "root": self._root, "host": self._store.host, "marks": told}, indent=1) + "\n"
+        kept = [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]
+        document = {"format": FORMAT, "root": self._root, "host": self._store.host, "marks": kept}
+        text = json.dumps(document, indent=1) + "\n"
         try:
             self.path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc as c
 import dataclasses
 import io
+import itertools
 import json
 import os
 import typing as t
@@ -57,9 +58,10 @@ def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
         raise AccessManagerError(f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
     found = [line for text in lines if (line := _line(text)) and line["host"] == host]
     if trust.is_required:
-        proven = in_threads(lambda line: _is_proven(line, trust, str(folder.path / NAME)), found)
-        found = [line for line, is_proven in zip(found, proven, strict=True) if is_proven]
-    return [Link(**link) for line in found for link in line["pruned"]]
+        signed = in_threads(lambda line: _is_signed(line, trust, str(folder.path / NAME)), found)
+        found = list(itertools.compress(found, signed))
+    links = itertools.chain.from_iterable(line["pruned"] for line in found)
+    return [Link(**link) for link in links]
 
 
 def line_of(host: str, links: c.Iterable[Link], signer: Signer | None) -> bytes:
@@ -97,11 +99,11 @@ def _line(text: bytes) -> _Line | None:
 
 def _signed(line: _Line) -> bytes:
     """What the signature of a line is of: its other keys, sorted, without spaces."""
-    told = {key: value for key, value in line.items() if key != "signature"}
-    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    rest = {key: value for key, value in line.items() if key != "signature"}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _is_proven(line: _Line, trust: Trust, place: str) -> bool:
+def _is_signed(line: _Line, trust: Trust, place: str) -> bool:
     signature = line.get("signature")
     try:
         return signature is not None and trust.origin_of(_signed(line), signature.encode(), place).is_proven

@@ -48,6 +48,10 @@ UPGRADE_WARNINGS = (
 """What the vendor documents of upgrades from version 1."""
 
 
+class _NoMarkerError(AccessManagerError):
+    """There is no marker, or what is in its place is none."""
+
+
 def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, now: datetime.datetime, check_mode: bool) -> Marker:
     """Marks a backup as the one that protects an upgrade, in place of an earlier one; returns the marker.
 
@@ -109,10 +113,13 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
 
 
 def protected_id(store: BackupStore) -> str | None:
-    """The id of the backup that the marker names; None when there is no marker that can be read."""
+    """The id of the backup that the marker names; None when there is none, or what is there is no marker.
+
+    Raises AccessManagerError when it cannot be read.
+    """
     try:
         return str(_read(store)["backup_id"])
-    except AccessManagerError:
+    except _NoMarkerError:
         return None
 
 
@@ -137,7 +144,7 @@ def _read(store: BackupStore) -> Marker:
         with store.opened() as folder:
             marker = strict(folder.read_file(NAME, SIZE_LIMIT))
     except FileNotFoundError:
-        raise AccessManagerError(
+        raise _NoMarkerError(
             f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies one."
         ) from None
     except OSError as exc:
@@ -145,7 +152,7 @@ def _read(store: BackupStore) -> Marker:
     except ValueError:
         marker = None
     if not _is_marker(marker, store):
-        raise AccessManagerError(f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again.")
+        raise _NoMarkerError(f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again.")
     return t.cast(Marker, marker)
 
 
