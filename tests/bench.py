@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -345,6 +346,14 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     print(f"backup_info: {seconds:.2f} s, of which {processor:.2f} s of the processor; a result of {size:.1f} MiB")
     run = start_playbook(write_task(folder, "backup_info", {"backup_root": str(root)}), "ams1,").wait()
     print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
+    key = ssh_key(folder)
+    for manifest in root.rglob("manifest.json"):
+        manifest.with_name("manifest.json.sig").write_bytes(key.signature(manifest.read_bytes()))
+    signed_before = processor_of_children()
+    seconds, result = timed(lambda: run_action("backup_info", backup_root=str(root), allowed_signers=[key.public]))
+    each = 1000 * (processor_of_children() - signed_before) / MANY
+    assert all(one["signer"] for one in result["backups"])
+    print(f"backup_info with allowed signers: {seconds:.2f} s, {each:.1f} ms of the processor to verify each signature")
 
 
 def unchanged(folder: Path, variables: dict[str, Any]) -> None:
@@ -452,6 +461,12 @@ def timed(what: Callable[[], Any]) -> tuple[float, Any]:
     start = time.monotonic()
     result = what()
     return time.monotonic() - start, result
+
+
+def processor_of_children() -> float:
+    """The seconds of the processor that processes of this one have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def verified(root: Path, level: str, **options: str) -> None:
