@@ -102,8 +102,8 @@ class State(t.TypedDict):
 class Document(t.TypedDict):
     file: str
     valid: bool
-    usn: str
-    schema_version: str
+    usn: str | None
+    schema_version: str | None
 
 
 class Reference(t.TypedDict):
