@@ -19,7 +19,7 @@ help:
 	@echo 'make demo       back up a lab host, from nothing, and show what came of it'
 	@echo 'make test       everything: unit, integration on the lab, sanity, lint'
 	@echo 'make test-fast  units and lint'
-	@echo 'make bench      processes, requests, times and downtime of a backup'
+	@echo 'make bench      processes, requests, times and downtime of a backup, and the worst cases within the bounds'
 	@echo 'make clean      remove what these made'
 	@echo 'PYTHON=python3.13 VENV=.venv313 chooses another Python'
 

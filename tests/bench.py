@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
-And what it costs to list and to verify backups, which needs no host, and to take a census, which needs a domain controller.
+And what it costs to list and to verify backups and to read the largest inputs, which needs no host, and to take a census, which
+needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify,
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify, worst,
                          census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
@@ -18,6 +19,7 @@ import importlib.util
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -49,6 +51,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.manifest import to_bytes  # noqa: E402
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
+from support import worst_cases  # noqa: E402
 from unit.actions import run as run_action  # noqa: E402
 from unit.made import make, seal_to  # noqa: E402
 from unit.opened import files  # noqa: E402
@@ -345,6 +348,14 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     print(f"backup_info: {seconds:.2f} s, of which {processor:.2f} s of the processor; a result of {size:.1f} MiB")
     run = start_playbook(write_task(folder, "backup_info", {"backup_root": str(root)}), "ams1,").wait()
     print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
+    key = ssh_key(folder)
+    for manifest in root.rglob("manifest.json"):
+        manifest.with_name("manifest.json.sig").write_bytes(key.signature(manifest.read_bytes()))
+    signed_before = processor_of_children()
+    seconds, result = timed(lambda: run_action("backup_info", backup_root=str(root), allowed_signers=[key.public]))
+    each = 1000 * (processor_of_children() - signed_before) / MANY
+    assert all(one["signer"] for one in result["backups"])
+    print(f"backup_info with allowed signers: {seconds:.2f} s, {each:.1f} ms of the processor to verify each signature")
 
 
 def unchanged(folder: Path, variables: dict[str, Any]) -> None:
@@ -388,6 +399,13 @@ def verify(folder: Path, variables: dict[str, Any]) -> None:
     print(f"speed, backup_verify without a key to sha256sum: {theirs / ours:.2f}")
 
 
+def worst(_folder: Path, _variables: dict[str, Any]) -> None:
+    """The largest inputs that are still taken, each in a process of its own."""
+    heading("The worst cases within the bounds (docs/security.md), with the memory beside the input")
+    for name, seconds, memory in worst_cases.costs():
+        print(f"{name:50} {seconds:6.2f} s {memory:6} MiB", flush=True)
+
+
 def census(folder: Path, variables: dict[str, Any]) -> None:
     """The census of a domain and of a fifth of it: time, and memory, which must not grow with the number of computers."""
     if missing := domain_missing():
@@ -421,9 +439,10 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "list": list_backups,
     "unchanged": unchanged,
     "verify": verify,
+    "worst": worst,
     "census": census,
 }
-WITHOUT_HOSTS = {"list", "unchanged", "verify", "census"}
+WITHOUT_HOSTS = {"list", "unchanged", "verify", "worst", "census"}
 
 
 # ---- their parts ----
@@ -452,6 +471,12 @@ def timed(what: Callable[[], Any]) -> tuple[float, Any]:
     start = time.monotonic()
     result = what()
     return time.monotonic() - start, result
+
+
+def processor_of_children() -> float:
+    """The seconds of the processor that processes of this one have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def verified(root: Path, level: str, **options: str) -> None:

@@ -9,6 +9,7 @@ import io
 import itertools
 import typing as t
 
+from ..plugin_utils._age.decryption import LARGEST
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
@@ -24,6 +25,8 @@ from ..plugin_utils._target import earlier_restores, live_configuration, transfe
 from ..plugin_utils._target.answers import Sent
 from ..plugin_utils._target.call import Run, new_run_id
 from ..plugin_utils._target.envelope import Envelope
+
+_GROWTH = 64 * 1024**2
 
 
 class ActionModule(PartAction):
@@ -41,6 +44,12 @@ class ActionModule(PartAction):
     def _run(self, run_id: str) -> Run:
         return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
 
+    @property
+    def _most(self) -> int:
+        """How many bytes are taken: twice what was announced, as files may have grown, and never more than are opened again."""
+        expected = self.params["expected_bytes"]
+        return LARGEST if expected is None else min(LARGEST, 2 * expected + _GROWTH)
+
     def _fetch(self, seal: Seal, run: Run) -> dict[str, t.Any]:
         envelope = Envelope(live_configuration.MODULE)
         answer = live_configuration.ask(self.target, run, envelope, lock_timeout=self.params["lock_timeout"])
@@ -53,7 +62,7 @@ class ActionModule(PartAction):
 
     def _receive(self, seal: Seal, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
         with self.backup().incoming() as incoming:
-            retries = transfer.receive(self.target.connection, self.target.label, answer, incoming)
+            retries = transfer.receive(self.target.connection, self.target.label, answer, incoming, most=self._most)
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
         files = files_of(described)
@@ -82,7 +91,7 @@ class ActionModule(PartAction):
 
     def _sealed(self, seal: Seal, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
-        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming))
+        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
         if fault := fault_of(bundle.described, SnapshotManifest):
             raise AccessManagerError(f"The snapshot of {self.target.label} is not used: {fault}.")
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))

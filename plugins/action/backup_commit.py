@@ -12,7 +12,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
@@ -50,7 +50,10 @@ class ActionModule(AccessManagerAction):
     def _check(self) -> dict[str, t.Any]:
         self._seals()
         refuse_unusable_root(self.store, self.params["expected_bytes"])
-        if signer := Signer.of(self.params):
+        trust, signer = Trust.of(self.params), Signer.of(self.params)
+        if trust.is_required:
+            refuse_without_key(trust, signer, "a backup")
+        if signer:
             signer.tried()
         return {}
 

@@ -89,15 +89,20 @@ class ActionModule(AccessManagerAction):
         return found[0]
 
     def _described(self, store: BackupStore, backup_id: str) -> dict[str, t.Any]:
-        """The manifest of a backup without its inventory, and who made it; one whose manifest cannot be read is told as such."""
+        """The manifest of a backup without its inventory, and who made it; one whose manifest cannot be read has that status."""
         try:
             data = store.manifest_bytes(backup_id)
             manifest, origin = store.parsed_manifest(backup_id, data), store.origin(backup_id, data)
             size = sum(artifact["size"] for artifact in manifest["artifacts"])
-            told = {key: value for key, value in manifest.items() if key != "inventory"} | {"size": size}
+            described = {key: value for key, value in manifest.items() if key != "inventory"} | {"size": size}
         except AccessManagerError as exc:
             origin = Origin(problem=str(exc))
-            told = {"id": backup_id, "host": store.host, "status": manifest_module.UNREADABLE, "problems": [str(exc)]}
+            described = {"id": backup_id, "host": store.host, "status": manifest_module.UNREADABLE, "problems": [str(exc)]}
         path = str(store.folder / backup_id)
         self._origins[path] = origin
-        return told | {"path": path, "signer": origin.signer, "origin": origin.sentence, "accepted": self._trust.accepts(origin)}
+        return described | {
+            "path": path,
+            "signer": origin.signer,
+            "origin": origin.sentence,
+            "accepted": self._trust.accepts(origin),
+        }

@@ -14,8 +14,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import pruning
 from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
-from ..plugin_utils._signing.signer import OPTION as SIGNING_KEY
-from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import removal
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -28,7 +27,7 @@ class ActionModule(AccessManagerAction):
         rules, signer, opener = self._rules(), Signer.of(self.params), Opener.of(self.params)
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_unknown()
-        self._refuse_unsigned_record(store.trust, signer)
+        refuse_without_key(store.trust, signer, "the record of what is pruned")
         mark = HighWaterMark(store, self.params["state_dir"])
         mark.refuse_rollback("Nothing is removed.")
         published = None if store.trust.is_required else mark.newest_complete()
@@ -49,15 +48,6 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(
                 f"There is no backup of '{self.host}' in '{self.params['backup_root']}', which has backups of: "
                 f"{', '.join(known) or 'none'}."
-            )
-
-    @staticmethod
-    def _refuse_unsigned_record(trust: Trust, signer: Signer | None) -> None:
-        """With signers, a record of what was pruned that is not signed would excuse nothing: the backups would be missed."""
-        if trust.signers and signer is None:
-            raise AccessManagerError(
-                "Allowed signers are set, so the record of what is pruned must be signed, and there is no key for it: name it in "
-                f"{SIGNING_KEY}."
             )
 
     def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:

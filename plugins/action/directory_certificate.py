@@ -16,7 +16,7 @@ from ..plugin_utils._directory import certificate_backup, encryption_certificate
 from ..plugin_utils._directory.encryption_certificate import EncryptionCertificate
 from ..plugin_utils._directory.ldap import Directory, connect
 from ..plugin_utils._errors import AccessManagerError, UnansweredChangeError, UnclearChangeError
-from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import OVERRIDE, Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.key_index import BackedUpKeys, Place
@@ -56,6 +56,7 @@ class ActionModule(AccessManagerAction):
             if place and previous and thumbprint == previous["thumbprint"]:
                 return result | {"published": True, "certificate": previous, "backup": _told(place)}
             if not place:
+                refuse_without_key(self.trust, self.signer, "the backup of a new certificate")
                 result |= {"made": True}
                 if self.check_mode:
                     return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}

@@ -8,6 +8,7 @@
 
 Set-StrictMode -Version 2.0
 
+$FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
 $LongestPlainPath = 248
 $NamesReadOtherwise = '[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)'
 
@@ -89,8 +90,8 @@ Function Get-FileDigest {
 }
 
 Function New-NameTable {
-    # A table by names that Windows takes for the same: without regard to case. Windows PowerShell's own @{} compares by the culture's rules,
-    # by which other names are equal too.
+    # A table by names that Windows takes for the same: without regard to case. Windows PowerShell's own @{} compares by the
+    # culture's rules, by which other names are equal too.
     New-Object -TypeName Collections.Hashtable -ArgumentList ([StringComparer]::OrdinalIgnoreCase)
 }
 
@@ -136,7 +137,7 @@ Function Test-Link {
     # Whether it stands for another place. Other reparse points, such as those of Data Deduplication, are files like others.
     param([IO.FileSystemInfo] $Item)
     if (-not ($Item.Attributes -band [IO.FileAttributes]::ReparsePoint)) { return $false }
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::IsLink($Item.FullName)
+    $FileSystem::IsLink($Item.FullName)
 }
 
 Function Get-FolderRecord {

@@ -14,7 +14,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
     public static class FileSystem
     {
         private const uint WriteAttributes = 0x100;         // FILE_WRITE_ATTRIBUTES
-        private const uint BackupSemantics = 0x02000000;    // FILE_FLAG_BACKUP_SEMANTICS: folders too, and SeRestorePrivilege counts
+        private const uint BackupSemantics = 0x02000000;    // FILE_FLAG_BACKUP_SEMANTICS: for folders, and with SeRestorePrivilege
         private const uint OpenReparsePoint = 0x00200000;   // FILE_FLAG_OPEN_REPARSE_POINT
         private const int BasicInfo = 0;                    // FileBasicInfo
         private const uint ReplaceExisting = 0x1;           // MOVEFILE_REPLACE_EXISTING
@@ -51,10 +51,12 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
         }
 
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern SafeFileHandle CreateFileW(string path, uint access, FileShare share, IntPtr security, FileMode mode, uint flags, IntPtr template);
+        private static extern SafeFileHandle CreateFileW(
+            string path, uint access, FileShare share, IntPtr security, FileMode mode, uint flags, IntPtr template);
 
         [DllImport("kernel32.dll", SetLastError = true)]
-        private static extern bool SetFileInformationByHandle(SafeFileHandle file, int kind, ref BasicInformation information, int size);
+        private static extern bool SetFileInformationByHandle(
+            SafeFileHandle file, int kind, ref BasicInformation information, int size);
 
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
         private static extern bool MoveFileExW(string from, string to, uint flags);
@@ -75,14 +77,15 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
             if (attributes.HasValue)
                 information.Attributes = (uint)(attributes.Value == 0 ? FileAttributes.Normal : attributes.Value);
             FileShare all = FileShare.ReadWrite | FileShare.Delete;
-            using (SafeFileHandle file = CreateFileW(path, WriteAttributes, all, IntPtr.Zero, FileMode.Open, BackupSemantics | OpenReparsePoint, IntPtr.Zero))
+            uint flags = BackupSemantics | OpenReparsePoint;
+            using (SafeFileHandle file = CreateFileW(path, WriteAttributes, all, IntPtr.Zero, FileMode.Open, flags, IntPtr.Zero))
             {
                 if (file.IsInvalid || !SetFileInformationByHandle(file, BasicInfo, ref information, Marshal.SizeOf(information)))
                     throw Failure(path);
             }
         }
 
-        /// <summary>Renames a file. One that has the name is replaced in the same step; the new name is on the disk afterwards.</summary>
+        /// <summary>Renames a file. One that has the name is replaced in the same step; then the name is on the disk.</summary>
         public static void Move(string from, string to)
         {
             if (!MoveFileExW(from, to, ReplaceExisting | WriteThrough))
@@ -101,7 +104,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
             return (data.Attributes & (uint)FileAttributes.ReparsePoint) != 0 && StandsForName(data.Reserved0);
         }
 
-        /// <summary>Whether a reparse tag is of a link. One that Windows does not tell counts as one: a link is not followed.</summary>
+        /// <summary>Whether a reparse tag is of a link. One that Windows does not tell counts as one.</summary>
         public static bool StandsForName(uint tag)
         {
             return tag == 0 || (tag & NameSurrogate) != 0;

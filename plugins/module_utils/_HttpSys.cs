@@ -12,7 +12,8 @@ using System.Runtime.InteropServices;
 
 namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys
 {
-    /// <summary>A TLS binding with all its parameters. Kind: address (ADDRESS:PORT), host_name (HOST:PORT) or central_store (PORT).</summary>
+    /// <summary>A TLS binding with all its parameters.
+    /// Kind: address (ADDRESS:PORT), host_name (HOST:PORT) or central_store (PORT).</summary>
     public sealed class TlsBinding
     {
         public string Kind { get; set; }
@@ -42,6 +43,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpS
         private const int NoMoreItems = 259;                // ERROR_NO_MORE_ITEMS
         private const int StorageSize = 128;                // SOCKADDR_STORAGE, aligned at 8 bytes
         private const int StorageAlignment = 8;
+        private static readonly IntPtr None = IntPtr.Zero;
 
         [StructLayout(LayoutKind.Sequential)]
         private struct Version
@@ -78,7 +80,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpS
         private static extern int HttpDeleteServiceConfiguration(IntPtr handle, int id, IntPtr data, int length, IntPtr overlapped);
 
         [DllImport("httpapi.dll")]
-        private static extern int HttpQueryServiceConfiguration(IntPtr handle, int id, IntPtr query, int queryLength, IntPtr data, int length, out int needed, IntPtr overlapped);
+        private static extern int HttpQueryServiceConfiguration(
+            IntPtr handle, int id, IntPtr query, int queryLength, IntPtr data, int length, out int needed, IntPtr overlapped);
 
         /// <summary>The TLS bindings of all programs.</summary>
         public static TlsBinding[] ReadBindings()
@@ -160,15 +163,14 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpS
                 IntPtr query = memory.Allocate(length);
                 Marshal.WriteInt32(query, (int)QueryNext);
                 Marshal.WriteInt32(query, keyAt + KeySize(kind), index);
-                int needed;
-                int error = HttpQueryServiceConfiguration(IntPtr.Zero, Id(kind), query, length, IntPtr.Zero, 0, out needed, IntPtr.Zero);
                 IntPtr data = IntPtr.Zero;
-                while (error == InsufficientBuffer)
+                int error, size = 0, needed = 0;
+                do
                 {
-                    int size = needed;
-                    data = memory.Allocate(size);
-                    error = HttpQueryServiceConfiguration(IntPtr.Zero, Id(kind), query, length, data, size, out needed, IntPtr.Zero);
-                }
+                    size = needed;
+                    data = size > 0 ? memory.Allocate(size) : IntPtr.Zero;
+                    error = HttpQueryServiceConfiguration(None, Id(kind), query, length, data, size, out needed, None);
+                } while (error == InsufficientBuffer && needed > size);
                 if (error == NoMoreItems)
                     return false;
                 Check(error, "The TLS bindings of HTTP.sys");
@@ -179,7 +181,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpS
 
         private static TlsBinding Binding(string kind, IntPtr data)
         {
-            Parameters parameters = (Parameters)Marshal.PtrToStructure(new IntPtr(data.ToInt64() + KeySize(kind)), typeof(Parameters));
+            IntPtr behindKey = new IntPtr(data.ToInt64() + KeySize(kind));
+            Parameters parameters = (Parameters)Marshal.PtrToStructure(behindKey, typeof(Parameters));
             byte[] hash = new byte[parameters.HashLength];
             if (hash.Length > 0)
                 Marshal.Copy(parameters.Hash, hash, 0, hash.Length);
@@ -273,7 +276,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._HttpS
         {
             byte[] bytes = new byte[text.Length / 2];
             for (int index = 0; index < bytes.Length; index++)
-                bytes[index] = byte.Parse(text.Substring(2 * index, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+                bytes[index] = Convert.ToByte(text.Substring(2 * index, 2), 16);
             return bytes;
         }
 

@@ -9,14 +9,18 @@
 
 Set-StrictMode -Version 2.0
 
+$HttpSys = [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]
 $HttpKey = 'SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
 $BindingKeys = @{ address = 'SslBindingInfo'; host_name = 'SslSniBindingInfo'; central_store = 'SslCcsBindingInfo' }
-$KnownValues = 'AppId', 'SslCertHash', 'SslCertStoreName', 'DefaultFlags', 'DefaultSslCertCheckMode', 'DefaultSslRevocationFreshnessTime',
-    'DefaultSslRevocationUrlRetrievalTimeout', 'DefaultSslCtlIdentifier', 'DefaultSslCtlStoreName', 'HostnamePort'
+$KnownValues = 'AppId', 'SslCertHash', 'SslCertStoreName', 'DefaultFlags', 'DefaultSslCertCheckMode',
+    'DefaultSslRevocationFreshnessTime', 'DefaultSslRevocationUrlRetrievalTimeout', 'DefaultSslCtlIdentifier',
+    'DefaultSslCtlStoreName', 'HostnamePort'
+$Parameters = 'thumbprint', 'application_id', 'store', 'flags', 'check_mode', 'revocation_freshness', 'revocation_timeout',
+    'ctl_identifier', 'ctl_store'
 
 Function Get-HttpConfiguration {
     # The TLS bindings and URL reservations of the whole server.
-    $bindings = foreach ($binding in [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]::ReadBindings()) {
+    $bindings = foreach ($binding in $HttpSys::ReadBindings()) {
         ConvertFrom-TlsBinding -Binding $binding
     }
     $reservations = foreach ($value in Get-RegistryValue -SubKey "$HttpKey\UrlAclInfo") {
@@ -27,8 +31,8 @@ Function Get-HttpConfiguration {
 }
 
 Function ConvertFrom-TlsBinding {
-    # A binding as a backup has it. Times: of the revocation list in seconds, to fetch it in milliseconds. other_values: the names of those that
-    # Windows keeps for it beside the parameters.
+    # A binding as a backup has it. Times: of the revocation list in seconds, to fetch it in milliseconds. other_values: the names
+    # of those that Windows keeps for it beside the parameters.
     param([ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.TlsBinding] $Binding)
     @{
         kind = $Binding.Kind
@@ -55,33 +59,37 @@ Function Get-OtherValue {
     $parent = "$HttpKey\$($BindingKeys[$Kind])"
     foreach ($name in Get-SubKeyName -SubKey $parent) {
         $values = @(Get-RegistryValue -SubKey "$parent\$name")
-        $called = @($values | Where-Object -FilterScript { $_.name -eq 'HostnamePort' } | ForEach-Object -Process { $_.data }) + $name
-        if ($Endpoint -notin $called) { continue }
-        $values | Where-Object -FilterScript { $_.name -notin $KnownValues } | ForEach-Object -Process { $_.name }
+        $called = @($values | Where-Object -FilterScript { $_.name -eq 'HostnamePort' } | ForEach-Object -Process { $_.data })
+        if ($Endpoint -notin $called + $name) { continue }
+        $values | ForEach-Object -Process { $_.name } | Where-Object -FilterScript { $_ -notin $KnownValues }
     }
 }
 
 Function ConvertTo-Sddl {
     # A binary security descriptor as SDDL; empty when it is malformed, as another program's may be.
     param([Byte[]] $Bytes)
-    try { (New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $Bytes, 0).GetSddlForm([Security.AccessControl.AccessControlSections]::All) }
+    try {
+        $descriptor = New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $Bytes, 0
+        $descriptor.GetSddlForm([Security.AccessControl.AccessControlSections]::All)
+    }
     catch { '' }
 }
 
 Function Add-HttpRecord {
-    # Adds a TLS binding (kind bindings) or a URL reservation (kind reservations). A binding is read again: Windows may not have taken all of it.
+    # Adds a TLS binding (kind bindings) or a URL reservation (kind reservations). A binding is read again: Windows may not have
+    # taken all of it.
     param(
         [String] $Kind,
         [Object] $Record
     )
     if ($Kind -eq 'reservations') {
-        [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]::AddReservation($Record.url, $Record.sddl)
+        $HttpSys::AddReservation($Record.url, $Record.sddl)
         return
     }
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]::AddBinding((ConvertTo-TlsBinding -Record $Record))
-    $made = @((Get-HttpConfiguration).bindings | Where-Object -FilterScript { $_.kind -eq $Record.kind -and $_.endpoint -eq $Record.endpoint })
-    $parameters = 'thumbprint', 'application_id', 'store', 'flags', 'check_mode', 'revocation_freshness', 'revocation_timeout', 'ctl_identifier', 'ctl_store'
-    $lost = @($parameters | Where-Object -FilterScript { -not $made -or [String]$made[0].$_ -ne [String]$Record.$_ })
+    $HttpSys::AddBinding((ConvertTo-TlsBinding -Record $Record))
+    $now = (Get-HttpConfiguration).bindings
+    $made = @($now | Where-Object -FilterScript { $_.kind -eq $Record.kind -and $_.endpoint -eq $Record.endpoint })
+    $lost = @($Parameters | Where-Object -FilterScript { -not $made -or [String]$made[0].$_ -ne [String]$Record.$_ })
     if ($lost) { throw "The TLS binding $($Record.endpoint) was added, and Windows did not take its $($lost -join ', ')." }
 }
 
@@ -91,8 +99,8 @@ Function Remove-HttpRecord {
         [String] $Kind,
         [Object] $Record
     )
-    if ($Kind -eq 'reservations') { [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]::DeleteReservation($Record.url) }
-    else { [ansible_collections.lithnet.access_manager.plugins.module_utils._HttpSys.HttpSys]::DeleteBinding((ConvertTo-TlsBinding -Record $Record)) }
+    if ($Kind -eq 'reservations') { $HttpSys::DeleteReservation($Record.url) }
+    else { $HttpSys::DeleteBinding((ConvertTo-TlsBinding -Record $Record)) }
 }
 
 Function ConvertTo-TlsBinding {

@@ -42,7 +42,8 @@ Function Copy-Part {
 }
 
 Function Expand-Bundle {
-    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and of each file, by name, where it is staged and its SHA-256.
+    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and of each file, by name, where
+    # it is staged and its SHA-256.
     param(
         [IO.Stream] $Stream,
         [String] $Folder

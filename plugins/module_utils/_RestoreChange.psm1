@@ -13,6 +13,7 @@
 
 Set-StrictMode -Version 2.0
 
+$FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
 $Patience = [TimeSpan]::FromSeconds(5)
 $AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
@@ -33,17 +34,22 @@ Function Write-PlannedFile {
             $folder.Create()
             Set-SecurityText -Item $folder -Sddl $record.sddl
         }
-        else { Copy-PlannedFile -Source $Bundle.staged[$record.name].path -Sha256 $Bundle.staged[$record.name].sha256 -Beside ($record.path + $Bundle.suffix) -Record $record }
+        else {
+            $staged = $Bundle.staged[$record.name]
+            Copy-PlannedFile -Source $staged.path -Sha256 $staged.sha256 -Beside ($record.path + $Bundle.suffix) -Record $record
+        }
     }
 }
 
 Function Set-PlannedFile {
-    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions. Returns a sentence for
-    # each folder that could not get its time.
+    # Puts the new files into their places, removes what the plan removes, and sets times, attributes and permissions. Returns a
+    # sentence for each folder that could not get its time.
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
         if ($record.has_content) { Move-PlannedFile -Beside ($record.path + $Bundle.suffix) -Record $record }
-        elseif ($record.action -eq 'set' -and $record.kind -eq 'file') { Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record }
+        elseif ($record.action -eq 'set' -and $record.kind -eq 'file') {
+            Set-ItemState -Item (Get-PathItem -Path $record.path -Kind 'file') -Record $record
+        }
         elseif ($record.action -eq 'remove') { Remove-AnyItem -Path $record.path -Kind $record.kind }
     }
     $folders = @($Bundle.plan.files | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.action -in 'add', 'set' })
@@ -91,7 +97,8 @@ Function ConvertFrom-Timestamp {
 }
 
 Function Set-BasicState {
-    # Gives a file or folder times, where they are not $null, and attributes. A file whose permissions forbid that is opened to Administrators first.
+    # Gives a file or folder times, where they are not $null, and attributes. A file whose permissions forbid that is opened to
+    # Administrators first.
     param(
         [IO.FileSystemInfo] $Item,
         [Object] $Created,
@@ -99,7 +106,7 @@ Function Set-BasicState {
         [IO.FileAttributes] $Meaningful
     )
     $attributes = ($Item.Attributes -band (-bnot $MeaningfulAttributes)) -bor $Meaningful
-    $set = { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::SetBasic($Item.FullName, $Created, $Modified, $attributes) }
+    $set = { $FileSystem::SetBasic($Item.FullName, $Created, $Modified, $attributes) }
     try { & $set }
     catch [UnauthorizedAccessException] {
         if ($Item -isnot [IO.FileInfo]) { throw }
@@ -145,14 +152,14 @@ Function Limit-Access {
 }
 
 Function Set-ItemState {
-    # Gives a file or folder the attributes and permissions of a record, and a file its times: a folder's change with what is done in it.
-    # The permissions come last, because they may let nobody set the rest.
+    # Gives a file or folder the attributes and permissions of a record, and a file its times: a folder's change with what is done
+    # in it. The permissions come last, because they may let nobody set the rest.
     param(
         [IO.FileSystemInfo] $Item,
         [Object] $Record
     )
     $created = $modified = $null
-    if ($Item -is [IO.FileInfo]) { $created, $modified = (ConvertFrom-Timestamp -Text $Record.created), (ConvertFrom-Timestamp -Text $Record.modified) }
+    if ($Item -is [IO.FileInfo]) { $created, $modified = Get-RecordTime -Record $Record }
     $meaningful = [IO.FileAttributes]$Record.attributes -band $MeaningfulAttributes
     $timely = $Item -isnot [IO.FileInfo] -or ($Item.CreationTimeUtc -eq $created -and $Item.LastWriteTimeUtc -eq $modified)
     if (-not $timely -or ($Item.Attributes -band $MeaningfulAttributes) -ne $meaningful) {
@@ -161,15 +168,27 @@ Function Set-ItemState {
     Set-SecurityText -Item $Item -Sddl $Record.sddl
 }
 
+Function Get-RecordTime {
+    # When the thing of a record was made, and last changed.
+    param([Object] $Record)
+    ConvertFrom-Timestamp -Text $Record.created
+    ConvertFrom-Timestamp -Text $Record.modified
+}
+
 Function Set-FolderTime {
-    # Gives folders the times of their records, unless they have them. Returns a sentence for each that cannot get them: all else is whole then.
+    # Gives folders the times of their records, unless they have them. Returns a sentence for each that cannot get them: all else is
+    # whole then.
     param([Object[]] $Records)
     foreach ($record in $Records) {
         $folder = Get-PathItem -Path $record.path -Kind 'folder'
-        $created, $modified = (ConvertFrom-Timestamp -Text $record.created), (ConvertFrom-Timestamp -Text $record.modified)
-        if (-not $folder.Exists -or ($folder.CreationTimeUtc -eq $created -and $folder.LastWriteTimeUtc -eq $modified)) { continue }
-        try { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::SetBasic($folder.FullName, $created, $modified, $null) }
-        catch { "The folder '$($record.path)' could not get its time again, all else in it is as it should be: $($_.Exception.GetBaseException().Message)" }
+        if (-not $folder.Exists) { continue }
+        $created, $modified = Get-RecordTime -Record $record
+        if ($folder.CreationTimeUtc -eq $created -and $folder.LastWriteTimeUtc -eq $modified) { continue }
+        try { $FileSystem::SetBasic($folder.FullName, $created, $modified, $null) }
+        catch {
+            $reason = $_.Exception.GetBaseException().Message
+            "The folder '$($record.path)' could not get its time again, all else in it is as it should be: $reason"
+        }
     }
 }
 
@@ -204,7 +223,8 @@ Function Copy-PlannedFile {
         finally { $writer.Dispose() }
     }
     finally { $reader.Dispose() }
-    if ((Invoke-WithRetry -Body { Get-FileDigest -Path $Beside }) -cne $Sha256) { throw "'$Beside' has another SHA-256 than what was to be written into it." }
+    $landed = Invoke-WithRetry -Body { Get-FileDigest -Path $Beside }
+    if ($landed -cne $Sha256) { throw "'$Beside' has another SHA-256 than what was to be written into it." }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Record
 }
@@ -236,7 +256,7 @@ Function Move-PlannedFile {
     Invoke-WithRetry -Body {
         $item.Refresh()
         if ($item.Exists) { Clear-Attribute -Item $item }
-        [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::Move((Get-LongPath -Path $Beside), $item.FullName)
+        $FileSystem::Move((Get-LongPath -Path $Beside), $item.FullName)
     }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Record

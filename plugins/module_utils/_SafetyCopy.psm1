@@ -77,7 +77,9 @@ Function Assert-PlannedHttp {
         foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
             $there = @(Find-HttpRecord -Records $Now.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
             $seen = @(Find-HttpRecord -Records $Plan.http_sys.remove.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
-            if ("$there" -ne "$seen") { throw "'$(Get-HttpName -Kind $kind -Record $record)' in HTTP.sys has changed since this restore was planned: run it again." }
+            if ("$there" -eq "$seen") { continue }
+            $name = Get-HttpName -Kind $kind -Record $record
+            throw "'$name' in HTTP.sys has changed since this restore was planned: run it again."
         }
     }
 }
@@ -152,7 +154,9 @@ Function Get-ParentTime {
         if (-not $parent -or $seen.ContainsKey($parent)) { continue }
         $seen[$parent] = $true
         $folder = Get-PathItem -Path $parent -Kind 'folder'
-        if ($folder.Exists) { @{ path = $parent; created = ConvertTo-Timestamp -Time $folder.CreationTimeUtc; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc } }
+        if (-not $folder.Exists) { continue }
+        $created = ConvertTo-Timestamp -Time $folder.CreationTimeUtc
+        @{ path = $parent; created = $created; modified = ConvertTo-Timestamp -Time $folder.LastWriteTimeUtc }
     }
 }
 

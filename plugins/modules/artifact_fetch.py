@@ -39,6 +39,11 @@ options:
     description: Whether the snapshot was taken with the database. It is part of what decides that a server has changed.
     type: bool
     default: false
+  expected_bytes:
+    description:
+      - The size of the files, as M(lithnet.access_manager.installation_info) returned it (RV(lithnet.access_manager.installation_info#module:bytes)).
+      - More than twice that and 64 MiB is not taken from the server. Never more than 4 GiB are, also when this is not given.
+    type: int
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
     type: int

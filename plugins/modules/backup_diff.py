@@ -201,7 +201,7 @@ registry:
 http_sys:
   description:
     - Access Manager's TLS bindings and URL reservations that differ, each with C(change), C(kind) (C(binding), C(reservation)), C(name),
-      C(before) and C(after).
+      C(before) and C(after). Of a binding these are its thumbprint and, in words, the parameters that are not as Windows makes them.
   returned: success
   type: list
   elements: dict

@@ -75,7 +75,7 @@ machine_certificates:
   type: list
   elements: str
 state:
-  description: Registry values, service, HTTP.sys bindings and reservations, firewall rules.
+  description: Registry values and who may change them, service, HTTP.sys bindings and reservations, firewall rules.
   returned: when Access Manager is installed
   type: dict
 records:

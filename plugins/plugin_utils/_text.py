@@ -9,6 +9,9 @@ import datetime
 import re
 import typing as t
 
+BACKUP_ID = r"[0-9]{8}T[0-9]{6}Z"
+"""The pattern of a backup's id, which is the time in UTC at which it was begun."""
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 
 

@@ -149,7 +149,7 @@ def test_a_signature_of_a_stranger_proves_nothing(recovery: Recovery, key: SshKe
     stranger = ssh_key(tmp_path, "stranger")
     folder = recovery.root / FOREST / planted(recovery)
     (folder / "manifest.json.sig").write_bytes(stranger.signature((folder / "manifest.json").read_bytes()))
-    assert recover(recovery, check=True, allowed_signers=[key.public])["made"] is True
+    assert recover(recovery, check=True, signing_key=str(key.path), allowed_signers=[key.public])["made"] is True
     assert recover(recovery, check=True, signing_key=str(key.path))["failed"]
 
 
@@ -169,6 +169,13 @@ def test_allowing_unsigned_backups_still_publishes_none_that_is_not_named(recove
     refused = recover(recovery, allowed_signers=[key.public], allow_unsigned=True)
     assert f"thumbprint: {STRANGERS.thumbprint}" in refused["msg"]
     assert recovery.published() == LOST.thumbprint
+
+
+def test_a_certificate_that_nobody_would_accept_afterwards_is_not_made(recovery: Recovery, key: SshKey) -> None:
+    refused = recover(recovery, allowed_signers=[key.public])
+    assert "the backup of a new certificate must be signed" in refused["msg"]
+    assert "access_manager_signing_key" in refused["msg"]
+    assert (refused["changed"], recovery.backups(), recovery.published()) == (False, [], LOST.thumbprint)
 
 
 # ---- what else a stranger's word could do ----

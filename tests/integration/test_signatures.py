@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server whose backups are signed, and a backup root to which somebody else can write.
+"""A server whose backups are signed, and a backup root to which others can write.
 
 The tests go in order: the backup, what is refused, and the restore.
 """
@@ -63,7 +63,7 @@ def whole(server: AmsHost, inventory: Path) -> Whole:
 
 @pytest.fixture(scope="module")
 def forged(whole: Whole, root: Path) -> str:
-    """A backup of the year 2099, put there by somebody who may write to the root and has no key."""
+    """A backup of the year 2099, put there by a writer to the root who has no key."""
     (genuine,) = backups_of(root, NAME, lambda data: data)
     shutil.copytree(genuine.folder, root / NAME / FUTURE)
     manifest = root / NAME / FUTURE / "manifest.json"
@@ -121,9 +121,9 @@ def test_verification_names_the_forged_backup_and_proves_the_genuine_one(forged:
     run = run_playbook(VERIFY, inventory)
     assert run.rc == 2
     result = result_of(run, "localhost", "Verify the backups")
-    told = {one["id"]: one for one in result["backups"]}
-    assert "is not the signature of" in " ".join(told.pop(forged)["problems"])
-    (genuine,) = told.values()
+    found = {one["id"]: one for one in result["backups"]}
+    assert "is not the signature of" in " ".join(found.pop(forged)["problems"])
+    (genuine,) = found.values()
     assert (genuine["problems"], genuine["verified"]) == ([], "full")
     assert genuine["signer"]["principal"] == "access-manager-backup"
     assert "1 of 2 backup(s) are signed by an allowed signer." in run.stdout

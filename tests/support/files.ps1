@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Times beside a program that watches a folder, replaced files, links, and bundles with names that are the same to Windows. Answers as JSON.
+# Times beside a program that watches a folder, replaced files, links, and bundles with names that are the same to Windows.
+# Answers as JSON.
 
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
 foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys') { Add-Type -Path "$modules\$name.cs" }
-foreach ($name in '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_RestoreChange', '_Secret', '_RestoreBundle') {
+$names = '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_RestoreChange', '_Secret', '_RestoreBundle'
+foreach ($name in $names) {
     Import-Module -Name "$modules\$name.psm1" -DisableNameChecking
 }
 
@@ -37,18 +39,21 @@ $answer.gone = @(Set-FolderTime -Records @{ path = "$root\gone"; created = $time
 
 # A file takes the place of a read-only one in one step, with times and attributes of its record.
 [IO.File]::WriteAllText("$root\new.txt", 'new')
-$record = @{ path = "$root\watched\file.txt"; created = $time; modified = $time; attributes = 3; sddl = 'O:BAG:BAD:P(A;;FA;;;SY)(A;;FA;;;BA)' }
+$sddl = 'O:BAG:BAD:P(A;;FA;;;SY)(A;;FA;;;BA)'
+$record = @{ path = "$root\watched\file.txt"; created = $time; modified = $time; attributes = 3; sddl = $sddl }
+$beside = "$($record.path).new"
 (New-Object -TypeName IO.FileInfo -ArgumentList $record.path).IsReadOnly = $true
 $digest = Get-FileDigest -Path "$root\new.txt"
-$answer.other_content = Get-Failure { Copy-PlannedFile -Source "$root\new.txt" -Sha256 ('0' * 64) -Beside "$root\watched\file.txt.new" -Record $record }
-Copy-PlannedFile -Source "$root\new.txt" -Sha256 $digest -Beside "$root\watched\file.txt.new" -Record $record
-Move-PlannedFile -Beside "$root\watched\file.txt.new" -Record $record
+$answer.other_content = Get-Failure { Copy-PlannedFile -Source "$root\new.txt" -Sha256 ('0' * 64) -Beside $beside -Record $record }
+Copy-PlannedFile -Source "$root\new.txt" -Sha256 $digest -Beside $beside -Record $record
+Move-PlannedFile -Beside $beside -Record $record
 $file = New-Object -TypeName IO.FileInfo -ArgumentList $record.path
-$answer.replaced = @([IO.File]::ReadAllText($record.path), (ConvertTo-Timestamp -Time $file.LastWriteTimeUtc), [String]$file.Attributes, (Get-SecurityText -Item $file))
-$answer.beside = [IO.File]::Exists("$root\watched\file.txt.new")
+$modified = ConvertTo-Timestamp -Time $file.LastWriteTimeUtc
+$answer.replaced = @([IO.File]::ReadAllText($record.path), $modified, [String]$file.Attributes, (Get-SecurityText -Item $file))
+$answer.beside = [IO.File]::Exists($beside)
 $watcher.Dispose()
 
-# Which reparse points are links: symbolic link, mount point, Data Deduplication, a cloud's file, and one that Windows does not tell.
+# Which reparse points are links: symbolic link, mount point, Data Deduplication, a cloud's file, one that Windows does not tell.
 $answer.links = @(foreach ($tag in 0xA000000CL, 0xA0000003L, 0x80000013L, 0x9000001AL, 0L) {
     [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::StandsForName([UInt32]$tag)
 })
@@ -63,7 +68,8 @@ $files = for ($index = 0; $index -lt 3; $index++) {
 }
 $memory = New-Object -TypeName IO.MemoryStream
 $gzip = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $memory, ([IO.Compression.CompressionMode]::Compress), $true
-$bytes = [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject @{ files = $files } -Depth 4 -Compress) + "`n" + ($contents -join ''))
+$line = ConvertTo-Json -InputObject @{ files = $files } -Depth 4 -Compress
+$bytes = [Text.Encoding]::UTF8.GetBytes("$line`n$($contents -join '')")
 $gzip.Write($bytes, 0, $bytes.Length)
 $gzip.Dispose()
 $memory.Position = 0

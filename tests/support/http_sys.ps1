@@ -18,11 +18,13 @@ $answer.after = (& netsh.exe http show sslcert) -join "`n"
 
 # What Windows does not know is refused, with the binding's name.
 $saved.bindings[0].endpoint, $saved.bindings[0].flags = '127.0.0.9:444', 2147483648
-$answer.refused = try { Add-HttpRecord -Kind 'bindings' -Record $saved.bindings[0]; '' } catch { $_.Exception.GetBaseException().Message }
+$answer.refused = try { Add-HttpRecord -Kind 'bindings' -Record $saved.bindings[0]; '' }
+catch { $_.Exception.GetBaseException().Message }
 
 $url = 'http://+:59999/test/'
 Add-HttpRecord -Kind 'reservations' -Record @{ url = $url; sddl = 'D:(A;;GX;;;NS)' }
-$answer.reserved = @((Get-HttpConfiguration).reservations | Where-Object -FilterScript { $_.url -eq $url } | ForEach-Object -Process { $_.sddl })
+$reserved = @((Get-HttpConfiguration).reservations | Where-Object -FilterScript { $_.url -eq $url })
+$answer.reserved = @($reserved | ForEach-Object -Process { $_.sddl })
 Remove-HttpRecord -Kind 'reservations' -Record @{ url = $url; sddl = 'D:(A;;GX;;;NS)' }
 $answer.reservations = @((Get-HttpConfiguration).reservations | ForEach-Object -Process { $_.url })
 ConvertTo-Json -InputObject $answer -Depth 5

@@ -6,9 +6,8 @@
 
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
-Add-Type -Path "$modules\_ItemSecurity.cs"
-Add-Type -Path "$modules\_FileSystem.cs"
-foreach ($name in '_Registry', '_FileRecord', '_Configuration', '_Installation', '_StagingFolder', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys') { Add-Type -Path "$modules\$name.cs" }
+foreach ($name in '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_StagingFolder', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"

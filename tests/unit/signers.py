@@ -33,8 +33,8 @@ class SshKey:
 
     @property
     def fingerprint(self) -> str:
-        told = subprocess.run(["ssh-keygen", "-l", "-f", str(self.public_path)], capture_output=True, text=True, check=True)
-        return told.stdout.split()[1]
+        listed = subprocess.run(["ssh-keygen", "-l", "-f", str(self.public_path)], capture_output=True, text=True, check=True)
+        return listed.stdout.split()[1]
 
     def signature(self, data: bytes, *, namespace: str = NAMESPACE) -> bytes:
         """What ssh-keygen itself signs, whatever this collection thinks of it."""

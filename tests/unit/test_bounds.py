@@ -188,3 +188,15 @@ def test_any_bytes_are_a_sentence_or_as_many_entries_as_were_counted(data: bytes
     except (AccessManagerError, zipfile.BadZipFile, NotImplementedError, ValueError):
         return
     assert len(opened.infolist()) <= MOST_ENTRIES
+
+
+def test_a_manifest_of_more_values_than_any_has_is_refused_before_they_take_memory() -> None:
+    data = b'{"inventory":{' + b'"a":1,' * manifest_module.MOST_VALUES + b'"b":1}}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(AccessManagerError, match=f"it has more than {manifest_module.MOST_VALUES} values"):
+            manifest_module.parse(data, Path("manifest.json"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MIB

@@ -389,6 +389,14 @@ def test_a_damaged_file_is_named_and_keeps_no_backup_from_being_made(root: Path,
     assert lost(root) == []
 
 
+def test_a_file_that_others_can_write_is_not_believed(root: Path) -> None:
+    back_up(root)
+    mark_of(root).chmod(0o660)
+    assert "may be of someone else" in " ".join(lost(root))
+    back_up(root)  # which writes it again
+    assert lost(root) == []
+
+
 @pytest.mark.parametrize("place", ["link", "pipe", "folder"])
 def test_what_is_no_file_in_its_place_is_not_followed_and_not_waited_for(root: Path, tmp_path: Path, place: str) -> None:
     back_up(root)

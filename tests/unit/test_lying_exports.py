@@ -22,7 +22,7 @@ from support.certificates import TestCertificate, make_certificate
 from unit.actions import HOST, run
 from unit.servers import certificate as described_certificate
 from unit.servers import server
-from unit.target_side import bundle, protect
+from unit.target_side import bundle, file_record, protect
 
 NOTHING: dict[str, Any] = {}
 
@@ -79,12 +79,12 @@ def lying(monkeypatch: pytest.MonkeyPatch, certificate: TestCertificate) -> Serv
     return answering
 
 
-def backed_up(root: Path, owner: KeyPair) -> dict[str, Any]:
+def backed_up(root: Path, owner: KeyPair, **fetch: Any) -> dict[str, Any]:
     """The result of a backup's last step, or of the first that failed."""
     common = {"backup_root": str(root), "recipients": [owner.public]}
     opened = run("backup_commit", state="opened", inventory={"x": "y"}, force=True, **common)
     assert not opened.get("failed"), opened
-    more = {"artifact_fetch": {"include_database": True}}
+    more = {"artifact_fetch": {"include_database": True} | fetch}
     for module in ("artifact_fetch", "certificate_export", "secret_export"):
         made = run(module, backup_id=opened["backup_id"], **common, **more.get(module, NOTHING))
         if made.get("failed"):
@@ -180,3 +180,12 @@ def test_a_verification_without_a_key_sees_a_time_of_a_certificate_that_is_none(
     manifest["certificates"][0]["not_before"] = "2026-99-01T00:00:00Z"
     path.write_bytes(manifest_module.to_bytes(manifest | {"checksum": manifest_module.checksum_of(manifest)}))
     assert "a time of its certificates is no time" in verified(root)[0]
+
+
+def test_a_server_that_sends_more_than_it_announced_is_refused(root: Path, owner: KeyPair, lying: Server) -> None:
+    lying.described["records"][4].update(file_record("config/db/ams.mdf", bytes(66 * 1024**2)))
+    lying.contents[1] = bytes(66 * 1024**2)
+    refused = backed_up(root, owner, expected_bytes=1024**2 - 100)
+    assert "The target announces 6 files and folders with 692" in refused["msg"]
+    assert BackupStore(str(root), HOST).ids() == []
+    assert backed_up(root, owner, expected_bytes=1024**2 + 100)["status"] == "complete"

@@ -297,9 +297,10 @@ def test_the_binding_is_made_with_the_same_certificate_when_it_is_there() -> Non
     assert {one["url"] for one in plan.http_sys["add"]["reservations"]} == {"https://+:443/", "http://+:80/"}
 
 
-def test_the_binding_is_made_with_the_certificate_that_is_asked_for() -> None:
+@pytest.mark.parametrize("between", [" ", ":", "\u200e"])
+def test_the_binding_is_made_with_the_certificate_that_is_asked_for(between: str) -> None:
     described = fresh() | {"machine_certificates": [OWN]}
-    plan = planned(contents(), described, tls_thumbprint=" ".join(["cc"] * 20))
+    plan = planned(contents(), described, tls_thumbprint=between.join(["cc"] * 20))
     assert {one["thumbprint"] for one in plan.http_sys["add"]["bindings"]} == {OWN}
     assert "has no certificate" in refusal(contents(), fresh(), tls_thumbprint=OWN)
     assert "40 hexadecimal digits" in refusal(contents(), fresh(), tls_thumbprint="x")

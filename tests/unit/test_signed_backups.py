@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody can do who may write to the backup root, but has no signing key: nothing that this run believes."""
+"""What a writer to the backup root can do who has no signing key: nothing that a run believes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def opened(store: BackupStore, owner: KeyPair, **options: Any) -> dict[str, Any]
 
 
 def rewritten(store: BackupStore, backup_id: str, **changes: Any) -> None:
-    """Edits a manifest as somebody does who knows this collection: its checksum fits."""
+    """Edits a manifest as an attacker does who knows this collection: its checksum fits."""
     path = store.folder / backup_id / "manifest.json"
     manifest = json.loads(path.read_bytes()) | changes
     path.write_bytes(manifest_module.to_bytes(manifest | {"checksum": manifest_module.checksum_of(manifest)}))
@@ -166,11 +166,11 @@ def test_a_backup_that_no_allowed_signer_made_is_never_used(
 
     verified = run("backup_verify", backup_root=root, allowed_signers=signers, latest_only=True)
     assert verified["failed"]
-    told = {one["id"]: one for one in verified["backups"]}
-    assert told.keys() == {GENUINE, forged}
-    assert (told[GENUINE]["problems"], told[GENUINE]["signer"]["fingerprint"]) == ([], key.fingerprint)
-    assert (told[forged]["verified"], told[forged]["signer"]) == ("none", None)
-    assert any("manifest.json" in problem for problem in told[forged]["problems"])
+    found = {one["id"]: one for one in verified["backups"]}
+    assert found.keys() == {GENUINE, forged}
+    assert (found[GENUINE]["problems"], found[GENUINE]["signer"]["fingerprint"]) == ([], key.fingerprint)
+    assert (found[forged]["verified"], found[forged]["signer"]) == ("none", None)
+    assert any("manifest.json" in problem for problem in found[forged]["problems"])
     assert verified["hosts"][0]["newest_complete"] == GENUINE
 
 
@@ -190,6 +190,22 @@ def test_a_restore_of_what_no_allowed_signer_made_ends_before_the_server_is_aske
             assert "is not reached as a Windows host" in run(module, backup_id=wanted, **options)["msg"]
         # Its origin is not asked for then; what is bound inside the encryption still is.
         assert "access_manager_allow_unsigned" not in run(module, backup_id=forged, allow_unsigned=True, **options)["msg"]
+
+
+def test_a_forged_manifest_cannot_accuse_a_genuine_one(genuine: BackupStore, owner: KeyPair, key: SshKey, attacker: SshKey) -> None:
+    forged = forged_to_the_recipient_of_the_manifest(genuine, owner, attacker)
+    rewritten(genuine, forged, previous="00" * 32)
+    accusation = f"The manifest of {GENUINE} was changed"
+
+    def problems(**options: Any) -> dict[str, str]:
+        verified = run("backup_verify", backup_root=str(genuine.root), **options)
+        return {one["id"]: " ".join(one["problems"]) for one in verified["backups"]}
+
+    assert accusation in problems()[GENUINE]
+    assert problems(allowed_signers=[key.public])[GENUINE] == ""
+    changed = genuine.folder / GENUINE / "manifest.json"
+    changed.write_bytes(changed.read_bytes() + b" ")
+    assert "is not the signature of" in problems(allowed_signers=[key.public])[GENUINE]
 
 
 def test_without_signers_a_forged_backup_is_taken_and_each_result_says_that_the_origin_is_not_proven(

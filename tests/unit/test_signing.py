@@ -218,6 +218,15 @@ def test_noise_in_the_armor_of_a_signature_is_damaged_and_never_a_traceback(nois
         assert not origin(trust_in(key.public), one).is_proven
 
 
+def test_a_forged_signature_that_names_a_genuine_key_does_not_make_the_key_unknown(key: SshKey, signature: bytes) -> None:
+    trust = trust_in(key.public)
+    blob = base64.b64decode(b"".join(signature.splitlines()[1:-1]))
+    for forged in (blob[:-8] + bytes(8), blob.replace(b"sha512", b"sha999"), blob.replace(b"\0\0\0\0\0\0\0\6sha512", bytes(8))):
+        armored = b"\n".join([b"-----BEGIN SSH SIGNATURE-----", base64.b64encode(forged), b"-----END SSH SIGNATURE-----\n"])
+        assert not origin(trust, armored).is_proven
+    assert origin(trust, signature).is_proven
+
+
 def test_what_a_hostile_signature_says_is_printed_without_its_escapes(key: SshKey) -> None:
     found = origin(trust_in(key.public), key.signature(DATA, namespace="\x1b[2J\u202egit"))
     with pytest.raises(AccessManagerError) as caught:

@@ -161,6 +161,14 @@ def test_unsigned_backups_count_when_that_is_allowed_by_name(store: BackupStore,
     assert removed(prune(store, keep_last=1, **signed, allow_unsigned=True)) == [*GENUINE[:2]]
 
 
+def test_a_backup_that_no_run_would_accept_afterwards_is_not_begun(root: Path, signed: dict[str, Any]) -> None:
+    options = {"state": "checked", "backup_root": str(root), "encryption": "none"}
+    refused = run("backup_commit", **options, allowed_signers=signed["allowed_signers"])
+    assert "a backup must be signed, and there is no key for it: name it in access_manager_signing_key" in refused["msg"]
+    assert not run("backup_commit", **options, **signed).get("failed")
+    assert not run("backup_commit", **options, allowed_signers=signed["allowed_signers"], allow_unsigned=True).get("failed")
+
+
 # ---- the record of what was pruned ----
 
 

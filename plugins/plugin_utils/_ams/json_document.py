@@ -57,13 +57,13 @@ class Value:
         return found[1].value or None if found and isinstance(found[1].value, str) else None
 
 
-def strict(data: bytes) -> t.Any:
-    """The content of a JSON file of this collection, in UTF-8.
+def strict(data: bytes, most: int = MOST_VALUES) -> t.Any:
+    """The content of a JSON file of this collection, in UTF-8, of at most so many values.
 
     Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a program
     which is given the content would fail.
     """
-    refuse_too_many_values(data)
+    refuse_too_many_values(data, most)
     text = data.decode("utf-8", "surrogatepass")
     try:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)

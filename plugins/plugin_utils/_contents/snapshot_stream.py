@@ -31,6 +31,7 @@ from .zip_writer import Entry
 
 MANIFEST_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
+_LISTED = ("created", "modified", "attributes", "sddl")
 _NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 _RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
 _MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
@@ -76,24 +77,8 @@ class Bundle:
 
     def list_of_files(self) -> dict[str, list[Described]]:
         """The content of files.json."""
-        common = ("created", "modified", "attributes", "sddl")
-        return {
-            "files": [
-                {
-                    "path": inventory_name(record),
-                    "source": record["path"],
-                    "sha256": record["sha256"],
-                    "size": record["size"],
-                }
-                | {key: record[key] for key in common}
-                for record in files_of(self.described)
-            ],
-            "folders": [
-                {"path": inventory_name(record), "source": record["path"]} | {key: record[key] for key in common}
-                for record in self.described["records"]
-                if record["kind"] == "folder"
-            ],
-        }
+        folders = [record for record in self.described["records"] if record["kind"] == "folder"]
+        return {"files": list(map(_listed_file, files_of(self.described))), "folders": list(map(_listed, folders))}
 
     def _read_manifest(self) -> Described:
         line = self._stream.readline(MANIFEST_LIMIT)
@@ -177,6 +162,15 @@ class Bundle:
             parse(bytes(whole))
         except ValueError as exc:
             self.unreadable[file] = str(exc)
+
+
+def _listed(record: Described) -> Described:
+    """What files.json says of a file or folder."""
+    return {"path": inventory_name(record), "source": record["path"]} | {key: record[key] for key in _LISTED}
+
+
+def _listed_file(record: Described) -> Described:
+    return _listed(record) | {"sha256": record["sha256"], "size": record["size"]}
 
 
 def _wrong_key(record: t.Any) -> str | None:

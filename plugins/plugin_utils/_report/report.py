@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from .._errors import AccessManagerError
-from .._text import encodable
+from .._text import BACKUP_ID, encodable
 
 FORMAT = 1
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
@@ -27,7 +27,7 @@ STATUSES = ("complete", "incomplete", "damaged")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_ID = re.compile(BACKUP_ID)
 
 Report = dict[str, t.Any]
 

@@ -36,7 +36,6 @@ _LOADED = re.compile(
 
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}")
-_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 _BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
 _FEDERATED = {
     "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
@@ -330,7 +329,7 @@ def _certificates(of: Recovery) -> c.Iterator[Task]:
     for certificate in (of.contents.source.manifest or {}).get("certificates", []):
         thumbprint = certificate["thumbprint"]
         if thumbprint not in there and thumbprint not in (of.contents.certificates or {}):
-            shown = thumbprint if _THUMBPRINT.fullmatch(thumbprint) else printable(thumbprint)
+            shown = printable(thumbprint)
             yield Task(
                 Item.CERTIFICATES,
                 f"The private key of certificate {shown} is neither here nor in the backup: import its original PFX.",

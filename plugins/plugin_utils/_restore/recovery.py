@@ -26,7 +26,7 @@ from .._contents.contents import Contents, Rewrite
 from .._contents.names import FILES, STATE, path_of
 from .._errors import AccessManagerError
 from .._text import printable
-from .._windows import sddl
+from .._windows import sddl, thumbprints
 from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, plain_binding
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
@@ -52,7 +52,6 @@ _OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
 """Those that stay too while a TLS certificate is missing: the service is not configured before it can serve."""
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
-_THUMBPRINT = re.compile(r"[0-9A-F]{40}")
 _CHANGES, _SHOWN_CHANGES = ("+", "~", "-"), 3
 _EXTERNAL, _CONFIG = "external/", "config/"
 
@@ -286,11 +285,7 @@ def _is_configured(configuration: Configuration) -> bool:
 def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
     if target.tls_thumbprint is None:
         return None
-    asked = target.tls_thumbprint.replace(" ", "").upper()
-    if not _THUMBPRINT.fullmatch(asked):
-        raise AccessManagerError(
-            f"tls_thumbprint is '{target.tls_thumbprint}': it must be the 40 hexadecimal digits of a thumbprint."
-        )
+    (asked,) = thumbprints.parse([target.tls_thumbprint])
     if asked not in there:
         raise AccessManagerError(
             f"{server['computer_name']} has no certificate {asked} with its private key in LocalMachine\\My, which tls_thumbprint "

@@ -85,7 +85,7 @@ def program() -> str:
 
 @functools.cache
 def _found(search_path: str) -> str:
-    """The ssh beside ssh-keygen tells their version."""
+    """The ssh beside ssh-keygen says which version both are."""
     program = shutil.which("ssh-keygen", path=search_path)
     if program is None:
         raise AccessManagerError(
@@ -94,8 +94,8 @@ def _found(search_path: str) -> str:
         )
     with contextlib.suppress(OSError):
         ssh = [str(pathlib.Path(program).with_name("ssh")), "-V"]
-        told = subprocess.run(ssh, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False).stderr
-        version = _VERSION.search(told)
+        said = subprocess.run(ssh, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False).stderr
+        version = _VERSION.search(said)
         if version and (int(version[1]), int(version[2])) < _OLDEST:
             raise AccessManagerError(
                 f"'{program}' is of {version[0]}, and signatures of backups need OpenSSH 8.2 or newer: "

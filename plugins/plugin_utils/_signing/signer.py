@@ -67,6 +67,15 @@ class Signer:
         return self.sign(_TRIAL).trust
 
 
+def refuse_without_key(trust: Trust, signer: Signer | None, what: str) -> None:
+    """Raises AccessManagerError when signers are set and nothing signs: what is made would not be accepted afterwards."""
+    if trust.signers and signer is None:
+        raise AccessManagerError(
+            f"Allowed signers are set ({allowed_signers.OPTION}), so {what} must be signed, and there is no key for it: name it in "
+            f"{OPTION}."
+        )
+
+
 def _usable(option: str) -> pathlib.Path:
     """The path of a key. Raises AccessManagerError when there is none, or others may read a private one."""
     path = pathlib.Path(os.path.expandvars(option)).expanduser()

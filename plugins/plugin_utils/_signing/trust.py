@@ -51,7 +51,7 @@ class Trust:
     signers: bytes = b""
     allow_unsigned: bool = False
     _principals: dict[bytes, list[str]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
-    """The principals of the keys that this run has seen already."""
+    """The principals of the allowed keys that this run has seen already."""
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Trust:
@@ -108,14 +108,14 @@ class Trust:
             )
 
     def _principals_of(self, signature: Signature) -> list[str]:
-        known = self._principals.get(signature.public_key)
-        if known is None:
-            with in_memory(self.signers) as signers, in_memory(signature.armored) as file:
-                arguments = ("find-principals", "-f", path_of(signers), "-s", path_of(file))
-                answer = ssh_keygen("-Y", *arguments, data=b"", descriptors=(signers, file))
-            known = answer.stdout.decode(errors="replace").splitlines() if answer.returncode == 0 else []
-            self._principals[signature.public_key] = known
-        return known
+        if signature.public_key in self._principals:
+            return self._principals[signature.public_key]
+        with in_memory(self.signers) as signers, in_memory(signature.armored) as file:
+            arguments = ("find-principals", "-f", path_of(signers), "-s", path_of(file))
+            answer = ssh_keygen("-Y", *arguments, data=b"", descriptors=(signers, file))
+        if answer.returncode:
+            return []  # not kept: a forged signature may name the key of a genuine one
+        return self._principals.setdefault(signature.public_key, answer.stdout.decode(errors="replace").splitlines())
 
     def _verifies(self, data: bytes, signature: Signature, principal: str) -> bool:
         with in_memory(self.signers) as signers, in_memory(signature.armored) as file:
@@ -128,7 +128,7 @@ def _unproven(problem: str) -> Origin:
 
 
 def is_genuine(data: bytes, signature: Signature) -> bool:
-    """Whether a signature is that of these bytes, whoever made it."""
+    """Whether a signature is that of these bytes, by whatever key."""
     with in_memory(signature.armored) as file:
         arguments = ("check-novalidate", "-n", NAMESPACE, "-s", path_of(file))
         return ssh_keygen("-Y", *arguments, data=data, descriptors=(file,)).returncode == 0
@@ -137,7 +137,9 @@ def is_genuine(data: bytes, signature: Signature) -> bool:
 def _refusal(data: bytes, signature: Signature, place: str, *, known: bool) -> str:
     """Why no allowed signer is behind a signature."""
     if not is_genuine(data, signature):
-        return f"'{place}.sig' is not the signature of '{place}': it is that of another, or one of the two was changed."
+        return (
+            f"'{place}.sig' is not the signature of '{place}': it belongs to another manifest, or one of these files was changed."
+        )
     if known:
         return (
             f"'{place}' is signed with the key {signature.fingerprint}, which {OPTION} does not allow for this: "

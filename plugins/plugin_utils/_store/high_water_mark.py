@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import pathlib
+import stat
 import typing as t
 
 from .. import _collection
@@ -210,6 +211,15 @@ def _folder(state_dir: str | None) -> pathlib.Path:
     return folder / _FOLDER
 
 
+def _refuse_writable(status: os.stat_result, path: pathlib.Path) -> None:
+    """Raises AccessManagerError when others than this user, or root, can write to a file: what it says would be theirs."""
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise AccessManagerError(
+            f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode {stat.S_IMODE(status.st_mode):04o}. "
+            "Keep the state folder to the user who runs Ansible, verify the backups, and remove that file."
+        )
+
+
 def _state_folder_of_user() -> pathlib.Path:
     given = pathlib.Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
@@ -222,6 +232,7 @@ def _read(path: pathlib.Path) -> _Document | None:
     """What a file says; None when there is none. Raises AccessManagerError when it cannot be read, or is not of this format."""
     try:
         with open_regular(path) as file:
+            _refuse_writable(os.fstat(file.fileno()), path)
             return checked(strict(file.read(SIZE_LIMIT)), _Document)
     except FileNotFoundError:
         return None

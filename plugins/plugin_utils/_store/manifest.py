@@ -22,6 +22,9 @@ FORMAT = 1
 NAME = "manifest.json"
 SIGNATURE = f"{NAME}.sig"
 SIZE_LIMIT = 64 * 1024 * 1024
+MOST_VALUES = 500_000
+"""Of a whole manifest: its inventory has one for each file, and each commas in its name."""
+
 PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
 """The parts of a server's backup, in the order of its manifest, and the files that hold them before encryption."""
 
@@ -161,7 +164,7 @@ def read_bytes(folder: Folder) -> bytes:
 def parse(data: bytes, path: pathlib.Path) -> Manifest:
     """The manifest that the bytes of a file are; C(path) names it in errors."""
     try:
-        manifest = strict(data)
+        manifest = strict(data, MOST_VALUES)
     except ValueError as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
     wrong = _wrong_key(manifest)

@@ -25,7 +25,7 @@ from .. import _collection
 from .._age.decryption import LARGEST
 from .._errors import AccessManagerError
 from .._signing.signer import Signer
-from .._text import timestamp
+from .._text import BACKUP_ID, timestamp
 from . import artifact as artifact_module
 from . import manifest as manifest_module
 from .folder import Folder, explained, sync
@@ -42,7 +42,7 @@ NONCE_BYTES = 32
 """Random bytes that all parts of one backup share: they are known to those alone who can decrypt a part."""
 
 _INCOMING, _NONCE = ".incoming", ".nonce"
-_NAME = re.compile(r"\.partial-[0-9]{8}T[0-9]{6}Z")
+_NAME = re.compile(rf"\.partial-{BACKUP_ID}")
 
 
 class PartialBackup:

@@ -21,6 +21,7 @@ from .._errors import AccessManagerError
 from .._shape import at_most, checked, matching
 from .._signing.signer import Signer
 from .._signing.trust import Trust
+from .._text import BACKUP_ID
 from .._threads import in_threads
 from .chain import Link
 from .folder import Folder, explained
@@ -28,7 +29,7 @@ from .folder import Folder, explained
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
 _MOST_LINKS = 100_000
-_Id = t.Annotated[str, matching("[0-9]{8}T[0-9]{6}Z", "the id of a backup")]
+_Id = t.Annotated[str, matching(BACKUP_ID, "the id of a backup")]
 _Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 
 

@@ -12,12 +12,13 @@ import stat
 
 from .._errors import AccessManagerError
 from .._signing.signer import Signer
+from .._text import BACKUP_ID
 from . import prune_log
 from .chain import Link
 from .folder import Folder, explained
 from .store import BackupStore
 
-_REMOVED = re.compile(r"\.removing-[0-9]{8}T[0-9]{6}Z")
+_REMOVED = re.compile(rf"\.removing-{BACKUP_ID}")
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import typing as t
 from .._errors import AccessManagerError
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._signing.trust import Origin, Trust
+from .._text import BACKUP_ID
 from . import artifact as artifact_module
 from . import manifest as manifest_module
 from . import prune_log
@@ -27,7 +28,7 @@ from .folder import Folder, explained
 from .manifest import Manifest
 
 LONGEST_NAME = 255
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_ID = re.compile(BACKUP_ID)
 _ID_FORMAT = "%Y%m%dT%H%M%SZ"
 _FIRST_YEAR = 1970
 """Of an id: no clock says an earlier one, and such a time may have no local one."""

@@ -13,8 +13,9 @@ import typing as t
 from .._ams.json_document import strict
 from .._contents.source import Source
 from .._shape import checked
+from .._text import BACKUP_ID
 
-_TIME = re.compile(r"\d{8}T\d{6}Z")
+_TIME = re.compile(BACKUP_ID)
 
 Told = dict[str, t.Any]
 
