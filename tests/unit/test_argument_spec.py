@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,40 @@ def test_each_module_is_in_the_action_group() -> None:
     assert groups["all"] == MODULES
     parts = [module for module in MODULES if {"backup_id", "recipients"} <= argument_spec_of(module).keys()]
     assert groups["parts"] == [part for part in parts if part not in ON_THE_CONTROLLER]
+
+
+ALWAYS = {"attempts", "changed", "failed", "msg", "reachable", "skipped", "warnings", "results"}
+"""What a registered result may have beside what its module documents."""
+
+
+def registered() -> dict[tuple[Path, str], set[str]]:
+    """The names under which roles and playbooks keep results of these modules, and the modules."""
+    kept: dict[tuple[Path, str], set[str]] = {}
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")]:
+        for task in _tasks(yaml.safe_load(path.read_text())):
+            modules = {name.rpartition(".")[2] for name in task if name.startswith("lithnet.access_manager.")}
+            if "register" in task and modules & set(MODULES):
+                kept.setdefault((ROOT / path.relative_to(ROOT).parts[0], task["register"]), set()).update(modules)
+    return kept
+
+
+def _tasks(content: Any) -> list[dict[str, Any]]:
+    """All tasks in a file, those of blocks too."""
+    found = [task for task in content or [] if isinstance(task, dict)]
+    for task in list(found):
+        for key in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks"):
+            found += _tasks(task.get(key))
+    return found
+
+
+def test_roles_and_playbooks_use_no_key_of_a_result_that_its_module_does_not_document() -> None:
+    kept = registered()
+    assert len(kept) > 8
+    used = 0
+    for (folder, name), modules in kept.items():
+        texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".yml", ".j2")]
+        keys = set(re.findall(rf"\b{name}\.([a-z_]+)", "\n".join(texts)))
+        documented = set().union(*(documentation(module)[2] for module in modules))
+        used += len(keys)
+        assert keys <= documented | ALWAYS, (name, keys - documented - ALWAYS)
+    assert used > 20
