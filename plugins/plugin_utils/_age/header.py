@@ -48,7 +48,9 @@ def stanzas(file: t.BinaryIO) -> list[Stanza]:
     Raises ValueError, in words, when it is no age file, or its header is beyond what is opened.
     """
     file.seek(0)
-    data = file.read(_READ)
+    data = file.read(2 * MOST_BYTES)
+    if _END not in data:
+        data += file.read(_READ - len(data))
     if not data.startswith(VERSION):
         raise ValueError("is not an age file")
     end = data.find(_END)

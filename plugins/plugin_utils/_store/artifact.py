@@ -108,7 +108,7 @@ def _size(file: io.BufferedReader) -> int:
 
 def _digest(file: io.BufferedReader, size: int) -> str:
     """The SHA-256 of the bytes that a file had when it was opened: one that grows meanwhile is not read for ever."""
-    digest, buffer, left = hashlib.sha256(), memoryview(bytearray(_CHUNK)), size
+    digest, buffer, left = hashlib.sha256(), memoryview(bytearray(min(size, _CHUNK))), size
     while left and (count := file.readinto(buffer[: min(left, _CHUNK)])):
         digest.update(buffer[:count])
         left -= count
