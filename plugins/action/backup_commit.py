@@ -19,7 +19,6 @@ from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import compare_inventories
 from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
-from ..plugin_utils._text import printable
 
 _KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
 """What a manifest says of a key."""
@@ -130,7 +129,7 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
     A census that failed is a problem too: the rest of the server is backed up all the same.
     """
     if "keys" not in census:
-        reason = printable(str(census.get("msg") or "the census failed."))
+        reason = str(census.get("msg") or "the census failed.")
         problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
         return {"problems": [problem], "manifest": {}, "inventory": {}}
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}

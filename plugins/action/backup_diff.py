@@ -23,7 +23,6 @@ from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._target import live_configuration
 from ..plugin_utils._target.describe import describe, is_mark_of
-from ..plugin_utils._text import printable
 
 _NONCE_BYTES = 32
 
@@ -90,6 +89,6 @@ def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]
         notes.append("Certificates were not compared: one of the backups has no manifest.")
     for side in (before, after):
         for file, reason in (side.configuration.unreadable if side.configuration else {}).items():
-            why = f"{file} of {side.label} is not JSON in UTF-8 as this collection reads it: {printable(reason)}."
+            why = f"{file} of {side.label} is not JSON in UTF-8 as this collection reads it: {reason}."
             notes.append(f"{why} It was compared as a file only.")
     return notes

@@ -18,7 +18,7 @@ from ..plugin_utils._signing.trust import UNPROVEN, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
-from ..plugin_utils._text import printable, timestamp
+from ..plugin_utils._text import timestamp
 from ..plugin_utils._threads import in_threads
 
 _SHOWN = 5
@@ -36,7 +36,7 @@ class ActionModule(AccessManagerAction):
         told = [verification.told(backup) for backup in wanted if backup.is_there]
         told_of_hosts = [verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
         problems = [problem for one in told_of_hosts for problem in one["problems"]]
-        problems += [f"{printable(one['host'])} {one['id']}: {problem}" for one in told for problem in one["problems"]]
+        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
         result = {
             "changed": bool(accepted),
             "accepted_hosts": accepted,
@@ -101,7 +101,7 @@ def _warnings(backups: list[Told], told_of_hosts: list[Told]) -> list[str]:
     """What no task fails for: a newest backup that was incomplete when it was made."""
     newest = {(host["host"], host["newest"]) for host in told_of_hosts}
     return [
-        printable(f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'][:_SHOWN])}")
+        f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'][:_SHOWN])}"
         for one in backups
         if (one["host"], one["id"]) in newest and one["status"] == "incomplete"
     ]

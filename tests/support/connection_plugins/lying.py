@@ -64,11 +64,11 @@ class Connection(ConnectionBase):
             return 0, b"", b""
         steps = _steps(module, arguments)
         self._keep(steps[-1])
-        answer = _honest(module, arguments)
+        answer = honest(module, arguments)
         for step in steps:
             answer |= self._lies(step)
         if answer.get("state") == "finished":
-            answer["answer"] = json.dumps(_left(module) | self._lies(f"{module}:answer"))
+            answer["answer"] = json.dumps(left(module) | self._lies(f"{module}:answer"))
         return 0, json.dumps(answer).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -104,7 +104,7 @@ def _steps(module: str, arguments: dict[str, Any]) -> list[str]:
     return [module, f"{module}:{step}"] if step else [module]
 
 
-def _honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     step = arguments.get("step", "")
     if step == "collect":
         return {"state": "finished"}
@@ -137,7 +137,7 @@ def _honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return answers[module]()
 
 
-def _left(module: str) -> dict[str, Any]:
+def left(module: str) -> dict[str, Any]:
     """What a detached run leaves."""
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "left_runs": []}
     if module == "service":

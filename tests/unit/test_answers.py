@@ -1,0 +1,118 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers of a server with one odd value in them: each is used or is a sentence, whatever reads it afterwards."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import (
+    problems_of_certificates,
+    problems_of_configuration,
+    refuse_clustered_stop,
+    refuse_without_rights,
+    require_supported_version,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._collection import returns_of
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import (
+    inventory_of_certificates,
+    inventory_of_server,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import answers, earlier_restores, interrupted_stops
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.connection_plugins import lying
+from unit.servers import certificate
+from unit.targets import JSON
+
+TARGET = Target(SimpleNamespace(), "installation_info", {"inventory_hostname": "ams1"})
+LEFT = dict.fromkeys(("run_id", "controller", "stopped_at", "found", "started_at", "error"), "")
+EARLIER = {"run_id": "r", "folder": "f", "kept": '{"about": {"backup": "b", "service": "Running"}}', "result": ""}
+
+
+def description() -> dict[str, Any]:
+    """An honest answer in which each list has an entry."""
+    described = lying.honest("installation_info", {})
+    described["certificates"] = [certificate()]
+    described["references"] = [{"key": "k", "value": "v", "path": "p", "place": "config", "exists": True}]
+    described["left_runs"], described["unended_restores"] = [LEFT], [EARLIER]
+    described["cluster"] = {"resource": "r", "owner": "o", "owned": True}
+    return copy.deepcopy(described)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values in an answer."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, member in members:
+        yield (*path, key)
+        yield from places(member, (*path, key))
+
+
+PLACES = sorted(places(description()), key=str)
+
+
+def read(described: dict[str, Any]) -> None:
+    """All that a backup and a restore read of a description."""
+    require_supported_version(described)
+    refuse_without_rights(described)
+    inventory_of_server(described, include_database=False)
+    inventory_of_certificates(described["certificates"])
+    problems_of_configuration(described)
+    problems_of_certificates(described["certificates"])
+    earlier_restores.problems(described["unended_restores"])
+    for run in described["left_runs"]:
+        interrupted_stops.sentence(run)
+    refuse_clustered_stop(described)
+
+
+def test_an_honest_answer_is_taken_whole() -> None:
+    described = description()
+    assert TARGET.checked(described | {"add_host": {}}, answers.DESCRIPTION) == described
+    described["cluster"] = None
+    read(described)
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(PLACES), JSON, st.booleans())
+def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd: Any, missing: bool) -> None:
+    described = description()
+    *path, last = place
+    holder: Any = described
+    for step in path:
+        holder = holder[step]
+    if missing:
+        del holder[last]
+    else:
+        holder[last] = odd
+    try:
+        read(TARGET.checked(described, answers.DESCRIPTION))
+    except AccessManagerError as exc:
+        assert str(exc).isprintable()
+        assert len(str(exc)) < 1500
+
+
+@pytest.mark.parametrize("module", ["installation_info", "backup_verify", "service"])
+def test_a_result_has_the_documented_keys_alone(module: str) -> None:
+    action = AccessManagerAction.__new__(AccessManagerAction)
+    action._task = SimpleNamespace(resolved_action=f"lithnet.access_manager.{module}", action=module)
+    orders = {"ansible_facts": {"x": 1}, "add_host": {}, "_ansible_no_log": False, "exception": "e", "invocation": {}}
+    documented = dict.fromkeys(returns_of(module), "a\x1bb\nc")
+    visible = action._visible(documented | orders | {"changed": True, "diff": {"prepared": "+ \x1b[2J\n- b\n", "other": 1}})
+    assert visible.keys() == documented.keys() | {"changed", "diff"}
+    assert visible["diff"] == {"prepared": "+ \\x1b[2J\n- b\n"}
+    assert {value for key, value in visible.items() if key in documented} == {"a\\x1bb\\nc"}
+
+
+def test_a_nested_result_has_the_documented_keys_alone() -> None:
+    action = AccessManagerAction.__new__(AccessManagerAction)
+    action._task = SimpleNamespace(resolved_action="lithnet.access_manager.backup_verify", action="backup_verify")
+    visible = action._visible({"backups": [{"id": "i", "ansible_facts": {}, "problems": ["\x1b"]}]})
+    assert visible == {"backups": [{"id": "i", "problems": ["\\x1b"]}]}
