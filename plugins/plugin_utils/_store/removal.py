@@ -33,9 +33,7 @@ def alone(store: BackupStore) -> c.Iterator[None]:
         yield
 
 
-def prune(
-    store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = (), signer: Signer | None = None
-) -> None:
+def prune(store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = (), signer: Signer | None = None) -> None:
     """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
 
     The plan for it is to be made, and carried out, within C(alone).
