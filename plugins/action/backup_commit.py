@@ -81,6 +81,7 @@ class ActionModule(AccessManagerAction):
         return result | {"warnings": warnings}
 
     def _commit(self) -> dict[str, t.Any]:
+        self.store.trust = Trust.of(self.params)
         backup = self._partial()
         records = backup.records()
         if self.params["directory"] is not None:

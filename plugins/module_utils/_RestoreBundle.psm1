@@ -2,18 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The bundle of a restore: gzip, one line of JSON, and then the bytes of each file that the plan adds or replaces, in its order.
+# The bundle of a restore, in gzip: the plan as JSON behind its length, and then the bytes of each file that it adds or replaces, in its
+# order.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Secret
 
 Set-StrictMode -Version 2.0
 
-Function Read-Line {
+Function Read-Plan {
+    # The text of the plan. Its length in bytes comes before it.
     param([IO.Stream] $Stream)
-    $line = New-Object -TypeName IO.MemoryStream
-    while (($byte = $Stream.ReadByte()) -ge 0 -and $byte -ne 10) { $line.WriteByte($byte) }
-    [Text.Encoding]::UTF8.GetString($line.ToArray())
+    $reader = New-Object -TypeName IO.BinaryReader -ArgumentList $Stream
+    $length = $reader.ReadInt32()
+    $bytes = $reader.ReadBytes($length)
+    if ($bytes.Length -ne $length) { throw 'The bundle ends too early: it did not arrive whole.' }
+    [Text.Encoding]::UTF8.GetString($bytes)
 }
 
 Function Copy-Part {
@@ -42,7 +46,7 @@ Function Copy-Part {
 }
 
 Function Expand-Bundle {
-    # Unpacks the bundle into the run's folder and checks each file. Returns the plan of its first line, and of each file, by name, where
+    # Unpacks the bundle into the run's folder and checks each file. Returns its plan, and of each file, by name, where
     # it is staged and its SHA-256.
     param(
         [IO.Stream] $Stream,
@@ -52,7 +56,7 @@ Function Expand-Bundle {
     $count = 0
     $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, ([IO.Compression.CompressionMode]::Decompress))
     try {
-        $plan = ConvertFrom-Json -InputObject (Read-Line -Stream $clear)
+        $plan = ConvertFrom-Json -InputObject (Read-Plan -Stream $clear)
         foreach ($record in $plan.files) {
             if (-not $record.has_content) { continue }
             $place = [IO.Path]::Combine($Folder, "file$count")

@@ -152,7 +152,8 @@ def test_check_mode_shows_each_change(looked: Step, server: AmsHost) -> None:
         rf"~ {config}\scripts\latin1.ps1 (permissions)",
         r"~ registry Parameters\LogRetentionDays: 30 -> 7",
         r"- registry Parameters\Stray",
-        f"+ TLS binding 0.0.0.0:{server.https_port} of certificate {server.tls_certificate.thumbprint}",
+        f"+ TLS binding 0.0.0.0:{server.https_port} of certificate {server.tls_certificate.thumbprint} (client certificates are "
+        "negotiated, revocation of client certificates is not checked)",
         "* service: stop",
         "* service: start",
     ):

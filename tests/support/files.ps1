@@ -68,8 +68,8 @@ $files = for ($index = 0; $index -lt 3; $index++) {
 }
 $memory = New-Object -TypeName IO.MemoryStream
 $gzip = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $memory, ([IO.Compression.CompressionMode]::Compress), $true
-$line = ConvertTo-Json -InputObject @{ files = $files } -Depth 4 -Compress
-$bytes = [Text.Encoding]::UTF8.GetBytes("$line`n$($contents -join '')")
+$plan = [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject @{ files = $files } -Depth 4 -Compress))
+$bytes = [BitConverter]::GetBytes($plan.Length) + $plan + [Text.Encoding]::UTF8.GetBytes($contents -join '')
 $gzip.Write($bytes, 0, $bytes.Length)
 $gzip.Dispose()
 $memory.Position = 0

@@ -48,8 +48,9 @@ def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> Non
     plan = make_plan(backup, described, RestoreOptions())
     target = io.BytesIO()
     bundle.write(backup, plan, target)
-    line, _newline, rest = gzip.decompress(target.getvalue()).partition(b"\n")
-    task = json.loads(line)
+    clear = gzip.decompress(target.getvalue())
+    length = int.from_bytes(clear[:4], "little")
+    task, rest = json.loads(clear[4 : 4 + length]), clear[4 + length :]
     for record in task["files"]:
         if record["has_content"]:
             data, rest = rest[: record["size"]], rest[record["size"] :]

@@ -18,11 +18,13 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest, prune_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.chain import Link
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import HighWaterMark, Mark
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from support.certificates import EXPIRED, TestCertificate, make_certificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
+from unit.backups import fill
 from unit.made import make, seal_to
 from unit.signers import SshKey, ssh_key
 
@@ -183,6 +185,24 @@ def test_who_adds_a_line_excuses_no_gap(genuine: BackupStore, signed: dict[str, 
     assert f"The backup {GENUINE[1]}, which came before {GENUINE[2]}, is missing" in " ".join(problems(genuine, **trusted))
     (genuine.folder / prune_log.NAME).write_bytes(prune_log.line_of(HOST, [link], key.signer()))
     assert "is missing" not in " ".join(problems(genuine, **trusted))
+
+
+def test_a_line_that_is_not_signed_does_not_end_the_report_of_a_store_that_went_back(
+    genuine: BackupStore, signed: dict[str, Any], owner: KeyPair, key: SshKey
+) -> None:
+    """Not even after the next backup, which is newer than the one that is missing."""
+    data = genuine.manifest_bytes(GENUINE[2])
+    HighWaterMark(genuine, None).advance(Mark.of(genuine.manifest(GENUINE[2]), data))
+    shutil.rmtree(genuine.folder / GENUINE[2])
+    link = Link(GENUINE[2], hashlib.sha256(data).hexdigest())
+    (genuine.folder / prune_log.NAME).write_bytes(prune_log.line_of(HOST, [link], None))
+    backup_id = PartialBackup.begin(genuine).id
+    fill(genuine, backup_id)
+    assert run("backup_commit", backup_root=str(genuine.root), backup_id=backup_id, **signed)["status"] == "complete"
+    trusted = {"allowed_signers": signed["allowed_signers"]}
+    assert any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine, **trusted))
+    (genuine.folder / prune_log.NAME).write_bytes(prune_log.line_of(HOST, [link], key.signer()))
+    assert not any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine, **trusted))
 
 
 def test_lines_that_others_add_or_a_crash_leaves_spoil_no_signed_one(genuine: BackupStore, signed: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundle of a restore: gzip, one line of JSON, and then the bytes of each file that the plan adds or replaces, in its order."""
+"""The bundle of a restore, in gzip: the plan as JSON behind its length, then the bytes of each file that it adds or replaces."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import dataclasses
 import gzip
 import json
 import os
+import struct
 import typing as t
 
 from .._ams.description import DATABASE_FOLDER, Record
@@ -19,9 +20,11 @@ from .plan import Plan
 
 _KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256")
 _CHANGE = ("add", "replace")
+_LENGTH = struct.Struct("<i")
+"""How many bytes the plan has, as .NET's BinaryReader reads a number: the target takes them at once."""
 
 
-def first_line(contents: Contents, plan: Plan) -> dict[str, t.Any]:
+def plan_of(contents: Contents, plan: Plan) -> dict[str, t.Any]:
     """The plan, and what the target has to know beside it. No secret is in it in clear."""
     root = contents.configuration.described["installation"]["config_path"]
     secrets = {secret.path: secret for secret in contents.configuration.secrets}
@@ -45,7 +48,8 @@ def _file(record: Record) -> Record:
 
 def write(contents: Contents, plan: Plan, file: t.BinaryIO) -> None:
     with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-        packed.write(json.dumps(first_line(contents, plan)).encode() + b"\n")
+        head = json.dumps(plan_of(contents, plan)).encode()
+        packed.write(_LENGTH.pack(len(head)) + head)
         for record in plan.files:
             if _has_content(record):
                 for chunk in contents.configuration.chunks(record["name"]):
