@@ -27,6 +27,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inve
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import answers, earlier_restores, interrupted_stops
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.connection_plugins import lying
@@ -97,6 +98,34 @@ def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd
     except AccessManagerError as exc:
         assert str(exc).isprintable()
         assert len(str(exc)) < 1500
+
+
+KEY = Envelope("x").public_key
+HONEST: dict[str, tuple[Any, Any]] = {
+    "artifact_fetch": (lying.honest("artifact_fetch", {"public_key": KEY}), answers.SENT_OR_NOT),
+    "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.SealedCertificates),
+    "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.SealedSecrets),
+    "config_snapshot": (lying.left("config_snapshot"), answers.Staged),
+    "service": (lying.left("service"), answers.ServiceState),
+    "config_restore": (lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []}, answers.SITUATION),
+}
+
+
+@pytest.mark.parametrize("module", HONEST)
+@given(st.data())
+def test_each_half_is_taken_whole_or_its_first_wrong_value_is_named(module: str, data: st.DataObject) -> None:
+    honest, shape = HONEST[module]
+    assert TARGET.checked(honest, shape) == honest
+    changed = copy.deepcopy(honest)
+    *path, last = data.draw(st.sampled_from(sorted(places(honest), key=str)))
+    holder: Any = changed
+    for step in path:
+        holder = holder[step]
+    holder[last] = data.draw(JSON)
+    try:
+        TARGET.checked(changed, shape)
+    except AccessManagerError as exc:
+        assert str(exc).startswith("The answer of ams1 is not used: '") or "failed" in changed
 
 
 @pytest.mark.parametrize("module", ["installation_info", "backup_verify", "service"])
