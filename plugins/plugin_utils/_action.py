@@ -23,8 +23,8 @@ _NUMBERS = frozenset(
     {"batch_pause", "health_seconds", "keep_safety_copies", "limit", "lock_timeout", "max_failures", "service_timeout", "timeout"}
 )
 _OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable", "skipped", "warnings"})
-"""What a result may have beside what its module documents: C(warnings) are sentences of an action about stores, never what a target
-answers under that name, and C(reachable) says whether a failure came from the connection."""
+"""What a result may have beside what its module documents: C(warnings) are sentences of an action about stores, never
+what a target answers under that name, and C(reachable) says whether a failure came from the connection."""
 
 _DIFF_KEYS = frozenset({"before", "after", "before_header", "after_header", "prepared"})
 
@@ -95,9 +95,11 @@ class AccessManagerAction(ActionBase):
         return validated
 
     def _visible(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
-        """What Ansible sees of a result: the keys that the module documents and C(_OWN_KEYS), with every text printable.
+        """What Ansible sees of a result: the keys that the module documents and C(_OWN_KEYS), with every text
+        printable.
 
-        Ansible acts on other keys, such as ansible_facts and add_host, and a result repeats what servers and stores say.
+        Ansible acts on other keys, such as ansible_facts and add_host, and a result repeats what servers and stores
+        say.
         """
         visible: dict[str, t.Any] = printable_data({key: result[key] for key in _OWN_KEYS & result.keys()})
         visible |= printable_data(_documented(result, returns_of(self.module_name)))

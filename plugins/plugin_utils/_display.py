@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is shown on the terminal beside results. A text may repeat what a server or a store says: it is made printable here."""
+"""What is shown on the terminal beside results. A text may repeat what a server or a store says: it is made printable
+here."""
 
 from __future__ import annotations
 

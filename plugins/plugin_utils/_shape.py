@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shape that JSON must have which a server, a store or another program wrote.
 
-A shape is a type as Python writes it: a TypedDict, C(list[X]), C(dict[str, X]), C(X | None), C(Literal["a", "b"]), C(str),
-C(int), C(float), C(bool), and C(object) for what is never looked into. C(NotRequired) marks a key that may be missing, and
-C(Annotated) adds a rule of this module: C(Annotated[int, between(0, 9)]). So what the reader and mypy see is what is checked.
-Of several shapes that a value may have, the usual one stands last: what it is not is said.
+A shape is a type as Python writes it: a TypedDict, C(list[X]), C(dict[str, X]), C(X | None), C(Literal["a", "b"]),
+C(str), C(int), C(float), C(bool), and C(object) for what is never looked into. C(NotRequired) marks a key that may be
+missing, and C(Annotated) adds a rule of this module: C(Annotated[int, between(0, 9)]). So what the reader and mypy see
+is what is checked. Of several shapes that a value may have, the usual one stands last: what it is not is said.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Check = c.Callable[[t.Any, str], t.Any]
 
 
 class ShapeError(ValueError):
-    """The first value that is not as it must be: where it is, what it is, and what it must be. It shows no value without a rule."""
+    """The first value that is not as it must be: where it is, what it is, and what it must be. It shows no value
+    without a rule."""
 
     def __init__(self, name: str, found: str, expected: str) -> None:
         self.name, self.found, self.expected = name, found, expected

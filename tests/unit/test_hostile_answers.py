@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server answers is only data: nothing that it says is done on the controller, on other hosts, or to other backups."""
+"""What a server answers is only data: nothing that it says is done on the controller, on other hosts, or to other
+backups."""
 
 from __future__ import annotations
 

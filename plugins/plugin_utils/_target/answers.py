@@ -56,7 +56,8 @@ class Collected(t.TypedDict):
 
 
 class Header(t.TypedDict):
-    """Of an envelope, in Base64 but for C(size) and C(sha256). C(data) is there when the ciphertext comes with the answer."""
+    """Of an envelope, in Base64 but for C(size) and C(sha256). C(data) is there when the ciphertext comes with the
+    answer."""
 
     key: str
     iv: str

@@ -1,10 +1,12 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of a Windows server: it is made once, again after a lost connection, or again in a new run; its answer is data.
+"""One call of a Windows server: it is made once, again after a lost connection, or again in a new run; its answer is
+data.
 
-Ansible acts on some keys of what a module returns: on facts, on hosts to add, on its own internal ones. So an answer is put aside
-unread where it arrives, and then checked against the shape that the caller expects. Nothing else of it is used, or seen by Ansible.
+Ansible acts on some keys of what a module returns: on facts, on hosts to add, on its own internal ones. So an answer is
+put aside unread where it arrives, and then checked against the shape that the caller expects. Nothing else of it is
+used, or seen by Ansible.
 """
 
 from __future__ import annotations
@@ -48,14 +50,16 @@ START_SECONDS = 60
 _ANSWER, _EXIT_CODE = "answer", "exit_code"
 _LONGEST_MESSAGE = 10_000
 _LOST_RACE = re.compile(r'Unhandled exception while executing module.*"Create".*\bAnsible\b', re.DOTALL)
-"""How a module fails that began beside another, the first on a server: both make the source "Ansible" in Windows' event log, before
-anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in its own language."""
+"""How a module fails that began beside another, the first on a server: both make the source "Ansible" in Windows' event
+log, before anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in
+its own language."""
 
 _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 
 
 def put_aside(output: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The output of a module, with the answer in it as one text under a key of ours: so Ansible's own reader sees no other key."""
+    """The output of a module, with the answer in it as one text under a key of ours: so Ansible's own reader sees no
+    other key."""
     return {**output, "stdout": json.dumps({_ANSWER: str(output.get("stdout", "")), _EXIT_CODE: str(output.get("rc", ""))})}
 
 
@@ -74,7 +78,8 @@ def controller_name() -> str:
 
 
 class Target:
-    """The Windows server of a task. C(action) runs modules and has the connection; its output of modules passes C(put_aside)."""
+    """The Windows server of a task. C(action) runs modules and has the connection; its output of modules passes
+    C(put_aside)."""
 
     def __init__(self, action: t.Any, module: str, task_vars: dict[str, t.Any]) -> None:
         self._action, self._module, self._task_vars = action, module, task_vars
@@ -96,9 +101,9 @@ class Target:
     def call(self, arguments: Run, shape: type[T], *, repeatable: bool = True, module: str | None = None) -> T:
         """Runs the target's half, or that of another module, and returns what C(shape) lists of its answer.
 
-        Without an answer it is tried again when the call may be made twice. Raises AccessManagerError with the target's own
-        sentence when it failed, ConnectionLostError when the connection was lost, and UnansweredError when its PowerShell ended
-        without an answer.
+        Without an answer it is tried again when the call may be made twice. Raises AccessManagerError with the target's
+        own sentence when it failed, ConnectionLostError when the connection was lost, and UnansweredError when its
+        PowerShell ended without an answer.
         """
         if repeatable:
             return self.retry(lambda: self.call_once(arguments, shape, module=module))
@@ -141,7 +146,8 @@ class Target:
             task.async_val = 0
 
     def checked(self, answer: object, shape: type[T]) -> T:
-        """What a shape lists of an answer. Raises AccessManagerError when it tells of a failure, or has another shape."""
+        """What a shape lists of an answer. Raises AccessManagerError when it tells of a failure, or has another
+        shape."""
         try:
             said = checked(answer, Failure)
             if not said.get("failed"):
@@ -171,7 +177,8 @@ class Target:
         return act()
 
     def retry_with_new_run(self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None) -> T:
-        """Does something in a run of its own, again in another run when no answer came; C(new_run) has the options that name one.
+        """Does something in a run of its own, again in another run when no answer came; C(new_run) has the options that
+        name one.
 
         What failed runs left on the target is removed at the end: in between it would only be one more call to lose.
         """
@@ -204,7 +211,8 @@ class Target:
 
     @contextlib.contextmanager
     def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
-        """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let alone."""
+        """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let
+        alone."""
         try:
             yield
         except (UnfinishedRunError, EndedRunError):

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run of a target's half outside its shell: it ends by itself whatever happens to the connection, and is asked for its result."""
+"""A run of a target's half outside its shell: it ends by itself whatever happens to the connection, and is asked for
+its result."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ LONGEST_RUN_SECONDS = 24 * 3600
 """When Ansible ends a detached run: never before the run's own time-outs, or the service could stay stopped."""
 
 BEGIN_SECONDS = 20
-"""How long a run whose launch was not answered may take to begin, before it is launched again. One that begins twice is refused."""
+"""How long a run whose launch was not answered may take to begin, before it is launched again. One that begins twice is
+refused."""
 
 SILENT_SECONDS = 180
 """How long a run is asked for of which nothing was heard at all, not even an answer to its launch."""
@@ -86,7 +88,8 @@ class DetachedRun(t.Generic[T]):
     def _launch(self) -> None:
         """Starts the run, of which the target knows nothing.
 
-        An error does not say whether it started: an answer may be lost, and a slow start is called a failure. So it is asked for.
+        An error does not say whether it started: an answer may be lost, and a slow start is called a failure. So it is
+        asked for.
         """
         self._require_another_launch()
         self._launches += 1
@@ -103,7 +106,8 @@ class DetachedRun(t.Generic[T]):
         self._was_heard_of = True
 
     def _require_another_launch(self) -> None:
-        """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in vain."""
+        """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in
+        vain."""
         if self._was_seen_running:
             raise EndedRunError(
                 f"The run {self._run_id} was at work on {self._target.label}, and its folder is gone with its result: it was "

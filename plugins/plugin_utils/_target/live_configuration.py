@@ -28,7 +28,8 @@ LARGEST_IN_MEMORY = 512 * 1024**2
 def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> Unsteady | Sent:
     """The answer of the target. C(run) has run_id, staging_root and live.
 
-    Raises ConnectionLostError when no answer came. A live run may go on then: the caller makes a new one, with another id.
+    Raises ConnectionLostError when no answer came. A live run may go on then: the caller makes a new one, with another
+    id.
     """
     question = {
         "step": "take",
@@ -43,7 +44,8 @@ def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> U
 
 
 def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Configuration:
-    """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps changing."""
+    """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps
+    changing."""
 
     def new_run() -> Run:
         return {"run_id": new_run_id(), "staging_root": staging_root, "live": True}

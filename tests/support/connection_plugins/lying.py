@@ -1,11 +1,12 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A connection to a Windows server that is not there: it answers the halves of this collection as a server would, or lies.
+"""A connection to a Windows server that is not there: it answers the halves of this collection as a server would, or
+lies.
 
-C(TEST_SERVERS) names a folder. C(lies.json) in it says what each host puts into its answers: host, step, keys. A step is the
-name of a module, with C(:take), C(:live) and the like where it has several, and C(:answer) for what a detached run leaves.
-C(calls.jsonl) keeps which host was called, where, and with which password.
+C(TEST_SERVERS) names a folder. C(lies.json) in it says what each host puts into its answers: host, step, keys. A step
+is the name of a module, with C(:take), C(:live) and the like where it has several, and C(:answer) for what a detached
+run leaves. C(calls.jsonl) keeps which host was called, where, and with which password.
 """
 
 from __future__ import annotations
