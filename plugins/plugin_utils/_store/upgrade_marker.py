@@ -13,6 +13,7 @@ import typing as t
 
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .._shape import ShapeError, checked, fault_of
 from .._text import timestamp
 from . import manifest as manifest_module
 from .folder import explained
@@ -28,9 +29,27 @@ _CLOCKS_APART = 0.25
 FULL, INTEGRITY = "full", "integrity"
 """How far the marked backup was verified: opened and proved with a key, or by sizes, hashes and the chain alone."""
 
-_KEYS: dict[str, type] = {"format": int, "host": str, "backup_id": str, "manifest_sha256": str, "verified": str, "marked": str}
 
-_VERIFIED = {"host", "id", "verified", "problems"}
+class _MarkerShape(t.TypedDict):
+    """What a marker in a file is."""
+
+    format: t.Literal[1]
+    host: str
+    backup_id: str
+    manifest_sha256: str
+    verified: t.Literal["full", "integrity"]
+    marked: str
+    access_manager_version: t.NotRequired[str | None]
+
+
+class _VerifiedBackup(t.TypedDict):
+    """What is read of a backup in the result of backup_verify."""
+
+    host: str
+    id: str
+    verified: str
+    problems: list[str]
+
 
 Marker = dict[str, t.Any]
 
@@ -125,9 +144,10 @@ def protected_id(store: BackupStore) -> str | None:
 
 def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> str:
     """How far the backup was verified. Raises AccessManagerError when it was not, or something was found."""
-    backups = verification.get("backups")
-    if not isinstance(backups, list) or not all(isinstance(one, dict) and one.keys() >= _VERIFIED for one in backups):
-        raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.")
+    try:
+        backups = checked(verification.get("backups"), list[_VerifiedBackup])
+    except ShapeError:
+        raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.") from None
     told = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
     problems = [problem for one in told for problem in one["problems"]]
     if not told or told[0]["verified"] not in (FULL, INTEGRITY) or problems:
@@ -157,14 +177,7 @@ def _read(store: BackupStore) -> Marker:
 
 
 def _is_marker(marker: t.Any, store: BackupStore) -> bool:
-    return (
-        isinstance(marker, dict)
-        and all(isinstance(marker.get(key), kind) for key, kind in _KEYS.items())
-        and isinstance(marker.get("access_manager_version"), (str, type(None)))
-        and (marker["format"], marker["host"]) == (FORMAT, store.host)
-        and marker["verified"] in (FULL, INTEGRITY)
-        and is_id(marker["backup_id"])
-    )
+    return fault_of(marker, _MarkerShape) is None and marker["host"] == store.host and is_id(marker["backup_id"])
 
 
 def _damage(store: BackupStore, marker: Marker) -> str:
