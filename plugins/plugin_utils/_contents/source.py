@@ -87,8 +87,8 @@ def _at(path: pathlib.Path, store: BackupStore, *, without_secrets: bool) -> Sou
         entries = folder.entries()
         if manifest_module.NAME in entries:
             return _undamaged(_signed(folder, opened, store.trust), without_secrets=without_secrets)
-    found = {part: [name for name in _names(part) if name in entries] for part in PARTS}
-    parts = {part: Artifact(path / names[-1], opened) for part, names in found.items() if names}
+    found = {part: _name_of(part, entries) for part in PARTS}
+    parts = {part: Artifact(path / name, opened) for part, name in found.items() if name}
     if "config" not in parts:
         raise AccessManagerError(f"'{path}' holds no backup: there is neither a manifest.json nor a config.zip in it.")
     return Source(str(path), parts, origin=_of_no_manifest(path, store.trust))
@@ -110,8 +110,13 @@ def _of_no_manifest(path: pathlib.Path, trust: Trust) -> Origin:
 
 
 def _names(part: str) -> tuple[str, str]:
-    """What the artifact of a part is named, in clear and encrypted."""
-    return PARTS[part], PARTS[part] + SUFFIX
+    """What the artifact of a part is named, encrypted and in clear."""
+    return PARTS[part] + SUFFIX, PARTS[part]
+
+
+def _name_of(part: str, entries: list[str]) -> str | None:
+    """What the artifact of a part is named among the entries of a folder; the encrypted one when both are there."""
+    return next((name for name in _names(part) if name in entries), None)
 
 
 def _opened(path: pathlib.Path, *, check_owner: bool) -> Folder:

@@ -141,10 +141,9 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
 
 def _counts(record: t.Any, backups: list[Report]) -> dict[str, int]:
     """How many backups of each status there are, also of those that were not verified; never less than are reported."""
-    there = {status: sum(backup["status"] == status for backup in backups) for status in STATUSES}
-    if not isinstance(record, dict):
-        return there
-    return {status: max(there[status], int(_number(record.get(status)) or 0)) for status in STATUSES}
+    reported = collections.Counter(backup["status"] for backup in backups)
+    counts = record if isinstance(record, dict) else {}
+    return {status: max(reported[status], int(_number(counts.get(status)) or 0)) for status in STATUSES}
 
 
 def _has_expired(certificate: Report) -> bool:

@@ -138,12 +138,13 @@ def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[R
     ]
 
 
+def _permissions_by_key(described: Described) -> dict[str, Record]:
+    return {record["key"].lower(): record for record in described["state"]["registry_permissions"]}
+
+
 def plan_registry_permissions(plan: Plan, contents: Contents, server: Described) -> None:
     """No restore changes who may do what with a registry key: an administrator decides that."""
-    before, now = (
-        {one["key"].lower(): one for one in described["state"]["registry_permissions"]}
-        for described in (contents.configuration.described, server)
-    )
+    before, now = _permissions_by_key(contents.configuration.described), _permissions_by_key(server)
     for place, one in sorted(before.items()):
         is_now = now[place]["sddl"] if place in now else None
         if is_now is None or not sddl.same(one["sddl"], is_now):

@@ -35,12 +35,12 @@ def problems(
     C(pruned): those that were removed by the rules. C(strangers): those that are there, but are not accepted: they accuse no other.
     The first manifest of a chain names none before it.
     """
-    told = {link.id: link for link in links}
-    present = told | {link.id: link for link in unreliable}
+    reliable = {link.id: link for link in links}
+    present = reliable | {link.id: link for link in unreliable}
     removed = {link.sha256: link for link in pruned}
     there = {link.sha256 for link in [*present.values(), *strangers]}
     found: dict[str, list[str]] = {}
-    for backup_id, link in sorted(told.items()):
+    for backup_id, link in sorted(reliable.items()):
         last = _through_the_pruned(link, removed, there)
         if last.previous is None:
             older = {one for one in present if one < backup_id} if last is link else set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -94,10 +95,12 @@ def build(
 
     A record without an artifact, such as that of a census, adds to the manifest only.
     """
-    problems = [printable(problem) for record in records.values() for problem in record["problems"]]
+    problems = [printable(problem) for problem in _joined(records.values(), "problems")]
     artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
-    recipients = [recipient for artifact in artifacts for recipient in artifact["recipients"]]
-    told = {key: value for record in records.values() for key, value in record["manifest"].items()}
+    recipients = list(dict.fromkeys(_joined(artifacts, "recipients")))
+    details: Manifest = {}
+    for record in records.values():
+        details |= record["manifest"]
     manifest = {
         "format": FORMAT,
         "id": backup_id,
@@ -110,11 +113,15 @@ def build(
         "nonce_sha256": nonce_sha256,
         "content_digest": content_digest,
         "inventory": inventory,
-        "recipients": list(dict.fromkeys(recipients)),
+        "recipients": recipients,
         "previous": previous,
         "previous_id": previous_id,
-    } | told
+    } | details
     return manifest | {"checksum": checksum_of(manifest)}
+
+
+def _joined(records: c.Iterable[Manifest], key: str) -> c.Iterator[str]:
+    return itertools.chain.from_iterable(record[key] for record in records)
 
 
 def _bounded(problems: list[str]) -> list[str]:
@@ -136,8 +143,8 @@ def parts_of(manifest: Manifest) -> tuple[str, ...]:
 
 def checksum_of(manifest: Manifest) -> str:
     """What C(checksum) must be: it shows a manifest that was edited or damaged, though not one that was forged."""
-    told = {key: value for key, value in manifest.items() if key != "checksum"}
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    content = {key: value for key, value in manifest.items() if key != "checksum"}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

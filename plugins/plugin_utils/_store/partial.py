@@ -124,7 +124,9 @@ class PartialBackup:
 
     def manifest(self, records: dict[str, Manifest], now: datetime.datetime) -> Manifest:
         """The manifest of this backup, from the records of its parts."""
-        inventory = {name: mark for record in records.values() for name, mark in record["inventory"].items()}
+        inventory: dict[str, str] = {}
+        for record in records.values():
+            inventory |= record["inventory"]
         return manifest_module.build(
             backup_id=self.id,
             host=self.store.host,

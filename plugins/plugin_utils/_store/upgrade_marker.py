@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import json
 import pathlib
 import typing as t
@@ -99,7 +100,7 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
     if not check_mode:
         with explained(store.folder / NAME), store.opened() as folder:
             folder.replace_file(NAME, text.encode())
-    return _told(store, marker)
+    return _summary(store, marker)
 
 
 def required(store: BackupStore, *, now: datetime.datetime, max_age: float | None, version: str | None) -> Marker:
@@ -128,7 +129,7 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     damage = _damage(store, marker)
     if damage:
         raise AccessManagerError(f"The backup {backup_id} that protects an upgrade of {store.host} cannot be used: {damage}")
-    return _told(store, marker)
+    return _summary(store, marker)
 
 
 def protected_id(store: BackupStore) -> str | None:
@@ -148,14 +149,14 @@ def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]
         backups = checked(verification.get("backups"), list[_VerifiedBackup])
     except ShapeError:
         raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.") from None
-    told = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
-    problems = [problem for one in told for problem in one["problems"]]
-    if not told or told[0]["verified"] not in (FULL, INTEGRITY) or problems:
+    found = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
+    problems = list(itertools.chain.from_iterable(one["problems"] for one in found))
+    if not found or found[0]["verified"] not in (FULL, INTEGRITY) or problems:
         reason = " ".join(problems) or str(verification.get("msg") or "it was not verified.")
         raise AccessManagerError(
             f"The backup {backup_id} of {store.host} is there, but its verification failed, so it protects no upgrade: {reason}"
         )
-    return str(told[0]["verified"])
+    return str(found[0]["verified"])
 
 
 def _read(store: BackupStore) -> Marker:
@@ -193,6 +194,6 @@ def _damage(store: BackupStore, marker: Marker) -> str:
     return " ".join(store.damage(manifest))
 
 
-def _told(store: BackupStore, marker: Marker) -> Marker:
+def _summary(store: BackupStore, marker: Marker) -> Marker:
     path: pathlib.Path = store.folder / marker["backup_id"]
     return marker | {"path": str(path)}
