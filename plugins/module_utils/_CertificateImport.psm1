@@ -78,7 +78,7 @@ Function Complete-Certificate {
     try {
         $change = @{ thumbprint = $Wanted.thumbprint; action = Get-MissingPart -Wanted $Wanted -Usages $Usages; sddl = '' }
         [void]$Undo.Add($change)
-        if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted -Usages $Usages }
+        if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted }
         $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages -Anywhere:($change.action -eq 'give_access')
         if (-not $stored) { throw 'it is not on this server any more' }
         $key = Get-KeyInformation -Certificate $stored
@@ -120,24 +120,18 @@ Function Get-MissingPart {
 }
 
 Function Add-KeyedCertificate {
-    # Puts the certificate with its key into the service's store, in place of one without.
-    param(
-        [Collections.IDictionary] $Wanted,
-        [String[]] $Usages
-    )
-    $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages
-    $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList ([Convert]::FromBase64String($Wanted.pfx)), $Wanted.password, $Flags
+    # Puts the certificate with its key into the service's store. One without that is there is replaced in the same step: whenever this is
+    # interrupted, the store has the one or the other.
+    param([Collections.IDictionary] $Wanted)
+    # Not New-Object: Windows logs the arguments of cmdlets where module logging is on, and these are a key and its password.
+    $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($Wanted.pfx), $Wanted.password, $Flags)
     try {
         if ($certificate.Thumbprint -ne $Wanted.thumbprint) { throw "the PFX holds another certificate: $($certificate.Thumbprint)" }
-        if ($stored) { [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Remove($StoreName, $stored) }
         [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $certificate)
     }
     catch {
         $reason = $_.Exception.GetBaseException().Message
-        try {
-            Remove-Key -Certificate $certificate
-            if ($stored) { Add-BareCertificate -Certificate $stored }
-        }
+        try { Remove-Key -Certificate $certificate }
         catch { throw "$reason Its key could not be taken back: $($_.Exception.GetBaseException().Message)" }
         throw $reason
     }

@@ -5,6 +5,7 @@
 # Access Manager's JSON: documents, the files they name, protected secrets. It only reads.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
@@ -21,13 +22,13 @@ Function Find-JsonValue {
     if ($null -eq $Node) { return }
     if (-not $Steps) { return @{ path = $At; value = $Node } }
     $name = $Steps[0] -replace '\[\]$', ''
-    $property = if ($Node -is [Management.Automation.PSCustomObject]) { $Node.PSObject.Properties[$name] }
-    if ($null -eq $property) { return }
+    if ($Node -isnot [Collections.IDictionary] -or -not $Node.Contains($name)) { return }
+    $spelled = @($Node.Keys | Where-Object -FilterScript { $_ -eq $name })[0]
     $rest = @($Steps | Select-Object -Skip 1)
-    $place = if ($At) { "$At.$($property.Name)" } else { $property.Name }
-    if ($Steps[0] -notlike '*[[][]]') { return Find-JsonValue -Node $property.Value -Steps $rest -At $place }
+    $place = if ($At) { "$At.$spelled" } else { $spelled }
+    if ($Steps[0] -notlike '*[[][]]') { return Find-JsonValue -Node $Node[$name] -Steps $rest -At $place }
     $index = 0
-    foreach ($element in @($property.Value)) {
+    foreach ($element in @($Node[$name])) {
         Find-JsonValue -Node $element -Steps $rest -At "$place[$index]"
         $index++
     }
@@ -37,9 +38,9 @@ Function ConvertFrom-Configuration {
     # The object in a JSON text, $null when there is none. .NET's configuration allows comments and trailing commas, Windows PowerShell does not.
     param([String] $Text)
     $plain = [Regex]::Replace([Regex]::Replace($Text, $CommentsOutsideStrings, '$1'), $TrailingCommasOutsideStrings, '$1')
-    try { $document = ConvertFrom-Json -InputObject $plain }
+    try { $document = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($plain) }
     catch { return $null }
-    if ($document -is [Management.Automation.PSCustomObject]) { return $document }
+    if ($document -is [Collections.IDictionary]) { return $document }
     return $null
 }
 
@@ -115,9 +116,9 @@ Function Get-ProtectedSecret {
     foreach ($document in $Documents) {
         foreach ($path in $Paths) {
             foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
-                $member = { param($name) $property = $found.value.PSObject.Properties[$name]; if ($property) { $property.Value } }
+                $member = { param($name) if ($found.value -is [Collections.IDictionary]) { $found.value[$name] } }
                 $data = & $member 'Data'
-                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = ConvertTo-Mode -Value (& $member 'Mode'); data = [String]$data; salt = [String](& $member 'Salt') } }
+                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = ConvertTo-Mode -Value (& $member 'Mode'); data = [String]$data; salt = "$(& $member 'Salt')" } }
             }
         }
     }
@@ -155,7 +156,7 @@ Function Get-DocumentRecord {
     param([Object[]] $Documents)
     foreach ($document in $Documents) {
         $metadata = { param($name) foreach ($found in Find-JsonValue -Node $document.document -Steps 'Metadata', $name) { $found.value } }
-        @{ file = $document.file; valid = $document.valid; usn = [String](& $metadata 'Usn'); schema_version = [String](& $metadata 'SchemaVersion') }
+        @{ file = $document.file; valid = $document.valid; usn = "$(& $metadata 'Usn')"; schema_version = "$(& $metadata 'SchemaVersion')" }
     }
 }
 

@@ -7,6 +7,7 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
@@ -42,7 +43,7 @@ Function Get-RunOfFolder {
 Function Get-AboutRestore {
     # What a safety copy says of its restore, as JSON, without all that it kept; empty when it cannot be read.
     param([IO.DirectoryInfo] $Folder)
-    try { ConvertTo-Json -InputObject @{ about = (ConvertFrom-Json -InputObject (Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json'))).about } -Compress }
+    try { ConvertTo-Json -InputObject @{ about = ([ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json')))).about } -Compress }
     catch { '' }
 }
 

@@ -45,7 +45,7 @@ Function Write-Envelope {
     $aes = New-Object -TypeName Security.Cryptography.AesCryptoServiceProvider
     $aes.KeySize = 256
     $aes.Key = $encryptionKey
-    $mac = New-Object -TypeName Security.Cryptography.HMACSHA256 -ArgumentList @(, $macKey)
+    $mac = [Security.Cryptography.HMACSHA256]::new($macKey)
     $sha = New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
     try {
         $prefix = [Text.Encoding]::UTF8.GetBytes($Context) + $aes.IV

@@ -47,7 +47,7 @@ Function Get-SecretMark {
         [String] $Value,
         [String] $Nonce
     )
-    $mac = New-Object -TypeName Security.Cryptography.HMACSHA256 -ArgumentList @(, [Convert]::FromBase64String($Nonce))
+    $mac = [Security.Cryptography.HMACSHA256]::new([Convert]::FromBase64String($Nonce))
     try { [Convert]::ToBase64String($mac.ComputeHash([Text.Encoding]::UTF8.GetBytes($Value))) }
     finally { $mac.Dispose() }
 }
