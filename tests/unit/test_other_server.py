@@ -518,6 +518,8 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "Set-ADServiceAccount -Identity 'svc-ams'" in told["gMSA"]
     assert "Get-ADComputer -Identity 'AMS2'" in told["gMSA"]
     assert r"""sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= '""'""" in told["service account"]
+    assert "sc.exe managedaccount lithnetams true" in told["service account"]
+    assert "SeServiceLogonRight" in told["service account"].partition("Restart-Service")[0]
     assert "Get-KdsRootKey" in told["KDS root key"]
     assert "Resolve-DnsName -Name ams.forest.example" in told["DNS and load balancer"]
     assert "-ZoneName forest.example -Name ams -IPv4Address NEW-ADDRESS" in told["DNS and load balancer"]

@@ -75,10 +75,11 @@ def refuse_clustered_stop(described: Described) -> None:
     if not cluster or described["state"]["service"]["status"] == "Stopped":
         return
     name, resource = described["computer_name"], cluster["resource"]
+    owner = cluster["owner"] or f"the node that runs it, which {name} does not say"
     raise AccessManagerError(
         f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody else for a "
         "failure, and starts it again or moves it in the middle. "
-        f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {cluster['owner']}, "
+        f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {owner}, "
         f"run this again, and then start it with 'Start-ClusterResource -Name \"{resource}\"'."
     )
 

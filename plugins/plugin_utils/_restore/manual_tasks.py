@@ -131,10 +131,21 @@ def _account(of: Recovery) -> c.Iterator[Task]:
         ),
     )
     if of.account.lower() != here.lower():
-        text = f"The service runs as '{printable(here)}' here: give it that account, which has no password to type, and restart it."
-        yield Task(
-            Item.SERVICE_ACCOUNT, text, (f"sc.exe config lithnetams obj= '{named}' password= '\"\"'", "Restart-Service lithnetams")
+        text = (
+            f"The service runs as '{printable(here)}' here: give it that account in Access Manager's configuration tool, under "
+            "Web hosting, which does all of it. By hand, in Windows PowerShell: sc.exe does not let the account log on as a "
+            "service, and without that right the service does not start (error 1069). Add the account to 'Log on as a service' "
+            "under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that its SID is "
+            "in the list before the restart."
         )
+        commands = (
+            f"sc.exe config lithnetams obj= '{named}' password= '\"\"'",
+            "sc.exe managedaccount lithnetams true",
+            f"(New-Object Security.Principal.NTAccount '{named}').Translate([Security.Principal.SecurityIdentifier]).Value",
+            "secedit.exe /export /areas USER_RIGHTS /cfg rights.inf; Select-String -Path rights.inf -Pattern SeServiceLogonRight",
+            "Restart-Service lithnetams",
+        )
+        yield Task(Item.SERVICE_ACCOUNT, text, commands)
 
 
 def _kds(of: Recovery) -> c.Iterator[Task]:
