@@ -41,7 +41,7 @@ _TOLD = (
     "failed_check",
     "rollback_errors",
     "stopped",
-    "started",
+    "service_started",
     "stop_ms",
     "start_ms",
     "downtime_ms",

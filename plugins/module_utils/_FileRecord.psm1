@@ -4,6 +4,7 @@
 
 # Paths without limit of length, hashes, and what a backup says of files and folders. It only reads.
 
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
 
 Set-StrictMode -Version 2.0
@@ -61,9 +62,15 @@ Function Open-SharedFile {
     [IO.File]::Open((Get-LongPath -Path $Path), [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
 }
 
+Function Open-WrittenFile {
+    # The same for a file that was just written, or may have been: a virus scanner may have it to itself for a while.
+    param([String] $Path)
+    Invoke-WithRetry -Body { Open-SharedFile -Path $Path }
+}
+
 Function Read-TextFile {
     param([String] $Path)
-    $stream = Open-SharedFile -Path $Path
+    $stream = Open-WrittenFile -Path $Path
     $reader = New-Object -TypeName IO.StreamReader -ArgumentList $stream, ([Text.Encoding]::UTF8), $true
     try { $reader.ReadToEnd() }
     finally { $reader.Dispose() }
@@ -84,7 +91,7 @@ Function Get-StreamDigest {
 
 Function Get-FileDigest {
     param([String] $Path)
-    $stream = Open-SharedFile -Path $Path
+    $stream = Open-WrittenFile -Path $Path
     try { Get-StreamDigest -Stream $stream }
     finally { $stream.Dispose() }
 }
@@ -165,5 +172,5 @@ Function Get-FolderRecord {
     }
 }
 
-Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Read-TextFile, New-Sha256,
+Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Open-WrittenFile, Read-TextFile, New-Sha256,
     Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Whether Access Manager works after a restore.
+# Whether Access Manager works: its web site before a restore, and everything after it.
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
@@ -13,7 +13,9 @@
 Set-StrictMode -Version 2.0
 
 $AnswerMilliseconds = 5000
-$Protocols = [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
+$SecondsBefore = 5
+# What Windows allows, where this .NET Framework leaves that to Windows.
+$Protocols = if ([Int32][Net.ServicePointManager]::SecurityProtocol -eq 0) { [Security.Authentication.SslProtocols]::None } else { [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12' }
 $LogonStatuses = 401, 403
 
 Function Get-HostingValue {
@@ -44,6 +46,13 @@ Function Get-Site {
     $site
 }
 
+Function Get-HostHeader {
+    # The host as HTTP names it: in ASCII, also where its name has other letters.
+    param([Uri] $Url)
+    $name = if ($Url.HostNameType -eq [UriHostNameType]::Dns) { $Url.IdnHost } else { $Url.Host }
+    if ($Url.IsDefaultPort) { $name } else { "$($name):$($Url.Port)" }
+}
+
 Function Get-Status {
     # The HTTP status with which the web site answers at one address of this server, whatever certificate it shows.
     param(
@@ -58,9 +67,9 @@ Function Get-Status {
         $stream = $client.GetStream()
         if ($Url.Scheme -eq 'https') {
             $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false, ([Net.Security.RemoteCertificateValidationCallback] { $true })
-            $stream.AuthenticateAsClient($Url.DnsSafeHost, $null, $Protocols, $false)
+            $stream.AuthenticateAsClient($Url.IdnHost, $null, $Protocols, $false)
         }
-        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`nHost: $($Url.Authority)`r`nConnection: close`r`n`r`n")
+        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`nHost: $(Get-HostHeader -Url $Url)`r`nConnection: close`r`n`r`n")
         $stream.Write($request, 0, $request.Length)
         $line = (New-Object -TypeName IO.StreamReader -ArgumentList $stream).ReadLine()
         if ($line -notmatch '^HTTP/1\.[01] (\d{3})\b') { throw 'the answer is not HTTP' }
@@ -70,7 +79,8 @@ Function Get-Status {
 }
 
 Function Test-Site {
-    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503 where nobody serves.
+    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503 where nobody
+    # serves.
     param(
         [Uri] $Url,
         [Net.IPAddress] $Address
@@ -88,7 +98,8 @@ Function Get-OwnAddress {
 }
 
 Function Wait-Site {
-    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it does not; empty when it does.
+    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it
+    # does not; empty when it does.
     param(
         [Uri] $Url,
         [Int32] $Timeout
@@ -104,6 +115,18 @@ Function Wait-Site {
         if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') { return $reasons -join '; ' }
         Start-Sleep -Milliseconds 200
     }
+}
+
+Function Get-SiteReason {
+    # Why each address of the web site, http and https, does not serve as its configuration says now; empty when it does. $null where the
+    # service does not run: then nothing was good or bad.
+    param([Collections.IDictionary] $Knowledge)
+    $installation = Get-Installation
+    if ((Get-ServiceController).Status -ne 'Running' -or -not $installation.configured) { return $null }
+    $site = Get-Site -Documents @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
+    $reasons = @{}
+    foreach ($scheme in 'http', 'https') { if ($site.$scheme) { $reasons[$scheme] = Wait-Site -Url $site.$scheme -Timeout $SecondsBefore } }
+    $reasons
 }
 
 Function Wait-ServiceFailure {
@@ -157,15 +180,35 @@ Function Add-Check {
     try { $reason = "$(& $Body)" }
     catch { $reason = $_.Exception.GetBaseException().Message }
     $Done.checks += @{ name = $Name; passed = -not $reason; reason = $reason }
-    if ($reason) { throw "The check '$Name' failed: $reason" }
+    if (-not $reason) { return }
+    $Done.failed_check = $Name
+    throw "The check '$Name' failed: $reason"
+}
+
+Function Add-SiteCheck {
+    # The same for an address of the web site. One that did not serve before the restore either is not waited for, and fails nothing.
+    param(
+        [Hashtable] $Done,
+        [Uri] $Url,
+        [Object] $Before,
+        [Int32] $Timeout
+    )
+    $name = $Url.Scheme
+    $was = if ($Before -and $Before.ContainsKey($name)) { $Before[$name] }
+    if (-not $was) { return Add-Check -Done $Done -Name $name -Body { Wait-Site -Url $Url -Timeout $Timeout } }
+    $reason = Wait-Site -Url $Url -Timeout 0
+    $Done.checks += @{ name = $name; passed = -not $reason; reason = $reason }
+    if ($reason) { $Done.warnings += "The web site did not serve before the restore, and does not now: $reason" }
 }
 
 Function Test-Health {
-    # Every test of health, into Done.checks. The first that is not passed ends it. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
+    # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the restore.
+    # Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
         [Collections.IDictionary] $Knowledge,
+        [Object] $Before,
         [Int32] $Seconds,
         [Int32] $Timeout
     )
@@ -175,12 +218,11 @@ Function Test-Health {
     Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
     if ($plan.start -and $installation.configured) {
         $site = Get-Site -Documents $documents
-        Add-Check -Done $Done -Name 'http' -Body { Wait-Site -Url $site.http -Timeout $Timeout }
-        if ($site.https) { Add-Check -Done $Done -Name 'https' -Body { Wait-Site -Url $site.https -Timeout $Timeout } }
+        foreach ($url in @($site.http, $site.https)) { if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout } }
     }
     Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
     Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
 }
 
-Export-ModuleMember -Function Test-Health
+Export-ModuleMember -Function Get-SiteReason, Test-Health

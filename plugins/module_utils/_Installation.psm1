@@ -101,12 +101,27 @@ Function Get-FirewallRule {
     }
 }
 
+Function Get-ClusterOwner {
+    # The node that owns a cluster's resource; empty when this server cannot tell. The cmdlet is there where the management tools of the
+    # feature are, the class wherever the cluster is.
+    param([String] $Resource)
+    try { return [String](Get-ClusterResource -Name $Resource -ErrorAction Stop).OwnerNode.Name }
+    catch { Write-Debug -Message "The class is asked: $($_.Exception.Message)" }
+    try {
+        $found = Get-CimInstance -Namespace 'root\MSCluster' -ClassName 'MSCluster_Resource' -ErrorAction Stop | Where-Object -FilterScript { $_.Name -eq $Resource }
+        [String]@($found)[0].OwnerNode
+    }
+    catch { '' }
+}
+
 Function Get-ClusterRole {
-    # The failover cluster resource that runs the service, and the node that owns it; $null when there is none.
+    # The failover cluster resource that runs the service, and the node that owns it; $null when there is none. Where the server does not say
+    # which node that is, the owner is empty, and the resource counts as here: nothing that only reads is refused for that.
     foreach ($id in Get-SubKeyName -SubKey $ClusterResourcesKey) {
         if ((Get-RegistryData -SubKey "$ClusterResourcesKey\$id\Parameters" -Name 'ServiceName') -ne $ServiceName) { continue }
-        $resource = Get-ClusterResource -Name ([String](Get-RegistryData -SubKey "$ClusterResourcesKey\$id" -Name 'Name'))
-        return @{ resource = $resource.Name; owner = $resource.OwnerNode.Name; owned = $resource.OwnerNode.Name -eq $env:COMPUTERNAME }
+        $resource = [String](Get-RegistryData -SubKey "$ClusterResourcesKey\$id" -Name 'Name')
+        $owner = Get-ClusterOwner -Resource $resource
+        return @{ resource = $resource; owner = $owner; owned = -not $owner -or $owner -eq $env:COMPUTERNAME }
     }
     return $null
 }

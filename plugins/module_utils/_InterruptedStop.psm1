@@ -6,9 +6,11 @@
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
@@ -27,17 +29,16 @@ Function Set-StopMark {
 
 Function Remove-StopMark {
     param([String] $Folder)
-    [IO.File]::Delete((Get-StopMark -Folder $Folder))
+    Invoke-WithRetry -Body { [IO.File]::Delete((Get-StopMark -Folder $Folder)) }
 }
 
 Function Read-Mark {
     # What a mark says, by name; names that it lacks are empty.
     param([String] $Path)
-    $about = try { ConvertFrom-Json -InputObject (Read-TextFile -Path $Path) } catch { $null }
+    $about = try { [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $Path)) } catch { $null }
     $read = @{}
     foreach ($name in 'controller', 'stopped_at', 'found', 'started_at', 'error') {
-        $property = if ($about) { $about.PSObject.Properties[$name] }
-        $value = if ($property) { $property.Value }
+        $value = if ($about) { $about[$name] }
         $read[$name] = if ($value -is [DateTime]) { ConvertTo-Timestamp -Time $value.ToUniversalTime() } else { [String]$value }
     }
     $read

@@ -6,7 +6,9 @@
 # order.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Secret
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
@@ -56,7 +58,7 @@ Function Expand-Bundle {
     $count = 0
     $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, ([IO.Compression.CompressionMode]::Decompress))
     try {
-        $plan = ConvertFrom-Json -InputObject (Read-Plan -Stream $clear)
+        $plan = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-Plan -Stream $clear))
         foreach ($record in $plan.files) {
             if (-not $record.has_content) { continue }
             $place = [IO.Path]::Combine($Folder, "file$count")
@@ -75,7 +77,7 @@ Function Set-StagedText {
         [String] $Path,
         [Object[]] $Edits
     )
-    $bytes = [IO.File]::ReadAllBytes($Path)
+    $bytes = Invoke-WithRetry -Body { , [IO.File]::ReadAllBytes($Path) }
     $output = New-Object -TypeName IO.MemoryStream
     $at = 0
     foreach ($edit in @($Edits | Sort-Object -Property { $_.start })) {
@@ -85,7 +87,7 @@ Function Set-StagedText {
         $at = $edit.end
     }
     $output.Write($bytes, $at, $bytes.Length - $at)
-    [IO.File]::WriteAllBytes($Path, $output.ToArray())
+    Invoke-WithRetry -Body { [IO.File]::WriteAllBytes($Path, $output.ToArray()) }
 }
 
 Function Protect-StagedSecret {

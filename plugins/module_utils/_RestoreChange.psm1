@@ -8,6 +8,7 @@
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
@@ -15,7 +16,6 @@ Set-StrictMode -Version 2.0
 
 $FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
 $MeaningfulAttributes = [IO.FileAttributes]'ReadOnly, Hidden, System'
-$Patience = [TimeSpan]::FromSeconds(5)
 $AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 
 # ---- a plan's files, registry values and HTTP.sys ----
@@ -212,7 +212,7 @@ Function Copy-PlannedFile {
         [Object] $Record
     )
     $item = Get-PathItem -Path $Beside -Kind 'file'
-    $reader = Open-SharedFile -Path $Source
+    $reader = Open-WrittenFile -Path $Source
     try {
         $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None)
         try {
@@ -227,22 +227,6 @@ Function Copy-PlannedFile {
     if ($landed -cne $Sha256) { throw "'$Beside' has another SHA-256 than what was to be written into it." }
     $item.Refresh()
     Set-ItemState -Item $item -Record $Record
-}
-
-Function Invoke-WithRetry {
-    # Runs the body again for some seconds when another program has the file: a scanner of viruses, an indexer, a backup. Where such a
-    # program lets a file be deleted that it has open, its name stays until it has closed it.
-    param([ScriptBlock] $Body)
-    $watch = [Diagnostics.Stopwatch]::StartNew()
-    while ($true) {
-        try { return & $Body }
-        catch {
-            $cause = $_.Exception.GetBaseException()
-            $taken = $cause -is [IO.IOException] -or $cause -is [UnauthorizedAccessException]
-            if (-not $taken -or $watch.Elapsed -ge $Patience) { throw }
-        }
-        Start-Sleep -Milliseconds 200
-    }
 }
 
 Function Move-PlannedFile {

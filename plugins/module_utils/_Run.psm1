@@ -2,17 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Runs: one at a time on a server, each with a folder of its own, in which it leaves its result when it is detached from its shell.
+# Runs: one at a time on a server, each with a folder of its own.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Retry
+#AnsibleRequires -PowerShell ..module_utils._ScheduledTask
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._KernelObject
 
 Set-StrictMode -Version 2.0
 
 $MutexName = 'Global\lithnet.access_manager'
 $StaleAfter = [TimeSpan]::FromHours(24)
 $RunIdPattern = '^[0-9A-Za-z-]{8,64}$'
-$ResultReserve = 256KB
 
 Function Get-RunFolder {
     param(
@@ -43,6 +46,19 @@ Function New-RunFolder {
     New-RestrictedFolder -Path $Folder
 }
 
+Function Open-RunMutex {
+    # The mutex of that name. First becomes whether it was made now.
+    param(
+        [String] $Name,
+        [Ref] $First = ([Ref]$false)
+    )
+    try { [ansible_collections.lithnet.access_manager.plugins.module_utils._KernelObject.KernelObject]::OpenMutex($Name, $First) }
+    catch {
+        if ($_.Exception.GetBaseException() -isnot [UnauthorizedAccessException]) { throw }
+        throw "Another program on this server has made the mutex '$Name', and keeps administrators from it: no run can begin. Find its process, with Sysinternals' handle.exe for example, and end it, or restart the server."
+    }
+}
+
 Function Invoke-WithRunMutex {
     # Runs the body of a run under a name that one process alone has, and that Windows forgets when it ends, however that happens.
     param(
@@ -50,7 +66,7 @@ Function Invoke-WithRunMutex {
         [ScriptBlock] $Body
     )
     $first = $false
-    $alive = New-Object -TypeName Threading.Mutex -ArgumentList $false, "$MutexName.$RunId", ([ref]$first)
+    $alive = Open-RunMutex -Name "$MutexName.$RunId" -First ([ref]$first)
     try {
         if (-not $first) { throw "The run $RunId is at work on this server already." }
         & $Body
@@ -69,7 +85,11 @@ Function Test-RunAlive {
 
 Function Remove-StaleRun {
     # Removes the folders of dead runs that nobody has written to for a day, but not of one that left the service stopped: the next run starts it.
+    # And tasks that were made for a run, and not removed.
     param([String] $Root)
+    foreach ($runId in @(Get-TaskRun)) {
+        if (-not (Test-RunAlive -RunId $runId) -and -not (Test-RunAlive -RunId "$runId.start")) { Invoke-CleanUp -Body { Remove-RunTask -RunId $runId } }
+    }
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
@@ -88,7 +108,7 @@ Function Remove-RunFolder {
     )
     $path = Get-RunFolder -Root $Root -RunId $RunId
     if (-not [IO.Directory]::Exists($path)) { return $false }
-    [IO.Directory]::Delete($path, $true)
+    Remove-Tree -Path $path
     Remove-EmptyFolder -Path $Root
     return $true
 }
@@ -111,7 +131,7 @@ Function Clear-EndedRun {
     )
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-RunFolder -Root $Root -RunId $RunId)
     if (-not $folder.Exists -or (Test-RunAlive -RunId $RunId)) { return }
-    foreach ($file in $folder.GetFiles()) { if ($file.Name -ne 'result.json') { $file.Delete() } }
+    foreach ($file in $folder.GetFiles()) { if ($file.Name -ne 'result.json') { Invoke-CleanUp -Body { $file.Delete() } } }
 }
 
 Function Enter-Mutex {
@@ -127,7 +147,7 @@ Function Enter-Mutex {
 Function Wait-OtherRun {
     # Waits until no run is at work on this server, for at most Timeout seconds. Returns who is then, in words; empty when nobody is.
     param([Int32] $Timeout)
-    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
+    $mutex = Open-RunMutex -Name $MutexName
     try {
         if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) { return Get-OtherRun }
         $mutex.ReleaseMutex()
@@ -145,7 +165,7 @@ Function Get-OtherRun {
 Function Get-LockOwner {
     # Who holds the lock, as that run wrote it down.
     try {
-        $owner = ConvertFrom-Json -InputObject (Read-TextFile -Path ([IO.Path]::Combine((Get-StagingRoot), 'lock.json')))
+        $owner = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path ([IO.Path]::Combine((Get-StagingRoot), 'lock.json'))))
         @{ controller = $owner.controller; run_id = $owner.run_id; since = ConvertTo-Timestamp -Time ([DateTime]$owner.since).ToUniversalTime() }
     }
     catch { @{ controller = 'an unknown controller'; run_id = 'an unknown run'; since = 'an unknown time' } }
@@ -159,12 +179,12 @@ Function Invoke-Locked {
         [Int32] $Timeout,
         [ScriptBlock] $Body
     )
-    $mutex = New-Object -TypeName Threading.Mutex -ArgumentList $false, $MutexName
+    $mutex = Open-RunMutex -Name $MutexName
     $lockRoot = Get-StagingRoot
     $file = [IO.Path]::Combine($lockRoot, 'lock.json')
     try {
         if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) {
-            throw "Another run is at work on this server: $(Get-OtherRun). It was waited for $Timeout s. Try again when it has ended, or raise lock_timeout."
+            throw "Another run is at work on this server: $(Get-OtherRun). Gave up after $Timeout s. Try again when it has ended, or raise lock_timeout."
         }
         try {
             foreach ($place in @($lockRoot, $Root | Select-Object -Unique)) { New-RestrictedFolder -Path $place }
@@ -173,117 +193,13 @@ Function Invoke-Locked {
             & $Body
         }
         finally {
-            try {
-                [IO.File]::Delete($file)
-                foreach ($place in $Root, $lockRoot) { Remove-EmptyFolder -Path $place }
-            }
-            finally { $mutex.ReleaseMutex() }
+            Invoke-CleanUp -Body { [IO.File]::Delete($file) }
+            foreach ($place in $Root, $lockRoot) { Remove-EmptyFolder -Path $place }
+            $mutex.ReleaseMutex()
         }
     }
     finally { $mutex.Dispose() }
 }
 
-Function Save-RunResult {
-    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks. The reserve keeps room for that
-    # on a drive that becomes full.
-    param(
-        [String] $Folder,
-        [ScriptBlock] $Body
-    )
-    $result = [IO.Path]::Combine($Folder, 'result.json')
-    $reserve = [IO.Path]::Combine($Folder, 'reserve')
-    [IO.File]::WriteAllBytes($reserve, (New-Object -TypeName Byte[] -ArgumentList $ResultReserve))
-    try { $answer = & $Body }
-    catch {
-        [IO.File]::Delete($reserve)
-        Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $_.Exception.Message } -Compress)
-        throw
-    }
-    [IO.File]::Delete($reserve)
-    Write-WholeFile -Path $result -Text (ConvertTo-Json -InputObject $answer -Depth 20 -Compress)
-    $answer
-}
-
-Function Wait-RunResult {
-    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'ended' when it died without a
-    # result, or 'unknown' when it has not begun after StartTimeout seconds.
-    param(
-        [String] $Folder,
-        [Int32] $Timeout,
-        [Int32] $StartTimeout
-    )
-    $path = [IO.Path]::Combine($Folder, 'result.json')
-    $watch = [Diagnostics.Stopwatch]::StartNew()
-    while ($true) {
-        $begun = [IO.Directory]::Exists($Folder)
-        $alive = Test-RunAlive -RunId ([IO.Path]::GetFileName($Folder))
-        if ([IO.File]::Exists($path)) { return @{ state = 'finished'; answer = Read-TextFile -Path $path } }
-        if ($begun -and -not $alive) { return @{ state = 'ended' } }
-        if (-not $begun -and $watch.Elapsed.TotalSeconds -ge $StartTimeout) {
-            Assert-UsableRoot -Path ([IO.Path]::GetDirectoryName($Folder))
-            return @{ state = 'unknown' }
-        }
-        if ($watch.Elapsed.TotalSeconds -ge $Timeout) { return @{ state = 'running' } }
-        Start-Sleep -Milliseconds 200
-    }
-}
-
-Function Remove-JobFile {
-    # Removes the file in which Ansible keeps the result of a detached run, which names the run, once the job has ended and written it.
-    param(
-        [String] $Folder,
-        [String] $RunId
-    )
-    $jobs = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([Environment]::ExpandEnvironmentVariables($Folder))
-    if (-not $jobs.Exists) { return }
-    $end = [DateTime]::UtcNow.AddSeconds(10)
-    while ([DateTime]::UtcNow -lt $end) {
-        foreach ($job in $jobs.GetFiles('j*.*')) {
-            try {
-                if ((Read-TextFile -Path $job.FullName).Contains($RunId)) { $job.Delete(); return }
-            }
-            catch { Write-Debug -Message "The job is writing it now, or it is somebody else's: $($_.Exception.Message)" }
-        }
-        Start-Sleep -Milliseconds 100
-    }
-}
-
-Function Get-RunOption {
-    # The options of every module that may run detached from its shell: 'take' does the work, 'collect' waits for its result, 'remove' clears up.
-    @{
-        run_id = @{ type = 'str'; required = $true }
-        step = @{ type = 'str'; required = $true; choices = 'take', 'collect', 'remove' }
-        staging_root = @{ type = 'str'; default = '' }
-        controller = @{ type = 'str'; default = '' }
-        job_folder = @{ type = 'str'; default = '' }
-        lock_timeout = @{ type = 'int'; default = 0 }
-        wait_seconds = @{ type = 'int'; default = 0 }
-        start_seconds = @{ type = 'int'; default = 0 }
-    }
-}
-
-Function Invoke-RunStep {
-    # Does one step of a run; Take is what the run does, alone on this server, with the path of its folder.
-    param(
-        [Collections.IDictionary] $Params,
-        [ScriptBlock] $Take
-    )
-    $root = Get-StagingRoot -Path $Params.staging_root
-    $folder = Get-RunFolder -Root $root -RunId $Params.run_id
-    if ($Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $Params.run_id }
-    if ($Params.step -eq 'collect') {
-        $found = Wait-RunResult -Folder $folder -Timeout $Params.wait_seconds -StartTimeout $Params.start_seconds
-        if ($found.state -eq 'finished') { Remove-JobFile -Folder $Params.job_folder -RunId $Params.run_id }
-        return $found
-    }
-    Invoke-WithRunMutex -RunId $Params.run_id -Body {
-        New-RunFolder -Root $root -Folder $folder
-        Save-RunResult -Folder $folder -Body {
-            $owner = @{ controller = $Params.controller; run_id = $Params.run_id }
-            Invoke-Locked -Root $root -Owner $owner -Timeout $Params.lock_timeout -Body { & $Take $folder }
-        }
-    }
-}
-
 Export-ModuleMember -Function Get-RunFolder, Get-RunIdPattern, Get-StopMark, New-RunFolder, Invoke-WithRunMutex, Test-RunAlive,
-    Remove-StaleRun, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Wait-OtherRun, Invoke-Locked, Get-RunOption, Invoke-RunStep
+    Remove-StaleRun, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Wait-OtherRun, Invoke-Locked

@@ -9,8 +9,10 @@
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Snapshot
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
@@ -46,9 +48,10 @@ Function New-SafetyCopy {
         $copy
     }
     catch {
-        [IO.Directory]::Delete($folder, $true)
-        Remove-EmptySafetyRoot
-        throw
+        $failure = $_
+        Invoke-CleanUp -Body { Remove-Tree -Path $folder }
+        Invoke-CleanUp -Body { Remove-EmptySafetyRoot }
+        throw $failure
     }
 }
 
@@ -251,8 +254,9 @@ Function Restore-Item {
             Move-PlannedFile -Beside $beside -Record $Kept.state
         }
         catch {
-            Remove-AnyItem -Path $beside -Kind 'file'
-            throw
+            $failure = $_
+            Invoke-CleanUp -Body { Remove-AnyItem -Path $beside -Kind 'file' }
+            throw $failure
         }
     }
     $item.Refresh()
@@ -291,7 +295,7 @@ Function Remove-Leftover {
         $runId = Get-RunOfFolder -Folder $folder
         $list = [IO.Path]::Combine($folder.FullName, $Kept)
         if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) { continue }
-        $files = @((ConvertFrom-Json -InputObject (Read-TextFile -Path $list)).items | Where-Object -FilterScript { $_.kind -eq 'file' })
+        $files = @(([ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $list))).items | Where-Object -FilterScript { $_.kind -eq 'file' })
         foreach ($file in $files) { Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file' }
     }
 }
@@ -302,14 +306,14 @@ Function Save-SafetyResult {
         [String] $Folder,
         [Hashtable] $Answer
     )
-    Write-WholeFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
+    Write-ResultFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
 }
 
 Function Set-SafetyReported {
     # Remembers that the results of these runs were told.
     param([String[]] $RunIds)
     foreach ($folder in Get-SafetyFolder) {
-        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { Invoke-WithRetry -Body { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') } }
     }
 }
 
@@ -322,7 +326,7 @@ Function Remove-OldSafetyCopy {
     $folders = @(Get-SafetyFolder)
     for ($index = 0; $index -lt $folders.Count - $Count; $index++) {
         $folder = $folders[$index].FullName
-        if ($folder -ne $Own -and [IO.File]::Exists([IO.Path]::Combine($folder, $Reported))) { [IO.Directory]::Delete($folder, $true) }
+        if ($folder -ne $Own -and [IO.File]::Exists([IO.Path]::Combine($folder, $Reported))) { Remove-Tree -Path $folder }
     }
 }
 

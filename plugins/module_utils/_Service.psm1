@@ -12,6 +12,7 @@ Set-StrictMode -Version 2.0
 $StartAttempts = 3
 $SecondsBetweenStarts = 2
 $PollMilliseconds = 30
+$LogonFailure = 1069    # ERROR_SERVICE_LOGON_FAILED
 
 Function Get-ElapsedMillisecond {
     param([Diagnostics.Stopwatch] $Watch)
@@ -22,7 +23,10 @@ Function Assert-NotClustered {
     # Refuses to stop a service that a failover cluster runs: it would take that for a failure, and start it again or move it in the middle.
     $role = Get-ClusterRole
     if (-not $role) { return }
-    throw "The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a failure, and starts it again or moves it in the middle. Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $($role.owner), run this again, and then start it with 'Start-ClusterResource -Name `"$($role.resource)`"'."
+    $node = if ($role.owner) { $role.owner } else { 'the node that runs it, which this server does not say' }
+    throw ("The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a failure, and starts it " +
+        "again or moves it in the middle. Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $node, run this again, " +
+        "and then start it with 'Start-ClusterResource -Name `"$($role.resource)`"'.")
 }
 
 Function Test-ServiceToStop {
@@ -77,6 +81,23 @@ Function Wait-ServiceStart {
     if ($status -ne 'Running') { throw "it is $status after $Timeout s. Look at its log and the event log, or raise service_timeout." }
 }
 
+Function Wait-ProcessEnd {
+    # Whether a process ends within Timeout seconds. It looks at the list of processes: to wait for the process itself, Windows asks for a right
+    # to it, or for the privilege "Debug programs", and Administrators may lack both.
+    param(
+        [Int32] $ProcessId,
+        [Int32] $Timeout
+    )
+    $find = { Get-Process -Id $ProcessId -ErrorAction SilentlyContinue | ForEach-Object -Process { $_.ProcessName } }
+    $name = & $find
+    $end = [DateTime]::UtcNow.AddSeconds($Timeout)
+    while ($name -and (& $find) -eq $name) {
+        if ([DateTime]::UtcNow -ge $end) { return $false }
+        Start-Sleep -Milliseconds $PollMilliseconds
+    }
+    return $true
+}
+
 Function Stop-AccessManager {
     # Stops the service and waits for its process, as Get-ServiceProcessId named it before, to end. Returns milliseconds.
     param(
@@ -91,9 +112,16 @@ Function Stop-AccessManager {
         catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
     }
     Wait-ServiceStop -Service $service -Timeout $Timeout
-    $process = if ($ProcessId) { Get-Process -Id $ProcessId -ErrorAction SilentlyContinue }
-    if ($process -and -not $process.WaitForExit($Timeout * 1000)) { throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s." }
+    if ($ProcessId -and -not (Wait-ProcessEnd -ProcessId $ProcessId -Timeout $Timeout)) { throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s." }
     Get-ElapsedMillisecond -Watch $watch
+}
+
+Function Get-StartFailure {
+    # Why the service did not start, and what to do where Windows' own text does not say.
+    param([Exception] $Cause)
+    if ($Cause -isnot [ComponentModel.Win32Exception] -or $Cause.NativeErrorCode -ne $LogonFailure) { return $Cause.Message }
+    "$($Cause.Message) Windows refuses its account, $((Get-ServiceInformation).account), the logon (error $LogonFailure): add it to 'Log on as a service' " +
+    'under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that its password is right.'
 }
 
 Function Start-AccessManager {
@@ -111,7 +139,7 @@ Function Start-AccessManager {
             return Get-ElapsedMillisecond -Watch $watch
         }
         catch {
-            if ($attempt -ge $StartAttempts) { throw "The service $($service.ServiceName) does not start, after $attempt attempts: $($_.Exception.GetBaseException().Message)" }
+            if ($attempt -ge $StartAttempts) { throw "The service $($service.ServiceName) does not start, after $attempt attempts: $(Get-StartFailure -Cause $_.Exception.GetBaseException())" }
             Start-Sleep -Seconds $SecondsBetweenStarts
         }
     }
@@ -139,4 +167,4 @@ Function Wait-DatabaseUnlock {
     Get-ElapsedMillisecond -Watch $watch
 }
 
-Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock
+Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Wait-ProcessEnd, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock

@@ -33,7 +33,7 @@ Function Add-Digest {
 Function Open-ReadableFile {
     # Opens a file that was listed. Throws a FileNotFoundException when it has vanished since.
     param([String] $Path)
-    try { Open-SharedFile -Path $Path }
+    try { Open-WrittenFile -Path $Path }
     catch {
         if (-not [IO.File]::Exists((Get-LongPath -Path $Path))) { throw (New-Object -TypeName IO.FileNotFoundException -ArgumentList "'$Path' was removed while the configuration was read. Run again.") }
         throw "'$Path' cannot be read: $($_.Exception.GetBaseException().Message) Close the program that has it open, or give this account the right to read it, and run again."

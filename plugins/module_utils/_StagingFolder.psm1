@@ -4,6 +4,10 @@
 
 # Folders open to SYSTEM and Administrators only, and files that are written in them as a whole.
 
+#AnsibleRequires -PowerShell ..module_utils._Retry
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
+
 Set-StrictMode -Version 2.0
 
 $DiskFullCodes = 0x27, 0x70
@@ -48,14 +52,14 @@ Function New-RestrictedFolder {
         $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'
         $security.AddAccessRule($rule)
     }
-    Set-Acl -LiteralPath $Path -AclObject $security
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($Path, $security)
 }
 
 Function Remove-EmptyFolder {
     # Another run may be at work in it, or may remove it too.
     param([String] $Path)
     try { [IO.Directory]::Delete($Path) }
-    catch [IO.IOException] { Write-Debug -Message 'It is in use, or gone.' }
+    catch { Write-Debug -Message "It is in use, or gone: $($_.Exception.GetBaseException().Message)" }
 }
 
 Function Assert-FreeSpace {
@@ -84,24 +88,42 @@ Function Invoke-StagingWrite {
     }
 }
 
-Function Write-WholeFile {
-    # Writes a text as UTF-8 so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before
-    # it has its name, and what had the name before has it until then.
+Function Write-FlushedFile {
+    # Writes a text as UTF-8; it is on the disk afterwards, not in Windows' memory alone.
     param(
         [String] $Path,
         [String] $Text
     )
-    $new = "$Path.new"
     $bytes = (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false).GetBytes($Text)
-    $writer = New-Object -TypeName IO.FileStream -ArgumentList $new, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
+    $writer = Invoke-WithRetry -Body { New-Object -TypeName IO.FileStream -ArgumentList $Path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None) }
     try {
         $writer.Write($bytes, 0, $bytes.Length)
         $writer.Flush($true)
     }
     finally { $writer.Dispose() }
-    if ([IO.File]::Exists($Path)) { [IO.File]::Replace($new, $Path, [NullString]::Value) }
-    else { [IO.File]::Move($new, $Path) }
+}
+
+Function Write-WholeFile {
+    # Writes a text so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before it has
+    # its name, and what had the name before has it until then.
+    param(
+        [String] $Path,
+        [String] $Text
+    )
+    $new = "$Path.new"
+    Write-FlushedFile -Path $new -Text $Text
+    Invoke-WithRetry -Body { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::Move($new, $Path) }
+}
+
+Function Write-ResultFile {
+    # Writes how something ended. What is done must not be lost because a scanner keeps the new file: then it is written in its place.
+    param(
+        [String] $Path,
+        [String] $Text
+    )
+    try { Write-WholeFile -Path $Path -Text $Text }
+    catch { Write-FlushedFile -Path $Path -Text $Text }
 }
 
 Export-ModuleMember -Function Get-StagingRoot, Assert-OwnFolder, Assert-UsableRoot, New-RestrictedFolder, Remove-EmptyFolder,
-    Assert-FreeSpace, Invoke-StagingWrite, Write-WholeFile
+    Assert-FreeSpace, Invoke-StagingWrite, Write-WholeFile, Write-ResultFile

@@ -11,7 +11,9 @@
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._Snapshot
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
@@ -33,7 +35,7 @@ Function Write-Snapshot {
     Write-Text -Stream $Stream -Text ((Read-TextFile -Path ([IO.Path]::Combine($folder, 'manifest.json'))) + "`n")
     $files = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($folder, 'files'))
     foreach ($number in @($files.GetFiles() | ForEach-Object -Process { [Int32]$_.Name } | Sort-Object)) {
-        $file = Open-SharedFile -Path ([IO.Path]::Combine($files.FullName, $number.ToString([Globalization.CultureInfo]::InvariantCulture)))
+        $file = Open-WrittenFile -Path ([IO.Path]::Combine($files.FullName, $number.ToString([Globalization.CultureInfo]::InvariantCulture)))
         try { $file.CopyTo($Stream) }
         finally { $file.Dispose() }
     }
@@ -107,7 +109,7 @@ Function Send-Live {
     }
     finally {
         if ($sent.output) { $sent.output.Dispose() }
-        if (-not $sent.kept) { [void](Remove-RunFolder -Root $root -RunId $module.Params.run_id) }
+        if (-not $sent.kept) { Invoke-CleanUp -Body { Remove-RunFolder -Root $root -RunId $module.Params.run_id } }
     }
 }
 

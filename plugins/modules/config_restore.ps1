@@ -15,7 +15,9 @@
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
 #AnsibleRequires -PowerShell ..module_utils._RestoreChange
 #AnsibleRequires -PowerShell ..module_utils._RestoreProbe
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._SafetyCopy
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
@@ -46,7 +48,7 @@ Function Assert-NoEditor {
 
 Function Close-Editor {
     foreach ($editor in Get-Editor) { Stop-Process -Id $editor.id -Force }
-    foreach ($process in @(Get-Process -Name $EditorProcess -ErrorAction SilentlyContinue)) { [void]$process.WaitForExit($module.Params.service_timeout * 1000) }
+    foreach ($process in @(Get-Process -Name $EditorProcess -ErrorAction SilentlyContinue)) { [void](Wait-ProcessEnd -ProcessId $process.Id -Timeout $module.Params.service_timeout) }
 }
 
 Function Assert-Service {
@@ -59,8 +61,8 @@ Function Assert-Service {
 
 Function Open-Bundle {
     # The bundle that came with the call, or before it into the folder of an upload.
-    if (-not $module.Params.upload_id) { return New-Object -TypeName IO.MemoryStream -ArgumentList (, [Convert]::FromBase64String($module.Params.bundle)) }
-    Open-SharedFile -Path ([IO.Path]::Combine((Get-RunFolder -Root $root -RunId $module.Params.upload_id), $BundleName))
+    if (-not $module.Params.upload_id) { return [IO.MemoryStream]::new([Convert]::FromBase64String($module.Params.bundle)) }
+    Open-WrittenFile -Path ([IO.Path]::Combine((Get-RunFolder -Root $root -RunId $module.Params.upload_id), $BundleName))
 }
 
 Function Initialize-Bundle {
@@ -73,6 +75,7 @@ Function Initialize-Bundle {
     $bundle.suffix = Get-BesideSuffix -RunId $module.Params.run_id
     $bundle.made = @()
     $bundle.undo = New-Object -TypeName Collections.ArrayList
+    $bundle.site = Get-SiteReason -Knowledge $module.Params.knowledge
     $locked = @(Get-UnreadableSecret -Secrets $bundle.secrets)
     if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) { Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists) }
@@ -120,12 +123,12 @@ Function Invoke-Change {
     Set-PlannedRegistry -Plan $plan
     if ($plan.start) {
         $Done.step = 'starting the service'
-        $Done.started = $true
+        $Done.service_started = $true
         $Done.start_ms = Start-AccessManager -Timeout $timeout
     }
     if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
     $Done.step = 'testing the health'
-    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Seconds $module.Params.health_seconds -Timeout $timeout
+    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Before $Bundle.site -Seconds $module.Params.health_seconds -Timeout $timeout
 }
 
 Function Invoke-Step {
@@ -143,7 +146,7 @@ Function Undo-Change {
         [Hashtable] $Safety
     )
     $timeout, $plan = $module.Params.service_timeout, $Bundle.plan
-    if ($Done.started) { Invoke-Step -Body { if ((Get-ServiceController).Status -ne 'Stopped') { Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout } } }
+    if ($Done.service_started) { Invoke-Step -Body { if ((Get-ServiceController).Status -ne 'Stopped') { Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout } } }
     if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
@@ -160,9 +163,7 @@ Function Complete-Failure {
     )
     $left = @(Undo-Change -Bundle $Bundle -Done $Done -Safety $Safety)
     $Done.warnings += @(Restore-FolderTime -Copy $Safety)
-    $failed = @($Done.checks | Where-Object -FilterScript { -not $_.passed } | ForEach-Object -Process { $_.name })
     $Done.state = if ($left) { 'half_rolled_back' } else { 'rolled_back' }
-    $Done.failed_check = if ($failed) { $failed[0] } else { '' }
     $Done.rollback_errors = $left
     $end = if ($left) { "Not everything could be put back: $(@($left | Select-Object -First $ShownErrors) -join ' ') Look at the server now." } else { 'Everything was put back as it was.' }
     $Done.msg = "The restore failed while $($Done.step): $Reason $end The safety copy is in '$($Safety.folder)'."
@@ -188,7 +189,7 @@ Function Invoke-Restore {
     $bundle = Initialize-Bundle -Folder $Folder
     $about = @{ controller = $module.Params.controller; backup = $bundle.plan.backup; service = (Get-ServiceController).Status.ToString() }
     $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About $about
-    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); warnings = @(); msg = '' }
+    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; service_started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); warnings = @(); msg = '' }
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     $done.warnings += @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
@@ -216,7 +217,7 @@ Function Set-ReportedRun {
 
 $secret = @{ type = 'str'; default = ''; no_log = $true }
 $options = Get-RunOption
-$options.step.choices = 'describe', 'acknowledge', 'prepare', 'take', 'collect', 'remove'
+$options.step.choices += 'describe', 'acknowledge', 'prepare'
 $options.knowledge = Get-KnowledgeOption
 $options.include_database = @{ type = 'bool'; default = $false }
 $options.nonce = $secret
@@ -267,7 +268,7 @@ Complete-TargetModule -Module $module -Body {
         Invoke-RunStep -Params $module.Params -Take {
             param($folder)
             try { Invoke-Restore -Folder $folder }
-            finally { if ($module.Params.upload_id) { [void](Remove-RunFolder -Root $root -RunId $module.Params.upload_id) } }
+            finally { if ($module.Params.upload_id) { Invoke-CleanUp -Body { Remove-RunFolder -Root $root -RunId $module.Params.upload_id } } }
         }
     }
     finally { $privilege.Dispose() }

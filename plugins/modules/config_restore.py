@@ -156,7 +156,7 @@ stopped:
   description: Whether the service was stopped.
   returned: when something was to be changed
   type: bool
-started:
+service_started:
   description: Whether the service was started.
   returned: when something was to be changed
   type: bool

@@ -9,7 +9,9 @@
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._Snapshot
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
@@ -132,8 +134,9 @@ Function New-Snapshot {
         Invoke-StagingWrite -Path $Folder -Body { Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest }
     }
     catch {
-        [IO.Directory]::Delete($files, $true)
-        throw
+        $failure = $_
+        Invoke-CleanUp -Body { Remove-Tree -Path $files }
+        throw $failure
     }
     $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{ changed = $true; steady = $true; left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder))) }
 }

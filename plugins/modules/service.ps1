@@ -8,7 +8,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
-#AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._Service
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 

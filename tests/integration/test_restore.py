@@ -177,7 +177,7 @@ def test_each_test_of_health_is_told(restored: Step) -> None:
 
 def test_restore_stops_and_starts_once(restored: Step, server: AmsHost) -> None:
     assert restored.result["stopped"]
-    assert restored.result["started"]
+    assert restored.result["service_started"]
     assert restored.result["downtime_ms"] > 0
     assert restored.count.commands <= 9
 

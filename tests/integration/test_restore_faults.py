@@ -158,6 +158,18 @@ def turned(server: AmsHost, *expected: str) -> Callable[[], bool]:
     return lambda: server.turns()[before:] == list(expected)
 
 
+@contextmanager
+def unserved(server: AmsHost) -> Iterator[None]:
+    """The web site answers 503 over TLS from the moment the service is stopped in the block until its end."""
+    site, before = server.site, len(server.turns())
+    assert site
+    try:
+        with when(server, lambda: len(server.turns()) > before, lambda: setattr(site, "served", False)):
+            yield
+    finally:
+        site.served = True
+
+
 # ---- refused before anything is touched ----
 
 
@@ -243,12 +255,8 @@ def test_service_that_does_not_stay_running_is_rolled_back(
 
 
 def test_site_that_nobody_serves_is_rolled_back(server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]) -> None:
-    assert server.site
-    server.site.served = False
-    try:
+    with unserved(server):
         run = restore(server, work, options, restore_service_timeout=5)
-    finally:
-        server.site.served = True
     assert "The check 'https' failed" in rolled_back(run, server, spoiled)
     assert "answers with HTTP status 503" in failure_of(run, NAME)
 
@@ -290,13 +298,8 @@ def test_what_cannot_be_put_back_is_told_and_the_rest_is(
     file = server.path(TEMPLATE)
     times = file.stat()
     lock = f"$file = [IO.File]::Open('{TEMPLATE}', 'Open', 'Read', 'None'); Start-Sleep -Seconds 40"
-    assert server.site
-    server.site.served = False
-    try:
-        with when(server, turned(server, "stopped", "started"), lambda: server.powershell(lock)):
-            run = restore(server, work, options, restore_service_timeout=15)
-    finally:
-        server.site.served = True
+    with unserved(server), when(server, turned(server, "stopped", "started"), lambda: server.powershell(lock)):
+        run = restore(server, work, options, restore_service_timeout=15)
     result = result_of(run, NAME, RESTORED)
     assert result["state"] == "half_rolled_back"
     (error,) = result["rollback_errors"]

@@ -6,8 +6,8 @@
 
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
-foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys') { Add-Type -Path "$modules\$name.cs" }
-foreach ($name in '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_StagingFolder', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') { Add-Type -Path "$modules\$name.cs" }
+foreach ($name in '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"

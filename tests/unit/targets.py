@@ -28,17 +28,23 @@ Answer = Any
 
 
 class AnsweringTarget(Target):
-    """Gives these answers to launches and to questions, the last of them again and again."""
+    """Gives these answers to launches, to questions and to scheduled tasks, the last of them again and again."""
 
-    def __init__(self, launches: list[Answer], questions: list[Answer]) -> None:
+    def __init__(self, launches: list[Answer], questions: list[Answer], tasks: list[Answer] | None = None) -> None:
         action = SimpleNamespace(_task=SimpleNamespace(async_val=0), get_shell_option=lambda _name: "jobs")
         super().__init__(action, "service", {"inventory_hostname": "ams1"})
         self.asked: list[str] = []
-        self._answers = {"take": launches, "collect": questions}
+        self.job_folders: list[str] = []
+        self._answers = {"take": launches, "collect": questions, "start": tasks or [AccessManagerError("No task starts.")]}
+
+    def payload(self, arguments: dict[str, Any]) -> str:
+        assert arguments["step"] == "take"
+        return ""
 
     def call_once(self, arguments: dict[str, Any], shape: Any, **_how: Any) -> Any:
         step = arguments["step"]
         self.asked.append(step)
+        self.job_folders += [arguments["job_folder"]] if "job_folder" in arguments else []
         answers = self._answers[step]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, AccessManagerError):

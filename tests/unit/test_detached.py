@@ -71,8 +71,29 @@ def test_launch_that_failed_is_made_again_while_the_target_knows_no_run() -> Non
     failure = AccessManagerError("CreateProcessW() failed")
     target, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
     assert result == {"changed": True}
-    assert target.asked == ["take", "collect"] * 2
-    assert str(run([failure], [{"state": "unknown"}])[1]).endswith("did not start on ams1. CreateProcessW() failed")
+    assert target.asked == ["take", "start", "collect", "take", "collect"]
+    message = str(run([failure], [{"state": "unknown"}])[1])
+    assert "did not start on ams1. CreateProcessW() failed No task starts. Likely causes are" in message
+    assert "d1e49aac-8f56-4280-b9ba-993a6d77406c" in message
+
+
+def test_where_no_process_starts_outside_the_shell_a_scheduled_task_starts_the_run() -> None:
+    target = AnsweringTarget([AccessManagerError("Access denied")], [{"state": "running"}, FINISHED], [{"changed": True}])
+    assert run_detached(target) == {"changed": True}
+    assert target.asked == ["take", "start", "collect", "collect"]
+    assert target.job_folders == ["", ""]
+
+
+def test_run_that_began_although_its_launch_failed_is_not_started_by_a_task() -> None:
+    target = AnsweringTarget([AccessManagerError("timeout")], [FINISHED], [{"changed": False}])
+    assert run_detached(target) == {"changed": True}
+    assert target.job_folders == ["jobs"]
+
+
+def test_connection_lost_while_a_task_starts_the_run_is_asked_for() -> None:
+    target = AnsweringTarget([AccessManagerError("Access denied")], [{"state": "unknown"}, FINISHED], [LOST, {"changed": True}])
+    assert run_detached(target) == {"changed": True}
+    assert target.asked == ["take", "start", "collect", "take", "start", "collect"]
 
 
 def test_why_a_run_could_not_begin_is_said() -> None:

@@ -226,7 +226,7 @@ class Restored(t.TypedDict):
     failed_check: str
     rollback_errors: list[str]
     stopped: bool
-    started: bool
+    service_started: bool
     stop_ms: Count
     start_ms: Count
     downtime_ms: Count

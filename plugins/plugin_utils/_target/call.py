@@ -38,6 +38,7 @@ from .._shape import ShapeError, checked, fault_of
 from .._text import one_line
 from .answers import Change, Failure, Nothing
 from .connection_errors import is_connection_error
+from .task_payload import task_payload
 
 T = t.TypeVar("T")
 Run = dict[str, t.Any]
@@ -144,6 +145,17 @@ class Target:
             self.call_once(arguments, Nothing, detached=True)
         finally:
             task.async_val = 0
+
+    def launch_by_task(self, arguments: Run, names: Run) -> bool:
+        """Has a scheduled task of SYSTEM start the target's half; C(names): the options that name its run.
+
+        Returns False when the run had begun already: a launch that seemed to fail may only have been slow.
+        """
+        return self.call_once(names | {"step": "start", "payload": self.payload(arguments)}, Change)["changed"]
+
+    def payload(self, arguments: Run) -> str:
+        """The target's half as a scheduled task runs it."""
+        return task_payload(self._action, f"{COLLECTION}.{self._module}", arguments, self._task_vars)
 
     def checked(self, answer: object, shape: type[T]) -> T:
         """What a shape lists of an answer. Raises AccessManagerError when it tells of a failure, or has another

@@ -38,6 +38,11 @@ SILENT_SECONDS = 180
 """How long a run is asked for of which nothing was heard at all, not even an answer to its launch."""
 
 _NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
+_LIKELY_CAUSES = (
+    "Likely causes are the attack surface reduction rule 'Block process creations originating from PSExec and WMI "
+    "commands' (d1e49aac-8f56-4280-b9ba-993a6d77406c), endpoint protection (EDR) that ends such processes, or rights "
+    "that were taken from the WMI namespace root\\cimv2. Nothing has been changed on the server."
+)
 _UNKNOWN, _RUNNING, _ENDED, _FINISHED = "unknown", "running", "ended", "finished"
 _NOT_HEARD = "not heard"
 """The state of a run while the last question for it has no answer."""
@@ -49,7 +54,8 @@ class DetachedRun(t.Generic[T]):
     def __init__(self, target: Target, arguments: Run, shape: type[T], *, timeout: int) -> None:
         self._target, self._arguments, self._shape, self._timeout = target, arguments, shape, timeout
         self._run_id = arguments["run_id"]
-        self._question = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments} | {
+        self._names = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments}
+        self._question = self._names | {
             "step": "collect",
             "wait_seconds": COLLECT_SECONDS,
             "start_seconds": BEGIN_SECONDS,
@@ -95,7 +101,7 @@ class DetachedRun(t.Generic[T]):
         self._launches += 1
         self._launch_failure = None
         try:
-            self._target.launch(self._arguments | {"step": "take"}, longest_seconds=LONGEST_RUN_SECONDS)
+            self._start()
         except ConnectionLostError as exc:
             self._launch_failure = exc
             _display.warn(f"{exc} Asking whether the run {self._run_id} started.")
@@ -104,6 +110,26 @@ class DetachedRun(t.Generic[T]):
         except AccessManagerError as exc:
             self._launch_failure = exc
         self._was_heard_of = True
+
+    def _start(self) -> None:
+        """Starts a process outside the shell: as Ansible does, and by a scheduled task where that is refused."""
+        take = self._arguments | {"step": "take"}
+        try:
+            self._target.launch(take, longest_seconds=LONGEST_RUN_SECONDS)
+        except ConnectionLostError:
+            raise
+        except AccessManagerError as exc:
+            self._start_by_task(take, exc)
+
+    def _start_by_task(self, take: Run, refusal: AccessManagerError) -> None:
+        try:
+            if self._target.launch_by_task(take, self._names):
+                self._question["job_folder"] = ""
+        except ConnectionLostError:
+            raise
+        except AccessManagerError as exc:
+            raise AccessManagerError(f"{refusal} {exc} {_LIKELY_CAUSES}") from None
+        _display.warn(f"{self._target.label} starts no process outside its shell for Ansible, so a scheduled task did: {refusal}")
 
     def _require_another_launch(self) -> None:
         """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hardened servers: virus scanners, no process by WMI, no "Debug programs". All works there too, or says why not.
+
+The tests go in order. Each leaves the server as the newest backup has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import windows_lab
+from support.ams_host import AmsHost, MakeHost
+from support.backups import Backup, KeyPair, backups_of
+from support.configuration import CONFIG_PATH
+from support.faults import STAGING
+from support.playbook import PlaybookRun, run_playbook
+from support.plays import BACKUP, RESTORE, RESTORED, Call, called, failure_of, result_of, write_calls
+from support.whole import Whole, identity_file, restoring, safety_copies
+
+NAME = "hardened"
+POLICIES = r"HKLM\Software\WindowsLab\Process"
+FRAMEWORK = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
+TASKS = "windows/system32/Tasks"
+STOPPED_AND_STARTED = ["stopped", "started"]
+STRAY = "scripts/stray.ps1"
+
+
+@pytest.fixture(scope="module")
+def server(make_host: MakeHost) -> AmsHost:
+    return make_host(NAME)
+
+
+@pytest.fixture(scope="module")
+def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, Any]:
+    return restoring(settings, identity_file(work, owner))
+
+
+@pytest.fixture(scope="module")
+def backup(server: AmsHost, work: Path, options: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
+    run = run_playbook(BACKUP, server.write_inventory(work / "backup.yml", variables=options))
+    assert run.rc == 0, run.output
+    (made,) = backups_of(root, NAME, owner.open)
+    return made
+
+
+@contextmanager
+def policy(server: AmsHost, **values: int) -> Iterator[None]:
+    """What the server refuses, until the end of the block."""
+    for name, value in values.items():
+        server.run("reg.exe", "add", POLICIES, "/v", name, "/t", "REG_DWORD", "/d", str(value), "/f")
+    server.stop_listener()
+    server._listen(tls=False)  # a shell has its right to break away from its start
+    try:
+        yield
+    finally:
+        server.run("reg.exe", "delete", POLICIES, "/f")
+        server.stop_listener()
+        server._listen(tls=False)
+
+
+@contextmanager
+def scanner(server: AmsHost, share: str, hold_ms: int = 400) -> Iterator[None]:
+    """A virus scanner that holds each file that is written."""
+    windows_lab.scan(server.prefix, [r"C:\ProgramData", str(CONFIG_PATH)], hold_ms, share)
+    try:
+        yield
+    finally:
+        windows_lab.stop_scanning(server.prefix)
+
+
+def back_up(server: AmsHost, work: Path, options: dict[str, Any], name: str, connection: Any = "winrm") -> PlaybookRun:
+    """A backup of a server with another setting, for which the service stops."""
+    server.edit_settings(lambda content: content["RateLimits"].update(Changed=name))
+    inventory = server.write_inventory(work / f"{name}.yml", connection, variables=options | {"backup_stop_service": "always"})
+    return run_playbook(BACKUP, inventory)
+
+
+def restore(server: AmsHost, work: Path, options: dict[str, Any], name: str, connection: Any = "winrm") -> PlaybookRun:
+    """A restore of a server that has another setting and a file more; one that succeeds makes it as it was."""
+    whole = Whole.of(server)
+    server.edit_settings(lambda content: content["RateLimits"].update(Spoiled=1))
+    (server.config / STRAY).write_bytes(b"# stray")
+    run = run_playbook(RESTORE, server.write_inventory(work / f"{name}.yml", connection, variables=options))
+    assert run.rc or whole.differences(Whole.of(server)) == []
+    check_clean(server)
+    return run
+
+
+def check_clean(server: AmsHost) -> None:
+    """Nothing of a run is left: no folder, no task."""
+    assert not (server.drive_c / STAGING).exists()
+    assert tasks_of(server) == []
+
+
+def tasks_of(server: AmsHost) -> list[str]:
+    """The scheduled tasks of this collection, and its folder for them."""
+    root = server.drive_c / TASKS
+    return [str(path.relative_to(root)) for path in root.rglob("*lithnet*")] if root.is_dir() else []
+
+
+# ---- no process outside the shell's job ----
+
+
+@pytest.mark.parametrize("connection", ["winrm", "psrp"])
+def test_where_neither_wmi_nor_breakaway_starts_a_process_a_scheduled_task_does(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], connection: Any
+) -> None:
+    before = len(server.turns())
+    with policy(server, RefuseCreate=2, RefuseBreakaway=1):
+        stopped = back_up(server, work, options, f"tasked-{connection}", connection)
+        restored = restore(server, work, options, f"restored-{connection}", connection)
+    assert (stopped.rc, restored.rc) == (0, 0), stopped.output + restored.output
+    assert server.turns()[before:] == STOPPED_AND_STARTED * 2
+    assert "a scheduled task did" in stopped.output
+
+
+def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes_are_named(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    before = len(server.turns())
+    with policy(server, RefuseCreate=2, RefuseBreakaway=1, RefuseTasks=1):
+        stopped = back_up(server, work, options, "refused-1")
+    with policy(server, RefuseCreate=9, RefuseBreakaway=1, RefuseTasks=2):
+        restored = restore(server, work, options, "refused-2")
+    for run in (stopped, restored):
+        assert run.rc != 0
+        assert "d1e49aac" in failure_of(run, NAME)
+    assert server.turns()[before:] == []
+
+
+# ---- scanners ----
+
+
+@pytest.mark.parametrize("share", ["rw", "none"])
+def test_backup_with_a_stop_succeeds_beside_a_virus_scanner(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], share: str
+) -> None:
+    before = len(server.turns())
+    with scanner(server, share):
+        run = back_up(server, work, options, f"scanned-{share}")
+    assert run.rc == 0, run.output
+    assert server.turns()[before:] == STOPPED_AND_STARTED
+    assert server.service_state() == "Running"
+    check_clean(server)
+
+
+@pytest.mark.parametrize("share", ["rw", "none"])
+def test_restore_succeeds_beside_a_virus_scanner(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], share: str
+) -> None:
+    with scanner(server, share):
+        run = restore(server, work, options, f"restored-{share}")
+    assert run.rc == 0, run.output
+    assert all((copy / "result.json").exists() for copy in safety_copies(server))
+
+
+# ---- privileges and rights ----
+
+
+def test_where_debug_programs_was_taken_from_administrators_the_service_stops_and_starts(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    before = len(server.turns())
+    with policy(server, NoDebugPrivilege=1):
+        run = back_up(server, work, options, "no-debug")
+    assert run.rc == 0, run.output
+    assert server.turns()[before:] == STOPPED_AND_STARTED
+
+
+def test_service_whose_account_may_not_log_on_as_a_service_names_that_right(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    domain = windows_lab.join(server.prefix, work / "domain")["NetBiosName"]
+    windows_lab.account(server.prefix, "gmsa$", profile=False)
+    server.stop_service()
+    server.run("sc.exe", "config", "lithnetams", "obj=", rf"{domain}\gmsa$", "password=", "")
+    try:
+        calls = write_calls(work / "start.yml", [Call("starts", "service", {"state": "started", "timeout": 20})])
+        run = run_playbook(calls, server.write_inventory(work / "account.yml", variables=options))
+        message = called(run)["starts"]["msg"]
+    finally:
+        server.run("sc.exe", "config", "lithnetams", "obj=", "LocalSystem")
+        server.start_service()
+    assert "1069" in message
+    assert "Log on as a service" in message
+
+
+def test_server_with_an_older_net_framework_is_refused_in_a_sentence(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    server.run("reg.exe", "add", FRAMEWORK, "/v", "Release", "/t", "REG_DWORD", "/d", "394802", "/f")
+    try:
+        run = run_playbook(BACKUP, server.write_inventory(work / "framework.yml", variables=options))
+    finally:
+        server.run("reg.exe", "delete", FRAMEWORK, "/f")
+    assert run.rc != 0
+    assert "394802" in failure_of(run, NAME)
+    assert "4.7.2" in failure_of(run, NAME)
+
+
+# ---- health ----
+
+
+def test_web_site_that_did_not_serve_before_the_restore_does_not_make_it_fail(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    assert server.site
+    server.site.served = False
+    try:
+        run = restore(server, work, options, "unserved")
+    finally:
+        server.site.served = True
+    assert run.rc == 0, run.output
+    checks = {check["name"]: check["passed"] for check in result_of(run, NAME, RESTORED)["checks"]}
+    assert (checks["http"], checks["https"]) == (True, False)
+    assert "did not serve before the restore" in run.output
