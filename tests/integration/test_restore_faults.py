@@ -101,6 +101,10 @@ def spoil(server: AmsHost) -> None:
     server.path(TEMPLATE).write_bytes(b"spoiled")
 
 
+IN_CLEAR: dict[str, Any] = {"access_manager_encryption": "none"}
+"""What a restore of a backup that L(forge) makes has to say: nobody encrypted it."""
+
+
 def forge(backup: Backup, folder: Path, changes: Mapping[str, bytes | None]) -> str:
     """The folder of a backup without seals and a manifest, with other files in its config.zip; its path."""
     members = dict(backup.config)
@@ -180,7 +184,7 @@ def test_bad_backups_and_wrong_keys_are_refused_before_the_server_is_spoken_to(
     wrong = identity_file(tmp_path / "wrong", age_key())
     broken = forge(backup, tmp_path / "broken", {"config/appsettings.json": b'{ "Email": \r\n'})
     cases: dict[str, dict[str, Any]] = {
-        "broken-json": {"restore_id": f"{broken}/config.zip"},
+        "broken-json": {"restore_id": f"{broken}/config.zip"} | IN_CLEAR,
         "wrong-key": {"access_manager_identity_file": str(wrong), "restore_from_host": NAME},
         "no-backup": {"restore_id": "20200101T000000Z", "restore_from_host": NAME},
     }
@@ -233,7 +237,7 @@ def test_service_that_does_not_start_with_the_backup_is_rolled_back(
     server: AmsHost, backup: Backup, spoiled: Whole, work: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
     bad = forge(backup, tmp_path / "bad", {"config/appsettings.json": with_comment(backup), "config/new/deep/a.ps1": b"# new"})
-    run = restore(server, work, options, restore_id=bad)
+    run = restore(server, work, options | IN_CLEAR, restore_id=bad)
     assert "starting the service" in rolled_back(run, server, spoiled)
     assert [one["action"] for one in result_of(run, NAME, RESTORED)["certificates"]] == ["import", "import"]
 
@@ -271,7 +275,7 @@ def test_disk_that_fills_up_in_the_middle_is_rolled_back(
     settings["Authorization"]["ComputerTargets"].append({"Id": "large", "Script": r"X:\Scripts\large.ps1"})
     named = {"config/appsettings.json": json.dumps(settings).encode()}
     large = forge(backup, tmp_path / "large", named | {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
-    sentence = rolled_back(restore(server, work, options, restore_id=large), server, spoiled)
+    sentence = rolled_back(restore(server, work, options | IN_CLEAR, restore_id=large), server, spoiled)
     assert "writing the new files beside the old" in sentence
     assert list(disk.iterdir()) == []
     assert len(server.turns()) == turns
@@ -284,7 +288,7 @@ def test_locked_database_is_rolled_back(
     files = sorted((server.config / "db").iterdir())
     server.knob("UnlockDelayMs", 9000)
     try:
-        more = {"restore_id": with_database, "restore_include_database": True, "restore_service_timeout": 4}
+        more = IN_CLEAR | {"restore_id": with_database, "restore_include_database": True, "restore_service_timeout": 4}
         sentence = rolled_back(restore(server, work, options, **more), server, spoiled)
     finally:
         server.clear_knobs()
