@@ -117,6 +117,7 @@ def forge(backup: Backup, folder: Path, changes: Mapping[str, bytes | None]) -> 
             members[name] = data
             listed["files"].append(record | {"path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)})
     members["files.json"] = json.dumps(listed).encode()
+    members["backup.json"] = json.dumps(backup.bindings["config.zip"]).encode()
     folder.mkdir()
     (folder / "certificates.zip").write_bytes(backup.opener(backup.sealed("certificates.zip")))
     target = io.BytesIO()
