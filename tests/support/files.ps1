@@ -8,7 +8,8 @@
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
 foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json') { Add-Type -Path "$modules\$name.cs" }
-$names = '_Retry', '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_RestoreChange', '_Secret', '_RestoreBundle'
+$names = '_Retry', '_Registry', '_FileRecord', '_HttpSys', '_Configuration', '_Installation', '_RestoreChange', '_Secret',
+    '_RestoreBundle'
 foreach ($name in $names) {
     Import-Module -Name "$modules\$name.psm1" -DisableNameChecking
 }
