@@ -53,17 +53,17 @@ def bindings(modules: AmsHost) -> Iterator[None]:
         modules.run("netsh.exe", "http", "delete", "sslcert", key)
 
 
-def told_by(host: AmsHost, script: str) -> dict[str, Any]:
-    """What a script of the tests tells."""
-    told: dict[str, Any] = json.loads(host.powershell((SUPPORT / script).read_text(encoding="utf-8")))
-    return told
+def answer_of(host: AmsHost, script: str) -> dict[str, Any]:
+    """What a script of the tests answers."""
+    answer: dict[str, Any] = json.loads(host.powershell((SUPPORT / script).read_text(encoding="utf-8")))
+    return answer
 
 
 def test_tls_bindings_of_every_kind_come_back_with_every_parameter(modules: AmsHost, bindings: None) -> None:
-    told = told_by(modules, "http_sys.ps1")
-    assert told["left"] == 0
-    assert sorted(told["before"].splitlines()) == sorted(told["after"].splitlines())
-    found = {(one["kind"], one["endpoint"]): one for one in told["bindings"]}
+    answer = answer_of(modules, "http_sys.ps1")
+    assert answer["left"] == 0
+    assert sorted(answer["before"].splitlines()) == sorted(answer["after"].splitlines())
+    found = {(one["kind"], one["endpoint"]): one for one in answer["bindings"]}
     endpoint = f"0.0.0.0:{modules.https_port}"
     assert found.keys() == {
         ("address", endpoint),
@@ -92,10 +92,10 @@ def test_tls_bindings_of_every_kind_come_back_with_every_parameter(modules: AmsH
 
 
 def test_what_windows_does_not_know_of_a_binding_is_refused_and_reservations_come_and_go(modules: AmsHost) -> None:
-    told = told_by(modules, "http_sys.ps1")
-    assert "127.0.0.9:444" in told["refused"]
-    assert told["reserved"] == ["D:(A;;GX;;;NS)"]
-    assert "http://+:59999/test/" not in told["reservations"]
+    answer = answer_of(modules, "http_sys.ps1")
+    assert "127.0.0.9:444" in answer["refused"]
+    assert answer["reserved"] == ["D:(A;;GX;;;NS)"]
+    assert "http://+:59999/test/" not in answer["reservations"]
 
 
 # ---- files ----
@@ -106,11 +106,11 @@ TIME = "2020-02-03T04:05:06.0000000Z"
 
 @pytest.fixture(scope="module")
 def files(idle: AmsHost) -> dict[str, Any]:
-    """What files.ps1 tells."""
+    """What files.ps1 answers."""
     folder = idle.drive_c / "windows/temp/test-modules"
     shutil.copytree(MODULES, folder)
     try:
-        return told_by(idle, "files.ps1")
+        return answer_of(idle, "files.ps1")
     finally:
         shutil.rmtree(folder)
 

@@ -20,15 +20,15 @@ def answer(ahead: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("ahead", [0, 1, -1, 45, -45])
 def test_clocks_that_differ_by_less_than_a_minute_agree(ahead: int) -> None:
-    told, skew = clock.timed(lambda: answer(ahead))
-    assert told == {}
+    said, skew = clock.timed(lambda: answer(ahead))
+    assert said == {}
     assert abs(skew - ahead) <= 1
     assert not clock.is_skewed(skew)
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(3600, "3600 s ahead of"), (-120, "120 s behind")])
 def test_clocks_that_differ_are_told(ahead: int, words: str) -> None:
-    _told, skew = clock.timed(lambda: answer(ahead))
+    _said, skew = clock.timed(lambda: answer(ahead))
     assert clock.is_skewed(skew)
     assert words in clock.sentence(ahead, "ams1")
 

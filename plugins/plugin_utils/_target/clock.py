@@ -29,11 +29,11 @@ def timed(ask: c.Callable[[], Result]) -> tuple[Result, int]:
 
 def _outside(now: str, asked: datetime.datetime, answered: datetime.datetime) -> int:
     try:
-        told = datetime.datetime.strptime(now[:_SECONDS], _SERVER_FORMAT).replace(tzinfo=datetime.UTC)
+        server = datetime.datetime.strptime(now[:_SECONDS], _SERVER_FORMAT).replace(tzinfo=datetime.UTC)
     except ValueError:
         return 0
     earliest, latest = asked.replace(microsecond=0), answered
-    return int((told - latest).total_seconds()) if told > latest else min(0, int((told - earliest).total_seconds()))
+    return int((server - latest).total_seconds()) if server > latest else min(0, int((server - earliest).total_seconds()))
 
 
 def is_skewed(seconds: int) -> bool:

@@ -43,9 +43,9 @@ _CHECK_MODES = {
 
 
 def plain_binding(kind: str, endpoint: str, thumbprint: str, application_id: str, store: str) -> Binding:
-    """A binding as Windows makes it when it is told no more."""
-    told = {"kind": kind, "endpoint": endpoint, "thumbprint": thumbprint, "application_id": application_id, "store": store}
-    return told | _NONE
+    """A binding as Windows makes it when no more is given."""
+    given = {"kind": kind, "endpoint": endpoint, "thumbprint": thumbprint, "application_id": application_id, "store": store}
+    return given | _NONE
 
 
 def place_of_binding(binding: Binding) -> tuple[str, str]:
