@@ -66,7 +66,7 @@ class ActionModule(PartAction):
             bundle, artifact = self._sealed(seal, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
         files = files_of(described)
-        told = {
+        details = {
             "access_manager_version": described["installation"]["version"],
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
@@ -75,7 +75,9 @@ class ActionModule(PartAction):
         }
         problems = problems_of_configuration(described)
         problems += problems_of_documents(described, bundle.unreadable)
-        problems += [f"No restore opens this configuration, which is kept as the server sent it: {why}" for why in bundle.refused]
+        problems += [
+            f"No restore opens this configuration, which is kept as the server sent it: {why}" for why in bundle.refused
+        ]
         problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(
@@ -85,11 +87,13 @@ class ActionModule(PartAction):
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
         inventory = inventory_of_server(described, include_database=self.params["include_database"])
-        self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
+        self.save(seal, artifact, problems=problems, details=details, inventory=inventory)
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
-        return {"changed": True, "steady": True} | how | told
+        return {"changed": True, "steady": True} | how | details
 
-    def _sealed(self, seal: Seal, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom) -> tuple[Bundle, dict[str, t.Any]]:
+    def _sealed(
+        self, seal: Seal, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
+    ) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
         if fault := fault_of(bundle.described, SnapshotManifest):

@@ -85,7 +85,9 @@ class ActionModule(AccessManagerAction):
         backup = self._partial()
         records = backup.records()
         if self.params["directory"] is not None:
-            records["directory"] = _directory_record(self.params["directory"], records["certificates"]["manifest"]["certificates"])
+            records["directory"] = _directory_record(
+                self.params["directory"], records["certificates"]["manifest"]["certificates"]
+            )
         manifest = backup.manifest(records, datetime.datetime.now(datetime.UTC))
         warnings = [] if self.check_mode else self._publish(backup, manifest)
         return {"changed": True, "warnings": warnings} | _summary(manifest, self.store)
@@ -96,7 +98,9 @@ class ActionModule(AccessManagerAction):
         try:
             self.high_water_mark.advance(Mark.of(manifest, manifest_module.to_bytes(manifest)))
         except AccessManagerError as exc:
-            return [f"The backup {backup.id} is published, but a store that goes back in time would not be noticed: {exc}"]
+            return [
+                f"The backup {backup.id} is published, but a store that goes back in time would not be noticed: {exc}"
+            ]
         return []
 
     def _discard(self) -> dict[str, t.Any]:
@@ -135,14 +139,14 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
         return {"problems": [problem], "manifest": {}, "inventory": {}}
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
     keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
-    told = {
+    census = {
         "computers": census["computers"],
         "keys": [{name: key[name] for name in _KEY} for key in keys],
         "unparsable": {name: census["unparsable"][name] for name in ("current", "history")},
     }
     return {
         "problems": [census_module.problem(key) for key in keys if not key["covered"]],
-        "manifest": {"directory": told},
+        "manifest": {"directory": census},
         "inventory": {},
     }
 
@@ -167,5 +171,9 @@ def _summary(manifest: dict[str, t.Any], store: BackupStore) -> dict[str, t.Any]
 def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> dict[str, str]:
     """What --diff shows: one line for each thing that is not as in the last backup."""
     since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
-    lines = [f"{sign} {name}" for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-")) for name in comparison[kind]]
+    lines = [
+        f"{sign} {name}"
+        for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-"))
+        for name in comparison[kind]
+    ]
     return {"prepared": "\n".join([f"Changes ({since}):", *(lines or ["  none"])]) + "\n"}

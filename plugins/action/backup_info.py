@@ -36,7 +36,9 @@ class ActionModule(AccessManagerAction):
 
     def _refuse_what_makes_no_sense(self) -> None:
         if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
-            raise AccessManagerError("all_hosts lists the backups of every host: give neither backup_id nor host with it.")
+            raise AccessManagerError(
+                "all_hosts lists the backups of every host: give neither backup_id nor host with it."
+            )
         for option in _TIMES:
             if self.params[option] is not None and not _TIME.fullmatch(self._time(option)):
                 raise AccessManagerError(
@@ -97,7 +99,12 @@ class ActionModule(AccessManagerAction):
             described = {key: value for key, value in manifest.items() if key != "inventory"} | {"size": size}
         except AccessManagerError as exc:
             origin = Origin(problem=str(exc))
-            described = {"id": backup_id, "host": store.host, "status": manifest_module.UNREADABLE, "problems": [str(exc)]}
+            described = {
+                "id": backup_id,
+                "host": store.host,
+                "status": manifest_module.UNREADABLE,
+                "problems": [str(exc)],
+            }
         path = str(store.folder / backup_id)
         self._origins[path] = origin
         return described | {

@@ -39,7 +39,7 @@ class ActionModule(AccessManagerAction):
                 plan = pruning.plan(store, rules, now=now, opener=opener, published=published.id if published else None)
             if not self.check_mode:
                 removal.prune(store, list(plan.links.values()), forgotten=forgotten, signer=signer)
-        return self._told(plan, [link.id for link in forgotten])
+        return self._result(plan, [link.id for link in forgotten])
 
     def _refuse_unknown(self) -> None:
         """A host that was named by hand must be there: else a slip of the pen would pass for nothing to prune."""
@@ -50,9 +50,11 @@ class ActionModule(AccessManagerAction):
                 f"{', '.join(known) or 'none'}."
             )
 
-    def _told(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
+    def _result(self, plan: Plan, forgotten: list[str]) -> dict[str, t.Any]:
         host = printable(self.host)
-        removed = [{"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()]
+        removed = [
+            {"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()
+        ]
         return {
             "changed": bool(removed or forgotten),
             "host": self.host,

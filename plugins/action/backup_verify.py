@@ -13,7 +13,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
-from ..plugin_utils._maintenance.verification import Backup, Host, Told
+from ..plugin_utils._maintenance.verification import Backup, Host, Result
 from ..plugin_utils._signing.trust import UNPROVEN, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -33,24 +33,26 @@ class ActionModule(AccessManagerAction):
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, opener)
-        told = [verification.told(backup) for backup in wanted if backup.is_there]
-        told_of_hosts = [verification.told_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
-        problems = [problem for one in told_of_hosts for problem in one["problems"]]
-        problems += [f"{one['host']} {one['id']}: {problem}" for one in told for problem in one["problems"]]
+        backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
+        hosts = [verification.result_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
+        problems = [problem for one in hosts for problem in one["problems"]]
+        problems += [f"{one['host']} {one['id']}: {problem}" for one in backups for problem in one["problems"]]
         result = {
             "changed": bool(accepted),
             "accepted_hosts": accepted,
-            "backups": told,
-            "hosts": told_of_hosts,
+            "backups": backups,
+            "hosts": hosts,
             "verified_at": timestamp(now),
-            "origin": self._origin(told),
-            "warnings": _warnings(told, told_of_hosts),
+            "origin": self._origin(backups),
+            "warnings": _warnings(backups, hosts),
         }
         return result | self._verdict(problems)
 
     def _refuse_what_makes_no_sense(self) -> None:
         if self.params["check_age"] is not None and not self.params["check_age"] > 0:
-            raise AccessManagerError(f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero.")
+            raise AccessManagerError(
+                f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero."
+            )
 
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]
@@ -78,7 +80,7 @@ class ActionModule(AccessManagerAction):
         """The backups to verify, the newest first."""
         return list(reversed(verification.latest(host.backups) if self.params["latest_only"] else host.backups))
 
-    def _origin(self, backups: list[Told]) -> str:
+    def _origin(self, backups: list[Result]) -> str:
         """One sentence on who made the backups."""
         if not self.trust.signers:
             return UNPROVEN
@@ -97,9 +99,9 @@ class ActionModule(AccessManagerAction):
         }
 
 
-def _warnings(backups: list[Told], told_of_hosts: list[Told]) -> list[str]:
+def _warnings(backups: list[Result], hosts: list[Result]) -> list[str]:
     """What no task fails for: a newest backup that was incomplete when it was made."""
-    newest = {(host["host"], host["newest"]) for host in told_of_hosts}
+    newest = {(host["host"], host["newest"]) for host in hosts}
     return [
         f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'][:_SHOWN])}"
         for one in backups

@@ -46,15 +46,17 @@ class ActionModule(PartAction):
         problems += _differences(answer["certificates"], held)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
         artifact = self.backup().write(f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
-        told = {"certificates": [_told(record, held) for record in _distinct(answer["certificates"])]}
+        details = {"certificates": [_details(record, held) for record in _distinct(answer["certificates"])]}
         inventory = inventory_of_certificates(answer["certificates"])
-        self.save(seal, artifact, problems=problems, told=told, inventory=inventory)
-        return {"changed": True, "artifact": artifact, "problems": problems} | told
+        self.save(seal, artifact, problems=problems, details=details, inventory=inventory)
+        return {"changed": True, "artifact": artifact, "problems": problems} | details
 
 
 def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
     """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the problems."""
-    problems += [f"Certificate {one} is not backed up: the server sent no key." for one in sorted(exportable - exports.keys())]
+    problems += [
+        f"Certificate {one} is not backed up: the server sent no key." for one in sorted(exportable - exports.keys())
+    ]
     for thumbprint, export in sorted(exports.items()):
         if "pfx" not in export and thumbprint in exportable:
             problems.append(f"Certificate {thumbprint} is not backed up: {export['error']}.")
@@ -96,8 +98,8 @@ def _distinct(records: list[CertificateRecord]) -> list[CertificateRecord]:
     return list({record["thumbprint"]: record for record in reversed(records)}.values())[::-1]
 
 
-def _told(record: CertificateRecord, held: dict[str, Certificate]) -> dict[str, t.Any]:
+def _details(record: CertificateRecord, held: dict[str, Certificate]) -> dict[str, t.Any]:
     """What the manifest says of a certificate."""
-    return {key: value for key, value in record.items() if key in ("thumbprint", "subject", "not_before", "not_after")} | {
-        "exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None
-    }
+    return {
+        key: value for key, value in record.items() if key in ("thumbprint", "subject", "not_before", "not_after")
+    } | {"exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None}

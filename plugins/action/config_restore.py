@@ -76,18 +76,20 @@ class ActionModule(RestoreAction):
         return planned | self._restore(contents, plan, situation)
 
     def _acknowledge(self, contents: Contents, situation: Described, plan: Plan) -> None:
-        """Has the server remember which earlier restores were told."""
-        told = self._told(contents, situation, as_backup=not plan.changed)
-        if told and not self.check_mode:
-            self.target.call(self._named_run() | {"step": "acknowledge", "told": told}, Change)
+        """Has the server remember which earlier restores were reported."""
+        reported = self._reported(contents, situation, as_backup=not plan.changed)
+        if reported and not self.check_mode:
+            self.target.call(self._named_run() | {"step": "acknowledge", "told": reported}, Change)
 
-    def _told(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
-        """The earlier restores that need not be told again: an interrupted one only when all parts are as before it."""
-        told = list(situation.get("ended_runs", []))
+    def _reported(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
+        """The earlier restores that need not be reported again: an interrupted one only when all parts are as before it."""
+        reported = list(situation.get("ended_runs", []))
         if as_backup and self.parts == frozenset(RESTORABLE):
             skewed = clock.is_skewed(situation.get("clock_skew_seconds", 0))
-            told += earlier_restores.settled_by(contents.source, situation.get("interrupted_runs", []), by_time=not skewed)
-        return told
+            reported += earlier_restores.settled_by(
+                contents.source, situation.get("interrupted_runs", []), by_time=not skewed
+            )
+        return reported
 
     def _write(self, document: document_module.Document) -> None:
         """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
@@ -106,15 +108,21 @@ class ActionModule(RestoreAction):
             "plan": lines,
             "tasks": [task.sentence for task in plan.tasks],
             "certificates": plan.certificates,
-            "diff": {"prepared": "\n".join([f"Restore of {contents.source.label}:", *(lines or ["  nothing to do"])]) + "\n"},
+            "diff": {
+                "prepared": "\n".join([f"Restore of {contents.source.label}:", *(lines or ["  nothing to do"])]) + "\n"
+            },
         }
 
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         self.refuse_kept_arguments()
         run = self._named_run()
         with self._sent(contents, plan) as bundle, self.target.cleanup_on_failure(run):
-            answer = self._run(run | bundle | self._arguments(contents, plan, told=self._told(contents, situation, as_backup=True)))
-        self._remove_told(run)
+            answer = self._run(
+                run
+                | bundle
+                | self._arguments(contents, plan, reported=self._reported(contents, situation, as_backup=True))
+            )
+        self._remove_reported(run)
         for sentence in answer["warnings"]:
             _display.warn(f"{self.target.label}: {sentence}")
         result = {key: value for key, value in answer.items() if key in _TOLD}
@@ -132,12 +140,14 @@ class ActionModule(RestoreAction):
                 "The next restore tells of this one, and starts the service if it ran before."
             ) from None
 
-    def _remove_told(self, run: Run) -> None:
-        """Has the server remember that the result of a run was told, and forget the rest. The restore has ended as it has."""
+    def _remove_reported(self, run: Run) -> None:
+        """Has the server remember that the result of a run was reported, and forget the rest. The restore itself is over."""
         try:
             self.target.remove_run(run | {"told": [run["run_id"]]})
         except AccessManagerError as exc:
-            _display.warn(f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left.")
+            _display.warn(
+                f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left."
+            )
 
     def _named_run(self) -> Run:
         return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
@@ -167,7 +177,7 @@ class ActionModule(RestoreAction):
 
         return self.target.retry(send)
 
-    def _arguments(self, contents: Contents, plan: Plan, *, told: list[str]) -> dict[str, t.Any]:
+    def _arguments(self, contents: Contents, plan: Plan, *, reported: list[str]) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
         options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
         return {
@@ -175,7 +185,7 @@ class ActionModule(RestoreAction):
             "knowledge": knowledge(),
             "certificates": self.given_certificates(contents, plan),
             "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
-            "told": told,
+            "told": reported,
         } | {option: self.params[option] for option in options}
 
     def _timeout(self) -> int:

@@ -50,7 +50,9 @@ class ActionModule(AccessManagerAction):
 
     def _copy_live(self) -> dict[str, t.Any]:
         def copy(arguments: Run) -> dict[str, t.Any]:
-            return self._kept(arguments, self.target.call(arguments | {"step": "take"}, STAGED_OR_NOT, repeatable=False))
+            return self._kept(
+                arguments, self.target.call(arguments | {"step": "take"}, STAGED_OR_NOT, repeatable=False)
+            )
 
         return self.target.retry_with_new_run(lambda: self._arguments(stop=False), copy)
 
@@ -68,8 +70,14 @@ class ActionModule(AccessManagerAction):
         try:
             revived = self.target.call(arguments | {"step": "revive"}, Change)["changed"]
         except AccessManagerError as exc:
-            return EndedRunError(f"{ended} It may have left the service stopped, which could not be started again: {exc}")
-        done = "It had stopped the service, which has been started again." if revived else "The service was not down by it."
+            return EndedRunError(
+                f"{ended} It may have left the service stopped, which could not be started again: {exc}"
+            )
+        done = (
+            "It had stopped the service, which has been started again."
+            if revived
+            else "The service was not down by it."
+        )
         return AccessManagerError(f"{ended} {done}")
 
     def _kept(self, arguments: Run, result: Unsteady | Staged) -> dict[str, t.Any]:
@@ -83,11 +91,16 @@ class ActionModule(AccessManagerAction):
             "stop": stop,
             "knowledge": knowledge(),
             "controller": controller_name(),
-        } | {option: self.params[option] for option in ("staging_root", "include_database", "service_timeout", "lock_timeout")}
+        } | {
+            option: self.params[option]
+            for option in ("staging_root", "include_database", "service_timeout", "lock_timeout")
+        }
 
     def _remove_named(self) -> dict[str, t.Any]:
         if not self.params["run_id"]:
             raise AccessManagerError("run_id says which snapshot to remove: it is required when state is absent.")
         if self.check_mode:
             return {"changed": True}
-        return {**self.target.remove_run({"run_id": self.params["run_id"], "staging_root": self.params["staging_root"]})}
+        return {
+            **self.target.remove_run({"run_id": self.params["run_id"], "staging_root": self.params["staging_root"]})
+        }

@@ -26,21 +26,29 @@ from ..plugin_utils._windows import thumbprints
 NEW = "new"
 """What stands for the thumbprint of a certificate that is to be made, whatever an earlier run may have left."""
 
-Told = dict[str, t.Any]
+Result = dict[str, t.Any]
 
 
 class ActionModule(AccessManagerAction):
-    def perform(self) -> Told:
+    def perform(self) -> Result:
         self.changes = list[str]()
         try:
             return self._perform()
         except AccessManagerError as exc:
             if not self.changes:
                 raise
-            return {"failed": True, "changed": True, "msg": f"{exc} This run has changed something: {', '.join(self.changes)}."}
+            return {
+                "failed": True,
+                "changed": True,
+                "msg": f"{exc} This run has changed something: {', '.join(self.changes)}.",
+            }
 
-    def _perform(self) -> Told:
-        self.seal, self.opener, self.now = Seal.of(self.params), Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+    def _perform(self) -> Result:
+        self.seal, self.opener, self.now = (
+            Seal.of(self.params),
+            Opener.of(self.params),
+            datetime.datetime.now(datetime.UTC),
+        )
         self.trust, self.signer = Trust.of(self.params), Signer.of(self.params)
         self.proof = self.signer.tried() if self.signer else self.trust
         self._refuse_what_makes_no_sense()
@@ -51,20 +59,30 @@ class ActionModule(AccessManagerAction):
             seen = publication.read_der(directory)
             previous = publication.read(directory)
             store = BackupStore.of(self.params, self.params["host"] or directory.domain.forest, self.trust)
-            result: Told = {"forest": directory.domain.forest, "previous": previous, "made": False, "proven": False, "files": []}
+            result: Result = {
+                "forest": directory.domain.forest,
+                "previous": previous,
+                "made": False,
+                "proven": False,
+                "files": [],
+            }
             place, thumbprint = self._chosen(backups, store, previous)
             if place and previous and thumbprint == previous["thumbprint"]:
-                return result | {"published": True, "certificate": previous, "backup": _told(place)}
+                return result | {"published": True, "certificate": previous, "backup": _backup_of(place)}
             if not place:
                 refuse_without_key(self.trust, self.signer, "the backup of a new certificate")
                 result |= {"made": True}
                 if self.check_mode:
-                    return result | self._change(previous, None) | {"published": False, "certificate": None, "backup": None}
+                    return (
+                        result
+                        | self._change(previous, None)
+                        | {"published": False, "certificate": None, "backup": None}
+                    )
                 made = encryption_certificate.make(directory.domain.forest, self.now)
                 place, thumbprint = self._backed_up(store, made), made.thumbprint
             der = self._proven(place, thumbprint, directory.domain.forest)
-            certificate = encryption_certificate.told(der)
-            result |= {"certificate": certificate, "backup": _told(place), "proven": True}
+            certificate = encryption_certificate.description_of(der)
+            result |= {"certificate": certificate, "backup": _backup_of(place), "proven": True}
             return result | self._change(previous, certificate) | self._published(directory, der, seen)
 
     def _refuse_what_makes_no_sense(self) -> None:
@@ -82,7 +100,7 @@ class ActionModule(AccessManagerAction):
                 "access_manager_identity_file."
             )
 
-    def _chosen(self, backups: BackedUpKeys, store: BackupStore, previous: Told | None) -> tuple[Place | None, str]:
+    def _chosen(self, backups: BackedUpKeys, store: BackupStore, previous: Result | None) -> tuple[Place | None, str]:
         """The backup and the thumbprint of the certificate to publish; no backup when a new one has to be made."""
         if self.wanted:
             place = backups.find(self.wanted)
@@ -149,7 +167,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")
         return der
 
-    def _published(self, directory: Directory, der: bytes, seen: bytes | None) -> Told:
+    def _published(self, directory: Directory, der: bytes, seen: bytes | None) -> Result:
         folder = self.params["publish_only_plan"]
         if folder:
             files, changed = offline_changes.write_publication(folder, directory, der, seen, check_mode=self.check_mode)
@@ -168,14 +186,14 @@ class ActionModule(AccessManagerAction):
             self.changes.append("what the forest publishes was changed")
             raise
 
-    def _change(self, previous: Told | None, certificate: Told | None) -> Told:
+    def _change(self, previous: Result | None, certificate: Result | None) -> Result:
         new = certificate or {"thumbprint": "a new certificate"}
         return {"changed": True, "diff": {"before": _lines(previous), "after": _lines(new)}}
 
 
-def _told(place: Place) -> Told:
+def _backup_of(place: Place) -> Result:
     return {"host": place.store.host, "id": place.id}
 
 
-def _lines(certificate: Told | None) -> str:
+def _lines(certificate: Result | None) -> str:
     return "".join(f"{name}: {value}\n" for name, value in (certificate or {}).items())

@@ -17,30 +17,34 @@ from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.key_index import BackedUpKeys
 from ..plugin_utils._windows import thumbprints
 
-Told = dict[str, t.Any]
+Result = dict[str, t.Any]
 
 
 class ActionModule(AccessManagerAction):
-    def perform(self) -> Told:
+    def perform(self) -> Result:
         self._refuse_what_makes_no_sense()
         backups = BackedUpKeys.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
             backups.refuse_held(self.lost)
         refuse_one_domain_twice(self.params["servers"], self.params)
-        whole, domains, forests = Census(), [], dict[str, Told]()
+        whole, domains, forests = Census(), [], dict[str, Result]()
         for server in self.params["servers"]:
             with connect(server, self.params) as directory:
                 domain = directory.domain
                 census = census_module.take(
-                    computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"])
+                    computers.read(
+                        directory, search_base=self.params["search_base"], search_filter=self.params["filter"]
+                    )
                 )
                 published = publication.read(directory)
             whole.add(census)
-            domains.append({"domain": domain.name, "server": server, "forest": domain.forest} | census_module.told(census))
+            domains.append(
+                {"domain": domain.name, "server": server, "forest": domain.forest} | census_module.result_of(census)
+            )
             forests[domain.forest] = {"forest": domain.forest, "server": server, "published": published}
         if self.params["fail_on_unreadable"]:
             computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
-        result = _result(census_module.told(whole), domains, list(forests.values()), backups)
+        result = _result(census_module.result_of(whole), domains, list(forests.values()), backups)
         _refuse_unknown(self.lost, {key["thumbprint"] for key in result["keys"]}, backups)
         return result
 
@@ -49,14 +53,17 @@ class ActionModule(AccessManagerAction):
         if not servers:
             raise AccessManagerError("servers is empty: name a domain controller of each domain.")
         if self.params["search_base"] and len(servers) > 1:
-            raise AccessManagerError("search_base lies in one domain, but several servers are given: ask each domain for itself.")
+            raise AccessManagerError(
+                "search_base lies in one domain, but several servers are given: ask each domain for itself."
+            )
 
 
-def _result(census: Told, domains: list[Told], forests: list[Told], backups: BackedUpKeys | None) -> Told:
+def _result(census: Result, domains: list[Result], forests: list[Result], backups: BackedUpKeys | None) -> Result:
     published = {forest["published"]["thumbprint"] for forest in forests if forest["published"]}
     unused = {"current": 0, "history": 0, "oldest": None, "newest": None}
     keys = census["keys"] + [
-        {"thumbprint": thumbprint} | unused for thumbprint in sorted(published - {key["thumbprint"] for key in census["keys"]})
+        {"thumbprint": thumbprint} | unused
+        for thumbprint in sorted(published - {key["thumbprint"] for key in census["keys"]})
     ]
     keys = [key | {"published": key["thumbprint"] in published} | _cover(key["thumbprint"], backups) for key in keys]
     for forest in forests:
@@ -82,6 +89,6 @@ def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | 
             )
 
 
-def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Told:
+def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Result:
     place = backups.find(thumbprint) if backups else None
     return {"covered": place is not None, "backup": {"host": place.store.host, "id": place.id} if place else None}

@@ -19,13 +19,13 @@ from ..plugin_utils._store.key_index import BackedUpKeys
 from ..plugin_utils._text import printable
 from ..plugin_utils._windows import thumbprints
 
-Told = dict[str, t.Any]
+Result = dict[str, t.Any]
 
 _SHOWN = 50
 
 
 class ActionModule(AccessManagerAction):
-    def perform(self) -> Told:
+    def perform(self) -> Result:
         self.lost = frozenset(thumbprints.parse(self.params["lost"]))
         self._refuse_what_makes_no_sense()
         self.tally, self.lines = Tally(), list[str]()
@@ -49,11 +49,15 @@ class ActionModule(AccessManagerAction):
                 "servers or lost is empty: name a domain controller of each domain, and the lost certificates."
             )
         if self.params["search_base"] and len(self.params["servers"]) > 1:
-            raise AccessManagerError("search_base lies in one domain, but several servers are given: ask each domain for itself.")
+            raise AccessManagerError(
+                "search_base lies in one domain, but several servers are given: ask each domain for itself."
+            )
         if self.params["batch_size"] < 1:
             raise AccessManagerError(f"batch_size is {self.params['batch_size']}: it must be 1 or more.")
         if self.params["remove_lost_history"] and not self.params["backup_root"]:
-            raise AccessManagerError("remove_lost_history needs backup_root: history is only deleted when no backup holds its key.")
+            raise AccessManagerError(
+                "remove_lost_history needs backup_root: history is only deleted when no backup holds its key."
+            )
         self.backups = BackedUpKeys.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if self.backups:
             self.backups.refuse_held(self.lost)
@@ -61,14 +65,18 @@ class ActionModule(AccessManagerAction):
     def _expire(self, directory: Directory) -> None:
         publication.refuse_unless_another(directory, self.lost, self.backups)
         plan = offline_changes.Expiry(directory.server)
-        for computer in computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"]):
+        for computer in computers.read(
+            directory, search_base=self.params["search_base"], search_filter=self.params["filter"]
+        ):
             work = password_expiry.work_on(computer, self.lost, self.tally, history=self.params["remove_lost_history"])
             if work and self._is_enough():
                 self.tally.remaining += 1
             elif work:
                 self._do(work, plan)
         if self.params["publish_only_plan"]:
-            files, changed = plan.write(self.params["publish_only_plan"], directory.domain.name, check_mode=self.check_mode)
+            files, changed = plan.write(
+                self.params["publish_only_plan"], directory.domain.name, check_mode=self.check_mode
+            )
             self.files, self.written = self.files + files, self.written or changed
 
     def _do(self, work: Work, plan: offline_changes.Expiry) -> None:
@@ -111,7 +119,7 @@ class ActionModule(AccessManagerAction):
     def _so_far(self) -> str:
         return f" Until then: {self.tally.expired} passwords expired, {self._others()}." if self.tally.begun else ""
 
-    def _result(self) -> Told:
+    def _result(self) -> Result:
         tally = self.tally
         more = [f"... and {tally.begun - _SHOWN} more computers"] if tally.begun > _SHOWN else []
         return {

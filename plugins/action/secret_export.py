@@ -36,10 +36,11 @@ class ActionModule(PartAction):
             for path, secret in sorted(opened.items())
             if "error" in secret
         ]
-        told = {
+        details = {
             "secrets": [
-                {"path": path, "mode": secret["mode"], "sealed": "value" in secret} for path, secret in sorted(opened.items())
+                {"path": path, "mode": secret["mode"], "sealed": "value" in secret}
+                for path, secret in sorted(opened.items())
             ]
         }
-        self.save(seal, artifact, problems=problems, told=told, inventory={})
-        return {"changed": True, "artifact": artifact, "problems": problems} | told
+        self.save(seal, artifact, problems=problems, details=details, inventory={})
+        return {"changed": True, "artifact": artifact, "problems": problems} | details

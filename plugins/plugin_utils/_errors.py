@@ -56,7 +56,7 @@ class EndedRunError(AccessManagerError):
 
 
 class UnfinishedRunError(AccessManagerError):
-    """A detached run has not ended in time: it goes on, and its folder on the target is in use."""
+    """A detached run did not end in time: it goes on, and its folder on the target is in use."""
 
     changed = True
 
@@ -94,7 +94,7 @@ class UnclearChangeError(DirectoryError):
 
 
 class ValueChangedError(DirectoryError):
-    """A value that was to be replaced or deleted is not there any more: somebody changed it meanwhile."""
+    """A value that was to be replaced or deleted is not there any more: it was changed meanwhile."""
 
 
 class NoSuchEntryError(DirectoryError):

@@ -38,14 +38,14 @@ class PartAction(AccessManagerAction):
         artifact: dict[str, t.Any],
         *,
         problems: list[str],
-        told: dict[str, t.Any],
+        details: dict[str, t.Any],
         inventory: dict[str, str],
     ) -> None:
         """Leaves the record from which backup_commit makes the manifest."""
         record = {
             "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
             "problems": problems,
-            "manifest": told,
+            "manifest": details,
             "inventory": inventory,
         }
         self.backup().save_record(self.part, record)

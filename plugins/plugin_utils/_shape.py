@@ -73,7 +73,7 @@ def checked(value: object, shape: type[T], name: str = "") -> T:
 
 
 def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
-    """Why a value has not that shape, in words; None when it has."""
+    """Why a value does not have that shape, in words; None when it has."""
     try:
         _check_of(shape)(value, name)
     except ShapeError as exc:

@@ -329,7 +329,7 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
             running.wait()
         run = run_playbook(RESTORE, inventory, args=("--check",))
     (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]
-    assert "failed, and its controller has not read why. The restore failed while starting the service" in told
+    assert "failed, and its controller did not read why. The restore failed while starting the service" in told
     assert told in run.output.replace("\n", " ")
     assert "\n".join(result_of(run, NAME, "Tell what was done")["msg"]).startswith(told)
     assert left(server, spoiled, keys=True) == []

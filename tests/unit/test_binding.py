@@ -107,7 +107,7 @@ def problems_of(root: Path, host: str, backup_id: str, opener: Opener) -> list[s
     """What a verification finds in a backup."""
     (backup,) = [one for one in verification.read(BackupStore(str(root), host)) if one.id == backup_id]
     verification.verify([backup], opener)
-    return verification.told(backup)["problems"]
+    return verification.result_of_backup(backup)["problems"]
 
 
 def contents_of(root: Path, host: str, backup_id: str, opener: Opener) -> Contents:

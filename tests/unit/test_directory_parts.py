@@ -47,7 +47,7 @@ def test_the_census_of_a_forest_is_the_sum_of_its_domains(domains: list[dict[str
             min(times, default=None),
             max(times, default=None),
         )
-    shown = census.told(whole)["keys"]
+    shown = census.result_of(whole)["keys"]
     assert [key["current"] for key in shown] == sorted((key["current"] for key in shown), reverse=True)
 
 

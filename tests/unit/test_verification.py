@@ -59,7 +59,7 @@ def verified(store: BackupStore, opener: Opener | None = None) -> list[dict[str,
     """What a verification says of the backups of a host, oldest first."""
     backups = verification.read(store)
     verification.verify(backups, opener or Opener())
-    return [verification.told(backup) for backup in backups]
+    return [verification.result_of_backup(backup) for backup in backups]
 
 
 def problems(store: BackupStore, opener: Opener | None = None) -> dict[str, list[str]]:
@@ -268,14 +268,14 @@ def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, A
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (forged_certificate(subject="CN=other.example"), "tells another subject of certificate"),
-        (forged_certificate(subject="CN=forest.example, O=other"), "tells another subject of certificate"),
-        (forged_certificate(subject="forest.example"), "tells another subject of certificate"),
-        (forged_certificate(not_before="2001-01-01T00:00:00.0000000Z"), "tells another not_before of certificate"),
-        (forged_certificate(not_after="2099-01-01T00:00:00.0000000Z"), "tells another not_after of certificate"),
+        (forged_certificate(subject="CN=other.example"), "has another subject of certificate"),
+        (forged_certificate(subject="CN=forest.example, O=other"), "has another subject of certificate"),
+        (forged_certificate(subject="forest.example"), "has another subject of certificate"),
+        (forged_certificate(not_before="2001-01-01T00:00:00.0000000Z"), "has another not_before of certificate"),
+        (forged_certificate(not_after="2099-01-01T00:00:00.0000000Z"), "has another not_after of certificate"),
         (
             lambda manifest: {"secrets": [one | {"mode": 3} for one in manifest["secrets"]]},
-            "tells another mode of Email.Password than secrets.json has",
+            "has another mode of Email.Password than secrets.json",
         ),
         ({"files": 3}, "says that config.zip holds 3 files; it holds 4"),
         ({"bytes": 1}, "says that config.zip holds 1 bytes"),
@@ -307,7 +307,7 @@ def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) 
         IDS[2]: [
             f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
             "Whether others right before it are missing too is not known. "
-            "If somebody deleted it on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
+            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
@@ -510,7 +510,7 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(store: Bac
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return verification.told_of_host(verification.read_host(store), check_age=check_age, now=NOW)
+    return verification.result_of_host(verification.read_host(store), check_age=check_age, now=NOW)
 
 
 def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owner: KeyPair) -> None:

@@ -21,7 +21,7 @@ except ImportError:
     pyrage = None
 
 LARGEST = 4 * 1024**3
-"""Bytes of an artifact, sealed or unpacked, that are opened in memory at the most."""
+"""Bytes of an artifact, encrypted or unpacked, that are opened in memory at most."""
 
 _AGE_KEY = "AGE-SECRET-KEY-1"
 _SSH_MARK = b"PRIVATE KEY-----"

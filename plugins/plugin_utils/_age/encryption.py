@@ -134,7 +134,7 @@ def _parse(recipient: str) -> t.Any:
 
 
 def _shown(recipient: str) -> str:
-    """What may be told of a text that is no recipient: a longer one may be a private key without its beginning."""
+    """What may be shown of a text that is no recipient: a longer one may be a private key without its beginning."""
     if recipient.startswith(_PUBLIC_KEY_STARTS):
         return f"'{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}'"
     return f"'{recipient}'" if len(recipient) <= _SHOWN else f"A recipient of {len(recipient)} letters, which is not shown,"

@@ -18,7 +18,7 @@ import typing as t
 
 VERSION = b"age-encryption.org/v1\n"
 MOST_STANZAS, MOST_BYTES, MOST_WORK = 64, 16 * 1024, 20
-"""What is decrypted at the most: age's library needs time that grows with the square of a header, and 2^(factor + 10) bytes."""
+"""What is decrypted at most: age's library needs time that grows with the square of a header, and 2^(factor + 10) bytes."""
 
 _READ = 1024 * 1024
 _STANZA, _END, _GREASE = b"\n-> ", b"\n---", "-grease"

@@ -28,7 +28,7 @@ class Certificate:
 
 
 def read_certificates(data: bytes) -> dict[str, Certificate]:
-    """The certificates of certificates.zip by thumbprint, each key proved."""
+    """The certificates of certificates.zip by thumbprint, each key verified."""
     archive = Archive(data, PARTS["certificates"])
     passwords = archive.json("passwords.json")
     return {thumbprint: read_certificate(archive, passwords, thumbprint) for thumbprint in thumbprints_in(archive)}
@@ -45,7 +45,7 @@ def thumbprints_in(archive: Archive) -> list[str]:
 
 
 def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Certificate:
-    """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key is not proved."""
+    """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key does not fit it."""
     certificate = archive.read(f"{thumbprint}.cer")
     if f"{thumbprint}.pfx" not in archive.names:
         return checked_certificate(thumbprint, certificate)
@@ -53,7 +53,7 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
 
 
 def checked_certificate(thumbprint: str, certificate: bytes, pfx: bytes | None = None, password: str = "") -> Certificate:
-    """A certificate, DER, and its key. Raises AccessManagerError when it is another, or its key is not proved."""
+    """A certificate, DER, and its key. Raises AccessManagerError when it is another, or its key does not fit it."""
     if pfx is None:
         if hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper() != thumbprint:
             raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
@@ -64,7 +64,7 @@ def checked_certificate(thumbprint: str, certificate: bytes, pfx: bytes | None =
 
 
 def read_secret_records(data: bytes) -> dict[str, Record]:
-    """What secrets.json tells of each secret, by path: C(mode), and C(value) or C(error)."""
+    """What secrets.json holds of each secret, by path: C(mode), and C(value) or C(error)."""
     content = json_object(data, PARTS["secrets"])
     return {path: record for path, record in content.items() if isinstance(record, dict) and path != BINDING_KEY}
 

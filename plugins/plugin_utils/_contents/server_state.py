@@ -67,7 +67,7 @@ def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
 
 
 def checked_state(content: Record) -> Record:
-    """The state of a server as state/installation.json tells it, with the lists that a comparison and a restore read."""
+    """The state of a server as state/installation.json has it, with the lists that a comparison and a restore read."""
     described, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
     parts: dict[str, type] = {"registry": list, "registry_permissions": list, "service": dict, "http_sys": dict, "firewall": list}
     state = checked_record(described["state"], parts, label)

@@ -100,7 +100,7 @@ def take(computers: c.Iterable[Computer]) -> Census:
     return census
 
 
-def told(census: Census) -> dict[str, t.Any]:
+def result_of(census: Census) -> dict[str, t.Any]:
     """What a result says of a census. Keys with the most current passwords come first."""
     order = sorted(census.keys.items(), key=lambda item: (-item[1].current, -item[1].history, item[0]))
     return {
@@ -131,7 +131,7 @@ _WHERE_ELSE = (
 
 
 def problem(key: dict[str, t.Any]) -> str:
-    """What is wrong when no backup holds a key, as told of in a result."""
+    """What is wrong when no backup holds a key, as results name it."""
     published = ", which is published" if key["published"] else ""
     return (
         f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups of a forest's certificates alone, in a folder of the forest's name: made, opened and proved."""
+"""Backups of a forest's certificates alone, in a folder of the forest's name: made, opened and verified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .._store.key_index import Place
 from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest
 from .._store.partial import PartialBackup, refuse_unusable_root
 from .._store.store import BackupStore
-from .encryption_certificate import EncryptionCertificate, told
+from .encryption_certificate import EncryptionCertificate, description_of
 
 _PART = "certificates"
 
@@ -73,7 +73,7 @@ def commit(
 
 
 def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
-    """A certificate from a backup, opened as it lies on the disk, with its key proved.
+    """A certificate from a backup, opened as it lies on the disk, with its key verified.
 
     Raises AccessManagerError when it does not open, or the key is not there or not the certificate's.
     """
@@ -100,7 +100,7 @@ def _write(
         "problems": [],
         "manifest": {
             "kind": CERTIFICATES_ALONE,
-            "certificates": [told(certificate.der) | {"exported": True}],
+            "certificates": [description_of(certificate.der) | {"exported": True}],
             "replaces": list(replaces),
         },
         "inventory": inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),

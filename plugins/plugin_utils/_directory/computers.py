@@ -60,7 +60,11 @@ def read(
             expiry=entry.first(EXPIRY),
             entry=entry,
             directory=directory,
-            hidden=tuple(name for name in (PASSWORD, HISTORY) if not _is_there(entry, name) and not _may_read(entry, rights[name])),
+            hidden=tuple(
+                name
+                for name in (PASSWORD, HISTORY)
+                if not _is_there(entry, name) and not _may_read(entry, rights[name])
+            ),
         )
 
 

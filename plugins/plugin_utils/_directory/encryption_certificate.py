@@ -81,7 +81,7 @@ def make(forest: str, now: datetime.datetime) -> EncryptionCertificate:
     )
 
 
-def told(der: bytes) -> dict[str, t.Any]:
+def description_of(der: bytes) -> dict[str, t.Any]:
     """What results and manifests say of a certificate. Raises ValueError when the bytes are none."""
     if not HAS_CRYPTOGRAPHY:
         raise MissingLibraryError("cryptography")

@@ -25,7 +25,7 @@ from .._errors import (
 )
 from .._text import printable
 from .deadline import OverdueError, Patience
-from .logon import KERBEROS, PORTS, STRENGTH, Logon, is_host, told
+from .logon import KERBEROS, PORTS, STRENGTH, Logon, is_host, message_of
 from .pages import Pages
 
 try:
@@ -94,7 +94,9 @@ class Directory:
         top = self.entry("", [*_CONTEXTS, _TOKEN])
         texts = [(top.first(name) or b"").decode("utf-8", "replace") for name in _CONTEXTS]
         if not all(texts):
-            raise DirectoryError(f"{server} does not say which domain it serves: it is no domain controller of Active Directory.")
+            raise DirectoryError(
+                f"{server} does not say which domain it serves: it is no domain controller of Active Directory."
+            )
         base, root, configuration, schema = texts
         self.domain = Domain(base, root, configuration, schema, frozenset(top.values.get(_TOKEN.lower(), [])))
         for name in (self.domain.name, self.domain.forest):
@@ -103,7 +105,13 @@ class Directory:
                 raise DirectoryError(f"{server} says that it serves '{shown}', which cannot be the name of a domain.")
 
     def search(
-        self, base: str, search_filter: str, attributes: c.Sequence[str], *, page_size: int = PAGE, security: bool = False
+        self,
+        base: str,
+        search_filter: str,
+        attributes: c.Sequence[str],
+        *,
+        page_size: int = PAGE,
+        security: bool = False,
     ) -> c.Iterator[Entry]:
         """The entries below C(base) that match, in pages. C(security): ask for security descriptors without their SACL."""
         page = SimplePagedResultsControl(True, size=page_size, cookie="")
@@ -164,7 +172,7 @@ class Directory:
                 self._patience.call(self._connection.modify_s, dn, made)
             except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
                 raise UnansweredChangeError(
-                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({told(exc)}). Whether this "
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({message_of(exc)}). Whether this "
                     "change was made is not known. Run this again when the server is back."
                 ) from None
 
@@ -190,7 +198,7 @@ class Directory:
             ) from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
             raise DirectoryLostError(
-                f"{self.server} went away during {doing}: {told(exc)}. Run this again when it is back."
+                f"{self.server} went away during {doing}: {message_of(exc)}. Run this again when it is back."
             ) from None
         except ldap.INSUFFICIENT_ACCESS:
             raise DirectoryError(
@@ -205,7 +213,7 @@ class Directory:
                 f"{self.server} does not hold what {doing} needs, and refers to another server: name a server of that domain."
             ) from None
         except ldap.LDAPError as exc:
-            raise DirectoryError(f"{self.server} refuses {doing}: {told(exc)}.") from None
+            raise DirectoryError(f"{self.server} refuses {doing}: {message_of(exc)}.") from None
 
 
 @contextlib.contextmanager

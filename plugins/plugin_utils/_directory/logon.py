@@ -54,7 +54,11 @@ class Logon:
 
     def __init__(self, server: str, port: int, params: c.Mapping[str, t.Any]) -> None:
         self._server, self._port, self._transport, self._seconds = server, port, params["transport"], params["timeout"]
-        self._user, self._password, self._ca_file = params.get("bind_user"), params.get("bind_password"), params.get("ca_file")
+        self._user, self._password, self._ca_file = (
+            params.get("bind_user"),
+            params.get("bind_password"),
+            params.get("ca_file"),
+        )
         self._begun = time.monotonic()
         if not is_host(server):
             raise AccessManagerError(
@@ -102,7 +106,7 @@ class Logon:
         try:
             yield
         except ldap.INVALID_CREDENTIALS as exc:
-            code = _CODE.search(told(exc))
+            code = _CODE.search(message_of(exc))
             wrong = "the user or the password is wrong"
             reason = _REFUSALS.get(code.group(1), wrong) if code else wrong
             raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
@@ -114,15 +118,15 @@ class Logon:
             if refusal := self._tls_refusal():
                 raise DirectoryLostError(refusal) from None
             raise DirectoryLostError(
-                f"{server} does not answer {over}: {told(exc)}. Check the name, the port, the transport and the firewall."
+                f"{server} does not answer {over}: {message_of(exc)}. Check the name, the port, the transport and the firewall."
             ) from None
         except ldap.LOCAL_ERROR as exc:
             raise DirectoryError(
-                f"There is no Kerberos ticket for {server} ({told(exc)}). Run kinit as the user who runs Ansible, and name the "
+                f"There is no Kerberos ticket for {server} ({message_of(exc)}). Run kinit as the user who runs Ansible, and name the "
                 "server by its full DNS name."
             ) from None
         except ldap.LDAPError as exc:
-            raise DirectoryError(f"{server} refuses the logon over {self._transport}: {told(exc)}.") from None
+            raise DirectoryError(f"{server} refuses the logon over {self._transport}: {message_of(exc)}.") from None
 
     def _tls_refusal(self) -> str | None:
         """Why there is no TLS, if that is the reason, and if it is found in what is left of the time."""
@@ -152,7 +156,7 @@ def is_host(server: str) -> bool:
         return _HOST.fullmatch(server) is not None
 
 
-def told(exc: Exception) -> str:
+def message_of(exc: Exception) -> str:
     """What LDAP says of an error, on one line."""
     about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
     parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]

@@ -28,7 +28,9 @@ _SCRIPTS = {PUBLISH: "publish_certificate.ps1", EXPIRE: "expire_passwords.ps1"}
 def refuse_unusable(folder: str | None) -> None:
     """Raises AccessManagerError when a plan is wanted, and there is no folder for it."""
     if folder and not pathlib.Path(folder).is_dir():
-        raise AccessManagerError(f"'{folder}' of publish_only_plan is not a folder on the controller: create it, with mode 0700.")
+        raise AccessManagerError(
+            f"'{folder}' of publish_only_plan is not a folder on the controller: create it, with mode 0700."
+        )
 
 
 def write_publication(
@@ -59,7 +61,9 @@ class Expiry:
         self._ldif: list[bytes] = []
         self._computers: list[dict[str, object]] = []
 
-    def add(self, dn: str, changes: c.Sequence[c.Sequence[Change]], password: bytes | None, history: c.Sequence[bytes]) -> None:
+    def add(
+        self, dn: str, changes: c.Sequence[c.Sequence[Change]], password: bytes | None, history: c.Sequence[bytes]
+    ) -> None:
         """C(changes): those that the module would make. C(password): the one that is to expire; None when it is not."""
         self._ldif += [ldif([(dn, change)]) for change in changes]
         self._computers.append(
@@ -71,7 +75,7 @@ class Expiry:
         )
 
     def write(self, folder: str, name: str, *, check_mode: bool) -> tuple[list[str], bool]:
-        """Writes them; the files begin with C(name), which tells the domain."""
+        """Writes them; the files begin with C(name), which names the domain."""
         head = {"server": self._server, "password": PASSWORD, "history": HISTORY, "expiry": EXPIRY}
         contents = {
             f"{EXPIRE}-{name}.ldif": b"".join(self._ldif),
@@ -94,7 +98,9 @@ def ldif(modifications: c.Iterable[tuple[str, c.Sequence[Change]]]) -> bytes:
 
 def _write(folder: str, contents: c.Mapping[str, bytes], *, check_mode: bool) -> tuple[list[str], bool]:
     place = pathlib.Path(folder)
-    changed = [replace_atomically(place / name, content, _MODE, check_mode=check_mode) for name, content in contents.items()]
+    changed = [
+        replace_atomically(place / name, content, _MODE, check_mode=check_mode) for name, content in contents.items()
+    ]
     return [str(place / name) for name in contents], any(changed)
 
 

@@ -27,7 +27,9 @@ class Pages:
         self._entries += len(names)
         self._empty = 0 if names else self._empty + 1
         if self._empty > MOST_EMPTY_PAGES or self._entries > MOST_ENTRIES:
-            raise DirectoryError(f"{self._about}: after {self._entries} entries there are {self._empty} empty pages, and more.")
+            raise DirectoryError(
+                f"{self._about}: after {self._entries} entries there are {self._empty} empty pages, and more."
+            )
         if names and hash(names[0]) in self._first:
             raise DirectoryError(f"{self._about}: it sends the page that begins with '{printable(names[0])}' again.")
         self._first.update(map(hash, names[:1]))

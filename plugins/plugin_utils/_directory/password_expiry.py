@@ -38,7 +38,11 @@ class Work:
         """The modification that has the password expire, empty where there is none to. It fails when what was seen has changed."""
         if self.password is None:
             return []
-        return [("delete", PASSWORD, [self.password]), ("add", PASSWORD, [self.password]), ("replace", EXPIRY, [EXPIRED])]
+        return [
+            ("delete", PASSWORD, [self.password]),
+            ("add", PASSWORD, [self.password]),
+            ("replace", EXPIRY, [EXPIRED]),
+        ]
 
     def changes(self) -> c.Iterator[list[Change]]:
         """The modifications, one after the other."""
@@ -63,7 +67,7 @@ class Tally:
 
     C(lost): current passwords that depend on a lost key. C(expired): of those, the ones that expire by this run.
     C(expired_before): by an earlier one. C(changed_meanwhile): computers whose password had changed between reading and writing, or
-    that are gone. C(history_gone): earlier passwords that somebody else deleted meanwhile. C(begun): computers that this run set
+    that are gone. C(history_gone): earlier passwords that were deleted meanwhile. C(begun): computers that this run set
     out to change. C(remaining): those that it left for the next one. C(is_unclear): a change was not answered.
     """
 

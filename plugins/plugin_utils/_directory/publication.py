@@ -20,14 +20,16 @@ _CLASS = "objectClass"
 
 
 def read(directory: Directory) -> dict[str, t.Any] | None:
-    """What is told of the certificate that the server's forest publishes; None when there is none."""
+    """What results say of the certificate that the server's forest publishes; None when there is none."""
     der = read_der(directory)
     if der is None:
         return None
     try:
-        return encryption_certificate.told(der)
+        return encryption_certificate.description_of(der)
     except ValueError as exc:
-        raise DirectoryError(f"What the forest {directory.domain.forest} publishes as its certificate is none: {exc}.") from None
+        raise DirectoryError(
+            f"What the forest {directory.domain.forest} publishes as its certificate is none: {exc}."
+        ) from None
 
 
 def read_der(directory: Directory) -> bytes | None:
@@ -49,7 +51,9 @@ def read_der(directory: Directory) -> bytes | None:
             f"'{PUBLISHED_CERTIFICATE}' of '{entry.dn}', with ADSI Edit for instance, and run this again."
         )
     if not values and (entry.first(_CLASS) is None or not may_read(directory, entry.dn, PUBLISHED_CERTIFICATE)):
-        raise DirectoryError(f"The account may not read '{entry.dn}' on {directory.server}, where the certificate is published.")
+        raise DirectoryError(
+            f"The account may not read '{entry.dn}' on {directory.server}, where the certificate is published."
+        )
     return entry.first(PUBLISHED_CERTIFICATE)
 
 
@@ -104,9 +108,13 @@ def publish(directory: Directory, der: bytes, seen: bytes | None) -> None:
     try:
         found = read_der(directory)
     except AccessManagerError as exc:
-        raise UnclearChangeError(f"{directory.server} took the certificate, and then could not be asked for it: {exc}") from None
+        raise UnclearChangeError(
+            f"{directory.server} took the certificate, and then could not be asked for it: {exc}"
+        ) from None
     if found != der:
-        raise UnclearChangeError(f"{directory.server} took the certificate, but does not publish it: look at '{entry}'.")
+        raise UnclearChangeError(
+            f"{directory.server} took the certificate, but does not publish it: look at '{entry}'."
+        )
 
 
 def changes(der: bytes, seen: bytes | None) -> list[tuple[str, str, list[bytes]]]:
@@ -124,7 +132,7 @@ def _missing_entry(directory: Directory) -> AccessManagerError:
 
 def _name(der: bytes) -> str:
     try:
-        return str(encryption_certificate.told(der)["thumbprint"])
+        return str(encryption_certificate.description_of(der)["thumbprint"])
     except ValueError:
         return "one that is no certificate"
 

@@ -32,7 +32,7 @@ class StoredPassword:
 
 
 def parse(value: bytes) -> StoredPassword:
-    """What an attribute's value tells without a key. Raises ValueError, with the reason, when no agent can have written it."""
+    """What an attribute's value says without a key. Raises ValueError, with the reason, when no agent can have written it."""
     if len(value) > LONGEST:
         raise ValueError(f"it has {len(value)} bytes")
     try:

@@ -32,13 +32,13 @@ def holds_certificates(ca_file: str) -> bool:
 def refusal(server: str, port: int, *, starttls: bool, ca_file: str | None, timeout: float) -> str | None:
     """A sentence that says why TLS with the server does not come about; None when it does, or when there is no TLS to judge."""
     try:
-        with socket.create_connection((server, port), timeout=timeout) as line:
+        with socket.create_connection((server, port), timeout=timeout) as connection:
             if starttls:
-                line.sendall(_START_TLS)
-                line.recv(4096)
+                connection.sendall(_START_TLS)
+                connection.recv(4096)
             context = ssl.create_default_context(cafile=ca_file)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            with context.wrap_socket(line, server_hostname=server):
+            with context.wrap_socket(connection, server_hostname=server):
                 return None
     except ssl.SSLCertVerificationError as exc:
         return (

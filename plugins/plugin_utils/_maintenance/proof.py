@@ -27,7 +27,7 @@ _DATABASE = "state/database"
 
 
 def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) -> list[str]:
-    """Opens each part of a backup in memory and proves what is in it. Returns a sentence for each thing that is wrong.
+    """Opens each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is wrong.
 
     C(sha256): of its manifest, as it was verified.
     """
@@ -38,10 +38,10 @@ def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) ->
         return [str(exc)]
     found: list[str] = []
     parts = PartReader(source, opener)
-    for part, prove in _PROOFS.items():
+    for part, problems_of in _PROOFS.items():
         if part in source.parts:
             try:
-                found += prove(parts.read(part), manifest)
+                found += problems_of(parts.read(part), manifest)
             except AccessManagerError as exc:
                 found.append(str(exc))
     return found
@@ -50,9 +50,12 @@ def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) ->
 def _configuration(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     configuration = Configuration(data)
     sizes = [record["size"] for record in configuration.files.values()]
-    for what, told, there in (("files", manifest.get("files"), len(sizes)), ("bytes", manifest.get("bytes"), sum(sizes))):
-        if told != there:
-            yield f"The manifest says that {PARTS['config']} holds {told} {what}; it holds {there}."
+    for what, expected, there in (
+        ("files", manifest.get("files"), len(sizes)),
+        ("bytes", manifest.get("bytes"), sum(sizes)),
+    ):
+        if expected != there:
+            yield f"The manifest says that {PARTS['config']} holds {expected} {what}; it holds {there}."
     yield from _inventory(configuration, manifest)
     told_secrets = {secret["path"].lower() for secret in manifest.get("secrets", [])}
     for secret in configuration.secrets:
@@ -70,9 +73,13 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
         raise AccessManagerError(f"'{STATE}' or '{FILES}' in {PARTS['config']} does not describe a server.") from None
     if manifest.get("access_manager_version") != version:
         yield f"The manifest is of Access Manager {manifest.get('access_manager_version')}; {PARTS['config']} is of {version}."
-    told = {name: mark for name, mark in manifest["inventory"].items() if not name.startswith(_CERTIFICATES) and name != _DATABASE}
+    expected = {
+        name: mark
+        for name, mark in manifest["inventory"].items()
+        if not name.startswith(_CERTIFICATES) and name != _DATABASE
+    }
     there.pop(_DATABASE)
-    differing = sorted(name for name in told.keys() | there.keys() if told.get(name) != there.get(name))
+    differing = sorted(name for name in expected.keys() | there.keys() if expected.get(name) != there.get(name))
     if differing:
         yield f"The inventory in the manifest is of something else than {PARTS['config']} holds: {_some(differing)}."
 
@@ -80,27 +87,30 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
 def _records(configuration: Configuration) -> list[dict[str, t.Any]]:
     """The files and folders as a server describes them, where a folder's name has no slash at its end."""
     files = [record | {"kind": "file", "name": record["path"]} for record in configuration.files.values()]
-    folders = [record | {"kind": "folder", "name": record["path"].removesuffix("/")} for record in configuration.folders.values()]
+    folders = [
+        record | {"kind": "folder", "name": record["path"].removesuffix("/")}
+        for record in configuration.folders.values()
+    ]
     return files + folders
 
 
 def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     archive = Archive(data, PARTS["certificates"])
     passwords = archive.json("passwords.json")
-    told = {certificate["thumbprint"]: certificate for certificate in manifest.get("certificates", [])}
-    exported = {thumbprint: certificate["exported"] for thumbprint, certificate in told.items()}
+    expected = {certificate["thumbprint"]: certificate for certificate in manifest.get("certificates", [])}
+    exported = {thumbprint: certificate["exported"] for thumbprint, certificate in expected.items()}
     there = {}
     for thumbprint in thumbprints_in(archive):
         there[thumbprint] = f"{thumbprint}.pfx" in archive.names
         try:
             certificate = read_certificate(archive, passwords, thumbprint)
-            differing = pfx.differences(certificate.certificate, told[thumbprint]) if thumbprint in told else ()
+            differing = pfx.differences(certificate.certificate, expected[thumbprint]) if thumbprint in expected else ()
             for key in differing:
-                yield f"The manifest tells another {key} of certificate {thumbprint} than the certificate has."
+                yield f"The manifest has another {key} of certificate {thumbprint} than the certificate."
         except AccessManagerError as exc:
             yield str(exc)
-    for thumbprint in sorted(told.keys() | there.keys()):
-        if thumbprint not in told:
+    for thumbprint in sorted(expected.keys() | there.keys()):
+        if thumbprint not in expected:
             yield f"{PARTS['certificates']} holds certificate {thumbprint}, which the manifest does not name."
         elif exported[thumbprint] and not there.get(thumbprint):
             yield f"The private key of certificate {thumbprint} is not in {PARTS['certificates']}, though the manifest says so."
@@ -111,16 +121,16 @@ def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
 def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     records = read_secret_records(data)
     there = {path for path, record in records.items() if isinstance(record.get("value"), str)}
-    told = {secret["path"]: secret for secret in manifest.get("secrets", [])}
-    for path in sorted(told.keys() | records.keys()):
-        if path not in told:
+    expected = {secret["path"]: secret for secret in manifest.get("secrets", [])}
+    for path in sorted(expected.keys() | records.keys()):
+        if path not in expected:
             yield f"{PARTS['secrets']} holds a secret {path}, which the manifest does not name."
-        elif told[path]["sealed"] and path not in there:
+        elif expected[path]["sealed"] and path not in there:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says so."
-        elif path in there and not told[path]["sealed"]:
+        elif path in there and not expected[path]["sealed"]:
             yield f"{PARTS['secrets']} holds a value of {path}, though the manifest says that it does not."
-        elif path in records and told[path].get("mode") != records[path].get("mode"):
-            yield f"The manifest tells another mode of {path} than {PARTS['secrets']} has."
+        elif path in records and expected[path].get("mode") != records[path].get("mode"):
+            yield f"The manifest has another mode of {path} than {PARTS['secrets']}."
         elif path not in there and manifest["status"] == manifest_module.COMPLETE:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says that the backup is complete."
 

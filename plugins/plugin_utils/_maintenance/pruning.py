@@ -65,7 +65,9 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime, opener: Op
         if spared in removed:
             kept.setdefault(spared, []).append(reason)
     doubtful = backups.doubtful()
-    removed = {backup_id: why for backup_id, why in removed.items() if backup_id not in kept and backup_id not in doubtful}
+    removed = {
+        backup_id: why for backup_id, why in removed.items() if backup_id not in kept and backup_id not in doubtful
+    }
     return Plan(
         kept=dict(sorted(kept.items())),
         removed=removed,
@@ -76,7 +78,7 @@ def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime, opener: Op
 
 
 def forgotten(store: BackupStore, ids: c.Collection[str]) -> list[Link]:
-    """The links of backups that somebody deleted by hand, as the manifests after them name them.
+    """The links of backups that were deleted by hand, as the manifests after them name them.
 
     Raises AccessManagerError when a backup is there, or no manifest names it.
     """
@@ -89,7 +91,9 @@ def forgotten(store: BackupStore, ids: c.Collection[str]) -> list[Link]:
     missing = []
     for backup_id in ids:
         if backup_id in there:
-            raise AccessManagerError(f"The backup {backup_id} of {store.host} is there: only one that is missing can be forgotten.")
+            raise AccessManagerError(
+                f"The backup {backup_id} of {store.host} is there: only one that is missing can be forgotten."
+            )
         if not named.get(backup_id):
             raise AccessManagerError(
                 f"No manifest of {store.host} names a backup '{backup_id}' before it: there is nothing to forget."
@@ -112,7 +116,9 @@ class _Verified:
     def doubt_what_is_to_come(self, now: datetime.datetime) -> None:
         for backup in self._backups.values():
             if is_to_come(backup.id, now):
-                backup.problems.append(f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong.")
+                backup.problems.append(
+                    f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong."
+                )
 
     def doubt_what_is_not_accepted(self) -> None:
         in_threads(lambda backup: backup.is_accepted, self._backups.values())
@@ -125,7 +131,9 @@ class _Verified:
         return [backup for backup in self._backups.values() if not backup.problems]
 
     def doubtful(self) -> dict[str, list[str]]:
-        return {backup.id: list(map(printable, backup.problems)) for backup in self._backups.values() if backup.problems}
+        return {
+            backup.id: list(map(printable, backup.problems)) for backup in self._backups.values() if backup.problems
+        }
 
     def are_sound(self, ids: c.Iterable[str]) -> bool:
         """Whether all files of these are as they were written, and, with a key, hold what their manifests say."""

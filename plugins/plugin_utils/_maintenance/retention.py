@@ -50,7 +50,9 @@ class Within:
         found = _WITHIN.fullmatch(text.strip())
         within = cls(*(int(number or 0) for number in found.groups())) if found else cls()
         if within == cls():
-            raise AccessManagerError(f"keep_within is '{text}': it must be years, months, days and hours, such as 1y6m14d12h.")
+            raise AccessManagerError(
+                f"keep_within is '{text}': it must be years, months, days and hours, such as 1y6m14d12h."
+            )
         return within
 
     def before(self, moment: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:

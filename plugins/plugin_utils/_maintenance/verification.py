@@ -36,9 +36,9 @@ NONE, INTEGRITY, FULL = "none", "integrity", "full"
 DAMAGED = "damaged"
 STATUSES = (manifest_module.COMPLETE, manifest_module.INCOMPLETE, DAMAGED)
 _LONGEST_BACKUP = datetime.timedelta(days=1)
-_TOLD = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
+_REPORTED = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
-Told = dict[str, t.Any]
+Result = dict[str, t.Any]
 
 
 @dataclasses.dataclass
@@ -54,7 +54,7 @@ class Backup:
     link: Link | None = None
     problems: list[str] = dataclasses.field(default_factory=list)
     unproven: list[str] = dataclasses.field(default_factory=list)
-    proven: bool = False
+    contents_verified: bool = False
     whole: bool = True
 
     @property
@@ -99,7 +99,7 @@ class Backup:
     def verified(self) -> str:
         if self.problems or self.unproven:
             return NONE
-        return FULL if self.proven else INTEGRITY
+        return FULL if self.contents_verified else INTEGRITY
 
 
 @dataclasses.dataclass
@@ -124,7 +124,7 @@ def read_host(store: BackupStore) -> Host:
 
 
 def read(store: BackupStore) -> list[Backup]:
-    """The backups of a host, oldest first, with what their manifests and the chain of these tell.
+    """The backups of a host, oldest first, with what their manifests and the chain of these say.
 
     Raises AccessManagerError when they cannot be listed.
     """
@@ -140,7 +140,9 @@ def read(store: BackupStore) -> list[Backup]:
     return [backup for backup in backups if backup.is_there]
 
 
-def _broken_chain(backups: c.Sequence[Backup], strangers: c.Sequence[Backup], pruned: list[Link]) -> dict[str, list[str]]:
+def _broken_chain(
+    backups: c.Sequence[Backup], strangers: c.Sequence[Backup], pruned: list[Link]
+) -> dict[str, list[str]]:
     """What is wrong with the chain, by the id of the backup. C(strangers): what is there besides, and accuses no other."""
     return chain.problems(
         [backup.link for backup in backups if backup.link and not backup.problems],
@@ -162,12 +164,12 @@ def newest_complete(backups: c.Sequence[Backup]) -> Backup | None:
 
 
 def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
-    """Checks the integrity of backups, and then proves the contents of those that are whole and can be opened."""
+    """Checks the integrity of backups, and then verifies the contents of those that are whole and can be opened."""
     check_integrity(backups)
     for backup in backups:
         if backup.manifest and backup.link and backup.whole and _is_openable(backup.manifest, opener):
             backup.unproven = proof.problems(backup.store, backup.id, backup.link.sha256, opener)
-            backup.proven = True
+            backup.contents_verified = True
 
 
 def check_integrity(backups: c.Sequence[Backup]) -> None:
@@ -177,7 +179,7 @@ def check_integrity(backups: c.Sequence[Backup]) -> None:
         backup.whole = not problems
 
 
-def told(backup: Backup) -> Told:
+def result_of_backup(backup: Backup) -> Result:
     """What the result of a verification says of a backup."""
     manifest = backup.manifest or {}
     artifacts = manifest.get("artifacts", [])
@@ -196,10 +198,10 @@ def told(backup: Backup) -> Told:
         "encryption": artifacts[0].get("encryption") if artifacts else None,
         "certificates": manifest.get("certificates", []),
         "secrets": manifest.get("secrets", []),
-    } | {key: manifest.get(key) for key in _TOLD}
+    } | {key: manifest.get(key) for key in _REPORTED}
 
 
-def told_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Told:
+def result_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Result:
     """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
     newest = newest_complete(host.backups)
     age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
@@ -243,7 +245,9 @@ def _read_one(store: BackupStore, backup_id: str) -> Backup:
         return backup
     backup.problems += _inconsistencies(backup.folder / manifest_module.NAME, manifest)
     backup.manifest = {key: value for key, value in manifest.items() if key != "inventory"}
-    backup.link = dataclasses.replace(backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id"))
+    backup.link = dataclasses.replace(
+        backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id")
+    )
     return backup
 
 
@@ -269,7 +273,8 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     checks = {
         "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
         "its content_digest is not of its inventory": manifest["content_digest"] == digest_of(manifest["inventory"]),
-        "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE) == (not manifest["problems"]),
+        "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE)
+        == (not manifest["problems"]),
         "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
         "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
         "a time of its certificates is no time": all(map(_has_times, manifest.get("certificates", []))),
@@ -317,7 +322,7 @@ def _strangers(folder: Folder, records: c.Iterable[Record]) -> c.Iterator[str]:
 
 
 def _is_openable(manifest: Manifest, opener: Opener) -> bool:
-    """Whether the contents are to be proved: something to open them with was given, or nothing is needed."""
+    """Whether the contents are to be verified: something to open them with was given, or nothing is needed."""
     return opener.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 
 
@@ -325,7 +330,9 @@ def size_of(backup: Backup) -> int:
     """The bytes of the artifacts that are there."""
     size = 0
     with contextlib.suppress(AccessManagerError, OSError), backup.store.backup(backup.id) as folder:
-        known = {record["name"] for record in backup.manifest["artifacts"]} if backup.manifest else set(folder.entries())
+        known = (
+            {record["name"] for record in backup.manifest["artifacts"]} if backup.manifest else set(folder.entries())
+        )
         for name in known - {manifest_module.NAME, manifest_module.SIGNATURE}:
             with contextlib.suppress(OSError):
                 size += folder.status(name).st_size

@@ -94,7 +94,7 @@ def _difference(path: pathlib.Path, record: Record, size: int, digest: c.Callabl
 
 
 def _is_sparse(file: io.BufferedReader, status: os.stat_result) -> bool:
-    """Whether a file has a hole, which nothing of a backup has. Few blocks alone prove none: some file systems count late."""
+    """Whether a file has a hole, which nothing of a backup has. Few blocks alone are no evidence: some file systems count late."""
     if status.st_blocks * 512 >= status.st_size // 2:
         return False
     hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)

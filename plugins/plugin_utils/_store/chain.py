@@ -55,7 +55,7 @@ def problems(
 
 
 def _ids_after(link: Link, links: c.Iterable[Link]) -> set[str]:
-    """The ids of the backups that were made after one, as the chain tells: a clock that was set back gave them older ids."""
+    """The ids of the backups that were made after one, as the chain shows: a clock that was set back gave them older ids."""
     following: dict[str, list[Link]] = {}
     for one in links:
         if one.previous:
@@ -87,6 +87,6 @@ def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str
         return link.id, (
             f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by backup_prune. "
             "Whether others right before it are missing too is not known. "
-            "If somebody deleted it on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
+            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         )
     return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

@@ -240,5 +240,5 @@ def _read(path: pathlib.Path) -> _Document | None:
         raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
     except ValueError as exc:
         raise AccessManagerError(
-            f"'{path}' does not tell which backups this controller published ({exc}). Verify the backups, and remove it."
+            f"'{path}' does not say which backups this controller published ({exc}). Verify the backups, and remove it."
         ) from None

@@ -33,7 +33,7 @@ CERTIFICATES_ALONE = "certificates"
 """The kind of a backup that holds certificates of a forest, and nothing of a server."""
 
 MOST_LISTED = 10_000
-"""How many entries a list of a manifest has at the most."""
+"""How many entries a list of a manifest has at most."""
 
 COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
 

@@ -108,7 +108,7 @@ class PartialBackup:
                     folder.remove_file(_INCOMING)
 
     def save_record(self, part: str, record: Manifest) -> None:
-        """Keeps what the module of one part tells of it, until the backup is committed."""
+        """Keeps what the module of one part records of it, until the backup is committed."""
         name = _record_name(part)
         with self._opened() as folder, explained(self.path / name), folder.create_file(name) as file:
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))

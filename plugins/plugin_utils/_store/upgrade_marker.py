@@ -28,7 +28,7 @@ _CLOCKS_APART = 0.25
 """Hours: as far the clocks of two controllers may be apart."""
 
 FULL, INTEGRITY = "full", "integrity"
-"""How far the marked backup was verified: opened and proved with a key, or by sizes, hashes and the chain alone."""
+"""How far the marked backup was verified: decrypted and verified with a key, or by sizes, hashes and the chain alone."""
 
 
 class _MarkerShape(t.TypedDict):

@@ -61,7 +61,10 @@ _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 def put_aside(output: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The output of a module, with the answer in it as one text under a key of ours: so Ansible's own reader sees no
     other key."""
-    return {**output, "stdout": json.dumps({_ANSWER: str(output.get("stdout", "")), _EXIT_CODE: str(output.get("rc", ""))})}
+    return {
+        **output,
+        "stdout": json.dumps({_ANSWER: str(output.get("stdout", "")), _EXIT_CODE: str(output.get("rc", ""))}),
+    }
 
 
 def _parsed(text: str) -> t.Any:
@@ -135,7 +138,9 @@ class Target:
             return _parsed(str(result.get(_ANSWER, "")))
         except ValueError:
             code = result.get(_EXIT_CODE)
-            raise UnansweredError(f"The PowerShell on {self.label} ended without an answer (exit code {code}).") from None
+            raise UnansweredError(
+                f"The PowerShell on {self.label} ended without an answer (exit code {code})."
+            ) from None
 
     def launch(self, arguments: Run, *, longest_seconds: int) -> None:
         """Starts the target's half outside its shell, for at most that long."""
@@ -158,7 +163,7 @@ class Target:
         return task_payload(self._action, f"{COLLECTION}.{self._module}", arguments, self._task_vars)
 
     def checked(self, answer: object, shape: type[T]) -> T:
-        """What a shape lists of an answer. Raises AccessManagerError when it tells of a failure, or has another
+        """What a shape lists of an answer. Raises AccessManagerError when it reports a failure, or has another
         shape."""
         try:
             said = checked(answer, Failure)
@@ -188,7 +193,9 @@ class Target:
                 self.reconnect()
         return act()
 
-    def retry_with_new_run(self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None) -> T:
+    def retry_with_new_run(
+        self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None
+    ) -> T:
         """Does something in a run of its own, again in another run when no answer came; C(new_run) has the options that
         name one.
 
@@ -219,7 +226,9 @@ class Target:
         try:
             self.remove_run(run, module=module)
         except AccessManagerError as exc:
-            _display.warn(f"{exc} What {self.label} sent stays there, encrypted, until a run after 24 hours removes it.")
+            _display.warn(
+                f"{exc} What {self.label} sent stays there, encrypted, until a run after 24 hours removes it."
+            )
 
     @contextlib.contextmanager
     def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
@@ -265,4 +274,8 @@ def _lost_race(answer: t.Any) -> bool:
 
 def _is_refused_logon(message: str) -> bool:
     folded = message.lower()
-    return "credentials were rejected" in folded or "failed to authenticate" in folded or _STATUS_401.search(folded) is not None
+    return (
+        "credentials were rejected" in folded
+        or "failed to authenticate" in folded
+        or _STATUS_401.search(folded) is not None
+    )

@@ -29,11 +29,15 @@ def timed(ask: c.Callable[[], Result]) -> tuple[Result, int]:
 
 def _outside(now: str, asked: datetime.datetime, answered: datetime.datetime) -> int:
     try:
-        server = datetime.datetime.strptime(now[:_SECONDS], _SERVER_FORMAT).replace(tzinfo=datetime.UTC)
+        server_time = datetime.datetime.strptime(now[:_SECONDS], _SERVER_FORMAT).replace(tzinfo=datetime.UTC)
     except ValueError:
         return 0
     earliest, latest = asked.replace(microsecond=0), answered
-    return int((server - latest).total_seconds()) if server > latest else min(0, int((server - earliest).total_seconds()))
+    return (
+        int((server_time - latest).total_seconds())
+        if server_time > latest
+        else min(0, int((server_time - earliest).total_seconds()))
+    )
 
 
 def is_skewed(seconds: int) -> bool:
@@ -44,5 +48,5 @@ def sentence(seconds: int, host: str) -> str:
     ahead = "ahead of" if seconds > 0 else "behind"
     return (
         f"The clock of {host} is {abs(seconds)} s {ahead} this controller's: the ids of backups and the times of safety copies do "
-        "not tell which was first. Set the clocks right."
+        "not show which was first. Set the clocks right."
     )

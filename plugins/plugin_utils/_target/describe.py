@@ -70,7 +70,9 @@ def _question(configuration: Configuration | None, nonce: bytes, *, domain_secre
         "nonce": base64.b64encode(nonce).decode(),
         "probes": [_probe(configuration, secret) for secret in secrets if configuration and secret.mode == _MACHINE],
         "domain_secrets": [
-            {"path": secret.path, "data": secret.data} for secret in secrets if domain_secrets and secret.mode == _DOMAIN
+            {"path": secret.path, "data": secret.data}
+            for secret in secrets
+            if domain_secrets and secret.mode == _DOMAIN
         ],
         "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith("external/")],
     }

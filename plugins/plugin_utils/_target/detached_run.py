@@ -182,6 +182,6 @@ class DetachedRun(t.Generic[T]):
         is_running = self._state == _RUNNING
         became = "It goes on there" if is_running else "The connection was lost, and if it is at work there, it goes on"
         return (UnfinishedRunError if is_running else LostRunError)(
-            f"The run {self._run_id} on {self._target.label} has not ended within {self._timeout} s. {became}, and "
+            f"The run {self._run_id} on {self._target.label} did not end within {self._timeout} s. {became}, and "
             "brings the service back by itself; look at the server before you run this again."
         )

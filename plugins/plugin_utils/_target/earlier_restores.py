@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Earlier restores of which nobody was told, as _EarlierRestore.psm1 finds them on a server."""
+"""Earlier restores whose result was not reported yet, as _EarlierRestore.psm1 finds them on a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._text import BACKUP_ID
 
 _TIME = re.compile(BACKUP_ID)
 
-Told = dict[str, t.Any]
+Record = dict[str, t.Any]
 
 
 class _About(t.TypedDict):
@@ -42,7 +42,7 @@ class _Result(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class EarlierRestore:
-    """A restore of which nobody was told. C(left_stopped): it found the service running, and never ended."""
+    """A restore whose result was not reported yet. C(left_stopped): it found the service running, and never ended."""
 
     run_id: str
     ended: bool
@@ -54,32 +54,32 @@ class EarlierRestore:
     sentence: str
 
     @classmethod
-    def of(cls, told: Told) -> EarlierRestore:
-        about, ended = _parsed(told["kept"], _Kept).get("about", {}), bool(told["result"])
-        time = str(told["folder"]).rpartition("\\")[2].partition("-")[0]
+    def of(cls, record: Record) -> EarlierRestore:
+        about, ended = _parsed(record["kept"], _Kept).get("about", {}), bool(record["result"])
+        time = str(record["folder"]).rpartition("\\")[2].partition("-")[0]
         return cls(
-            run_id=told["run_id"],
+            run_id=record["run_id"],
             ended=ended,
             left_stopped=not ended and about.get("service") not in (None, "Stopped"),
             backup=str(about.get("backup", "")),
             kept_at=time if _TIME.fullmatch(time) else "",
             sentence=(
-                f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'somebody')} began at "
-                f"{about.get('begun', 'an unknown time')} (run {told['run_id']}) {_end(told)}"
+                f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'an unknown controller')} began at "
+                f"{about.get('begun', 'an unknown time')} (run {record['run_id']}) {_end(record)}"
             ),
         )
 
     @property
-    def interruption(self) -> Told:
+    def interruption(self) -> Record:
         """What L(settled_by) asks of one that never ended."""
         return {"run_id": self.run_id, "backup": self.backup, "kept_at": self.kept_at}
 
 
-def settled_by(source: Source, interruptions: c.Iterable[Told], *, by_time: bool = True) -> list[str]:
+def settled_by(source: Source, interruptions: c.Iterable[Record], *, by_time: bool = True) -> list[str]:
     """The ids of those interrupted restores whose half state is gone when all parts are as in a backup.
 
     That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their half state.
-    C(by_time): the clocks of controller and server agree, so that what was taken before can be told.
+    C(by_time): the clocks of controller and server agree, so that what was taken before is known.
     """
     backup_id = (source.manifest or {}).get("id", "")
     has_time = by_time and _TIME.fullmatch(backup_id)
@@ -90,28 +90,28 @@ def settled_by(source: Source, interruptions: c.Iterable[Told], *, by_time: bool
     ]
 
 
-def problems(unended: c.Iterable[Told]) -> list[str]:
+def problems(unended: c.Iterable[Record]) -> list[str]:
     """A sentence for each restore that never ended: a backup may hold its half state."""
     return [EarlierRestore.of(one).sentence for one in unended]
 
 
-def _end(told: Told) -> str:
-    if not told["result"]:
+def _end(record: Record) -> str:
+    if not record["result"]:
         return (
-            f"never ended, so this server may be between two states. What it found is in '{told['folder']}', and safety.json there "
+            f"never ended, so this server may be between two states. What it found is in '{record['folder']}', and safety.json there "
             "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, and put an "
             "empty file 'reported' into that folder when all is as it should be."
         )
-    result = _parsed(told["result"], _Result)
+    result = _parsed(record["result"], _Result)
     if result.get("state") == "restored":
-        return "succeeded, and its controller has not read that."
-    return f"failed, and its controller has not read why. {result.get('msg', '')}".rstrip()
+        return "succeeded, and its controller did not read that."
+    return f"failed, and its controller did not read why. {result.get('msg', '')}".rstrip()
 
 
-def _parsed(text: str, shape: t.Any) -> Told:
+def _parsed(text: str, shape: t.Any) -> Record:
     """What a shape lists of JSON that the server kept; nothing when it is none, or has another shape."""
     try:
-        content: Told = checked(strict(text.encode("utf-8", "surrogatepass")), shape)
+        content: Record = checked(strict(text.encode("utf-8", "surrogatepass")), shape)
     except ValueError:
         return {}
     return content

@@ -61,7 +61,9 @@ class Envelope:
         """The clear bytes of an envelope that carries its data itself."""
         return self.open_stream(header, io.BytesIO(_bytes_of(header, "data")), LARGEST_ANSWER).read()
 
-    def open_stream(self, header: c.Mapping[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM) -> t.BinaryIO:
+    def open_stream(
+        self, header: c.Mapping[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM
+    ) -> t.BinaryIO:
         """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after C(most) bytes.
 
         Raises AccessManagerError when the ciphertext is not what this call's target sealed.

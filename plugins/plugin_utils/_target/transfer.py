@@ -72,7 +72,9 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRan
             if not is_connection_error(exc) and not isinstance(exc, (AccessManagerError, AnsibleError)):
                 raise
             failure: Exception = exc
-            _display.warn(f"{host}: the transfer was interrupted ({exc}); {_size(incoming)} of {header['size']} bytes are here.")
+            _display.warn(
+                f"{host}: the transfer was interrupted ({exc}); {_size(incoming)} of {header['size']} bytes are here."
+            )
             _reset(connection)
     raise AccessManagerError(f"The backup of {host} did not arrive whole after {ATTEMPTS} attempts: {failure}")
 
@@ -158,7 +160,7 @@ def _refuse_failure(source: str, code: int, errors: bytes) -> None:
 
 
 def _end_command(protocol: t.Any, shell: str, command: str) -> None:
-    """Tells the target that its command is done with; that this fails on a broken line says nothing new."""
+    """Ends the command on the target; on a lost connection that fails, which is no news."""
     try:
         protocol.cleanup_command(shell, command)
     except Exception as exc:
