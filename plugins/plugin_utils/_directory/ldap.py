@@ -172,7 +172,8 @@ class Directory:
                 self._patience.call(self._connection.modify_s, dn, made)
             except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
                 raise UnansweredChangeError(
-                    f"{self.server} went away during changing '{printable(dn)}', before it answered ({message_of(exc)}). Whether this "
+                    f"{self.server} went away during changing '{printable(dn)}', before it answered "
+                    f"({message_of(exc)}). Whether this "
                     "change was made is not known. Run this again when the server is back."
                 ) from None
 

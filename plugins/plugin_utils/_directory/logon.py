@@ -122,7 +122,8 @@ class Logon:
             ) from None
         except ldap.LOCAL_ERROR as exc:
             raise DirectoryError(
-                f"There is no Kerberos ticket for {server} ({message_of(exc)}). Run kinit as the user who runs Ansible, and name the "
+                f"There is no Kerberos ticket for {server} ({message_of(exc)}). "
+                "Run kinit as the user who runs Ansible, and name the "
                 "server by its full DNS name."
             ) from None
         except ldap.LDAPError as exc:

@@ -64,7 +64,8 @@ class EarlierRestore:
             backup=str(about.get("backup", "")),
             kept_at=time if _TIME.fullmatch(time) else "",
             sentence=(
-                f"The restore of backup {about.get('backup', 'unknown')} that {about.get('controller', 'an unknown controller')} began at "
+                f"The restore of backup {about.get('backup', 'unknown')} that "
+                f"{about.get('controller', 'an unknown controller')} began at "
                 f"{about.get('begun', 'an unknown time')} (run {record['run_id']}) {_end(record)}"
             ),
         )
@@ -98,7 +99,8 @@ def problems(unended: c.Iterable[Record]) -> list[str]:
 def _end(record: Record) -> str:
     if not record["result"]:
         return (
-            f"never ended, so this server may be between two states. What it found is in '{record['folder']}', and safety.json there "
+            f"never ended, so this server may be between two states. What it found is in "
+            f"'{record['folder']}', and safety.json there "
             "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, and put an "
             "empty file 'reported' into that folder when all is as it should be."
         )
