@@ -87,12 +87,12 @@ class ActionModule(AccessManagerAction):
 
     def _refuse_what_makes_no_sense(self) -> None:
         offline_changes.refuse_unusable(self.params["publish_only_plan"])
-        self.lost = thumbprints.parse(self.params["lost"])
+        self.lost = thumbprints.parse(self.params["lost_certificates"])
         named = self.params["thumbprint"] if self.params["thumbprint"] != NEW else None
         self.wanted = thumbprints.parse([named])[0] if named else None
         if self.wanted in self.lost:
             raise AccessManagerError(
-                f"The certificate {self.wanted} is to be published, and is named in lost: it can only be one of these."
+                f"The certificate {self.wanted} is to be published, and is named in lost_certificates: it can only be one of these."
             )
         if self.seal.encryption == "recipients" and not self.opener.identities:
             raise AccessManagerError(
@@ -112,7 +112,7 @@ class ActionModule(AccessManagerAction):
             if not place:
                 raise AccessManagerError(
                     f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no backup holds its "
-                    "key. Back up the server that has it. If no server has it any more, name it in lost."
+                    "key. Back up the server that has it. If no server has it any more, name it in lost_certificates."
                 )
             return place, previous["thumbprint"]
         certificate_backup.refuse_folder_of_server(store)

@@ -49,7 +49,7 @@ class ActionModule(AccessManagerAction):
         return result
 
     def _refuse_what_makes_no_sense(self) -> None:
-        servers, self.lost = self.params["servers"], thumbprints.parse(self.params["lost"])
+        servers, self.lost = self.params["servers"], thumbprints.parse(self.params["lost_certificates"])
         if not servers:
             raise AccessManagerError("servers is empty: name a domain controller of each domain.")
         if self.params["search_base"] and len(servers) > 1:
@@ -85,7 +85,7 @@ def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | 
         if thumbprint not in counted and not (backups and backups.names(thumbprint)):
             raise AccessManagerError(
                 f"The certificate {thumbprint} is not known: no password depends on it, no forest publishes it, and no backup "
-                "names it. Check its digits. If its recovery is complete, nothing is left to do: name it in lost no longer."
+                "names it. Check its digits. If its recovery is complete, nothing is left to do; remove it from lost_certificates."
             )
 
 

@@ -26,7 +26,7 @@ _SHOWN = 50
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> Result:
-        self.lost = frozenset(thumbprints.parse(self.params["lost"]))
+        self.lost = frozenset(thumbprints.parse(self.params["lost_certificates"]))
         self._refuse_what_makes_no_sense()
         self.tally, self.lines = Tally(), list[str]()
         self.files, self.written, self.finished = list[str](), False, False

@@ -31,7 +31,7 @@ class ActionModule(AccessManagerAction):
             _display.warn(clock.sentence(skew, self.target.label))
         described["left_runs"] = interrupted_stops.warn(described.get("left_runs", []), self.target.label)
         described["unended_restores"] = self._unended(described)
-        if not self.params["validate"]:
+        if not self.params["require_supported"]:
             return described
         require_supported_version(described)
         refuse_without_rights(described)

@@ -31,7 +31,7 @@ options:
     type: list
     elements: str
     default: []
-  mode:
+  restore_mode:
     description:
       - V(mirror) also removes what the backup does not have from the configuration folder, from Access Manager's registry values, and from its HTTP.sys
         configuration. V(merge) removes nothing.

@@ -14,7 +14,7 @@ description:
   - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When a run is interrupted before it
     publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of O(allowed_signers), or with O(signing_key), or when
     it is named in O(thumbprint). With O(allowed_signers), a new one is only made with a O(signing_key). Nothing else that lies there is ever published, since it may be of anybody who can write to the backups.
-  - It changes nothing when the published certificate is none of O(lost), and a backup holds its key.
+  - It changes nothing when the published certificate is none of O(lost_certificates), and a backup holds its key.
   - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is not known.
   - A failure after a change has C(changed) set, and says what was changed.
   - Afterwards, M(lithnet.access_manager.certificate_import) gives it to the servers.
@@ -50,7 +50,7 @@ options:
     description:
       - The name of the folder for the backups of the forest's certificates. The DNS name of the forest when not given.
     type: str
-  lost:
+  lost_certificates:
     description:
       - The thumbprints of the certificates whose private keys are lost. When one of them is published, another takes its place.
       - It is refused when a backup holds one of these keys.
@@ -83,7 +83,7 @@ EXAMPLES = r"""
     backup_root: /srv/backup/access-manager
     recipients: "{{ access_manager_recipients }}"
     identity_file: /media/key/access-manager-backup.key
-    lost: [6E58119B945A2531B4C73C0CA088664648737510]
+    lost_certificates: [6E58119B945A2531B4C73C0CA088664648737510]
 """
 
 RETURN = r"""

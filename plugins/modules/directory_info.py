@@ -42,7 +42,7 @@ options:
     description:
       - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed up.
     type: path
-  lost:
+  lost_certificates:
     description:
       - Thumbprints of certificates whose private keys are said to be lost.
       - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a password depends on it, a forest publishes it,

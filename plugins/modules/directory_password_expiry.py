@@ -16,7 +16,7 @@ description:
     replicated, the later change wins, and it may be this one, which puts the earlier password back. The expiry then has the agent make another one; what it
     stored in between is lost. Ask the controller to which the agents of a site talk, or a time in which few of them do, where this matters.
   - It can be interrupted and run again at any time. What has expired already is not changed again.
-  - It goes on only when a published certificate is seen that is none of O(lost), because agents would encrypt to a lost one again. With O(backup_root), a
+  - It goes on only when a published certificate is seen that is none of O(lost_certificates), because agents would encrypt to a lost one again. With O(backup_root), a
     backup must hold its key. It refuses when a backup under O(backup_root) holds a key that is said to be lost.
   - It fails when more than O(max_failures) computers could not be changed, and when none of those that were to be changed could be.
 author:
@@ -40,7 +40,7 @@ options:
     type: list
     elements: str
     required: true
-  lost:
+  lost_certificates:
     description:
       - The thumbprints of the certificates whose private keys are lost.
     type: list
@@ -98,7 +98,7 @@ EXAMPLES = r"""
     servers: [dc1.example.com]
     bind_user: recovery@example.com
     bind_password: "{{ vault_recovery_password }}"
-    lost: [6E58119B945A2531B4C73C0CA088664648737510]
+    lost_certificates: [6E58119B945A2531B4C73C0CA088664648737510]
     batch_size: 100
     batch_pause: 600
 """

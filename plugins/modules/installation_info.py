@@ -34,7 +34,7 @@ options:
         it. Not in check mode.
     type: bool
     default: false
-  validate:
+  require_supported:
     description:
       - Fail when the server cannot be backed up. That is so when Access Manager is absent or of version 2 or 3, when its
         configuration folder is missing, when the account is not an administrator, or when another cluster node owns the service.
@@ -121,19 +121,19 @@ cluster:
   type: dict
 files:
   description: How many files a backup would hold.
-  returned: when O(validate=true)
+  returned: when O(require_supported=true)
   type: int
 bytes:
   description: The size of those files.
-  returned: when O(validate=true)
+  returned: when O(require_supported=true)
   type: int
 inventory:
   description: A fingerprint of each file, folder, certificate and group of settings, for M(lithnet.access_manager.backup_commit).
-  returned: when O(validate=true)
+  returned: when O(require_supported=true)
   type: dict
 problems:
   description: What would make a backup incomplete, one sentence each.
-  returned: when O(validate=true)
+  returned: when O(require_supported=true)
   type: list
   elements: str
 unended_restores:

@@ -63,7 +63,7 @@ def key(tmp_path: Path) -> SshKey:
 
 
 def recover(recovery: Recovery, **options: Any) -> dict[str, Any]:
-    return recovery.publish(lost=[LOST.thumbprint], **options)
+    return recovery.publish(lost_certificates=[LOST.thumbprint], **options)
 
 
 def interrupted(recovery: Recovery, **options: Any) -> str:

@@ -218,60 +218,63 @@ def recovery(own: Domain, tmp_path: Path) -> Recovery:
 
 
 def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Recovery) -> None:
-    planned = recovery.publish(check=True, lost=[LOST.thumbprint])
+    planned = recovery.publish(check=True, lost_certificates=[LOST.thumbprint])
     assert (planned["changed"], planned["made"], planned["published"]) == (True, True, False)
     assert f"thumbprint: {LOST.thumbprint}" in planned["diff"]["before"]
     assert recovery.backups() == []
-    made = recovery.publish(lost=[LOST.thumbprint.lower()])
+    made = recovery.publish(lost_certificates=[LOST.thumbprint.lower()])
     assert (made["changed"], made["made"], made["published"], made["proven"]) == (True, True, True, True), made
     assert made["previous"]["thumbprint"] == LOST.thumbprint
     assert made["certificate"]["subject"] == "CN=ad.lab.test,OU=Access Manager,O=Lithnet"
     assert recovery.published() == made["certificate"]["thumbprint"]
     assert recovery.backups() == [made["backup"]["id"]]
     assert census(recovery.domain, backup_root=str(recovery.root))["forests"][0]["published"]["covered"]
-    again = recovery.publish(lost=[LOST.thumbprint])
+    again = recovery.publish(lost_certificates=[LOST.thumbprint])
     assert (again["changed"], again["certificate"]) == (False, made["certificate"])
     assert "password" not in str({key: value for key, value in made.items() if key != "invocation"}).lower()
 
 
 def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same_certificate(recovery: Recovery) -> None:
-    refused = recovery.publish(user=recovery.domain.account("nobody"), lost=[LOST.thumbprint])
+    refused = recovery.publish(user=recovery.domain.account("nobody"), lost_certificates=[LOST.thumbprint])
     assert "lacks the right" in refused["msg"]
     assert recovery.published() == LOST.thumbprint
     (backup_id,) = recovery.backups()
     assert refused["changed"] is True
     assert f"is in the backup {backup_id} of ad.lab.test" in refused["msg"]
-    went_on = recovery.publish(lost=[LOST.thumbprint])
+    went_on = recovery.publish(lost_certificates=[LOST.thumbprint])
     assert (went_on["made"], went_on["published"], went_on["backup"]["id"]) == (False, True, backup_id)
     assert recovery.backups() == [backup_id]
 
 
 def test_a_forest_without_an_entry_to_publish_in_gets_no_certificate(recovery: Recovery) -> None:
     with recovery.domain.without_publication():
-        assert "If nothing was ever published there" in recovery.publish(lost=[LOST.thumbprint])["msg"]
-        assert "If nothing was ever published there" in recovery.publish(check=True, lost=[LOST.thumbprint])["msg"]
+        assert "If nothing was ever published there" in recovery.publish(lost_certificates=[LOST.thumbprint])["msg"]
+        assert "If nothing was ever published there" in recovery.publish(check=True, lost_certificates=[LOST.thumbprint])["msg"]
     assert recovery.backups() == []
 
 
 def test_nothing_is_published_that_does_not_open(recovery: Recovery, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.txt"
     wrong.write_text(age_key().private)
-    assert "does not open" in recovery.publish(identity_file=str(wrong), lost=[LOST.thumbprint])["msg"]
-    assert "only published after its backup was opened" in recovery.publish(identity_file=None, lost=[LOST.thumbprint])["msg"]
+    assert "does not open" in recovery.publish(identity_file=str(wrong), lost_certificates=[LOST.thumbprint])["msg"]
+    assert (
+        "only published after its backup was opened"
+        in recovery.publish(identity_file=None, lost_certificates=[LOST.thumbprint])["msg"]
+    )
     assert recovery.published() == LOST.thumbprint
 
 
 def test_a_key_that_is_in_a_backup_is_not_lost(recovery: Recovery) -> None:
     store = BackupStore(str(recovery.root), "ams1")
     make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
-    refused = recovery.publish(lost=[LOST.thumbprint])
+    refused = recovery.publish(lost_certificates=[LOST.thumbprint])
     assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
     assert recovery.publish()["changed"] is False
 
 
 def test_what_is_published_and_nowhere_backed_up_is_not_replaced_unasked(recovery: Recovery) -> None:
     assert "no backup holds its key" in recovery.publish()["msg"]
-    assert "not a thumbprint" in recovery.publish(lost=["lost"])["msg"]
+    assert "not a thumbprint" in recovery.publish(lost_certificates=["lost"])["msg"]
     assert recovery.published() == LOST.thumbprint
 
 
@@ -281,7 +284,7 @@ def test_a_certificate_of_a_backup_is_published_by_its_thumbprint(recovery: Reco
     make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[other, foreign])
     assert "not of the forest" in recovery.publish(thumbprint=foreign.thumbprint)["msg"]
     assert "No whole backup" in recovery.publish(thumbprint="0" * 40)["msg"]
-    published = recovery.publish(thumbprint=other.thumbprint, lost=[LOST.thumbprint])
+    published = recovery.publish(thumbprint=other.thumbprint, lost_certificates=[LOST.thumbprint])
     assert (published["published"], published["made"]) == (True, False)
     assert recovery.published() == other.thumbprint
 
@@ -291,7 +294,12 @@ def test_several_published_certificates_are_refused_before_anything_is_changed(r
     names = domain.seed_more(1, LOST.thumbprint)
     domain.set_all(domain.info["config_dn"], "cACertificate", [der(LOST), der(RENEWED)])
     lost = [LOST.thumbprint, RENEWED.thumbprint]
-    for result in (recovery.publish(lost=lost), recovery.publish(check=True, lost=lost), expire(domain, lost=lost), census(domain)):
+    for result in (
+        recovery.publish(lost_certificates=lost),
+        recovery.publish(check=True, lost_certificates=lost),
+        expire(domain, lost_certificates=lost),
+        census(domain),
+    ):
         assert "publishes 2 certificates, where agents look for one" in result["msg"]
         assert LOST.thumbprint in result["msg"]
         assert RENEWED.thumbprint in result["msg"]
@@ -303,7 +311,7 @@ def test_several_published_certificates_are_refused_before_anything_is_changed(r
 
 def test_a_plan_for_another_team_is_written_and_does_what_it_says(recovery: Recovery, tmp_path: Path) -> None:
     folder = tmp_path / "plan"
-    options = {"lost": [LOST.thumbprint], "publish_only_plan": str(folder)}
+    options = {"lost_certificates": [LOST.thumbprint], "publish_only_plan": str(folder)}
     assert "is not a folder" in recovery.publish(**options)["msg"]
     folder.mkdir()
     planned = recovery.publish(**options)
@@ -322,7 +330,7 @@ def test_a_plan_for_another_team_is_written_and_does_what_it_says(recovery: Reco
 
 
 def expire(domain: Domain, user: str | None = None, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    common = {"servers": domain.servers, "lost": [FIRST]}
+    common = {"servers": domain.servers, "lost_certificates": [FIRST]}
     return run("directory_password_expiry", check=check, **(common | domain.options(user) | options))
 
 
@@ -429,10 +437,10 @@ def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(
 
 
 def test_it_refuses_while_agents_would_encrypt_to_the_lost_key_again(recovery: Recovery) -> None:
-    refused = expire(recovery.domain, lost=[LOST.thumbprint])
+    refused = expire(recovery.domain, lost_certificates=[LOST.thumbprint])
     assert "still publishes the lost certificate" in refused["msg"]
     make_backup(BackupStore(str(recovery.root), "ams1"), "20261123T081500Z", seal_to(), certificates=[LOST])
-    refused = expire(recovery.domain, lost=[LOST.thumbprint], backup_root=str(recovery.root))
+    refused = expire(recovery.domain, lost_certificates=[LOST.thumbprint], backup_root=str(recovery.root))
     assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
 
 
@@ -442,14 +450,14 @@ def test_it_goes_on_only_when_another_certificate_is_seen(recovery: Recovery, re
     user = domain.account("unseeing")
     domain.grant("unseeing", READ_RIGHTS + WRITE_RIGHTS)
     domain.hide_entry("unseeing")
-    assert "No published certificate is seen" in expire(domain, user, lost=[LOST.thumbprint])["msg"]
+    assert "No published certificate is seen" in expire(domain, user, lost_certificates=[LOST.thumbprint])["msg"]
     domain.publish(None)
-    assert "No published certificate is seen" in expire(domain, lost=[LOST.thumbprint])["msg"]
+    assert "No published certificate is seen" in expire(domain, lost_certificates=[LOST.thumbprint])["msg"]
     domain.publish(der(RENEWED))
-    unbacked = expire(domain, lost=[LOST.thumbprint], backup_root=str(recovery.root))
+    unbacked = expire(domain, lost_certificates=[LOST.thumbprint], backup_root=str(recovery.root))
     assert f"publishes certificate {RENEWED.thumbprint} (CN=ad.lab.test), and no backup holds its key" in unbacked["msg"]
     assert EXPIRED not in expiries(domain, *names)
-    assert expire(domain, lost=[LOST.thumbprint], backup_root=renewed_root)["expired"] == 2
+    assert expire(domain, lost_certificates=[LOST.thumbprint], backup_root=renewed_root)["expired"] == 2
 
 
 def test_one_domain_is_not_asked_twice(renewed: Domain) -> None:
@@ -491,10 +499,10 @@ def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told
     own.grant("writer", READ_RIGHTS + WRITE_RIGHTS)
     own.grant_publication("writer")
     assert counts(census(own, reader))[LOST.thumbprint] == (3, 3)
-    assert "lacks the right" in recovery.publish(user=reader, lost=[LOST.thumbprint])["msg"]
-    published = recovery.publish(user=writer, lost=[LOST.thumbprint])
+    assert "lacks the right" in recovery.publish(user=reader, lost_certificates=[LOST.thumbprint])["msg"]
+    published = recovery.publish(user=writer, lost_certificates=[LOST.thumbprint])
     assert published.get("published"), published
-    options = {"lost": [LOST.thumbprint], "remove_lost_history": True, "backup_root": str(recovery.root)}
+    options = {"lost_certificates": [LOST.thumbprint], "remove_lost_history": True, "backup_root": str(recovery.root)}
     refused = expire(own, reader, max_failures=1, **options)
     assert refused["failed"]
     assert "lacks the right" in refused["msg"]
@@ -511,7 +519,7 @@ def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recov
     user = recovery.domain.account("blind")
     recovery.domain.hide_publication("blind")
     assert "may not read 'CN=AccessManagerConfig" in census(recovery.domain, user)["msg"]
-    assert "may not read 'CN=AccessManagerConfig" in recovery.publish(user=user, lost=[LOST.thumbprint])["msg"]
+    assert "may not read 'CN=AccessManagerConfig" in recovery.publish(user=user, lost_certificates=[LOST.thumbprint])["msg"]
     assert recovery.backups() == []
 
 
@@ -543,7 +551,7 @@ def test_a_history_that_is_hidden_is_noticed_computer_by_computer(renewed: Domai
     denied = renewed.add_computer("DENIED", stored(FIRST), [stored(SECOND)])
     renewed.grant_on(denied, "onebyone", READ_RIGHTS[1:])
     renewed.deny(denied, "lithnetAdminPasswordHistory", "onebyone")
-    options = {"lost": [SECOND], "remove_lost_history": True, "backup_root": renewed_root}
+    options = {"lost_certificates": [SECOND], "remove_lost_history": True, "backup_root": renewed_root}
     for result in (census(renewed, user), expire(renewed, user, check=True, **options)):
         assert "may not read the passwords of 2 computer(s)" in result["msg"]
         assert "CN=HIDDEN" in result["msg"]
@@ -562,12 +570,17 @@ def test_a_certificate_that_alone_may_not_be_read_is_not_taken_for_none(recovery
 def test_a_certificate_that_nothing_knows_is_not_taken_for_a_lost_one(recovery: Recovery) -> None:
     domain, root = recovery.domain, str(recovery.root)
     domain.add_computer("ONE", stored(FIRST))
-    assert "keys" in census(domain, backup_root=root, lost=[FIRST, LOST.thumbprint])
-    assert f"The certificate {THIRD} is not known" in census(domain, backup_root=root, lost=[THIRD])["msg"]
-    recovery.publish(lost=[LOST.thumbprint, THIRD])
-    assert "keys" in census(domain, backup_root=root, lost=[THIRD]), "the new certificate's backup names what it replaces"
+    assert "keys" in census(domain, backup_root=root, lost_certificates=[FIRST, LOST.thumbprint])
+    assert f"The certificate {THIRD} is not known" in census(domain, backup_root=root, lost_certificates=[THIRD])["msg"]
+    recovery.publish(lost_certificates=[LOST.thumbprint, THIRD])
+    assert "keys" in census(domain, backup_root=root, lost_certificates=[THIRD]), (
+        "the new certificate's backup names what it replaces"
+    )
     make_backup(BackupStore(root, "ams1"), "20261123T081500Z", seal_to(recovery.owner.public), certificates=[RENEWED])
-    assert "is not lost: the backup 20261123T081500Z" in census(domain, backup_root=root, lost=[RENEWED.thumbprint])["msg"]
+    assert (
+        "is not lost: the backup 20261123T081500Z"
+        in census(domain, backup_root=root, lost_certificates=[RENEWED.thumbprint])["msg"]
+    )
 
 
 # ---- in the manifest of a backup ----

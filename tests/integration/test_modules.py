@@ -26,7 +26,7 @@ SERVICE_CALLS = [
 ]
 RUN_ID = "{{ live.run_id }}"
 SNAPSHOT_CALLS = [
-    Call("installation", "installation_info", {"validate": False}),
+    Call("installation", "installation_info", {"require_supported": False}),
     Call("would_copy", "config_snapshot", {}, check=True),
     Call("live", "config_snapshot", {"stop_service": "never", "staging_root": r"C:\Staging for backups"}),
     Call(

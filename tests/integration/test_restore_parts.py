@@ -120,7 +120,7 @@ def certificates(spoiled: Whole, server: AmsHost, inventory: Path, work: Path, r
         Call("would", "certificate_import", backup, check=True),
         Call("imports", "certificate_import", backup),
         Call("again", "certificate_import", backup),
-        Call("information", "installation_info", {"validate": False}),
+        Call("information", "installation_info", {"require_supported": False}),
     ]
     return run_playbook(write_calls(work / "certificates.yml", calls), inventory, args=("--diff",))
 

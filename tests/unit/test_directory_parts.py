@@ -97,10 +97,10 @@ def test_options_that_make_no_sense_are_refused_before_anything_is_asked(tmp_pat
     pytest.importorskip("ldap", reason="python-ldap is not installed")
     two = {"servers": ["dc1", "dc2"], "search_base": "DC=x"}
     assert "several servers" in run("directory_info", **two)["msg"]
-    expiry = {"servers": ["dc1"], "lost": ["ab" * 20]}
+    expiry = {"servers": ["dc1"], "lost_certificates": ["ab" * 20]}
     for more, reason in (
         (two, "several servers"),
-        ({"lost": []}, "is empty"),
+        ({"lost_certificates": []}, "is empty"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"limit": -1}, "limit is -1"),
         ({"remove_lost_history": True}, "needs backup_root"),

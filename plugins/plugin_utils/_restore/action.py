@@ -44,7 +44,7 @@ _PARTS_WITH_FILES = frozenset({"config", "external"})
 
 _REPEATED: dict[str, tuple[str, t.Any]] = {
     "backup_id": ("restore_id", "latest"),
-    "mode": ("restore_mode", "mirror"),
+    "restore_mode": ("restore_mode", "mirror"),
     "restore_only": ("restore_only", list(RESTORABLE)),
     "require_secrets": ("restore_require_secrets", True),
     "allow_version_mismatch": ("restore_allow_version_mismatch", False),
@@ -100,7 +100,7 @@ class RestoreAction(AccessManagerAction):
         return RestoreOptions(
             parts=self.parts,
             files=files or None,
-            mirror=self.params["mode"] == "mirror",
+            mirror=self.params["restore_mode"] == "mirror",
             include_database=self.params["include_database"],
             start=self.params["start_service"] == "always",
             require_secrets=self.params["require_secrets"],
