@@ -205,6 +205,25 @@ def test_a_line_that_is_not_signed_does_not_end_the_report_of_a_store_that_went_
     assert not any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine, **trusted))
 
 
+def test_without_signers_a_line_that_was_added_does_not_end_that_report_either(genuine: BackupStore, key: SshKey) -> None:
+    """A genuine line does: another controller that prunes leaves a newer backup behind."""
+    data = genuine.manifest_bytes(GENUINE[2])
+    HighWaterMark(genuine, None).advance(Mark.of(genuine.manifest(GENUINE[2]), data))
+    link = Link(GENUINE[2], hashlib.sha256(data).hexdigest())
+    (genuine.folder / prune_log.NAME).write_bytes(prune_log.line_of(HOST, [link], None))
+    shutil.rmtree(genuine.folder / GENUINE[2])
+    signing = {"signing_key": str(key.path)}
+    for _backup in range(2):
+        backup_id = PartialBackup.begin(genuine).id
+        fill(genuine, backup_id)
+        assert run("backup_commit", backup_root=str(genuine.root), backup_id=backup_id, **signing)["status"] == "complete"
+        assert any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine))
+    pruned = run("backup_prune", backup_root=str(genuine.root), keep_last=1)
+    assert pruned["msg"].startswith("Nothing is removed.")
+    assert run("backup_verify", backup_root=str(genuine.root), accept_history=True)["accepted_hosts"] == [HOST]
+    assert not any(GENUINE[2] in one and "this controller published" in one for one in problems(genuine))
+
+
 def test_lines_that_others_add_or_a_crash_leaves_spoil_no_signed_one(genuine: BackupStore, signed: dict[str, Any]) -> None:
     prune(genuine, keep_last=1, **signed)
     with (genuine.folder / prune_log.NAME).open("ab") as file:

@@ -41,6 +41,7 @@ class _Mark(t.TypedDict):
     id: t.Annotated[str, Rule(is_id, "the id of a backup")]
     sha256: t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
     complete: bool
+    lost: bool
 
 
 class _Document(t.TypedDict):
@@ -52,11 +53,15 @@ class _Document(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Mark:
-    """A backup that this controller published. C(sha256): of the bytes of its manifest."""
+    """A backup that this controller published. C(sha256): of the bytes of its manifest.
+
+    C(lost): it was missing, for no known reason, when a newer one was published: no line that others can add excuses it later.
+    """
 
     id: str
     sha256: str
     complete: bool
+    lost: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> Mark:
@@ -91,7 +96,8 @@ class HighWaterMark:
         C(of): the id of the only backup that is looked for.
         """
         try:
-            found = [sentence for mark in self.marks() if of in (None, mark.id) and (sentence := self._problem(mark))]
+            marks, ids = [mark for mark in self.marks() if of in (None, mark.id)], self._store.ids()
+            found = [sentence for mark in marks if (sentence := self._problem(mark, ids))]
         except AccessManagerError as exc:
             return [str(exc)]
         in_order = (
@@ -119,7 +125,8 @@ class HighWaterMark:
             known = self.marks()
         except AccessManagerError:  # it was reported when the backup was opened
             known = []
-        missing = [one for one in known if self._problem(one)]
+        before = [backup_id for backup_id in self._store.ids() if backup_id != mark.id]
+        missing = [dataclasses.replace(one, lost=True) for one in known if self._problem(one, before)]
         complete = [one for one in known if one.complete and self._is_there(one)]
         self._write([*missing, *([] if mark.complete else complete[-1:]), mark])
 
@@ -138,20 +145,28 @@ class HighWaterMark:
 
     # ---- the store ----
 
-    def _problem(self, mark: Mark) -> str | None:
-        """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer one."""
+    def _problem(self, mark: Mark, ids: c.Sequence[str]) -> str | None:
+        """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer one.
+
+        C(ids): of the backups that are there.
+        """
         if self._is_there(mark):
             return None
-        host, published, ids = self._store.host, f"this controller published {mark.id} there", self._store.ids()
+        host, published = self._store.host, f"this controller published {mark.id} there"
         if not ids:
             return f"The backups of {host} are gone from '{self._store.root}': {published}."
         if mark.id in ids:
             return f"The manifest of the backup {mark.id} of {host} was replaced: it is not the one that this controller wrote."
         if ids[-1] < mark.id:
             return f"'{self._store.folder}' went back in time: its newest backup is {ids[-1]}, and {published}."
-        if any((link.id, link.sha256) == (mark.id, mark.sha256) for link in self._store.pruned()):
+        if self._is_pruned(mark):
             return None
         return f"The backup {mark.id} of {host} is missing from '{self._store.folder}', though {published}."
+
+    def _is_pruned(self, mark: Mark) -> bool:
+        if mark.lost and not self._store.trust.is_required:
+            return False
+        return any((link.id, link.sha256) == (mark.id, mark.sha256) for link in self._store.pruned())
 
     def _is_there(self, mark: Mark) -> bool:
         try:
