@@ -1,0 +1,93 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Installs the stand-in of Access Manager as the installer and the configuration editor do. Its mark is written before anything else.
+param($Task)
+$ErrorActionPreference = 'Stop'
+Add-Type -AssemblyName System.Security, System.IO.Compression.FileSystem
+Add-Type -Namespace StandIn -Name Crypt32 -MemberDefinition '[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)] public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);'
+$service = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $Task.service_sid
+
+function Invoke-Program {
+    $program, $rest = $args
+    $said = & $program @rest
+    if ($LASTEXITCODE) { throw "$program $rest failed with $($LASTEXITCODE): $said" }
+}
+
+function Grant-Access {
+    param($Item, $Rights, $Inheritance)
+    $acl = Get-Acl -LiteralPath $Item.FullName
+    $acl.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $service, $Rights, $Inheritance, 'None', 'Allow'))
+    Set-Acl -LiteralPath $Item.FullName -AclObject $acl
+}
+
+function Add-Certificate {
+    param($Item)
+    $flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
+    $pfx = [Convert]::FromBase64String($Item.pfx)
+    $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $pfx, $Item.password, $flags
+    $location = if ($Item.store.Contains('\')) { 0x50000 } else { 0x20000 } # a service's, or the local machine's
+    $handle = [StandIn.Crypt32]::CertOpenStore([IntPtr]10, 0, [IntPtr]::Zero, $location, $Item.store)
+    if ($handle -eq [IntPtr]::Zero) { throw "The store $($Item.store) does not open." }
+    (New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList $handle).Add($certificate)
+    $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
+    $file = if ($key -is [Security.Cryptography.RSACng]) { "Keys\$($key.Key.UniqueName)" } else { "RSA\MachineKeys\$($key.CspKeyContainerInfo.UniqueKeyContainerName)" }
+    Grant-Access -Item (New-Object -TypeName IO.FileInfo -ArgumentList "$env:ProgramData\Microsoft\Crypto\$file") -Rights 'Read' -Inheritance 'None'
+}
+
+function Protect-Secret {
+    param($Text)
+    $salt = New-Object -TypeName byte[] -ArgumentList 128
+    [Security.Cryptography.RandomNumberGenerator]::Create().GetBytes($salt)
+    $data = [Security.Cryptography.ProtectedData]::Protect([Text.Encoding]::UTF8.GetBytes($Text), $salt, 'LocalMachine')
+    @{ data = [Convert]::ToBase64String($data); salt = [Convert]::ToBase64String($salt) }
+}
+
+function Expand-Files {
+    param($Zip, $Folder)
+    $file = [IO.Path]::GetTempFileName()
+    try {
+        [IO.File]::WriteAllBytes($file, [Convert]::FromBase64String($Zip))
+        [IO.Compression.ZipFile]::ExtractToDirectory($file, $Folder)
+    }
+    finally { [IO.File]::Delete($file) }
+}
+
+# The program, beside its place: nothing is changed while it may yet fail.
+$program = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'lithnet.access_manager.tests.exe')
+if ($Task.program) { [IO.File]::WriteAllBytes($program, [Convert]::FromBase64String($Task.program)) }
+else { Add-Type -TypeDefinition $Task.source -OutputAssembly $program -OutputType ConsoleApplication -ReferencedAssemblies 'System.ServiceProcess', 'System.Web.Extensions' }
+$Task.mark_content.executable = (Get-FileHash -LiteralPath $program -Algorithm SHA256).Hash
+
+[void](New-Item -Path "HKLM:\$($Task.mark)" -Force)
+Set-ItemProperty -LiteralPath "HKLM:\$($Task.mark)" -Name 'StandIn' -Value (ConvertTo-Json -InputObject $Task.mark_content -Depth 4 -Compress)
+
+[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($Task.executable))
+[IO.File]::Copy($program, $Task.executable)
+[IO.File]::Delete($program)
+Expand-Files -Zip $Task.files -Folder 'C:\'
+foreach ($folder in $Task.empty_folders) { [void][IO.Directory]::CreateDirectory($folder) }
+
+$base = 'HKLM:\SOFTWARE\Lithnet\Access Manager Service'
+[void](New-Item -Path "$base\Parameters" -Force)
+foreach ($value in $Task.registry.PSObject.Properties) { Set-ItemProperty -LiteralPath $base -Name $value.Name -Value $value.Value }
+foreach ($value in $Task.parameters.PSObject.Properties) { Set-ItemProperty -LiteralPath "$base\Parameters" -Name $value.Name -Value $value.Value }
+
+Invoke-Program sc.exe create $Task.service binPath= "`"$($Task.executable)`"" start= auto DisplayName= 'Lithnet Access Manager Service (stand-in of tests)' obj= LocalSystem
+foreach ($certificate in $Task.certificates) { Add-Certificate -Item $certificate }
+foreach ($folder in $Task.folders.PSObject.Properties) {
+    [void][IO.Directory]::CreateDirectory($folder.Name)
+    Grant-Access -Item (New-Object -TypeName IO.DirectoryInfo -ArgumentList $folder.Name) -Rights $folder.Value -Inheritance 'ContainerInherit, ObjectInherit'
+}
+foreach ($url in $Task.urls) { Invoke-Program netsh.exe http add urlacl "url=$url" "sddl=D:(A;;GX;;;$($Task.service_sid))" }
+foreach ($endpoint in $Task.endpoints) {
+    Invoke-Program netsh.exe http add sslcert "ipport=$endpoint" "certhash=$($Task.tls_thumbprint)" "appid=$($Task.application_id)" 'certstorename=My' 'clientcertnegotiation=enable' 'verifyclientcertrevocation=disable'
+}
+
+$settings = [IO.File]::ReadAllText($Task.settings)
+foreach ($secret in $Task.secrets.PSObject.Properties) {
+    $made = Protect-Secret -Text $secret.Value
+    $settings = $settings.Replace("$($secret.Name).data", $made.data).Replace("$($secret.Name).salt", $made.salt)
+}
+[IO.File]::WriteAllText($Task.settings, $settings)
+Start-Service -Name $Task.service
