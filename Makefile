@@ -13,12 +13,13 @@ CHECK := $(BIN)/python tests/tools/check.py
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export LC_ALL := C.UTF-8
 
-.PHONY: help venv wine demo bench test test-fast clean
+.PHONY: help venv wine demo bench test test-fast test-windows named-inventory clean
 
 help:
 	@echo 'make demo       back up a lab host, from nothing, and show what came of it'
 	@echo 'make test       everything: unit, integration on the lab, sanity, lint'
 	@echo 'make test-fast  units and lint'
+	@echo 'make test-windows INVENTORY=...  the tests that any Windows server of an inventory can run, with a stand-in of Access Manager'
 	@echo 'make bench      processes, requests, times and downtime of a backup, and the worst cases within the bounds'
 	@echo 'make clean      remove what these made'
 	@echo 'PYTHON=python3.13 VENV=.venv313 chooses another Python'
@@ -51,6 +52,13 @@ test-fast: venv
 test: venv
 	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba age
 	$(CHECK) all
+
+# STANDIN names the program of the stand-in where none can be compiled: see tests/windows/stand_in.py.
+test-windows: named-inventory venv
+	$(BIN)/pytest -v tests/windows
+
+named-inventory:
+	@test -n '$(INVENTORY)' || { echo 'Name the servers to test: make test-windows INVENTORY=path/to/inventory.yml' >&2; exit 2; }
 
 clean:
 	rm -rf .venv* .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -36,7 +36,7 @@ class Step:
 
 
 def target_code() -> list[str]:
-    files = (ROOT / "plugins").rglob("*")
+    files = [file for folder in ("plugins", "tests/windows") for file in (ROOT / folder).rglob("*")]
     return sorted(str(file.relative_to(ROOT)) for file in files if file.suffix in (".ps1", ".psm1", ".cs"))
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests against the Windows servers of an inventory: `make test-windows INVENTORY=...`.
 
-A server that has a real Access Manager is refused before anything is changed. STANDIN=... names the stand-in's program where none can be
-compiled. The run ends with a table for docs/verified.md: a test names the calls that it proves by their first cells there, with the
-marker `proves`.
+A server that has a real Access Manager is refused before anything is changed. STANDIN=... names the stand-in's
+program where none can be compiled. The run ends with a table for docs/verified.md: a test names the calls that it
+proves by the beginnings of their first cells there, with the marker `proves`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "proves(*calls, over=None): calls of docs/verified.md; over: if this is the connection"
     )
-    config.stash[SYSTEMS], config.stash[CONNECTIONS] = {}, {}
+    config.stash[SYSTEMS], config.stash[CONNECTIONS] = {}, servers(inventory())
     config.stash[OUTCOMES] = defaultdict(list)
 
 
 def path_of(variable: str) -> Path | None:
-    """The file that a variable of the environment names, from the folder in which `make` was called; None without one."""
+    """The file that a variable of the environment names; None when it is not set."""
     value = os.environ.get(variable)
     if not value:
         return None
@@ -72,18 +72,15 @@ def servers(path: Path) -> dict[str, str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        connections = metafunc.config.stash[CONNECTIONS]
-        if not connections:
-            connections |= servers(inventory())
-        metafunc.parametrize("server", list(connections), indirect=True, scope="session")
+        metafunc.parametrize("server", list(metafunc.config.stash[CONNECTIONS]), indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server with the stand-in, as it was installed. What it had before is there again afterwards, and nothing else."""
+    """A server with the stand-in, which is removed with all that came of it."""
     one = Server(inventory(), request.param, path_of("STANDIN"))
     before = one.look()
-    request.config.stash[SYSTEMS][one.name] = before.windows
+    one.windows = request.config.stash[SYSTEMS][one.name] = before.windows
     refused = refusal(one.name, before)
     if refused:
         pytest.fail(refused)

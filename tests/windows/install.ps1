@@ -53,6 +53,14 @@ function Expand-Files {
     finally { [IO.File]::Delete($file) }
 }
 
+function Set-Values {
+    param($Key, $Values)
+    foreach ($value in $Values.PSObject.Properties) {
+        $data = if ($value.Value -is [String]) { $value.Value } else { [Int32]$value.Value } # a DWORD: JSON may give more bits
+        Set-ItemProperty -LiteralPath $Key -Name $value.Name -Value $data
+    }
+}
+
 # The program, beside its place: nothing is changed while it may yet fail.
 $program = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'lithnet.access_manager.tests.exe')
 if ($Task.program) { [IO.File]::WriteAllBytes($program, [Convert]::FromBase64String($Task.program)) }
@@ -70,8 +78,8 @@ foreach ($folder in $Task.empty_folders) { [void][IO.Directory]::CreateDirectory
 
 $base = 'HKLM:\SOFTWARE\Lithnet\Access Manager Service'
 [void](New-Item -Path "$base\Parameters" -Force)
-foreach ($value in $Task.registry.PSObject.Properties) { Set-ItemProperty -LiteralPath $base -Name $value.Name -Value $value.Value }
-foreach ($value in $Task.parameters.PSObject.Properties) { Set-ItemProperty -LiteralPath "$base\Parameters" -Name $value.Name -Value $value.Value }
+Set-Values -Key $base -Values $Task.registry
+Set-Values -Key "$base\Parameters" -Values $Task.parameters
 
 Invoke-Program sc.exe create $Task.service binPath= "`"$($Task.executable)`"" start= auto DisplayName= 'Lithnet Access Manager Service (stand-in of tests)' obj= LocalSystem
 foreach ($certificate in $Task.certificates) { Add-Certificate -Item $certificate }
@@ -79,7 +87,7 @@ foreach ($folder in $Task.folders.PSObject.Properties) {
     [void][IO.Directory]::CreateDirectory($folder.Name)
     Grant-Access -Item (New-Object -TypeName IO.DirectoryInfo -ArgumentList $folder.Name) -Rights $folder.Value -Inheritance 'ContainerInherit, ObjectInherit'
 }
-foreach ($url in $Task.urls) { Invoke-Program netsh.exe http add urlacl "url=$url" "sddl=D:(A;;GX;;;$($Task.service_sid))" }
+foreach ($url in $Task.urls) { Invoke-Program netsh.exe http add urlacl "url=$url" "sddl=$($Task.descriptor)" }
 foreach ($endpoint in $Task.endpoints) {
     Invoke-Program netsh.exe http add sslcert "ipport=$endpoint" "certhash=$($Task.tls_thumbprint)" "appid=$($Task.application_id)" 'certstorename=My' 'clientcertnegotiation=enable' 'verifyclientcertrevocation=disable'
 }

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Windows server of an inventory with the stand-in of Access Manager on it. Everything goes over its connection of Ansible.
+"""A Windows server of an inventory with the stand-in of Access Manager on it, reached by its Ansible connection alone.
 
-On Windows the stand-in is compiled on the server (StandIn.cs) and serves HTTP and TLS by HTTP.sys. Where there is no compiler of
-.NET Framework, as on a lab host, STANDIN names a program that is copied instead. It need not serve TLS: the TLS binding is at a port
-that apphost.json does not name then, and no test of health asks for it. Everything else is the same.
+On Windows the stand-in is compiled on the server (StandIn.cs) and serves HTTP and TLS by HTTP.sys. Where there is no
+compiler of .NET Framework, as on a lab host, STANDIN names a program that is copied instead. It need not serve TLS: the
+TLS binding is at a port that apphost.json does not name then, and no test of health asks for it. All else is the same.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PASSED_ON = ("KRB5CCNAME", "KRB5_CONFIG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE",
 
 @dataclass(frozen=True)
 class Look:
-    """What a server has. mark: of an earlier run, empty without. image, executable: the service's program and its SHA-256."""
+    """What a server has. mark: of an earlier run. image, executable: the service's program and its SHA-256."""
 
     windows: Windows
     found: tuple[str, ...]
@@ -86,8 +86,8 @@ def refusal(name: str, look: Look) -> str:
     own = json.loads(look.mark).get("executable", "")
     if look.executable not in ("", own) or look.image.strip('"').lower() not in ("", str(EXECUTABLE).lower()):
         return (
-            f"{name} has the mark of a stand-in that an earlier run left (HKLM\\{MARK}), but the program of its service is "
-            "another one: Access Manager may have been installed since. Nothing was changed. Delete that key if it was."
+            f"{name} has the mark of a stand-in that an earlier run left (HKLM\\{MARK}), but another program as its "
+            "service: Access Manager may have been installed since. Nothing was changed. Delete that key if it was."
         )
     return ""
 
@@ -97,6 +97,7 @@ class Server:
 
     def __init__(self, inventory: Path, name: str, program: Path | None = None) -> None:
         self.inventory, self.name, self.program = inventory.resolve(), name, program
+        self.windows: Windows
         self.certificates = tuple(make_certificate(spec) for spec in (CURRENT, EXPIRED, CRYPTOAPI))
         self.tls_certificate = make_certificate(TLS)
         self.secrets = {path: secrets.token_urlsafe(24) + " ß€ 🔑" for path in SECRET_PATHS}
@@ -139,7 +140,7 @@ class Server:
         return answer
 
     def ask(self, script: str, **task: Any) -> Any:
-        """Runs a script of this folder on the server. Its answer, from JSON; AssertionError with its reason when it failed."""
+        """Runs a script of this folder on the server; its answer. AssertionError with its reason when it failed."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "task").write_text(json.dumps({"service": SERVICE} | task))
@@ -168,7 +169,7 @@ class Server:
         }
 
     def _installation(self) -> dict[str, Any]:
-        descriptor = f"D:(A;;GX;;;{SERVICE_SID})"
+        descriptor = f"D:(A;;GX;;;{SERVICE_SID})(A;;GX;;;SY)"  # the stand-in runs as SYSTEM
         stores = {
             SERVICE_STORE: [one.thumbprint for one in self.certificates],
             MACHINE_STORE: [self.tls_certificate.thumbprint],
@@ -188,6 +189,7 @@ class Server:
             | {"HttpAcl": descriptor, "HttpsAcl": descriptor, "CertBinding": self.endpoint},
             "parameters": {"ConfigPath": f"{CONFIG_PATH}\\", "LogPath": f"{HOME}\\logs\\", "LogRetentionDays": 7},
             "service_sid": SERVICE_SID,
+            "descriptor": descriptor,
             "tls_thumbprint": self.tls_certificate.thumbprint,
             "application_id": APPLICATION_ID,
             "settings": str(CONFIG_PATH / "appsettings.json"),

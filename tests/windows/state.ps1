@@ -14,7 +14,8 @@ function Get-Outline {
         if ($item -is [IO.FileInfo]) { $type, $hash = 'FileSecurity', (Get-FileHash -LiteralPath $item.FullName -Algorithm SHA256).Hash }
         $time = if ($item -is [IO.FileInfo]) { $item.LastWriteTimeUtc.ToString('o') }
         $sddl = (New-Object -TypeName "Security.AccessControl.$type" -ArgumentList $item.FullName, 'Access, Owner, Group').GetSecurityDescriptorSddlForm('Access, Owner, Group')
-        "$($item.FullName)|$hash|$time|$([Int32]($item.Attributes -band 7))|$($sddl -replace 'D:(P?)AI\(', 'D:$1(')"
+        $sddl = $sddl.Replace('D:AI(', 'D:(').Replace('D:PAI(', 'D:P(') # whoever sets permissions sets this flag
+        "$($item.FullName)|$hash|$time|$([Int32]($item.Attributes -band 7))|$sddl"
     }
 }
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from support.backups import KeyPair, backups_of
+from support.configuration import CONFIG_PATH
 from support.playbook import start_playbook
 from support.plays import BACKUP
-from windows.stand_in import CONFIG_PATH, Server, environment
+from windows.stand_in import Server, environment
 
 HELD = str(CONFIG_PATH / "db" / "held.mdf")
 HELD_SECONDS = 20

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.configuration import EXTERNAL_SCRIPTS
+from support.configuration import CONFIG_PATH, EXTERNAL_SCRIPTS
 from support.playbook import PlaybookRun
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from windows.stand_in import CONFIG_PATH, Server
+from windows.stand_in import Server
 
 HELD = CONFIG_PATH / "scripts" / "latin1.ps1"
 HELD_SECONDS = 90
@@ -83,7 +83,7 @@ def test_check_mode_shows_each_change(looked: PlaybookRun, server: Server) -> No
 
 
 @pytest.mark.proves(
-    "A deletion or renaming is tried again for 5 s while another program has the file, or its name is still there"
+    "What fails because another program has the file, or because its name is still there, is tried again for 5 s"
 )
 def test_restore_that_fails_in_the_middle_is_rolled_back(
     failed: tuple[PlaybookRun, dict[str, Any]], spoiled: dict[str, Any], server: Server

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 VERIFIED = Path(__file__).resolve().parents[2] / "docs/verified.md"
 NO_TEST, NOT_YET = "no test", "not yet"
-"""The cells of docs/verified.md in the column `on Windows`: no test here has the call, or none has passed on Windows."""
+"""In the column `on Windows` of docs/verified.md: no test here has the call, or none has passed on Windows."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,14 @@ def proven(outcomes: Iterable[Outcome], wine: bool) -> str:
 
 
 def table(outcomes: Mapping[str, Iterable[Outcome]]) -> str:
-    """A Markdown table of the calls, by the rows of docs/verified.md, in the order in which they stand there."""
+    """A Markdown table of the calls of docs/verified.md, in the order in which they stand there.
+
+    outcomes: by the beginnings of first cells there.
+    """
     lines = ["| call | Windows version | proven |", "|---|---|---|"]
     for call in rows():
         by_windows: dict[Windows, list[Outcome]] = {}
-        for outcome in outcomes.get(call, ()):
+        for outcome in itertools.chain.from_iterable(outcomes[one] for one in outcomes if call.startswith(one)):
             by_windows.setdefault(outcome.windows, []).append(outcome)
         lines += [f"| {call} | {one.name} | {proven(found, one.wine)} |" for one, found in by_windows.items()]
     return "\n".join(lines) + "\n"
