@@ -18,7 +18,7 @@ from .constants import (
 )
 from .description import DATABASE_FOLDER, Described, inventory_name
 
-_FRAMEWORK_472 = 461808
+FRAMEWORK_472 = 461808
 """The Release of .NET Framework 4.7.2, as Microsoft documents it."""
 
 
@@ -46,9 +46,9 @@ def require_supported_version(described: Described, *, without_configuration: bo
             "does not exist. Correct ConfigPath in the registry, or bring the folder back."
         )
     release = described.get("framework_release", 0)
-    if 0 < release < _FRAMEWORK_472:
+    if 0 < release < FRAMEWORK_472:
         raise AccessManagerError(
-            f"{name} has a .NET Framework older than 4.7.2 (its Release is {release}, and 4.7.2 has {_FRAMEWORK_472}): install "
+            f"{name} has a .NET Framework older than 4.7.2 (its Release is {release}, and 4.7.2 has {FRAMEWORK_472}): install "
             "4.7.2 or newer there. The Access Manager service does not need it, but this collection does."
         )
 

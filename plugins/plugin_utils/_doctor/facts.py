@@ -1,0 +1,104 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the doctor knows of a server: the shapes of its answer, and the facts that checks read."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._ams.description import Described
+from .._ams.shapes import AbsentServer, Count, Server, Thumbprint, Time
+from .policies import Policy
+
+
+class Platform(t.TypedDict):
+    powershell: str
+    windows: str
+    build: int
+    is_64_bit: bool
+    language_mode: str
+
+
+class Account(t.TypedDict):
+    name: str
+    sid: str
+    elevated: bool
+    privileges: list[str]
+
+
+class PolicyValue(t.TypedDict):
+    key: str
+    name: str
+    data: int | str | None
+
+
+class Drive(t.TypedDict):
+    name: str
+    free_bytes: Count
+
+
+class Drives(t.TypedDict):
+    safety: Drive
+
+
+class ServiceFacts(t.TypedDict):
+    """C(control), C(process): why the service, its process, cannot be opened as a stop does. The right's holders are SIDs."""
+
+    control: str
+    process: str
+    sid: str
+    logon_right: list[str] | None
+    denied_logon: list[str] | None
+
+
+class SecretFacts(t.TypedDict):
+    path: str
+    opens: bool
+
+
+class BoundCertificate(t.TypedDict):
+    thumbprint: Thumbprint
+    subject: str
+    not_after: Time
+    has_key: bool
+
+
+class Examination(t.TypedDict):
+    """C(data_protection): why DPAPI does not work. The last three are there where Access Manager is installed."""
+
+    platform: Platform
+    account: Account
+    policies: list[PolicyValue]
+    code_integrity: bool | None
+    leaves_job: bool
+    data_protection: str
+    drives: Drives
+    service: t.NotRequired[ServiceFacts]
+    secrets: t.NotRequired[list[SecretFacts]]
+    tls: t.NotRequired[list[BoundCertificate]]
+
+
+class Examined(t.TypedDict):
+    server: AbsentServer | Server
+    examination: Examination
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """C(skew): by how many seconds the server's clock is ahead. C(now): the controller's time."""
+
+    server: Described
+    examination: Examination
+    skew: int
+    now: datetime.datetime
+
+    def policy(self, policy: Policy) -> int | str | None:
+        """The data of a policy's value; None when it is not set."""
+        values = self.examination["policies"]
+        return next((one["data"] for one in values if (one["key"], one["name"]) == policy), None)
+
+    def is_on(self, policy: Policy) -> bool:
+        return self.policy(policy) in (1, "1")

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of Access Manager's certificates, its secrets, and HTTP.sys."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._ams.checks import problems_of_certificates
+from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID
+from .._ams.description import ACCESS_MANAGER_APPLICATION, Described, own_http_configuration
+from .._text import time_of
+from .facts import BoundCertificate, Facts
+from .verdict import STATES, Check, Verdict, failure, ok, warning
+
+_SOON = datetime.timedelta(days=30)
+
+
+def _encryption_certificates(facts: Facts) -> Verdict:
+    used = [one for one in facts.server["certificates"] if set(one["usages"]) & set(CERTIFICATE_USAGES)]
+    problems = problems_of_certificates(facts.server["certificates"])
+    if problems:
+        return warning(" ".join(problems), "A backup would be incomplete by this: keep these keys by other means.")
+    if not used:
+        return ok("There is no encryption certificate, as where passwords in Active Directory are not encrypted.")
+    latest = max((moment for one in used if (moment := time_of(one["not_after"]))), default=facts.now)
+    found = f"{len(used)} encryption certificates with exportable keys, the last of them until {latest:%Y-%m-%d}."
+    if latest < facts.now + _SOON:
+        return warning(found, "Make a new encryption certificate in the configuration tool, and back it up.")
+    return ok(found)
+
+
+def _tls_certificates(facts: Facts) -> Verdict:
+    bindings = own_http_configuration(facts.server["state"]["http_sys"])["bindings"]
+    if not bindings:
+        return warning("HTTP.sys has no TLS binding of Access Manager.", "Set the certificate in the configuration tool.")
+    known = {one["thumbprint"]: one for one in facts.examination["tls"]}
+    verdicts = [_tls_certificate(binding, known.get(binding["thumbprint"]), facts.now) for binding in bindings]
+    return max(verdicts, key=lambda verdict: STATES.index(verdict.state))
+
+
+def _tls_certificate(binding: Described, certificate: BoundCertificate | None, now: datetime.datetime) -> Verdict:
+    endpoint, thumbprint = binding["endpoint"], binding["thumbprint"]
+    if not thumbprint:
+        return ok(f"{endpoint} takes its certificate from the central store.")
+    if certificate is None or not certificate["has_key"]:
+        lack = "is not in its store" if certificate is None else "has no private key"
+        return failure(
+            f"The certificate {thumbprint} of {endpoint} {lack}: nobody can connect.", "Set another in the configuration tool."
+        )
+    end = t.cast(datetime.datetime, time_of(certificate["not_after"]))
+    found = f"The certificate of {endpoint}, {certificate['subject']}, is valid until {end:%Y-%m-%d}."
+    if end < now:
+        return failure(f"{found} It has expired.", "Renew it, and set the new one in the configuration tool.")
+    return warning(found, "Renew it in time, and set the new one in the configuration tool.") if end < now + _SOON else ok(found)
+
+
+def _http_sys(facts: Facts) -> Verdict:
+    http_sys = facts.server["state"]["http_sys"]
+    own = own_http_configuration(http_sys)
+    ports = {_port(one["endpoint"]) for one in own["bindings"]} | {_port(one["url"]) for one in own["reservations"]}
+    foreign = [
+        one["endpoint"]
+        for one in http_sys["bindings"]
+        if one["application_id"] != ACCESS_MANAGER_APPLICATION and _port(one["endpoint"]) in ports
+    ]
+    foreign += [one["url"] for one in http_sys["reservations"] if SERVICE_SID not in one["sddl"] and _port(one["url"]) in ports]
+    if foreign:
+        return warning(
+            f"Other programs have {', '.join(foreign)} in HTTP.sys, on a port of Access Manager.",
+            "A restore does not touch what is not Access Manager's: see that they do not take its addresses.",
+        )
+    unknown = sorted({name for one in own["bindings"] for name in one["other_values"]})
+    if unknown:
+        return warning(
+            f"Access Manager's bindings have settings that no backup holds: {', '.join(unknown)}.",
+            "Write down what 'netsh http show sslcert' says of them: after a restore a person sets them again.",
+        )
+    return ok(f"{len(own['bindings'])} bindings and {len(own['reservations'])} reservations are Access Manager's.")
+
+
+def _port(address: str) -> str:
+    """The port of an endpoint or a URL."""
+    return address.removesuffix("/").rpartition(":")[2].partition("/")[0]
+
+
+def data_protection(facts: Facts) -> Verdict:
+    error = facts.examination["data_protection"]
+    if error:
+        return failure(
+            f"DPAPI of the local machine does not decrypt what it has encrypted: {error}",
+            "Look in the event log for DPAPI and the Cryptographic Services (CryptSvc), and run this again.",
+        )
+    return ok("DPAPI of the local machine decrypts what it has encrypted.")
+
+
+def _secrets(facts: Facts) -> Verdict:
+    secrets = facts.examination["secrets"]
+    closed = [one["path"] for one in secrets if not one["opens"]]
+    if closed:
+        return warning(
+            f"This server does not decrypt {', '.join(closed)}: no backup has them.",
+            "Enter them again in the configuration tool; such secrets come from another server.",
+        )
+    return ok(f"This server decrypts the {len(secrets)} secrets that it protected." if secrets else "No secret is protected there.")
+
+
+CHECKS: tuple[Check[Facts], ...] = (
+    Check("encryption certificates", _encryption_certificates),
+    Check("TLS certificates", _tls_certificates),
+    Check("HTTP.sys", _http_sys),
+    Check("secrets", _secrets),
+)

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of Access Manager's installation, its service, and the space for its backups."""
+
+from __future__ import annotations
+
+from .._ams.checks import problems_of_configuration, require_supported_version
+from .._ams.description import files_of
+from .._target import earlier_restores, interrupted_stops
+from .facts import Facts, ServiceFacts
+from .verdict import Check, Verdict, failure, ok, warning, without_error
+
+_MANUAL, _DISABLED = 3, 4
+_WITHOUT_RIGHT = frozenset({"S-1-5-18"})
+"""LocalSystem needs no right to log on as a service."""
+
+_ALL_SERVICES, _VIRTUAL = "S-1-5-80-0", "S-1-5-80-"
+"""The group of all virtual accounts of services, and how their SIDs begin."""
+
+_STAGED_TWICE, _STAGING_RESERVE = 2, 8 * 1024**2
+_COMFORT = 2
+"""With less than so many times what is needed, space is a warning."""
+
+
+def installation(facts: Facts) -> Verdict:
+    def verdict() -> Verdict:
+        require_supported_version(facts.server)
+        found = facts.server["installation"]
+        if not found["configured"]:
+            return warning(
+                f"Access Manager {found['version']} is installed, and was never configured.",
+                "Finish its setup in the configuration tool, or restore a backup onto this server.",
+            )
+        return ok(f"Access Manager {found['version']}, configuration in '{found['config_path']}'.")
+
+    return without_error(verdict, "Nothing can be backed up there until that is so.")
+
+
+def _configuration(facts: Facts) -> Verdict:
+    problems = problems_of_configuration(facts.server)
+    if problems:
+        return warning(" ".join(problems), "A backup would be incomplete by this: correct it on the server.")
+    return ok(f"A backup would hold {len(files_of(facts.server))} files of it.")
+
+
+def _state(facts: Facts) -> Verdict:
+    service = facts.server["state"]["service"]
+    if service["start"] == _DISABLED:
+        return failure(
+            f"The service {service['name']} is {service['status']}, and its start type is disabled: it could not be started.",
+            f"Set its start type: sc.exe config {service['name']} start= delayed-auto.",
+        )
+    if service["status"] != "Running":
+        return warning(f"The service {service['name']} is {service['status']}.", "Start it, or find out why it is so.")
+    if service["start"] == _MANUAL:
+        return warning(
+            f"The service {service['name']} runs, and does not start with the server (manual).",
+            f"Set its start type: sc.exe config {service['name']} start= delayed-auto.",
+        )
+    return ok(f"The service {service['name']} runs, and starts with the server.")
+
+
+def _account(facts: Facts) -> Verdict:
+    account, service = facts.server["state"]["service"]["account"] or "LocalSystem", _service(facts)
+    if not service["sid"]:
+        return failure(
+            f"The service's account, {account}, is unknown to this server.",
+            "See that the domain is reachable and the account exists, or choose another in the configuration tool.",
+        )
+    if service["sid"] in (service["denied_logon"] or ()):
+        return failure(
+            f"The service's account, {account}, is denied the logon as a service: after a stop it would not start (error 1069).",
+            "Take it out of 'Deny log on as a service' in the group policy that sets that right.",
+        )
+    if service["logon_right"] is None or _may_log_on(service["sid"], service["logon_right"]):
+        return ok(f"The service's account, {account}, may log on as a service{_unless_unread(service)}.")
+    return warning(
+        f"The service's account, {account}, is not itself among those that may log on as a service; it may be by a group.",
+        "If not, the service does not start after a stop (error 1069): add it to 'Log on as a service' in the group policy.",
+    )
+
+
+def _service(facts: Facts) -> ServiceFacts:
+    return facts.examination["service"]
+
+
+def _may_log_on(sid: str, holders: list[str]) -> bool:
+    return sid in holders or sid in _WITHOUT_RIGHT or (sid.startswith(_VIRTUAL) and _ALL_SERVICES in holders)
+
+
+def _unless_unread(service: ServiceFacts) -> str:
+    return "" if service["logon_right"] is not None else ", as far as known: Windows did not say who has that right"
+
+
+def _control(facts: Facts) -> Verdict:
+    error = _service(facts)["control"]
+    if error:
+        return failure(
+            f"This account may not stop and start the service: {error}",
+            "Give Administrators full control of it back: sc.exe sdshow lithnetams shows its permissions, sc.exe sdset sets them.",
+        )
+    return ok("This account may stop and start the service.")
+
+
+def _process(facts: Facts) -> Verdict:
+    error = _service(facts)["process"]
+    if error:
+        return warning(
+            f"The service's process cannot be opened, so its end can only be seen in the list of processes: {error}",
+            "Give 'Debug programs' (SeDebugPrivilege) back to Administrators in the group policy.",
+        )
+    if not facts.server["state"]["service"]["process_ids"]:
+        return ok("The service has no process now.")
+    return ok("The end of the service's process can be waited for.")
+
+
+def _cluster(facts: Facts) -> Verdict:
+    cluster = facts.server["cluster"]
+    if not cluster:
+        return ok("No failover cluster runs the service.")
+    resource = cluster["resource"]
+    if not cluster["owned"]:
+        return failure(
+            f"The cluster resource '{resource}' runs on {cluster['owner']} now.", f"Run backups against {cluster['owner']}."
+        )
+    return warning(
+        f"The service is the resource '{resource}' of a failover cluster: this collection does not stop it.",
+        f"Before a restore, or a backup with a stop, take it offline: Stop-ClusterResource -Name \"{resource}\".",
+    )
+
+
+def _unfinished(facts: Facts) -> Verdict:
+    stops = interrupted_stops.stopped(facts.server["left_runs"])
+    sentences = [interrupted_stops.sentence(run) for run in stops]
+    sentences += earlier_restores.problems(facts.server["unended_restores"])
+    if sentences:
+        return failure(" ".join(sentences), "Look at the service, then run a backup or the restore again.")
+    return ok("No run was interrupted there.")
+
+
+def _staging(facts: Facts) -> Verdict:
+    staging = facts.server["staging"]
+    return _space(f"in '{staging['root']}' for a backup with a stop", staging["free_bytes"], facts)
+
+
+def _safety(facts: Facts) -> Verdict:
+    drive = facts.examination["drives"]["safety"]
+    return _space(f"on {drive['name']} for what a restore keeps", drive["free_bytes"], facts)
+
+
+def _space(where: str, free: int, facts: Facts) -> Verdict:
+    size = sum(file["size"] for file in files_of(facts.server))
+    needed = _STAGED_TWICE * size + _STAGING_RESERVE
+    found = f"{_mebibytes(free)} MiB are free {where}, and {_mebibytes(needed)} MiB are needed."
+    if free < needed:
+        return failure(found, "Free some space there, or name a folder on another drive with doctor_staging_root.")
+    if free < _COMFORT * needed:
+        return warning(found, "Free some space there before the configuration grows.")
+    return ok(found)
+
+
+def _mebibytes(count: int) -> int:
+    return -(-count // 1024**2)
+
+
+CHECKS: tuple[Check[Facts], ...] = (
+    Check("configuration", _configuration),
+    Check("service", _state),
+    Check("service account", _account),
+    Check("service control", _control),
+    Check("service process", _process),
+    Check("failover cluster", _cluster),
+    Check("interrupted runs", _unfinished),
+    Check("staging space", _staging),
+    Check("space for restores", _safety),
+)
