@@ -76,7 +76,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Accou
         private static extern uint LsaOpenPolicy(IntPtr system, ref LsaAttributes attributes, uint access, out IntPtr policy);
 
         [DllImport("advapi32.dll")]
-        private static extern uint LsaEnumerateAccountsWithUserRight(IntPtr policy, ref LsaString right, out IntPtr accounts, out uint count);
+        private static extern uint LsaEnumerateAccountsWithUserRight(
+            IntPtr policy, ref LsaString right, out IntPtr accounts, out uint count);
 
         [DllImport("advapi32.dll")]
         private static extern int LsaNtStatusToWinError(uint status);

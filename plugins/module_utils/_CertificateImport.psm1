@@ -178,4 +178,5 @@ Function Remove-Key {
     }
 }
 
-Export-ModuleMember -Function Restore-Certificate, Undo-RestoredCertificate, Get-CertificateOption
+Export-ModuleMember -Function Restore-Certificate, Undo-RestoredCertificate, Get-CertificateOption, Grant-KeyRead, Assert-Key,
+    Remove-Key

@@ -71,7 +71,10 @@ Function Get-Platform {
 
 Function Get-AccountInformation {
     $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
-    try { @{ name = $identity.Name; sid = $identity.User.Value; elevated = $Account::IsElevated(); privileges = @($Account::Privileges()) } }
+    try {
+        $privileges = @($Account::Privileges())
+        @{ name = $identity.Name; sid = $identity.User.Value; elevated = $Account::IsElevated(); privileges = $privileges }
+    }
     finally { $identity.Dispose() }
 }
 

@@ -7,7 +7,10 @@
 # Examines a server in one call, and in a detached run that does nothing but the probes that are asked for.
 
 #AnsibleRequires -PowerShell ..module_utils._Examination
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Probe
 #AnsibleRequires -PowerShell ..module_utils._Run
+#AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._ServerDescription
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
@@ -37,14 +40,33 @@ Function Receive-Run {
     $found
 }
 
+Function Get-RunAnswer {
+    # What the detached run leaves: that all of its options arrived, and what the probes tell that are asked for.
+    param([String] $Folder)
+    $probes = @()
+    if ($module.Params.probes) { $probes = @(Invoke-Probe -Folder $Folder -Certificates $module.Params.certificates) }
+    $sha = New-Sha256
+    try { $digest = ConvertTo-Hex -Bytes $sha.ComputeHash([Text.Encoding]::UTF8.GetBytes($module.Params.ballast)) }
+    finally { $sha.Dispose() }
+    @{ ballast = $digest; probes = $probes }
+}
+
 $options = Get-RunOption
 $options.step.choices = @('examine') + $options.step.choices
 $options.knowledge = Get-KnowledgeOption
 $options.policies = @{ type = 'list'; elements = 'dict'; options = @{ key = @{ type = 'str' }; name = @{ type = 'str' } } }
+$options.probes = @{ type = 'bool'; default = $false }
+$options.ballast = @{ type = 'str'; default = '' }
+$options.certificates = @{
+    type = 'list'
+    elements = 'dict'
+    default = @()
+    options = @{ pfx = @{ type = 'str'; no_log = $true }; password = @{ type = 'str'; no_log = $true } }
+}
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
     if ($module.Params.step -eq 'examine') { return Get-Fact }
     if ($module.Params.step -eq 'collect') { return Receive-Run }
-    Invoke-RunStep -Params $module.Params -Take { @{ probes = @() } }
+    Invoke-RunStep -Params $module.Params -Take { param($folder) Get-RunAnswer -Folder $folder }
 }

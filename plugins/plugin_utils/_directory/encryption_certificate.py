@@ -76,7 +76,7 @@ def make(forest: str, now: datetime.datetime) -> EncryptionCertificate:
     return EncryptionCertificate(
         thumbprint=thumbprint_of(certificate),
         der=certificate.public_bytes(serialization.Encoding.DER),
-        pfx=pfx_key_provider.name(_pfx(certificate, key, password), password),
+        pfx=pfx_key_provider.name(windows_pfx(certificate, key, password), password),
         password=password,
     )
 
@@ -111,7 +111,8 @@ def problem(der: bytes, forest: str, now: datetime.datetime) -> str | None:
     return None
 
 
-def _pfx(certificate: x509.Certificate, key: rsa.RSAPrivateKey, password: str) -> bytes:
+def windows_pfx(certificate: x509.Certificate, key: rsa.RSAPrivateKey, password: str) -> bytes:
+    """A PFX with the ciphers with which Windows itself makes them."""
     encryption = (
         serialization.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(_MAC_ROUNDS)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import typing as t
 
 from .._ams.checks import problems_of_certificates
@@ -60,7 +61,8 @@ def _tls_certificate(binding: Described, certificate: BoundCertificate | None, n
 def _http_sys(facts: Facts) -> Verdict:
     http_sys = facts.server["state"]["http_sys"]
     own = own_http_configuration(http_sys)
-    ports = {_port(one["endpoint"]) for one in own["bindings"]} | {_port(one["url"]) for one in own["reservations"]}
+    ports = {_port(one["endpoint"]) for one in own["bindings"]}
+    ports |= {_port(one["url"]) for one in own["reservations"]}
     foreign = [
         one["endpoint"]
         for one in http_sys["bindings"]
@@ -72,7 +74,7 @@ def _http_sys(facts: Facts) -> Verdict:
             f"Other programs have {', '.join(foreign)} in HTTP.sys, on a port of Access Manager.",
             "A restore does not touch what is not Access Manager's: see that they do not take its addresses.",
         )
-    unknown = sorted({name for one in own["bindings"] for name in one["other_values"]})
+    unknown = sorted(set(itertools.chain.from_iterable(one["other_values"] for one in own["bindings"])))
     if unknown:
         return warning(
             f"Access Manager's bindings have settings that no backup holds: {', '.join(unknown)}.",

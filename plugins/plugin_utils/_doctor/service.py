@@ -126,7 +126,7 @@ def _cluster(facts: Facts) -> Verdict:
         )
     return warning(
         f"The service is the resource '{resource}' of a failover cluster: this collection does not stop it.",
-        f"Before a restore, or a backup with a stop, take it offline: Stop-ClusterResource -Name \"{resource}\".",
+        f'Before a restore, or a backup with a stop, take it offline: Stop-ClusterResource -Name "{resource}".',
     )
 
 

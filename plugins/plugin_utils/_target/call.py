@@ -142,6 +142,14 @@ class Target:
                 f"The PowerShell on {self.label} ended without an answer (exit code {code})."
             ) from None
 
+    def said(self, script: str) -> str:
+        """What a piece of PowerShell prints that needs no module; empty where it does not run."""
+        if not getattr(self.connection._shell, "_IS_WINDOWS", False):
+            return ""
+        with contextlib.suppress(AccessManagerError), self.translated_errors():
+            return str(self._action._low_level_execute_command(script, sudoable=False).get("stdout", "")).strip()
+        return ""
+
     def launch(self, arguments: Run, *, longest_seconds: int) -> None:
         """Starts the target's half outside its shell, for at most that long."""
         task = self._action._task

@@ -71,6 +71,8 @@ class DetachedRun(t.Generic[T]):
         """Whether the target answered at all: to a launch, or to a question."""
         self._was_seen_running = False
         self._answer: str | None = None
+        self.was_started_by_task = False
+        """Whether a scheduled task started it, because nothing else could."""
 
     def result(self) -> T:
         """Launches the run and asks for its result until it is there, through lost connections.
@@ -125,6 +127,7 @@ class DetachedRun(t.Generic[T]):
         try:
             if self._target.launch_by_task(take, self._names):
                 self._question["job_folder"] = ""
+                self.was_started_by_task = True
         except ConnectionLostError:
             raise
         except AccessManagerError as exc:

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The doctor's probes: each makes something, looks at it as a backup or restore does, and takes it away. Files lie in the folder of the
+# run. What else an earlier run left because it was ended is removed first: it has the doctor's own names.
+
+#AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._HttpSys
+#AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -CSharpUtil Ansible.Privilege
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
+
+Set-StrictMode -Version 2.0
+
+$FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
+$ItemSecurity = [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]
+$ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
+$Name = 'lithnet.access_manager.doctor'
+$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
+$StoreName = 'lithnetams.doctor\MY'
+$StoreKey = 'SOFTWARE\Microsoft\Cryptography\Services\lithnetams.doctor'
+$Url = "http://+:59999/$Name/"
+$Endpoint = '127.0.0.1:59998'
+$ApplicationId = '{0B6E2C57-5D5C-4C5B-9E0E-7C8F5A9D4E21}'
+$AccessManagerId = '{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}'
+$AllFlags = 0x1 -bor 0x2
+$Writes = 50
+$Long = 'n' * 100
+$Moment = New-Object -TypeName DateTime -ArgumentList 2001, 2, 3, 4, 5, 6, ([DateTimeKind]::Utc)
+$OddNames = 'dot.', 'space ', '[brackets]', "C-$([Char]0xE9)", "C-e$([Char]0x301)", 'strasse', "stra$([Char]0xDF)e",
+    "$Long\$Long\$Long"
+
+Function Invoke-Probe {
+    # Does each probe: its name, why it failed (empty when it did not), and what it tells beside that.
+    param(
+        [String] $Folder,
+        [Object[]] $Certificates
+    )
+    $probes = [Ordered]@{
+        names = { Test-Name -Folder $Folder }
+        times = { Test-Time -Folder $Folder }
+        permissions = { Test-Permission -Folder $Folder }
+        writes = { Measure-Write -Folder $Folder }
+        registry = { Test-Registry }
+        reservations = { Test-Reservation }
+        bindings = { Test-Binding }
+        certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one } }
+    }
+    $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
+    try {
+        foreach ($probe in $probes.GetEnumerator()) {
+            try { @{ name = $probe.Key; error = ''; values = @(& $probe.Value) } }
+            catch { @{ name = $probe.Key; error = $_.Exception.GetBaseException().Message; values = @() } }
+        }
+    }
+    finally { $privilege.Dispose() }
+}
+
+Function Assert-Same {
+    param(
+        [Object] $Expected,
+        [Object] $Found,
+        [String] $What
+    )
+    if ([String]$Expected -cne [String]$Found) { throw "$What should be '$Expected', and is '$Found'" }
+}
+
+Function New-ProbeFolder {
+    param(
+        [String] $Folder,
+        [String] $Name
+    )
+    $path = [IO.Path]::Combine($Folder, $Name)
+    New-RestrictedFolder -Path $path
+    $path
+}
+
+# ---- files ----
+
+Function Test-Name {
+    # Files with names that programs confuse, or that are too long for most, are found and read, each with its own content.
+    param([String] $Folder)
+    $root = New-ProbeFolder -Folder $Folder -Name 'names'
+    foreach ($odd in $OddNames) {
+        $path = "$(Get-LongPath -Path $root)\$odd"
+        [void][IO.Directory]::CreateDirectory($path.Substring(0, $path.LastIndexOf('\')))
+        $bytes = [Text.Encoding]::UTF8.GetBytes($odd)
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::CreateNew)
+        try { $writer.Write($bytes, 0, $bytes.Length) }
+        finally { $writer.Dispose() }
+    }
+    $records = New-NameTable
+    foreach ($record in Get-FolderRecord -Path $root -Name 'names') { $records[$record.name] = $record }
+    foreach ($odd in $OddNames) {
+        $record = $records["names/$($odd.Replace('\', '/'))"]
+        if (-not $record) { throw "the file '$odd' is not found" }
+        $sha = New-Sha256
+        try { $digest = ConvertTo-Hex -Bytes $sha.ComputeHash([Text.Encoding]::UTF8.GetBytes($odd)) }
+        finally { $sha.Dispose() }
+        Assert-Same -Expected $digest -Found (Get-FileDigest -Path $record.path) -What "The SHA-256 of '$odd'"
+    }
+}
+
+Function Test-Time {
+    # The time of a folder is set beside a program that watches it, and a file's creation time after it has taken another's name.
+    param([String] $Folder)
+    $root = New-ProbeFolder -Folder $Folder -Name 'times'
+    $watcher = New-Object -TypeName IO.FileSystemWatcher -ArgumentList $root
+    $watcher.EnableRaisingEvents = $true
+    try { $FileSystem::SetBasic($root, $null, $Moment, $null) }
+    finally { $watcher.Dispose() }
+    Assert-Same -Expected $Moment.Ticks -Found ([IO.Directory]::GetLastWriteTimeUtc($root).Ticks) -What 'The time of a folder'
+    $file = [IO.Path]::Combine($root, 'file')
+    Write-WholeFile -Path $file -Text 'old'
+    Write-WholeFile -Path $file -Text 'new'
+    $FileSystem::SetBasic($file, $Moment, $null, $null)
+    Assert-Same -Expected $Moment.Ticks -Found ([IO.File]::GetCreationTimeUtc($file).Ticks) -What 'The creation time of a file'
+}
+
+Function Test-Permission {
+    # A restricted folder is made twice, a file is given to another owner, and keeps its permissions when it is renamed.
+    param([String] $Folder)
+    $root = New-ProbeFolder -Folder $Folder -Name 'permissions'
+    New-RestrictedFolder -Path $root
+    $file = [IO.Path]::Combine($root, 'file')
+    Write-WholeFile -Path $file -Text 'text'
+    $security = New-Object -TypeName Security.AccessControl.FileSecurity
+    $security.SetSecurityDescriptorSddlForm("O:$($ServiceSid)D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;$ServiceSid)")
+    $ItemSecurity::Set($file, $security)
+    $before = Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList $file)
+    if (-not $before.Contains("O:$ServiceSid")) { throw "the owner of a file cannot be set: it is $before" }
+    $FileSystem::Move($file, "$file.renamed")
+    $after = Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList "$file.renamed")
+    Assert-Same -Expected $before -Found $after -What 'The security descriptor of a renamed file'
+}
+
+Function Measure-Write {
+    # Writes files and renames them at once, where a virus scanner looks into each. Returns the milliseconds of the slowest.
+    param([String] $Folder)
+    $root = New-ProbeFolder -Folder $Folder -Name 'writes'
+    $slowest = [Int64]0
+    for ($number = 0; $number -lt $Writes; $number++) {
+        $watch = [Diagnostics.Stopwatch]::StartNew()
+        Write-WholeFile -Path ([IO.Path]::Combine($root, "file$($number % 5)")) -Text "$number"
+        $slowest = [Math]::Max($slowest, [Int64]$watch.ElapsedMilliseconds)
+    }
+    "$slowest"
+}
+
+# ---- registry, HTTP.sys ----
+
+Function Open-Software {
+    $view = [Microsoft.Win32.RegistryView]::Registry64
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, $view)
+    try { $machine.OpenSubKey('SOFTWARE', $true) }
+    finally { $machine.Dispose() }
+}
+
+Function Test-Registry {
+    # A value of each kind is written below a key of the doctor's own, and read as a backup reads it.
+    $values = [Ordered]@{
+        String = 'text'
+        ExpandString = '%PATH%'
+        Binary = [Byte[]](1, 2)
+        DWord = 3
+        QWord = [Int64]4
+        MultiString = [String[]]('a', 'b')
+    }
+    $software = Open-Software
+    try {
+        $software.DeleteSubKeyTree($Name, $false)
+        $key = $software.CreateSubKey($Name)
+        try { foreach ($kind in $values.Keys) { $key.SetValue($kind, $values[$kind], [Microsoft.Win32.RegistryValueKind]$kind) } }
+        finally { $key.Dispose() }
+        foreach ($found in Get-RegistryValue -SubKey "SOFTWARE\$Name") {
+            Assert-Same -Expected $found.name -Found $found.kind -What 'The kind of a registry value'
+            $expected = if ($found.kind -eq 'Binary') { 'AQI=' } else { $values[$found.name] }
+            Assert-Same -Expected $expected -Found $found.data -What "A registry value of the kind $($found.kind)"
+        }
+    }
+    finally {
+        try { $software.DeleteSubKeyTree($Name, $false) }
+        finally { $software.Dispose() }
+    }
+}
+
+Function Test-Reservation {
+    # A URL reservation is added and deleted; Windows has the others afterwards as before.
+    $record = @{ url = $Url; sddl = "D:(A;;GX;;;$ServiceSid)" }
+    $find = { @((Get-HttpConfiguration).reservations | Where-Object -FilterScript { $_.url -eq $Url }) }
+    if (& $find) { Remove-HttpRecord -Kind 'reservations' -Record $record }
+    $before = (Get-HttpConfiguration).reservations.Count
+    Add-HttpRecord -Kind 'reservations' -Record $record
+    try {
+        $made = & $find
+        if (-not $made) { throw 'Windows does not show a URL reservation that was added' }
+        Assert-Same -Expected $record.sddl -Found $made[0].sddl -What 'The security descriptor of a URL reservation'
+    }
+    finally { Remove-HttpRecord -Kind 'reservations' -Record $record }
+    Assert-Same -Expected $before -Found (Get-HttpConfiguration).reservations.Count -What 'The number of URL reservations'
+}
+
+Function Test-Binding {
+    # Access Manager's certificate is bound to a port that nobody uses, with flags and times, and taken off it. Returns whether it has
+    # one by address: nothing is done without.
+    $bindings = (Get-HttpConfiguration).bindings
+    $now = @($bindings | Where-Object -FilterScript { $_.kind -eq 'address' -and $_.endpoint -eq $Endpoint })
+    if ($now -and $now[0].application_id -ne $ApplicationId) { throw "another program has a TLS binding at $Endpoint" }
+    if ($now) { Remove-HttpRecord -Kind 'bindings' -Record $now[0] }
+    $own = @($bindings | Where-Object -FilterScript { $_.kind -eq 'address' -and $_.application_id -eq $AccessManagerId })
+    if (-not $own) { return 'none' }
+    $record = $own[0].Clone()
+    $record.endpoint, $record.application_id, $record.flags = $Endpoint, $ApplicationId, $AllFlags
+    $record.revocation_freshness, $record.revocation_timeout = 3600, 15000
+    try { Add-HttpRecord -Kind 'bindings' -Record $record }
+    finally { Remove-HttpRecord -Kind 'bindings' -Record $record }
+    return 'done'
+}
+
+# ---- certificates ----
+
+Function Test-Certificate {
+    # A key is imported into a store of the doctor's own as a restore imports it, used, and exported as a backup exports it: that PFX is
+    # returned.
+    param([Collections.IDictionary] $Wanted)
+    Clear-CertificateStore
+    $flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
+    $pfx = [Convert]::FromBase64String($Wanted.pfx)
+    try {
+        $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new($pfx, $Wanted.password, $flags)
+        $ServiceStore::Add($StoreName, $certificate)
+        $stored = @($ServiceStore::Read($StoreName))[0]
+        $key = Get-KeyInformation -Certificate $stored
+        if (-not $key.present) { throw $key.reason }
+        Grant-KeyRead -Key $key
+        Assert-Key -Certificate $stored
+        $type = [Security.Cryptography.X509Certificates.X509ContentType]::Pfx
+        [Convert]::ToBase64String($stored.Export($type, $Wanted.password))
+    }
+    finally { Clear-CertificateStore }
+}
+
+Function Clear-CertificateStore {
+    # Removes the doctor's store with the certificates and the private keys that are in it.
+    foreach ($certificate in @($ServiceStore::Read($StoreName))) {
+        Remove-Key -Certificate $certificate
+        $ServiceStore::Remove($StoreName, $certificate)
+    }
+    $parent = $StoreKey.Substring('SOFTWARE\'.Length)
+    $software = Open-Software
+    try { $software.DeleteSubKeyTree($parent, $false) }
+    finally { $software.Dispose() }
+}
+
+Export-ModuleMember -Function Invoke-Probe

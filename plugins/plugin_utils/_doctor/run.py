@@ -1,0 +1,82 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The run that leaves its shell, as each stop and each restore does. It does nothing but the probes that are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import typing as t
+
+from .._ams.shapes import Sha256
+from .._errors import AccessManagerError, UnreachableError
+from .._target.call import Target, controller_name, new_run_id
+from .._target.detached_run import DetachedRun
+from . import probes
+from .facts import Facts
+from .probes import Probe
+from .throwaway import Throwaway
+from .verdict import Finding, Verdict, failure, finding, ok, warning
+
+_NAME = "detached run"
+_LONGEST_SECONDS = 300
+_BALLAST = 1024**2
+"""As many bytes more as a restore may send with its launch are sent with one that has probes."""
+
+
+class Answer(t.TypedDict):
+    """C(ballast): the SHA-256 of what was sent."""
+
+    ballast: Sha256
+    probes: list[Probe]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examination:
+    """One run. C(throwaways): the keys for its probes."""
+
+    target: Target
+    params: dict[str, t.Any]
+    facts: Facts
+    throwaways: list[Throwaway]
+
+    def findings(self) -> list[Finding]:
+        ballast = os.urandom(_BALLAST // 2).hex() if self.params["probes"] else ""
+        run = DetachedRun(self.target, self._arguments(ballast), Answer, timeout=_LONGEST_SECONDS + self.params["lock_timeout"])
+        try:
+            answer = run.result()
+        except UnreachableError as exc:
+            return [finding(_NAME, failure(str(exc), "See that the connection is stable, and run this again."))]
+        except AccessManagerError as exc:
+            return [finding(_NAME, failure(str(exc), "Neither a stop nor a restore is possible there until a run starts."))]
+        if answer["ballast"] != hashlib.sha256(ballast.encode()).hexdigest():
+            changed = failure(
+                "What is sent with a run does not arrive as it was sent.", "Look for a proxy between controller and server."
+            )
+            return [finding(_NAME, changed)]
+        verdict = started(self.facts.examination["leaves_job"], run.was_started_by_task)
+        return [finding(_NAME, verdict), *probes.findings(answer["probes"], self.throwaways)]
+
+    def _arguments(self, ballast: str) -> dict[str, t.Any]:
+        return {
+            "run_id": new_run_id(),
+            "staging_root": self.params["staging_root"],
+            "controller": controller_name(),
+            "lock_timeout": self.params["lock_timeout"],
+            "probes": self.params["probes"],
+            "ballast": ballast,
+            "certificates": [one.sent for one in self.throwaways],
+        }
+
+
+def started(leaves_job: bool, by_task: bool) -> Verdict:
+    """The verdict of a run that started, by the way in which it did."""
+    if by_task:
+        return warning(
+            "A run starts only by a scheduled task of SYSTEM: its shell holds it, and WMI starts no process.",
+            "That is enough. To have the usual way back, allow WMI processes (ASR rule d1e49aac, EDR, rights on root\\cimv2).",
+        )
+    way = "leaves the job of its shell (breakaway)" if leaves_job else "is started by WMI (Win32_Process.Create)"
+    return ok(f"A run {way}, and its result comes back.")
