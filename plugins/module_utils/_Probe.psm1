@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The doctor's probes: each makes something, looks at it as a backup or restore does, and takes it away. Files lie in the folder of the
-# run. What else an earlier run left because it was ended is removed first: it has the doctor's own names.
+# The doctor's probes: each makes something, looks at it as a backup or restore does, and takes it away. Files lie in the folder of
+# the run. What else an earlier run left because it was ended is removed first: it has the doctor's own names.
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
@@ -190,44 +190,62 @@ Function Test-Registry {
     }
 }
 
+Function Find-ProbeRecord {
+    # The records of HTTP.sys of which a member has that value.
+    param(
+        [String] $Kind,
+        [String] $Member,
+        [String] $Value
+    )
+    (Get-HttpConfiguration).$Kind | Where-Object -FilterScript { $_.$Member -eq $Value }
+}
+
+Function Remove-ProbeRecord {
+    param(
+        [String] $Kind,
+        [String] $Member,
+        [String] $Value
+    )
+    foreach ($record in @(Find-ProbeRecord -Kind $Kind -Member $Member -Value $Value)) { Remove-HttpRecord -Kind $Kind -Record $record }
+}
+
 Function Test-Reservation {
     # A URL reservation is added and deleted; Windows has the others afterwards as before.
     $record = @{ url = $Url; sddl = "D:(A;;GX;;;$ServiceSid)" }
-    $find = { @((Get-HttpConfiguration).reservations | Where-Object -FilterScript { $_.url -eq $Url }) }
-    if (& $find) { Remove-HttpRecord -Kind 'reservations' -Record $record }
+    Remove-ProbeRecord -Kind 'reservations' -Member 'url' -Value $Url
     $before = (Get-HttpConfiguration).reservations.Count
-    Add-HttpRecord -Kind 'reservations' -Record $record
     try {
-        $made = & $find
+        Add-HttpRecord -Kind 'reservations' -Record $record
+        $made = @(Find-ProbeRecord -Kind 'reservations' -Member 'url' -Value $Url)
         if (-not $made) { throw 'Windows does not show a URL reservation that was added' }
         Assert-Same -Expected $record.sddl -Found $made[0].sddl -What 'The security descriptor of a URL reservation'
     }
-    finally { Remove-HttpRecord -Kind 'reservations' -Record $record }
+    finally { Remove-ProbeRecord -Kind 'reservations' -Member 'url' -Value $Url }
     Assert-Same -Expected $before -Found (Get-HttpConfiguration).reservations.Count -What 'The number of URL reservations'
 }
 
 Function Test-Binding {
-    # Access Manager's certificate is bound to a port that nobody uses, with flags and times, and taken off it. Returns whether it has
-    # one by address: nothing is done without.
-    $bindings = (Get-HttpConfiguration).bindings
-    $now = @($bindings | Where-Object -FilterScript { $_.kind -eq 'address' -and $_.endpoint -eq $Endpoint })
-    if ($now -and $now[0].application_id -ne $ApplicationId) { throw "another program has a TLS binding at $Endpoint" }
-    if ($now) { Remove-HttpRecord -Kind 'bindings' -Record $now[0] }
-    $own = @($bindings | Where-Object -FilterScript { $_.kind -eq 'address' -and $_.application_id -eq $AccessManagerId })
+    # Access Manager's certificate is bound to a port that nobody uses, with flags and times, and taken off it. Nothing is
+    # done where it has none by address.
+    Remove-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $ApplicationId
+    $taken = @(Find-ProbeRecord -Kind 'bindings' -Member 'endpoint' -Value $Endpoint)
+    if ($taken) { throw "another program has a TLS binding at $Endpoint" }
+    $own = @(Find-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $AccessManagerId)
+    $own = @($own | Where-Object -FilterScript { $_.kind -eq 'address' })
     if (-not $own) { return 'none' }
     $record = $own[0].Clone()
     $record.endpoint, $record.application_id, $record.flags = $Endpoint, $ApplicationId, $AllFlags
     $record.revocation_freshness, $record.revocation_timeout = 3600, 15000
     try { Add-HttpRecord -Kind 'bindings' -Record $record }
-    finally { Remove-HttpRecord -Kind 'bindings' -Record $record }
+    finally { Remove-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $ApplicationId }
     return 'done'
 }
 
 # ---- certificates ----
 
 Function Test-Certificate {
-    # A key is imported into a store of the doctor's own as a restore imports it, used, and exported as a backup exports it: that PFX is
-    # returned.
+    # A key is imported into a store of the doctor's own as a restore imports it, used, and exported as a backup does: that PFX
+    # is returned.
     param([Collections.IDictionary] $Wanted)
     Clear-CertificateStore
     $flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'

@@ -22,7 +22,7 @@ from .verdict import Check, Finding, Verdict, failure, finding
 
 _FULL_LANGUAGE = "FullLanguage"
 _LANGUAGE_MODE = "$ExecutionContext.SessionState.LanguageMode"
-_ALWAYS: tuple[Check[Facts], ...] = (
+ALWAYS: tuple[Check[Facts], ...] = (
     *account.CHECKS,
     *platform.CHECKS,
     Check("DPAPI", keys.data_protection),
@@ -41,7 +41,7 @@ def examine(target: Target, params: dict[str, t.Any], host: str, *, with_run: bo
     except AccessManagerError as exc:
         return [*_of_controller(params, host, 0), finding("connection", connection(target, begun)), _without_answer(target, exc)]
     found = [*_of_controller(params, host, _size(facts)), finding("connection", connection(target, begun))]
-    found += [check.finding(facts) for check in _ALWAYS]
+    found += [check.finding(facts) for check in ALWAYS]
     if "state" in facts.server:
         found += [check.finding(facts) for check in (*service.CHECKS, *keys.CHECKS)]
     return found + (run.Examination(target, params, facts, _throwaways(params)).findings() if with_run else [])

@@ -1,0 +1,448 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor decides by facts: each check has one verdict, and whatever is not in order comes with what to do."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.constants import SERVICE_SID
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor import (
+    account,
+    controller,
+    examination,
+    keys,
+    platform,
+    policies,
+    probes,
+    run,
+    service,
+    throwaway,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor.facts import Examined, Facts
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor.verdict import STATES, Finding, worst
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError, UnreachableError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._shape import checked
+from hypothesis import given
+from hypothesis import strategies as st
+from support.backups import age_key
+from unit import actions
+from unit.servers import certificate, server
+
+NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
+CHECKS = {check.name: check for check in (*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS, *examination.ALWAYS)}
+GMSA = "S-1-5-21-1-2-3-1104"
+ENOUGH = 10 * 1024**3
+
+EXAMINATION: dict[str, Any] = {
+    "platform": {
+        "powershell": "5.1.20348.2849",
+        "windows": "Windows Server 2022 Standard",
+        "build": 20348,
+        "is_64_bit": True,
+        "language_mode": "FullLanguage",
+    },
+    "account": {
+        "name": r"EXAMPLE\backup",
+        "sid": "S-1-5-21-1-2-3-1103",
+        "elevated": True,
+        "privileges": ["SeBackupPrivilege", "SeRestorePrivilege", "SeDebugPrivilege"],
+    },
+    "policies": [{"key": policy.key, "name": policy.name, "data": None} for policy in policies.ALL],
+    "code_integrity": None,
+    "leaves_job": True,
+    "data_protection": "",
+    "drives": {"safety": {"name": "C:\\", "free_bytes": ENOUGH}},
+    "service": {"control": "", "process": "", "sid": GMSA, "logon_right": ["S-1-5-80-0", GMSA], "denied_logon": []},
+    "secrets": [{"path": "Authentication.Oidc.Secret", "opens": True}],
+    "tls": [{"thumbprint": "AA" * 20, "subject": "CN=ams", "not_after": "2027-11-30T00:00:00.0000000Z", "has_key": True}],
+}
+
+
+def facts(change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _server, _examination: None, skew: int = 0) -> Facts:
+    """Those of a server in good order, but for one change of its description or of its examination."""
+    described = server() | {
+        "framework_release": 528449,
+        "certificates": [certificate()],
+        "staging": {"root": r"C:\ProgramData\lithnet.access_manager", "free_bytes": ENOUGH},
+        "left_runs": [],
+        "unended_restores": [],
+    }
+    described["state"]["http_sys"]["reservations"] = [
+        one for one in described["state"]["http_sys"]["reservations"] if SERVICE_SID in one["sddl"]
+    ]
+    examined = copy.deepcopy(EXAMINATION)
+    change(described, examined)
+    return Facts(described, examined, skew, NOW)  # type: ignore[arg-type]
+
+
+def policy_of(policy: policies.Policy, data: int | str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    def change(_server: dict[str, Any], examined: dict[str, Any]) -> None:
+        next(one for one in examined["policies"] if one["name"] == policy.name and one["key"] == policy.key)["data"] = data
+
+    return change
+
+
+def in_examination(*path: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    return lambda _server, examined: put(examined, path, value)
+
+
+def in_server(*path: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    return lambda described, _examined: put(described, path, value)
+
+
+def put(data: Any, path: tuple[Any, ...], value: Any) -> None:
+    for key in path[:-1]:
+        data = data[key]
+    data[path[-1]] = value
+
+
+# ---- one server in good order, and one thing after the other that is not ----
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_a_server_in_good_order_is_ok(name: str) -> None:
+    found = CHECKS[name].finding(facts())
+    assert (found["state"], found["advice"]) == ("ok", ""), found
+
+
+FAULTS = [
+    ("administrator", "failure", in_server("administrator", value=False), "not an administrator"),
+    ("administrator", "failure", in_examination("account", "elevated", value=False), "not an administrator"),
+    ("privileges", "failure", in_examination("account", "privileges", value=["SeDebugPrivilege"]), "SeRestorePrivilege"),
+    ("privileges", "warning", in_examination("account", "privileges", value=["SeRestorePrivilege"]), "SeDebugPrivilege"),
+    ("Windows", "failure", in_examination("platform", "build", value=9600), "9600"),
+    ("PowerShell", "failure", in_examination("platform", "powershell", value="4.0"), "4.0"),
+    ("PowerShell", "failure", in_examination("platform", "is_64_bit", value=False), "32-bit"),
+    ("language mode", "failure", in_examination("platform", "language_mode", value="ConstrainedLanguage"), "ConstrainedLanguage"),
+    (".NET Framework", "failure", in_server("framework_release", value=394802), "older than 4.7.2"),
+    (".NET Framework", "warning", in_server("framework_release", value=0), "does not say"),
+    ("script policies", "warning", policy_of(policies.APPLOCKER_SCRIPTS, 1), "AppLocker"),
+    ("script policies", "warning", in_examination("code_integrity", value=True), "WDAC"),
+    ("execution policy", "warning", policy_of(policies.EXECUTION, "AllSigned"), "AllSigned"),
+    ("module logging", "warning", policy_of(policies.MODULE_LOGGING, 1), "4103"),
+    ("transcription", "warning", policy_of(policies.TRANSCRIPTION, 1), "Transcription is on"),
+    ("processes by WMI", "warning", policy_of(policies.NO_WMI_PROCESSES, "1"), "d1e49aac"),
+    ("remote shells", "warning", policy_of(policies.REMOTE_SHELL, 0), "winrm fails"),
+    ("remote shells", "warning", policy_of(policies.SHELL_MEMORY, 150), "150 MB"),
+    ("DPAPI", "failure", in_examination("data_protection", value="The data is invalid."), "The data is invalid."),
+    ("installation", "failure", in_server("installation", "version", value="3.0.1"), "3.0.1"),
+    ("installation", "failure", in_server("installation", "config_exists", value=False), "does not exist"),
+    ("installation", "warning", in_server("installation", "configured", value=False), "never configured"),
+    ("configuration", "warning", in_server("documents", 0, "valid", value=False), "not valid JSON"),
+    ("service", "failure", in_server("state", "service", "start", value=4), "disabled"),
+    ("service", "warning", in_server("state", "service", "start", value=3), "manual"),
+    ("service", "warning", in_server("state", "service", "status", value="Stopped"), "Stopped"),
+    ("service account", "failure", in_examination("service", "sid", value=""), "unknown"),
+    ("service account", "failure", in_examination("service", "denied_logon", value=[GMSA]), "1069"),
+    ("service account", "warning", in_examination("service", "logon_right", value=[]), "by a group"),
+    ("service control", "failure", in_examination("service", "control", value="Access is denied."), "Access is denied."),
+    ("service process", "warning", in_examination("service", "process", value="Access is denied."), "Access is denied."),
+    ("failover cluster", "warning", in_server("cluster", value={"resource": "AMS", "owner": "AMS1", "owned": True}), "'AMS'"),
+    ("failover cluster", "failure", in_server("cluster", value={"resource": "AMS", "owner": "AMS2", "owned": False}), "AMS2"),
+    ("staging space", "failure", in_server("staging", "free_bytes", value=1024), "9 MiB are needed"),
+    ("staging space", "warning", in_server("staging", "free_bytes", value=12 * 1024**2), "12 MiB are free"),
+    ("space for restores", "failure", in_examination("drives", "safety", "free_bytes", value=0), "0 MiB are free"),
+    ("encryption certificates", "warning", in_server("certificates", value=[certificate(exportable=False)]), "not exportable"),
+    (
+        "encryption certificates",
+        "warning",
+        in_server("certificates", 0, "not_after", value="2026-12-01T00:00:00.0000000Z"),
+        "until 2026-12-01",
+    ),
+    ("TLS certificates", "failure", in_examination("tls", value=[]), "is not in its store"),
+    ("TLS certificates", "failure", in_examination("tls", 0, "has_key", value=False), "has no private key"),
+    ("TLS certificates", "failure", in_examination("tls", 0, "not_after", value="2026-11-29T00:00:00.0000000Z"), "has expired"),
+    ("TLS certificates", "warning", in_examination("tls", 0, "not_after", value="2026-12-20T00:00:00.0000000Z"), "2026-12-20"),
+    ("TLS certificates", "warning", in_server("state", "http_sys", "bindings", value=[]), "no TLS binding"),
+    ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 2, "endpoint", value="10.0.0.1:443"), "10.0.0.1:443"),
+    ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 0, "other_values", value=["New"]), "New"),
+    ("secrets", "warning", in_examination("secrets", 0, "opens", value=False), "Authentication.Oidc.Secret"),
+]
+
+
+@pytest.mark.parametrize(("name", "state", "change", "words"), FAULTS)
+def test_what_is_not_in_order_is_said_with_what_to_do(
+    name: str, state: str, change: Callable[[dict[str, Any], dict[str, Any]], object], words: str
+) -> None:
+    found = CHECKS[name].finding(facts(change))
+    assert found["state"] == state, found
+    assert words in found["found"]
+    assert_whole(found)
+
+
+@pytest.mark.parametrize(("skew", "words"), [(90, "90 s ahead"), (-61, "61 s behind")])
+def test_a_clock_that_is_wrong_is_a_warning(skew: int, words: str) -> None:
+    found = CHECKS["clock"].finding(facts(skew=skew))
+    assert (found["state"], words in found["found"]) == ("warning", True)
+
+
+def test_an_interrupted_stop_is_a_failure() -> None:
+    left = {
+        "run_id": "0123456789abcdef",
+        "controller": "c1",
+        "stopped_at": "then",
+        "found": "",
+        "started_at": "",
+        "error": "",
+    }
+    found = CHECKS["interrupted runs"].finding(facts(in_server("left_runs", value=[left])))
+    assert (found["state"], "0123456789abcdef" in found["found"]) == ("failure", True)
+
+
+def test_a_local_administrator_whom_uac_filters_is_told_of_uac() -> None:
+    def change(described: dict[str, Any], examined: dict[str, Any]) -> None:
+        described["administrator"] = False
+        examined["account"]["name"] = r"AMS1\backup"
+        policy_of(policies.UAC, 1)(described, examined)
+
+    found = CHECKS["administrator"].finding(facts(change))
+    assert "UAC" in found["found"]
+    assert "LocalAccountTokenFilterPolicy" in found["advice"]
+
+
+def test_a_virtual_account_has_its_right_by_the_group_of_all_services() -> None:
+    found = CHECKS["service account"].finding(facts(in_examination("service", "sid", value=SERVICE_SID)))
+    assert found["state"] == "ok"
+
+
+def assert_whole(found: Finding) -> None:
+    """One of three states, and sentences: what was found and, where something is not in order, what to do."""
+    assert found["state"] in STATES
+    assert found["found"].strip()
+    assert bool(found["advice"].strip()) == (found["state"] != "ok")
+
+
+# ---- any facts that pass the shape ----
+
+_SIMPLE = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.text(max_size=8), st.just([]))
+
+
+@given(st.data())
+def test_every_check_has_a_verdict_of_any_facts_that_have_their_shape(data: st.DataObject) -> None:
+    examined = copy.deepcopy(EXAMINATION)
+    paths = [(section, key) for section, members in examined.items() if isinstance(members, dict) for key in members]
+    for path in data.draw(st.lists(st.sampled_from(paths), max_size=4)):
+        put(examined, path, data.draw(_SIMPLE))
+    for one in examined["policies"]:
+        one["data"] = data.draw(st.one_of(st.none(), st.integers(-1, 3), st.text(max_size=4)))
+    examined["code_integrity"] = data.draw(st.none() | st.booleans())
+    base = facts()
+    try:
+        shaped = checked({"examination": examined, "server": _absent()}, Examined)["examination"]
+    except ValueError:
+        return
+    for check in CHECKS.values():
+        assert_whole(check.finding(Facts(base.server, shaped, data.draw(st.integers(-9999, 9999)), NOW)))
+
+
+def _absent() -> dict[str, Any]:
+    return {
+        "installation": {"exists": False},
+        "administrator": True,
+        "computer_name": "AMS1",
+        "framework_release": 528449,
+        "now": "2026-11-30T00:00:00.0000000Z",
+    }
+
+
+def test_facts_of_a_server_have_the_shape_that_is_asked_for() -> None:
+    assert checked({"server": _absent(), "examination": EXAMINATION}, Examined)["examination"] == EXAMINATION
+
+
+# ---- a run outside its shell ----
+
+
+@pytest.mark.parametrize(
+    ("leaves_job", "by_task", "state", "words"),
+    [
+        (True, False, "ok", "breakaway"),
+        (False, False, "ok", "Win32_Process.Create"),
+        (False, True, "warning", "scheduled task"),
+        (True, True, "warning", "scheduled task"),
+    ],
+)
+def test_the_way_in_which_a_run_started_is_said(leaves_job: bool, by_task: bool, state: str, words: str) -> None:
+    verdict = run.started(leaves_job, by_task)
+    assert (verdict.state, words in verdict.found) == (state, True)
+
+
+# ---- probes ----
+
+
+def probed(name: str, error: str = "", values: list[str] | None = None, keys_sent: Any = ()) -> Finding:
+    probe: Any = {"name": name, "error": error, "values": values or []}
+    (found,) = probes.findings([probe], list(keys_sent))
+    assert_whole(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"]
+)
+def test_a_probe_that_failed_is_a_failure_with_its_reason(name: str) -> None:
+    found = probed(name, "Access is denied.")
+    assert (found["state"], "Access is denied." in found["found"]) == ("failure", True)
+
+
+@pytest.mark.parametrize(("milliseconds", "state"), [("12", "ok"), ("4000", "warning")])
+def test_slow_writes_are_a_warning(milliseconds: str, state: str) -> None:
+    assert probed("writes", values=[milliseconds])["state"] == state
+
+
+@pytest.mark.parametrize(("values", "state"), [(["done"], "ok"), (["none"], "warning"), ([], "warning")])
+def test_a_binding_that_was_not_tried_is_not_ok(values: list[str], state: str) -> None:
+    assert probed("bindings", values=values)["state"] == state
+
+
+def test_keys_that_come_back_as_they_went_are_ok_and_no_others_are() -> None:
+    made = throwaway.make_for_each_provider()
+    exported = [one.sent["pfx"] for one in made]
+    assert probed("certificates", values=exported, keys_sent=made)["state"] == "ok"
+    assert probed("certificates", values=exported[:-1], keys_sent=made)["state"] == "failure"
+    assert probed("certificates", values=[exported[0]] * len(made), keys_sent=made)["state"] == "failure"
+    assert probed("certificates", values=["bm8="] * len(made), keys_sent=made)["state"] == "failure"
+    assert probed("certificates", values=[], keys_sent=[])["state"] == "failure"
+
+
+# ---- the controller ----
+
+
+def options(root: Path, **changed: Any) -> dict[str, Any]:
+    given_ = {
+        "backup_root": str(root),
+        "check_backup_owner": True,
+        "encryption": "age",
+        "recipients": [age_key().public],
+        "certificate_recipients": [],
+        "passphrase": None,
+        "signing_key": None,
+        "allowed_signers": None,
+        "allow_unsigned": False,
+    }
+    return given_ | changed
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "backups").mkdir(mode=0o700)
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def signing_key(tmp_path: Path) -> Path:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return key
+
+
+def states(root: Path, size: int = 0, **changed: Any) -> dict[str, str]:
+    found = [check.finding(controller.Controller(options(root, **changed), "ams1", size)) for check in controller.CHECKS]
+    for one in found:
+        assert_whole(one)
+    return {one["check"]: one["state"] for one in found}
+
+
+def test_a_controller_in_good_order_is_ok(root: Path, signing_key: Path) -> None:
+    allowed = [signing_key.with_suffix(".pub").read_text()]
+    assert set(states(root, signing_key=str(signing_key), allowed_signers=allowed).values()) == {"ok"}
+    assert not list(root.iterdir())
+
+
+def test_what_is_not_in_order_on_the_controller_is_found(root: Path, signing_key: Path, tmp_path: Path) -> None:
+    assert states(root, recipients=[])["recipients"] == "failure"
+    assert states(root, recipients=["age1no"])["recipients"] == "failure"
+    assert states(root, recipients=[], encryption="none")["recipients"] == "warning"
+    assert states(root)["signing"] == "warning"
+    assert states(root, signing_key=str(signing_key))["signing"] == "warning"
+    assert states(root, signing_key=str(tmp_path / "none"))["signing"] == "failure"
+    assert states(root, allowed_signers=[signing_key.with_suffix(".pub").read_text()])["signing"] == "failure"
+    assert states(tmp_path / "absent")["backup root"] == "failure"
+    assert states(root, size=2**60)["backup root"] == "failure"
+    assert states(root, backup_root=None)["backup root"] == "failure"
+
+
+def test_a_controller_that_does_not_open_what_windows_makes_is_a_failure(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = throwaway.make()._replace(password="another")
+    monkeypatch.setattr(throwaway, "make", lambda: wrong)
+    assert states(root)["PFX on the controller"] == "failure"
+
+
+# ---- a host that does not answer ----
+
+
+class Silent:
+    """A target that raises, or prints its language mode."""
+
+    label = "ams1"
+
+    class connection:  # noqa: N801
+        transport = "psrp"
+
+        @staticmethod
+        def get_option(name: str) -> Any:
+            return {"port": 5986, "auth": "kerberos"}.get(name)
+
+    def __init__(self, error: AccessManagerError, mode: str = "") -> None:
+        self.error, self.mode = error, mode
+
+    def call(self, *_arguments: Any, **_options: Any) -> Any:
+        raise self.error
+
+    def said(self, _script: str) -> str:
+        return self.mode
+
+
+def examined(root: Path, target: Silent) -> dict[str, Finding]:
+    params = options(root) | {"staging_root": "", "lock_timeout": 1, "probes": False}
+    found = examination.examine(target, params, "ams1", with_run=True)  # type: ignore[arg-type]
+    for one in found:
+        assert_whole(one)
+    return {one["check"]: one for one in found}
+
+
+def test_a_host_that_cannot_be_reached_is_a_failure_beside_what_is_known_of_the_controller(root: Path) -> None:
+    found = examined(root, Silent(UnreachableError("There is no connection to ams1.")))
+    assert found["connection"]["state"] == "failure"
+    assert found["recipients"]["state"] == "ok"
+
+
+def test_a_host_in_constrained_language_mode_is_a_failure_that_says_so(root: Path) -> None:
+    found = examined(root, Silent(AccessManagerError("Unhandled exception."), "ConstrainedLanguage"))
+    assert "ConstrainedLanguage" in found["language mode"]["found"]
+    assert "AppLocker" in found["language mode"]["advice"]
+    assert found["connection"]["state"] == "ok"
+
+
+def test_a_host_that_fails_otherwise_is_a_failure_with_its_own_words(root: Path) -> None:
+    found = examined(root, Silent(AccessManagerError("The service database is locked."), "FullLanguage"))
+    assert found["server"]["found"] == "The service database is locked."
+
+
+@pytest.mark.parametrize(("fail_on", "failed"), [("failure", True), ("warning", True), ("never", False)])
+def test_a_host_of_another_connection_fails_unless_nothing_may(root: Path, fail_on: str, failed: bool) -> None:
+    result = actions.run("doctor", backup_root=str(root), recipients=[age_key().public], fail_on=fail_on)
+    assert (result["failed"], result["state"]) == (failed, "failure"), result
+    assert "connection" in result["msg"]
+    assert {"check", "state", "found", "advice"} == set(result["findings"][0])
+
+
+def test_the_worst_state_counts() -> None:
+    def one(state: Any) -> Finding:
+        return {"check": "", "state": state, "found": "", "advice": ""}
+
+    assert worst([]) == "ok"
+    assert worst([one("ok"), one("failure"), one("warning")]) == "failure"
+    assert worst([one("warning"), one("ok")]) == "warning"
+
+
+def test_names_of_checks_are_used_once() -> None:
+    found = [*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS]
+    assert len({check.name for check in found}) == len(found)
