@@ -60,10 +60,11 @@ Function Get-ServiceExamination {
 }
 
 Function Get-Platform {
+    $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
     @{
         powershell = $PSVersionTable.PSVersion.ToString()
-        windows = [String](Get-RegistryData -SubKey 'SOFTWARE\Microsoft\Windows NT\CurrentVersion' -Name 'ProductName')
-        build = [Environment]::OSVersion.Version.Build
+        windows = [String](Get-RegistryData -SubKey $key -Name 'ProductName')
+        build = [Int32](Get-RegistryData -SubKey $key -Name 'CurrentBuildNumber')
         is_64_bit = [Environment]::Is64BitProcess
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
     }
@@ -85,7 +86,8 @@ Function Get-PolicyValue {
         [String] $Name
     )
     $data = Get-RegistryData -SubKey $Key -Name $Name
-    @{ key = $Key; name = $Name; data = if ($data -is [Int32]) { $data } elseif ($null -ne $data) { "$data" } }
+    if ($null -ne $data -and $data -isnot [Int32]) { $data = "$data" }
+    @{ key = $Key; name = $Name; data = $data }
 }
 
 Function Get-CodeIntegrity {

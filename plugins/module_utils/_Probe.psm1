@@ -131,7 +131,8 @@ Function Test-Permission {
     $file = [IO.Path]::Combine($root, 'file')
     Write-WholeFile -Path $file -Text 'text'
     $security = New-Object -TypeName Security.AccessControl.FileSecurity
-    $security.SetSecurityDescriptorSddlForm("O:$($ServiceSid)D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;$ServiceSid)")
+    $sections = [Security.AccessControl.AccessControlSections]'Access, Owner'
+    $security.SetSecurityDescriptorSddlForm("O:$($ServiceSid)D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;$ServiceSid)", $sections)
     $ItemSecurity::Set($file, $security)
     $before = Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList $file)
     if (-not $before.Contains("O:$ServiceSid")) { throw "the owner of a file cannot be set: it is $before" }
@@ -206,7 +207,8 @@ Function Remove-ProbeRecord {
         [String] $Member,
         [String] $Value
     )
-    foreach ($record in @(Find-ProbeRecord -Kind $Kind -Member $Member -Value $Value)) { Remove-HttpRecord -Kind $Kind -Record $record }
+    $found = @(Find-ProbeRecord -Kind $Kind -Member $Member -Value $Value)
+    foreach ($record in $found) { Remove-HttpRecord -Kind $Kind -Record $record }
 }
 
 Function Test-Reservation {
@@ -252,7 +254,8 @@ Function Test-Certificate {
     $pfx = [Convert]::FromBase64String($Wanted.pfx)
     try {
         $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new($pfx, $Wanted.password, $flags)
-        $ServiceStore::Add($StoreName, $certificate)
+        try { $ServiceStore::Add($StoreName, $certificate) }
+        catch { Remove-Key -Certificate $certificate; throw }
         $stored = @($ServiceStore::Read($StoreName))[0]
         $key = Get-KeyInformation -Certificate $stored
         if (-not $key.present) { throw $key.reason }

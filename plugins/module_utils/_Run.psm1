@@ -108,7 +108,7 @@ Function Remove-RunFolder {
     )
     $path = Get-RunFolder -Root $Root -RunId $RunId
     if (-not [IO.Directory]::Exists($path)) { return $false }
-    Remove-Tree -Path $path
+    Remove-Tree -Path (Get-LongPath -Path $path)
     Remove-EmptyFolder -Path $Root
     return $true
 }

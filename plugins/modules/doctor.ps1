@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Examination
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Probe
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._ServerDescription
@@ -36,7 +37,7 @@ Function Receive-Run {
     $end = [DateTime]::UtcNow.AddSeconds($SecondsToEnd)
     while ((Test-RunAlive -RunId $module.Params.run_id) -and [DateTime]::UtcNow -lt $end) { Start-Sleep -Milliseconds 100 }
     $root = Get-StagingRoot -Path $module.Params.staging_root
-    [void](Remove-EndedRun -Root $root -RunId $module.Params.run_id)
+    Invoke-CleanUp -Body { Remove-EndedRun -Root $root -RunId $module.Params.run_id }
     $found
 }
 

@@ -12,8 +12,8 @@ from .facts import Facts, ServiceFacts
 from .verdict import Check, Verdict, failure, ok, warning, without_error
 
 _MANUAL, _DISABLED = 3, 4
-_WITHOUT_RIGHT = frozenset({"S-1-5-18"})
-"""LocalSystem needs no right to log on as a service."""
+_WITHOUT_RIGHT = frozenset({"S-1-5-18", "S-1-5-19", "S-1-5-20"})
+"""LocalSystem, LocalService and NetworkService need no right to log on as a service."""
 
 _ALL_SERVICES, _VIRTUAL = "S-1-5-80-0", "S-1-5-80-"
 """The group of all virtual accounts of services, and how their SIDs begin."""

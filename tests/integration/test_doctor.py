@@ -1,0 +1,215 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor on a server: in good order it says so and leaves nothing; what is wrong is a finding, each with what to do.
+
+The tests go in order. Each leaves the server as it found it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import windows_lab
+from support.ams_host import AmsHost, Connection, MakeHost, free_port, write_inventory
+from support.playbook import PlaybookRun, run_playbook
+
+NAME, ABSENT = "doctor1", "doctor2"
+DOCTOR = "lithnet.access_manager.doctor"
+POLICIES = r"HKLM\Software\WindowsLab\Process"
+LOGGING = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\PowerShell\ModuleLogging"
+REGISTRY = ("HKLM\\SOFTWARE\\Lithnet", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP\\Parameters", "HKLM\\SOFTWARE\\Policies")
+CERTIFICATES = "HKLM\\SOFTWARE\\Microsoft\\Cryptography\\Services"
+KEYS = "ProgramData/Microsoft/Crypto"
+PROBES = {"names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"}
+TLS = "TLS certificates"
+
+
+@pytest.fixture(scope="module")
+def server(make_host: MakeHost) -> AmsHost:
+    return make_host(NAME)
+
+
+def examine(
+    server: AmsHost, work: Path, settings: dict[str, Any], name: str, connection: Connection = "winrm", **options: Any
+) -> PlaybookRun:
+    options |= {"doctor_report_json": str(work / f"{name}.json")}
+    inventory = server.write_inventory(work / f"{name}.yml", connection, variables=settings)
+    return run_playbook(DOCTOR, inventory, extra_vars=options)
+
+
+def findings_of(work: Path, name: str, host: str = NAME) -> dict[str, dict[str, str]]:
+    """What the report says of a host, by check."""
+    hosts = json.loads((work / f"{name}.json").read_text())["hosts"]
+    (found,) = [one["findings"] for one in hosts if one["host"] == host]
+    for one in found:
+        assert bool(one["advice"]) == (one["state"] != "ok"), one
+    return {one["check"]: one for one in found}
+
+
+def examined(
+    server: AmsHost, work: Path, settings: dict[str, Any], name: str, connection: Connection = "winrm", **options: Any
+) -> dict[str, dict[str, str]]:
+    run = examine(server, work, settings, name, connection, **options)
+    assert (work / f"{name}.json").exists(), run.output
+    return findings_of(work, name)
+
+
+def left_on(server: AmsHost) -> dict[str, Any]:
+    """What a run could leave: files, keys, registry, stores, tasks."""
+    places = ("ProgramData", "windows/system32/Tasks", "windows/temp", "users")
+    files = {
+        path.relative_to(server.drive_c).as_posix()
+        for place in places
+        for path in (server.drive_c / place).rglob("*")
+        if (server.drive_c / place).is_dir() and path.name != ".ansible_async"
+    }
+    registry = {key: server.run("reg.exe", "query", key, "/s") for key in (*REGISTRY, CERTIFICATES) if has_key(server, key)}
+    own = server.run("reg.exe", "query", r"HKLM\SOFTWARE")
+    return {"files": files, "registry": registry, "software": own, "config": server.disk()}
+
+
+def has_key(server: AmsHost, key: str) -> bool:
+    script = f"[IO.File]::Exists('x'); Test-Path -LiteralPath 'HKLM:\\{key.removeprefix('HKLM').lstrip(chr(92))}'"
+    return server.powershell(script).split()[-1] == "True"
+
+
+@contextmanager
+def policy(server: AmsHost, key: str = POLICIES, **values: int) -> Iterator[None]:
+    """Registry values, until the end of the block, and a listener that began with them."""
+    for name, value in values.items():
+        server.run("reg.exe", "add", key, "/v", name, "/t", "REG_DWORD", "/d", str(value), "/f")
+    server.stop_listener()
+    server._listen(tls=False)  # a shell has its right to break away from its start
+    try:
+        yield
+    finally:
+        server.run("reg.exe", "delete", key, "/f")
+        server.stop_listener()
+        server._listen(tls=False)
+
+
+# ---- in good order ----
+
+
+@pytest.mark.parametrize(("connection", "way"), [("winrm", "breakaway"), ("psrp", "Win32_Process.Create")])
+def test_a_server_in_good_order_has_no_failure_within_a_minute_and_three_processes_and_nothing_is_left(
+    server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection, way: str
+) -> None:
+    before = left_on(server)
+    with server.counting() as count:
+        run = examine(server, work, settings, f"healthy-{connection}", connection)
+    found = findings_of(work, f"healthy-{connection}")
+    assert run.rc == 0, run.output
+    assert {one["state"] for one in found.values()} <= {"ok", "warning"}
+    assert {"module logging", "DPAPI", "service", "HTTP.sys", "secrets"} <= found.keys()
+    assert way in found["detached run"]["found"]
+    assert run.seconds < 60
+    assert count.commands <= 3
+    assert left_on(server) == before
+    assert server.turns() == ["started"]
+    assert "DPAPI of the local machine decrypts" in run.output
+
+
+@pytest.mark.parametrize("connection", ["winrm", "psrp"])
+def test_probes_are_ok_and_leave_nothing(server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection) -> None:
+    before = left_on(server)
+    found = examined(server, work, settings, f"probed-{connection}", connection, doctor_probes=True)
+    probes = {name: one for name, one in found.items() if name.startswith("probe: ")}
+    assert probes.keys() == {f"probe: {name}" for name in PROBES}
+    assert {one["state"] for one in probes.values()} == {"ok"}, probes
+    assert left_on(server) == before
+
+
+def test_a_warning_fails_only_where_that_is_asked_for(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+    runs = {}
+    with policy(server, LOGGING, EnableModuleLogging=1):
+        for fail_on in ("failure", "warning"):
+            runs[fail_on] = examine(server, work, settings, f"logged-{fail_on}", doctor_fail_on=fail_on)
+    assert (runs["failure"].rc, runs["warning"].rc != 0) == (0, True), runs["warning"].output
+    assert findings_of(work, "logged-warning")["module logging"]["state"] == "warning"
+
+
+# ---- not in order ----
+
+
+def test_where_no_process_leaves_its_shell_a_scheduled_task_is_a_warning(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
+    with policy(server, RefuseCreate=2, RefuseBreakaway=1):
+        found = examined(server, work, settings, "tasked")
+    assert (found["detached run"]["state"], "scheduled task" in found["detached run"]["found"]) == ("warning", True)
+
+
+def test_where_no_process_starts_at_all_that_is_a_failure_with_the_likely_causes(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
+    with policy(server, RefuseCreate=2, RefuseBreakaway=1, RefuseTasks=1):
+        run = examine(server, work, settings, "refused")
+    found = findings_of(work, "refused")["detached run"]
+    assert (run.rc != 0, found["state"], "d1e49aac" in found["found"]) == (True, "failure", True)
+
+
+def test_a_service_process_that_cannot_be_opened_is_a_warning(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+    with policy(server, NoDebugPrivilege=1):
+        found = examined(server, work, settings, "no-debug")
+    assert found["service process"]["state"] == "warning"
+
+
+def test_a_disabled_service_of_an_account_without_its_right_is_two_findings(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
+    domain = windows_lab.join(server.prefix, work / "domain")["NetBiosName"]
+    windows_lab.account(server.prefix, "gmsa$", profile=False)
+    server.stop_service()
+    server.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
+    try:
+        found = examined(server, work, settings, "disabled")
+    finally:
+        server.run("sc.exe", "config", "lithnetams", "start=", "auto", "obj=", "LocalSystem")
+        server.start_service()
+    assert (found["service"]["state"], "disabled" in found["service"]["found"]) == ("failure", True)
+    assert found["service account"]["state"] == "warning"
+
+
+def test_a_binding_whose_certificate_has_gone_is_a_failure(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+    thumbprint = server.tls_certificate.thumbprint
+    store = "[Security.Cryptography.X509Certificates.X509Store]::new('My', 'LocalMachine')"
+    find = f"$s = {store}; $s.Open('ReadWrite'); $c = $s.Certificates | Where-Object {{ $_.Thumbprint -eq '{thumbprint}' }}"
+    server.powershell(f"{find}; [IO.File]::WriteAllText('C:\\kept.txt', [Convert]::ToBase64String($c.RawData)); $s.Remove($c)")
+    try:
+        found = examined(server, work, settings, "unbound")
+    finally:
+        bytes_ = "[Convert]::FromBase64String([IO.File]::ReadAllText('C:\\kept.txt'))"
+        server.powershell(
+            f"$s = {store}; $s.Open('ReadWrite'); $s.Add([Security.Cryptography.X509Certificates.X509Certificate2]::new({bytes_}))"
+        )
+    assert (found[TLS]["state"], "is not in its store" in found[TLS]["found"]) == ("failure", True)
+
+
+def test_a_host_that_cannot_be_reached_is_an_entry_and_the_others_are_examined(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
+    reached = server.inventory_vars() | settings
+    inventory = write_inventory(work / "two.yml", {NAME: reached, ABSENT: reached | {"ansible_port": free_port()}})
+    run = run_playbook(DOCTOR, inventory, extra_vars={"doctor_report_json": str(work / "two.json")})
+    assert run.rc != 0
+    assert findings_of(work, "two", ABSENT)["connection"]["state"] == "failure"
+    assert findings_of(work, "two", NAME)["connection"]["state"] == "ok"
+    assert f"{ABSENT}  failure  connection" in run.stdout
+
+
+def test_a_wrong_password_is_an_entry_that_says_so(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+    wrong = server.inventory_vars() | settings | {"ansible_password": "wrong"}
+    run = run_playbook(
+        DOCTOR,
+        write_inventory(work / "wrong.yml", {NAME: wrong}),
+        extra_vars={"doctor_report_json": str(work / "wrong.json")},
+    )
+    assert run.rc != 0
+    assert "refuses the logon" in findings_of(work, "wrong")["connection"]["found"]
