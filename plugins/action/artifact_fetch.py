@@ -74,6 +74,7 @@ class ActionModule(PartAction):
             "downtime_ms": taken["downtime_ms"],
         }
         problems = problems_of_configuration(described)
+        problems += bundle.left_out
         problems += problems_of_documents(described, bundle.unreadable)
         problems += [
             f"No restore opens this configuration, which is kept as the server sent it: {why}" for why in bundle.refused

@@ -39,12 +39,17 @@ def path_of(name: str, root: str) -> str:
     return f"{drive}:\\{rest}".replace("/", "\\")
 
 
+def is_name_of_backup(name: str) -> bool:
+    """Whether a server may send a file or folder of that name: it lies below config or a drive, and nowhere else."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and not {".", ".."}.intersection(name.split("/"))
+
+
 def is_portable_name(name: str) -> bool:
-    """Whether a file or folder of a backup may have that name: it lies below config or a drive, and Windows can have it.
+    """Whether a file or folder of a backup may have that name: Windows can have it as well.
 
     Windows itself makes no file with the name of a device, or one that ends with a dot or a space.
     """
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and all(map(_is_portable, name.split("/")))
+    return is_name_of_backup(name) and all(map(_is_portable, name.split("/")))
 
 
 def _is_portable(step: str) -> bool:
@@ -59,6 +64,23 @@ def twins(names: c.Iterable[str]) -> tuple[str, str] | None:
         if twin is not name:
             return twin, name
     return None
+
+
+def left_out(names: c.Iterable[str]) -> dict[str, str]:
+    """The names that a backup does not hold, and why each is none: it is not portable, or the twin of one that is held.
+
+    What lies in a folder that is left out is left out with it, and has no reason of its own.
+    """
+    found: dict[str, str] = {}
+    held: dict[str, str] = {}
+    for name in sorted(names):  # a folder comes before what is in it
+        if name.rpartition("/")[0] in found:
+            found[name] = ""
+        elif not is_portable_name(name):
+            found[name] = "Windows cannot have such a name, or not without tricks"
+        elif (twin := held.setdefault(_folded(name), name)) != name:
+            found[name] = f"Windows takes its name for that of '{twin}', or it looks the same"
+    return found
 
 
 def _folded(name: str) -> str:

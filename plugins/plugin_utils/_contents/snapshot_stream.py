@@ -9,6 +9,7 @@ modules/artifact_fetch.ps1. A target is not trusted: names, sizes and hashes are
 
 from __future__ import annotations
 
+import collections
 import collections.abc as c
 import datetime
 import hashlib
@@ -23,7 +24,7 @@ from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
 from .._errors import AccessManagerError
 from .._text import time_of
 from .file_list import checked_lists
-from .names import FILES, STATE, is_portable_name, twins
+from .names import FILES, STATE, is_name_of_backup, left_out
 from .server_state import checked_state
 from .zip_directory import MOST_ENTRIES
 from .zip_reader import json_object
@@ -50,6 +51,10 @@ class Bundle:
         self.described = self._read_manifest()
         self._check_records()
         self._refuse_too_much(most)
+        self._sent = files_of(self.described)
+        self.left_out = self._leave_out()
+        """Why the backup holds some files and folders not, in sentences."""
+
         self.unreadable: dict[str, str] = {}
         """Why a restore could not read a JSON file, of those whose entries were drawn."""
 
@@ -68,8 +73,12 @@ class Bundle:
         for record in self.described["records"]:
             if record["kind"] == "folder":
                 yield Entry(inventory_name(record), _modified(record))
-        for record in files_of(self.described):
+        kept = {record["name"] for record in files_of(self.described)}
+        for record in self._sent:
             content, file = self._content(record), str(record["name"]).removeprefix("config/")
+            if record["name"] not in kept:
+                collections.deque(content, maxlen=0)  # it is in the stream all the same
+                continue
             content = self._read_along(file, content) if file in JSON_FILES else content
             yield Entry(inventory_name(record), _modified(record), content)
         if self._stream.read(1):
@@ -106,11 +115,24 @@ class Bundle:
                 f"The target announces {count} files and folders with {size} bytes: more than {MOST_ENTRIES}, or than "
                 f"{most // 1024**2} MiB, are not taken. Move out of the configuration folder what is not Access Manager's."
             )
-        if same := twins(inventory_name(record).removesuffix("/") for record in self.described["records"]):
-            raise AccessManagerError(
-                f"The target names two files '{same[0]}' and '{same[1]}', which a backup cannot hold both. "
-                "Rename one on the server."
-            )
+        names = [record["name"] for record in self.described["records"]]
+        if len(set(names)) < len(names):
+            raise AccessManagerError("The target describes two files of one name: the transfer is not used.")
+
+    def _leave_out(self) -> list[str]:
+        """Takes out of the records what a backup cannot hold; returns a sentence for each that is not in a folder of them.
+
+        Links are in no backup: whatever their names are, that they are links is said.
+        """
+        records = self.described["records"]
+        why = left_out(record["name"] for record in records if record["kind"] != "link")
+        gone = [record for record in records if record["name"] in why]
+        self.described["records"] = [record for record in records if record["name"] not in why]
+        return [
+            f"'{record['path']}' is not backed up: {reason}. Rename or remove it on the server, and back up again."
+            for record in gone
+            if (reason := why[record["name"]])
+        ]
 
     def _read_back(self, name: str, content: Described, check: c.Callable[[Record], object]) -> bytes:
         """The bytes of an entry, which are read as a restore would read them. They are kept also when it would refuse them."""
@@ -132,10 +154,10 @@ class Bundle:
             if wrong:
                 raise AccessManagerError(f"The target describes a file without a proper '{wrong}': the transfer is not used.")
             name = record["name"]
-            if not is_portable_name(name):
+            if not is_name_of_backup(name):
                 raise AccessManagerError(
-                    f"The target names a file '{name}', which cannot be put into a backup: Windows cannot have such a name, or not "
-                    "without tricks. Rename or remove it on the server."
+                    f"The target names a file '{name}', which cannot be put into a backup: it is no name below the configuration "
+                    "folder or a drive. The transfer is not used."
                 )
             if record["kind"] == "file" and not _SHA256.fullmatch(str(record.get("sha256"))):
                 raise AccessManagerError(f"The target gives no SHA-256 of '{name}'.")

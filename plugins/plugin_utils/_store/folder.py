@@ -168,7 +168,11 @@ class Folder:
         """Removes a folder with everything in it; no link in it is followed."""
         if not stat.S_ISDIR(mode := self.status(name).st_mode):
             raise OSError(errno.ENOTDIR, f"it is {_kind(mode)}", name)
-        shutil.rmtree(name, dir_fd=self.descriptor)
+        try:
+            shutil.rmtree(name, dir_fd=self.descriptor)
+        except RecursionError:
+            reason = "folders lie in each other too deep, which no backup has: remove it by hand"
+            raise OSError(errno.ELOOP, reason, name) from None
 
     def remove_empty(self, name: str) -> None:
         os.rmdir(_one(name), dir_fd=self.descriptor)
