@@ -9,7 +9,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 ADDRESS = "127.0.0.1"
 PAGED = b"1.2.840.113556.1.4.319"
 _BIND, _SEARCH = 0x60, 0x63
-Answer = Callable[[str, int], list[bytes | tuple[bytes, bytes]]]
+Answer = Callable[[str, int], Iterable[bytes | tuple[bytes, bytes]]]
 """What the server answers to a search: by the name of its base, and how many came before. See C(attributes) and C(done)."""
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 ldap = pytest.importorskip("ldap", reason="python-ldap is not installed")
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import ldap as ldap_module  # noqa: E402
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import Directory, connect  # noqa: E402
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError  # noqa: E402
 from unit.rogue_ldap import ADDRESS, RogueServer, attributes, done  # noqa: E402
@@ -22,7 +24,7 @@ from unit.rogue_ldap import ADDRESS, RogueServer, attributes, done  # noqa: E402
 PASSWORD = "correct horse battery"
 TLS = ssl.TLSVersion
 BASE = "DC=ad,DC=lab"
-Answers = Callable[[str, int], list[Any]]
+Answers = Callable[[str, int], Iterable[Any]]
 
 
 def top(base: str = BASE, root: str = BASE) -> list[Any]:
@@ -113,6 +115,31 @@ def test_pages_without_an_end_are_refused(tmp_path: Path, answers: Answers, word
     with connected(tmp_path, answers) as directory, pytest.raises(AccessManagerError, match=words) as caught:
         list(directory.search(BASE, "(cn=*)", ["cn"]))
     assert "does not end the search below" in str(caught.value)
+
+
+def endless(size: int) -> Iterator[bytes]:
+    for number in range(1_000_000):
+        yield attributes(f"CN=PC{number},{BASE}", {"cn": [bytes(size)]})
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000], ids=["entries", "bytes"])
+def test_an_answer_without_an_end_is_refused_while_it_arrives(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ldap_module, "_LARGEST_ANSWER", 20_000_000)
+    searches: list[Callable[[Directory], object]] = [
+        lambda directory: list(directory.search(BASE, "(cn=*)", ["cn"])),
+        lambda directory: directory.entry(f"CN=PC0,{BASE}", ["cn"]),
+    ]
+    for search in searches:
+        with connected(tmp_path, lambda _base, _before: endless(size)) as directory:
+            message = refusal(functools.partial(search, directory))
+        assert "does not end its answer to a search" in message
+
+
+def test_as_many_entries_as_were_asked_for_are_taken(tmp_path: Path) -> None:
+    with connected(tmp_path, lambda _base, _before: page(1, b"", 500)) as directory:
+        assert len(list(directory.search(BASE, "(cn=*)", ["cn"], page_size=500))) == 500
 
 
 def ranges(*parts: tuple[str, int]) -> Answers:

@@ -344,6 +344,23 @@ def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
     assert size_of(incoming) == 0
 
 
+@pytest.mark.parametrize("says", [(b"", b"", 0, False), (b"", b"x", 0, False), None], ids=["nothing", "errors", "timeouts"])
+def test_a_target_that_sends_nothing_for_ever_is_given_up(
+    incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, says: tuple[bytes, bytes, int, bool] | None
+) -> None:
+    class Silent(WinRMHost):
+        def get_command_output_raw(self, shell: str, command: str) -> tuple[bytes, bytes, int, bool]:
+            if says is None:
+                raise WinRMOperationTimeoutError
+            return says
+
+    monkeypatch.setattr(transfer, "_LONGEST_SILENCE", 0.05)
+    host = Silent(CONTENT)
+    with pytest.raises(AccessManagerError, match="sent nothing in"):
+        receive(host, CONTENT, incoming)
+    assert (len(host.offsets), host.open_commands) == (transfer.ATTEMPTS, 0)
+
+
 def test_the_answer_itself_holds_no_more_than_it_announces(incoming: Path) -> None:
     data = base64.b64encode(CONTENT).decode()
     answer = {"envelope": envelope(CONTENT) | {"data": data, "size": len(CONTENT) - 1}, "path": ""}

@@ -42,6 +42,12 @@ RANGE = 1500
 _MOST_VALUES = 1_000_000
 """Of an attribute: a server that sends more does not end."""
 
+_MOST_REFERRALS = 1000
+"""In an answer, besides its entries."""
+
+_LARGEST_ANSWER = 256 * 1024**2
+"""Bytes of an answer: a page, or an entry."""
+
 _SD_FLAGS = "1.2.840.113556.1.4.801"
 _OWNER_GROUP_DACL = b"\x30\x03\x02\x01\x07"
 _CONTEXTS = ("defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext", "schemaNamingContext")
@@ -119,7 +125,8 @@ class Directory:
         pages = Pages(self.server, base)
         while True:
             with self._explained(f"the search below '{printable(base)}'"):
-                found, answered = self._patience.call(self._page, base, search_filter, list(attributes), controls)
+                search = (base, ldap.SCOPE_SUBTREE, search_filter, list(attributes))
+                found, answered = self._patience.call(self._answer, page_size, search, controls)
             pages.refuse_endless([dn for dn, _values in found if dn is not None])
             yield from (_entry(dn, values) for dn, values in found if dn is not None)
             cookies = [control.cookie for control in answered if control.controlType == page.controlType]
@@ -130,14 +137,8 @@ class Directory:
     def entry(self, dn: str, attributes: c.Sequence[str], *, security: bool = False) -> Entry:
         """One entry. Raises NoSuchEntryError when there is none."""
         with self._explained(f"reading '{printable(dn)}'"):
-            found = self._patience.call(
-                self._connection.search_ext_s,
-                dn,
-                ldap.SCOPE_BASE,
-                "(objectClass=*)",
-                list(attributes),
-                serverctrls=_controls(security=security),
-            )
+            search = (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes))
+            found, _answered = self._patience.call(self._answer, 1, search, _controls(security=security))
         entries = [_entry(name, values) for name, values in found if name is not None]
         if not entries:
             raise NoSuchEntryError(
@@ -177,10 +178,22 @@ class Directory:
                     "change was made is not known. Run this again when the server is back."
                 ) from None
 
-    def _page(self, base: str, search_filter: str, attributes: list[str], controls: list[t.Any]) -> tuple[t.Any, t.Any]:
-        message = self._connection.search_ext(base, ldap.SCOPE_SUBTREE, search_filter, attributes, serverctrls=controls)
-        _kind, found, _id, answered = self._connection.result3(message)
-        return found, answered
+    def _answer(self, most: int, search: tuple[t.Any, ...], controls: list[t.Any]) -> tuple[list[t.Any], list[t.Any]]:
+        """The entries that a search finds, at most so many, and the controls at their end. They are counted as they arrive."""
+        message = self._connection.search_ext(*search, serverctrls=controls)
+        found: list[t.Any] = []
+        size = 0
+        while True:
+            kind, arrived, _id, answered = self._connection.result3(message, all=0)
+            if kind == ldap.RES_SEARCH_RESULT:
+                return found, answered
+            found += arrived
+            size += sum(map(_size, arrived))
+            if len(found) > most + _MOST_REFERRALS or size > _LARGEST_ANSWER:
+                raise DirectoryError(
+                    f"{self.server} does not end its answer to a search below '{printable(search[0])}': {most} entries were asked "
+                    f"for, and it sent {len(found)} with {size} bytes, and more. They are not used."
+                )
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> c.Iterator[None]:
@@ -278,6 +291,12 @@ def _controls(*, security: bool) -> list[t.Any]:
 
 def _entry(dn: str, values: c.Mapping[str, list[bytes]]) -> Entry:
     return Entry(dn, {name.lower(): list(found) for name, found in values.items()})
+
+
+def _size(arrived: tuple[str | None, t.Any]) -> int:
+    """The bytes of the values of an entry; none of a referral."""
+    dn, values = arrived
+    return sum(len(value) for found in values.values() for value in found) if dn is not None else 0
 
 
 def _part(entry: Entry, attribute: str) -> tuple[list[bytes], int | None]:

@@ -16,6 +16,7 @@ import io
 import json
 import os
 import pathlib
+import time
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -34,6 +35,8 @@ _LONGEST_LINE = 128 * 1024
 """Of Base64: send_file.ps1 writes lines of 80 KiB."""
 
 _LONGEST_ERROR = 8 * 1024
+_LONGEST_SILENCE = 300
+"""Seconds without a byte of a file that lies ready on the target."""
 
 _ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-EncodedCommand")
 _SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
@@ -127,11 +130,15 @@ def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, fil
         arrival = _Arrival(file, length)
         protocol.send_command_input(shell, command, _request(source, file.tell(), length), end=True)
         rest, errors, done = b"", b"", False
+        heard = time.monotonic()
         while not done:
             try:
                 output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
             except WinRMOperationTimeoutError:
-                continue
+                output = more_errors = b""
+            heard = time.monotonic() if output else heard
+            if time.monotonic() - heard > _LONGEST_SILENCE:
+                raise AccessManagerError(f"the target sent nothing in {_LONGEST_SILENCE} seconds")
             errors = (errors + more_errors)[:_LONGEST_ERROR]
             *lines, rest = (rest + output).split(b"\n")
             if len(rest) > _LONGEST_LINE:
