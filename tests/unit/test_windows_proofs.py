@@ -110,8 +110,9 @@ def test_call_is_not_proven_when_one_of_its_tests_failed() -> None:
     assert cells(table(outcomes)) == [(CALL, SERVER_2022.name, "no: test_b failed")]
 
 
-def test_call_is_not_proven_when_one_of_its_tests_was_skipped() -> None:
-    outcomes = {CALL: [Outcome("test_a", SERVER_2022, "passed"), Outcome("test_b", SERVER_2022, "skipped")]}
+@pytest.mark.parametrize("result", ["skipped", "not run"])
+def test_call_is_not_proven_when_one_of_its_tests_did_not_run(result: str) -> None:
+    outcomes = {CALL: [Outcome("test_a", SERVER_2022, "passed"), Outcome("test_b", SERVER_2022, result)]}
     assert cells(table(outcomes)) == [(CALL, SERVER_2022.name, "no: not run")]
 
 

@@ -2,9 +2,9 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// A service that behaves as Access Manager's where backup and restore can notice: it does not start without a configuration that is JSON,
-// serves HTTP and TLS by HTTP.sys while Configured is 1, watches its configuration, and has its database open, as SQL LocalDB does, a
-// second longer than it runs. Compiled on the server, by the compiler of .NET Framework: C# 5.
+// A service that behaves as Access Manager's where backup and restore can notice: it does not start without a configuration
+// that is JSON, serves HTTP and TLS by HTTP.sys while Configured is 1, watches its configuration, and has its database open, as
+// SQL LocalDB does, a second longer than it runs. Compiled on the server, by the compiler of .NET Framework: C# 5.
 
 using System;
 using System.Collections.Generic;
@@ -38,7 +38,8 @@ namespace StandIn
 
         public static int Main(string[] arguments)
         {
-            if (arguments.Length == 3 && arguments[0] == "--hold") { Hold(arguments[1], int.Parse(arguments[2], CultureInfo.InvariantCulture)); }
+            bool holds = arguments.Length == 3 && arguments[0] == "--hold";
+            if (holds) { Hold(arguments[1], int.Parse(arguments[2], CultureInfo.InvariantCulture)); }
             else { Run(new Service()); }
             return 0;
         }
@@ -102,14 +103,17 @@ namespace StandIn
         {
             Process own = Process.GetCurrentProcess();
             string number = own.Id.ToString(CultureInfo.InvariantCulture);
-            string program = own.MainModule.FileName;
-            Process.Start(new ProcessStartInfo(program, "--hold \"" + config + "\\db\" " + number) { UseShellExecute = false }).Dispose();
+            string arguments = "--hold \"" + config + "\\db\" " + number;
+            Process.Start(new ProcessStartInfo(own.MainModule.FileName, arguments) { UseShellExecute = false }).Dispose();
         }
 
         static void Hold(string folder, int service)
         {
             List<FileStream> held = new List<FileStream>();
-            foreach (string file in Directory.GetFiles(folder, "*.?df")) { held.Add(File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None)); }
+            foreach (string file in Directory.GetFiles(folder, "*.?df"))
+            {
+                held.Add(File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
+            }
             try { Process.GetProcessById(service).WaitForExit(); }
             catch (ArgumentException) { Debug.WriteLine("it has ended already"); }
             Thread.Sleep(1000);

@@ -124,12 +124,13 @@ def options(root: Path, owner: KeyPair, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Notes what became of each test that proves calls: its own part, or a preparation that failed."""
+    """Notes what became of each test that proves calls."""
     report: pytest.TestReport = yield
     systems, parameters = item.config.stash[SYSTEMS], getattr(item, "callspec", None)
     name = parameters.params.get("server") if parameters else None
     if name in systems and (report.when == "call" or (report.when == "setup" and not report.passed)):
-        outcome = Outcome(getattr(item, "originalname", item.name), systems[name], report.outcome)
+        result = report.outcome if report.when == "call" else "not run"
+        outcome = Outcome(getattr(item, "originalname", item.name), systems[name], result)
         connection = item.config.stash[CONNECTIONS][name]
         markers = [one for one in item.iter_markers("proves") if one.kwargs.get("over", connection) == connection]
         for marker in markers:

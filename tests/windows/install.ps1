@@ -1,11 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Installs the stand-in of Access Manager as the installer and the configuration editor do. Its mark is written before anything else.
-param($Task)
-$ErrorActionPreference = 'Stop'
+# Installs the stand-in of Access Manager as the installer and the configuration editor do. First comes its mark.
 Add-Type -AssemblyName System.Security, System.IO.Compression.FileSystem
-Add-Type -Namespace StandIn -Name Crypt32 -MemberDefinition '[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)] public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);'
 $service = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $Task.service_sid
 
 function Invoke-Program {
@@ -15,24 +12,24 @@ function Invoke-Program {
 }
 
 function Grant-Access {
-    param($Item, $Rights, $Inheritance)
-    $acl = Get-Acl -LiteralPath $Item.FullName
-    $acl.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $service, $Rights, $Inheritance, 'None', 'Allow'))
-    Set-Acl -LiteralPath $Item.FullName -AclObject $acl
+    param($Path, $Rights, $Inheritance)
+    $acl = Get-Acl -LiteralPath $Path
+    $rule = $service, $Rights, $Inheritance, 'None', 'Allow'
+    $acl.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $rule))
+    Set-Acl -LiteralPath $Path -AclObject $acl
 }
 
 function Add-Certificate {
     param($Item)
     $flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
     $pfx = [Convert]::FromBase64String($Item.pfx)
-    $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $pfx, $Item.password, $flags
-    $location = if ($Item.store.Contains('\')) { 0x50000 } else { 0x20000 } # a service's, or the local machine's
-    $handle = [StandIn.Crypt32]::CertOpenStore([IntPtr]10, 0, [IntPtr]::Zero, $location, $Item.store)
-    if ($handle -eq [IntPtr]::Zero) { throw "The store $($Item.store) does not open." }
-    (New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList $handle).Add($certificate)
-    $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
-    $file = if ($key -is [Security.Cryptography.RSACng]) { "Keys\$($key.Key.UniqueName)" } else { "RSA\MachineKeys\$($key.CspKeyContainerInfo.UniqueKeyContainerName)" }
-    Grant-Access -Item (New-Object -TypeName IO.FileInfo -ArgumentList "$env:ProgramData\Microsoft\Crypto\$file") -Rights 'Read' -Inheritance 'None'
+    $opened = $pfx, $Item.password, $flags
+    $certificate = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $opened
+    (Open-Store -Name $Item.store).Add($certificate)
+    $key = Get-PrivateKey -Certificate $certificate
+    $file = if ($key -is [Security.Cryptography.RSACng]) { "Keys\$($key.Key.UniqueName)" }
+    else { "RSA\MachineKeys\$($key.CspKeyContainerInfo.UniqueKeyContainerName)" }
+    Grant-Access -Path "$env:ProgramData\Microsoft\Crypto\$file" -Rights 'Read' -Inheritance 'None'
 }
 
 function Protect-Secret {
@@ -64,11 +61,15 @@ function Set-Values {
 # The program, beside its place: nothing is changed while it may yet fail.
 $program = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'lithnet.access_manager.tests.exe')
 if ($Task.program) { [IO.File]::WriteAllBytes($program, [Convert]::FromBase64String($Task.program)) }
-else { Add-Type -TypeDefinition $Task.source -OutputAssembly $program -OutputType ConsoleApplication -ReferencedAssemblies 'System.ServiceProcess', 'System.Web.Extensions' }
+else {
+    $assemblies = 'System.ServiceProcess', 'System.Web.Extensions'
+    Add-Type -TypeDefinition $Task.source -OutputAssembly $program -OutputType ConsoleApplication -ReferencedAssemblies $assemblies
+}
 $Task.mark_content.executable = (Get-FileHash -LiteralPath $program -Algorithm SHA256).Hash
 
 [void](New-Item -Path "HKLM:\$($Task.mark)" -Force)
-Set-ItemProperty -LiteralPath "HKLM:\$($Task.mark)" -Name 'StandIn' -Value (ConvertTo-Json -InputObject $Task.mark_content -Depth 4 -Compress)
+$mark = ConvertTo-Json -InputObject $Task.mark_content -Depth 4 -Compress
+Set-ItemProperty -LiteralPath "HKLM:\$($Task.mark)" -Name 'StandIn' -Value $mark
 
 [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($Task.executable))
 [IO.File]::Copy($program, $Task.executable)
@@ -81,15 +82,18 @@ $base = 'HKLM:\SOFTWARE\Lithnet\Access Manager Service'
 Set-Values -Key $base -Values $Task.registry
 Set-Values -Key "$base\Parameters" -Values $Task.parameters
 
-Invoke-Program sc.exe create $Task.service binPath= "`"$($Task.executable)`"" start= auto DisplayName= 'Lithnet Access Manager Service (stand-in of tests)' obj= LocalSystem
+$name = 'Lithnet Access Manager Service (stand-in of tests)'
+Invoke-Program sc.exe create $Task.service binPath= "`"$($Task.executable)`"" start= auto DisplayName= $name obj= LocalSystem
 foreach ($certificate in $Task.certificates) { Add-Certificate -Item $certificate }
 foreach ($folder in $Task.folders.PSObject.Properties) {
     [void][IO.Directory]::CreateDirectory($folder.Name)
-    Grant-Access -Item (New-Object -TypeName IO.DirectoryInfo -ArgumentList $folder.Name) -Rights $folder.Value -Inheritance 'ContainerInherit, ObjectInherit'
+    Grant-Access -Path $folder.Name -Rights $folder.Value -Inheritance 'ContainerInherit, ObjectInherit'
 }
 foreach ($url in $Task.urls) { Invoke-Program netsh.exe http add urlacl "url=$url" "sddl=$($Task.descriptor)" }
 foreach ($endpoint in $Task.endpoints) {
-    Invoke-Program netsh.exe http add sslcert "ipport=$endpoint" "certhash=$($Task.tls_thumbprint)" "appid=$($Task.application_id)" 'certstorename=My' 'clientcertnegotiation=enable' 'verifyclientcertrevocation=disable'
+    $parameters = 'certstorename=My', 'clientcertnegotiation=enable', 'verifyclientcertrevocation=disable'
+    $certificate = "certhash=$($Task.tls_thumbprint)", "appid=$($Task.application_id)"
+    Invoke-Program netsh.exe http add sslcert "ipport=$endpoint" @certificate @parameters
 }
 
 $settings = [IO.File]::ReadAllText($Task.settings)

@@ -1,9 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What the tests must know of a server before they change anything: its Windows, what it has of Access Manager, and the mark of an earlier run.
-param($Task)
-$ErrorActionPreference = 'Stop'
+# What the tests must know of a server before they change anything: its Windows, what it has of Access Manager, and the mark
+# of an earlier run.
 
 $windows = Get-ItemProperty -LiteralPath 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
 $found = @()
@@ -12,21 +11,23 @@ $image = if (Test-Path -LiteralPath $service) { [String](Get-ItemProperty -Liter
 if (Test-Path -LiteralPath $service) { $found += "service $($Task.service) ($image)" }
 foreach ($key in $Task.keys) { if (Test-Path -LiteralPath "HKLM:\$key") { $found += "registry key HKLM\$key" } }
 foreach ($folder in $Task.folders) { if (Test-Path -LiteralPath $folder) { $found += "folder $folder" } }
-foreach ($key in 'SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall', 'SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall') {
-    if (-not (Test-Path -LiteralPath "HKLM:\$key")) { continue }
-    foreach ($product in Get-ChildItem -LiteralPath "HKLM:\$key") {
+foreach ($software in 'HKLM:\SOFTWARE', 'HKLM:\SOFTWARE\WOW6432Node') {
+    $products = "$software\Microsoft\Windows\CurrentVersion\Uninstall"
+    if (-not (Test-Path -LiteralPath $products)) { continue }
+    foreach ($product in Get-ChildItem -LiteralPath $products) {
         $name = [String]$product.GetValue('DisplayName')
         if ($name -like 'Lithnet Access Manager*') { $found += "installed product $name" }
     }
 }
-$http = 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
-foreach ($endpoint in $Task.endpoints) { if (Test-Path -LiteralPath "$http\SslBindingInfo\$endpoint") { $found += "TLS binding $endpoint" } }
-if (Test-Path -LiteralPath "$http\UrlAclInfo") {
-    foreach ($url in $Task.urls) { if ((Get-Item -LiteralPath "$http\UrlAclInfo").GetValueNames() -contains $url) { $found += "URL reservation $url" } }
+foreach ($endpoint in $Task.endpoints) {
+    if (Test-Path -LiteralPath "$HttpKey\SslBindingInfo\$endpoint") { $found += "TLS binding $endpoint" }
 }
+$reserved = if (Test-Path -LiteralPath "$HttpKey\UrlAclInfo") { (Get-Item -LiteralPath "$HttpKey\UrlAclInfo").GetValueNames() }
+foreach ($url in $Task.urls) { if ($reserved -contains $url) { $found += "URL reservation $url" } }
 
-$mark = if (Test-Path -LiteralPath "HKLM:\$($Task.mark)") { [String](Get-ItemProperty -LiteralPath "HKLM:\$($Task.mark)").StandIn } else { '' }
-$hash = if (Test-Path -LiteralPath $Task.executable) { (Get-FileHash -LiteralPath $Task.executable -Algorithm SHA256).Hash } else { '' }
+$markKey = "HKLM:\$($Task.mark)"
+$mark = if (Test-Path -LiteralPath $markKey) { [String](Get-ItemProperty -LiteralPath $markKey).StandIn } else { '' }
+$hash = if (Test-Path -LiteralPath $Task.executable) { (Get-FileHash -LiteralPath $Task.executable).Hash } else { '' }
 $keys = "$env:ProgramData\Microsoft\Crypto\Keys"
 $answer = @{
     product = [String]$windows.ProductName

@@ -140,11 +140,12 @@ class Server:
         return answer
 
     def ask(self, script: str, **task: Any) -> Any:
-        """Runs a script of this folder on the server; its answer. AssertionError with its reason when it failed."""
+        """Runs a script of this folder, after common.ps1, on the server; its answer. AssertionError with its reason when it failed."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "task").write_text(json.dumps({"service": SERVICE} | task))
-            module = {"script": _file(FOLDER / f"{script}.ps1"), "task": _file(folder / "task")}
+            scripts = _file(FOLDER / "common.ps1") + _file(FOLDER / f"{script}.ps1")
+            module = {"script": scripts, "task": _file(folder / "task")}
             play = {"hosts": self.name, "gather_facts": False, "tasks": [{"name": script, "host_script": module}]}
             (folder / "play.yml").write_text(json.dumps([play]))
             run = self.run(folder / "play.yml")

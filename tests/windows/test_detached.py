@@ -41,5 +41,4 @@ def test_service_runs_again_when_the_controller_dies_in_the_middle_of_a_stop(
     assert run.rc == 0, run.output[-3000:]
     backups = backups_of(root, server.name, owner.open)
     assert (len(backups), backups[-1].manifest["status"]) == (published + 1, "complete")
-    server.ask("delete", paths=[HELD])
     assert server.state()["turns"] == [*turns, "stopped", "started"]

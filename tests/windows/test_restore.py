@@ -14,15 +14,16 @@ from support.playbook import PlaybookRun
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
 from windows.stand_in import Server
 
-HELD = CONFIG_PATH / "scripts" / "latin1.ps1"
-HELD_SECONDS = 90
-"""For how long another program has a file that a restore replaces: longer than the restore tries."""
+HELD = CONFIG_PATH / "scripts" / "Write-SiemEvent.ps1"
+HELD_SECONDS = 900
+"""For how long another program has a file that a restore replaces, unless it is ended before."""
 ONE_CHANGE_OF_EACH_KIND = (
     rf"~ {CONFIG_PATH}\appsettings.json (content)",
     rf"+ {CONFIG_PATH}\audit-templates\ops mail.html",
     rf"- {CONFIG_PATH}\stray\inner\stray.ps1",
     rf"~ {CONFIG_PATH}\logo.png (time)",
-    rf"~ {HELD} (permissions)",
+    rf"~ {HELD} (content)",
+    rf"~ {CONFIG_PATH}\scripts\latin1.ps1 (permissions)",
     r"~ registry Parameters\LogRetentionDays: 30 -> 7",
     r"- registry Parameters\Stray",
 )
@@ -46,7 +47,12 @@ def spoiled(before: dict[str, Any], server: Server) -> dict[str, Any]:
     external = EXTERNAL_SCRIPTS / "siem" / "webhook-failure.json"
     thumbprint = server.certificates[0].thumbprint
     server.ask(
-        "spoil", config=str(CONFIG_PATH), external=str(external), endpoints=[server.endpoint], thumbprint=thumbprint
+        "spoil",
+        config=str(CONFIG_PATH),
+        external=str(external),
+        late=str(HELD),
+        endpoints=[server.endpoint],
+        thumbprint=thumbprint,
     )
     return server.state()
 
@@ -61,14 +67,17 @@ def looked(spoiled: dict[str, Any], server: Server, options: dict[str, Any]) -> 
 @pytest.fixture(scope="module")
 def failed(looked: PlaybookRun, server: Server, options: dict[str, Any]) -> tuple[PlaybookRun, dict[str, Any]]:
     """A restore beside a program that has one of the files open, and the server after it."""
-    server.ask("hold", path=str(HELD), share="Read", until_stopped=False, seconds=HELD_SECONDS, then_seconds=0)
-    run = server.run(RESTORE, **options)
+    task = {"path": str(HELD), "share": "Read", "until_stopped": False, "seconds": HELD_SECONDS, "then_seconds": 0}
+    process = server.ask("hold", **task)
+    try:
+        run = server.run(RESTORE, **options)
+    finally:
+        server.ask("free", process=int(process))
     return run, server.state()
 
 
 @pytest.fixture(scope="module")
 def restored(failed: tuple[PlaybookRun, dict[str, Any]], server: Server, options: dict[str, Any]) -> PlaybookRun:
-    server.ask("free", path=str(HELD), seconds=2 * HELD_SECONDS)
     run = server.run(RESTORE, **options)
     assert run.rc == 0, run.output[-3000:]
     return run

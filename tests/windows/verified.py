@@ -34,7 +34,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a test on a server: passed, failed or skipped."""
+    """What became of a test on a server: passed, failed, skipped or not run."""
 
     test: str
     windows: Windows
