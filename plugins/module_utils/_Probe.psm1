@@ -109,6 +109,7 @@ Function Test-Name {
 
 Function Test-Time {
     # The time of a folder is set beside a program that watches it, and a file's creation time after it has taken another's name.
+    # Returns whether the latter stays: not every file system keeps it.
     param([String] $Folder)
     $root = New-ProbeFolder -Folder $Folder -Name 'times'
     $watcher = New-Object -TypeName IO.FileSystemWatcher -ArgumentList $root
@@ -120,7 +121,7 @@ Function Test-Time {
     Write-WholeFile -Path $file -Text 'old'
     Write-WholeFile -Path $file -Text 'new'
     $FileSystem::SetBasic($file, $Moment, $null, $null)
-    Assert-Same -Expected $Moment.Ticks -Found ([IO.File]::GetCreationTimeUtc($file).Ticks) -What 'The creation time of a file'
+    if ([IO.File]::GetCreationTimeUtc($file).Ticks -eq $Moment.Ticks) { 'kept' } else { 'lost' }
 }
 
 Function Test-Permission {

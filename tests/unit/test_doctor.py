@@ -302,6 +302,11 @@ def test_a_binding_that_was_not_tried_is_not_ok(values: list[str], state: str) -
     assert probed("bindings", values=values)["state"] == state
 
 
+@pytest.mark.parametrize(("values", "state"), [(["kept"], "ok"), (["lost"], "warning"), ([], "warning")])
+def test_creation_times_that_do_not_stay_are_a_warning(values: list[str], state: str) -> None:
+    assert probed("times", values=values)["state"] == state
+
+
 def test_keys_that_come_back_as_they_went_are_ok_and_no_others_are() -> None:
     made = throwaway.make_for_each_provider()
     exported = [one.sent["pfx"] for one in made]

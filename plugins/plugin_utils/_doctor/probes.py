@@ -54,9 +54,14 @@ def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
     shows, advice = _KNOWN[probe["name"]]
     error = probe["error"] or (_export_error(probe["values"], throwaways) if probe["name"] == "certificates" else "")
     if error:
-        return failure(f"Not so: {shows[0].lower()}{shows[1:]}. {error}", advice)
+        return failure(f"This failed: {shows[0].lower()}{shows[1:]}. {error}", advice)
     if probe["name"] == "bindings" and probe["values"] != ["done"]:
         return warning("Not tried: no TLS binding by address is Access Manager's.", "Set its certificate, and probe again.")
+    if probe["name"] == "times" and probe["values"] != ["kept"]:
+        return warning(
+            f"{shows}, but creation times do not stay there.",
+            "Nothing depends on them: files that are restored get the time of the restore. See whether the volume is NTFS.",
+        )
     if probe["name"] == "writes":
         return _speed(shows, advice, probe["values"])
     return ok(f"{shows}.")
