@@ -55,7 +55,7 @@ options:
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
     type: int
-    default: 300
+    default: 60
   fail_on:
     description: Which state of a finding makes the module fail. With V(never) what is found is returned whatever it is.
     type: str
