@@ -86,6 +86,20 @@ def test_a_sparse_artifact_is_refused_before_it_is_hashed(store: BackupStore, mo
     assert f"'{path}' is not what was written: it is a sparse file" in sentence
 
 
+def test_a_sparse_file_without_a_manifest_is_not_read_into_memory(root: Path) -> None:
+    """As a path to a config.zip alone names it."""
+    path = root / "config.zip.age"
+    path.touch()
+    os.truncate(path, LARGEST)
+    tracemalloc.start()
+    try:
+        with pytest.raises(AccessManagerError, match="it is a sparse file"):
+            artifact.Artifact(path, lambda: Folder.at(root)).read(LARGEST)
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_whole_artifact_of_zeros_is_none(store: BackupStore) -> None:
     partial = PartialBackup.begin(store)
     record = partial.write("config.zip", lambda file: file.write(bytes(8 * MIB)))

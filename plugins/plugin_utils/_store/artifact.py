@@ -47,6 +47,8 @@ class Artifact:
         Raises AccessManagerError when it cannot be read, has more than C(limit) bytes, or is not what its manifest says.
         """
         with self.open_folder() as folder, explained(self.path, "read"), folder.open_file(self.path.name) as file:
+            if sentence := _holes(file, self.path):
+                raise AccessManagerError(sentence)
             size = _size(file)
             if size > limit:
                 raise AccessManagerError(
@@ -66,10 +68,10 @@ def damage(folder: Folder, records: c.Iterable[Record]) -> list[str]:
 
 def difference(file: io.BufferedReader, path: pathlib.Path, record: Record) -> str | None:
     """How an open artifact differs from its record, in a sentence. Leaves the file at its end."""
-    status = os.fstat(file.fileno())
-    if status.st_size == record["size"] and _is_sparse(file, status):
-        return f"'{path}' is not what was written: it is a sparse file with {status.st_blocks * 512} bytes on the disk."
-    return _difference(path, record, status.st_size, lambda: _digest(file, status.st_size))
+    size = _size(file)
+    if size == record["size"] and (sentence := _holes(file, path)):
+        return sentence
+    return _difference(path, record, size, lambda: _digest(file, size))
 
 
 def _damage_of(folder: Folder, record: Record) -> str | None:
@@ -93,13 +95,19 @@ def _difference(path: pathlib.Path, record: Record, size: int, digest: c.Callabl
     return None
 
 
-def _is_sparse(file: io.BufferedReader, status: os.stat_result) -> bool:
-    """Whether a file has a hole, which nothing of a backup has. Few blocks alone are no evidence: some file systems count late."""
+def _holes(file: io.BufferedReader, path: pathlib.Path) -> str | None:
+    """Why a file with a hole, which nothing of a backup has, is not used; None when it has none.
+
+    Few blocks alone are no evidence: some file systems count late.
+    """
+    status = os.fstat(file.fileno())
     if status.st_blocks * 512 >= status.st_size // 2:
-        return False
+        return None
     hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    return hole < status.st_size
+    if hole >= status.st_size:
+        return None
+    return f"'{path}' is not what was written: it is a sparse file with {status.st_blocks * 512} bytes on the disk."
 
 
 def _size(file: io.BufferedReader) -> int:
