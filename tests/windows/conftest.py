@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "proves(*calls, over=None): calls of docs/verified.md; over: if this is the connection"
     )
-    config.stash[SYSTEMS], config.stash[CONNECTIONS] = {}, servers(inventory())
-    config.stash[OUTCOMES] = defaultdict(list)
+    config.stash[SYSTEMS] = {}
+    config.stash[CONNECTIONS] = servers(inventory())
+    config.stash[OUTCOMES] = defaultdict[str, list[Outcome]](list)
 
 
 def path_of(variable: str) -> Path | None:
@@ -123,9 +124,9 @@ def options(root: Path, owner: KeyPair, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Notes what became of each test that proves calls."""
-    report: pytest.TestReport = yield
+    report = yield
     systems, parameters = item.config.stash[SYSTEMS], getattr(item, "callspec", None)
     name = parameters.params.get("server") if parameters else None
     if name in systems and (report.when == "call" or (report.when == "setup" and not report.passed)):

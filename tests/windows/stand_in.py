@@ -140,7 +140,7 @@ class Server:
         return answer
 
     def ask(self, script: str, **task: Any) -> Any:
-        """Runs common.ps1 and a script of this folder on the server; its answer. AssertionError with its reason if it fails."""
+        """Runs common.ps1 and a script of this folder on the server; its answer. AssertionError says why it failed."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "task").write_text(json.dumps({"service": SERVICE} | task))
