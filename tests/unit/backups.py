@@ -42,13 +42,14 @@ def fill(
 
 
 def build(store: BackupStore, backup_id: str) -> dict[str, Any]:
+    previous_id, previous = store.newest() or (None, None)
     return manifest.build(
         backup_id=backup_id,
         host=store.host,
         created="2026-11-23T08:15:00Z",
         collection_version="1.0.0",
-        previous=store.previous_digest(),
-        previous_id=store.newest_id(),
+        previous=previous,
+        previous_id=previous_id,
         nonce_sha256=hashlib.sha256(PartialBackup(store, backup_id).nonce()).hexdigest(),
         records=PartialBackup(store, backup_id).records(),
         content_digest="00" * 32,

@@ -83,13 +83,14 @@ def make(
             "inventory": {},
         }
         PartialBackup(store, backup_id).save_record(part, record)
+    previous_id, previous = store.newest() or (None, None)
     manifest = manifest_module.build(
         backup_id=backup_id,
         host=store.host,
         created=f"{datetime.strptime(backup_id, '%Y%m%dT%H%M%SZ').isoformat()}Z",
         collection_version="1.0.0",
-        previous=store.previous_digest(),
-        previous_id=store.newest_id(),
+        previous=previous,
+        previous_id=previous_id,
         nonce_sha256=hashlib.sha256(PartialBackup(store, backup_id).nonce()).hexdigest(),
         records=PartialBackup(store, backup_id).records(),
         content_digest=digest_of(inventory),

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def opening(owner: KeyPair, tmp_path: Path) -> dict[str, Any]:
 def forge(store: BackupStore, *backup_ids: str) -> None:
     """Copies the oldest manifest, which claims every private key, over noise with an age header, with sizes and hashes that fit."""
     for backup_id in backup_ids:
-        chained = {"previous": store.previous_digest(), "previous_id": store.newest_id()}
+        chained = dict(zip(("previous_id", "previous"), store.newest() or (None, None), strict=True))
         shutil.copytree(store.folder / GENUINE[0], store.folder / backup_id)
         copied = json.loads((store.folder / GENUINE[0] / manifest.NAME).read_bytes())
         for artifact in copied["artifacts"]:
@@ -269,6 +270,38 @@ def test_a_stranger_in_the_chain_accuses_no_genuine_backup(genuine: BackupStore,
     result = run("backup_verify", backup_root=str(genuine.root), allowed_signers=signed["allowed_signers"], fail_on_problems=False)
     accused = {one["id"] for one in result["backups"] if one["problems"]}
     assert accused == {"20261119T020000Z", FORGED[0]}
+
+
+def committed(store: BackupStore, **options: Any) -> dict[str, Any]:
+    backup_id = PartialBackup.begin(store).id
+    fill(store, backup_id)
+    return run("backup_commit", backup_root=str(store.root), backup_id=backup_id, **options)
+
+
+@pytest.mark.parametrize("backup_id", ["20261128T020000Z", "20990101T020000Z"])
+def test_a_stranger_that_is_there_when_a_backup_is_made_and_gone_afterwards_accuses_it_of_no_gap(
+    genuine: BackupStore, signed: dict[str, Any], owner: KeyPair, backup_id: str
+) -> None:
+    make(genuine, backup_id, seal_to(owner.public))
+    made = committed(genuine, **signed)
+    shutil.rmtree(genuine.folder / backup_id)
+    assert genuine.manifest(made["id"])["previous_id"] == GENUINE[2]
+    assert not any("is missing" in one for one in problems(genuine, allowed_signers=signed["allowed_signers"]))
+    shutil.rmtree(genuine.folder / GENUINE[2])
+    assert any(f"{GENUINE[2]}, which came before" in one for one in problems(genuine, allowed_signers=signed["allowed_signers"]))
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, Path.touch, lambda path: path.symlink_to("/etc")])
+@pytest.mark.parametrize("with_signers", [True, False])
+def test_what_is_no_backup_keeps_none_from_being_made(
+    genuine: BackupStore, signed: dict[str, Any], put: Callable[[Path], None], *, with_signers: bool
+) -> None:
+    stranger = "20990101T020000Z"
+    put(genuine.folder / stranger)
+    made = committed(genuine, **(signed if with_signers else {}))
+    assert made["status"] == "complete"
+    assert genuine.manifest(made["id"])["previous_id"] == GENUINE[2]
+    assert any(stranger in one for one in problems(genuine))
 
 
 # ---- upgrades and comparisons ----

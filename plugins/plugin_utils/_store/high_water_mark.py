@@ -96,8 +96,7 @@ class HighWaterMark:
         C(of): the id of the only backup that is looked for.
         """
         try:
-            marks, ids = [mark for mark in self.marks() if of in (None, mark.id)], self._store.ids()
-            found = [sentence for mark in marks if (sentence := self._problem(mark, ids))]
+            found = [sentence for mark in self.marks() if of in (None, mark.id) and (sentence := self._problem(mark))]
         except AccessManagerError as exc:
             return [str(exc)]
         in_order = (
@@ -145,13 +144,14 @@ class HighWaterMark:
 
     # ---- the store ----
 
-    def _problem(self, mark: Mark, ids: c.Sequence[str]) -> str | None:
+    def _problem(self, mark: Mark, ids: c.Sequence[str] | None = None) -> str | None:
         """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer one.
 
-        C(ids): of the backups that are there.
+        C(ids): of the backups that are looked at; by default all that are there.
         """
         if self._is_there(mark):
             return None
+        ids = self._store.ids() if ids is None else ids
         host, published = self._store.host, f"this controller published {mark.id} there"
         if not ids:
             return f"The backups of {host} are gone from '{self._store.root}': {published}."

@@ -127,13 +127,14 @@ class PartialBackup:
         inventory: dict[str, str] = {}
         for record in records.values():
             inventory |= record["inventory"]
+        previous_id, previous = self.store.newest() or (None, None)
         return manifest_module.build(
             backup_id=self.id,
             host=self.store.host,
             created=timestamp(now),
             collection_version=_collection.version(),
-            previous=self.store.previous_digest(),
-            previous_id=self.store.newest_id(),
+            previous=previous,
+            previous_id=previous_id,
             nonce_sha256=hashlib.sha256(self.nonce()).hexdigest(),
             records=records,
             content_digest=digest_of(inventory),

@@ -105,10 +105,6 @@ class BackupStore:
         except OSError as exc:
             raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
 
-    def newest_id(self) -> str | None:
-        """The id of the newest published backup; None before the first."""
-        return max(self.ids(), default=None)
-
     def pruned(self) -> list[Link]:
         """The links of the backups that were removed by the rules, as far as that record is accepted.
 
@@ -151,10 +147,17 @@ class BackupStore:
             raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
         return manifest
 
-    def previous_digest(self) -> str | None:
-        """The SHA-256 of the newest manifest; None before the first."""
-        newest = self.newest_id()
-        return hashlib.sha256(self.manifest_bytes(newest)).hexdigest() if newest else None
+    def newest(self) -> tuple[str, str] | None:
+        """The id of the newest backup, and the SHA-256 of its manifest; None before the first.
+
+        Those that are unreadable or not accepted are passed over: they may be anybody's, and gone when the next one is verified.
+        """
+        for backup_id in reversed(self.ids()):
+            with contextlib.suppress(AccessManagerError):
+                data = self.manifest_bytes(backup_id)
+                self._accepted(backup_id, data)
+                return backup_id, hashlib.sha256(data).hexdigest()
+        return None
 
     def latest_complete(self, *, before: str | None = None, only: str | None = None) -> Manifest | None:
         """The manifest of the newest complete backup whose artifacts are whole.
