@@ -289,6 +289,23 @@ def program_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_a_key_whose_passphrase_is_missing_is_added_by_its_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = ssh_key(tmp_path, passphrase=PASSPHRASE)
+    assert f"ssh-add '{key.path}'" in signing_refused(key.public_path)
+
+
+def test_an_empty_name_of_a_key_is_refused() -> None:
+    with pytest.raises(AccessManagerError, match="access_manager_signing_key is empty"):
+        Signer.of({"signing_key": ""})
+
+
+def test_a_program_that_writes_no_signature_is_a_sentence(key: SshKey, program_folder: Path) -> None:
+    (program_folder / "ssh-keygen").write_text("#!/bin/sh\necho signed\n")
+    (program_folder / "ssh-keygen").chmod(0o755)
+    assert "what ssh-keygen wrote is no signature" in signing_refused(key.path)
+
+
 def test_a_missing_or_an_old_ssh_keygen_is_named(key: SshKey, program_folder: Path) -> None:
     assert "ssh-keygen is missing on the controller" in signing_refused(key.path)
     assert "OpenSSH 8.2 or newer" in signing_refused(key.path)
@@ -338,6 +355,7 @@ def test_signers_that_are_no_public_keys_are_refused_with_the_entry(key: SshKey)
         "age1qqqq",
         f"backup, {kind}",
         "name namespaces= x",
+        f"name no-touch {kind} {encoded}",
     ):
         assert f"has an entry that is no public key: '{entry[:60]}" in signers_refused([key.public, entry])
     for wrong in ([7], {"backup": key.public}, [[key.public]]):

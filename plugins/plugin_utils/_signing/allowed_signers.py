@@ -30,7 +30,7 @@ UNNAMED = "signer"
 
 _LARGEST = 1024 * 1024
 _SHOWN = 60
-_ENTRY_OPTION = r'[a-z-]+(?:="[^"]*"|=[^\s",]+)?'
+_ENTRY_OPTION = r'(?i:cert-authority|(?:namespaces|valid-after|valid-before)=(?:"[^"]*"|[^\s",]+))'
 _KEY = rf"(?P<type>{'|'.join(map(re.escape, KEY_TYPES))})\s+(?P<key>[A-Za-z0-9+/]+={{0,2}})"
 _ENTRY = re.compile(
     rf'(?:(?P<principals>"[^"]+"|[^\s"#]+)\s+(?:(?P<options>{_ENTRY_OPTION}(?:,{_ENTRY_OPTION})*)\s+)?)?'
@@ -95,7 +95,8 @@ def _entry(line: str) -> str:
     if not found or not _is_key(found["type"], found["key"]):
         raise AccessManagerError(
             f"{OPTION} has an entry that is no public key: {_shown(line)}. It must be as in a .pub file "
-            "(ssh-ed25519 AAAA... name), or a line of an OpenSSH allowed_signers file (name ssh-ed25519 AAAA...)."
+            "(ssh-ed25519 AAAA... name), or a line of an OpenSSH allowed_signers file (name ssh-ed25519 AAAA...), with no "
+            "options but cert-authority, namespaces, valid-after and valid-before."
         )
     name = found["comment"] or ""
     principals = found["principals"] or (name if _NAME.fullmatch(name) else UNNAMED)

@@ -25,7 +25,7 @@ _OLDEST = (8, 2)
 _SECONDS = 60
 """How long one call may take: a security key waits to be touched."""
 
-_VERSION = re.compile(r"OpenSSH\w*_(\d+)\.(\d+)\S*")
+_VERSION = re.compile(r"OpenSSH\w*_(\d+)\.(\d+)[^\s,]*")
 _ASKS = frozenset({"DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS"})
 """The variables by which OpenSSH finds a window to ask for a passphrase in."""
 

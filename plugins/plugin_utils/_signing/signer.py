@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -57,8 +58,8 @@ class Signer:
             fingerprint = signature.fingerprint
             raise AccessManagerError(
                 f"What is signed with '{self.key}' ({OPTION}) would not be accepted afterwards: its key {fingerprint} is not "
-                f"among the allowed signers ({allowed_signers.OPTION}), or not for this use. Add its public key there, or sign "
-                "with another key."
+                f"among the allowed signers ({allowed_signers.OPTION}), or not for this use or time. Add its public key "
+                "there, see the options of its entry, or sign with another key."
             )
         return Signed(signature.armored, origin, trust)
 
@@ -78,6 +79,8 @@ def refuse_without_key(trust: Trust, signer: Signer | None, what: str) -> None:
 
 def _usable(option: str) -> pathlib.Path:
     """The path of a key. Raises AccessManagerError when there is none, or others may read a private one."""
+    if not option.strip():
+        raise AccessManagerError(f"{OPTION} is empty: name a key with it, or leave it out.")
     path = pathlib.Path(os.path.expandvars(option)).expanduser()
     try:
         with path.open("rb") as file:
@@ -100,19 +103,29 @@ def _usable(option: str) -> pathlib.Path:
 def _signed(key: pathlib.Path, data: bytes) -> Signature:
     answer = ssh_keygen("-Y", "sign", "-n", NAMESPACE, "-f", str(key), data=data)
     if answer.returncode == 0:
-        return Signature.parse(answer.stdout)
-    said = last_words(answer)
+        with contextlib.suppress(ValueError):
+            return Signature.parse(answer.stdout)
+    said = last_words(answer) if answer.returncode else "what ssh-keygen wrote is no signature"
     if "passphrase" in said:
         raise AccessManagerError(
             f"The signing key '{key}' ({OPTION}) has a passphrase, which is never asked for: add the key to ssh-agent "
-            f"(ssh-add '{key}') and run Ansible where SSH_AUTH_SOCK names the agent, or use a key without a passphrase."
+            f"(ssh-add '{_private(key)}') and run Ansible where SSH_AUTH_SOCK names the agent, or use a key without a "
+            "passphrase."
         )
     if key.suffix == ".pub":
         raise AccessManagerError(
             f"Nothing can be signed with '{key}' ({OPTION}): ssh-agent does not hold its private key, or is not there ({said}). "
             "Add the key with ssh-add, and run Ansible where SSH_AUTH_SOCK names the agent."
         )
-    raise AccessManagerError(f"Nothing can be signed with '{key}' ({OPTION}): {said}.")
+    raise AccessManagerError(
+        f"Nothing can be signed with '{key}' ({OPTION}): {said}. See whether OpenSSH can read it: "
+        f"ssh-keygen -l -f '{key}'."
+    )
+
+
+def _private(key: pathlib.Path) -> pathlib.Path:
+    """The file of a private key, beside that of its public key."""
+    return key.with_suffix("") if key.suffix == ".pub" else key
 
 
 def _alone(key: pathlib.Path, signature: Signature) -> bytes:
