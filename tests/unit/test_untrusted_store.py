@@ -234,6 +234,25 @@ def test_lines_that_others_add_or_a_crash_leaves_spoil_no_signed_one(genuine: Ba
     assert problems(genuine, allowed_signers=signed["allowed_signers"]) == []
 
 
+def test_a_record_that_is_full_of_signatures_that_are_none_is_not_read_for_hours(
+    genuine: BackupStore, signed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prune(genuine, keep_last=1, **signed)
+    line = (genuine.folder / prune_log.NAME).read_text()
+    forged = line.replace(GENUINE[0], "20261101T081500Z")
+    (genuine.folder / prune_log.NAME).write_text(line + forged * 3 + line)
+    assert problems(genuine, allowed_signers=signed["allowed_signers"]) == []
+    monkeypatch.setattr(prune_log, "MOST_FOREIGN", 2)
+    before = hash_tree(genuine.root)
+    for result in (
+        run("backup_verify", backup_root=str(genuine.root), allowed_signers=signed["allowed_signers"]),
+        run("backup_prune", backup_root=str(genuine.root), keep_last=1, **signed),
+    ):
+        assert result["failed"]
+        assert "has more than 2 lines that no allowed signer signed" in result["msg"]
+    assert hash_tree(genuine.root) == before
+
+
 def test_a_line_can_be_checked_with_ssh_keygen_alone(
     genuine: BackupStore, signed: dict[str, Any], key: SshKey, tmp_path: Path
 ) -> None:

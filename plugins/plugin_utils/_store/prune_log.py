@@ -14,6 +14,7 @@ import io
 import itertools
 import json
 import os
+import pathlib
 import typing as t
 
 from .._ams.json_document import strict
@@ -28,6 +29,10 @@ from .folder import Folder, explained
 
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
+MOST_FOREIGN = 500
+"""Lines with a signature that is not accepted: each costs a run of ssh-keygen or two, so anybody could add hours of them."""
+
+_AT_A_TIME = 250
 _MOST_LINKS = 100_000
 _Id = t.Annotated[str, matching(BACKUP_ID, "the id of a backup")]
 _Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
@@ -49,7 +54,7 @@ class _Line(t.TypedDict):
 def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
     """The links of a host's pruned backups. What is not a line, of this host, and accepted, is passed over: it excuses nothing.
 
-    Raises AccessManagerError when the record is there, and cannot be read.
+    Raises AccessManagerError when the record is there, and cannot be read, or is full of lines that others signed.
     """
     try:
         lines = folder.read_file(NAME, SIZE_LIMIT).splitlines()
@@ -59,8 +64,7 @@ def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
         raise AccessManagerError(f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
     found = [line for text in lines if (line := _line(text)) and line["host"] == host]
     if trust.is_required:
-        signed = in_threads(lambda line: _is_signed(line, trust, str(folder.path / NAME)), found)
-        found = list(itertools.compress(found, signed))
+        found = _accepted([line for line in found if "signature" in line], trust, folder.path / NAME)
     links = itertools.chain.from_iterable(line["pruned"] for line in found)
     return [Link(**link) for link in links]
 
@@ -102,6 +106,20 @@ def _signed(line: _Line) -> bytes:
     """What the signature of a line is of: its other keys, sorted, without spaces."""
     rest = {key: value for key, value in line.items() if key != "signature"}
     return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _accepted(lines: list[_Line], trust: Trust, path: pathlib.Path) -> list[_Line]:
+    """The lines that an allowed signer signed."""
+    found: list[_Line] = []
+    for start in range(0, len(lines), _AT_A_TIME):
+        some = lines[start : start + _AT_A_TIME]
+        found += itertools.compress(some, in_threads(lambda line: _is_signed(line, trust, str(path)), some))
+        if start + len(some) - len(found) > MOST_FOREIGN:
+            raise AccessManagerError(
+                f"The record of pruned backups '{path}' has more than {MOST_FOREIGN} lines that no allowed signer signed, so it "
+                "is not read on: find out who wrote them, and remove them."
+            )
+    return found
 
 
 def _is_signed(line: _Line, trust: Trust, place: str) -> bool:
