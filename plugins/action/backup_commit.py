@@ -67,18 +67,18 @@ class ActionModule(AccessManagerAction):
         refuse_unusable_root(self.store, self.params["expected_bytes"])
         if not self.check_mode:
             sweep(self.store)
-        warnings = self.high_water_mark.problems()
+        self.warnings += self.high_water_mark.problems()
         published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
         known = self.store.latest_complete(only=published.sha256 if published else None)
         unchanged = known is not None and known["inventory"] == inventory and _sealed_by(known) == seals
         if known and unchanged and not self.params["force"]:
-            return {"unchanged": True, "latest": _summary(known, self.store), "warnings": warnings}
+            return {"unchanged": True, "latest": _summary(known, self.store)}
         latest = known or self.store.latest_complete()
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = PartialBackup.begin(self.store).id
-        return result | {"warnings": warnings}
+        return result
 
     def _commit(self) -> dict[str, t.Any]:
         self.store.trust = Trust.of(self.params)
@@ -89,19 +89,19 @@ class ActionModule(AccessManagerAction):
                 self.params["directory"], records["certificates"]["manifest"]["certificates"]
             )
         manifest = backup.manifest(records, datetime.datetime.now(datetime.UTC))
-        warnings = [] if self.check_mode else self._publish(backup, manifest)
-        return {"changed": True, "warnings": warnings} | _summary(manifest, self.store)
+        if not self.check_mode:
+            self._publish(backup, manifest)
+        return {"changed": True} | _summary(manifest, self.store)
 
-    def _publish(self, backup: PartialBackup, manifest: dict[str, t.Any]) -> list[str]:
-        """Publishes the backup, and returns what could not be recorded of it."""
+    def _publish(self, backup: PartialBackup, manifest: dict[str, t.Any]) -> None:
+        """Publishes the backup. A warning says when the high-water mark could not record it."""
         backup.publish(manifest, Signer.of(self.params))
         try:
             self.high_water_mark.advance(Mark.of(manifest, manifest_module.to_bytes(manifest)))
         except AccessManagerError as exc:
-            return [
+            self.warnings.append(
                 f"The backup {backup.id} is published, but a store that goes back in time would not be noticed: {exc}"
-            ]
-        return []
+            )
 
     def _discard(self) -> dict[str, t.Any]:
         backup = self._partial()

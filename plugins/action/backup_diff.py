@@ -38,8 +38,8 @@ class ActionModule(AccessManagerAction):
         else:
             other = states.of_backup(sources[1], opener)
             after, same_secret = other.side, functools.partial(before.same_secret, other)
-        warnings = HighWaterMark(store, self.params["state_dir"]).problems()
-        return _result(before.side, after, same_secret) | {"warnings": warnings}
+        self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
+        return _result(before.side, after, same_secret)
 
     def _live(self, before: OpenedBackup) -> tuple[Side, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""

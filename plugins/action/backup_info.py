@@ -24,7 +24,6 @@ _TIME = re.compile(r"[0-9]{4,8}|[0-9]{8}T([0-9]{0,6}|[0-9]{6}Z)")
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        self._warnings: list[str] = []
         self._trust = Trust.of(self.params)
         self._origins: dict[str, Origin] = {}
         self._refuse_what_makes_no_sense()
@@ -32,7 +31,7 @@ class ActionModule(AccessManagerAction):
         backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == manifest_module.COMPLETE]
-        return {"backups": backups, "backup": self._selected(backups), "warnings": self._warnings}
+        return {"backups": backups, "backup": self._selected(backups)}
 
     def _refuse_what_makes_no_sense(self) -> None:
         if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
@@ -58,12 +57,12 @@ class ActionModule(AccessManagerAction):
     def _ids(self, store: BackupStore) -> list[str]:
         """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""
         try:
-            self._warnings += HighWaterMark(store, self.params["state_dir"]).problems()
+            self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
             return store.ids()
         except AccessManagerError as exc:
             if not self.params["all_hosts"]:
                 raise
-            self._warnings.append(str(exc))
+            self.warnings.append(str(exc))
             return []
 
     def _wanted(self, backup_id: str) -> bool:

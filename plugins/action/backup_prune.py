@@ -55,6 +55,10 @@ class ActionModule(AccessManagerAction):
         removed = [
             {"id": backup_id, "reason": why, "size": plan.sizes[backup_id]} for backup_id, why in plan.removed.items()
         ]
+        self.warnings += [
+            f"The backup {backup_id} of {host} is neither counted nor removed: {' '.join(problems)}"
+            for backup_id, problems in plan.doubtful.items()
+        ]
         return {
             "changed": bool(removed or forgotten),
             "host": self.host,
@@ -64,10 +68,6 @@ class ActionModule(AccessManagerAction):
             "forgotten": forgotten,
             "freed": sum(one["size"] for one in removed),
             "diff": {"prepared": "".join(f"- {host} {one['id']}: {one['reason']}\n" for one in removed)},
-            "warnings": [
-                f"The backup {backup_id} of {host} is neither counted nor removed: {' '.join(problems)}"
-                for backup_id, problems in plan.doubtful.items()
-            ],
         }
 
     def _rules(self) -> Rules:

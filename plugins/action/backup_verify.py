@@ -44,8 +44,8 @@ class ActionModule(AccessManagerAction):
             "hosts": hosts,
             "verified_at": timestamp(now),
             "origin": self._origin(backups),
-            "warnings": _warnings(backups, hosts),
         }
+        self.warnings += _warnings(backups, hosts)
         return result | self._verdict(problems)
 
     def _refuse_what_makes_no_sense(self) -> None:

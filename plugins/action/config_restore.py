@@ -55,7 +55,7 @@ class ActionModule(RestoreAction):
         situation = self.situation(backup)
         if self.params["installation"] is None:
             for sentence in situation["earlier"]:
-                _display.warn(f"{self.target.label}: {sentence}")
+                _display.warn(f"{self.target.label}: {self.target.censored(sentence)}")
         contents = self.for_this_server(backup, situation)
         plan = self.plan(contents, situation)
         plan.tasks += self.manual_tasks(backup, situation, plan)
@@ -179,6 +179,7 @@ class ActionModule(RestoreAction):
 
     def _arguments(self, contents: Contents, plan: Plan, *, reported: list[str]) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
+        self.target.hide(contents.secrets[path] for path in protected)
         options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
         return {
             "controller": controller_name(),

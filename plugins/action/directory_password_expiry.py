@@ -121,6 +121,7 @@ class ActionModule(AccessManagerAction):
 
     def _result(self) -> Result:
         tally = self.tally
+        self.warnings += [f"{one['computer']}: {one['reason']}" for one in tally.failed[:_SHOWN]]
         more = [f"... and {tally.begun - _SHOWN} more computers"] if tally.begun > _SHOWN else []
         return {
             "changed": self.written if self.params["publish_only_plan"] else tally.changed,
@@ -135,7 +136,6 @@ class ActionModule(AccessManagerAction):
             "failed_computers": tally.failed,
             "finished": self.finished,
             "files": self.files,
-            "warnings": [f"{one['computer']}: {one['reason']}" for one in tally.failed[:_SHOWN]],
             "diff": {"prepared": "".join(f"{line}\n" for line in [*self.lines, *more])},
         }
 

@@ -21,13 +21,13 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         now = datetime.datetime.now(datetime.UTC)
+        self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
         changed = self.params["state"] == "marked"
         marker = self._mark(store, now) if changed else self._require(store, now)
         return {
             "changed": changed,
             "marker": marker,
             "upgrade_warnings": list(upgrade_marker.UPGRADE_WARNINGS),
-            "warnings": HighWaterMark(store, self.params["state_dir"]).problems(),
         }
 
     def _mark(self, store: BackupStore, now: datetime.datetime) -> upgrade_marker.Marker:

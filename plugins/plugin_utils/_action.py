@@ -22,9 +22,9 @@ from ._text import printable_data, printable_lines
 _NUMBERS = frozenset(
     {"batch_pause", "health_seconds", "keep_safety_copies", "limit", "lock_timeout", "max_failures", "service_timeout", "timeout"}
 )
-_OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable", "skipped", "warnings"})
-"""What a result may have beside what its module documents: C(warnings) are sentences of an action about stores, never
-what a target answers under that name, and C(reachable) says whether a failure came from the connection."""
+_OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable"})
+"""What a result may have beside what its module documents: C(reachable) says whether a failure came from the
+connection."""
 
 _DIFF_KEYS = frozenset({"before", "after", "before_header", "after_header", "prepared"})
 
@@ -38,6 +38,9 @@ class AccessManagerAction(ActionBase):
     params: dict[str, t.Any]
     """The validated options."""
 
+    warnings: list[str]
+    """Sentences of the action that Ansible shows as warnings; no key of a result becomes one."""
+
     def perform(self) -> dict[str, t.Any]:
         """What the module does; returns its result."""
         raise NotImplementedError
@@ -45,6 +48,7 @@ class AccessManagerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
+        self.warnings = []
         self._no_log_values: set[str] = set()
         try:
             self.params = self._validated()
@@ -54,9 +58,8 @@ class AccessManagerAction(ActionBase):
             result = self._visible(failure)
             if _display.is_debugging():
                 result["exception"] = printable_lines(traceback.format_exc())
-        if not self._no_log_values:
-            return result
-        clean: dict[str, t.Any] = remove_values(result, self._no_log_values)
+        result["warnings"] = printable_data(self.warnings)
+        clean: dict[str, t.Any] = remove_values(result, self._no_log_values | self.target.hidden)
         return clean
 
     @property

@@ -9,6 +9,9 @@ import sys
 
 from ._text import printable
 
+_LONGEST_MESSAGE = 10_000
+"""Letters of an error: it may repeat what a server or a file says."""
+
 
 class AccessManagerError(Exception):
     """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then.
@@ -20,7 +23,7 @@ class AccessManagerError(Exception):
     changed = False
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(message[:_LONGEST_MESSAGE]))
 
 
 class MissingLibraryError(AccessManagerError):

@@ -408,8 +408,11 @@ class AmsHost:
 
     # ---- the wire ----
 
-    def trouble(self, **what: int | bool) -> None:
-        """Makes the network worse until `calm`: latency_ms, drop_every, drop_next, reject. Replaces what was set."""
+    def trouble(self, **what: Any) -> None:
+        """Makes the network worse until `calm`: latency_ms, drop_every, drop_next, reject; or has the host lie: merge.
+
+        Replaces what was set.
+        """
         new = self.prefix / "winrm.json.test"
         new.write_text(json.dumps(what))
         new.replace(self.prefix / "winrm.json")

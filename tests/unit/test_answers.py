@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.action import config_restore, installation_info
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._action import AccessManagerAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import (
     problems_of_certificates,
@@ -31,6 +33,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.connection_plugins import lying
+from unit.actions import run
 from unit.servers import certificate
 from unit.targets import JSON
 
@@ -69,8 +72,8 @@ def read(described: dict[str, Any]) -> None:
     problems_of_configuration(described)
     problems_of_certificates(described["certificates"])
     earlier_restores.problems(described["unended_restores"])
-    for run in described["left_runs"]:
-        interrupted_stops.sentence(run)
+    for left in described["left_runs"]:
+        interrupted_stops.sentence(left)
     refuse_clustered_stop(described)
 
 
@@ -145,3 +148,77 @@ def test_a_nested_result_has_the_documented_keys_alone() -> None:
     action._task = SimpleNamespace(resolved_action="lithnet.access_manager.backup_verify", action="backup_verify")
     visible = action._visible({"backups": [{"id": "i", "ansible_facts": {}, "problems": ["\x1b"]}]})
     assert visible == {"backups": [{"id": "i", "problems": ["\\x1b"]}]}
+
+
+ORDERS: dict[str, Any] = {
+    "ansible_facts": {"x": 1},
+    "add_host": {"host_name": "new"},
+    "add_group": "new",
+    "_ansible_no_log": False,
+    "_ansible_tags": ["x"],
+    "__ansible_unsafe": "x",
+    "Ansible_Facts": {"x": 1},
+    "ansible_facts ": {"x": 1},
+    "warnings": ["of the server"],
+    "deprecations": [{"msg": "of the server"}],
+    "exception": "of the server",
+    "invocation": {"of": "the server"},
+    "results": [{"ansible_facts": {"x": 1}}],
+    "ansible_job_id": "1.1",
+    "stdout_lines": ["of the server"],
+    "skipped": True,
+    "unreachable": True,
+}
+
+
+def test_a_module_that_forgets_everything_passes_nothing_on_that_ansible_acts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation_info.ActionModule, "perform", lambda self: ORDERS | {"computer_name": "ams1\x1b"})
+    assert run("installation_info") == {"changed": False, "computer_name": "ams1\\x1b", "warnings": []}
+
+
+def test_a_warning_of_an_action_is_shown_with_its_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def perform(self: Any) -> dict[str, Any]:
+        self.warnings.append("noticed\x1b")
+        raise AccessManagerError("failed")
+
+    monkeypatch.setattr(installation_info.ActionModule, "perform", perform)
+    assert (run("installation_info")["msg"], run("installation_info")["warnings"]) == ("failed", ["noticed\\x1b"])
+
+
+def target() -> Target:
+    return Target(SimpleNamespace(), "config_restore", {"inventory_hostname": "ams1"})
+
+
+def test_a_server_that_repeats_a_secret_that_it_was_given_has_it_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def perform(self: Any) -> dict[str, Any]:
+        self.target.hide(["password of the PFX"])
+        return {"computer_name": "the password of the PFX is mine", "problems": ["password of the PFX"]}
+
+    monkeypatch.setattr(installation_info.ActionModule, "perform", perform)
+    assert "password of the PFX" not in str(run("installation_info"))
+    given = target()
+    given.hide(["password of the PFX", "false"])
+    with pytest.raises(AccessManagerError) as raised:
+        given.checked({"failed": True, "msg": "not the password of the PFX\nfalse"}, answers.Nothing)
+    assert str(raised.value) == "not the ******** false"
+
+
+def test_what_a_restore_gives_a_server_is_hidden() -> None:
+    held = SimpleNamespace(pfx=b"bytes of a PFX", password="password of the PFX")
+    contents: Any = SimpleNamespace(certificates={"A": held}, secrets={"Email.Password": "secret of the mail"})
+    plan: Any = SimpleNamespace(
+        certificates=[{"thumbprint": "A", "action": "import"}], secrets=[{"path": "Email.Password", "action": "protect"}]
+    )
+    action: Any = config_restore.ActionModule.__new__(config_restore.ActionModule)
+    action.target, action.params = (
+        target(),
+        dict.fromkeys(("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")),
+    )
+    action._arguments(contents, plan, reported=[])
+    assert action.target.hidden == {"password of the PFX", base64.b64encode(held.pfx).decode(), "secret of the mail"}
+
+
+def test_a_long_text_of_a_server_is_cut_in_an_error() -> None:
+    with pytest.raises(AccessManagerError) as raised:
+        target().checked({"failed": True, "msg": "x" * 10**6}, answers.Nothing)
+    assert len(str(raised.value)) == 10_000

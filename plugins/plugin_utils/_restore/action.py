@@ -213,7 +213,9 @@ class RestoreAction(AccessManagerAction):
 
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
-        return [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+        given = [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
+        self.target.hide(one[key] for one in given for key in ("pfx", "password") if key in one)
+        return given
 
 
 def _assignment(name: str, value: t.Any) -> str:

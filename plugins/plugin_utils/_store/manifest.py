@@ -37,6 +37,9 @@ MOST_LISTED = 10_000
 
 COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
 
+_LONGEST_PROBLEM = 10_000
+"""Letters of a problem: it may repeat what a server says."""
+
 Manifest = dict[str, t.Any]
 
 _REQUIRED = {
@@ -95,7 +98,7 @@ def build(
 
     A record without an artifact, such as that of a census, adds to the manifest only.
     """
-    problems = [printable(problem) for problem in _joined(records.values(), "problems")]
+    problems = [printable(problem[:_LONGEST_PROBLEM]) for problem in _joined(records.values(), "problems")]
     artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
     recipients = list(dict.fromkeys(_joined(artifacts, "recipients")))
     details: Manifest = {}

@@ -21,6 +21,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure
+from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.json_utils import _filter_non_json_lines
 
 from .. import _display
@@ -49,7 +50,9 @@ START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
 _ANSWER, _EXIT_CODE = "answer", "exit_code"
-_LONGEST_MESSAGE = 10_000
+_SHORTEST_HIDDEN = 6
+"""Letters of a secret that is hidden: a shorter text stands in many others."""
+
 _LOST_RACE = re.compile(r'Unhandled exception while executing module.*"Create".*\bAnsible\b', re.DOTALL)
 """How a module fails that began beside another, the first on a server: both make the source "Ansible" in Windows' event
 log, before anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in
@@ -59,8 +62,7 @@ _STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
 
 
 def put_aside(output: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The output of a module, with the answer in it as one text under a key of ours: so Ansible's own reader sees no
-    other key."""
+    """The output of a module, with the answer as one text under a key of ours: Ansible's own reader sees no other."""
     return {
         **output,
         "stdout": json.dumps({_ANSWER: str(output.get("stdout", "")), _EXIT_CODE: str(output.get("rc", ""))}),
@@ -87,6 +89,8 @@ class Target:
 
     def __init__(self, action: t.Any, module: str, task_vars: dict[str, t.Any]) -> None:
         self._action, self._module, self._task_vars = action, module, task_vars
+        self.hidden: set[str] = set()
+        """The secrets that the server was given, which it may repeat."""
 
     @property
     def label(self) -> str:
@@ -179,8 +183,16 @@ class Target:
                 return checked(answer, shape)
         except ShapeError as exc:
             raise AccessManagerError(f"The answer of {self.label} is not used: {exc}.") from None
-        reason = one_line(said.get("msg", "")[:_LONGEST_MESSAGE])
+        reason = self.censored(one_line(said.get("msg", "")))
         raise AccessManagerError(reason or f"The module failed on {self.label}, and does not say why.")
+
+    def hide(self, secrets: c.Iterable[str]) -> None:
+        """Has no result, error or warning repeat these secrets, which the server is about to be given."""
+        self.hidden |= {secret for secret in secrets if len(secret) >= _SHORTEST_HIDDEN}
+
+    def censored(self, text: str) -> str:
+        """A text of the server without the secrets that it was given."""
+        return str(remove_values(text, self.hidden))
 
     def opened(self, data: bytes, shape: type[T]) -> T:
         """What a shape lists of JSON that the server sent encrypted, or left in a file."""
@@ -240,8 +252,7 @@ class Target:
 
     @contextlib.contextmanager
     def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
-        """Leaves nothing on the target of a run that failed; one that goes on there, or was ended there, is let
-        alone."""
+        """Leaves nothing on the target of a failed run; one that goes on there, or was ended there, is let alone."""
         try:
             yield
         except (UnfinishedRunError, EndedRunError):
