@@ -13,13 +13,10 @@ from ..plugin_utils._age.decryption import LARGEST
 from ..plugin_utils._age.encryption import Seal
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
-from ..plugin_utils._ams.shapes import SnapshotManifest
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
-from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import PartAction
-from ..plugin_utils._shape import fault_of
 from ..plugin_utils._store.inventory import inventory_of_server
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
 from ..plugin_utils._target.answers import Sent
@@ -97,8 +94,6 @@ class ActionModule(PartAction):
     ) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
-        if fault := fault_of(bundle.described, SnapshotManifest):
-            raise AccessManagerError(f"The snapshot of {self.target.label} is not used: {fault}.")
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
         artifact = self.backup().write(f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
         return bundle, artifact

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from ._text import printable
-
-_LONGEST_MESSAGE = 10_000
-"""Letters of an error: it may repeat what a server or a file says."""
+from ._text import printable, shortened
 
 
 class AccessManagerError(Exception):
@@ -23,7 +20,7 @@ class AccessManagerError(Exception):
     changed = False
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message[:_LONGEST_MESSAGE]))
+        super().__init__(printable(shortened(message)))
 
 
 class MissingLibraryError(AccessManagerError):

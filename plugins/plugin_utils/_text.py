@@ -12,6 +12,9 @@ import typing as t
 BACKUP_ID = r"[0-9]{8}T[0-9]{6}Z"
 """The pattern of a backup's id, which is the time in UTC at which it was begun."""
 
+_LONGEST = 10_000
+"""Letters of one sentence."""
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 
 
@@ -33,6 +36,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def shortened(text: str) -> str:
+    """The text without its middle when it is very long: it may repeat what a server says, and its end says what to do."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 def one_line(text: str) -> str:

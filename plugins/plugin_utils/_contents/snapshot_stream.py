@@ -14,14 +14,15 @@ import collections.abc as c
 import datetime
 import hashlib
 import json
-import re
 import typing as t
 
 from .._age.decryption import LARGEST
 from .._ams.constants import JSON_FILES
 from .._ams.description import Described, Record, files_of, inventory_name
 from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
+from .._ams.shapes import SnapshotManifest
 from .._errors import AccessManagerError
+from .._shape import fault_of
 from .._text import time_of
 from .file_list import checked_lists
 from .names import FILES, STATE, is_name_of_backup, left_out
@@ -34,10 +35,6 @@ MANIFEST_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 _LISTED = ("created", "modified", "attributes", "sddl")
 _NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
-_RECORD = {"path": str, "created": str, "modified": str, "attributes": int, "sddl": str, "size": int}
-_MANIFEST = {"installation": dict, "state": dict, "documents": list, "references": list, "records": list, "taken": dict}
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Bundle:
@@ -100,11 +97,8 @@ class Bundle:
             manifest = json.loads(line)
         except (ValueError, RecursionError):
             raise AccessManagerError("The target sent a manifest that is not JSON: the transfer is not used.") from None
-        if not isinstance(manifest, dict):
-            raise AccessManagerError("The target sent a manifest that is not an object: the transfer is not used.")
-        for key, kind in _MANIFEST.items():
-            if not isinstance(manifest.get(key), kind):
-                raise AccessManagerError(f"The target sent a manifest without a proper '{key}': the transfer is not used.")
+        if fault := fault_of(manifest, SnapshotManifest):
+            raise AccessManagerError(f"The target sent a manifest that is not used: {fault}.")
         return t.cast(Described, manifest)
 
     def _refuse_too_much(self, most: int) -> None:
@@ -150,16 +144,13 @@ class Bundle:
 
     def _check_records(self) -> None:
         for record in self.described["records"]:
-            wrong = _wrong_key(record)
-            if wrong:
-                raise AccessManagerError(f"The target describes a file without a proper '{wrong}': the transfer is not used.")
             name = record["name"]
             if not is_name_of_backup(name):
                 raise AccessManagerError(
                     f"The target names a file '{name}', which cannot be put into a backup: it is no name below the configuration "
                     "folder or a drive. The transfer is not used."
                 )
-            if record["kind"] == "file" and not _SHA256.fullmatch(str(record.get("sha256"))):
+            if record["kind"] == "file" and "sha256" not in record:
                 raise AccessManagerError(f"The target gives no SHA-256 of '{name}'.")
 
     def _content(self, record: Described) -> c.Iterator[bytes]:
@@ -193,21 +184,6 @@ def _listed(record: Described) -> Described:
 
 def _listed_file(record: Described) -> Described:
     return _listed(record) | {"sha256": record["sha256"], "size": record["size"]}
-
-
-def _wrong_key(record: t.Any) -> str | None:
-    """What a record lacks or has of another type; None when it can be used."""
-    if not isinstance(record, dict):
-        return "name"
-    for key in ("name", "kind"):
-        if not isinstance(record.get(key), str):
-            return key
-    if record["kind"] == "link":
-        return None
-    for key, kind in _RECORD.items():
-        if not isinstance(record.get(key), kind):
-            return key
-    return "size" if record["size"] < 0 else None
 
 
 def _modified(record: Described) -> datetime.datetime:

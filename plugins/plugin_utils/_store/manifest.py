@@ -16,7 +16,7 @@ import typing as t
 from .._age.decryption import LARGEST
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
-from .._text import printable
+from .._text import printable, shortened
 from .folder import Folder
 
 FORMAT = 1
@@ -36,9 +36,6 @@ MOST_LISTED = 10_000
 """How many entries a list of a manifest has at most."""
 
 COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
-
-_LONGEST_PROBLEM = 10_000
-"""Letters of a problem: it may repeat what a server says."""
 
 Manifest = dict[str, t.Any]
 
@@ -98,7 +95,7 @@ def build(
 
     A record without an artifact, such as that of a census, adds to the manifest only.
     """
-    problems = [printable(problem[:_LONGEST_PROBLEM]) for problem in _joined(records.values(), "problems")]
+    problems = [printable(shortened(problem)) for problem in _joined(records.values(), "problems")]
     artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
     recipients = list(dict.fromkeys(_joined(artifacts, "recipients")))
     details: Manifest = {}
