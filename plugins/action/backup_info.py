@@ -57,13 +57,14 @@ class ActionModule(AccessManagerAction):
     def _ids(self, store: BackupStore) -> list[str]:
         """The ids of a host's backups. Among all hosts, one whose folder cannot be listed does not hide the others."""
         try:
-            self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
-            return store.ids()
+            ids = store.ids()
         except AccessManagerError as exc:
             if not self.params["all_hosts"]:
                 raise
             self.warnings.append(str(exc))
             return []
+        self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
+        return ids
 
     def _wanted(self, backup_id: str) -> bool:
         first, last = (self._time(option) for option in _TIMES)
