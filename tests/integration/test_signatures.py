@@ -97,7 +97,8 @@ def test_a_key_that_cannot_be_used_ends_the_run_before_the_server_is_asked(
         run = run_playbook(BACKUP, inventory, extra_vars={"access_manager_signing_key": str(other), "backup_force": True})
     assert run.rc == 2
     assert "would not be accepted afterwards" in failure_of(run, NAME)
-    assert [one.task.rpartition(" : ")[2] for one in run.results if one.status == "failed"] == [CHECK]
+    failed = [one.task.rpartition(" : ")[2] for one in run.results if one.status == "failed"]
+    assert failed == [CHECK, "Fail where the role failed"]
     assert count.requests == 0
     assert sorted(path.name for path in (root / NAME).rglob("*")) == before
 
