@@ -20,7 +20,6 @@ from ..plugin_utils._ams.description import Described, files_of
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
-from ..plugin_utils._target.call import controller_name, new_run_id
 
 
 class ActionModule(AccessManagerAction):
@@ -29,7 +28,9 @@ class ActionModule(AccessManagerAction):
         described["clock_skew_seconds"] = skew
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
-        described["left_runs"] = interrupted_stops.warn(described.get("left_runs", []), self.target.label)
+        runs = described.get("left_runs", [])
+        described["needs_recovery"] = bool(described["stale_runs"] or interrupted_stops.stopped(runs))
+        described["left_runs"] = interrupted_stops.warn(runs, self.target.label)
         described["unended_restores"] = self._unended(described)
         if not self.params["require_supported"]:
             return described
@@ -51,9 +52,6 @@ class ActionModule(AccessManagerAction):
             "knowledge": knowledge(),
             "include_database": self.params["include_database"],
             "staging_root": self.params["staging_root"] or "",
-            "sweep": self.params["sweep"] and not self.check_mode,
-            "run_id": new_run_id(),
-            "controller": controller_name(),
         }
         described: Described = self.target.call(question, DESCRIPTION)
         return described

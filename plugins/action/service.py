@@ -26,6 +26,9 @@ class ActionModule(AccessManagerAction):
             "lock_timeout": self.params["lock_timeout"],
             "controller": controller_name(),
         }
+        if self.params["state"] == "recovered":
+            result = self.target.call(arguments | {"step": "take"}, ServiceState)
+            return {**result, "left_runs": interrupted_stops.warn(result.get("left_runs", []), self.target.label)}
         if self.check_mode:
             return {**self.target.call(arguments | {"step": "take"}, ServiceState)}
         with self.target.cleanup_on_failure(run):

@@ -83,21 +83,27 @@ Function Test-RunAlive {
     $alive
 }
 
-Function Remove-StaleRun {
-    # Removes the folders of dead runs that nobody has written to for a day, but not of one that left the service stopped: the next run starts it.
-    # And tasks that were made for a run, and not removed.
+Function Get-StaleTask {
+    # The ids of dead runs for which a task was made that was not removed.
+    Get-TaskRun | Where-Object -FilterScript { -not (Test-RunAlive -RunId $_) -and -not (Test-RunAlive -RunId "$_.start") }
+}
+
+Function Get-StaleRun {
+    # The ids of dead runs whose folder was not written to for a day; not of one that left the service stopped: the next run starts it.
     param([String] $Root)
-    foreach ($runId in @(Get-TaskRun)) {
-        if (-not (Test-RunAlive -RunId $runId) -and -not (Test-RunAlive -RunId "$runId.start")) { Invoke-CleanUp -Body { Remove-RunTask -RunId $runId } }
-    }
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
-        $stale = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter -and -not [IO.File]::Exists((Get-StopMark -Folder $run.FullName))
-        if (-not $stale -or (Test-RunAlive -RunId $run.Name)) { continue }
-        try { [void](Remove-RunFolder -Root $Root -RunId $run.Name) }
-        catch { Write-Debug -Message "The next run tries it again: $($_.Exception.Message)" }
+        $old = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter
+        if ($old -and -not [IO.File]::Exists((Get-StopMark -Folder $run.FullName)) -and -not (Test-RunAlive -RunId $run.Name)) { $run.Name }
     }
+}
+
+Function Remove-StaleRun {
+    # Removes what dead runs left. What cannot be removed now, the next run tries again.
+    param([String] $Root)
+    foreach ($runId in @(Get-StaleTask)) { Invoke-CleanUp -Body { Remove-RunTask -RunId $runId } }
+    foreach ($runId in @(Get-StaleRun -Root $Root)) { Invoke-CleanUp -Body { [void](Remove-RunFolder -Root $Root -RunId $runId) } }
 }
 
 Function Remove-RunFolder {
@@ -202,4 +208,4 @@ Function Invoke-Locked {
 }
 
 Export-ModuleMember -Function Get-RunFolder, Get-RunIdPattern, Get-StopMark, New-RunFolder, Invoke-WithRunMutex, Test-RunAlive,
-    Remove-StaleRun, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Wait-OtherRun, Invoke-Locked
+    Get-StaleTask, Get-StaleRun, Remove-StaleRun, Remove-RunFolder, Remove-EndedRun, Clear-EndedRun, Wait-OtherRun, Invoke-Locked

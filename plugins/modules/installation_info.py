@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Reads where Access Manager is installed, its service, registry values, certificates, HTTP.sys configuration, the files of its
     configuration and those that it names, with their hashes.
-  - It changes nothing but what O(sweep) says. No secret and no content of a file is returned.
+  - It changes nothing. No secret and no content of a file is returned.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -26,12 +26,6 @@ attributes:
 options:
   include_database:
     description: Describe the files of the database too.
-    type: bool
-    default: false
-  sweep:
-    description:
-      - Also remove what runs that died more than a day ago left in the staging folder, and start the service when a run that was ended had stopped
-        it. Not in check mode.
     type: bool
     default: false
   require_supported:
@@ -146,9 +140,19 @@ unended_restores:
   elements: str
 left_runs:
   description:
-    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then with O(sweep=true), and the
-      sentence says what became of it.
+    - A sentence for each run that stopped the service and was ended before it started it again. The module M(lithnet.access_manager.service) with
+      O(lithnet.access_manager.service#module:state=recovered) starts it.
   returned: when Access Manager is installed
   type: list
   elements: str
+stale_runs:
+  description: The ids of runs that were ended on the server and left a folder more than a day ago, or a scheduled task.
+  returned: success
+  type: list
+  elements: str
+needs_recovery:
+  description:
+    - Whether M(lithnet.access_manager.service) with O(lithnet.access_manager.service#module:state=recovered) has something to do there.
+  returned: success
+  type: bool
 """

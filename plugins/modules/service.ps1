@@ -8,8 +8,10 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._Service
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
@@ -46,12 +48,38 @@ Function Set-State {
     $answer
 }
 
+Function Restore-InterruptedState {
+    # Removes what dead runs left, and starts the service that one of them stopped. Not within a run.
+    $installation = Assert-Installation
+    $root = Get-StagingRoot -Path $module.Params.staging_root
+    $service = Get-ServiceController
+    $before = $service.Status.ToString()
+    $stopped = @(Get-LeftRun -Root $root | Where-Object -FilterScript { -not $_.started_at })
+    if (-not $module.CheckMode) {
+        Remove-StaleRun -Root $root
+        $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
+        if ($installation.exists) { Start-LeftServiceAlone -Root $root -Owner $owner -Timeout $module.Params.timeout }
+        $service.Refresh()
+    }
+    $status = $service.Status.ToString()
+    @{
+        changed = if ($module.CheckMode) { $stopped.Count -gt 0 -and $before -eq 'Stopped' } else { $status -ne $before }
+        status_before = $before
+        status = $status
+        stop_ms = [Int64]0
+        unlock_ms = [Int64]0
+        start_ms = [Int64]0
+        left_runs = @(Get-LeftRun -Root $root)
+    }
+}
+
 $options = Get-RunOption
-$options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted' }
+$options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted', 'recovered' }
 $options.timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
+    if ($module.Params.state -eq 'recovered') { return Restore-InterruptedState }
     if ($module.CheckMode) { return Set-State }
     Invoke-RunStep -Params $module.Params -Take { param($folder) Set-State -Folder $folder }
 }

@@ -25,9 +25,12 @@ attributes:
     support: full
 options:
   state:
-    description: The state to bring the service into. V(restarted) always restarts it.
+    description:
+      - The state to bring the service into. V(restarted) always restarts it.
+      - V(recovered) starts it only where a run stopped it and was ended before it started it again, and removes what runs left on the server that
+        were ended more than a day ago.
     type: str
-    choices: [started, stopped, restarted]
+    choices: [started, stopped, restarted, recovered]
     required: true
   timeout:
     description: How many seconds each wait may take, for the stop, the process, the database files and the start.

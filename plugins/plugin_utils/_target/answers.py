@@ -165,11 +165,11 @@ class ServiceState(t.TypedDict):
 
 
 class DescribedAbsentServer(AbsentServer):
-    changed: t.NotRequired[bool]
+    stale_runs: list[str]
 
 
 class DescribedServer(Server):
-    changed: t.NotRequired[bool]
+    stale_runs: list[str]
 
 
 class Busy(t.TypedDict):
