@@ -59,7 +59,7 @@ Function Read-Configuration {
 }
 
 Function Get-Reference {
-    # The files that the configuration names: key, value, path, where it lies, and whether it is there.
+    # The files that the configuration names: key, value, path, where it lies, whether it is there, and no name in a backup yet.
     param(
         [Object[]] $Documents,
         [String] $ConfigPath,
@@ -78,6 +78,7 @@ Function Get-Reference {
                     path = $path
                     place = $place
                     exists = $place -ne 'share' -and [IO.File]::Exists((Get-LongPath -Path $path))
+                    name = $null
                 }
             }
         }
@@ -96,6 +97,19 @@ Function Get-ExternalFile {
         $seen[$path] = $true
         Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1).ToUpperInvariant() + $path.Substring(2).Replace('\', '/')) -Path $path
     }
+}
+
+Function Add-BackupName {
+    # Gives each reference the name under which a backup holds its file. One that it does not hold keeps none.
+    param(
+        [Object[]] $References,
+        [Object[]] $Records
+    )
+    $names = New-NameTable
+    foreach ($record in $Records) {
+        if ($record.kind -eq 'file') { $names[(Get-LongPath -Path $record.path)] = $record.name }
+    }
+    foreach ($reference in $References) { $reference.name = $names[(Get-LongPath -Path $reference.path)] }
 }
 
 Function ConvertTo-Mode {
@@ -135,10 +149,12 @@ Function Get-BackupSubject {
     $documents = @(Read-Configuration -ConfigPath $Installation.config_path -Names $Knowledge.json_files)
     $references = @(Get-Reference -Documents $documents -ConfigPath $Installation.config_path -Keys $Knowledge.references)
     $records = @(Get-FolderRecord -Path $Installation.config_path -Name 'config' -Skip $(if (-not $IncludeDatabase) { 'config/db' }))
+    $records += @(Get-ExternalFile -References $references)
+    Add-BackupName -References $references -Records $records
     @{
         documents = $documents
         references = $references
-        records = $records + @(Get-ExternalFile -References $references)
+        records = $records
     }
 }
 

@@ -83,7 +83,7 @@ documents:
   type: list
   elements: dict
 references:
-  description: The files that the configuration names, where they lie, and whether they are there.
+  description: The files that the configuration names, where they lie, whether they are there, and their names in a backup.
   returned: when Access Manager is installed
   type: list
   elements: dict

@@ -291,6 +291,8 @@ def test_every_reference_leads_to_its_file_and_nothing_is_missing(new_backup: Ba
     references = new_backup.installation["references"]
     assert len(references) == len(backup.installation["references"])
     assert {(one["place"], one["exists"]) for one in references} == {("config", True)}
+    assert {one["name"] for one in references} <= new_backup.files.keys()
+    assert {one["name"] for one in backup.installation["references"] if one["exists"]} <= backup.files.keys()
     held = {
         name: data for name, data in new_backup.config.items() if name.startswith("config/external/C/") and not name.endswith("/")
     }

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
+import ntpath
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.constants import FILE_REFERENCES, JSON_FILES
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import find, parse
 from unit.servers import server
 
 SECRET_PATHS = ("Authentication.Oidc.Secret", "Email.Password")
@@ -76,6 +80,25 @@ def state(**changes: Any) -> dict[str, Any]:
     return {key: described[key] for key in kept} | changes
 
 
+def references(content: Mapping[str, bytes], described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a server without short names records of the files that its JSON names, of those that are there."""
+    root, names = str(described["installation"].get("config_path", "")), {name.lower(): name for name in content}
+    found = []
+    for file in JSON_FILES:
+        with contextlib.suppress(ValueError):
+            document = parse(content.get(f"config/{file}", b"{}"))
+            for steps, folder in FILE_REFERENCES.items():
+                for key, value in find(document, steps):
+                    path = ntpath.normpath(ntpath.join(root, folder, str(value.value)))
+                    inside = path.lower().startswith(f"{root.lower()}\\")
+                    wanted = f"config{path[len(root) :]}" if inside else f"external/{path.replace(':', '', 1)}"
+                    place, name = "config" if inside else "external", names.get(wanted.replace("\\", "/").lower())
+                    if name and isinstance(value.value, str):
+                        one = {"key": key, "value": value.value, "path": path, "place": place, "exists": True, "name": name}
+                        found.append(one)
+    return found
+
+
 def config_zip(
     content: Mapping[str, bytes] | None = None,
     *,
@@ -86,8 +109,11 @@ def config_zip(
 ) -> bytes:
     """A config.zip; listed, described: other contents of files.json and the state; more: entries beside those."""
     content = files() if content is None else content
+    described = described or state()
+    if isinstance(described.get("references"), list) and isinstance(described.get("installation"), dict):
+        described = described | {"references": [*references(content, described), *described["references"]]}
     entries = {
-        "state/installation.json": json.dumps(described or state()).encode(),
+        "state/installation.json": json.dumps(described).encode(),
         "files.json": json.dumps(listed or lists(content, folders)).encode(),
     }
     return zipped(entries | dict.fromkeys(folders, b"") | dict(content) | dict(more or {}))

@@ -36,6 +36,7 @@ from unit import made
 from unit.actions import HOST, run
 from unit.opened import config_zip, files, protected, settings, state
 from unit.servers import server
+from unit.target_side import file_record
 
 OLD = r"C:\Program Files\Lithnet\Access Manager Service\config"
 NEW = r"D:\AMS\config"
@@ -143,9 +144,15 @@ def test_a_reference_leads_to_the_same_file_on_the_new_server(value: str, expect
 
 def test_a_short_name_leads_where_the_old_server_said() -> None:
     short = r"C:\PROGRA~1\Lithnet\ACCESS~1\config\scripts\tier0\x.ps1"
-    reference = {"key": "K", "value": short, "path": OLD + r"\scripts\tier0\x.ps1", "place": "config", "exists": True}
+    reference = recorded(short, OLD + r"\scripts\tier0\x.ps1", None)
     after = text_of(translated(contents(settings_with(script=short), references=[reference])))
     assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == NEW + r"\scripts\tier0\x.ps1"
+
+
+def recorded(value: str, path: str, name: str | None) -> dict[str, Any]:
+    """What the old server recorded of the script of the first rule."""
+    place = "external" if (name or "").startswith("external/") else "config"
+    return {"key": SCRIPT, "value": value, "path": path, "place": place, "exists": True, "name": name}
 
 
 def rules(*scripts: str) -> bytes:
@@ -157,6 +164,7 @@ def scripts_of(backup: Contents) -> list[str]:
     return [rule["Script"] for rule in json.loads(text_of(backup))["Authorization"]["ComputerTargets"]]
 
 
+SCRIPT = "Authorization.ComputerTargets[0].Script"
 ALPHA, TILDE, LONG = "external/C/Alpha/a.ps1", "external/C/beta~1/a.ps1", "external/C/Program Files/a.ps1"
 
 
@@ -165,7 +173,6 @@ ALPHA, TILDE, LONG = "external/C/Alpha/a.ps1", "external/C/beta~1/a.ps1", "exter
     [
         (r"C:\beta~1\a.ps1", [ALPHA, TILDE], TILDE),
         (r"C:\BETA~1\A.PS1", [ALPHA, TILDE], TILDE),
-        (r"C:\PROGRA~1\a.ps1", [LONG], LONG),
         (r"C:\beta~x\a.ps1", [ALPHA], None),
         (r"C:\longername~1\a.ps1", [ALPHA], None),
     ],
@@ -177,15 +184,38 @@ def test_two_files_of_one_name_are_not_taken_for_each_other(script: str, held: l
     assert backup.configuration.read("config/" + (expected or "external/C/Scripts/über.ps1")) == (expected or "").encode()
 
 
-def test_a_short_name_that_may_stand_for_several_files_is_refused_unless_the_old_server_said_which() -> None:
+def test_a_short_name_is_the_file_that_the_old_server_recorded() -> None:
     short = r"C:\PROGRA~1\a.ps1"
     content = {ALPHA: b"alpha", LONG: b"long"}
     raw = rules(short, r"C:\Alpha\a.ps1", r"C:\Scripts\über.ps1")
-    assert "the backup holds 2 files that it may stand for" in refusal(contents(raw, content=content))
-    there = {"key": "K", "value": short, "path": r"C:\Program Files\a.ps1", "place": "external", "exists": True}
+    there = recorded(short, r"C:\Program Files\a.ps1", LONG)
     backup = translated(contents(raw, content=content, references=[there]))
     assert scripts_of(backup)[0] == NEW + "\\" + LONG.replace("/", "\\")
     assert "config/" + LONG in backup.configuration.files
+
+
+def test_a_file_elsewhere_that_a_short_name_names_stays_named_where_it_is_kept() -> None:
+    short = r"C:\PROGRA~1\a.ps1"
+    there = recorded(short, r"C:\Program Files\a.ps1", LONG)
+    backup = translated(contents(rules(short), content={LONG: b"long"}, references=[there]), relocate=False)
+    assert scripts_of(backup) == [r"C:\Program Files\a.ps1"]
+    assert backup.configuration.names_external(LONG)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "name"),
+    [
+        (r"C:\Scripts\a.ps1", r"C:\Program Files\a.ps1", LONG),
+        (r"C:\PROGRA~1\a.ps1", r"C:\Program Files\a.ps1", ALPHA),
+        (r"C:\PROGRA~1\a.ps1", r"C:\Program Files\more\a.ps1", LONG),
+        (r"C:\PROGRA~1\a.ps1", r"D:\Program Files\a.ps1", LONG),
+        (r"C:\PROGRA~1\a.ps1", r"C:\Program Files\a.ps1", "external/C/Program Files/gone.ps1"),
+        (r"C:\PROGRA~1\a.ps1", r"C:\Program Files\a.ps1", None),
+    ],
+)
+def test_a_record_names_no_file_that_its_value_cannot_name(value: str, path: str, name: str | None) -> None:
+    backup = contents(rules(value), content={ALPHA: b"alpha", LONG: b"long"}, references=[recorded(value, path, name)])
+    assert not any(backup.configuration.names_external(held) for held in (ALPHA, LONG))
 
 
 @pytest.mark.parametrize("place", ["", "config", 7])
@@ -508,7 +538,9 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
         settings_with(Authentication={"Mode": "Iwa"}, Email={"Host": "smtp.forest.example", "Port": 587}),
         content={"config/apphost.json": HOSTING},
         environment=[{"scope": "machine", "variable": "AccessManagerService__Email__Host=secret.example"}],
-        references=[{"key": SMTP, "value": r"\\fs\x.html", "path": r"\\fs\x.html", "place": "share", "exists": False}],
+        references=[
+            {"key": SMTP, "value": r"\\fs\x.html", "path": r"\\fs\x.html", "place": "share", "exists": False, "name": None}
+        ],
         described={"firewall": state()["state"]["firewall"]},
     )
     described = fresh(service=server()["state"]["service"] | {"account": "LocalSystem"})
@@ -705,6 +737,7 @@ def test_modules_and_secrets_of_other_modes_are_told() -> None:
 
 def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
+    described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
     text = document_module.to_markdown(document_module.document_of(contents(), described, plan)).decode()
     assert "It is the same server." in text

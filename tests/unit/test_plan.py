@@ -515,7 +515,8 @@ def test_a_service_that_an_interrupted_restore_left_stopped_is_started() -> None
 
 def test_a_file_that_the_configuration_names_must_be_there_afterwards() -> None:
     path = ROOT + r"\more\Gone.ps1"
-    backup = contents(described=state(references=[{"key": "K", "value": "V", "path": path, "place": "config", "exists": True}]))
+    reference = {"key": "K", "value": "V", "path": path, "place": "config", "exists": True, "name": None}
+    backup = contents(described=state(references=[reference]))
     described = here(backup)
     assert f"'{path}', which would not be there after this restore" in refusal(backup, described)
     described["records"].append({"name": "config/more/gone.ps1", "kind": "file", "path": path.lower(), "sha256": "0", "size": 1})

@@ -112,6 +112,7 @@ class Reference(t.TypedDict):
     path: str
     place: t.Literal["share", "config", "external"]
     exists: bool
+    name: str | None
 
 
 class Link(t.TypedDict):

@@ -13,11 +13,12 @@ import ntpath
 import typing as t
 
 from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
+from .._ams.description import Record
 from .._ams.json_document import Value, find, parse
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
 from .file_list import checked_lists
-from .names import BINDING, FILES, STATE, external_name
+from .names import BINDING, FILES, STATE, may_stand_for, path_of
 from .server_state import checked_state
 from .zip_reader import Archive
 
@@ -35,6 +36,21 @@ class Secret:
     salt: str
     data_place: tuple[int, int]
     salt_place: tuple[int, int] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A value of a JSON file that names a file. C(folder): where a bare name lies.
+
+    C(path): where the file was on the server. C(name): of the file in the backup; None when it does not hold it.
+    """
+
+    file: str
+    place: str
+    value: Value
+    folder: str
+    path: str
+    name: str | None = None
 
 
 class Configuration:
@@ -72,45 +88,35 @@ class Configuration:
 
     def names_external(self, name: str) -> bool:
         """Whether the JSON files name the file elsewhere that has that name in a backup."""
-        return name in self._external
+        return name in self._named
 
-    def external_name(self, path: str) -> str | None:
-        """The name in this backup of a file elsewhere on the server, by its path; None when it does not hold it.
-
-        Raises AccessManagerError when a short name such as PROGRA~1 may stand for several files.
-        """
-        found = self._external_names(path)
-        if len(found) > 1:
-            raise AccessManagerError(
-                f"The configuration names '{path}', which has a short name, and the backup holds {len(found)} files that it may "
-                f"stand for: {_listed(found)}. Write the long name in the configuration, back up again, and restore that backup."
-            )
-        return found[0] if found else None
-
-    def _external_names(self, path: str) -> list[str]:
-        """The file of that path; when there is none, those for which its short names may stand."""
-        exact = external_name(path)
-        return [name for name in self.files if exact.fullmatch(name)] or [
-            name for name in self.files if external_name(path, short=True).fullmatch(name)
-        ]
+    @property
+    def references(self) -> c.Iterator[Reference]:
+        """The files that the JSON files name."""
+        for file, document in self.documents.items():
+            for path, folder in FILE_REFERENCES.items():
+                for place, value in find(document, path):
+                    if isinstance(value.value, str) and value.value:
+                        yield self._reference(file, place, value, folder)
 
     @functools.cached_property
-    def _external(self) -> set[str]:
-        """The files elsewhere that the JSON files name. A short name stands for the one file that it can be, or that was found."""
-        root = str(self.described["installation"].get("config_path", ""))
-        recorded = {reference["value"].lower(): reference["path"] for reference in self.described["references"]}
-        named: set[str] = set()
-        for value, folder in self._referenced():
-            found = self._external_names(ntpath.normpath(ntpath.join(root, folder, value)))
-            there = self._external_names(ntpath.normpath(recorded.get(value.lower(), ""))) if len(found) > 1 else found
-            named.update(set(found).intersection(there) if len(there) == 1 else ())
-        return named
+    def _named(self) -> set[str | None]:
+        return {reference.name for reference in self.references}
 
-    def _referenced(self) -> c.Iterator[tuple[str, str]]:
-        """What the JSON files name, and the folder in which a bare name lies."""
-        for document in self.documents.values():
-            for path, folder in FILE_REFERENCES.items():
-                yield from ((value.value, folder) for _place, value in find(document, path) if isinstance(value.value, str))
+    @functools.cached_property
+    def _recorded(self) -> dict[tuple[str, str], Record]:
+        return {(record["key"], record["value"]): record for record in self.described["references"]}
+
+    def _reference(self, file: str, place: str, value: Value, folder: str) -> Reference:
+        """What the server recorded of a value, where it can be of this value."""
+        root = str(self.described["installation"].get("config_path", ""))
+        resolved = ntpath.normpath(ntpath.join(root, folder, value.value))
+        record = self._recorded.get((place, value.value))
+        if record is None or not may_stand_for(resolved, record["path"]):
+            return Reference(file, place, value, folder, resolved)
+        name = record["name"]
+        held = name in self.files and path_of(name, root).lower() == record["path"].lower()
+        return Reference(file, place, value, folder, record["path"], name if held else None)
 
     def _check_names(self) -> None:
         listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES, BINDING}
@@ -140,10 +146,6 @@ class Configuration:
                         f"{file} in the backup is not JSON in UTF-8 as a restore reads it: {exc}. "
                         "Use another backup, or restore this one by hand: docs/restore_by_hand.md."
                     ) from None
-
-
-def _listed(names: c.Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
 
 
 def _mode(value: t.Any) -> int:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections.abc as c
-import ntpath
 import re
 import unicodedata
 
@@ -88,9 +87,9 @@ def _folded(name: str) -> str:
     return "".join(upper if len(upper := letter.upper()) == 1 else letter for letter in unicodedata.normalize("NFC", name))
 
 
-def external_name(path: str, *, short: bool = False) -> re.Pattern[str]:
-    """The name that a path has in a backup, whatever its capitals. C(short): with names such as PROGRA~1 for any."""
-    drive, rest = ntpath.splitdrive(path)
-    steps = [step.rstrip(". ") for step in rest.strip("\\").split("\\")]
-    name = "/".join("[^/]+" if short and _SHORT_NAME.fullmatch(step) else re.escape(step) for step in steps)
-    return re.compile(f"external/{re.escape(drive.removesuffix(':'))}/{name}", re.IGNORECASE)
+def may_stand_for(written: str, path: str) -> bool:
+    """Whether Windows may read a path as another: capitals, dots at the end of a name and short names such as PROGRA~1 differ."""
+    names = [[name.rstrip(". ") for name in one.lower().split("\\")] for one in (written, path)]
+    if len(names[0]) != len(names[1]):
+        return False
+    return all(here == there or _SHORT_NAME.fullmatch(here) for here, there in zip(*names, strict=True))

@@ -78,6 +78,8 @@ def checked_state(content: Record) -> Record:
             checked_record(record, shape, f"A record of '{name}' in '{STATE}'")
     for reference in described["references"]:
         checked_record(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
+        if not isinstance(reference.get("name", 0), str | None):
+            raise AccessManagerError(f"A record of 'references' in '{STATE}' has no proper 'name': the backup is not used.")
     for value in state["registry"]:
         if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
             raise AccessManagerError(f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used.")

@@ -12,16 +12,14 @@ import collections.abc as c
 import dataclasses
 import datetime
 import hashlib
-import itertools
 import json
 import ntpath
 import re
 
-from .._ams.constants import FILE_REFERENCES, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
+from .._ams.constants import LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, Described, Record, own_http_configuration
-from .._ams.json_document import Value, find
 from .._contents import zip_writer
-from .._contents.configuration import Configuration
+from .._contents.configuration import Configuration, Reference
 from .._contents.contents import Contents, Rewrite
 from .._contents.names import FILES, STATE, path_of
 from .._errors import AccessManagerError
@@ -74,8 +72,10 @@ def translate(contents: Contents, server: Described, target: Target) -> Contents
     _refuse_versions(contents, server, target)
     configuration = contents.configuration
     moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
-    described = _described(configuration, server, moves, tls_bindings(contents, server, target))
     rewrites = _rewrites(configuration, moves)
+    described = _described(configuration, server, moves, tls_bindings(contents, server, target))
+    values = {(one.place, one.before): one.after for one in rewrites.values()}
+    described["references"] = [_reference(one, moves, values) for one in configuration.described["references"]]
     translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
     return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
 
@@ -122,11 +122,6 @@ class _Moves:
         self._old_root = str(configuration.described["installation"].get("config_path", "")).rstrip("\\")
         if not ntpath.isabs(self._old_root):
             raise AccessManagerError(f"The backup says that its configuration lay in '{self._old_root}', which is no folder.")
-        self._resolved_there = {
-            reference["value"].lower(): str(reference["path"])
-            for reference in configuration.described["references"]
-            if ntpath.isabs(reference["value"])
-        }
         self._new_root = new_root
         self._folder = self._free_folder(configuration) if relocate else None
 
@@ -150,41 +145,27 @@ class _Moves:
         """Whether a file of the old server lay in its configuration folder."""
         return path.lower().startswith(f"{self._old_root.lower()}\\")
 
-    def was_inside(self, value: str, folder: str) -> bool:
-        """The same for what a reference says."""
-        return self.is_inside(self._there(value, folder))
-
-    def _there(self, value: str, folder: str) -> str:
-        return self._resolved_there.get(value.lower()) or _resolved(self._old_root, folder, value)
-
-    def path(self, path: str) -> str:
-        """Where a file of the old server is on the new one; the path itself when it does not move."""
+    def path(self, path: str, name: str | None) -> str:
+        """Where a file of the old server is on the new one; the path itself when it does not move. C(name): in the backup."""
         if self.is_inside(path):
             return self._new_root + path[len(self._old_root) :]
-        held = self._configuration.external_name(path)
-        name = self.name(held) if held else None
-        return path_of(name, self._new_root) if name and name != held else path
+        moved = self.name(name) if name else None
+        return path_of(moved, self._new_root) if moved and moved != name else path
 
-    def value(self, value: str, folder: str) -> str | None:
-        """What a reference must say on the new server; None when it already leads there. C(folder): where a bare name lies."""
-        wanted = self.path(self._there(value, folder))
-        return None if _resolved(self._new_root, folder, value).lower() == wanted.lower() else wanted
-
-
-def _resolved(root: str, folder: str, value: str) -> str:
-    return ntpath.normpath(ntpath.join(root, folder, value))
+    def value(self, reference: Reference) -> str | None:
+        """What a reference must say on the new server; None when it already leads there."""
+        wanted = self.path(reference.path, reference.name)
+        there = ntpath.normpath(ntpath.join(self._new_root, reference.folder, reference.value.value))
+        return None if there.lower() == wanted.lower() else wanted
 
 
 def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
     """The references that have to say something else, by their files and places in bytes."""
-    rewrites = {}
-    for (file, document), (path, folder) in itertools.product(configuration.documents.items(), FILE_REFERENCES.items()):
-        for place, value in find(document, path):
-            new = _new_value(value, folder, moves)
-            if new is not None:
-                inside = moves.was_inside(value.value, folder)
-                rewrites[file, value.start, value.end] = Rewrite(file, place, value.value, new, inside)
-    return rewrites
+    return {
+        (one.file, one.value.start, one.value.end): Rewrite(one.file, one.place, one.value.value, new, moves.is_inside(one.path))
+        for one in configuration.references
+        if (new := moves.value(one)) is not None
+    }
 
 
 def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int], Rewrite]) -> dict[str, bytes]:
@@ -194,10 +175,6 @@ def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int]
         edits = {(start, end): rewrite.after for (of, start, end), rewrite in rewrites.items() if of == file}
         rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
     return rewritten
-
-
-def _new_value(value: Value, folder: str, moves: _Moves) -> str | None:
-    return moves.value(value.value, folder) if isinstance(value.value, str) and value.value else None
 
 
 def _edited(data: bytes, edits: dict[tuple[int, int], str]) -> bytes:
@@ -314,7 +291,6 @@ def _described(configuration: Configuration, server: Described, moves: _Moves, b
             "firewall": here["firewall"],
             "http_sys": http_sys,
         },
-        "references": [_reference(reference, moves) for reference in described["references"]],
     }
 
 
@@ -326,8 +302,9 @@ def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) ->
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 
-def _reference(reference: Record, moves: _Moves) -> Record:
-    path = moves.path(reference["path"])
-    if path == reference["path"]:
-        return reference
-    return reference | {"path": path, "place": "config"}
+def _reference(reference: Record, moves: _Moves, rewritten: dict[tuple[str, str], str]) -> Record:
+    name = moves.name(reference["name"]) if reference["name"] else None
+    path = moves.path(reference["path"], reference["name"])
+    value = rewritten.get((reference["key"], reference["value"]), reference["value"])
+    moved = {} if path == reference["path"] else {"path": path, "place": "config"}
+    return reference | {"name": name, "value": value} | moved
