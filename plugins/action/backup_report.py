@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 import typing as t
@@ -15,6 +14,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._files import replace_atomically
 from ..plugin_utils._report import html, prometheus
 from ..plugin_utils._report import report as report_module
+from ..plugin_utils._text import json_lines
 
 _FILES = ("json", "prometheus", "html")
 _MODE = re.compile(r"0[0-7]{3}")
@@ -30,7 +30,7 @@ class ActionModule(AccessManagerAction):
         mode = self._mode()
         report = report_module.build(self.params["verifications"], self.params["hosts"])
         texts = {
-            "json": lambda: json.dumps(report, indent=1, ensure_ascii=False) + "\n",
+            "json": lambda: json_lines(report),
             "prometheus": lambda: prometheus.text_of(report),
             "html": lambda: html.html_of(report, self.params["title"]),
         }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import typing as t
 
@@ -62,6 +63,12 @@ def printable_data(value: t.Any) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [printable_data(entry) for entry in value]
     return value
+
+
+def json_lines(value: t.Any) -> str:
+    """JSON in lines, for a file that people look at too: what controls a terminal stands in it as an escape of JSON."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text) + "\n"
 
 
 def encodable(text: str) -> str:

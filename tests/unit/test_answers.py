@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inve
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import answers, earlier_restores, interrupted_stops
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import json_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.connection_plugins import lying
@@ -223,3 +225,11 @@ def test_a_long_text_of_a_server_loses_its_middle_in_an_error() -> None:
         target().checked({"failed": True, "msg": "x" * 10**6 + "end"}, answers.Nothing)
     assert len(str(raised.value)) < 10_010
     assert str(raised.value).endswith("end")
+
+
+def test_json_for_people_holds_no_control_character_and_reads_as_it_was() -> None:
+    value = {"\x1b[2J": ["\u202e\x9b\n", "\ud800", "\U000e0041", "M\u00fcller"]}
+    text = json_lines(value)
+    assert json.loads(text) == value
+    assert text.replace("\n", "").isprintable()
+    assert "M\u00fcller" in text

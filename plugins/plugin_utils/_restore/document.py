@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import collections.abc as c
 import itertools
-import json
 import typing as t
 
 from .._ams.description import Described
 from .._contents.contents import Contents
-from .._text import encodable, printable
+from .._text import encodable, json_lines, printable
 from .items import OUTCOMES, Item, Outcome
 from .outcome import outcome_of_items
 from .plan import RESTORABLE, Plan, Task
@@ -95,7 +94,7 @@ def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
 
 
 def to_json(document: Document) -> bytes:
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    return json_lines(document).encode()
 
 
 def to_markdown(document: Document) -> bytes:
