@@ -118,8 +118,7 @@ def _signed(key: pathlib.Path, data: bytes) -> Signature:
             "Add the key with ssh-add, and run Ansible where SSH_AUTH_SOCK names the agent."
         )
     raise AccessManagerError(
-        f"Nothing can be signed with '{key}' ({OPTION}): {said}. See whether OpenSSH can read it: "
-        f"ssh-keygen -l -f '{key}'."
+        f"Nothing can be signed with '{key}' ({OPTION}): {said}. See whether OpenSSH can read it: ssh-keygen -l -f '{key}'."
     )
 
 
