@@ -35,7 +35,7 @@ class ActionModule(AccessManagerAction):
         if policy == "never" and self.params["include_database"]:
             raise AccessManagerError(
                 "The database can be copied only while the service is stopped: allow a stop with stop_service, "
-                "or leave the database out (Access Manager makes it anew)."
+                "or leave the database out (Access Manager recreates it)."
             )
         if policy != "always" and not self.params["include_database"]:
             result = self._copy_live()

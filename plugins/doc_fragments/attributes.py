@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and tell what would change, without changing anything.
+    description: Can run in check mode and report what would change, without changing anything.
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
   platform:
@@ -23,7 +23,7 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and tell what would change, without changing anything.
+    description: Can run in check mode and report what would change, without changing anything.
   diff_mode:
     description: Returns what changed, or would change, in diff mode.
   platform:

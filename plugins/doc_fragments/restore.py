@@ -40,7 +40,7 @@ options:
     default: mirror
   include_database:
     description:
-      - Restore the database too, if the backup holds it. It is a cache, which Access Manager makes anew.
+      - Restore the database too, if the backup holds it. It is a cache, which Access Manager recreates.
     type: bool
     default: false
   start_service:

@@ -10,10 +10,10 @@ version_added: 1.0.0
 description:
   - Compares by meaning. Rules and notification channels are compared by their C(Id), whatever their order. The security descriptor of a rule is
     decoded to who gains and who loses which right. Files, permissions, certificates, registry values, HTTP.sys and service settings are compared too.
-  - Secrets are told as changed or unchanged only, never by their values. That holds for protected secrets, for the connection string, the URLs of webhooks
+  - Secrets are reported as changed or unchanged only, never by their values. That holds for protected secrets, for the connection string, the URLs of webhooks
     and the licence, and for every key whose name says that it may hold a secret.
   - Contents are compared when O(identity_file) or O(passphrase) opens the backups, or when they are not sealed. Otherwise the inventories of the
-    manifests are compared. They tell which things differ, and not how. RV(basis) says which it was.
+    manifests are compared. They show which things differ, and not how. RV(basis) says which it was.
   - Nothing is written, neither on the controller nor on the server. The live server is asked by one call, and by a second one for its configuration when
     contents are compared. What it sends is encrypted for this call and held in memory.
   - RV(changed) is V(true) when the two differ, so that C(--diff) shows the difference and handlers can be notified.
@@ -74,7 +74,7 @@ EXAMPLES = r"""
     backup_root: /srv/backup/access-manager
     after: latest
 
-- name: Fail when somebody gains a right between two backups
+- name: Fail when an account gains a right between two backups
   lithnet.access_manager.backup_diff:
     backup_root: /srv/backup/access-manager
     identity_file: /media/key/access-manager-backup.key
@@ -110,7 +110,7 @@ basis:
   description:
     - What was compared. C(contents), or C(inventory) when there was no key.
     - With C(inventory), RV(rules), RV(notification_channels), RV(authentication), RV(settings), RV(secrets), RV(registry) and RV(http_sys) are null, and
-      RV(server) tells C(registry), C(http_sys), C(service), C(firewall) and C(version) as a whole.
+      RV(server) has C(registry), C(http_sys), C(service), C(firewall) and C(version) as a whole.
   returned: success
   type: str
   sample: contents
@@ -130,9 +130,9 @@ rules:
       C(settings), C(gained), C(lost) and C(decoded).
     - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when it has none that is the same
       everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in C(gained) means that the trustee is denied the right now.
-    - C(decoded) is false when a part of a security descriptor could not be decoded. Somebody may have more or fewer rights then than is told, and the
+    - C(decoded) is false when a part of a security descriptor could not be decoded. Accounts may have more or fewer rights then than is told, and the
       descriptor itself is in C(settings).
-    - A security descriptor without an access list gives everyone all rights, and is told so.
+    - A security descriptor without an access list gives everyone all rights, and is marked so.
     - A rule gives nothing while it is disabled, or when a script decides.
   returned: success
   type: list

@@ -77,7 +77,7 @@ options:
     type: str
   forget:
     description:
-      - The ids of backups that somebody deleted by hand. They are recorded as removed, so that M(lithnet.access_manager.backup_verify) does not miss them any
+      - The ids of backups that were deleted by hand. They are recorded as removed, so that M(lithnet.access_manager.backup_verify) does not miss them any
         more.
     type: list
     elements: str

@@ -25,12 +25,12 @@ attributes:
     support: full
 options:
   verifications:
-    description: What C(backup_verify) returned, one element for each call. When two tell of the same backup or host, the later one counts.
+    description: What C(backup_verify) returned, one element for each call. When two report the same backup or host, the later one counts.
     type: list
     elements: dict
     required: true
   hosts:
-    description: The hosts that the report must tell of. One that no verification names is at risk in the report.
+    description: The hosts that the report must include. One that no verification names is at risk in the report.
     type: list
     elements: str
     default: []

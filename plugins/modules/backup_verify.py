@@ -114,7 +114,7 @@ backups:
       description:
         - V(none) when the manifest, its signature, an artifact, an age header or the chain of manifests is not as it must be.
         - V(integrity) when all these are.
-        - V(full) when everything was opened and proved besides.
+        - V(full) when everything was decrypted and verified besides.
       type: str
     signer:
       description: Which of O(allowed_signers) signed it, as C(principal) and C(fingerprint) of the key; null when none is known.

@@ -36,7 +36,7 @@ attributes:
 options:
   state:
     description:
-      - V(planned) tells what a restore would do, and changes nothing. It also tells of earlier restores whose results their controllers have not read, or which
+      - V(planned) says what a restore would do, and changes nothing. It also reports earlier restores whose results their controllers have not read, or which
         never ended because the server went down. After one of those, the service is started if it ran before that.
       - V(restored) restores.
     type: str
@@ -126,7 +126,7 @@ installation:
   returned: when O(state=planned)
   type: str
 earlier_restores:
-  description: A sentence for each earlier restore whose result nobody was told.
+  description: A sentence for each earlier restore whose result was not reported yet.
   returned: when O(state=planned)
   type: list
   elements: str

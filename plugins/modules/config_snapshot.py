@@ -44,7 +44,7 @@ options:
     default: auto
   include_database:
     description:
-      - Copy the database too. It is a cache, which Access Manager makes anew, and it can be copied only while the service is stopped.
+      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the service is stopped.
     type: bool
     default: false
   service_timeout:

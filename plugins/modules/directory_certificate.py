@@ -112,7 +112,7 @@ backup:
   returned: success
   type: dict
 proven:
-  description: Whether the backup was opened and the key proved in this run. It is not when nothing had to be published.
+  description: Whether the backup was decrypted and the key verified in this run. It is not when nothing had to be published.
   returned: success
   type: bool
 files:

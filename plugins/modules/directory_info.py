@@ -90,7 +90,7 @@ forests:
       type: str
     published:
       description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys). Null when nothing is published, or the
-        account may not see the entry for it; these cannot be told apart.
+        account may not see the entry for it; these cannot be distinguished.
       type: dict
 domains:
   description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable) and C(unreadable).

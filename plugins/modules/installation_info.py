@@ -102,7 +102,7 @@ clock_skew_seconds:
   returned: success
   type: int
 framework_release:
-  description: The C(Release) of the server's .NET Framework, 0 when its registry does not tell. At least 461808 (4.7.2) is needed.
+  description: The C(Release) of the server's .NET Framework, 0 when its registry does not say. At least 461808 (4.7.2) is needed.
   returned: success
   type: int
 staging:

@@ -75,7 +75,7 @@ marker:
       description: The version that it protects.
       type: str
     verified:
-      description: V(full) when it was opened and proved with a key, V(integrity) when sizes, hashes and the chain of manifests were verified alone.
+      description: V(full) when it was decrypted and verified with a key, V(integrity) when sizes, hashes and the chain of manifests were verified alone.
       type: str
     marked:
       description: When it was marked, in UTC.
