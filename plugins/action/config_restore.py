@@ -79,7 +79,7 @@ class ActionModule(RestoreAction):
         """Has the server remember which earlier restores were reported."""
         reported = self._reported(contents, situation, as_backup=not plan.changed)
         if reported and not self.check_mode:
-            self.target.call(self._named_run() | {"step": "acknowledge", "told": reported}, Change)
+            self.target.call(self._named_run() | {"step": "acknowledge", "reported": reported}, Change)
 
     def _reported(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
         """The earlier restores that need not be reported again: an interrupted one only when all parts are as before it."""
@@ -143,7 +143,7 @@ class ActionModule(RestoreAction):
     def _remove_reported(self, run: Run) -> None:
         """Has the server remember that the result of a run was reported, and forget the rest. The restore itself is over."""
         try:
-            self.target.remove_run(run | {"told": [run["run_id"]]})
+            self.target.remove_run(run | {"reported": [run["run_id"]]})
         except AccessManagerError as exc:
             _display.warn(
                 f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left."
@@ -186,7 +186,7 @@ class ActionModule(RestoreAction):
             "knowledge": knowledge(),
             "certificates": self.given_certificates(contents, plan),
             "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
-            "told": reported,
+            "reported": reported,
         } | {option: self.params[option] for option in options}
 
     def _timeout(self) -> int:

@@ -9,6 +9,7 @@
 
 Set-StrictMode -Version 2.0
 
+$ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $ServiceStoreName = 'lithnetams\MY'
 $MachineStoreName = 'LocalMachine\My'
 $ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
@@ -22,9 +23,10 @@ Function Get-EnhancedKeyUsage {
 }
 
 Function Get-AccessManagerCertificate {
-    # Every certificate of the service's store, and those of the machine's store that carry one of Access Manager's usages: store, certificate.
+    # Every certificate of the service's store, and those of the machine's store that carry one of Access Manager's usages: store,
+    # certificate.
     param([String[]] $Usages)
-    foreach ($certificate in [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Read($ServiceStoreName)) {
+    foreach ($certificate in $ServiceStore::Read($ServiceStoreName)) {
         @{ store = $ServiceStoreName; certificate = $certificate; usages = @(Get-EnhancedKeyUsage -Certificate $certificate) }
     }
     $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
@@ -32,16 +34,21 @@ Function Get-AccessManagerCertificate {
     try {
         foreach ($certificate in $machine.Certificates) {
             $found = @(Get-EnhancedKeyUsage -Certificate $certificate)
-            if (@($found | Where-Object -FilterScript { $_ -in $Usages })) { @{ store = $MachineStoreName; certificate = $certificate; usages = $found } }
+            if (@($found | Where-Object -FilterScript { $_ -in $Usages })) {
+                @{ store = $MachineStoreName; certificate = $certificate; usages = $found }
+            }
         }
     }
     finally { $machine.Close() }
 }
 
 Function Get-KeyInformation {
-    # Provider, exportability and file of a certificate's private key. A key that cannot be opened is present = $false with the reason.
+    # Provider, exportability and file of a certificate's private key. A key that cannot be opened is present = $false with the
+    # reason.
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
-    if (-not $Certificate.HasPrivateKey) { return @{ present = $false; reason = 'the certificate has no private key on this server' } }
+    if (-not $Certificate.HasPrivateKey) {
+        return @{ present = $false; reason = 'the certificate has no private key on this server' }
+    }
     try {
         $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
         if ($null -eq $key) { return @{ present = $false; reason = 'its private key is not an RSA key' } }
@@ -54,7 +61,8 @@ Function Get-KeyDescription {
     param([Security.Cryptography.RSA] $Key)
     if ($Key -is [Security.Cryptography.RSACng]) {
         $provider = if ($Key.Key.Provider) { $Key.Key.Provider.Provider } else { '' }
-        $exportable = [Boolean]($Key.Key.ExportPolicy -band [Security.Cryptography.CngExportPolicies]'AllowExport, AllowPlaintextExport')
+        $exports = [Security.Cryptography.CngExportPolicies]'AllowExport, AllowPlaintextExport'
+        $exportable = [Boolean]($Key.Key.ExportPolicy -band $exports)
         $file = $Key.Key.UniqueName
     }
     else {
@@ -89,7 +97,11 @@ Function Get-MachineCertificateName {
     # The thumbprints of LocalMachine\My whose private keys are here: what TLS can be bound to.
     $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
     $machine.Open('ReadOnly')
-    try { foreach ($certificate in $machine.Certificates) { if ($certificate.HasPrivateKey) { $certificate.Thumbprint.ToUpperInvariant() } } }
+    try {
+        foreach ($certificate in $machine.Certificates) {
+            if ($certificate.HasPrivateKey) { $certificate.Thumbprint.ToUpperInvariant() }
+        }
+    }
     finally { $machine.Close() }
 }
 
@@ -100,10 +112,14 @@ Function Test-KeyReader {
         [String] $Sid
     )
     if (-not $Key.file) { return $true }
-    $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file, ([Security.AccessControl.AccessControlSections]::Access)
+    $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file,
+        ([Security.AccessControl.AccessControlSections]::Access)
     $read = [Security.AccessControl.FileSystemRights]::ReadData
     foreach ($rule in $security.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
-        if ($rule.IdentityReference.Value -eq $Sid -and $rule.AccessControlType -eq 'Allow' -and ($rule.FileSystemRights -band $read)) { return $true }
+        if ($rule.IdentityReference.Value -eq $Sid -and $rule.AccessControlType -eq 'Allow' -and
+            ($rule.FileSystemRights -band $read)) {
+            return $true
+        }
     }
     return $false
 }
@@ -126,7 +142,7 @@ Function Test-UsableCertificate {
 }
 
 Function Get-CertificateRecord {
-    # What may be told of a certificate.
+    # What may be reported of a certificate.
     param([Hashtable] $Found)
     $certificate = $Found.certificate
     @{
@@ -140,4 +156,5 @@ Function Get-CertificateRecord {
     }
 }
 
-Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName, Test-UsableCertificate, Test-KeyReader
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName,
+    Test-UsableCertificate, Test-KeyReader

@@ -12,13 +12,15 @@
 
 Set-StrictMode -Version 2.0
 
+$ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $StoreName = 'lithnetams\MY'
 $ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 $AdministratorsSid = 'S-1-5-32-544'
 $Flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
 
 Function Get-CertificateOption {
-    # The option that says what each certificate lacks: import (all of it), give_key, or give_access (the service may not read its key).
+    # The option that says what each certificate lacks: import (all of it), give_key, or give_access (the service may not read its
+    # key).
     @{
         type = 'list'; elements = 'dict'; default = @()
         options = @{
@@ -31,7 +33,8 @@ Function Get-CertificateOption {
 }
 
 Function Restore-Certificate {
-    # Gives the service what it lacks of these certificates. How to take each back is in Undo from before it is touched, whatever fails.
+    # Gives the service what it lacks of these certificates. How to take each back is in Undo from before it is touched, whatever
+    # fails.
     param(
         [Object[]] $Wanted,
         [String[]] $Usages,
@@ -61,11 +64,14 @@ Function Undo-Certificate {
     $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint -Usages $Usages -Anywhere:($Undo.action -eq 'give_access')
     if (-not $stored -or ($Undo.action -eq 'give_key' -and -not $stored.HasPrivateKey)) { return }
     if ($Undo.action -eq 'give_access') {
-        if ($Undo.sddl) { Set-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList (Get-KeyInformation -Certificate $stored).file) -Sddl $Undo.sddl }
+        if ($Undo.sddl) {
+            $file = New-Object -TypeName IO.FileInfo -ArgumentList (Get-KeyInformation -Certificate $stored).file
+            Set-SecurityText -Item $file -Sddl $Undo.sddl
+        }
         return
     }
     Remove-Key -Certificate $stored
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Remove($StoreName, $stored)
+    $ServiceStore::Remove($StoreName, $stored)
     if ($Undo.action -eq 'give_key') { Add-BareCertificate -Certificate $stored }
 }
 
@@ -108,7 +114,8 @@ Function Get-StoredCertificate {
 }
 
 Function Get-MissingPart {
-    # What the service lacks of a certificate now: import (all of it), give_key, or give_access, also when the key has come in the meantime.
+    # What the service lacks of a certificate now: import (all of it), give_key, or give_access, also when the key has come in the
+    # meantime.
     param(
         [Collections.IDictionary] $Wanted,
         [String[]] $Usages
@@ -120,14 +127,17 @@ Function Get-MissingPart {
 }
 
 Function Add-KeyedCertificate {
-    # Puts the certificate with its key into the service's store. One without that is there is replaced in the same step: whenever this is
-    # interrupted, the store has the one or the other.
+    # Puts the certificate with its key into the service's store. One without that is there is replaced in the same step: whenever
+    # this is interrupted, the store has the one or the other.
     param([Collections.IDictionary] $Wanted)
     # Not New-Object: Windows logs the arguments of cmdlets where module logging is on, and these are a key and its password.
-    $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($Wanted.pfx), $Wanted.password, $Flags)
+    $pfx = [Convert]::FromBase64String($Wanted.pfx)
+    $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new($pfx, $Wanted.password, $Flags)
     try {
-        if ($certificate.Thumbprint -ne $Wanted.thumbprint) { throw "the PFX holds another certificate: $($certificate.Thumbprint)" }
-        [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $certificate)
+        if ($certificate.Thumbprint -ne $Wanted.thumbprint) {
+            throw "the PFX holds another certificate: $($certificate.Thumbprint)"
+        }
+        $ServiceStore::Add($StoreName, $certificate)
     }
     catch {
         $reason = $_.Exception.GetBaseException().Message
@@ -140,7 +150,7 @@ Function Add-KeyedCertificate {
 Function Add-BareCertificate {
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     $bare = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $Certificate.RawData)
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]::Add($StoreName, $bare)
+    $ServiceStore::Add($StoreName, $bare)
 }
 
 Function Grant-KeyRead {
@@ -148,9 +158,11 @@ Function Grant-KeyRead {
     param([Hashtable] $Key)
     foreach ($sid in $ServiceSid, $AdministratorsSid) {
         if (Test-KeyReader -Key $Key -Sid $sid) { continue }
-        $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file, ([Security.AccessControl.AccessControlSections]::Access)
+        $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file,
+            ([Security.AccessControl.AccessControlSections]::Access)
         $trustee = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $sid
-        $security.AddAccessRule((New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $trustee, 'Read', 'Allow'))
+        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $trustee, 'Read', 'Allow'
+        $security.AddAccessRule($rule)
         [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($Key.file, $security)
     }
 }
@@ -160,10 +172,17 @@ Function Assert-Key {
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
     $public = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPublicKey($Certificate)
-    $padding = if ($key -is [Security.Cryptography.RSACng]) { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512 } else { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA1 }
+    $padding = if ($key -is [Security.Cryptography.RSACng]) {
+        [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512
+    }
+    else {
+        [Security.Cryptography.RSAEncryptionPadding]::OaepSHA1
+    }
     $nonce = New-RandomByte -Count 32
     $opened = $key.Decrypt($public.Encrypt($nonce, $padding), $padding)
-    if ([Convert]::ToBase64String($opened) -cne [Convert]::ToBase64String($nonce)) { throw 'its private key does not answer for it' }
+    if ([Convert]::ToBase64String($opened) -cne [Convert]::ToBase64String($nonce)) {
+        throw 'its private key does not answer for it'
+    }
 }
 
 Function Remove-Key {

@@ -19,7 +19,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         private const int FileNotFound = 2;                 // ERROR_FILE_NOT_FOUND
 
         [DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern IntPtr CertOpenStore(IntPtr provider, uint encoding, IntPtr cryptographicProvider, uint flags, string name);
+        private static extern IntPtr CertOpenStore(IntPtr provider, uint encoding, IntPtr cryptographicProvider, uint flags,
+            string name);
 
         [DllImport("crypt32.dll", SetLastError = true)]
         private static extern bool CertCloseStore(IntPtr store, uint flags);
@@ -34,7 +35,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
             return Use(handle, delegate(X509Store store) { return store.Certificates; });
         }
 
-        /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not exist.</summary>
+        /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not
+        /// exist.</summary>
         public static void Add(string name, X509Certificate2 certificate)
         {
             Use(Open(name, 0), delegate(X509Store store) { store.Add(certificate); return null; });
@@ -65,7 +67,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
             int error = Marshal.GetLastWin32Error();
             if (error == FileNotFound && (flags & OpenExisting) != 0)
                 return IntPtr.Zero;
-            throw new Win32Exception(error, "The certificate store " + name + " cannot be opened: " + new Win32Exception(error).Message);
+            throw new Win32Exception(error, "The certificate store " + name + " cannot be opened: " +
+                new Win32Exception(error).Message);
         }
     }
 }

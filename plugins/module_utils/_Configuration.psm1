@@ -35,7 +35,8 @@ Function Find-JsonValue {
 }
 
 Function ConvertFrom-Configuration {
-    # The object in a JSON text, $null when there is none. .NET's configuration allows comments and trailing commas, Windows PowerShell does not.
+    # The object in a JSON text, $null when there is none. .NET's configuration allows comments and trailing commas, Windows
+    # PowerShell does not.
     param([String] $Text)
     $plain = [Regex]::Replace([Regex]::Replace($Text, $CommentsOutsideStrings, '$1'), $TrailingCommasOutsideStrings, '$1')
     try { $document = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($plain) }
@@ -71,7 +72,15 @@ Function Get-Reference {
                 $value = [String]$found.value
                 if (-not $value) { continue }
                 $path = Resolve-ReferencePath -Value $value -Folder ([IO.Path]::Combine($ConfigPath, $key.folder))
-                $place = if ($path.StartsWith('\\')) { 'share' } elseif ($path.StartsWith("$ConfigPath\", [StringComparison]::OrdinalIgnoreCase)) { 'config' } else { 'external' }
+                $place = if ($path.StartsWith('\\')) {
+                    'share'
+                }
+                elseif ($path.StartsWith("$ConfigPath\", [StringComparison]::OrdinalIgnoreCase)) {
+                    'config'
+                }
+                else {
+                    'external'
+                }
                 @{
                     key = $found.path
                     value = $value
@@ -95,7 +104,8 @@ Function Get-ExternalFile {
         $path = $item.FullName.Substring(4)
         if ($seen.ContainsKey($path)) { continue }
         $seen[$path] = $true
-        Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1).ToUpperInvariant() + $path.Substring(2).Replace('\', '/')) -Path $path
+        Get-ItemRecord -Item $item -Name ('external/' + $path.Substring(0, 1).ToUpperInvariant() +
+            $path.Substring(2).Replace('\', '/')) -Path $path
     }
 }
 
@@ -132,7 +142,14 @@ Function Get-ProtectedSecret {
             foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
                 $member = { param($name) if ($found.value -is [Collections.IDictionary]) { $found.value[$name] } }
                 $data = & $member 'Data'
-                if ($data) { $secrets[$found.path] = @{ path = $found.path; mode = ConvertTo-Mode -Value (& $member 'Mode'); data = [String]$data; salt = "$(& $member 'Salt')" } }
+                if ($data) {
+                    $secrets[$found.path] = @{
+                        path = $found.path
+                        mode = ConvertTo-Mode -Value (& $member 'Mode')
+                        data = [String]$data
+                        salt = "$(& $member 'Salt')"
+                    }
+                }
             }
         }
     }
@@ -148,7 +165,8 @@ Function Get-BackupSubject {
     )
     $documents = @(Read-Configuration -ConfigPath $Installation.config_path -Names $Knowledge.json_files)
     $references = @(Get-Reference -Documents $documents -ConfigPath $Installation.config_path -Keys $Knowledge.references)
-    $records = @(Get-FolderRecord -Path $Installation.config_path -Name 'config' -Skip $(if (-not $IncludeDatabase) { 'config/db' }))
+    $skipped = if (-not $IncludeDatabase) { 'config/db' }
+    $records = @(Get-FolderRecord -Path $Installation.config_path -Name 'config' -Skip $skipped)
     $records += @(Get-ExternalFile -References $references)
     Add-BackupName -References $references -Records $records
     @{
@@ -171,8 +189,16 @@ Function Get-DocumentRecord {
     # Of each JSON file: whether it parses, and its Metadata.
     param([Object[]] $Documents)
     foreach ($document in $Documents) {
-        $metadata = { param($name) foreach ($found in Find-JsonValue -Node $document.document -Steps 'Metadata', $name) { $found.value } }
-        @{ file = $document.file; valid = $document.valid; usn = "$(& $metadata 'Usn')"; schema_version = "$(& $metadata 'SchemaVersion')" }
+        $metadata = {
+            param($name)
+            foreach ($found in Find-JsonValue -Node $document.document -Steps 'Metadata', $name) { $found.value }
+        }
+        @{
+            file = $document.file
+            valid = $document.valid
+            usn = "$(& $metadata 'Usn')"
+            schema_version = "$(& $metadata 'SchemaVersion')"
+        }
     }
 }
 

@@ -13,7 +13,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Domai
         private const uint Silent = 0x40;
 
         [DllImport("ncrypt.dll")]
-        private static extern int NCryptUnprotectSecret(out IntPtr descriptor, uint flags, byte[] secret, uint size, IntPtr memory, IntPtr window, out IntPtr data, out uint dataSize);
+        private static extern int NCryptUnprotectSecret(out IntPtr descriptor, uint flags, byte[] secret, uint size, IntPtr memory,
+            IntPtr window, out IntPtr data, out uint dataSize);
 
         [DllImport("ncrypt.dll")]
         private static extern int NCryptCloseProtectionDescriptor(IntPtr descriptor);
@@ -26,7 +27,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Domai
         {
             IntPtr descriptor, data;
             uint size;
-            if (NCryptUnprotectSecret(out descriptor, Silent, secret, (uint)secret.Length, IntPtr.Zero, IntPtr.Zero, out data, out size) != 0)
+            if (NCryptUnprotectSecret(out descriptor, Silent, secret, (uint)secret.Length, IntPtr.Zero, IntPtr.Zero, out data,
+                out size) != 0)
                 return false;
             for (int place = 0; place < size; place++)
                 Marshal.WriteByte(data, place, 0);

@@ -11,7 +11,10 @@ Set-StrictMode -Version 2.0
 Function Test-DomainSecret {
     # Whether this account opens a secret on this server. Its value is not kept.
     param([String] $Data)
-    try { [ansible_collections.lithnet.access_manager.plugins.module_utils._DomainSecret.DomainSecret]::Opens([Convert]::FromBase64String($Data)) }
+    try {
+        $bytes = [Convert]::FromBase64String($Data)
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._DomainSecret.DomainSecret]::Opens($bytes)
+    }
     catch { $false }
 }
 

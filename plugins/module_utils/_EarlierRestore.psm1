@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The restores that are told by what they left in their safety copies: _Safety writes those, and whoever describes a server reads them.
+# Earlier restores, known by what they left in their safety copies: _SafetyCopy writes those, and each description of a server reads
+# them.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Run
@@ -15,7 +16,8 @@ $FolderPattern = '^\d{8}T\d{6}Z-[0-9A-Za-z-]{8,64}$'
 $TimeToReport = [TimeSpan]::FromSeconds(15)
 
 Function Get-SafetyRoot {
-    [IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lithnet.access_manager.safety')
+    $data = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)
+    [IO.Path]::Combine($data, 'lithnet.access_manager.safety')
 }
 
 Function Get-SafetyFolder {
@@ -27,7 +29,8 @@ Function Get-SafetyFolder {
 }
 
 Function Get-SafetyFile {
-    # Where a safety copy has what it kept ('safety.json'), how its restore ended ('result.json'), and that somebody was told ('reported').
+    # Where a safety copy has what it kept ('safety.json'), how its restore ended ('result.json'), and that this was reported
+    # ('reported').
     param(
         [IO.DirectoryInfo] $Folder,
         [String] $Name
@@ -43,13 +46,17 @@ Function Get-RunOfFolder {
 Function Get-AboutRestore {
     # What a safety copy says of its restore, as JSON, without all that it kept; empty when it cannot be read.
     param([IO.DirectoryInfo] $Folder)
-    try { ConvertTo-Json -InputObject @{ about = ([ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json')))).about } -Compress }
+    try {
+        $text = Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json')
+        $copy = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($text)
+        ConvertTo-Json -InputObject @{ about = $copy.about } -Compress
+    }
     catch { '' }
 }
 
 Function Get-UnreportedRestore {
-    # The restores, not at work, whose results nobody has been told: run, folder, what is known of them, and how they ended; result is empty
-    # when they never did.
+    # The restores, not at work, whose results are not yet reported: run, folder, what is known of them, and how they ended; result
+    # is empty when they never did.
     foreach ($folder in Get-SafetyFolder) {
         $runId = Get-RunOfFolder -Folder $folder
         if ((Test-RunAlive -RunId $runId) -or [IO.File]::Exists((Get-SafetyFile -Folder $folder -Name 'reported'))) { continue }
@@ -65,7 +72,9 @@ Function Wait-ReportedRestore {
         $_.result -and [DateTime]::UtcNow - $result.LastWriteTimeUtc -lt $TimeToReport
     }
     $end = [DateTime]::UtcNow + $TimeToReport
-    while ([DateTime]::UtcNow -lt $end -and @(Get-UnreportedRestore | Where-Object -FilterScript $young)) { Start-Sleep -Milliseconds 500 }
+    while ([DateTime]::UtcNow -lt $end -and @(Get-UnreportedRestore | Where-Object -FilterScript $young)) {
+        Start-Sleep -Milliseconds 500
+    }
 }
 
 Function Get-UnendedRestore {

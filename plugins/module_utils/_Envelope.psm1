@@ -33,7 +33,8 @@ Function ConvertTo-WrappedKey {
 }
 
 Function Write-Envelope {
-    # Encrypts whatever Writer writes to the stream it is given, into Output. Returns the header: wrapped key, iv, MAC, SHA-256 of the ciphertext.
+    # Encrypts whatever Writer writes to the stream it is given, into Output. Returns the header: wrapped key, iv, MAC, SHA-256 of
+    # the ciphertext.
     param(
         [IO.Stream] $Output,
         [Collections.IDictionary] $PublicKey,
@@ -53,8 +54,10 @@ Function Write-Envelope {
         $write = [Security.Cryptography.CryptoStreamMode]::Write
         $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $Output, $sha, $write
         $authenticated = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $hashed, $mac, $write
-        $encrypted = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $authenticated, $aes.CreateEncryptor(), $write
-        $compressed = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $encrypted, ([IO.Compression.CompressionMode]::Compress), $true
+        $encryptor = $aes.CreateEncryptor()
+        $encrypted = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $authenticated, $encryptor, $write
+        $compressed = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $encrypted,
+            ([IO.Compression.CompressionMode]::Compress), $true
         & $Writer $compressed
         $compressed.Dispose()
         $encrypted.FlushFinalBlock()
@@ -79,7 +82,10 @@ Function Protect-Text {
     $output = New-Object -TypeName IO.MemoryStream
     try {
         $bytes = [Text.Encoding]::UTF8.GetBytes($Text)
-        $header = Write-Envelope -Output $output -PublicKey $PublicKey -Context $Context -Writer { param($stream) $stream.Write($bytes, 0, $bytes.Length) }
+        $header = Write-Envelope -Output $output -PublicKey $PublicKey -Context $Context -Writer {
+            param($stream)
+            $stream.Write($bytes, 0, $bytes.Length)
+        }
         $header.data = [Convert]::ToBase64String($output.ToArray())
         $header
     }

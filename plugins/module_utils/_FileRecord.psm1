@@ -14,7 +14,8 @@ $LongestPlainPath = 248
 $NamesReadOtherwise = '[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)'
 
 Function Enable-LongPath {
-    # Windows PowerShell 5.1 refuses \\?\ on hosts where .NET Framework's old path handling is in force: turn that off for this process.
+    # Windows PowerShell 5.1 refuses \\?\ on hosts where .NET Framework's old path handling is in force: turn that off for this
+    # process.
     try { [void][IO.Path]::GetFullPath('\\?\C:\') }
     catch {
         $switches = [Object].Assembly.GetType('System.AppContextSwitches')
@@ -57,7 +58,7 @@ Function Resolve-ReferencePath {
 }
 
 Function Open-SharedFile {
-    # Opens a file for reading beside whoever else has it open.
+    # Opens a file for reading while other programs have it open.
     param([String] $Path)
     [IO.File]::Open((Get-LongPath -Path $Path), [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
 }
@@ -116,8 +117,14 @@ Function Get-SecurityText {
     # Owner, group and access rules of a file or folder as SDDL.
     param([IO.FileSystemInfo] $Item)
     $sections = [Security.AccessControl.AccessControlSections]'Access, Owner, Group'
-    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
-    (New-Object -TypeName $type -ArgumentList (Get-PlainPath -Path $Item.FullName), $sections).GetSecurityDescriptorSddlForm($sections)
+    $type = if ($Item -is [IO.DirectoryInfo]) {
+        'Security.AccessControl.DirectorySecurity'
+    }
+    else {
+        'Security.AccessControl.FileSecurity'
+    }
+    $security = New-Object -TypeName $type -ArgumentList (Get-PlainPath -Path $Item.FullName), $sections
+    $security.GetSecurityDescriptorSddlForm($sections)
 }
 
 Function Get-ItemRecord {
@@ -148,7 +155,8 @@ Function Test-Link {
 }
 
 Function Get-FolderRecord {
-    # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'. What vanishes meanwhile is left out.
+    # The records of a folder and of all below it. Links are not followed: they come back with kind 'link'. What vanishes meanwhile
+    # is left out.
     param(
         [String] $Path,
         [String] $Name,
@@ -172,5 +180,6 @@ Function Get-FolderRecord {
     }
 }
 
-Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Open-WrittenFile, Read-TextFile, New-Sha256,
-    Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord
+Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Open-WrittenFile, Read-TextFile,
+    New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord,
+    Get-FolderRecord

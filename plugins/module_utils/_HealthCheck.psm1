@@ -15,7 +15,12 @@ Set-StrictMode -Version 2.0
 $AnswerMilliseconds = 5000
 $SecondsBefore = 5
 # What Windows allows, where this .NET Framework leaves that to Windows.
-$Protocols = if ([Int32][Net.ServicePointManager]::SecurityProtocol -eq 0) { [Security.Authentication.SslProtocols]::None } else { [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12' }
+$Protocols = if ([Int32][Net.ServicePointManager]::SecurityProtocol -eq 0) {
+    [Security.Authentication.SslProtocols]::None
+}
+else {
+    [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
+}
 $LogonStatuses = 401, 403
 
 Function Get-HostingValue {
@@ -26,7 +31,9 @@ Function Get-HostingValue {
         [String] $Default
     )
     foreach ($document in $Documents) {
-        foreach ($found in Find-JsonValue -Node $document.document -Steps 'Hosting', 'HttpSys', $Name) { if ($found.value) { $Default = [String]$found.value } }
+        foreach ($found in Find-JsonValue -Node $document.document -Steps 'Hosting', 'HttpSys', $Name) {
+            if ($found.value) { $Default = [String]$found.value }
+        }
     }
     $Default
 }
@@ -66,21 +73,23 @@ Function Get-Status {
         $client.SendTimeout = $AnswerMilliseconds
         $stream = $client.GetStream()
         if ($Url.Scheme -eq 'https') {
-            $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false, ([Net.Security.RemoteCertificateValidationCallback] { $true })
+            $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false,
+                ([Net.Security.RemoteCertificateValidationCallback] { $true })
             $stream.AuthenticateAsClient($Url.IdnHost, $null, $Protocols, $false)
         }
-        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`nHost: $(Get-HostHeader -Url $Url)`r`nConnection: close`r`n`r`n")
+        $headers = "Host: $(Get-HostHeader -Url $Url)`r`nConnection: close"
+        $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`n$headers`r`n`r`n")
         $stream.Write($request, 0, $request.Length)
-        $line = (New-Object -TypeName IO.StreamReader -ArgumentList $stream).ReadLine()
-        if ($line -notmatch '^HTTP/1\.[01] (\d{3})\b') { throw 'the answer is not HTTP' }
+        $statusLine = (New-Object -TypeName IO.StreamReader -ArgumentList $stream).ReadLine()
+        if ($statusLine -notmatch '^HTTP/1\.[01] (\d{3})\b') { throw 'the answer is not HTTP' }
         [Int32]$Matches[1]
     }
     finally { $client.Dispose() }
 }
 
 Function Test-Site {
-    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503 where nobody
-    # serves.
+    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503
+    # where nobody serves.
     param(
         [Uri] $Url,
         [Net.IPAddress] $Address
@@ -98,8 +107,8 @@ Function Get-OwnAddress {
 }
 
 Function Wait-Site {
-    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs. Returns why it
-    # does not; empty when it does.
+    # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs.
+    # Returns why it does not; empty when it does.
     param(
         [Uri] $Url,
         [Int32] $Timeout
@@ -118,14 +127,16 @@ Function Wait-Site {
 }
 
 Function Get-SiteReason {
-    # Why each address of the web site, http and https, does not serve as its configuration says now; empty when it does. $null where the
-    # service does not run: then nothing was good or bad.
+    # Why each address of the web site, http and https, does not serve as its configuration says now; empty when it does. $null
+    # where the service does not run: then nothing was good or bad.
     param([Collections.IDictionary] $Knowledge)
     $installation = Get-Installation
     if ((Get-ServiceController).Status -ne 'Running' -or -not $installation.configured) { return $null }
     $site = Get-Site -Documents @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
     $reasons = @{}
-    foreach ($scheme in 'http', 'https') { if ($site.$scheme) { $reasons[$scheme] = Wait-Site -Url $site.$scheme -Timeout $SecondsBefore } }
+    foreach ($scheme in 'http', 'https') {
+        if ($site.$scheme) { $reasons[$scheme] = Wait-Site -Url $site.$scheme -Timeout $SecondsBefore }
+    }
     $reasons
 }
 
@@ -155,7 +166,8 @@ Function Get-UnusableCertificate {
 }
 
 Function Get-LockedConfigurationSecret {
-    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or does not open.
+    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or does not
+    # open.
     param(
         [Object[]] $Documents,
         [Object[]] $Planned,
@@ -186,7 +198,8 @@ Function Add-Check {
 }
 
 Function Add-SiteCheck {
-    # The same for an address of the web site. One that did not serve before the restore either is not waited for, and fails nothing.
+    # The same for an address of the web site. One that did not serve before the restore either is not waited for, and fails
+    # nothing.
     param(
         [Hashtable] $Done,
         [Uri] $Url,
@@ -202,8 +215,8 @@ Function Add-SiteCheck {
 }
 
 Function Test-Health {
-    # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the restore.
-    # Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
+    # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the
+    # restore. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
@@ -215,13 +228,23 @@ Function Test-Health {
     $plan, $installation = $Bundle.plan, (Get-Installation)
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
     if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-ServiceFailure -Seconds 0 } }
-    Add-Check -Done $Done -Name 'configured' -Body { if ($plan.configured -and -not $installation.configured) { 'Configured in the registry is not 1: the service would serve nothing' } }
+    Add-Check -Done $Done -Name 'configured' -Body {
+        if ($plan.configured -and -not $installation.configured) {
+            'Configured in the registry is not 1: the service would serve nothing'
+        }
+    }
     if ($plan.start -and $installation.configured) {
         $site = Get-Site -Documents $documents
-        foreach ($url in @($site.http, $site.https)) { if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout } }
+        foreach ($url in @($site.http, $site.https)) {
+            if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout }
+        }
     }
-    Add-Check -Done $Done -Name 'secrets' -Body { @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', ' }
-    Add-Check -Done $Done -Name 'certificates' -Body { @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; ' }
+    Add-Check -Done $Done -Name 'secrets' -Body {
+        @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
+    }
+    Add-Check -Done $Done -Name 'certificates' -Body {
+        @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; '
+    }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
 }
 

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Where Access Manager is on this server, and what describes the server beside its files: service, registry, HTTP.sys, firewall, cluster. It only reads.
+# Where Access Manager is on this server, and what describes the server beside its files: service, registry, HTTP.sys, firewall,
+# cluster. It only reads.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
@@ -49,8 +50,12 @@ Function Get-Installation {
 Function Assert-Installation {
     # The installation, or a sentence that says why there is nothing to work on.
     $installation = Get-Installation
-    if (-not $installation.exists) { throw "Access Manager is not installed on $($env:COMPUTERNAME): its registry key or its service is missing." }
-    if (-not $installation.config_exists) { throw "The configuration folder of Access Manager, '$($installation.config_path)' as the registry says, does not exist." }
+    if (-not $installation.exists) {
+        throw "Access Manager is not installed on $($env:COMPUTERNAME): its registry key or its service is missing."
+    }
+    if (-not $installation.config_exists) {
+        throw "The configuration folder of Access Manager, '$($installation.config_path)' as the registry says, does not exist."
+    }
     $installation
 }
 
@@ -102,21 +107,23 @@ Function Get-FirewallRule {
 }
 
 Function Get-ClusterOwner {
-    # The node that owns a cluster's resource; empty when this server cannot tell. The cmdlet is there where the management tools of the
-    # feature are, the class wherever the cluster is.
+    # The node that owns a cluster's resource; empty when this server cannot tell. The cmdlet is there where the management tools of
+    # the feature are, the class wherever the cluster is.
     param([String] $Resource)
     try { return [String](Get-ClusterResource -Name $Resource -ErrorAction Stop).OwnerNode.Name }
     catch { Write-Debug -Message "The class is asked: $($_.Exception.Message)" }
     try {
-        $found = Get-CimInstance -Namespace 'root\MSCluster' -ClassName 'MSCluster_Resource' -ErrorAction Stop | Where-Object -FilterScript { $_.Name -eq $Resource }
+        $found = Get-CimInstance -Namespace 'root\MSCluster' -ClassName 'MSCluster_Resource' -ErrorAction Stop |
+            Where-Object -FilterScript { $_.Name -eq $Resource }
         [String]@($found)[0].OwnerNode
     }
     catch { '' }
 }
 
 Function Get-ClusterRole {
-    # The failover cluster resource that runs the service, and the node that owns it; $null when there is none. Where the server does not say
-    # which node that is, the owner is empty, and the resource counts as here: nothing that only reads is refused for that.
+    # The failover cluster resource that runs the service, and the node that owns it; $null when there is none. Where the server
+    # does not say which node that is, the owner is empty, and the resource counts as here: nothing that only reads is refused for
+    # that.
     foreach ($id in Get-SubKeyName -SubKey $ClusterResourcesKey) {
         if ((Get-RegistryData -SubKey "$ClusterResourcesKey\$id\Parameters" -Name 'ServiceName') -ne $ServiceName) { continue }
         $resource = [String](Get-RegistryData -SubKey "$ClusterResourcesKey\$id" -Name 'Name')
@@ -134,7 +141,8 @@ Function Get-RegistryState {
 }
 
 Function Get-RegistryPermission {
-    # Who may do what with Access Manager's own keys and with that of the service's certificate store, into which the service itself writes.
+    # Who may do what with Access Manager's own keys and with that of the service's certificate store, into which the service itself
+    # writes.
     foreach ($path in $BaseKey, "$BaseKey\Parameters", $CertificateStoreKey) {
         $sddl = Get-KeySecurityText -SubKey $path
         if ($sddl) { @{ key = $path; sddl = $sddl } }

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# A service that a run stopped, and did not start again because it was ended: seen by what it left in its folder, and started by the next run.
+# A service that a run stopped, and did not start again because it was ended: seen by what it left in its folder, and started by the
+# next run.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
@@ -35,7 +36,12 @@ Function Remove-StopMark {
 Function Read-Mark {
     # What a mark says, by name; names that it lacks are empty.
     param([String] $Path)
-    $about = try { [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $Path)) } catch { $null }
+    $about = try {
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $Path))
+    }
+    catch {
+        $null
+    }
     $read = @{}
     foreach ($name in 'controller', 'stopped_at', 'found', 'started_at', 'error') {
         $value = if ($about) { $about[$name] }
@@ -45,8 +51,8 @@ Function Read-Mark {
 }
 
 Function Get-LeftRun {
-    # The runs that are not at work and left the service stopped, and for a day those after which it was started again: run_id, controller,
-    # stopped_at, the state in which the service was found, when it was started, and why it could not be.
+    # The runs that are not at work and left the service stopped, and for a day those after which it was started again: run_id,
+    # controller, stopped_at, the state in which the service was found, when it was started, and why it could not be.
     param([String] $Root)
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
@@ -54,13 +60,16 @@ Function Get-LeftRun {
     catch { return }
     foreach ($run in $folder.GetDirectories()) {
         if ($run.Name -notmatch (Get-RunIdPattern) -or (Test-RunAlive -RunId $run.Name)) { continue }
-        $mark = @((Get-StopMark -Folder $run.FullName), [IO.Path]::Combine($run.FullName, $Revived)) | Where-Object -FilterScript { [IO.File]::Exists($_) } | Select-Object -First 1
+        $mark = @((Get-StopMark -Folder $run.FullName), [IO.Path]::Combine($run.FullName, $Revived)) |
+            Where-Object -FilterScript { [IO.File]::Exists($_) } |
+            Select-Object -First 1
         if ($mark) { (Read-Mark -Path $mark) + @{ run_id = $run.Name } }
     }
 }
 
 Function Start-LeftService {
-    # Starts the service when a run left it stopped. Only for a run that is alone at work on this server. What became of it stays beside the run, for Get-LeftRun.
+    # Starts the service when a run left it stopped. Only for a run that is alone at work on this server. What became of it stays
+    # beside the run, for Get-LeftRun.
     param(
         [String] $Root,
         [Int32] $Timeout
@@ -89,7 +98,9 @@ Function Start-LeftServiceAlone {
         [Hashtable] $Owner,
         [Int32] $Timeout
     )
-    if (-not @(Get-LeftRun -Root $Root | Where-Object -FilterScript { -not $_.started_at }) -or (Wait-OtherRun -Timeout 0)) { return }
+    if (-not @(Get-LeftRun -Root $Root | Where-Object -FilterScript { -not $_.started_at }) -or (Wait-OtherRun -Timeout 0)) {
+        return
+    }
     Invoke-Locked -Root $Root -Owner $Owner -Timeout $Timeout -Body { Start-LeftService -Root $Root -Timeout $Timeout }
 }
 

@@ -15,20 +15,22 @@ using System.Xml;
 
 namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 {
-    /// <summary>Reads JSON, in place of ConvertFrom-Json: where module logging is on, Windows logs what a cmdlet is given, and the JSON has
-    /// secrets.</summary>
+    /// <summary>Reads JSON, in place of ConvertFrom-Json: where module logging is on, Windows logs what a cmdlet is given, and the
+    /// JSON has secrets.</summary>
     public static class Json
     {
         private const int Depth = 100;
 
-        /// <summary>The value of a text: OrderedDictionary without regard to case, object[], string, number, Boolean or null.</summary>
+        /// <summary>The value of a text: OrderedDictionary without regard to case, object[], string, number, Boolean or
+        /// null.</summary>
         public static object Parse(string text)
         {
             AssertWhole(text);
             XmlDictionaryReaderQuotas quotas = new XmlDictionaryReaderQuotas();
             XmlDictionaryReaderQuotas.Max.CopyTo(quotas);
             quotas.MaxDepth = Depth;
-            using (XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(new UTF8Encoding(false).GetBytes(text), quotas))
+            using (XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(new UTF8Encoding(false).GetBytes(text),
+                quotas))
             {
                 if (reader.MoveToContent() != XmlNodeType.Element)
                     throw new FormatException("There is no JSON value.");

@@ -13,8 +13,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.lithnet.access_manager.plugins.module_utils._KernelObject
 {
-    /// <summary>Mutexes and pipes open to SYSTEM and Administrators alone, whichever of them makes them. By Windows' own defaults a mutex
-    /// that SYSTEM makes is closed to administrators, and everybody may read from a pipe.</summary>
+    /// <summary>Mutexes and pipes open to SYSTEM and Administrators alone, whichever of them makes them. By Windows' own defaults a
+    /// mutex that SYSTEM makes is closed to administrators, and everybody may read from a pipe.</summary>
     public static class KernelObject
     {
         private const string Descriptor = "D:P(A;;GA;;;SY)(A;;GA;;;BA)";
@@ -38,10 +38,12 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Kerne
         private delegate T Create<T>(ref SecurityAttributes attributes);
 
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern SafeWaitHandle CreateMutexExW(ref SecurityAttributes attributes, string name, uint flags, uint access);
+        private static extern SafeWaitHandle CreateMutexExW(ref SecurityAttributes attributes, string name, uint flags,
+            uint access);
 
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern SafePipeHandle CreateNamedPipeW(string name, uint access, uint mode, uint instances, uint output, uint input,
+        private static extern SafePipeHandle CreateNamedPipeW(string name, uint access, uint mode, uint instances, uint output,
+            uint input,
             uint timeout, ref SecurityAttributes attributes);
 
         /// <summary>Opens the mutex of that name, and makes it when there is none; C(first) says which.</summary>
@@ -70,8 +72,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Kerne
             int error = 0;
             SafePipeHandle handle = Secured(delegate(ref SecurityAttributes attributes)
             {
-                SafePipeHandle made = CreateNamedPipeW(@"\\.\pipe\" + name, Outbound | FirstInstance | Overlapped, RejectRemoteClients, 1,
-                    BufferBytes, 0, 0, ref attributes);
+                SafePipeHandle made = CreateNamedPipeW(@"\\.\pipe\" + name, Outbound | FirstInstance | Overlapped,
+                    RejectRemoteClients, 1, BufferBytes, 0, 0, ref attributes);
                 error = Marshal.GetLastWin32Error();
                 return made;
             });

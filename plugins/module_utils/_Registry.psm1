@@ -9,7 +9,8 @@ Set-StrictMode -Version 2.0
 Function Open-MachineKey {
     # A key of HKEY_LOCAL_MACHINE for reading, as 64-bit programs see it; $null when it is not there.
     param([String] $SubKey)
-    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine,
+        [Microsoft.Win32.RegistryView]::Registry64)
     try { $machine.OpenSubKey($SubKey) }
     finally { $machine.Dispose() }
 }

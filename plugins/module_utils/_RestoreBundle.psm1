@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# The bundle of a restore, in gzip: the plan as JSON behind its length, and then the bytes of each file that it adds or replaces, in its
-# order.
+# The bundle of a restore, in gzip: the plan as JSON behind its length, and then the bytes of each file that it adds or replaces, in
+# its order.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Retry
@@ -32,7 +32,8 @@ Function Copy-Part {
     $sha = New-Sha256
     $writer = New-Object -TypeName IO.FileStream -ArgumentList $Path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write)
     try {
-        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $writer, $sha, ([Security.Cryptography.CryptoStreamMode]::Write)
+        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $writer, $sha,
+            ([Security.Cryptography.CryptoStreamMode]::Write)
         $buffer = New-Object -TypeName Byte[] -ArgumentList 65536
         $left = $Size
         while ($left -gt 0) {
@@ -56,14 +57,18 @@ Function Expand-Bundle {
     )
     $staged = New-NameTable
     $count = 0
-    $clear = New-Object -TypeName IO.BufferedStream -ArgumentList (New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, ([IO.Compression.CompressionMode]::Decompress))
+    $decompress = [IO.Compression.CompressionMode]::Decompress
+    $decompressed = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $Stream, $decompress
+    $clear = New-Object -TypeName IO.BufferedStream -ArgumentList $decompressed
     try {
         $plan = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-Plan -Stream $clear))
         foreach ($record in $plan.files) {
             if (-not $record.has_content) { continue }
             $place = [IO.Path]::Combine($Folder, "file$count")
             $count++
-            if ((Copy-Part -Stream $clear -Size $record.size -Path $place) -cne $record.sha256) { throw "'$($record.name)' arrived with another SHA-256 than it has in the backup." }
+            if ((Copy-Part -Stream $clear -Size $record.size -Path $place) -cne $record.sha256) {
+                throw "'$($record.name)' arrived with another SHA-256 than it has in the backup."
+            }
             $staged[$record.name] = @{ path = $place; sha256 = $record.sha256 }
         }
         @{ plan = $plan; staged = $staged }
@@ -91,7 +96,8 @@ Function Set-StagedText {
 }
 
 Function Protect-StagedSecret {
-    # Protects the secrets anew that this server cannot open, in the staged files. Returns the secrets that must open, as they are now.
+    # Protects again, in the staged files, the secrets that this server cannot decrypt. Returns the secrets that must open, as they
+    # are now.
     param(
         [Hashtable] $Bundle,
         [Object[]] $Values

@@ -21,7 +21,8 @@ $AdministratorsAlone = 'D:P(A;;FA;;;SY)(A;;FA;;;BA)'
 # ---- a plan's files, registry values and HTTP.sys ----
 
 Function Write-PlannedFile {
-    # Makes the new folders, and writes the new files beside their places: all that needs no stop. Folders made on the way go into made.
+    # Makes the new folders, and writes the new files beside their places: all that needs no stop. Folders made on the way go into
+    # made.
     param([Hashtable] $Bundle)
     foreach ($record in $Bundle.plan.files) {
         if ($record.action -notin 'add', 'replace') { continue }
@@ -86,14 +87,16 @@ Function Get-PathItem {
         [String] $Path,
         [String] $Kind
     )
-    New-Object -TypeName $(if ($Kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }) -ArgumentList (Get-LongPath -Path $Path)
+    $type = if ($Kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }
+    New-Object -TypeName $type -ArgumentList (Get-LongPath -Path $Path)
 }
 
 Function ConvertFrom-Timestamp {
     # Some versions of ConvertFrom-Json have made a DateTime of it already.
     param([Object] $Text)
     if ($Text -is [DateTime]) { return $Text.ToUniversalTime() }
-    [DateTime]::ParseExact($Text, 'yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture, [Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal')
+    [DateTime]::ParseExact($Text, 'yyyy-MM-ddTHH:mm:ss.fffffffZ', [Globalization.CultureInfo]::InvariantCulture,
+        [Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal')
 }
 
 Function Set-BasicState {
@@ -130,17 +133,27 @@ Function Set-SecurityText {
     )
     $text = Get-SecurityText -Item $Item
     if ($text -ceq $Sddl) { return }
-    $type = if ($Item -is [IO.DirectoryInfo]) { 'Security.AccessControl.DirectorySecurity' } else { 'Security.AccessControl.FileSecurity' }
+    $type = if ($Item -is [IO.DirectoryInfo]) {
+        'Security.AccessControl.DirectorySecurity'
+    }
+    else {
+        'Security.AccessControl.FileSecurity'
+    }
     $wanted = New-Object -TypeName $type
     $wanted.SetSecurityDescriptorSddlForm($Sddl)
     $now = New-Object -TypeName $type
     $now.SetSecurityDescriptorSddlForm($text)
     $sections = [Security.AccessControl.AccessControlSections]::Access
-    if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner }
-    if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) { $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group }
+    if ($wanted.GetOwner([Security.Principal.SecurityIdentifier]) -ne $now.GetOwner([Security.Principal.SecurityIdentifier])) {
+        $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Owner
+    }
+    if ($wanted.GetGroup([Security.Principal.SecurityIdentifier]) -ne $now.GetGroup([Security.Principal.SecurityIdentifier])) {
+        $sections = $sections -bor [Security.AccessControl.AccessControlSections]::Group
+    }
     $new = New-Object -TypeName $type
     $new.SetSecurityDescriptorSddlForm($Sddl, $sections)
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $new)
+    $path = Get-PlainPath -Path $Item.FullName
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($path, $new)
 }
 
 Function Limit-Access {
@@ -148,7 +161,8 @@ Function Limit-Access {
     param([IO.FileInfo] $Item)
     $security = New-Object -TypeName Security.AccessControl.FileSecurity
     $security.SetSecurityDescriptorSddlForm($AdministratorsAlone, [Security.AccessControl.AccessControlSections]::Access)
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set((Get-PlainPath -Path $Item.FullName), $security)
+    $path = Get-PlainPath -Path $Item.FullName
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($path, $security)
 }
 
 Function Set-ItemState {
@@ -203,8 +217,8 @@ Function Get-MissingParent {
 }
 
 Function Copy-PlannedFile {
-    # Writes a file's new content and state under another name beside it. SYSTEM and Administrators alone can read it until it has its own
-    # permissions: nobody else can open it before, because it is empty and open to this process alone until then.
+    # Writes a file's new content and state under another name beside it. SYSTEM and Administrators alone can read it until it has
+    # its own permissions: nobody else can open it before, because it is empty and open to this process alone until then.
     param(
         [String] $Source,
         [String] $Sha256,
@@ -214,7 +228,8 @@ Function Copy-PlannedFile {
     $item = Get-PathItem -Path $Beside -Kind 'file'
     $reader = Open-WrittenFile -Path $Source
     try {
-        $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None)
+        $writer = New-Object -TypeName IO.FileStream -ArgumentList $item.FullName, ([IO.FileMode]::Create),
+            ([IO.FileAccess]::Write), ([IO.FileShare]::None)
         try {
             Limit-Access -Item $item
             $reader.CopyTo($writer)
@@ -230,8 +245,8 @@ Function Copy-PlannedFile {
 }
 
 Function Move-PlannedFile {
-    # Puts what lies beside a file into its place. NTFS gives a file for some seconds the creation time of one that had its name before: its
-    # state is set once more.
+    # Puts what lies beside a file into its place. NTFS gives a file for some seconds the creation time of one that had its name
+    # before: its state is set once more.
     param(
         [String] $Beside,
         [Object] $Record
@@ -306,7 +321,8 @@ Function Remove-EmptyKey {
     try { $empty = $found.ValueCount -eq 0 -and $found.SubKeyCount -eq 0 }
     finally { $found.Dispose() }
     if (-not $empty) { return }
-    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine,
+        [Microsoft.Win32.RegistryView]::Registry64)
     try { $machine.DeleteSubKey($path, $false) }
     finally { $machine.Dispose() }
 }
@@ -315,7 +331,8 @@ Function Open-WritableKey {
     # Access Manager's own key, or the one of that name below it; made when it is not there.
     param([String] $Key)
     $path = Get-RegistryPath -Key $Key
-    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    $machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine,
+        [Microsoft.Win32.RegistryView]::Registry64)
     try { $machine.CreateSubKey($path) }
     finally { $machine.Dispose() }
 }

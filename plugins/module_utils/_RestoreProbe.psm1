@@ -16,7 +16,7 @@
 Set-StrictMode -Version 2.0
 
 Function Get-ExternalRecord {
-    # The records of files elsewhere that a backup holds and that the description has not.
+    # The records of files elsewhere that a backup holds and the description lacks.
     param(
         [Object[]] $External,
         [Object[]] $Known
@@ -41,13 +41,18 @@ Function Get-ProbeResult {
             try { $mark = Get-SecretMark -Value (Open-Secret -Secret $mine) -Nonce $Nonce }
             catch { $mark = '' }
         }
-        @{ path = $probe.path; file = $probe.file; opens = Test-Secret -Secret @{ mode = 1; data = $probe.data; salt = $probe.salt }; mark = $mark }
+        @{
+            path = $probe.path
+            file = $probe.file
+            opens = Test-Secret -Secret @{ mode = 1; data = $probe.data; salt = $probe.salt }
+            mark = $mark
+        }
     }
 }
 
 Function Get-MaskedDigest {
-    # The SHA-256 of a JSON file of the configuration as it would be with the backup's data and salts, as they are written there, in place of its own;
-    # empty when there is no file.
+    # The SHA-256 of a JSON file of the configuration as it would be with the backup's data and salts, as they are written there, in
+    # place of its own; empty when there is no file.
     param(
         [String] $Path,
         [Object[]] $Probes,
@@ -73,7 +78,12 @@ Function Get-Situation {
     $busy = Wait-OtherRun -Timeout $Params.wait_seconds
     if ($busy) { return @{ busy = $busy } }
     Wait-ReportedRestore
-    $answer = Get-Description -Knowledge $Params.knowledge -IncludeDatabase $Params.include_database -StagingRoot $Params.staging_root
+    $wanted = @{
+        Knowledge = $Params.knowledge
+        IncludeDatabase = $Params.include_database
+        StagingRoot = $Params.staging_root
+    }
+    $answer = Get-Description @wanted
     $answer.busy = ''
     $answer.earlier = @(Get-UnreportedRestore)
     if (-not $answer.installation.exists) { return $answer }
@@ -86,11 +96,13 @@ Function Get-Situation {
         $own = @(Get-ProtectedSecret -Documents $documents -Paths $Params.knowledge.secrets)
     }
     $answer.probes = @(Get-ProbeResult -Probes $Params.probes -Own $own -Nonce $Params.nonce)
-    $answer.domain_secrets = @($Params.domain_secrets | ForEach-Object -Process { @{ path = $_.path; opens = Test-DomainSecret -Data $_.data } })
+    $answer.domain_secrets = @($Params.domain_secrets |
+        ForEach-Object -Process { @{ path = $_.path; opens = Test-DomainSecret -Data $_.data } })
     $answer.masked = New-NameTable
     foreach ($name in @($Params.probes | ForEach-Object -Process { $_.file } | Sort-Object -Unique)) {
         $probes = @($Params.probes | Where-Object -FilterScript { $_.file -eq $name })
-        $answer.masked[$name] = Get-MaskedDigest -Path ([IO.Path]::Combine($answer.installation.config_path, $name)) -Probes $probes -Own $own
+        $path = [IO.Path]::Combine($answer.installation.config_path, $name)
+        $answer.masked[$name] = Get-MaskedDigest -Path $path -Probes $probes -Own $own
     }
     $answer
 }

@@ -8,8 +8,8 @@ Set-StrictMode -Version 2.0
 
 $Patience = [TimeSpan]::FromSeconds(5)
 $PollMilliseconds = 100
-# ERROR_ACCESS_DENIED (a file that was deleted and is still open), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DIR_NOT_EMPTY (such a
-# file is in it), ERROR_DELETE_PENDING, ERROR_USER_MAPPED_FILE
+# ERROR_ACCESS_DENIED (a file that was deleted and is still open), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION,
+# ERROR_DIR_NOT_EMPTY (such a file is in it), ERROR_DELETE_PENDING, ERROR_USER_MAPPED_FILE
 $TakenCodes = 5, 32, 33, 145, 303, 1224
 
 Function Test-Taken {
@@ -19,8 +19,8 @@ Function Test-Taken {
 }
 
 Function Invoke-WithRetry {
-    # Runs the body again for some seconds while another program has the file. Where such a program lets a file be deleted that it has open,
-    # its name stays until it has closed it.
+    # Runs the body again for some seconds while another program has the file. Where such a program lets a file be deleted that it
+    # has open, its name stays until it has closed it.
     param([ScriptBlock] $Body)
     $watch = [Diagnostics.Stopwatch]::StartNew()
     while ($true) {

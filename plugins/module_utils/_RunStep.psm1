@@ -16,8 +16,8 @@ $ResultReserve = 256KB
 $SecondsToBegin = 60
 
 Function Save-RunResult {
-    # Runs the body and keeps what it returns, or how it failed, in the run's folder for whoever asks. The reserve keeps room for that
-    # on a drive that becomes full.
+    # Runs the body and keeps what it returns, or how it failed, in the run's folder, to be asked for. The reserve keeps room for
+    # that on a drive that becomes full.
     param(
         [String] $Folder,
         [ScriptBlock] $Body
@@ -29,7 +29,10 @@ Function Save-RunResult {
     catch {
         $failure = $_
         Invoke-CleanUp -Body { [IO.File]::Delete($reserve) }
-        Invoke-CleanUp -Body { Write-ResultFile -Path $result -Text (ConvertTo-Json -InputObject @{ failed = $true; msg = $failure.Exception.Message } -Compress) }
+        Invoke-CleanUp -Body {
+            $failed = @{ failed = $true; msg = $failure.Exception.Message }
+            Write-ResultFile -Path $result -Text (ConvertTo-Json -InputObject $failed -Compress)
+        }
         throw $failure
     }
     Invoke-CleanUp -Body { [IO.File]::Delete($reserve) }
@@ -38,8 +41,8 @@ Function Save-RunResult {
 }
 
 Function Wait-RunResult {
-    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'ended' when it died without a
-    # result, or 'unknown' when it has not begun after StartTimeout seconds.
+    # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'ended' when it died without
+    # a result, or 'unknown' when it has not begun after StartTimeout seconds.
     param(
         [String] $Folder,
         [Int32] $Timeout,
@@ -62,7 +65,8 @@ Function Wait-RunResult {
 }
 
 Function Remove-JobFile {
-    # Removes the file in which Ansible keeps the result of a detached run, which names the run, once the job has ended and written it.
+    # Removes the file in which Ansible keeps the result of a detached run, which names the run, once the job has ended and written
+    # it.
     param(
         [String] $Folder,
         [String] $RunId
@@ -76,7 +80,7 @@ Function Remove-JobFile {
             try {
                 if ((Read-TextFile -Path $job.FullName).Contains($RunId)) { $job.Delete(); return }
             }
-            catch { Write-Debug -Message "The job is writing it now, or it is somebody else's: $($_.Exception.Message)" }
+            catch { Write-Debug -Message "The job is writing it now, or it belongs to another user: $($_.Exception.Message)" }
         }
         Start-Sleep -Milliseconds 100
     }
@@ -101,13 +105,15 @@ Function Start-Run {
         [String] $Payload
     )
     if ([IO.Directory]::Exists($Folder) -or (Test-RunAlive -RunId $RunId)) { return @{ changed = $false } }
-    Invoke-WithRunMutex -RunId "$RunId.start" -Body { Start-RunTask -RunId $RunId -Payload (Expand-Payload -Payload $Payload) -Timeout $SecondsToBegin }
+    Invoke-WithRunMutex -RunId "$RunId.start" -Body {
+        Start-RunTask -RunId $RunId -Payload (Expand-Payload -Payload $Payload) -Timeout $SecondsToBegin
+    }
     @{ changed = $true }
 }
 
 Function Get-RunOption {
-    # The options of every module that may run detached from its shell: 'take' does the work, 'start' has a scheduled task run the payload, which
-    # takes, 'collect' waits for its result, 'remove' clears up.
+    # The options of every module that may run detached from its shell: 'take' does the work, 'start' has a scheduled task run the
+    # payload, which takes, 'collect' waits for its result, 'remove' clears up.
     @{
         run_id = @{ type = 'str'; required = $true }
         step = @{ type = 'str'; required = $true; choices = 'take', 'start', 'collect', 'remove' }

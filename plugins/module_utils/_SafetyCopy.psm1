@@ -21,9 +21,9 @@ $Result = 'result.json'
 $Reported = 'reported'
 
 Function New-SafetyCopy {
-    # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the plan saw it.
-    # All of it is on the disk, not in Windows' memory alone, before anything is changed.
-    # The database is locked while the service runs: its files are for Add-SafetyItem.
+    # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the
+    # plan saw it. All of it is on the disk, not in Windows' memory alone, before anything is changed. The database is locked while
+    # the service runs: its files are for Add-SafetyItem.
     param(
         [String] $RunId,
         [Object] $Plan,
@@ -31,7 +31,8 @@ Function New-SafetyCopy {
     )
     $root = Get-SafetyRoot
     New-RestrictedFolder -Path $root
-    $folder = [IO.Path]::Combine($root, "$([DateTime]::UtcNow.ToString('yyyyMMddTHHmmssZ', [Globalization.CultureInfo]::InvariantCulture))-$RunId")
+    $time = [DateTime]::UtcNow.ToString('yyyyMMddTHHmmssZ', [Globalization.CultureInfo]::InvariantCulture)
+    $folder = [IO.Path]::Combine($root, "$time-$RunId")
     New-RestrictedFolder -Path $folder
     try {
         $copy = @{
@@ -79,7 +80,8 @@ Function Assert-PlannedHttp {
         $owner = if ($kind -eq 'bindings') { 'application_id' } else { 'sddl' }
         foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
             $there = @(Find-HttpRecord -Records $Now.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
-            $seen = @(Find-HttpRecord -Records $Plan.http_sys.remove.$kind -Kind $kind -Like $record | ForEach-Object -Process { $_.$owner })
+            $seen = @(Find-HttpRecord -Records $Plan.http_sys.remove.$kind -Kind $kind -Like $record |
+                ForEach-Object -Process { $_.$owner })
             if ("$there" -eq "$seen") { continue }
             $name = Get-HttpName -Kind $kind -Record $record
             throw "'$name' in HTTP.sys has changed since this restore was planned: run it again."
@@ -139,7 +141,8 @@ Function Assert-SafetyCopy {
     foreach ($kept in $Copy.items) {
         if ($kept.kind -ne 'file') { continue }
         $there = (Get-PathItem -Path $kept.path -Kind 'file').Exists
-        $same = $there -eq $kept.existed -and (-not $there -or (Invoke-WithRetry -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
+        $same = $there -eq $kept.existed -and
+            (-not $there -or (Invoke-WithRetry -Body { Get-FileDigest -Path $kept.path }) -ceq $kept.sha256)
         if (-not $same) { throw "'$($kept.path)' has changed while this restore was at work: run it again." }
     }
 }
@@ -175,14 +178,25 @@ Function Restore-SafetyCopy {
         [Boolean] $Touched
     )
     $steps = @()
-    foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) { $steps += @{ what = $record.path; item = $record; step = 'beside' } }
-    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | Sort-Object -Property { $_.path.Length })
+    foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) {
+        $steps += @{ what = $record.path; item = $record; step = 'beside' }
+    }
+    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } |
+        Sort-Object -Property { $_.path.Length })
     if ($Touched) { foreach ($kept in $existed) { $steps += @{ what = $kept.path; item = $kept; step = 'access' } } }
     if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
-    foreach ($kept in @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } | Sort-Object -Property { $_.path.Length } -Descending)) { $steps += @{ what = $kept.path; item = $kept; step = 'folder' } }
-    foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) { $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' } }
+    $made = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } |
+        Sort-Object -Property { $_.path.Length } -Descending)
+    foreach ($kept in $made) {
+        $steps += @{ what = $kept.path; item = $kept; step = 'folder' }
+    }
+    foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) {
+        $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' }
+    }
     if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
-    if ($Touched) { foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } } }
+    if ($Touched) {
+        foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } }
+    }
     foreach ($one in $steps) {
         try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
         catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
@@ -192,9 +206,13 @@ Function Restore-SafetyCopy {
 Function Get-SettingStep {
     # A step for each registry value and each record of HTTP.sys that the plan touches.
     param([Object] $Plan)
-    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) { @{ what = "registry value $($value.name)"; item = $value; step = 'registry' } }
+    foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) {
+        @{ what = "registry value $($value.name)"; item = $value; step = 'registry' }
+    }
     foreach ($kind in 'bindings', 'reservations') {
-        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) { @{ what = "HTTP.sys $kind"; item = $record; step = $kind } }
+        foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
+            @{ what = "HTTP.sys $kind"; item = $record; step = $kind }
+        }
     }
 }
 
@@ -222,9 +240,11 @@ Function Restore-One {
 }
 
 Function Restore-FolderTime {
-    # Gives the folders of a safety copy and those above its items their times again. Returns a sentence for each that cannot get them.
+    # Gives the folders of a safety copy and those above its items their times again. Returns a sentence for each that cannot get
+    # them.
     param([Hashtable] $Copy)
-    $folders = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } | ForEach-Object -Process { $_.state })
+    $folders = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } |
+        ForEach-Object -Process { $_.state })
     Set-FolderTime -Records ($folders + @($Copy.parents))
 }
 
@@ -246,7 +266,8 @@ Function Restore-Item {
         if ($Kept.kind -eq 'file') { Remove-AnyItem -Path $Kept.path -Kind 'file' }
         return
     }
-    if ($Kept.kind -eq 'file' -and (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy))) {
+    if ($Kept.kind -eq 'file' -and
+        (-not $item.Exists -or (Get-FileDigest -Path $Kept.path) -cne (Get-FileDigest -Path $Kept.copy))) {
         foreach ($path in @(Get-MissingParent -Path $Kept.path)) { (Get-PathItem -Path $path -Kind 'folder').Create() }
         $beside = $Kept.path + $Suffix
         try {
@@ -281,7 +302,10 @@ Function Restore-HttpRecord {
     )
     $before = @(Find-HttpRecord -Records $Saved.$Kind -Kind $Kind -Like $Record)
     $now = @(Find-HttpRecord -Records (Get-HttpConfiguration).$Kind -Kind $Kind -Like $Record)
-    if ($now -and $before -and (ConvertTo-Json -InputObject $now[0] -Compress) -ceq (ConvertTo-Json -InputObject $before[0] -Compress)) { return }
+    if ($now -and $before -and
+        (ConvertTo-Json -InputObject $now[0] -Compress) -ceq (ConvertTo-Json -InputObject $before[0] -Compress)) {
+        return
+    }
     if ($now) { Remove-HttpRecord -Kind $Kind -Record $now[0] }
     if ($before) { Add-HttpRecord -Kind $Kind -Record $before[0] }
 }
@@ -294,14 +318,19 @@ Function Remove-Leftover {
     foreach ($folder in Get-SafetyFolder) {
         $runId = Get-RunOfFolder -Folder $folder
         $list = [IO.Path]::Combine($folder.FullName, $Kept)
-        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) { continue }
-        $files = @(([ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $list))).items | Where-Object -FilterScript { $_.kind -eq 'file' })
-        foreach ($file in $files) { Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file' }
+        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or
+            [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) {
+            continue
+        }
+        $copy = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $list))
+        foreach ($file in @($copy.items | Where-Object -FilterScript { $_.kind -eq 'file' })) {
+            Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file'
+        }
     }
 }
 
 Function Save-SafetyResult {
-    # Keeps how a restore ended for whoever runs the next one.
+    # Keeps how a restore ended for the run of the next one.
     param(
         [String] $Folder,
         [Hashtable] $Answer
@@ -310,15 +339,17 @@ Function Save-SafetyResult {
 }
 
 Function Set-SafetyReported {
-    # Remembers that the results of these runs were told.
+    # Remembers that the results of these runs were reported.
     param([String[]] $RunIds)
     foreach ($folder in Get-SafetyFolder) {
-        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) { Invoke-WithRetry -Body { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') } }
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) {
+            Invoke-WithRetry -Body { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
+        }
     }
 }
 
 Function Remove-OldSafetyCopy {
-    # Removes the oldest safety copies beyond that many; never one whose result nobody has been told, nor Keep's own.
+    # Removes the oldest safety copies beyond that many; never one whose result is not yet reported, nor Keep's own.
     param(
         [Int32] $Count,
         [String] $Own
@@ -332,7 +363,10 @@ Function Remove-OldSafetyCopy {
 
 Function Remove-EmptySafetyRoot {
     $root = Get-SafetyRoot
-    if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) { [IO.Directory]::Delete($root) }
+    if ([IO.Directory]::Exists($root) -and [IO.Directory]::GetFileSystemEntries($root).Length -eq 0) {
+        [IO.Directory]::Delete($root)
+    }
 }
 
-Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Restore-FolderTime, Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy
+Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Restore-FolderTime,
+    Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy

@@ -9,14 +9,15 @@
 Set-StrictMode -Version 2.0
 
 $TaskPrefix = 'lithnet.access_manager.'
+$TaskDescription = 'One run of the Ansible collection lithnet.access_manager. It is removed as soon as the run has begun.'
 $AdministratorsAlone = 'O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)'
 $LocalSystem = 'S-1-5-18'
 $CreateOnly, $ServiceAccount, $HighestRunLevel, $Hidden, $NormalPriority = 2, 5, 1, 1, 5
 # SCHED_S_TASK_RUNNING, SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED
 $NotEnded = 0x41301, 0x41303, 0x41325
 
-# What the task's process does: it takes from the pipe a script and the input of that script, and runs it when both have the SHA-256 that the
-# task was made with. Neither is on a disk, or in the task.
+# What the task's process does: it takes from the pipe a script and the input of that script, and runs it when both have the SHA-256
+# that the task was made with. Neither is on a disk, or in the task.
 $Program = @'
 $ErrorActionPreference = 'Stop'
 $pipe = New-Object -TypeName IO.Pipes.NamedPipeClientStream -ArgumentList '.', '{0}', ([IO.Pipes.PipeDirection]::In)
@@ -41,7 +42,9 @@ Function Get-TaskRun {
     # The ids of the runs whose tasks are there; none where the scheduler does not answer.
     try { $tasks = @((Connect-TaskScheduler).root.GetTasks($Hidden)) }
     catch { return }
-    foreach ($task in $tasks) { if ($task.Name.StartsWith($TaskPrefix, [StringComparison]::Ordinal)) { $task.Name.Substring($TaskPrefix.Length) } }
+    foreach ($task in $tasks) {
+        if ($task.Name.StartsWith($TaskPrefix, [StringComparison]::Ordinal)) { $task.Name.Substring($TaskPrefix.Length) }
+    }
 }
 
 Function Remove-RunTask {
@@ -50,7 +53,8 @@ Function Remove-RunTask {
 }
 
 Function Get-TaskArgument {
-    # The arguments of PowerShell for a task that takes what has that SHA-256 from that pipe. Both are of this process, letters and digits.
+    # The arguments of PowerShell for a task that takes what has that SHA-256 from that pipe. Both are of this process, letters and
+    # digits.
     param(
         [String] $Pipe,
         [Byte[]] $Payload
@@ -59,7 +63,8 @@ Function Get-TaskArgument {
     try { $digest = [BitConverter]::ToString($sha.ComputeHash($Payload)) }
     finally { $sha.Dispose() }
     $command = [String]::Format([Globalization.CultureInfo]::InvariantCulture, $Program, $Pipe, $digest)
-    "-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand $([Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($command)))"
+    $encoded = [Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes($command))
+    "-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand $encoded"
 }
 
 Function New-RunTask {
@@ -70,7 +75,7 @@ Function New-RunTask {
     )
     $connected = Connect-TaskScheduler
     $definition = $connected.scheduler.NewTask(0)
-    $definition.RegistrationInfo.Description = 'One run of the Ansible collection lithnet.access_manager. It is removed as soon as the run has begun.'
+    $definition.RegistrationInfo.Description = $TaskDescription
     $definition.Principal.UserId = $LocalSystem
     $definition.Principal.LogonType = $ServiceAccount
     $definition.Principal.RunLevel = $HighestRunLevel
@@ -81,7 +86,8 @@ Function New-RunTask {
     $action = $definition.Actions.Create(0)
     $action.Path = [IO.Path]::Combine([Environment]::SystemDirectory, 'WindowsPowerShell\v1.0\powershell.exe')
     $action.Arguments = $Arguments
-    $connected.root.RegisterTaskDefinition("$TaskPrefix$RunId", $definition, $CreateOnly, $null, $null, $ServiceAccount, $AdministratorsAlone)
+    $connected.root.RegisterTaskDefinition("$TaskPrefix$RunId", $definition, $CreateOnly, $null, $null, $ServiceAccount,
+        $AdministratorsAlone)
 }
 
 Function Send-Payload {
@@ -96,7 +102,10 @@ Function Send-Payload {
     $waiting = $Pipe.BeginWaitForConnection($null, $null)
     while (-not $waiting.AsyncWaitHandle.WaitOne(500)) {
         $result = $Task.LastTaskResult
-        if ($result -notin $NotEnded) { throw "the task's process ended at once, with 0x$($result.ToString('x8', [Globalization.CultureInfo]::InvariantCulture))" }
+        if ($result -notin $NotEnded) {
+            throw ("the task's process ended at once, with " +
+                "0x$($result.ToString('x8', [Globalization.CultureInfo]::InvariantCulture))")
+        }
         if ([DateTime]::UtcNow -ge $end) { throw "the task's process did not begin within $Timeout s" }
     }
     $Pipe.EndWaitForConnection($waiting)
@@ -105,8 +114,8 @@ Function Send-Payload {
 }
 
 Function Start-RunTask {
-    # Starts a process of SYSTEM that runs the payload: a script of PowerShell and its input in UTF-8, with a zero byte between them. The task is
-    # gone when this ends; one that could not be removed is removed by a later run.
+    # Starts a process of SYSTEM that runs the payload: a script of PowerShell and its input in UTF-8, with a zero byte between
+    # them. The task is gone when this ends; one that could not be removed is removed by a later run.
     param(
         [String] $RunId,
         [Byte[]] $Payload,

@@ -19,7 +19,8 @@ Function Open-Secret {
         0 { return $Secret.data }
         1 {
             $salt = if ($Secret.salt) { [Convert]::FromBase64String($Secret.salt) }
-            $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
+            $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt,
+                [Security.Cryptography.DataProtectionScope]::LocalMachine)
             return [Text.Encoding]::UTF8.GetString($bytes)
         }
     }
@@ -37,12 +38,13 @@ Function Protect-Secret {
     # A clear text as a secret of mode 1: data and salt.
     param([String] $Value)
     $salt = New-RandomByte -Count $SaltBytes
-    $bytes = [Security.Cryptography.ProtectedData]::Protect([Text.Encoding]::UTF8.GetBytes($Value), $salt, [Security.Cryptography.DataProtectionScope]::LocalMachine)
+    $bytes = [Security.Cryptography.ProtectedData]::Protect([Text.Encoding]::UTF8.GetBytes($Value), $salt,
+        [Security.Cryptography.DataProtectionScope]::LocalMachine)
     @{ data = [Convert]::ToBase64String($bytes); salt = [Convert]::ToBase64String($salt); mode = 1 }
 }
 
 Function Get-SecretMark {
-    # A text that is the same for the same secret and nonce, and tells nothing of the secret to whoever has not the nonce.
+    # A text that is the same for the same secret and nonce, and reveals nothing of the secret without the nonce.
     param(
         [String] $Value,
         [String] $Nonce

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# All that can be told of a server without changing anything.
+# All that can be described of a server without changing anything.
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
@@ -18,7 +18,8 @@ Set-StrictMode -Version 2.0
 $FrameworkKey = 'SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full'
 
 Function Add-DigestOrReason {
-    # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was listed.
+    # The record of a file with its SHA-256, or with the reason why it cannot be read; nothing when it has vanished since it was
+    # listed.
     param([Hashtable] $Record)
     if ($Record.kind -eq 'file') {
         try {
@@ -49,7 +50,8 @@ Function Get-Description {
         [String] $StagingRoot
     )
     $installation = Get-Installation
-    $principal = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
+    $user = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $principal = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList $user
     $answer = @{
         installation = $installation
         administrator = $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
@@ -59,14 +61,18 @@ Function Get-Description {
     }
     if (-not $installation.exists) { return $answer }
     $subject = @{ documents = @(); references = @(); records = @() }
-    if ($installation.config_exists) { $subject = Get-BackupSubject -Installation $installation -Knowledge $Knowledge -IncludeDatabase $IncludeDatabase }
+    if ($installation.config_exists) {
+        $subject = Get-BackupSubject -Installation $installation -Knowledge $Knowledge -IncludeDatabase $IncludeDatabase
+    }
     $answer + @{
         state = Get-ServerState -FirewallRuleName $Knowledge.firewall_rule
         documents = @(Get-DocumentRecord -Documents $subject.documents)
         references = $subject.references
         records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
-        secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
-        certificates = @(Get-AccessManagerCertificate -Usages $Knowledge.usages | ForEach-Object -Process { Get-CertificateRecord -Found $_ })
+        secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets |
+            ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
+        certificates = @(Get-AccessManagerCertificate -Usages $Knowledge.usages |
+            ForEach-Object -Process { Get-CertificateRecord -Found $_ })
         machine_certificates = @(Get-MachineCertificateName)
         cluster = Get-ClusterRole
         staging = Get-Staging -Path $StagingRoot

@@ -20,18 +20,20 @@ Function Get-ElapsedMillisecond {
 }
 
 Function Assert-NotClustered {
-    # Refuses to stop a service that a failover cluster runs: it would take that for a failure, and start it again or move it in the middle.
+    # Refuses to stop a service that a failover cluster runs: it would take that for a failure, and start it again or move it in the
+    # middle.
     $role = Get-ClusterRole
     if (-not $role) { return }
     $node = if ($role.owner) { $role.owner } else { 'the node that runs it, which this server does not say' }
-    throw ("The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a failure, and starts it " +
-        "again or moves it in the middle. Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $node, run this again, " +
-        "and then start it with 'Start-ClusterResource -Name `"$($role.resource)`"'.")
+    throw ("The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a " +
+        "failure, and starts it again or moves it in the middle. " +
+        "Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $node, run this again, and then " +
+        " start it with 'Start-ClusterResource -Name `"$($role.resource)`"'.")
 }
 
 Function Test-ServiceToStop {
-    # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays stopped.
-    # Throws when it could not be brought back as it is, or when a cluster runs it.
+    # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays
+    # stopped. Throws when it could not be brought back as it is, or when a cluster runs it.
     param([Int32] $Timeout)
     $service = Get-ServiceController
     if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
@@ -39,10 +41,20 @@ Function Test-ServiceToStop {
     if ($service.Status -eq 'Stopped') { return $false }
     Assert-NotClustered
     $name = $service.ServiceName
-    if ($service.Status -notin 'Running', 'StartPending') { throw "The service $name is $($service.Status), which cannot be brought back after a stop. Let it run or stop it, and run again." }
-    if ((Get-ServiceInformation).start -eq 4) { throw "The service $name runs, but its start type is disabled: it could not be started again after a stop. Change the start type or stop the service, and run again." }
-    $dependents = @($service.DependentServices | Where-Object -FilterScript { $_.Status -ne 'Stopped' } | ForEach-Object -Process { $_.ServiceName })
-    if ($dependents) { throw "Other services depend on $name and run: $($dependents -join ', '). Windows would stop them too and not start them again. Stop them, and run again." }
+    if ($service.Status -notin 'Running', 'StartPending') {
+        throw ("The service $name is $($service.Status), which cannot be brought back after a stop. " +
+            "Let it run or stop it, and run again.")
+    }
+    if ((Get-ServiceInformation).start -eq 4) {
+        throw ("The service $name runs, but its start type is disabled: it could not be started again after a stop. " +
+            "Change the start type or stop the service, and run again.")
+    }
+    $dependents = @($service.DependentServices | Where-Object -FilterScript { $_.Status -ne 'Stopped' } |
+        ForEach-Object -Process { $_.ServiceName })
+    if ($dependents) {
+        throw ("Other services depend on $name and run: $($dependents -join ', '). " +
+            "Windows would stop them too and not start them again. Stop them, and run again.")
+    }
     return $true
 }
 
@@ -67,23 +79,28 @@ Function Wait-ServiceStop {
         [Int32] $Timeout
     )
     $status = Wait-ServiceStatus -Service $Service -Statuses 'Stopped' -Timeout $Timeout
-    if ($status -ne 'Stopped') { throw "The service $($Service.ServiceName) did not stop within $Timeout s: it is $status. Look at its log and the event log, or raise service_timeout." }
+    if ($status -ne 'Stopped') {
+        throw ("The service $($Service.ServiceName) did not stop within $Timeout s: it is $status. " +
+            "Look at its log and the event log, or raise service_timeout.")
+    }
 }
 
 Function Wait-ServiceStart {
-    # Waits until a service that was told to start runs; one that ends instead is not waited for.
+    # Waits until a service that was asked to start runs; one that ends instead is not waited for.
     param(
         [Object] $Service,
         [Int32] $Timeout
     )
     $status = Wait-ServiceStatus -Service $Service -Statuses 'Running', 'Stopped' -Timeout $Timeout
     if ($status -eq 'Stopped') { throw 'it ended while it was starting. Look at its log and the event log.' }
-    if ($status -ne 'Running') { throw "it is $status after $Timeout s. Look at its log and the event log, or raise service_timeout." }
+    if ($status -ne 'Running') {
+        throw "it is $status after $Timeout s. Look at its log and the event log, or raise service_timeout."
+    }
 }
 
 Function Wait-ProcessEnd {
-    # Whether a process ends within Timeout seconds. It looks at the list of processes: to wait for the process itself, Windows asks for a right
-    # to it, or for the privilege "Debug programs", and Administrators may lack both.
+    # Whether a process ends within Timeout seconds. It looks at the list of processes: to wait for the process itself, Windows asks
+    # for a right to it, or for the privilege "Debug programs", and Administrators may lack both.
     param(
         [Int32] $ProcessId,
         [Int32] $Timeout
@@ -106,13 +123,17 @@ Function Stop-AccessManager {
     )
     $watch = [Diagnostics.Stopwatch]::StartNew()
     $service = Get-ServiceController
-    if ($service.Status -eq 'StartPending') { [void](Wait-ServiceStatus -Service $service -Statuses 'Running', 'Stopped' -Timeout $Timeout) }
+    if ($service.Status -eq 'StartPending') {
+        [void](Wait-ServiceStatus -Service $service -Statuses 'Running', 'Stopped' -Timeout $Timeout)
+    }
     if ($service.Status -notin 'StopPending', 'Stopped') {
         try { $service.Stop() }
         catch { throw "The service $($service.ServiceName) refuses to stop: $($_.Exception.GetBaseException().Message)" }
     }
     Wait-ServiceStop -Service $service -Timeout $Timeout
-    if ($ProcessId -and -not (Wait-ProcessEnd -ProcessId $ProcessId -Timeout $Timeout)) { throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s." }
+    if ($ProcessId -and -not (Wait-ProcessEnd -ProcessId $ProcessId -Timeout $Timeout)) {
+        throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s."
+    }
     Get-ElapsedMillisecond -Watch $watch
 }
 
@@ -120,7 +141,8 @@ Function Get-StartFailure {
     # Why the service did not start, and what to do where Windows' own text does not say.
     param([Exception] $Cause)
     if ($Cause -isnot [ComponentModel.Win32Exception] -or $Cause.NativeErrorCode -ne $LogonFailure) { return $Cause.Message }
-    "$($Cause.Message) Windows refuses its account, $((Get-ServiceInformation).account), the logon (error $LogonFailure): add it to 'Log on as a service' " +
+    "$($Cause.Message) Windows refuses its account, $((Get-ServiceInformation).account), the logon (error $LogonFailure): " +
+    "add it to 'Log on as a service' " +
     'under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that its password is right.'
 }
 
@@ -139,7 +161,10 @@ Function Start-AccessManager {
             return Get-ElapsedMillisecond -Watch $watch
         }
         catch {
-            if ($attempt -ge $StartAttempts) { throw "The service $($service.ServiceName) does not start, after $attempt attempts: $(Get-StartFailure -Cause $_.Exception.GetBaseException())" }
+            if ($attempt -ge $StartAttempts) {
+                throw ("The service $($service.ServiceName) does not start, after $attempt attempts: " +
+                    "$(Get-StartFailure -Cause $_.Exception.GetBaseException())")
+            }
             Start-Sleep -Seconds $SecondsBetweenStarts
         }
     }
@@ -156,10 +181,16 @@ Function Wait-DatabaseUnlock {
     if (-not $database.Exists) { return [Int64]0 }
     foreach ($file in $database.GetFiles('*.?df')) {
         while ($true) {
-            try { [IO.File]::Open($file.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::None).Dispose(); break }
+            try {
+                [IO.File]::Open($file.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::None).Dispose()
+                break
+            }
             catch [IO.FileNotFoundException] { break }
             catch [IO.IOException] {
-                if ($watch.Elapsed.TotalSeconds -ge $Timeout) { throw "The database file '$($file.Name)' is still locked $Timeout s after the service stopped. Raise service_timeout, or back up without the database." }
+                if ($watch.Elapsed.TotalSeconds -ge $Timeout) {
+                    throw ("The database file '$($file.Name)' is still locked $Timeout s after the service stopped. " +
+                        "Raise service_timeout, or back up without the database.")
+                }
                 Start-Sleep -Milliseconds 100
             }
         }
@@ -167,4 +198,5 @@ Function Wait-DatabaseUnlock {
     Get-ElapsedMillisecond -Watch $watch
 }
 
-Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Wait-ProcessEnd, Stop-AccessManager, Start-AccessManager, Wait-DatabaseUnlock
+Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Wait-ProcessEnd, Stop-AccessManager, Start-AccessManager,
+    Wait-DatabaseUnlock

@@ -15,7 +15,10 @@ $LiveAttempts = 3
 
 Function Get-CapturedSize {
     param([Collections.IDictionary] $Subject)
-    $sizes = $Subject.records | Where-Object -FilterScript { $_.kind -eq 'file' } | ForEach-Object -Process { $_.size } | Measure-Object -Sum
+    $sizes = $Subject.records |
+        Where-Object -FilterScript { $_.kind -eq 'file' } |
+        ForEach-Object -Process { $_.size } |
+        Measure-Object -Sum
     @{ files = [Int64]$sizes.Count; bytes = [Int64]$sizes.Sum }
 }
 
@@ -35,8 +38,12 @@ Function Open-ReadableFile {
     param([String] $Path)
     try { Open-WrittenFile -Path $Path }
     catch {
-        if (-not [IO.File]::Exists((Get-LongPath -Path $Path))) { throw (New-Object -TypeName IO.FileNotFoundException -ArgumentList "'$Path' was removed while the configuration was read. Run again.") }
-        throw "'$Path' cannot be read: $($_.Exception.GetBaseException().Message) Close the program that has it open, or give this account the right to read it, and run again."
+        if (-not [IO.File]::Exists((Get-LongPath -Path $Path))) {
+            $reason = "'$Path' was removed while the configuration was read. Run again."
+            throw (New-Object -TypeName IO.FileNotFoundException -ArgumentList $reason)
+        }
+        throw ("'$Path' cannot be read: $($_.Exception.GetBaseException().Message) Close the program that has it open, or give " +
+            "this account the right to read it, and run again.")
     }
 }
 
@@ -49,7 +56,8 @@ Function Copy-Record {
     $reader = Open-ReadableFile -Path $Record.path
     $sha = New-Sha256
     try {
-        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $reader, $sha, ([Security.Cryptography.CryptoStreamMode]::Read)
+        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $reader, $sha,
+            ([Security.Cryptography.CryptoStreamMode]::Read)
         $hashed.CopyTo($Destination)
         ConvertTo-Hex -Bytes $sha.Hash
     }
@@ -84,7 +92,9 @@ Function Invoke-ConsistentRead {
             if ($_.Exception.GetBaseException() -isnot [IO.FileNotFoundException]) { throw }
             $taken = $false
         }
-        if ($taken -and (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (& $Describe))) { return @{ subject = $subject; attempts = $attempt } }
+        if ($taken -and (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (& $Describe))) {
+            return @{ subject = $subject; attempts = $attempt }
+        }
     }
     return $null
 }
@@ -94,7 +104,8 @@ Function Get-LiveAttempt {
 }
 
 Function Get-Manifest {
-    # All that a snapshot tells of the server and of its files. The values of environment variables may be secret: they are in no other result.
+    # All that a snapshot tells of the server and of its files. The values of environment variables may be secret: they are in no
+    # other result.
     param(
         [Collections.IDictionary] $Installation,
         [Collections.IDictionary] $Subject,

@@ -16,26 +16,36 @@ Function Get-StagingRoot {
     # The collection's own folder within the one that the user names: permissions are set on what is ours only.
     param([String] $Path)
     if (-not $Path) { $Path = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData) }
-    if ($Path -notmatch '^[A-Za-z]:\\' -or -not [IO.Directory]::Exists($Path)) { throw "The staging_root '$Path' is not a folder on a drive of this server, such as D:\Temp. Make it, or name another." }
+    if ($Path -notmatch '^[A-Za-z]:\\' -or -not [IO.Directory]::Exists($Path)) {
+        throw "The staging_root '$Path' is not a folder on a drive of this server, such as D:\Temp. Create it, or name another."
+    }
     [IO.Path]::Combine($Path, 'lithnet.access_manager')
 }
 
 Function Assert-OwnFolder {
-    # A folder that somebody else made, or a link, is not used.
+    # A folder that another user made, or a link, is not used.
     param([String] $Path)
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Path
-    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root." }
+    if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) {
+        throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root."
+    }
     $trusted = 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
-    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path, ([Security.AccessControl.AccessControlSections]::Owner)
+    $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path,
+        ([Security.AccessControl.AccessControlSections]::Owner)
     $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
-    if ($owner.Value -notin $trusted) { throw "The folder '$Path' belongs to $owner, who is not an administrator's group. Remove it, or name another folder with staging_root." }
+    if ($owner.Value -notin $trusted) {
+        throw ("The folder '$Path' belongs to $owner, who is not an administrator's group. " +
+            "Remove it, or name another folder with staging_root.")
+    }
 }
 
 Function Assert-UsableRoot {
     # Why a run could not make its folder: a run that ends before it has one leaves no result.
     param([String] $Path)
     if ([IO.Directory]::Exists($Path)) { Assert-OwnFolder -Path $Path }
-    elseif ([IO.File]::Exists($Path)) { throw "'$Path' is a file, where this collection keeps its folder. Remove it, or name another folder with staging_root." }
+    elseif ([IO.File]::Exists($Path)) {
+        throw "'$Path' is a file, where this collection keeps its folder. Remove it, or name another folder with staging_root."
+    }
 }
 
 Function New-RestrictedFolder {
@@ -49,7 +59,8 @@ Function New-RestrictedFolder {
     $security.SetOwner($administrators)
     $security.SetAccessRuleProtection($true, $false)
     foreach ($who in $system, $administrators) {
-        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'
+        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList $who, 'FullControl',
+            'ContainerInherit, ObjectInherit', 'None', 'Allow'
         $security.AddAccessRule($rule)
     }
     [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]::Set($Path, $security)
@@ -70,12 +81,14 @@ Function Assert-FreeSpace {
     $drive = New-Object -TypeName IO.DriveInfo -ArgumentList ([IO.Path]::GetPathRoot($Path))
     if ($drive.AvailableFreeSpace -lt $Bytes) {
         $megabytes = { param($count) [Math]::Ceiling($count / 1MB).ToString([Globalization.CultureInfo]::InvariantCulture) }
-        throw "There is not enough space on $($drive.Name) to stage the backup: $(& $megabytes $Bytes) MiB are needed, $(& $megabytes $drive.AvailableFreeSpace) MiB are free. Free some, or name a folder on another drive with staging_root."
+        throw ("There is not enough space on $($drive.Name) to stage the backup: " +
+            "$(& $megabytes $Bytes) MiB are needed, $(& $megabytes $drive.AvailableFreeSpace) MiB are free. " +
+            "Free some, or name a folder on another drive with staging_root.")
     }
 }
 
 Function Invoke-StagingWrite {
-    # Runs a body that writes below a path; a drive that becomes full is told in a sentence.
+    # Runs a body that writes below a path; a drive that becomes full is reported in a sentence.
     param(
         [String] $Path,
         [ScriptBlock] $Body
@@ -84,7 +97,8 @@ Function Invoke-StagingWrite {
     catch {
         $cause = $_.Exception.GetBaseException()
         if ($cause -isnot [IO.IOException] -or ($cause.HResult -band 0xFFFF) -notin $DiskFullCodes) { throw }
-        throw "The drive $([IO.Path]::GetPathRoot($Path)) became full while the backup was staged. Free some space, or name a folder on another drive with staging_root, and run again."
+        throw ("The drive $([IO.Path]::GetPathRoot($Path)) became full while the backup was staged. " +
+            "Free some space, or name a folder on another drive with staging_root, and run again.")
     }
 }
 
@@ -95,7 +109,10 @@ Function Write-FlushedFile {
         [String] $Text
     )
     $bytes = (New-Object -TypeName Text.UTF8Encoding -ArgumentList $false).GetBytes($Text)
-    $writer = Invoke-WithRetry -Body { New-Object -TypeName IO.FileStream -ArgumentList $Path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write), ([IO.FileShare]::None) }
+    $writer = Invoke-WithRetry -Body {
+        New-Object -TypeName IO.FileStream -ArgumentList $Path, ([IO.FileMode]::Create), ([IO.FileAccess]::Write),
+            ([IO.FileShare]::None)
+    }
     try {
         $writer.Write($bytes, 0, $bytes.Length)
         $writer.Flush($true)
@@ -104,19 +121,22 @@ Function Write-FlushedFile {
 }
 
 Function Write-WholeFile {
-    # Writes a text so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before it has
-    # its name, and what had the name before has it until then.
+    # Writes a text so that readers see all of it or nothing, also when the server goes down meanwhile: it is on the disk before it
+    # has its name, and what had the name before has it until then.
     param(
         [String] $Path,
         [String] $Text
     )
     $new = "$Path.new"
     Write-FlushedFile -Path $new -Text $Text
-    Invoke-WithRetry -Body { [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::Move($new, $Path) }
+    Invoke-WithRetry -Body {
+        [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::Move($new, $Path)
+    }
 }
 
 Function Write-ResultFile {
-    # Writes how something ended. What is done must not be lost because a scanner keeps the new file: then it is written in its place.
+    # Writes how something ended. What is done must not be lost because a scanner keeps the new file: then it is written in its
+    # place.
     param(
         [String] $Path,
         [String] $Text

@@ -42,7 +42,12 @@ Function Get-KnowledgeOption {
         type = 'dict'
         options = @{
             json_files = @{ type = 'list'; elements = 'str'; required = $true }
-            references = @{ type = 'list'; elements = 'dict'; required = $true; options = @{ path = @{ type = 'str'; required = $true }; folder = @{ type = 'str'; required = $true } } }
+            references = @{
+                type = 'list'
+                elements = 'dict'
+                required = $true
+                options = @{ path = @{ type = 'str'; required = $true }; folder = @{ type = 'str'; required = $true } }
+            }
             secrets = @{ type = 'list'; elements = 'str'; required = $true }
             usages = @{ type = 'list'; elements = 'str'; required = $true }
             firewall_rule = @{ type = 'str'; required = $true }

@@ -35,7 +35,8 @@ Function Write-Snapshot {
     Write-Text -Stream $Stream -Text ((Read-TextFile -Path ([IO.Path]::Combine($folder, 'manifest.json'))) + "`n")
     $files = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($folder, 'files'))
     foreach ($number in @($files.GetFiles() | ForEach-Object -Process { [Int32]$_.Name } | Sort-Object)) {
-        $file = Open-WrittenFile -Path ([IO.Path]::Combine($files.FullName, $number.ToString([Globalization.CultureInfo]::InvariantCulture)))
+        $name = $number.ToString([Globalization.CultureInfo]::InvariantCulture)
+        $file = Open-WrittenFile -Path ([IO.Path]::Combine($files.FullName, $name))
         try { $file.CopyTo($Stream) }
         finally { $file.Dispose() }
     }
@@ -48,7 +49,13 @@ Function Write-Live {
         [Collections.IDictionary] $Subject
     )
     $taken = @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
-    Write-Text -Stream $Stream -Text ((Get-Manifest -Installation $installation -Subject $Subject -Taken $taken -FirewallRuleName $module.Params.knowledge.firewall_rule) + "`n")
+    $about = @{
+        Installation = $installation
+        Subject = $Subject
+        Taken = $taken
+        FirewallRuleName = $module.Params.knowledge.firewall_rule
+    }
+    Write-Text -Stream $Stream -Text ((Get-Manifest @about) + "`n")
     $same = $true
     foreach ($record in $Subject.records) {
         if ($record.kind -eq 'file' -and (Copy-Record -Record $record -Destination $Stream) -cne $record.sha256) { $same = $false }
@@ -57,14 +64,16 @@ Function Write-Live {
 }
 
 Function New-Output {
-    # Where a bundle of that many clear bytes goes: into memory, or into a file of the run's folder when it is too large to come with the answer.
+    # Where a bundle of that many clear bytes goes: into memory, or into a file of the run's folder when it is too large to come
+    # with the answer.
     param([Int64] $Bytes)
     if ($Bytes -le $module.Params.inline_limit) { return New-Object -TypeName IO.MemoryStream }
     if (-not [IO.Directory]::Exists($folder)) {
         Assert-FreeSpace -Path $root -Bytes $Bytes
         New-RunFolder -Root $root -Folder $folder
     }
-    New-Object -TypeName IO.FileStream -ArgumentList ([IO.Path]::Combine($folder, "bundle.$([Guid]::NewGuid())")), ([IO.FileMode]::Create), ([IO.FileAccess]::ReadWrite)
+    $path = [IO.Path]::Combine($folder, "bundle.$([Guid]::NewGuid())")
+    New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::Create), ([IO.FileAccess]::ReadWrite)
 }
 
 Function Complete-Envelope {
@@ -79,11 +88,16 @@ Function Complete-Envelope {
 
 Function Send-Snapshot {
     $manifest = [IO.Path]::Combine($folder, 'manifest.json')
-    if (-not [IO.File]::Exists($manifest)) { throw "There is no snapshot '$($module.Params.run_id)' on this server. Take one with config_snapshot first." }
+    if (-not [IO.File]::Exists($manifest)) {
+        throw "There is no snapshot '$($module.Params.run_id)' on this server. Take one with config_snapshot first."
+    }
     $staged = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($folder, 'files'))
     $output = New-Output -Bytes ([Int64]($staged.GetFiles() | ForEach-Object -Process { $_.Length } | Measure-Object -Sum).Sum)
     try {
-        $envelope = Write-Envelope -Output $output -PublicKey $module.Params.public_key -Context 'artifact_fetch' -Writer { param($stream) Write-Snapshot -Stream $stream }
+        $envelope = Write-Envelope -Output $output -PublicKey $module.Params.public_key -Context 'artifact_fetch' -Writer {
+            param($stream)
+            Write-Snapshot -Stream $stream
+        }
         Complete-Envelope -Envelope $envelope -Output $output
     }
     finally { $output.Dispose() }
@@ -97,7 +111,8 @@ Function Send-Live {
             param($subject)
             if ($sent.output) { $sent.output.Dispose() }
             $sent.output = New-Output -Bytes (Get-CapturedSize -Subject $subject).bytes
-            $sent.envelope = Write-Envelope -Output $sent.output -PublicKey $module.Params.public_key -Context 'artifact_fetch' -Writer {
+            $encryption = @{ Output = $sent.output; PublicKey = $module.Params.public_key; Context = 'artifact_fetch' }
+            $sent.envelope = Write-Envelope @encryption -Writer {
                 param($stream)
                 $sent.same = Write-Live -Stream $stream -Subject $subject
             }
@@ -128,6 +143,8 @@ Complete-TargetModule -Module $module -Body {
     $installation = Assert-Installation
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
     Invoke-WithRunMutex -RunId $module.Params.run_id -Body {
-        Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body { Invoke-StagingWrite -Path $root -Body { Send-Live } }
+        Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body {
+            Invoke-StagingWrite -Path $root -Body { Send-Live }
+        }
     }
 }

@@ -22,7 +22,10 @@ Function Export-Key {
     if (-not $Key.present) { return @{ error = $Key.reason } }
     if (-not $Key.exportable) { return @{ error = "its private key is not exportable (provider '$($Key.provider)')" } }
     $password = [Convert]::ToBase64String((New-RandomByte -Count 30))
-    try { @{ pfx = [Convert]::ToBase64String($Certificate.Export([Security.Cryptography.X509Certificates.X509ContentType]::Pfx, $password)); password = $password } }
+    try {
+        $pfx = $Certificate.Export([Security.Cryptography.X509Certificates.X509ContentType]::Pfx, $password)
+        @{ pfx = [Convert]::ToBase64String($pfx); password = $password }
+    }
     catch { @{ error = "its private key cannot be exported: $($_.Exception.GetBaseException().Message)" } }
 }
 
@@ -37,12 +40,17 @@ Complete-TargetModule -Module $module -Body {
     foreach ($found in Get-AccessManagerCertificate -Usages $module.Params.knowledge.usages) {
         $record = Get-CertificateRecord -Found $found
         $records += $record
-        if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) { continue }
+        if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) {
+            continue
+        }
         $export = Export-Key -Certificate $found.certificate -Key $record.key
         $export.cer = [Convert]::ToBase64String($found.certificate.RawData)
         $exports[$record.thumbprint] = $export
     }
     $answer = @{ certificates = $records }
-    if (-not $module.CheckMode) { $answer.envelope = Protect-Text -Text (ConvertTo-Json -InputObject $exports -Depth 4 -Compress) -PublicKey $module.Params.public_key -Context 'certificate_export' }
+    if (-not $module.CheckMode) {
+        $text = ConvertTo-Json -InputObject $exports -Depth 4 -Compress
+        $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'certificate_export'
+    }
     $answer
 }

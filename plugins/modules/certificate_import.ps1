@@ -37,5 +37,6 @@ Function Import-Wanted {
 }
 
 Complete-TargetModule -Module $module -Body {
-    Invoke-Locked -Root (Get-StagingRoot -Path $module.Params.staging_root) -Owner $owner -Timeout $module.Params.lock_timeout -Body { Import-Wanted }
+    $root = Get-StagingRoot -Path $module.Params.staging_root
+    Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body { Import-Wanted }
 }

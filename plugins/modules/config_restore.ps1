@@ -4,7 +4,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Restores certificates, files, registry and HTTP.sys, with the service stopped where that is needed, and puts everything back when anything fails.
+# Restores certificates, files, registry and HTTP.sys, with the service stopped where that is needed, and puts everything back when
+# anything fails.
 
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
@@ -37,26 +38,33 @@ Function Get-Editor {
     # The open configuration editors of all sessions: process id and user.
     foreach ($process in @(Get-Process -Name $EditorProcess -IncludeUserName -ErrorAction SilentlyContinue)) {
         $user = $process.PSObject.Properties['UserName']
-        @{ id = $process.Id; user = if ($user -and $user.Value) { $user.Value } else { "somebody in session $($process.SessionId)" } }
+        @{ id = $process.Id; user = if ($user -and $user.Value) { $user.Value } else { "a user in session $($process.SessionId)" } }
     }
 }
 
 Function Assert-NoEditor {
     # An open editor would write over what is restored.
-    foreach ($editor in Get-Editor) { throw "The configuration editor is open on $($env:COMPUTERNAME): $($editor.user), process $($editor.id). Close it, or let it be closed with close_editor." }
+    foreach ($editor in Get-Editor) {
+        throw ("The configuration editor is open on $($env:COMPUTERNAME): $($editor.user), process $($editor.id). " +
+            "Close it, or let it be closed with close_editor.")
+    }
 }
 
 Function Close-Editor {
     foreach ($editor in Get-Editor) { Stop-Process -Id $editor.id -Force }
-    foreach ($process in @(Get-Process -Name $EditorProcess -ErrorAction SilentlyContinue)) { [void](Wait-ProcessEnd -ProcessId $process.Id -Timeout $module.Params.service_timeout) }
+    foreach ($process in @(Get-Process -Name $EditorProcess -ErrorAction SilentlyContinue)) {
+        [void](Wait-ProcessEnd -ProcessId $process.Id -Timeout $module.Params.service_timeout)
+    }
 }
 
 Function Assert-Service {
-    # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to be started,
-    # since the way back stops what was started.
+    # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to
+    # be started, since the way back stops what was started.
     param([Object] $Plan)
     if (-not $Plan.changes_server -and -not $Plan.start) { return }
-    if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) { throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again." }
+    if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) {
+        throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again."
+    }
 }
 
 Function Open-Bundle {
@@ -78,7 +86,9 @@ Function Initialize-Bundle {
     $bundle.site = Get-SiteReason -Knowledge $module.Params.knowledge
     $locked = @(Get-UnreadableSecret -Secrets $bundle.secrets)
     if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
-    foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) { Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists) }
+    foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) {
+        Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists)
+    }
     Assert-Service -Plan $bundle.plan
     if ($module.Params.close_editor) { Close-Editor }
     Assert-NoEditor
@@ -128,7 +138,8 @@ Function Invoke-Change {
     }
     if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
     $Done.step = 'testing the health'
-    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Before $Bundle.site -Seconds $module.Params.health_seconds -Timeout $timeout
+    $limits = @{ Seconds = $module.Params.health_seconds; Timeout = $timeout }
+    Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Before $Bundle.site @limits
 }
 
 Function Invoke-Step {
@@ -146,8 +157,16 @@ Function Undo-Change {
         [Hashtable] $Safety
     )
     $timeout, $plan = $module.Params.service_timeout, $Bundle.plan
-    if ($Done.service_started) { Invoke-Step -Body { if ((Get-ServiceController).Status -ne 'Stopped') { Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout } } }
-    if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) { Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) } }
+    if ($Done.service_started) {
+        Invoke-Step -Body {
+            if ((Get-ServiceController).Status -ne 'Stopped') {
+                Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $timeout
+            }
+        }
+    }
+    if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) {
+        Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) }
+    }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
     Undo-RestoredCertificate -Undo $Bundle.undo -Usages $module.Params.knowledge.usages
@@ -165,7 +184,12 @@ Function Complete-Failure {
     $Done.warnings += @(Restore-FolderTime -Copy $Safety)
     $Done.state = if ($left) { 'half_rolled_back' } else { 'rolled_back' }
     $Done.rollback_errors = $left
-    $end = if ($left) { "Not everything could be put back: $(@($left | Select-Object -First $ShownErrors) -join ' ') Look at the server now." } else { 'Everything was put back as it was.' }
+    $end = if ($left) {
+        "Not everything could be put back: $(@($left | Select-Object -First $ShownErrors) -join ' ') Look at the server now."
+    }
+    else {
+        'Everything was put back as it was.'
+    }
     $Done.msg = "The restore failed while $($Done.step): $Reason $end The safety copy is in '$($Safety.folder)'."
 }
 
@@ -177,8 +201,8 @@ Function Complete-SafetyCopy {
     )
     Invoke-Step -Body { Save-SafetyResult -Folder $Folder -Answer $Done }
     if ($Done.state -eq 'restored') {
-        Invoke-Step -Body { Remove-Leftover -RunIds $module.Params.told }
-        Invoke-Step -Body { Set-SafetyReported -RunIds $module.Params.told }
+        Invoke-Step -Body { Remove-Leftover -RunIds $module.Params.reported }
+        Invoke-Step -Body { Set-SafetyReported -RunIds $module.Params.reported }
     }
     Invoke-Step -Body { Remove-OldSafetyCopy -Count $module.Params.keep_safety_copies -Own $Folder }
 }
@@ -187,9 +211,29 @@ Function Invoke-Restore {
     # What a run does, with the bundle of an upload.
     param([String] $Folder)
     $bundle = Initialize-Bundle -Folder $Folder
-    $about = @{ controller = $module.Params.controller; backup = $bundle.plan.backup; service = (Get-ServiceController).Status.ToString() }
+    $about = @{
+        controller = $module.Params.controller
+        backup = $bundle.plan.backup
+        service = (Get-ServiceController).Status.ToString()
+    }
     $safety = New-SafetyCopy -RunId $module.Params.run_id -Plan $bundle.plan -About $about
-    $done = @{ changed = $true; state = 'restored'; step = ''; checks = @(); touched = $false; stopped = $false; service_started = $false; stop_ms = [Int64]0; start_ms = [Int64]0; downtime_ms = [Int64]0; safety_copy = $safety.folder; failed_check = ''; rollback_errors = @(); warnings = @(); msg = '' }
+    $done = @{
+        changed = $true
+        state = 'restored'
+        step = ''
+        checks = @()
+        touched = $false
+        stopped = $false
+        service_started = $false
+        stop_ms = [Int64]0
+        start_ms = [Int64]0
+        downtime_ms = [Int64]0
+        safety_copy = $safety.folder
+        failed_check = ''
+        rollback_errors = @()
+        warnings = @()
+        msg = ''
+    }
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     $done.warnings += @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
@@ -207,9 +251,9 @@ Function New-Upload {
 }
 
 Function Set-ReportedRun {
-    # Nobody has to be told of these runs again. Their results stay for a day: a controller that is not gone may still ask for its own.
-    Set-SafetyReported -RunIds $module.Params.told
-    foreach ($told in $module.Params.told) { Clear-EndedRun -Root $root -RunId $told }
+    # These runs need not be reported again. Their results stay for a day: a controller that is not gone may still ask for its own.
+    Set-SafetyReported -RunIds $module.Params.reported
+    foreach ($reported in $module.Params.reported) { Clear-EndedRun -Root $root -RunId $reported }
     @{ changed = $true }
 }
 
@@ -240,7 +284,7 @@ $options.external = @{
     type = 'list'; elements = 'dict'; default = @()
     options = @{ name = @{ type = 'str'; required = $true }; path = @{ type = 'str'; required = $true } }
 }
-$options.told = @{ type = 'list'; elements = 'str'; default = @() }
+$options.reported = @{ type = 'list'; elements = 'str'; default = @() }
 $options.bytes = @{ type = 'str'; default = '0' }
 $options.upload_id = @{ type = 'str'; default = '' }
 $options.bundle = $secret
@@ -261,14 +305,18 @@ Complete-TargetModule -Module $module -Body {
         'describe' { return Get-Situation -Params $module.Params }
         'acknowledge' { return Set-ReportedRun }
         'prepare' { return New-Upload }
-        'remove' { Set-SafetyReported -RunIds $module.Params.told }
+        'remove' { Set-SafetyReported -RunIds $module.Params.reported }
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
     try {
         Invoke-RunStep -Params $module.Params -Take {
             param($folder)
             try { Invoke-Restore -Folder $folder }
-            finally { if ($module.Params.upload_id) { Invoke-CleanUp -Body { Remove-RunFolder -Root $root -RunId $module.Params.upload_id } } }
+            finally {
+                if ($module.Params.upload_id) {
+                    Invoke-CleanUp -Body { Remove-RunFolder -Root $root -RunId $module.Params.upload_id }
+                }
+            }
         }
     }
     finally { $privilege.Dispose() }

@@ -49,12 +49,22 @@ Function Copy-Subject {
 }
 
 Function Get-Subject {
-    Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $module.Params.include_database
+    $wanted = @{ Knowledge = $module.Params.knowledge; IncludeDatabase = $module.Params.include_database }
+    Get-BackupSubject -Installation $installation @wanted
 }
 
 Function New-CopyResult {
     # How a copy was made, before anything of it is known.
-    @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0; start_error = '' }
+    @{
+        attempts = 1
+        proven = $true
+        stopped = $false
+        downtime_ms = [Int64]0
+        stop_ms = [Int64]0
+        unlock_ms = [Int64]0
+        start_ms = [Int64]0
+        start_error = ''
+    }
 }
 
 Function Copy-Live {
@@ -68,7 +78,8 @@ Function Copy-Live {
 }
 
 Function Copy-Stopped {
-    # Stops the service, copies, and puts the service back as it was whatever happens. A mark in the folder is there while the service is down by this run.
+    # Stops the service, copies, and puts the service back as it was whatever happens. A mark in the folder is there while the
+    # service is down by this run.
     param(
         [String] $Files,
         [String] $Folder
@@ -83,7 +94,10 @@ Function Copy-Stopped {
             Set-StopMark -Folder $Folder -Controller $module.Params.controller
             $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout
         }
-        if ($module.Params.include_database) { $taken.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.service_timeout }
+        if ($module.Params.include_database) {
+            $database = [IO.Path]::Combine($installation.config_path, 'db')
+            $taken.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $module.Params.service_timeout
+        }
         for ($taken.attempts = 1; $true; $taken.attempts++) {
             $subject = Get-Subject
             [void](Copy-Subject -Subject $subject -Folder $Files)
@@ -130,15 +144,27 @@ Function New-Snapshot {
         Assert-FreeSpace -Path $Folder -Bytes (2 * (Get-CapturedSize -Subject (Get-Subject)).bytes + $SpaceForLists)
         $copy = if ($module.Params.stop) { Copy-Stopped -Files $files -Folder $Folder } else { Copy-Live -Files $files }
         if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
-        $manifest = Get-Manifest -Installation $installation -Subject $copy.subject -Taken $copy.taken -FirewallRuleName $module.Params.knowledge.firewall_rule
-        Invoke-StagingWrite -Path $Folder -Body { Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest }
+        $about = @{
+            Installation = $installation
+            Subject = $copy.subject
+            Taken = $copy.taken
+            FirewallRuleName = $module.Params.knowledge.firewall_rule
+        }
+        $manifest = Get-Manifest @about
+        Invoke-StagingWrite -Path $Folder -Body {
+            Write-WholeFile -Path ([IO.Path]::Combine($Folder, 'manifest.json')) -Text $manifest
+        }
     }
     catch {
         $failure = $_
         Invoke-CleanUp -Body { Remove-Tree -Path $files }
         throw $failure
     }
-    $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{ changed = $true; steady = $true; left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder))) }
+    $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{
+        changed = $true
+        steady = $true
+        left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder)))
+    }
 }
 
 $options = Get-RunOption

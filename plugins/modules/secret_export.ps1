@@ -31,6 +31,7 @@ Complete-TargetModule -Module $module -Body {
         try { $opened[$secret.path] = @{ mode = $secret.mode; value = Open-Secret -Secret $secret } }
         catch { $opened[$secret.path] = @{ mode = $secret.mode; error = $_.Exception.GetBaseException().Message } }
     }
-    $answer.envelope = Protect-Text -Text (ConvertTo-Json -InputObject $opened -Depth 4 -Compress) -PublicKey $module.Params.public_key -Context 'secret_export'
+    $text = ConvertTo-Json -InputObject $opened -Depth 4 -Compress
+    $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'secret_export'
     $answer
 }

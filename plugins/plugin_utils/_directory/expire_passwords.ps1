@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Expires the passwords of the computers in a plan, and deletes the earlier passwords that it names, where they are still those that were seen.
+# Expires the passwords of the computers in a plan, and deletes the earlier passwords that it names, where they are still those that
+# were seen.
 # Run it as an account that may write these attributes: powershell -File expire-passwords.ps1 -Plan expire-passwords-DOMAIN.jsonl
 
 [CmdletBinding(SupportsShouldProcess = $true)]
@@ -33,7 +34,8 @@ Function Get-Value {
     do {
         $last = $true
         $asked = if ($InParts) { '{0};range={1}-{2}' -f $Attribute, $first, ($first + 1499) } else { $Attribute }
-        $search = New-Object -TypeName System.DirectoryServices.Protocols.SearchRequest -ArgumentList $Entry, '(objectClass=*)', 'Base', $asked
+        $search = New-Object -TypeName System.DirectoryServices.Protocols.SearchRequest -ArgumentList $Entry, '(objectClass=*)',
+            'Base', $asked
         $answer = $Connection.SendRequest($search).Entries[0]
         foreach ($name in $answer.Attributes.AttributeNames) {
             foreach ($value in $answer.Attributes[$name].GetValues([Byte[]])) { , $value }
@@ -74,7 +76,9 @@ Function Send-Request {
     try { [void]$Connection.SendRequest($Request) }
     catch {
         $cause = $_.Exception.GetBaseException()
-        if ($cause.GetType().Name -eq 'DirectoryOperationException' -and "$($cause.Response.ResultCode)" -eq 'NoSuchAttribute') { return $false }
+        if ($cause.GetType().Name -eq 'DirectoryOperationException' -and "$($cause.Response.ResultCode)" -eq 'NoSuchAttribute') {
+            return $false
+        }
         throw
     }
     $true
@@ -93,16 +97,23 @@ for ($number = 1; $number -lt $lines.Count; $number++) {
     if (-not $PSCmdlet.ShouldProcess($computer.computer, 'Expire the password')) { continue }
     try {
         if ($computer.password_sha256) {
-            $seen = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.password | Where-Object -FilterScript { (Get-Digest -Value $_) -ceq $computer.password_sha256 })
+            $seen = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.password |
+                Where-Object -FilterScript { (Get-Digest -Value $_) -ceq $computer.password_sha256 })
             $request = New-Request -Entry $computer.computer
             Add-Change -Request $request -Operation 'Delete' -Name $content.password -Values $seen
             Add-Change -Request $request -Operation 'Add' -Name $content.password -Values $seen
             Add-Change -Request $request -Operation 'Replace' -Name $content.expiry -Values '0'
-            $state = if ($seen.Count -eq 1 -and (Send-Request -Connection $connection -Request $request)) { 'expired' } else { 'changed meanwhile' }
+            $state = if ($seen.Count -eq 1 -and (Send-Request -Connection $connection -Request $request)) {
+                'expired'
+            }
+            else {
+                'changed meanwhile'
+            }
             '{0}: {1}' -f $computer.computer, $state
         }
         if ($computer.history_sha256) {
-            $lost = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.history -InParts | Where-Object -FilterScript { $computer.history_sha256 -ccontains (Get-Digest -Value $_) })
+            $lost = @(Get-Value -Connection $connection -Entry $computer.computer -Attribute $content.history -InParts |
+                Where-Object -FilterScript { $computer.history_sha256 -ccontains (Get-Digest -Value $_) })
             $deleted = 0
             for ($first = 0; $first -lt $lost.Count; $first += 500) {
                 $request = New-Request -Entry $computer.computer

@@ -19,13 +19,22 @@ $connection.SessionOptions.ProtocolVersion = 3
 $connection.SessionOptions.Signing = $true
 $connection.SessionOptions.Sealing = $true
 
-$search = New-Object -TypeName System.DirectoryServices.Protocols.SearchRequest -ArgumentList $plan.entry, '(objectClass=*)', 'Base', 'cACertificate'
+$search = New-Object -TypeName System.DirectoryServices.Protocols.SearchRequest -ArgumentList $plan.entry, '(objectClass=*)',
+    'Base', 'cACertificate'
 $found = $connection.SendRequest($search).Entries[0].Attributes['cACertificate']
 $seen = $null
 if ($found) { $seen = [Byte[]]$found.GetValues([Byte[]])[0] }
 $sha256 = New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
-$digest = if ($null -ne $seen) { [BitConverter]::ToString($sha256.ComputeHash($seen)).Replace('-', '').ToLowerInvariant() } else { '' }
-if ($null -ne $seen -and [Convert]::ToBase64String($seen) -ceq $plan.certificate) { 'The certificate is published already.'; return }
+$digest = if ($null -ne $seen) {
+    [BitConverter]::ToString($sha256.ComputeHash($seen)).Replace('-', '').ToLowerInvariant()
+}
+else {
+    ''
+}
+if ($null -ne $seen -and [Convert]::ToBase64String($seen) -ceq $plan.certificate) {
+    'The certificate is published already.'
+    return
+}
 if ($digest -cne $plan.seen_sha256) { throw 'Another certificate has been published since this plan was made: make a new plan.' }
 
 $request = New-Object -TypeName System.DirectoryServices.Protocols.ModifyRequest
