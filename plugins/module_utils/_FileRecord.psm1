@@ -181,5 +181,5 @@ Function Get-FolderRecord {
 }
 
 Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Open-WrittenFile, Read-TextFile,
-    New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord,
-    Get-FolderRecord
+    New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText,
+    Get-ItemRecord, Get-FolderRecord
