@@ -55,7 +55,8 @@ Function Open-RunMutex {
     try { [ansible_collections.lithnet.access_manager.plugins.module_utils._KernelObject.KernelObject]::OpenMutex($Name, $First) }
     catch {
         if ($_.Exception.GetBaseException() -isnot [UnauthorizedAccessException]) { throw }
-        throw "Another program on this server has made the mutex '$Name', and keeps administrators from it: no run can begin. Find its process, with Sysinternals' handle.exe for example, and end it, or restart the server."
+        throw ("Another program on this server has made the mutex '$Name', and keeps administrators from it: no run can begin. " +
+            "Find its process, with Sysinternals' handle.exe for example, and end it, or restart the server.")
     }
 }
 
@@ -89,13 +90,16 @@ Function Get-StaleTask {
 }
 
 Function Get-StaleRun {
-    # The ids of dead runs whose folder was not written to for a day; not of one that left the service stopped: the next run starts it.
+    # The ids of dead runs whose folder was not written to for a day; not of one that left the service stopped: the next run starts
+    # it.
     param([String] $Root)
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList $Root
     if (-not $folder.Exists) { return }
     foreach ($run in $folder.GetDirectories()) {
         $old = $run.Name -match $RunIdPattern -and [DateTime]::UtcNow - $run.LastWriteTimeUtc -gt $StaleAfter
-        if ($old -and -not [IO.File]::Exists((Get-StopMark -Folder $run.FullName)) -and -not (Test-RunAlive -RunId $run.Name)) { $run.Name }
+        if ($old -and -not [IO.File]::Exists((Get-StopMark -Folder $run.FullName)) -and -not (Test-RunAlive -RunId $run.Name)) {
+            $run.Name
+        }
     }
 }
 
@@ -151,7 +155,8 @@ Function Enter-Mutex {
 }
 
 Function Wait-OtherRun {
-    # Waits until no run is at work on this server, for at most Timeout seconds. Returns who is then, in words; empty when nobody is.
+    # Waits until no run is at work on this server, for at most Timeout seconds. Returns who is then, in words; empty when nobody
+    # is.
     param([Int32] $Timeout)
     $mutex = Open-RunMutex -Name $MutexName
     try {
@@ -171,8 +176,13 @@ Function Get-OtherRun {
 Function Get-LockOwner {
     # Who holds the lock, as that run wrote it down.
     try {
-        $owner = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path ([IO.Path]::Combine((Get-StagingRoot), 'lock.json'))))
-        @{ controller = $owner.controller; run_id = $owner.run_id; since = ConvertTo-Timestamp -Time ([DateTime]$owner.since).ToUniversalTime() }
+        $text = Read-TextFile -Path ([IO.Path]::Combine((Get-StagingRoot), 'lock.json'))
+        $owner = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($text)
+        @{
+            controller = $owner.controller
+            run_id = $owner.run_id
+            since = ConvertTo-Timestamp -Time ([DateTime]$owner.since).ToUniversalTime()
+        }
     }
     catch { @{ controller = 'an unknown controller'; run_id = 'an unknown run'; since = 'an unknown time' } }
 }
@@ -190,11 +200,13 @@ Function Invoke-Locked {
     $file = [IO.Path]::Combine($lockRoot, 'lock.json')
     try {
         if (-not (Enter-Mutex -Mutex $mutex -Timeout $Timeout)) {
-            throw "Another run is at work on this server: $(Get-OtherRun). Gave up after $Timeout s. Try again when it has ended, or raise lock_timeout."
+            throw ("Another run is at work on this server: $(Get-OtherRun). Gave up after $Timeout s. " +
+                "Try again when it has ended, or raise lock_timeout.")
         }
         try {
             foreach ($place in @($lockRoot, $Root | Select-Object -Unique)) { New-RestrictedFolder -Path $place }
-            Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject ($Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }) -Compress)
+            $about = $Owner + @{ since = ConvertTo-Timestamp -Time ([DateTime]::UtcNow) }
+            Write-WholeFile -Path $file -Text (ConvertTo-Json -InputObject $about -Compress)
             Remove-StaleRun -Root $Root
             & $Body
         }

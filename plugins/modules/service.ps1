@@ -20,7 +20,8 @@ Function Stop-ServiceAndDatabase {
     # Stops the service and waits for its database files too.
     param([Hashtable] $Answer)
     $Answer.stop_ms = Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $module.Params.timeout
-    $Answer.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($installation.config_path, 'db')) -Timeout $module.Params.timeout
+    $database = [IO.Path]::Combine($installation.config_path, 'db')
+    $Answer.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $module.Params.timeout
 }
 
 Function Set-State {
@@ -34,9 +35,18 @@ Function Set-State {
     $now = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $now -ne 'Stopped'
     if ($stop) { Assert-NotClustered }
-    if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) { $stop = Test-ServiceToStop -Timeout $module.Params.timeout }
+    if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) {
+        $stop = Test-ServiceToStop -Timeout $module.Params.timeout
+    }
     $start = $module.Params.state -ne 'stopped' -and ($stop -or $now -ne 'Running')
-    $answer = @{ changed = $stop -or $start -or $now -ne $before; status_before = $before; status = $before; stop_ms = [Int64]0; unlock_ms = [Int64]0; start_ms = [Int64]0 }
+    $answer = @{
+        changed = $stop -or $start -or $now -ne $before
+        status_before = $before
+        status = $before
+        stop_ms = [Int64]0
+        unlock_ms = [Int64]0
+        start_ms = [Int64]0
+    }
     if ($module.CheckMode) { return $answer }
     if ($stop -and $start) { Set-StopMark -Folder $Folder -Controller $module.Params.controller }
     try { if ($stop) { Stop-ServiceAndDatabase -Answer $answer } }
