@@ -166,6 +166,19 @@ def test_an_elliptic_key_is_refused(certificate: TestCertificate) -> None:
     assert "not an RSA key" in refusal(pfx, "correct horse", pfx_module.thumbprint_of(elliptic))
 
 
+@pytest.mark.parametrize("bits", [1024, 1288, 1296, 2048])
+def test_a_key_is_proved_however_short_it_is(certificate: TestCertificate, bits: int) -> None:
+    key, like = rsa.generate_private_key(65537, bits), certificate.certificate
+    builder = x509.CertificateBuilder(
+        like.subject, like.subject, key.public_key(), 1, like.not_valid_before_utc, like.not_valid_after_utc
+    )
+    short = builder.sign(key, hashes.SHA256())
+    pfx = pkcs12.serialize_key_and_certificates(None, key, short, None, serialization.BestAvailableEncryption(b"correct horse"))
+    assert pfx_module.verify(pfx, "correct horse", pfx_module.thumbprint_of(short)) == short.public_bytes(
+        serialization.Encoding.DER
+    )
+
+
 @pytest.mark.parametrize("garbage", [b"", b"PFX", b"0" * 2000])
 def test_garbage_is_refused(certificate: TestCertificate, garbage: bytes) -> None:
     assert "does not open" in refusal(garbage, "correct horse", certificate.thumbprint)

@@ -33,6 +33,10 @@ _PBES1 = bytes.fromhex("2a864886f70d010c01")
 
 _RC2 = (_PBES1 + b"\x05", _PBES1 + b"\x06")
 
+_NONCE_BYTES = 32
+_LEAST_BITS_FOR_SHA512 = 8 * (_NONCE_BYTES + 2 * 64 + 2)
+"""Of a key that OAEP with SHA-512, as Access Manager has it, fits into with the nonce. A web site's may be shorter."""
+
 
 def thumbprint_of(certificate: x509.Certificate) -> str:
     """The SHA-1 of a certificate in upper-case hex, as Windows names it."""
@@ -118,8 +122,9 @@ def _moment_of(text: str) -> datetime.datetime | None:
 
 
 def _decrypts(key: rsa.RSAPrivateKey, public_key: rsa.RSAPublicKey) -> bool:
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA512()), algorithm=hashes.SHA512(), label=None)
-    nonce = os.urandom(32)
+    algorithm = hashes.SHA512() if key.key_size >= _LEAST_BITS_FOR_SHA512 else hashes.SHA256()
+    oaep = padding.OAEP(mgf=padding.MGF1(algorithm), algorithm=algorithm, label=None)
+    nonce = os.urandom(_NONCE_BYTES)
     try:
         return key.decrypt(public_key.encrypt(nonce, oaep), oaep) == nonce
     except ValueError:
