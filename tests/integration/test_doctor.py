@@ -34,6 +34,7 @@ REGISTRY = (
 )
 WINDOWS = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 FRAMEWORK = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
+POWERSHELL_CACHE = "AppData/Local/Microsoft/PowerShell"  # PowerShell's own, of the modules that it has seen
 PROBES = {"names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"}
 
 
@@ -83,7 +84,8 @@ def state_of(server: AmsHost) -> set[tuple[str, str]]:
     tasks = {(str(path), "task") for path in (server.drive_c / "windows/system32/Tasks").rglob("*")}
     lines = {(key, line) for key in REGISTRY for line in server.run("reg.exe", "query", key, "/s").splitlines()}
     software = {("software", line) for line in server.run("reg.exe", "query", r"HKLM\SOFTWARE").splitlines()}
-    return set(server.disk().items()) | tasks | lines | software
+    files = {(name, what) for name, what in server.disk().items() if POWERSHELL_CACHE not in name}
+    return files | tasks | lines | software
 
 
 @contextmanager
