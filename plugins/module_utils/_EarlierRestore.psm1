@@ -6,6 +6,7 @@
 # them.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
@@ -80,6 +81,16 @@ Function Wait-ReportedRestore {
 Function Get-UnendedRestore {
     # Those of them that never ended: the server may be between two states.
     Get-UnreportedRestore | Where-Object -FilterScript { -not $_.result }
+}
+
+Function Set-SafetyReported {
+    # Remembers that the results of these runs were reported.
+    param([String[]] $RunIds)
+    foreach ($folder in Get-SafetyFolder) {
+        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) {
+            Invoke-WithRetry -Body { [IO.File]::WriteAllText((Get-SafetyFile -Folder $folder -Name 'reported'), '') }
+        }
+    }
 }
 
 Export-ModuleMember -Function *

@@ -338,16 +338,6 @@ Function Save-SafetyResult {
     Write-ResultFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
 }
 
-Function Set-SafetyReported {
-    # Remembers that the results of these runs were reported.
-    param([String[]] $RunIds)
-    foreach ($folder in Get-SafetyFolder) {
-        if ((Get-RunOfFolder -Folder $folder) -in $RunIds) {
-            Invoke-WithRetry -Body { [IO.File]::WriteAllText([IO.Path]::Combine($folder.FullName, $Reported), '') }
-        }
-    }
-}
-
 Function Remove-OldSafetyCopy {
     # Removes the oldest safety copies beyond that many; never one whose result is not yet reported, nor Keep's own.
     param(
@@ -369,4 +359,4 @@ Function Remove-EmptySafetyRoot {
 }
 
 Export-ModuleMember -Function New-SafetyCopy, Add-SafetyItem, Assert-SafetyCopy, Restore-SafetyCopy, Restore-FolderTime,
-    Save-SafetyResult, Set-SafetyReported, Remove-Leftover, Remove-OldSafetyCopy
+    Save-SafetyResult, Remove-Leftover, Remove-OldSafetyCopy
