@@ -1,9 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by `make bench`.
-And what it costs to list and to verify backups and to read the largest inputs, which needs no host, and to take a census, which
-needs a domain controller.
+"""Prints what backups and restores of lab hosts cost: processes, requests, bytes, seconds, downtime, memory. Run by
+`make bench`. And what it costs to list and to verify backups and to read the largest inputs, which needs no host, and
+to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
 bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify, worst,
@@ -96,7 +96,9 @@ class Figures:
 
 
 class MemoryWatch:
-    """Watches the memory of a run's processes and of the hosts' PowerShells, by the kernel's own record of each one's peak."""
+    """Watches the memory of a run's processes and of the hosts' PowerShells, by the kernel's own record of each one's
+    peak.
+    """
 
     def __init__(self, root_pid: int, prefixes: list[Path]) -> None:
         self.peak = Memory()
@@ -146,7 +148,10 @@ def _process_status() -> Iterator[tuple[int, dict[str, str]]]:
                 lines = (entry / "status").read_text().splitlines()
             except OSError:
                 continue
-            yield int(entry.name), {key: value.strip() for key, _separator, value in (line.partition(":") for line in lines)}
+            yield (
+                int(entry.name),
+                {key: value.strip() for key, _separator, value in (line.partition(":") for line in lines)},
+            )
 
 
 @contextmanager
@@ -188,7 +193,9 @@ def downtime_of(run: PlaybookRun) -> int:
 
 
 def own_stop_and_start(host: AmsHost, times: int = 3) -> int:
-    """Milliseconds that the service itself needs to stop, its process included, and to run again: the median of several."""
+    """Milliseconds that the service itself needs to stop, its process included, and to run again: the median of
+    several.
+    """
     script = (
         "foreach ($i in 1..%d) {\n"
         "    $service = Get-Service lithnetams\n"
@@ -217,7 +224,10 @@ def show(figures: list[Figures], *, memory: bool = False) -> None:
         downtime = f"{one.downtime} ms" if one.downtime else "none"
         peaks = f"   {one.memory.controller:4} MiB   {one.memory.target:3} MiB" if memory else ""
         count = one.count
-        print(f"{one.name:{width}} {count.commands:9} {count.requests:8} {count.bytes:9} {one.seconds:7.1f} {downtime:>8}{peaks}")
+        print(
+            f"{one.name:{width}} {count.commands:9} {count.requests:8} {count.bytes:9} {one.seconds:7.1f} "
+            f"{downtime:>8}{peaks}"
+        )
     sys.stdout.flush()
 
 
@@ -232,7 +242,10 @@ def standard(folder: Path, variables: dict[str, Any]) -> None:
     """The standard host: a live copy, the same again, and one with a stop, over both connections."""
     with host_in(folder) as host:
         files = len(host.configuration.files) + len(host.configuration.external)
-        heading(f"The standard host: {files} files, {host.configuration.size / MEBIBYTE:.1f} MB without those outside the folder")
+        heading(
+            f"The standard host: {files} files, {host.configuration.size / MEBIBYTE:.1f} MB without those outside the "
+            "folder"
+        )
         own = own_stop_and_start(host)
         live, unchanged, stopped = [], [], []
         for connection in CONNECTIONS:
@@ -267,7 +280,9 @@ def naive(folder: Path, variables: dict[str, Any]) -> None:
 
 
 def large(folder: Path, variables: dict[str, Any]) -> None:
-    """2,000 files and a database of 64 MB that does not compress, with a stop; peaks of memory beside those of a small backup."""
+    """2,000 files and a database of 64 MB that does not compress, with a stop; peaks of memory beside those of a small
+    backup.
+    """
     small_root, large_root = new_root(folder), new_root(folder)
     with host_in(folder, db_size=LARGE_DATABASE // 2, running=False) as host:
         heading(f"A large host: {LARGE_FILES} more files and a database of {LARGE_DATABASE // MEBIBYTE} MiB")
@@ -305,7 +320,8 @@ def fleet(folder: Path, variables: dict[str, Any]) -> None:
 
 
 def restore(folder: Path, variables: dict[str, Any]) -> None:
-    """The standard host: the plan, a restore of all files, one that finds nothing to do, and the vendor's manual steps."""
+    """The standard host: the plan, a restore of all files, one that finds nothing to do, and the vendor's manual steps.
+    """
     key = pyrage.x25519.Identity.generate()
     (folder / "identity.key").write_text(f"{key}\n")
     variables = variables | {"access_manager_recipients": [str(key.to_public())], "restore_health_seconds": 1}
@@ -319,7 +335,9 @@ def restore(folder: Path, variables: dict[str, Any]) -> None:
             measure(f"backup, {connection}", [host], inventory, variables)
             spoil(host, opened)
             for name, args in (("plan", ("--check",)), ("restore", ()), ("unchanged", ())):
-                figures.append(measure(f"{name}, {connection}", [host], inventory, variables, playbook=RESTORE, args=args))
+                figures.append(
+                    measure(f"{name}, {connection}", [host], inventory, variables, playbook=RESTORE, args=args)
+                )
         spoil(host, opened)
         playbook = write_manual_playbook(folder, opened)
         by_hand = measure("by hand, winrm", [host], folder / "winrm.yml", {}, playbook=playbook)
@@ -330,7 +348,10 @@ def restore(folder: Path, variables: dict[str, Any]) -> None:
         for one in figures:
             if one.downtime:
                 print(f"{one.name}: {one.downtime - own} ms more than that")
-        print("By hand: stop, copy each file, start. It opens no backup, looks at nothing before or after, and cannot go back.")
+        print(
+            "By hand: stop, copy each file, start. It opens no backup, looks at nothing before or after, and cannot "
+            "go back."
+        )
         print("Its downtime leaves out the time that the service takes to stop.")
         ratio("downtime, by hand to restore", by_hand.downtime, figures[1].downtime)
         ratio("processes, by hand to restore", by_hand.count.commands, figures[1].count.commands)
@@ -359,7 +380,8 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
 
 
 def unchanged(folder: Path, variables: dict[str, Any]) -> None:
-    """What a run spends to see that the last backup is whole, of an accepted origin, and holds what the server holds."""
+    """What a run spends to see that the last backup is whole, of an accepted origin, and holds what the server holds.
+    """
     root = Path(variables["access_manager_backup_root"])
     heading("A usual backup, seen to be unchanged: its sizes and hashes, and the controller's memory or a signature")
     key = ssh_key(folder)
@@ -371,16 +393,25 @@ def unchanged(folder: Path, variables: dict[str, Any]) -> None:
         signer=key.signer(),
     )
     HighWaterMark(BackupStore(str(root), "ams1"), str(folder / "state")).advance(Mark.of(made, to_bytes(made)))
-    for name, trust in (("by its hashes and the memory", Trust()), ("by its hashes and its signature", key.signer().tried())):
+    for name, trust in (
+        ("by its hashes and the memory", Trust()),
+        ("by its hashes and its signature", key.signer().tried()),
+    ):
         store = BackupStore(str(root), "ams1", trust)
         mark = HighWaterMark(store, str(folder / "state"))
-        runs = [timed(lambda store=store, mark=mark: mark.problems() == [] and store.latest_complete()) for _run in range(5)]
+        runs = [
+            timed(lambda store=store, mark=mark: mark.problems() == [] and store.latest_complete()) for _run in range(5)
+        ]
         assert all(found for _seconds, found in runs)
-        print(f"{name}: {min(seconds for seconds, _found in runs) * 1000:.1f} ms (at most {MOST_UNCHANGED_MS} are promised)")
+        print(
+            f"{name}: {min(seconds for seconds, _found in runs) * 1000:.1f} ms (at most {MOST_UNCHANGED_MS} are "
+            "promised)"
+        )
 
 
 def verify(folder: Path, variables: dict[str, Any]) -> None:
-    """Large backups, verified without a key, beside sha256sum over the same files; and what a proof with a key costs."""
+    """Large backups, verified without a key, beside sha256sum over the same files; and what a proof with a key costs.
+    """
     root = Path(variables["access_manager_backup_root"])
     key = pyrage.x25519.Identity.generate()
     (folder / "identity.key").write_text(f"{key}\n")
@@ -389,7 +420,8 @@ def verify(folder: Path, variables: dict[str, Any]) -> None:
     size = sum(Path(artifact).stat().st_size for artifact in artifacts)
     heading(f"Verification of {VERIFIED} backups, {size / MEBIBYTE:.0f} MiB in {len(artifacts)} files, read before")
     theirs = min(
-        timed(lambda: subprocess.run(["sha256sum", *artifacts], stdout=subprocess.DEVNULL, check=True))[0] for _run in range(3)
+        timed(lambda: subprocess.run(["sha256sum", *artifacts], stdout=subprocess.DEVNULL, check=True))[0]
+        for _run in range(3)
     )
     ours = min(timed(lambda: verified(root, "integrity"))[0] for _run in range(3))
     proof, _result = timed(lambda: verified(root, "full", identity_file=str(folder / "identity.key")))
@@ -407,14 +439,18 @@ def worst(_folder: Path, _variables: dict[str, Any]) -> None:
 
 
 def census(folder: Path, variables: dict[str, Any]) -> None:
-    """The census of a domain and of a fifth of it: time, and memory, which must not grow with the number of computers."""
+    """The census of a domain and of a fifth of it: time, and memory, which must not grow with the number of computers.
+    """
     if missing := domain_missing():
         raise SystemExit(f"A census needs a domain controller, and none can be made here: {missing}")
     domain = Domain.start(folder / "dc")
     try:
         domain.seed(COMPUTERS, [letter * 40 for letter in "ABC"])
         heading(f"A census of {COMPUTERS} computers, each with a current password and 3 earlier ones, over LDAPS")
-        for name, narrowed in ((f"{COMPUTERS // 5} computers", {"filter": "(cn=PC00*)"}), (f"{COMPUTERS} computers", {})):
+        for name, narrowed in (
+            (f"{COMPUTERS // 5} computers", {"filter": "(cn=PC00*)"}),
+            (f"{COMPUTERS} computers", {}),
+        ):
             seconds, result = timed(
                 lambda more=narrowed: run_action("directory_info", servers=domain.servers, **domain.options(), **more)
             )
@@ -425,7 +461,10 @@ def census(folder: Path, variables: dict[str, Any]) -> None:
             if run.rc:
                 raise SystemExit(run.output)
             each = seconds / result["computers"] * 1000
-            print(f"{name}: {seconds:.2f} s, {each:.3f} ms each, peak of a process of ansible-playbook {watch.peak.controller} MiB")
+            print(
+                f"{name}: {seconds:.2f} s, {each:.3f} ms each, peak of a process of ansible-playbook "
+                f"{watch.peak.controller} MiB"
+            )
     finally:
         domain.remove()
 
@@ -509,7 +548,10 @@ def stopping(variables: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 def fill_database(host: AmsHost) -> None:
-    """Makes the database's files such that they do not compress, as a full database hardly does. The service must be stopped."""
+    """Makes the database's files such that they do not compress, as a full database hardly does.
+
+    The service must be stopped.
+    """
     noise = random.Random(1)
     for name in host.configuration.database:
         path = host.config / name
@@ -527,8 +569,9 @@ def add_files(host: AmsHost, count: int) -> None:
 def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
     """A playbook that fetches these files one by one, and what it does in words.
 
-    On Windows, ansible.builtin.fetch needs the collection ansible.windows for its checksum. Where that is not installed, an
-    action of three lines makes the same call of the connection without a checksum, which is the cheaper half of a fetch.
+    On Windows, ansible.builtin.fetch needs the collection ansible.windows for its checksum. Where that is not
+    installed, an action of three lines makes the same call of the connection without a checksum, which is the cheaper
+    half of a fetch.
     """
     whole = has_ansible_windows()
     place = folder / "naive"
@@ -538,8 +581,8 @@ def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
         "from ansible.plugins.action import ActionBase\n\n\n"
         "class ActionModule(ActionBase):\n"
         "    def run(self, tmp=None, task_vars=None):\n"
-        "        destination = Path(self._task.args['dest'] + self._task.args['src'].replace('\\\\', '/').replace(':', ''))\n"
-        "        destination.parent.mkdir(parents=True, exist_ok=True)\n"
+        "        destination = Path(self._task.args['dest'] + self._task.args['src'].replace('\\\\', "
+        "'/').replace(':', ''))\n        destination.parent.mkdir(parents=True, exist_ok=True)\n"
         "        self._connection.fetch_file(self._task.args['src'], str(destination))\n"
         "        return super().run(tmp, task_vars) | {'changed': True}\n"
     )
@@ -556,7 +599,10 @@ def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
     # JSON is YAML. Braces in names are Jinja to Ansible; none of the names has any.
     playbook.write_text(json.dumps(play, ensure_ascii=False), encoding="utf-8")
     assert yaml.safe_load(playbook.read_text(encoding="utf-8")) == play
-    return playbook, "ansible.builtin.fetch" if whole else "fetch without its checksum, which would be as many processes again"
+    return (
+        playbook,
+        "ansible.builtin.fetch" if whole else "fetch without its checksum, which would be as many processes again",
+    )
 
 
 def spoil(host: AmsHost, files: Mapping[str, bytes]) -> None:
@@ -568,8 +614,8 @@ def spoil(host: AmsHost, files: Mapping[str, bytes]) -> None:
 def write_manual_playbook(folder: Path, files: Mapping[str, bytes]) -> Path:
     """A playbook of the vendor's steps by what Ansible brings itself: stop the service, copy each file, start it.
 
-    Copying needs the collection ansible.windows. In its place stands an action that makes the same call of the connection, and
-    none of the checks around it, each of which is a process more.
+    Copying needs the collection ansible.windows. In its place stands an action that makes the same call of the
+    connection, and none of the checks around it, each of which is a process more.
     """
     place = folder / "manual"
     (place / "action_plugins").mkdir(parents=True)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backs up a lab host twice with the collection's own playbook, shows what came of it, and opens it. Run by `make demo`."""
+"""Backs up a lab host twice with the collection's own playbook, shows what came of it, and opens it.
+
+Run by `make demo`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ OPEN_WITH_PYTHON = (
     "identity = pyrage.x25519.Identity.from_str(key.read_text().split()[-1]); "
     '[pyrage.decrypt_file(str(one), str(opened / one.stem), [identity]) for one in backup.glob("*.age")]'
 )
-"""Opens every artifact of a backup; its arguments are the key's file, the backup's folder and the folder to write to."""
+"""Opens every artifact of a backup; its arguments are the key's file, the backup's folder and the folder to write to.
+"""
 
 
 def main() -> int:
@@ -120,8 +124,14 @@ def write_inventory(host: AmsHost, recipient: str) -> Path:
 def show_host(host: AmsHost) -> None:
     files = len(host.configuration.files) + len(host.configuration.external)
     print(f"{host.name} listens for WinRM on 127.0.0.1:{host.winrm_port}; its service is {host.service_state()}.")
-    print(f"Its configuration: {files} files, {len(host.configuration.external)} of them outside the configuration folder,")
-    print(f"{len(host.certificates)} certificates, one of them expired, and {len(host.secrets)} secrets under its own DPAPI.")
+    print(
+        f"Its configuration: {files} files, {len(host.configuration.external)} of them outside the configuration "
+        "folder,"
+    )
+    print(
+        f"{len(host.certificates)} certificates, one of them expired, and {len(host.secrets)} secrets under its own "
+        "DPAPI."
+    )
 
 
 # ---- backing up ----
@@ -180,7 +190,9 @@ def show_unchanged(run: tuple[Count, float], backup: Path) -> None:
 
 def inventory_without_password(inventory: Path) -> str:
     lines = inventory.read_text().splitlines()
-    return "\n".join(f"{line.split(':')[0]}: (not shown)" if "ansible_password" in line else line for line in lines) + "\n"
+    return (
+        "\n".join(f"{line.split(':')[0]}: (not shown)" if "ansible_password" in line else line for line in lines) + "\n"
+    )
 
 
 def show_backup(backup: Path, manifest: dict[str, Any], run: tuple[Count, float], *, untouched: bool) -> None:
@@ -221,12 +233,17 @@ def check_signature(backup: Path) -> None:
 
 
 def open_backup(host: AmsHost, backup: Path, manifest: dict[str, Any]) -> None:
-    """Shows the commands, runs those that can be run here, and checks what came out. The clear files are removed again."""
+    """Shows the commands, runs those that can be run here, and checks what came out.
+
+    The clear files are removed again.
+    """
     ways = {"age": with_age(backup), "Python": with_python(backup)}
     opened = []
     for name, commands in ways.items():
         print(f"With {name}:" if name == "age" else f"With {name}, where age is missing:")
-        missing = [program for program in {shlex.split(command)[0] for command in commands} if not shutil.which(program)]
+        missing = [
+            program for program in {shlex.split(command)[0] for command in commands} if not shutil.which(program)
+        ]
         for command in commands:
             print(f"    {command}")
         if missing:

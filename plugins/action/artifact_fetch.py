@@ -43,7 +43,9 @@ class ActionModule(PartAction):
 
     @property
     def _most(self) -> int:
-        """How many bytes are taken: twice what was announced, as files may have grown, and never more than are opened again."""
+        """How many bytes are taken: twice what was announced, as files may have grown, and never more than are opened
+        again.
+        """
         expected = self.params["expected_bytes"]
         return LARGEST if expected is None else min(LARGEST, 2 * expected + _GROWTH)
 
@@ -79,8 +81,8 @@ class ActionModule(PartAction):
         problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["proven"]:
             problems.append(
-                f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies while it was "
-                "stopped, so none of them is proven whole. Close the configuration tool, and run again."
+                f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies "
+                "while it was stopped, so none of them is proven whole. Close the configuration tool, and run again."
             )
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import typing as t
 
@@ -59,7 +60,8 @@ class ActionModule(AccessManagerAction):
     def _open(self) -> dict[str, t.Any]:
         """Opens a backup, unless the newest complete one that is accepted holds the same content under the same seals.
 
-        Where signatures do not prove who made a backup, only the one counts that this controller published last, if it knows one.
+        Where signatures do not prove who made a backup, only the one counts that this controller published last, if it
+        knows one.
         """
         seals = self._seals()
         self.store.trust = self._trust()
@@ -118,7 +120,9 @@ class ActionModule(AccessManagerAction):
         return {part: (seal.encryption, list(seal.recipients)) for part, seal in seals.items()}
 
     def _trust(self) -> Trust:
-        """Which backups count as the last one: those of the allowed signers, or without these those of this run's own key."""
+        """Which backups count as the last one: those of the allowed signers, or without these those of this run's own
+        key.
+        """
         trust, signer = Trust.of(self.params), Signer.of(self.params)
         return signer.tried() if signer and not trust.signers else trust
 
@@ -141,8 +145,8 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
     keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
     census = {
         "computers": census["computers"],
-        "keys": [{name: key[name] for name in _KEY} for key in keys],
-        "unparsable": {name: census["unparsable"][name] for name in ("current", "history")},
+        "keys": [_picked(key, _KEY) for key in keys],
+        "unparsable": _picked(census["unparsable"], ("current", "history")),
     }
     return {
         "problems": [census_module.problem(key) for key in keys if not key["covered"]],
@@ -151,8 +155,12 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
     }
 
 
+def _picked(record: dict[str, t.Any], names: c.Iterable[str]) -> dict[str, t.Any]:
+    return {name: record[name] for name in names}
+
+
 def _sealed_by(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
-    """How the parts of a backup are sealed, by part."""
+    """How the parts of a backup are encrypted, by part."""
     return {
         artifact["name"].split(".")[0]: (artifact.get("encryption"), artifact.get("recipients"))
         for artifact in manifest["artifacts"]
@@ -171,9 +179,7 @@ def _summary(manifest: dict[str, t.Any], store: BackupStore) -> dict[str, t.Any]
 def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> dict[str, str]:
     """What --diff shows: one line for each thing that is not as in the last backup."""
     since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
-    lines = [
-        f"{sign} {name}"
-        for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-"))
-        for name in comparison[kind]
-    ]
+    lines: list[str] = []
+    for kind, sign in (("added", "+"), ("changed", "~"), ("removed", "-")):
+        lines += [f"{sign} {name}" for name in comparison[kind]]
     return {"prepared": "\n".join([f"Changes ({since}):", *(lines or ["  none"])]) + "\n"}

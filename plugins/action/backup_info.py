@@ -75,7 +75,10 @@ class ActionModule(AccessManagerAction):
         return str(self.params[option] or "").replace("-", "").replace(":", "")
 
     def _selected(self, backups: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
-        """The backup that backup_id names among those listed; None when it names none. One that is not accepted is refused."""
+        """The backup that backup_id names among those listed; None when it names none.
+
+        One that is not accepted is refused.
+        """
         wanted = self.params["backup_id"]
         if wanted is None:
             return None
@@ -91,7 +94,9 @@ class ActionModule(AccessManagerAction):
         return found[0]
 
     def _described(self, store: BackupStore, backup_id: str) -> dict[str, t.Any]:
-        """The manifest of a backup without its inventory, and who made it; one whose manifest cannot be read has that status."""
+        """The manifest of a backup without its inventory, and who made it; one whose manifest cannot be read has that
+        status.
+        """
         try:
             data = store.manifest_bytes(backup_id)
             manifest, origin = store.parsed_manifest(backup_id, data), store.origin(backup_id, data)

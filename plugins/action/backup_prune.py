@@ -74,8 +74,9 @@ class ActionModule(AccessManagerAction):
         rules = Rules.of(self.params)
         if not rules and not self.params["forget"]:
             raise AccessManagerError(
-                f"No rule says which backups of {self.host} to keep: give at least one of keep_last, keep_hourly, keep_daily, "
-                "keep_weekly, keep_monthly, keep_yearly and keep_within; to the role in prune_keep, such as "
+                f"No rule says which backups of {self.host} to keep: give at least one of keep_last, keep_hourly, "
+                "keep_daily, keep_weekly, keep_monthly, keep_yearly and keep_within; to the role in prune_keep, such "
+                "as "
                 """-e '{"prune_keep": {"last": 7}}'."""
             )
         return rules

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verifies the backups under a root: without a key what can be known so, and with one that everything opens and is proved."""
+"""Verifies the backups under a root: without a key what can be known so, and with one that everything opens and is
+proved.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,9 @@ class ActionModule(AccessManagerAction):
         verification.verify(wanted, opener)
         backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
         hosts = [verification.result_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
-        problems = [problem for one in hosts for problem in one["problems"]]
-        problems += [f"{one['host']} {one['id']}: {problem}" for one in backups for problem in one["problems"]]
+        problems = list(itertools.chain.from_iterable(host["problems"] for host in hosts))
+        for backup in backups:
+            problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
         result = {
             "changed": bool(accepted),
             "accepted_hosts": accepted,
@@ -61,12 +64,16 @@ class ActionModule(AccessManagerAction):
         wanted = dict.fromkeys(self.params["hosts"] or sorted(there))
         if not wanted:
             raise AccessManagerError(
-                f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there is mounted."
+                f"There is no backup of any host in '{root}', so nothing was verified: see whether what belongs there "
+                "is mounted."
             )
         return [BackupStore.of(self.params, host, self.trust) for host in wanted]
 
     def _compared_with_mark(self, host: Host, now: datetime.datetime) -> bool:
-        """Notes what is not in the store as this controller published it. Returns whether that was accepted as it is."""
+        """Notes what is not in the store as this controller published it.
+
+        Returns whether that was accepted as it is.
+        """
         mark = HighWaterMark(host.store, self.params["state_dir"])
         host.lost = [] if host.unreadable else mark.problems()
         if not host.lost or not self.params["accept_history"]:

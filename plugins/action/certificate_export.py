@@ -53,7 +53,9 @@ class ActionModule(PartAction):
 
 
 def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
-    """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the problems."""
+    """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the
+    problems.
+    """
     problems += [
         f"Certificate {one} is not backed up: the server sent no key." for one in sorted(exportable - exports.keys())
     ]

@@ -82,7 +82,9 @@ class ActionModule(RestoreAction):
             self.target.call(self._named_run() | {"step": "acknowledge", "reported": reported}, Change)
 
     def _reported(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
-        """The earlier restores that need not be reported again: an interrupted one only when all parts are as before it."""
+        """The earlier restores that need not be reported again: an interrupted one only when all parts are as before
+        it.
+        """
         reported = list(situation.get("ended_runs", []))
         if as_backup and self.parts == frozenset(RESTORABLE):
             skewed = clock.is_skewed(situation.get("clock_skew_seconds", 0))
@@ -136,12 +138,15 @@ class ActionModule(RestoreAction):
         except EndedRunError as exc:
             raise EndedRunError(
                 f"{exc} The server may be between two states. What the restore found is in the folder of "
-                f"'%ProgramData%\\lithnet.access_manager.safety' that ends with {arguments['run_id']}, if it came that far. "
-                "The next restore tells of this one, and starts the service if it ran before."
+                f"'%ProgramData%\\lithnet.access_manager.safety' that ends with {arguments['run_id']}, if it came "
+                "that far. The next restore tells of this one, and starts the service if it ran before."
             ) from None
 
     def _remove_reported(self, run: Run) -> None:
-        """Has the server remember that the result of a run was reported, and forget the rest. The restore itself is over."""
+        """Has the server remember that the result of a run was reported, and forget the rest.
+
+        The restore itself is over.
+        """
         try:
             self.target.remove_run(run | {"reported": [run["run_id"]]})
         except AccessManagerError as exc:
@@ -154,7 +159,9 @@ class ActionModule(RestoreAction):
 
     @contextlib.contextmanager
     def _sent(self, contents: Contents, plan: Plan) -> c.Iterator[dict[str, t.Any]]:
-        """The options by which the run finds its bundle: in themselves, or in a folder that Administrators alone may enter."""
+        """The options by which the run finds its bundle: in themselves, or in a folder that Administrators alone may
+        enter.
+        """
         with bundle_module.in_memory(contents, plan) as path:
             bundle = pathlib.Path(path)
             if bundle.stat().st_size <= _INLINE_LIMIT:

@@ -17,7 +17,9 @@ from ..plugin_utils._target.detached_run import DetachedRun
 
 _COPY_SECONDS = 900
 _WAITS_OF_A_RUN = 10
-"""How often a run waits for the service at the most: to stop, for its process, for the database, and three times to start."""
+"""How often a run waits for the service at the most: to stop, for its process, for the database, and three times to
+start.
+"""
 
 
 class ActionModule(AccessManagerAction):
@@ -43,8 +45,9 @@ class ActionModule(AccessManagerAction):
                 return result | {"copied": "live"}
             if policy == "never":
                 raise AccessManagerError(
-                    f"The configuration of {self.target.label} changed during each of {result['attempts']} copies, so none of them "
-                    "is proven whole. Run again when nobody saves, or allow a stop with stop_service: auto."
+                    f"The configuration of {self.target.label} changed during each of {result['attempts']} copies, so "
+                    "none of them is proven whole. Run again when nobody saves, or allow a stop with stop_service: "
+                    "auto."
                 )
         return self._copy_stopped() | {"copied": "stopped"}
 

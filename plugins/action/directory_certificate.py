@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Publishes an encryption certificate in the directory, after its private key was backed up and the backup was opened."""
+"""Publishes an encryption certificate in the directory, after its private key was backed up and the backup was opened.
+"""
 
 from __future__ import annotations
 
@@ -92,12 +93,13 @@ class ActionModule(AccessManagerAction):
         self.wanted = thumbprints.parse([named])[0] if named else None
         if self.wanted in self.lost:
             raise AccessManagerError(
-                f"The certificate {self.wanted} is to be published, and is named in lost_certificates: it can only be one of these."
+                f"The certificate {self.wanted} is to be published, and is named in lost_certificates: it can only be "
+                "one of these."
             )
         if self.seal.encryption == "recipients" and not self.opener.identities:
             raise AccessManagerError(
-                "A certificate is only published after its backup was opened: name the file of a private key that opens it in "
-                "access_manager_identity_file."
+                "A certificate is only published after its backup was opened: name the file of a private key that "
+                "opens it in access_manager_identity_file."
             )
 
     def _chosen(self, backups: BackedUpKeys, store: BackupStore, previous: Result | None) -> tuple[Place | None, str]:
@@ -111,8 +113,9 @@ class ActionModule(AccessManagerAction):
             place = backups.find(previous["thumbprint"], preferred_host=store.host)
             if not place:
                 raise AccessManagerError(
-                    f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no backup holds its "
-                    "key. Back up the server that has it. If no server has it any more, name it in lost_certificates."
+                    f"The forest publishes certificate {previous['thumbprint']} ({previous['subject']}), and no "
+                    "backup holds its key. Back up the server that has it. If no server has it any more, name it in "
+                    "lost_certificates."
                 )
             return place, previous["thumbprint"]
         certificate_backup.refuse_folder_of_server(store)
@@ -125,14 +128,15 @@ class ActionModule(AccessManagerAction):
         if not place:
             return sentence
         return (
-            f"{sentence[:-1]} that an allowed signer signed. The backup {place.label} says that it does: if you know where it "
-            f"comes from, allow it for one run with -e {OVERRIDE}=true."
+            f"{sentence[:-1]} that an allowed signer signed. The backup {place.label} says that it does: if you know "
+            f"where it comes from, allow it for one run with -e {OVERRIDE}=true."
         )
 
     def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
         """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it.
 
-        Raises AccessManagerError when no signature proves that: anybody who may write to the backups could have put it there.
+        Raises AccessManagerError when no signature proves that: anybody who may write to the backups could have put it
+        there.
         """
         for manifest, origin in certificate_backup.accepted(store, self.proof):
             for certificate in manifest.get("certificates", []):
@@ -143,11 +147,11 @@ class ActionModule(AccessManagerAction):
                 if origin.is_proven:
                     return place, thumbprint
                 raise AccessManagerError(
-                    f"The backup {place.label} holds certificate {thumbprint}, which is not published. An interrupted run may have "
-                    "made it, or someone else put it there: nothing proves its origin. If the output of your run or "
-                    f"its plan names this thumbprint, publish it with thumbprint: {thumbprint} "
-                    f"(-e recover_certificate_thumbprint={thumbprint}). Else make another one with thumbprint: {NEW}, and see who "
-                    "may write to the backups."
+                    f"The backup {place.label} holds certificate {thumbprint}, which is not published. An interrupted "
+                    "run may have made it, or someone else put it there: nothing proves its origin. If the output of "
+                    f"your run or its plan names this thumbprint, publish it with thumbprint: {thumbprint} "
+                    f"(-e recover_certificate_thumbprint={thumbprint}). Else make another one with thumbprint: {NEW}, "
+                    "and see who may write to the backups."
                 )
         return None, ""
 

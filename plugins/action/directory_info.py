@@ -61,10 +61,8 @@ class ActionModule(AccessManagerAction):
 def _result(census: Result, domains: list[Result], forests: list[Result], backups: BackedUpKeys | None) -> Result:
     published = {forest["published"]["thumbprint"] for forest in forests if forest["published"]}
     unused = {"current": 0, "history": 0, "oldest": None, "newest": None}
-    keys = census["keys"] + [
-        {"thumbprint": thumbprint} | unused
-        for thumbprint in sorted(published - {key["thumbprint"] for key in census["keys"]})
-    ]
+    counted = {key["thumbprint"] for key in census["keys"]}
+    keys = census["keys"] + [{"thumbprint": thumbprint} | unused for thumbprint in sorted(published - counted)]
     keys = [key | {"published": key["thumbprint"] in published} | _cover(key["thumbprint"], backups) for key in keys]
     for forest in forests:
         if forest["published"]:
@@ -80,12 +78,15 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
 
 
 def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | None) -> None:
-    """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: it may be mistyped."""
+    """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: it may be mistyped.
+    """
     for thumbprint in lost:
         if thumbprint not in counted and not (backups and backups.names(thumbprint)):
             raise AccessManagerError(
-                f"The certificate {thumbprint} is not known: no password depends on it, no forest publishes it, and no backup "
-                "names it. Check its digits. If its recovery is complete, nothing is left to do; remove it from lost_certificates."
+                f"The certificate {thumbprint} is not known: no password depends on it, no forest publishes it, and "
+                "no backup "
+                "names it. Check its digits. If its recovery is complete, nothing is left to do; remove it from "
+                "lost_certificates."
             )
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Expires the stored passwords that depend on a lost key, computer by computer, each only if it is still the one that was read."""
+"""Expires the stored passwords that depend on a lost key, computer by computer, each only if it is still the one that
+was read.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,8 @@ class ActionModule(AccessManagerAction):
         password_expiry.carry_out(work, self.tally)
         if len(self.tally.failed) > self.params["max_failures"]:
             raise AccessManagerError(
-                f"{len(self.tally.failed)} computer(s) could not be changed, more than max_failures allows. {self._last_failure()}"
+                f"{len(self.tally.failed)} computer(s) could not be changed, more than max_failures allows. "
+                f"{self._last_failure()}"
             )
         if self.tally.begun % self.params["batch_size"] == 0 and not self._is_enough():
             _display.show(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")

@@ -20,7 +20,16 @@ from ._target.call import Target, put_aside
 from ._text import printable_data, printable_lines
 
 _NUMBERS = frozenset(
-    {"batch_pause", "health_seconds", "keep_safety_copies", "limit", "lock_timeout", "max_failures", "service_timeout", "timeout"}
+    {
+        "batch_pause",
+        "health_seconds",
+        "keep_safety_copies",
+        "limit",
+        "lock_timeout",
+        "max_failures",
+        "service_timeout",
+        "timeout",
+    }
 )
 _OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable"})
 """What a result may have beside what its module documents: C(reachable) says whether a failure came from the
@@ -54,7 +63,12 @@ class AccessManagerAction(ActionBase):
             self.params = self._validated()
             result = self._visible({"changed": False} | self.perform())
         except AccessManagerError as exc:
-            failure = {"failed": True, "changed": exc.changed, "msg": str(exc), "reachable": not isinstance(exc, UnreachableError)}
+            failure = {
+                "failed": True,
+                "changed": exc.changed,
+                "msg": str(exc),
+                "reachable": not isinstance(exc, UnreachableError),
+            }
             result = self._visible(failure)
             if _display.is_debugging():
                 result["exception"] = printable_lines(traceback.format_exc())
@@ -109,7 +123,9 @@ class AccessManagerAction(ActionBase):
         for key in sorted(result.keys() - visible.keys() - {"diff"}):
             _display.debug(f"{self.module_name} does not document '{key}', which is left out.")
         if "diff" in result:
-            visible["diff"] = {key: printable_lines(str(result["diff"][key])) for key in _DIFF_KEYS & result["diff"].keys()}
+            visible["diff"] = {
+                key: printable_lines(str(result["diff"][key])) for key in _DIFF_KEYS & result["diff"].keys()
+            }
         return visible
 
 
@@ -119,8 +135,8 @@ def _documented(value: t.Any, returns: dict[str, t.Any]) -> t.Any:
         return [_documented(entry, returns) for entry in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: _documented(value[key], described["contains"]) if "contains" in described else value[key]
-        for key, described in returns.items()
-        if key in value
-    }
+    visible = {key: value[key] for key in returns if key in value}
+    for key in visible:
+        if "contains" in returns[key]:
+            visible[key] = _documented(visible[key], returns[key]["contains"])
+    return visible

@@ -11,10 +11,11 @@ from ._text import printable, shortened
 
 
 class AccessManagerError(Exception):
-    """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed by then.
+    """A failure that its message explains: what, which value, what to do. C(changed): whether something may be changed
+    by then.
 
-    A message may repeat what a file or a server says, and is printed to terminals: it stands on one line, with its control
-    characters written as codes.
+    A message may repeat what a file or a server says, and is printed to terminals: it stands on one line, with its
+    control characters written as codes.
     """
 
     changed = False
@@ -70,10 +71,11 @@ class DirectoryLibraryError(AccessManagerError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"The Python library 'python-ldap' is missing on the controller, for the Python that runs Ansible ({sys.executable}). "
-            "For the system's Python: apt-get install python3-ldap (Debian) or dnf install python3-ldap (RHEL). "
-            "For another: apt-get install gcc python3-dev libldap-dev libsasl2-dev, or dnf install gcc python3-devel "
-            f"openldap-devel cyrus-sasl-devel, and then {sys.executable} -m pip install python-ldap."
+            "The Python library 'python-ldap' is missing on the controller, for the Python that runs Ansible "
+            f"({sys.executable}). For the system's Python: apt-get install python3-ldap (Debian) or dnf install "
+            "python3-ldap (RHEL). For another: apt-get install gcc python3-dev libldap-dev libsasl2-dev, or dnf "
+            f"install gcc python3-devel openldap-devel cyrus-sasl-devel, and then {sys.executable} -m pip install "
+            "python-ldap."
         )
 
 

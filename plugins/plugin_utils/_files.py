@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files on the controller: read without trust (a link is not followed, a pipe is not waited for), replaced atomically."""
+"""Files on the controller: read without trust (a link is not followed, a pipe is not waited for), replaced atomically.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +31,11 @@ def open_regular(path: pathlib.Path) -> io.BufferedReader:
 
 
 def replace_atomically(path: pathlib.Path, content: bytes, mode: int, *, check_mode: bool = False) -> bool:
-    """Gives a file that content and those permissions. Returns whether it did not have them; in check mode, without writing.
+    """Gives a file that content and those permissions. Returns whether it did not have them; in check mode, without
+    writing.
 
-    Raises AccessManagerError when the folder is not there or cannot be written, or when something else than a file is in place.
+    Raises AccessManagerError when the folder is not there or cannot be written, or when something else than a file is
+    in place.
     """
     try:
         if _is_current(path, content, mode):
@@ -49,7 +52,9 @@ def _is_current(path: pathlib.Path, content: bytes, mode: int) -> bool:
         status = path.stat()
     except FileNotFoundError:
         if not path.parent.is_dir():
-            raise AccessManagerError(f"'{path}' cannot be written: there is no folder '{path.parent}' on the controller.") from None
+            raise AccessManagerError(
+                f"'{path}' cannot be written: there is no folder '{path.parent}' on the controller."
+            ) from None
         return False
     if not stat.S_ISREG(status.st_mode):
         raise AccessManagerError(f"'{path}' cannot be written: it is a folder, a pipe or a device. Name a file.")

@@ -169,7 +169,9 @@ def _values(key: Check, member: Check) -> Check:
     def check(value: t.Any, name: str) -> t.Any:
         if not isinstance(value, dict):
             raise ShapeError(name, _kind_of(value), "an object")
-        return {key(one, f"a name in {name}".strip()): member(content, _joined(name, one)) for one, content in value.items()}
+        return {
+            key(one, f"a name in {name}".strip()): member(content, _joined(name, one)) for one, content in value.items()
+        }
 
     return check
 
@@ -226,7 +228,9 @@ def _shown(value: t.Any) -> str:
     if isinstance(value, (dict, list)):
         return f"{_kind_of(value)} of {len(value)} entries"
     text = str(value)
-    return f"{_kind_of(value)} of {len(text)} letters" if len(text) > _SHOWN else f"{_kind_of(value)}, '{printable(text)}'"
+    return (
+        f"{_kind_of(value)} of {len(text)} letters" if len(text) > _SHOWN else f"{_kind_of(value)}, '{printable(text)}'"
+    )
 
 
 def _joined(name: str, key: t.Any) -> str:

@@ -25,7 +25,9 @@ def timestamp(moment: datetime.datetime) -> str:
 
 
 def time_of(text: str) -> datetime.datetime | None:
-    """The time in UTC that a text with a Z says, whose seconds may have seven digits, as Windows has them; None when it is none."""
+    """The time in UTC that a text with a Z says, whose seconds may have seven digits, as Windows has them; None when it
+    is none.
+    """
     try:
         return datetime.datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
@@ -40,7 +42,8 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text without its middle when it is very long: it may repeat what a server says, and its end says what to do."""
+    """The text without its middle when it is very long: it may repeat what a server says, and its end says what to do.
+    """
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 

@@ -17,6 +17,9 @@ Result = t.TypeVar("Result")
 
 
 def in_threads(act: c.Callable[[Item], Result], items: c.Iterable[Item]) -> list[Result]:
-    """Does something with each of those; the results are in their order. For what waits for files or other processes."""
+    """Does something with each of those; the results are in their order.
+
+    For what waits for files or other processes.
+    """
     with concurrent.futures.ThreadPoolExecutor(min(_MOST, os.cpu_count() or 1)) as threads:
         return list(threads.map(act, items))

@@ -19,7 +19,14 @@ import pytest
 from support.ams_host import APPLICATION_ID, SERVICE_SID, AmsHost, Count, MakeHost
 from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CertificateSpec, TestCertificate
-from support.configuration import EMPTY_FOLDERS, INJECTED_SCRIPT, MODIFIED, SPECIAL_SCRIPT, SPECIAL_TEMPLATE, UNICODE_TEMPLATE
+from support.configuration import (
+    EMPTY_FOLDERS,
+    INJECTED_SCRIPT,
+    MODIFIED,
+    SPECIAL_SCRIPT,
+    SPECIAL_TEMPLATE,
+    UNICODE_TEMPLATE,
+)
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
 from support.plays import BACKUP, COLLECTION, result_of
@@ -65,11 +72,15 @@ class Step:
 
 @pytest.fixture(scope="module")
 def server(make_host: MakeHost) -> AmsHost:
-    """A server with an overriding environment variable, a file that is hidden and read-only, and one out of anyone's reach."""
+    """A server with an overriding environment variable, a file that is hidden and read-only, and one out of anyone's
+    reach.
+    """
     host = make_host(NAME)
     key = r"HKLM\SYSTEM\CurrentControlSet\Services\lithnetams"
     host.run("reg.exe", "add", key, "/v", "Environment", "/t", "REG_MULTI_SZ", "/d", OVERRIDE, "/f")
-    host.powershell(r"(Get-Item -LiteralPath 'C:\AccessManagerScripts\siem\webhook-failure.json').Attributes = 'ReadOnly, Hidden'")
+    host.powershell(
+        r"(Get-Item -LiteralPath 'C:\AccessManagerScripts\siem\webhook-failure.json').Attributes = 'ReadOnly, Hidden'"
+    )
     return host
 
 
@@ -191,9 +202,13 @@ def test_backup_consists_of_its_parts_alone_closed_to_others(first: Backup, root
     assert stat.S_IMODE((root / NAME).stat().st_mode) == 0o700
 
 
-def test_a_backup_of_a_server_is_proved_with_its_key(first: Backup, inventory: Path, owner: KeyPair, tmp_path: Path) -> None:
+def test_a_backup_of_a_server_is_proved_with_its_key(
+    first: Backup, inventory: Path, owner: KeyPair, tmp_path: Path
+) -> None:
     """What a server's Windows writes of certificates, secrets and files is what the verification compares."""
-    run = run_playbook(VERIFY, inventory, extra_vars={"access_manager_identity_file": str(identity_file(tmp_path, owner))})
+    run = run_playbook(
+        VERIFY, inventory, extra_vars={"access_manager_identity_file": str(identity_file(tmp_path, owner))}
+    )
     assert run.rc == 0, run.output
     (result,) = results_of(run, "backup_verify")
     assert {(one["verified"], tuple(one["problems"])) for one in result["backups"]} == {("full", ())}
@@ -205,7 +220,9 @@ def test_a_backup_of_a_server_is_proved_with_its_key(first: Backup, inventory: P
 def names_in_backup(server: AmsHost) -> dict[str, Path]:
     """Every file that has to be in a backup, and where it is on the disk."""
     names = {f"config/{name}": server.config / name for name in server.configuration.files}
-    return names | {f"external/C/{'/'.join(path.parts[1:])}": server.path(path) for path in server.configuration.external}
+    return names | {
+        f"external/C/{'/'.join(path.parts[1:])}": server.path(path) for path in server.configuration.external
+    }
 
 
 def test_every_file_is_there_byte_for_byte(first: Backup, server: AmsHost) -> None:
@@ -236,7 +253,9 @@ def test_files_json_tells_hash_size_and_time_of_each_file(first: Backup, server:
     for name, record in first.files.items():
         data = names[name].read_bytes()
         assert (record["sha256"], record["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
-        assert datetime.fromisoformat(record["modified"]).timestamp() == pytest.approx(names[name].stat().st_mtime, abs=0.001)
+        assert datetime.fromisoformat(record["modified"]).timestamp() == pytest.approx(
+            names[name].stat().st_mtime, abs=0.001
+        )
         assert datetime.fromisoformat(record["created"])
     assert datetime.fromisoformat(first.files["config/apphost.json"]["modified"]).timestamp() == MODIFIED
 
@@ -256,7 +275,9 @@ def test_files_json_tells_the_permissions_of_each_file_and_folder(first: Backup,
 def test_files_json_keeps_attributes(first: Backup) -> None:
     read_only_and_hidden = 0x1 | 0x2
     files = first.files
-    assert files["external/C/AccessManagerScripts/siem/webhook-failure.json"]["attributes"] & 0x3 == read_only_and_hidden
+    assert (
+        files["external/C/AccessManagerScripts/siem/webhook-failure.json"]["attributes"] & 0x3 == read_only_and_hidden
+    )
     assert files["config/logo.png"]["attributes"] & 0x3 == 0
 
 
@@ -278,7 +299,9 @@ def test_service_and_environment_are_kept(first: Backup) -> None:
 
 
 def test_permissions_of_registry_keys_are_kept(first: Backup) -> None:
-    permissions = {one["key"].split("\\")[-1]: one["sddl"] for one in first.installation["state"]["registry_permissions"]}
+    permissions = {
+        one["key"].split("\\")[-1]: one["sddl"] for one in first.installation["state"]["registry_permissions"]
+    }
     assert permissions.keys() == {"Access Manager Service", "Parameters", "MY"}
     assert all(sddl.startswith("O:") and "D:" in sddl for sddl in permissions.values())
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On a real domain controller: a certificate that a stranger put among the backups is never published; an honest run goes on."""
+"""On a real domain controller: a certificate that a stranger put among the backups is never published; an honest run
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import certificate_backup, encryption_certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
+    certificate_backup,
+    encryption_certificate,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.backups import age_key
@@ -186,7 +191,9 @@ def test_the_word_of_an_unsigned_backup_covers_no_key(recovery: Recovery, key: S
     make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
     options: dict[str, Any] = {"backup_root": str(recovery.root)}
     assert census(recovery.domain, **options)["forests"][0]["published"]["covered"] is True
-    assert census(recovery.domain, **options, allowed_signers=[key.public])["forests"][0]["published"]["covered"] is False
+    assert (
+        census(recovery.domain, **options, allowed_signers=[key.public])["forests"][0]["published"]["covered"] is False
+    )
 
 
 def test_a_key_that_an_unsigned_backup_may_hold_is_not_given_up(recovery: Recovery, key: SshKey) -> None:

@@ -80,7 +80,9 @@ def backed_up(server: AmsHost, inventory: Path) -> None:
 
 
 def compared(server: AmsHost, inventory: Path, work: Path, options: dict[str, dict[str, Any]]) -> Step:
-    """Makes the comparisons, each by its name with these options, in one play with --diff and as many words as Ansible has."""
+    """Makes the comparisons, each by its name with these options, in one play with --diff and as many words as Ansible
+    has.
+    """
     calls = [Call(name, "backup_diff", one) for name, one in options.items()]
     before = Whole.of(server)
     with server.counting() as count:
@@ -108,7 +110,9 @@ def drifted(untouched: Step, server: AmsHost, inventory: Path, work: Path, root:
     next(iter(server.external.values())).write_bytes(b"# other")
     server.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogRetentionDays", "/t", "REG_DWORD", "/d", "30", "/f")
     plain = {"backup_root": str(root)}
-    return compared(server, inventory, work, {"opened": plain | {"identity_file": str(work / "identity.key")}, "closed": plain})
+    return compared(
+        server, inventory, work, {"opened": plain | {"identity_file": str(work / "identity.key")}, "closed": plain}
+    )
 
 
 def test_a_server_as_it_was_backed_up_does_not_differ(untouched: Step) -> None:
@@ -127,7 +131,9 @@ def test_drift_is_told_by_meaning(drifted: Step, server: AmsHost) -> None:
     result = drifted.results["opened"]
     (rule,) = result["rules"]
     assert rule["name"] == "Access to File servers Berlin"
-    assert [(one["trustee"], one["right"]) for one in rule["gained"]] == [(f"{DOMAIN_SID}-2222", "local admin password")]
+    assert [(one["trustee"], one["right"]) for one in rule["gained"]] == [
+        (f"{DOMAIN_SID}-2222", "local admin password")
+    ]
     assert {(one["access"], one["trustee"]) for one in rule["lost"]} == {
         ("allow", f"{DOMAIN_SID}-1601"),
         ("deny", f"{DOMAIN_SID}-501"),

@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import computers
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import connect
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import Tally, carry_out, work_on
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import (
+    Tally,
+    carry_out,
+    work_on,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -97,7 +101,11 @@ def test_a_census_of_2000_computers_counts_every_password(domain: Domain) -> Non
     assert result["computers"] == COMPUTERS
     found = counts(result)
     assert found.keys() == {FIRST, SECOND, THIRD}
-    assert {thumbprint: current for thumbprint, (current, _history) in found.items()} == {FIRST: 667, SECOND: 667, THIRD: 666}
+    assert {thumbprint: current for thumbprint, (current, _history) in found.items()} == {
+        FIRST: 667,
+        SECOND: 667,
+        THIRD: 666,
+    }
     assert sum(history for _current, history in found.values()) == COMPUTERS * HISTORY
     assert all(key["oldest"] < key["newest"] for key in result["keys"])
     assert result["unparsable"] == {"current": 0, "history": 0, "examples": []}
@@ -234,7 +242,9 @@ def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Reco
     assert "password" not in str({key: value for key, value in made.items() if key != "invocation"}).lower()
 
 
-def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same_certificate(recovery: Recovery) -> None:
+def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same_certificate(
+    recovery: Recovery,
+) -> None:
     refused = recovery.publish(user=recovery.domain.account("nobody"), lost_certificates=[LOST.thumbprint])
     assert "lacks the right" in refused["msg"]
     assert recovery.published() == LOST.thumbprint
@@ -249,7 +259,10 @@ def test_a_run_that_was_interrupted_before_the_publication_goes_on_with_the_same
 def test_a_forest_without_an_entry_to_publish_in_gets_no_certificate(recovery: Recovery) -> None:
     with recovery.domain.without_publication():
         assert "If nothing was ever published there" in recovery.publish(lost_certificates=[LOST.thumbprint])["msg"]
-        assert "If nothing was ever published there" in recovery.publish(check=True, lost_certificates=[LOST.thumbprint])["msg"]
+        assert (
+            "If nothing was ever published there"
+            in recovery.publish(check=True, lost_certificates=[LOST.thumbprint])["msg"]
+        )
     assert recovery.backups() == []
 
 
@@ -357,7 +370,9 @@ def test_only_what_depends_on_the_lost_key_expires_and_only_once(renewed: Domain
 
 def test_history_under_the_lost_key_goes_and_the_rest_stays(renewed: Domain, renewed_root: str, tmp_path: Path) -> None:
     kept = [stored(SECOND), stored(THIRD), "not an item"]
-    many = renewed.add_computer("MANY", stored(SECOND), [*kept, *(stored(FIRST, created=1_600_000_000 + n) for n in range(1700))])
+    many = renewed.add_computer(
+        "MANY", stored(SECOND), [*kept, *(stored(FIRST, created=1_600_000_000 + n) for n in range(1700))]
+    )
     assert "needs backup_root" in expire(renewed, remove_lost_history=True)["msg"]
     options = {"remove_lost_history": True, "backup_root": renewed_root}
     assert expire(renewed, check=True, **options)["history_deleted"] == 1700
@@ -374,12 +389,16 @@ def test_names_of_all_kinds_work(renewed: Domain, renewed_root: str, tmp_path: P
         renewed.add_computer(name, stored(FIRST), [stored(FIRST)], parent=unit)
     only = {"remove_lost_history": True, "backup_root": renewed_root, "search_base": unit}
     result = expire(renewed, **only)
-    assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (len(names), len(names), []), result
+    assert (result["expired"], result["history_deleted"], result["failed_computers"]) == (len(names), len(names), []), (
+        result
+    )
     assert expire(renewed, **only)["changed"] is False
 
 
 def test_a_password_that_was_changed_after_it_was_read_is_left_alone(renewed: Domain) -> None:
-    changed, gone, same = (renewed.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME"))
+    changed, gone, same = (
+        renewed.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME")
+    )
     tally, new = Tally(), stored(SECOND)
     with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
         found = list(computers.read(directory))
@@ -455,7 +474,9 @@ def test_it_goes_on_only_when_another_certificate_is_seen(recovery: Recovery, re
     assert "No published certificate is seen" in expire(domain, lost_certificates=[LOST.thumbprint])["msg"]
     domain.publish(der(RENEWED))
     unbacked = expire(domain, lost_certificates=[LOST.thumbprint], backup_root=str(recovery.root))
-    assert f"publishes certificate {RENEWED.thumbprint} (CN=ad.lab.test), and no backup holds its key" in unbacked["msg"]
+    assert (
+        f"publishes certificate {RENEWED.thumbprint} (CN=ad.lab.test), and no backup holds its key" in unbacked["msg"]
+    )
     assert EXPIRED not in expiries(domain, *names)
     assert expire(domain, lost_certificates=[LOST.thumbprint], backup_root=renewed_root)["expired"] == 2
 
@@ -468,7 +489,9 @@ def test_one_domain_is_not_asked_twice(renewed: Domain) -> None:
     assert expiries(renewed, "ONE") != [EXPIRED]
 
 
-def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(renewed: Domain, renewed_root: str, tmp_path: Path) -> None:
+def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(
+    renewed: Domain, renewed_root: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "plan"
     folder.mkdir()
     renewed.add_computer("Büro", stored(FIRST), [stored(FIRST), stored(SECOND)])
@@ -491,7 +514,9 @@ def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(renewed: Domain
 # ---- least privilege ----
 
 
-def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told(recovery: Recovery, tmp_path: Path) -> None:
+def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told(
+    recovery: Recovery, tmp_path: Path
+) -> None:
     own = recovery.domain
     names = own.seed_more(3, LOST.thumbprint)
     reader, writer = own.account("reader"), own.account("writer")
@@ -519,7 +544,10 @@ def test_a_certificate_that_the_account_may_not_read_is_not_taken_for_none(recov
     user = recovery.domain.account("blind")
     recovery.domain.hide_publication("blind")
     assert "may not read 'CN=AccessManagerConfig" in census(recovery.domain, user)["msg"]
-    assert "may not read 'CN=AccessManagerConfig" in recovery.publish(user=user, lost_certificates=[LOST.thumbprint])["msg"]
+    assert (
+        "may not read 'CN=AccessManagerConfig"
+        in recovery.publish(user=user, lost_certificates=[LOST.thumbprint])["msg"]
+    )
     assert recovery.backups() == []
 
 
@@ -535,7 +563,9 @@ def test_rights_on_a_part_of_the_domain_or_one_attribute_are_not_taken_for_an_em
     assert "may not read the passwords of 1 computer(s)" in expire(own, user)["msg"]
     odd = own.add_computer("ODD", stored(FIRST))
     own.deny(odd, "lithnetAdminPassword", "partly")
-    assert census(own, user, search_base=own.workstations)["msg"].startswith("The account may not read the passwords of 1 computer")
+    assert census(own, user, search_base=own.workstations)["msg"].startswith(
+        "The account may not read the passwords of 1 computer"
+    )
     history = own.account("nohistory")
     own.grant("nohistory", READ_RIGHTS[:1])
     assert "CN=HERE" in census(own, history, search_base=own.workstations)["msg"]
@@ -595,8 +625,8 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
     result = commit_with_census(recovery, held)
     assert result["status"] == "incomplete"
     assert result["problems"] == [
-        f"2 current and 2 earlier passwords in the directory depend on certificate {LOST.thumbprint}: no backup holds its "
-        "private key."
+        f"2 current and 2 earlier passwords in the directory depend on certificate {LOST.thumbprint}: no backup holds "
+        "its private key."
     ]
     keys = {key["thumbprint"]: (key["current"], key["history"], key["covered"]) for key in result["directory"]["keys"]}
     assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}
@@ -605,7 +635,10 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
 def test_a_backup_is_made_though_the_directory_does_not_answer(recovery: Recovery) -> None:
     held = make_certificate()
     result = commit_with_census(recovery, held, port=1)
-    assert (result["status"], [one["thumbprint"] for one in result["certificates"]]) == ("incomplete", [held.thumbprint])
+    assert (result["status"], [one["thumbprint"] for one in result["certificates"]]) == (
+        "incomplete",
+        [held.thumbprint],
+    )
     assert "does not answer over ldaps on port 1" in result["problems"][0]
     assert "directory" not in result
 
@@ -616,14 +649,20 @@ def commit_with_census(recovery: Recovery, held: TestCertificate, **options: Any
     taken = census(recovery.domain, backup_root=str(recovery.root), **options)
     backup_id = PartialBackup.begin(store).id
     dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2046-01-01T00:00:00Z"}
-    fill(store, backup_id, certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates])
+    fill(
+        store,
+        backup_id,
+        certificates=[{"thumbprint": held.thumbprint, "subject": "CN=ad.lab.test", "exported": True} | dates],
+    )
     return run("backup_commit", backup_root=str(recovery.root), backup_id=backup_id, directory=taken)
 
 
 # ---- the playbook, when another team owns the directory ----
 
 
-def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(recovery: Recovery, tmp_path: Path) -> None:
+def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(
+    recovery: Recovery, tmp_path: Path
+) -> None:
     domain, folder = recovery.domain, tmp_path / "plan"
     folder.mkdir()
     names = domain.seed_more(2, LOST.thumbprint)

@@ -56,7 +56,9 @@ class Look:
 
     def differences(self, other: Look) -> list[str]:
         lines = self.whole.differences(other.whole)
-        names = sorted(name for name in self.disk.keys() | other.disk.keys() if self.disk.get(name) != other.disk.get(name))
+        names = sorted(
+            name for name in self.disk.keys() | other.disk.keys() if self.disk.get(name) != other.disk.get(name)
+        )
         return lines + names
 
 
@@ -195,7 +197,12 @@ def again(recovered: PlaybookRun, server: AmsHost, inventory: Path) -> tuple[Pla
 
 @pytest.fixture(scope="module")
 def new_backup(
-    again: tuple[PlaybookRun, list[str]], server: AmsHost, work: Path, settings: dict[str, Any], root: Path, owner: KeyPair
+    again: tuple[PlaybookRun, list[str]],
+    server: AmsHost,
+    work: Path,
+    settings: dict[str, Any],
+    root: Path,
+    owner: KeyPair,
 ) -> Backup:
     """What the new server is, as a backup of it tells."""
     run = run_playbook(BACKUP, server.write_inventory(work / "new-backup.yml", variables=settings))
@@ -294,15 +301,21 @@ def test_every_reference_leads_to_its_file_and_nothing_is_missing(new_backup: Ba
     assert {one["name"] for one in references} <= new_backup.files.keys()
     assert {one["name"] for one in backup.installation["references"] if one["exists"]} <= backup.files.keys()
     held = {
-        name: data for name, data in new_backup.config.items() if name.startswith("config/external/C/") and not name.endswith("/")
+        name: data
+        for name, data in new_backup.config.items()
+        if name.startswith("config/external/C/") and not name.endswith("/")
     }
-    assert held == {f"config/{name}": data for name, data in backup.config.items() if name.startswith("external/") and data}
+    assert held == {
+        f"config/{name}": data for name, data in backup.config.items() if name.startswith("external/") and data
+    }
 
 
 def test_nothing_but_paths_and_protected_secrets_differs_in_the_settings(
     server: AmsHost, new_backup: Backup, backup: Backup
 ) -> None:
-    before, after = (one.config["config/appsettings.json"].decode().splitlines(keepends=True) for one in (backup, new_backup))
+    before, after = (
+        one.config["config/appsettings.json"].decode().splitlines(keepends=True) for one in (backup, new_backup)
+    )
     assert len(before) == len(after)
     changed = {(old.split('"')[1]) for old, new in zip(before, after, strict=True) if old != new}
     assert changed == {"Data", "Salt", "Script", "TemplateSuccess", "TemplateFailure"}

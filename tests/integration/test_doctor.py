@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor on a server: in good order it says so and leaves nothing; what is wrong is a finding, each with what to do.
+"""The doctor on a server: in good order it says so and leaves nothing; what is wrong is a finding, each with what to
+do.
 
 The tests go in order. Each leaves the server as it found it.
 """
@@ -126,7 +127,9 @@ def test_a_server_in_good_order_has_no_failure_within_a_minute_and_three_process
 
 
 @pytest.mark.parametrize("connection", ["winrm", "psrp"])
-def test_probes_are_ok_and_leave_nothing(server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection) -> None:
+def test_probes_are_ok_and_leave_nothing(
+    server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection
+) -> None:
     before = state_of(server)
     found = examined(server, work, settings, f"probed-{connection}", connection, doctor_probes=True)
     probes = {name: one for name, one in found.items() if name.startswith("probe: ")}
@@ -166,7 +169,9 @@ def test_where_no_process_starts_at_all_that_is_a_failure_with_the_likely_causes
     assert (run.rc != 0, found["state"], "d1e49aac" in found["found"]) == (True, "failure", True)
 
 
-def test_a_service_process_that_cannot_be_opened_is_a_warning(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+def test_a_service_process_that_cannot_be_opened_is_a_warning(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
     with policy(server, NoDebugPrivilege=1):
         found = examined(server, work, settings, "no-debug")
     assert found["service process"]["state"] == "warning"
@@ -188,7 +193,9 @@ def test_a_disabled_service_of_an_account_without_its_right_is_two_findings(
     assert found["service account"]["state"] == "warning"
 
 
-def test_an_expired_certificate_of_the_web_site_is_a_failure(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
+def test_an_expired_certificate_of_the_web_site_is_a_failure(
+    server: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
     expired = server.add_certificate(replace(EXPIRED, name="expired-site", store=TLS.store, server=True))
     endpoint = f"ipport=0.0.0.0:{server.https_port}"
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several servers in one play, one of them gone: backed up with a stop, found unchanged, forced, and changed in one thing each."""
+"""Several servers in one play, one of them gone: backed up with a stop, found unchanged, forced, and changed in one
+thing each.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,10 @@ def traces(hosts: tuple[AmsHost, AmsHost, AmsHost]) -> tuple[Trace, ...]:
 
 @pytest.fixture(scope="module")
 def stopped(
-    hosts: tuple[AmsHost, AmsHost, AmsHost], traces: tuple[Trace, ...], inventory: dict[str, dict[str, Any]], place: Place
+    hosts: tuple[AmsHost, AmsHost, AmsHost],
+    traces: tuple[Trace, ...],
+    inventory: dict[str, dict[str, Any]],
+    place: Place,
 ) -> PlaybookRun:
     gone = hosts[2].inventory_vars("winrm") | {"ansible_port": free_port(), "ansible_winrm_connection_timeout": 5}
     return place.run({GONE: gone} | {name: variables | ALWAYS for name, variables in inventory.items()}, timeout=400)
@@ -79,7 +84,9 @@ def test_every_connection_backs_up_with_a_stop(first: list[Backup], traces: tupl
     assert {path: one["value"] for path, one in backup.secrets.items()} == host.secrets
 
 
-def test_failing_server_spoils_no_other(stopped: PlaybookRun, first: list[Backup], inventory: dict[str, Any], place: Place) -> None:
+def test_failing_server_spoils_no_other(
+    stopped: PlaybookRun, first: list[Backup], inventory: dict[str, Any], place: Place
+) -> None:
     assert stopped.rc != 0
     assert f"There is no connection to {GONE}" in failure_of(stopped, GONE)
     assert place.backups(GONE) == []
@@ -130,7 +137,10 @@ def again(
     place: Place,
     count: Count,
 ) -> PlaybookRun:
-    """Nothing has changed. The second is forced; the first would have its service stopped if there were something to do."""
+    """Nothing has changed.
+
+    The second is forced; the first would have its service stopped if there were something to do.
+    """
     first, second, third = inventory
     with hosts[2].counting() as counted:
         run = place.run(
@@ -153,7 +163,9 @@ def test_unchanged_server_is_left_alone(
         assert len(host.service_log()) == lines
     for host in (hosts[0], hosts[2]):
         assert not any(one.result.get("changed") for one in again.results if one.host == host.name)
-        assert not [one for one in again.results if one.host == host.name and one.module.endswith(("_export", "artifact_fetch"))]
+        assert not [
+            one for one in again.results if one.host == host.name and one.module.endswith(("_export", "artifact_fetch"))
+        ]
         assert re.search(rf"(?m)^.*{host.name} +unchanged +", again.output)
 
 
@@ -163,7 +175,9 @@ def test_only_the_forced_server_has_a_new_backup(
     old, forced = place.backups(hosts[1])
     assert forced.manifest["content_digest"] == old.manifest["content_digest"]
     assert {
-        name: what for name, what in hash_tree(place.root).items() if f"{hosts[1].name}/{forced.folder.name}" not in name
+        name: what
+        for name, what in hash_tree(place.root).items()
+        if f"{hosts[1].name}/{forced.folder.name}" not in name
     } == store
 
 
@@ -195,7 +209,11 @@ def changed(new_certificate: TestCertificate, inventory: dict[str, dict[str, Any
 
 @pytest.mark.parametrize("number", range(3), ids=["permissions", "registry", "certificate"])
 def test_each_kind_of_change_makes_a_backup(
-    changed: PlaybookRun, hosts: tuple[AmsHost, AmsHost, AmsHost], new_certificate: TestCertificate, place: Place, number: int
+    changed: PlaybookRun,
+    hosts: tuple[AmsHost, AmsHost, AmsHost],
+    new_certificate: TestCertificate,
+    place: Place,
+    number: int,
 ) -> None:
     name = hosts[number].name
     comparison = result_of(changed, name, OPEN)["comparison"]

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the network: a run goes on with the same stop, a transfer where it was. Each run has a fault on each of two hosts."""
+"""Faults of the network: a run goes on with the same stop, a transfer where it was.
+
+Each run has a fault on each of two hosts.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ def test_line_cut_during_the_stop_where_windows_ends_the_process(one: AmsHost, t
 
 
 def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
-    """Cuts the line again and again from the moment a run is at work until the service runs again, and once at the least."""
+    """Cuts the line again and again from the moment a run is at work until the service runs again, and once at the
+    least.
+    """
 
     def drop() -> None:
         host = trace.host
@@ -59,7 +64,9 @@ def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
         before = host.stats()["requests"]
         host.trouble(drop_every=2)
         try:
-            host.wait_for(lambda: trace.turns() == ["stopped", "started"] and host.stats()["requests"] >= before + 2, PATIENCE)
+            host.wait_for(
+                lambda: trace.turns() == ["stopped", "started"] and host.stats()["requests"] >= before + 2, PATIENCE
+            )
         finally:
             host.calm()
 
@@ -86,7 +93,9 @@ def test_line_cut_again_and_again_during_the_stop(one: AmsHost, two: AmsHost, pl
 
 
 def test_slow_network_that_drops_requests_is_lived_with(one: AmsHost, two: AmsHost, place: Place) -> None:
-    """Every 25th request is dropped, from a place where the first falls to the fetch: it and its repetition are lost late."""
+    """Every 25th request is dropped, from a place where the first falls to the fetch: it and its repetition are lost
+    late.
+    """
     traces = Trace(one), Trace(two)
     for host in (one, two):
         count_up(host, 5, 25)
@@ -103,7 +112,9 @@ def test_slow_network_that_drops_requests_is_lived_with(one: AmsHost, two: AmsHo
         trace.check([])
 
 
-def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(one: AmsHost, two: AmsHost, place: Place) -> None:
+def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(
+    one: AmsHost, two: AmsHost, place: Place
+) -> None:
     large = random.Random(6).randbytes(20 * MEBIBYTE)
     for host in (one, two):
         (host.config / "large.bin").write_bytes(large)
@@ -112,7 +123,9 @@ def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(
 
         def cut(host: AmsHost, arrived: int) -> None:
             def enough() -> bool:
-                return any(file.stat().st_size >= arrived for file in place.root.glob(f"{host.name}/.partial-*/.incoming"))
+                return any(
+                    file.stat().st_size >= arrived for file in place.root.glob(f"{host.name}/.partial-*/.incoming")
+                )
 
             host.wait_for(enough, PATIENCE)
             host.trouble(drop_next=1)

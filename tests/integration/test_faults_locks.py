@@ -74,7 +74,8 @@ def test_controller_that_ends_during_the_stop(one: AmsHost, two: AmsHost, place:
             how(running)
 
         with meanwhile(
-            during_the_stop(one, partial(end, killed, kill_whole)), during_the_stop(two, partial(end, interrupted, interrupt))
+            during_the_stop(one, partial(end, killed, kill_whole)),
+            during_the_stop(two, partial(end, interrupted, interrupt)),
         ):
             pass
         assert killed.wait(60).rc == -signal.SIGKILL
@@ -129,7 +130,10 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
         assert trace.turns() == ["stopped"]
     waited, done = called(third.wait(400)), first.wait(400)
     refused = failure_of(second, one.name)
-    assert f"Another run is at work on this server: {owner['run_id']} of {socket.gethostname()}, since {owner['since']}" in refused
+    assert (
+        f"Another run is at work on this server: {owner['run_id']} of {socket.gethostname()}, since {owner['since']}"
+        in refused
+    )
     assert "It was waited for 1 s" in refused
     assert (waited["copy"]["copied"], waited["removed"]["changed"]) == ("live", True)
     assert done.rc == 0, done.output

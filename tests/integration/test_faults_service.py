@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the service, its files and its disk: it comes back as it was found. Each run has a fault on each of two hosts."""
+"""Faults of the service, its files and its disk: it comes back as it was found.
+
+Each run has a fault on each of two hosts.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ def usn_of(host: AmsHost) -> int:
     return number
 
 
-def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(one: AmsHost, two: AmsHost, place: Place) -> None:
+def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(
+    one: AmsHost, two: AmsHost, place: Place
+) -> None:
     """Who goes on saving while the service is stopped is no part of it: that copy is kept, and told as unproven."""
     before, (trace1, trace2) = usn_of(one), (Trace(one), Trace(two))
     with saving_once(one), saving_steadily(two):
@@ -64,7 +69,9 @@ def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(o
     trace2.check(["stopped", "started"])
 
 
-def test_steady_saving_fails_without_a_stop_and_the_database_is_waited_for(one: AmsHost, two: AmsHost, place: Place) -> None:
+def test_steady_saving_fails_without_a_stop_and_the_database_is_waited_for(
+    one: AmsHost, two: AmsHost, place: Place
+) -> None:
     trace1, trace2 = Trace(one), Trace(two)
     with saving_steadily(one), knobs(two, UnlockDelayMs=1500):
         run = place.run(
@@ -87,7 +94,9 @@ def test_steady_saving_fails_without_a_stop_and_the_database_is_waited_for(one: 
     assert place.partials() == []
 
 
-def test_database_that_stays_locked_and_a_slow_stop_fail_within_the_time_out(one: AmsHost, two: AmsHost, place: Place) -> None:
+def test_database_that_stays_locked_and_a_slow_stop_fail_within_the_time_out(
+    one: AmsHost, two: AmsHost, place: Place
+) -> None:
     trace1, trace2 = Trace(one), Trace(two)
     limit = {"backup_service_timeout": 4}
     with knobs(one, UnlockDelayMs=12000), knobs(two, StopDelayMs=6000):
@@ -178,7 +187,9 @@ def test_staging_disk_that_fills_up_and_a_file_that_vanishes(one: AmsHost, two: 
     with disk(disk_x, 64) as refused, knobs(one, StopDelayMs=3000), acting_during_the_copy(two, vanishing.unlink):
         hosts = {two.name: two.inventory_vars()}
         if refused is None:
-            hosts[one.name] = one.inventory_vars() | ALWAYS | {"backup_staging_root": "X:\\", "backup_service_timeout": 20}
+            hosts[one.name] = (
+                one.inventory_vars() | ALWAYS | {"backup_staging_root": "X:\\", "backup_service_timeout": 20}
+            )
         with meanwhile(*([fill_up] if refused is None else [])):
             run = place.run(hosts, timeout=400)
         left = runs_of(one, disk_x / "lithnet.access_manager")

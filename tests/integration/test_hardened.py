@@ -77,7 +77,9 @@ def scanner(server: AmsHost, share: str, hold_ms: int = 400) -> Iterator[None]:
 def back_up(server: AmsHost, work: Path, options: dict[str, Any], name: str, connection: Any = "winrm") -> PlaybookRun:
     """A backup of a server with another setting, for which the service stops."""
     server.edit_settings(lambda content: content["RateLimits"].update(Changed=name))
-    inventory = server.write_inventory(work / f"{name}.yml", connection, variables=options | {"backup_stop_service": "always"})
+    inventory = server.write_inventory(
+        work / f"{name}.yml", connection, variables=options | {"backup_stop_service": "always"}
+    )
     return run_playbook(BACKUP, inventory)
 
 

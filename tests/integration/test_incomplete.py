@@ -91,7 +91,9 @@ def as_it_is(run: PlaybookRun, garbled: AmsHost, root: Path, owner: KeyPair) -> 
     ],
     ids=lambda words: words[0],
 )
-def test_what_is_missing_is_named_once(partly: Backup, run: PlaybookRun, broken: AmsHost, words: tuple[str, ...]) -> None:
+def test_what_is_missing_is_named_once(
+    partly: Backup, run: PlaybookRun, broken: AmsHost, words: tuple[str, ...]
+) -> None:
     matching = [one for one in partly.manifest["problems"] if all(word in one for word in words)]
     assert len(matching) == 1, partly.manifest["problems"]
     assert matching[0] in failure_of(run, broken.name)
@@ -138,7 +140,9 @@ def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> Non
     assert problem.startswith("appsettings.json is not valid JSON")
 
 
-def test_incomplete_backup_passes_when_that_is_good_enough(run: PlaybookRun, garbled: AmsHost, as_it_is: Backup) -> None:
+def test_incomplete_backup_passes_when_that_is_good_enough(
+    run: PlaybookRun, garbled: AmsHost, as_it_is: Backup
+) -> None:
     assert "failed" not in statuses(run, garbled.name)
     assert len(as_it_is.manifest["certificates"]) == 2
 

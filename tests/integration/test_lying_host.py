@@ -56,7 +56,9 @@ def described(host: AmsHost, inventory: Path) -> tuple[PlaybookRun, dict[str, An
     return run, called(run)["described"]
 
 
-def test_a_host_that_lies_adds_no_host_and_chooses_no_backup(host: AmsHost, inventory: Path, root: Path, tmp_path: Path) -> None:
+def test_a_host_that_lies_adds_no_host_and_chooses_no_backup(
+    host: AmsHost, inventory: Path, root: Path, tmp_path: Path
+) -> None:
     mark = tmp_path / "ran"
     connection = {
         "ansible_connection": "ssh",

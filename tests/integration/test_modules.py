@@ -46,7 +46,10 @@ def old(root: Path, idle: AmsHost) -> list[str]:
     """The ids of three backups as they may lie there: complete, incomplete, and with a damaged manifest."""
     ids = ["20250101T000000Z", "20250201T000000Z", "20250301T000000Z"]
     common = {"format": 1, "host": idle.name, "problems": [], "artifacts": [], "content_digest": "", "inventory": {}}
-    texts = [json.dumps(common | {"id": ids[number], "status": status}) for number, status in enumerate(("complete", "incomplete"))]
+    texts = [
+        json.dumps(common | {"id": ids[number], "status": status})
+        for number, status in enumerate(("complete", "incomplete"))
+    ]
     for backup_id, text in zip(ids, (*texts, "{"), strict=True):
         (root / idle.name / backup_id).mkdir(parents=True)
         (root / idle.name / backup_id / "manifest.json").write_text(text)
@@ -127,7 +130,8 @@ def test_installation_is_told_without_judging_it(others: dict[str, dict[str, Any
     assert result["state"]["service"]["status"] == "Stopped"
     assert {one["thumbprint"] for one in result["certificates"]} == {one.thumbprint for one in idle.certificates}
     assert all(
-        one["key"]["present"] and one["key"]["exportable"] and SERVICE_SID in one["key"]["sddl"] for one in result["certificates"]
+        one["key"]["present"] and one["key"]["exportable"] and SERVICE_SID in one["key"]["sddl"]
+        for one in result["certificates"]
     )
     assert len(result["references"]) == len(idle.configuration.references)
     assert result["staging"]["free_bytes"] > 0
@@ -142,7 +146,10 @@ def test_service_that_could_not_be_started_again_is_not_stopped(
     log = host.service_log()
     host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "4", "/f")
     try:
-        calls = [Call("restart", "service", {"state": "restarted"}), Call("copy", "config_snapshot", {"stop_service": "always"})]
+        calls = [
+            Call("restart", "service", {"state": "restarted"}),
+            Call("copy", "config_snapshot", {"stop_service": "always"}),
+        ]
         results = called(start_playbook(write_calls(work / "disabled.yml", calls), work / "host.yml").wait())
     finally:
         host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "2", "/f")
@@ -173,7 +180,9 @@ def test_snapshot_is_taken_live_and_shut_to_others(others: dict[str, dict[str, A
         shutil.rmtree(staged.parent, ignore_errors=True)
 
 
-def test_snapshot_is_removed_and_its_empty_root_too(idle: AmsHost, others: dict[str, dict[str, Any]], work: Path) -> None:
+def test_snapshot_is_removed_and_its_empty_root_too(
+    idle: AmsHost, others: dict[str, dict[str, Any]], work: Path
+) -> None:
     folder = idle.drive_c / "Staging for backups/lithnet.access_manager/0123456789abcdef"
     folder.mkdir(parents=True)
     options = {"state": "absent", "run_id": folder.name, "staging_root": r"C:\Staging for backups"}

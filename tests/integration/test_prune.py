@@ -70,7 +70,9 @@ def ids(root: Path) -> list[str]:
 
 KEEP = {"daily": 7, "weekly": 3}
 LEFT = [DAYS[2], DAYS[8], *DAYS[15:]]
-"""The key of October 12, Sunday October 18, and the last seven days; the weeks of the 25th and the 31st are among those."""
+"""The key of October 12, Sunday October 18, and the last seven days; the weeks of the 25th and the 31st are among
+those.
+"""
 
 
 def test_check_mode_lists_what_would_go_and_touches_nothing(tmp_path: Path, root: Path) -> None:

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The story of a lost key: a server and its domain, seen in time by backups, and recovered by runs that are killed on the way."""
+"""The story of a lost key: a server and its domain, seen in time by backups, and recovered by runs that are killed on
+the way.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +180,9 @@ def changed(run: PlaybookRun) -> bool:
 
 @dataclass(frozen=True)
 class Before:
-    """A backup with a census, while passwords depend on a key that nobody has, and recoveries from a key that is not lost."""
+    """A backup with a census, while passwords depend on a key that nobody has, and recoveries from a key that is not
+    lost.
+    """
 
     run: PlaybookRun
     backup: Backup
@@ -203,15 +207,15 @@ def before(story: Story, root: Path, owner: KeyPair) -> Before:
 
 def test_a_backup_tells_which_passwords_depend_on_which_key(before: Before, story: Story) -> None:
     census = before.backup.manifest["directory"]
-    keys = {key["thumbprint"]: (key["current"], key["history"], key["published"], key["covered"]) for key in census["keys"]}
+    keys = {
+        key["thumbprint"]: (key["current"], key["history"], key["published"], key["covered"]) for key in census["keys"]
+    }
     assert keys == {story.lost: (COMPUTERS, COMPUTERS, True, True), ELSEWHERE: (1, 1, False, False)}
     assert census["computers"] == COMPUTERS + 1
 
 
 def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: Before) -> None:
-    problem = (
-        f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}: no backup holds its private key."
-    )
+    problem = f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}: no backup holds its private key."
     assert before.backup.manifest["status"] == "incomplete"
     (told,) = before.backup.manifest["problems"]
     assert told.startswith(problem)
@@ -234,7 +238,8 @@ def test_what_is_not_lost_is_refused(before: Before, story: Story) -> None:
 class After:
     """A plan, runs that were killed, the one that came to its end, and one more. opened: by the server's key.
 
-    owed: the mark of a restart that a killed run did not make, how the service turned in the next run, and what is left of it.
+    owed: the mark of a restart that a killed run did not make, how the service turned in the next run, and what is left
+    of it.
     """
 
     unnamed: PlaybookRun
@@ -271,7 +276,9 @@ def after(before: Before, story: Story) -> After:
 
 
 def opened_by_the_server(story: Story) -> dict[str, Any]:
-    """What the server's key makes of a text that was encrypted to the published certificate as an agent encrypts its key."""
+    """What the server's key makes of a text that was encrypted to the published certificate as an agent encrypts its
+    key.
+    """
     ((_dn, found),) = story.domain.search(story.domain.info["config_dn"], ["cACertificate"])
     certificate = x509.load_der_x509_certificate(found["cACertificate"][0])
     public = certificate.public_key()
@@ -346,14 +353,18 @@ def test_the_new_key_is_in_a_backup_and_nowhere_else_to_be_read(after: After, st
 # ---- afterwards ----
 
 
-def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_complete(after: After, story: Story) -> None:
+def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_complete(
+    after: After, story: Story
+) -> None:
     new, turns = str(story.recovery.published()), len(story.server.turns())
     remove_certificate(story.server, new)
     story.domain.delete(story.dn("ELSEWHERE"))
     for name in story.names[1:]:
         story.domain.set(story.dn(name), "lithnetAdminPassword", stored(new).encode())
     options = {"recover_certificate_wait_minutes": 5, "recover_certificate_wait_interval": 2}
-    running = story.start(recover_certificate_remove_lost_history=True, recover_certificate_restart_service=True, **options)
+    running = story.start(
+        recover_certificate_remove_lost_history=True, recover_certificate_restart_service=True, **options
+    )
     wait_for(running, began(CENSUS_AGAIN, seconds=5))
     story.domain.set(story.dn(story.names[0]), "lithnetAdminPassword", stored(new).encode())
     done = running.wait(PATIENCE)
@@ -385,10 +396,16 @@ Entries = dict[tuple[str, str], list[bytes]]
 
 
 def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story: Story, tmp_path: Path) -> None:
-    """Windows' LDAP is not on lab hosts: a directory in memory stands for it, with what the real one held for the plan."""
+    """Windows' LDAP is not on lab hosts: a directory in memory stands for it, with what the real one held for the plan.
+    """
     domain, folder = story.domain, story.server.drive_c / "plan"
     other = make_certificate(replace(CURRENT, subject=FOREST))
-    make_backup(BackupStore(str(tmp_path), "ams9"), "20261123T081500Z", seal_to(story.recovery.owner.public), certificates=[other])
+    make_backup(
+        BackupStore(str(tmp_path), "ams9"),
+        "20261123T081500Z",
+        seal_to(story.recovery.owner.public),
+        certificates=[other],
+    )
     kept = [stored(ELSEWHERE), stored(ELSEWHERE)]
     history = [stored(ANOTHER, created=1_600_000_000 + number) for number in range(1600)]
     many = domain.add_computer("Büro", stored(ANOTHER), [*kept, *history])
@@ -399,9 +416,15 @@ def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story:
     expiry = {"servers": domain.servers, "remove_lost_history": True} | domain.options() | plan
     expiry |= {"backup_root": str(story.recovery.root)}
     planned = run_action("directory_password_expiry", **expiry)
-    assert (published["certificate"]["thumbprint"], planned["expired"], planned["history_deleted"]) == (other.thumbprint, 2, 1600)
+    assert (published["certificate"]["thumbprint"], planned["expired"], planned["history_deleted"]) == (
+        other.thumbprint,
+        2,
+        1600,
+    )
 
-    entries = {(dn, name): values for dn in (many, late, domain.info["config_dn"]) for name, values in read(domain, dn).items()}
+    entries = {
+        (dn, name): values for dn in (many, late, domain.info["config_dn"]) for name, values in read(domain, dn).items()
+    }
     entries[late, "lithnetAdminPassword"] = [stored(ELSEWHERE).encode()]
     write(folder / "before", entries)
     shutil.copy(REPOSITORY / "tests" / "support" / "directory_services.cs", folder)

@@ -25,14 +25,20 @@ def mounted(place: Path, size: str) -> str | None:
     """Mounts an empty disk of that size; what kept it from that, or None."""
     place.mkdir(parents=True)
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stderr.strip() if done.returncode else None
 
 
 @pytest.fixture(scope="module")
 def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """Disks by name: `small` on the controller, `read-only` too, `staging` for a server. Empty where none may be mounted."""
+    """Disks by name: `small` on the controller, `read-only` too, `staging` for a server.
+
+    Empty where none may be mounted.
+    """
     folder = tmp_path_factory.mktemp("disks")
     places = {name: folder / name for name in ("small", "read-only", "staging")}
     mounts = [place for place in places.values() if mounted(place, "1m") is None]

@@ -75,7 +75,9 @@ def runs(
 
 def test_tarball_is_small_and_holds_no_tests(tarball: Path, installed: Path) -> None:
     assert tarball.stat().st_size < LIMIT
-    assert {"MANIFEST.json", "meta", "playbooks", "plugins", "roles"} <= {path.name for path in (installed / INSIDE).iterdir()}
+    assert {"MANIFEST.json", "meta", "playbooks", "plugins", "roles"} <= {
+        path.name for path in (installed / INSIDE).iterdir()
+    }
     assert not (installed / INSIDE / "tests").exists()
     assert not list((installed / INSIDE).rglob("*.xz"))
 

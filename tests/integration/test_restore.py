@@ -152,8 +152,8 @@ def test_check_mode_shows_each_change(looked: Step, server: AmsHost) -> None:
         rf"~ {config}\scripts\latin1.ps1 (permissions)",
         r"~ registry Parameters\LogRetentionDays: 30 -> 7",
         r"- registry Parameters\Stray",
-        f"+ TLS binding 0.0.0.0:{server.https_port} of certificate {server.tls_certificate.thumbprint} (client certificates are "
-        "negotiated, revocation of client certificates is not checked)",
+        f"+ TLS binding 0.0.0.0:{server.https_port} of certificate {server.tls_certificate.thumbprint} (client "
+        "certificates are negotiated, revocation of client certificates is not checked)",
         "* service: stop",
         "* service: start",
     ):
@@ -172,7 +172,9 @@ def test_everything_is_as_it_was_backed_up(restored: Step, whole: Whole, server:
 
 def test_each_test_of_health_is_told(restored: Step) -> None:
     checks = {check["name"]: check["passed"] for check in restored.result["checks"]}
-    assert checks == dict.fromkeys(["running", "configured", "http", "https", "secrets", "certificates", "stays_running"], True)
+    assert checks == dict.fromkeys(
+        ["running", "configured", "http", "https", "secrets", "certificates", "stays_running"], True
+    )
 
 
 def test_restore_stops_and_starts_once(restored: Step, server: AmsHost) -> None:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restores that fail, and restores on a bad line: the server ends as it was, or as the backup says, and nothing in between.
+"""Restores that fail, and restores on a bad line: the server ends as it was, or as the backup says, and nothing in
+between.
 
 The tests go in order: those that fail find the server spoiled and leave it so, those that succeed spoil it themselves.
 """
@@ -88,7 +89,9 @@ def whole(backup: Backup, server: AmsHost) -> Whole:
 
 @pytest.fixture(scope="module")
 def spoiled(whole: Whole, server: AmsHost) -> Whole:
-    """The server with other files than the backup, and with one certificate of three, as each restore that fails leaves it."""
+    """The server with other files than the backup, and with one certificate of three, as each restore that fails leaves
+    it.
+    """
     spoil(server)
     for certificate in server.certificates[1:]:
         remove_certificate(server, certificate.thumbprint)
@@ -115,7 +118,9 @@ def forge(backup: Backup, folder: Path, changes: Mapping[str, bytes | None]) -> 
         members.pop(name, None)
         if data is not None:
             members[name] = data
-            listed["files"].append(record | {"path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)})
+            listed["files"].append(
+                record | {"path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+            )
     members["files.json"] = json.dumps(listed).encode()
     members["backup.json"] = json.dumps(backup.bindings["config.zip"]).encode()
     folder.mkdir()
@@ -237,7 +242,9 @@ def rolled_back(run: PlaybookRun, server: AmsHost, before: Whole) -> str:
 def test_service_that_does_not_start_with_the_backup_is_rolled_back(
     server: AmsHost, backup: Backup, spoiled: Whole, work: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    bad = forge(backup, tmp_path / "bad", {"config/appsettings.json": with_comment(backup), "config/new/deep/a.ps1": b"# new"})
+    bad = forge(
+        backup, tmp_path / "bad", {"config/appsettings.json": with_comment(backup), "config/new/deep/a.ps1": b"# new"}
+    )
     run = restore(server, work, options | IN_CLEAR, restore_id=bad)
     assert "starting the service" in rolled_back(run, server, spoiled)
     assert [one["action"] for one in result_of(run, NAME, RESTORED)["certificates"]] == ["import", "import"]
@@ -259,7 +266,9 @@ def test_service_that_does_not_stay_running_is_rolled_back(
     assert not result["changed"]
 
 
-def test_site_that_nobody_serves_is_rolled_back(server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]) -> None:
+def test_site_that_nobody_serves_is_rolled_back(
+    server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]
+) -> None:
     with unserved(server):
         run = restore(server, work, options, restore_service_timeout=5)
     assert "The check 'https' failed" in rolled_back(run, server, spoiled)
@@ -267,7 +276,13 @@ def test_site_that_nobody_serves_is_rolled_back(server: AmsHost, spoiled: Whole,
 
 
 def test_disk_that_fills_up_in_the_middle_is_rolled_back(
-    server: AmsHost, backup: Backup, spoiled: Whole, work: Path, options: dict[str, Any], tmp_path: Path, disk: Path | None
+    server: AmsHost,
+    backup: Backup,
+    spoiled: Whole,
+    work: Path,
+    options: dict[str, Any],
+    tmp_path: Path,
+    disk: Path | None,
 ) -> None:
     if disk is None:
         pytest.skip("no small disk can be mounted here: run as root where mount is allowed")
@@ -323,7 +338,9 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
     inventory = server.write_inventory(work / "killed.yml", variables=options)
     fatal = sum("fatal" in text for _time, text in server.service_log())
     server.knob("FailStart", 1)
-    with when(server, lambda: sum("fatal" in text for _time, text in server.service_log()) >= fatal + 3, server.clear_knobs):
+    with when(
+        server, lambda: sum("fatal" in text for _time, text in server.service_log()) >= fatal + 3, server.clear_knobs
+    ):
         running = start_playbook(RESTORE, inventory)
         with when(server, turned(server, "stopped"), running.kill):
             running.wait()
@@ -431,7 +448,9 @@ def test_missing_key_and_missing_permission_are_given_without_a_stop(
 
 
 def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
-    """The target's functions one by one, in one process: what they leave for a moment only is in no result of a restore."""
+    """The target's functions one by one, in one process: what they leave for a moment only is in no result of a
+    restore.
+    """
     told = put_back(server)
     assert told["unchanged"] == ""
     assert "other.ps1' has changed while this restore was at work" in told["changed"]

@@ -50,7 +50,8 @@ def whole(server: AmsHost, inventory: Path) -> Whole:
 
 @pytest.fixture(scope="module")
 def spoiled(whole: Whole, server: AmsHost) -> Whole:
-    """Nothing is as in the backup, and a certificate lacks everything, one its key, and one the service's permission."""
+    """Nothing is as in the backup, and a certificate lacks everything, one its key, and one the service's permission.
+    """
     server.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
     next(iter(server.external.values())).write_bytes(b"# spoiled")
     server.run("reg.exe", "add", BASE + r"\Parameters", "/v", "LogRetentionDays", "/t", "REG_DWORD", "/d", "30", "/f")
@@ -76,7 +77,9 @@ def parts_as_in(whole: Whole, server: AmsHost) -> set[str]:
     """Which parts of the server are as they were, but for its version."""
 
     def parts(one: Whole) -> dict[str, Any]:
-        files = {part: {name: what for name, what in one.disk.items() if place in name} for part, place in PLACES.items()}
+        files = {
+            part: {name: what for name, what in one.disk.items() if place in name} for part, place in PLACES.items()
+        }
         registry = [line for line in one.registry.splitlines() if line.split()[:1] != ["Version"]]
         return files | {"registry": (registry, one.http_sys)}
 
@@ -100,9 +103,13 @@ def test_another_version_and_what_another_program_has_are_refused_before_the_sto
 ) -> None:
     turns = len(server.turns())
     cases: dict[str, dict[str, Any]] = {"program": {}, "version": {"restore_allow_version_mismatch": False}}
-    hosts = {name: server.inventory_vars() | options | {"restore_from_host": NAME} | more for name, more in cases.items()}
+    hosts = {
+        name: server.inventory_vars() | options | {"restore_from_host": NAME} | more for name, more in cases.items()
+    }
     run = run_playbook(RESTORE, write_inventory(work / "refused.yml", hosts))
-    assert f"has '0.0.0.0:{server.https_port}' for another program (application {OTHER_PROGRAM})" in failure_of(run, "program")
+    assert f"has '0.0.0.0:{server.https_port}' for another program (application {OTHER_PROGRAM})" in failure_of(
+        run, "program"
+    )
     sentence = failure_of(run, "version")
     assert OTHER_VERSION in sentence
     assert "allow_version_mismatch" in sentence
@@ -156,7 +163,9 @@ def test_certificate_import_leaves_everything_else(certificates: PlaybookRun, sp
 # ---- the other parts ----
 
 
-def test_external_files_come_back_alone(certificates: PlaybookRun, whole: Whole, server: AmsHost, inventory: Path) -> None:
+def test_external_files_come_back_alone(
+    certificates: PlaybookRun, whole: Whole, server: AmsHost, inventory: Path
+) -> None:
     assert restore(server, inventory, "external")["stopped"]
     assert parts_as_in(whole, server) == {"external"}
 
@@ -166,7 +175,9 @@ def test_configuration_folder_comes_back_alone(whole: Whole, server: AmsHost, in
     assert parts_as_in(whole, server) == {"external", "config"}
 
 
-def test_registry_and_http_sys_come_back_alone_and_the_version_stays(whole: Whole, server: AmsHost, inventory: Path) -> None:
+def test_registry_and_http_sys_come_back_alone_and_the_version_stays(
+    whole: Whole, server: AmsHost, inventory: Path
+) -> None:
     bind(server)
     checks = restore(server, inventory, "registry")["checks"]
     assert [check["name"] for check in checks if check["name"].startswith("http")] == ["http", "https"]

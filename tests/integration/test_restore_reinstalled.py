@@ -65,11 +65,17 @@ def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
     assert "Authentication.Oidc.Secret and Email.Password cannot be opened" in sentence
     assert "require_secrets" in sentence
     tasks = result_of(run, "lenient", PLANNED)["tasks"]
-    for words in ("Enter Authentication.Oidc.Secret again", "Enter Email.Password again", "without its certificates.zip"):
+    for words in (
+        "Enter Authentication.Oidc.Secret again",
+        "Enter Email.Password again",
+        "without its certificates.zip",
+    ):
         assert any(words in task for task in tasks), tasks
 
 
-def test_secrets_are_protected_again_and_the_rest_of_the_file_stays(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
+def test_secrets_are_protected_again_and_the_rest_of_the_file_stays(
+    run: PlaybookRun, server: AmsHost, backup: Backup
+) -> None:
     before = backup.config["config/appsettings.json"].decode()
     after = (server.config / "appsettings.json").read_bytes().decode()
     old, new = json.loads(before), json.loads(after)
@@ -85,7 +91,9 @@ def test_secrets_are_protected_again_and_the_rest_of_the_file_stays(run: Playboo
 
 def test_certificates_come_back_expired_ones_too(run: PlaybookRun, server: AmsHost, backup: Backup) -> None:
     plan = result_of(run, server.name, PLANNED)
-    assert {one["thumbprint"] for one in plan["certificates"]} == {one["thumbprint"] for one in backup.manifest["certificates"]}
+    assert {one["thumbprint"] for one in plan["certificates"]} == {
+        one["thumbprint"] for one in backup.manifest["certificates"]
+    }
     assert {one["action"] for one in plan["certificates"]} == {"import"}
 
 
@@ -108,7 +116,9 @@ def test_second_run_changes_nothing(run: PlaybookRun, server: AmsHost, work: Pat
     assert result_of(again, server.name, PLANNED)["would_change"] is False
 
 
-def test_later_restore_of_another_file_leaves_the_secrets(run: PlaybookRun, server: AmsHost, backup: Backup, work: Path) -> None:
+def test_later_restore_of_another_file_leaves_the_secrets(
+    run: PlaybookRun, server: AmsHost, backup: Backup, work: Path
+) -> None:
     settings = (server.config / "appsettings.json").read_bytes()
     script = server.config / "scripts/latin1.ps1"
     script.write_bytes(b"# changed after the restore")

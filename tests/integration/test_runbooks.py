@@ -51,11 +51,17 @@ def signing(folder: Path) -> dict[str, Any]:
     """The variables of a new key that signs, and of its public half."""
     key = folder / "signing"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    return {"access_manager_signing_key": str(key), "access_manager_allowed_signers": [key.with_suffix(".pub").read_text()]}
+    return {
+        "access_manager_signing_key": str(key),
+        "access_manager_allowed_signers": [key.with_suffix(".pub").read_text()],
+    }
 
 
 def inventory(root: Path, owner: KeyPair, hosts: dict[str, AmsHost], folder: Path) -> str:
-    """The inventory of the README: its groups, hosts and settings, with the places of the lab. A host has its connection alone."""
+    """The inventory of the README: its groups, hosts and settings, with the places of the lab.
+
+    A host has its connection alone.
+    """
     content = yaml.safe_load(documented_inventory())
     (servers,) = content.values()
     servers["vars"] |= {"access_manager_backup_root": str(root), "access_manager_recipients": [owner.public]}

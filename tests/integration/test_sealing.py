@@ -48,7 +48,9 @@ def sealed(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: Key
     }
     common = {"access_manager_backup_root": str(root)}
     connections = {name: host.inventory_vars("psrp" if name == "to-keys" else "winrm") for name in seals}
-    inventory = write_inventory(work / "inventory.yml", {name: connections[name] | common | seals[name] for name in seals})
+    inventory = write_inventory(
+        work / "inventory.yml", {name: connections[name] | common | seals[name] for name in seals}
+    )
     run = run_playbook(BACKUP, inventory)
     assert run.rc == 0, run.output
     return root
@@ -68,7 +70,9 @@ def assert_same_content(backup: Backup, clear: Backup) -> None:
     assert backup.secrets == clear.secrets
 
 
-def test_each_of_the_recipients_alone_opens_a_backup(sealed: Path, clear: Backup, owner: KeyPair, ssh_owner: KeyPair) -> None:
+def test_each_of_the_recipients_alone_opens_a_backup(
+    sealed: Path, clear: Backup, owner: KeyPair, ssh_owner: KeyPair
+) -> None:
     for key in (owner, ssh_owner):
         (backup,) = backups_of(sealed, "to-keys", key.open)
         assert_same_content(backup, clear)
@@ -81,7 +85,9 @@ def test_people_see_by_hand_to_which_backup_a_part_belongs(sealed: Path, owner: 
     (tmp_path / "key.txt").write_text(f"{owner.private}\n")
     command = ["age", "-d", "-i", str(tmp_path / "key.txt"), "-o", str(tmp_path / "config.zip")]
     subprocess.run([*command, str(backup.folder / "config.zip.age")], check=True)
-    printed = subprocess.run(["unzip", "-p", str(tmp_path / "config.zip"), "backup.json"], check=True, stdout=subprocess.PIPE)
+    printed = subprocess.run(
+        ["unzip", "-p", str(tmp_path / "config.zip"), "backup.json"], check=True, stdout=subprocess.PIPE
+    )
     says = json.loads(printed.stdout)
     assert (says["host"], says["id"], says["part"]) == ("to-keys", backup.folder.name, "config.zip")
 
@@ -100,7 +106,9 @@ def test_the_parts_of_a_backup_share_what_its_manifest_has_the_hash_of(
     assert len(set(nonces.values())) == len(nonces)
 
 
-def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_for_by_name(sealed: Path, work: Path) -> None:
+def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_for_by_name(
+    sealed: Path, work: Path
+) -> None:
     variables = {"access_manager_backup_root": str(sealed), "access_manager_passphrase": PASSPHRASE}
     inventory = write_inventory(work / "clear.yml", {"by-passphrase": variables, "in-clear": variables})
     run = run_playbook(VERIFY, inventory)
@@ -119,7 +127,9 @@ def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_
         assert run.rc == code, run.output
 
 
-def test_certificates_have_recipients_of_their_own(sealed: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair) -> None:
+def test_certificates_have_recipients_of_their_own(
+    sealed: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair
+) -> None:
     (backup,) = backups_of(sealed, "to-keys", owner.open, custodian.open)
     assert backup.private_numbers(host.certificates[0].thumbprint) == host.certificates[0].private_key.private_numbers()
     with pytest.raises(pyrage.DecryptError):
@@ -138,7 +148,12 @@ def test_passphrase_opens_a_backup(sealed: Path, host: AmsHost, clear: Backup) -
 
 
 def test_backup_in_clear_has_names_without_age(clear: Backup, host: AmsHost) -> None:
-    assert {path.name for path in clear.folder.iterdir()} == {"manifest.json", "config.zip", "certificates.zip", "secrets.json"}
+    assert {path.name for path in clear.folder.iterdir()} == {
+        "manifest.json",
+        "config.zip",
+        "certificates.zip",
+        "secrets.json",
+    }
     assert {path: one["value"] for path, one in clear.secrets.items()} == host.secrets
     assert {path.stat().st_mode & 0o777 for path in clear.folder.iterdir()} == {0o600}
 

@@ -28,7 +28,9 @@ def before(host: AmsHost, idle: AmsHost) -> dict[str, set[Leak]]:
 
 
 @pytest.fixture(scope="module")
-def run(host: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], before: dict[str, set[Leak]]) -> PlaybookRun:
+def run(
+    host: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], before: dict[str, set[Leak]]
+) -> PlaybookRun:
     """With a stop over winrm and over psrp, and live under a passphrase over winrm without encryption of the line."""
     stop = {"backup_stop_service": "always"}
     passphrase = settings | {"access_manager_recipients": [], "access_manager_passphrase": PASSPHRASE}
@@ -62,7 +64,9 @@ def needles(backups: dict[str, Backup], host: AmsHost, idle: AmsHost) -> dict[st
     return found
 
 
-def test_needles_find_the_secrets_where_they_are(backups: dict[str, Backup], needles: dict[str, bytes], host: AmsHost) -> None:
+def test_needles_find_the_secrets_where_they_are(
+    backups: dict[str, Backup], needles: dict[str, bytes], host: AmsHost
+) -> None:
     backup = backups["live"]
     assert find_leaks(backup.opener(backup.sealed("secrets.json")), needles)
     assert find_leaks(backup.certificates["passwords.json"], needles)
@@ -74,7 +78,9 @@ def test_loudest_output_of_both_connections_holds_no_secret(run: PlaybookRun, ne
     assert find_leaks(run.output, needles) == ()
 
 
-def test_controller_keeps_no_secret_outside_the_sealed_backups(run: PlaybookRun, root: Path, needles: dict[str, bytes]) -> None:
+def test_controller_keeps_no_secret_outside_the_sealed_backups(
+    run: PlaybookRun, root: Path, needles: dict[str, bytes]
+) -> None:
     assert find_leaks(run.folder, needles) == ()
     assert find_leaks(root, needles) == ()
 

@@ -67,7 +67,9 @@ def forged(whole: Whole, root: Path) -> str:
     (genuine,) = backups_of(root, NAME, lambda data: data)
     shutil.copytree(genuine.folder, root / NAME / FUTURE)
     manifest = root / NAME / FUTURE / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"id": FUTURE, "created": "2099-01-01T00:00:00Z"}))
+    manifest.write_text(
+        json.dumps(json.loads(manifest.read_bytes()) | {"id": FUTURE, "created": "2099-01-01T00:00:00Z"})
+    )
     return FUTURE
 
 
@@ -91,10 +93,14 @@ def test_a_key_that_cannot_be_used_ends_the_run_before_the_server_is_asked(
     whole: Whole, server: AmsHost, inventory: Path, work: Path, root: Path
 ) -> None:
     other = work / "other"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True, stdin=subprocess.DEVNULL
+    )
     before = sorted(path.name for path in (root / NAME).rglob("*"))
     with server.counting() as count:
-        run = run_playbook(BACKUP, inventory, extra_vars={"access_manager_signing_key": str(other), "backup_force": True})
+        run = run_playbook(
+            BACKUP, inventory, extra_vars={"access_manager_signing_key": str(other), "backup_force": True}
+        )
     assert run.rc == 2
     assert "would not be accepted afterwards" in failure_of(run, NAME)
     failed = [one.task.rpartition(" : ")[2] for one in run.results if one.status == "failed"]
@@ -118,7 +124,9 @@ def test_a_forged_backup_of_2099_does_not_make_the_server_unchanged_for_ever(
         server.edit_settings(lambda content: content["RateLimits"].pop("Changed"))
 
 
-def test_verification_names_the_forged_backup_and_proves_the_genuine_one(forged: str, inventory: Path, root: Path) -> None:
+def test_verification_names_the_forged_backup_and_proves_the_genuine_one(
+    forged: str, inventory: Path, root: Path
+) -> None:
     run = run_playbook(VERIFY, inventory)
     assert run.rc == 2
     result = result_of(run, "localhost", "Verify the backups")
@@ -158,4 +166,7 @@ def test_without_signers_a_restore_says_that_the_origin_is_not_proven(
     inventory = server.write_inventory(work / "unsigned.yml", variables=restoring(settings, identity_file(work, owner)))
     run = run_playbook(RESTORE, inventory, args=["--check"])
     assert run.rc == 0, run.stdout[-3000:]
-    assert "The origin of the backups is not proven: no allowed signers are set (access_manager_allowed_signers)." in run.stdout
+    assert (
+        "The origin of the backups is not proven: no allowed signers are set (access_manager_allowed_signers)."
+        in run.stdout
+    )

@@ -35,7 +35,9 @@ def log(host: AmsHost, idle: AmsHost) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def run(host: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], log: dict[str, int], count: Count) -> PlaybookRun:
+def run(
+    host: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], log: dict[str, int], count: Count
+) -> PlaybookRun:
     """Stops one service for its database, over winrm, and finds the other one stopped, over psrp."""
     inventory = write_inventory(
         work / "inventory.yml",
@@ -80,7 +82,11 @@ def test_downtime_is_told(with_database: Backup, host: AmsHost) -> None:
 
 
 def test_database_is_backed_up_byte_for_byte(with_database: Backup, host: AmsHost) -> None:
-    held = {name.removeprefix("config/"): data for name, data in with_database.config.items() if name.startswith("config/db/")}
+    held = {
+        name.removeprefix("config/"): data
+        for name, data in with_database.config.items()
+        if name.startswith("config/db/")
+    }
     assert {name: data for name, data in held.items() if not name.endswith("/")} == {
         name: (host.config / name).read_bytes() for name in host.configuration.database
     }

@@ -108,7 +108,9 @@ def test_a_play_of_the_users_own_goes_on_by_the_fact(protected: PlaybookRun) -> 
     assert "the new version is installed here" in protected.output
 
 
-def test_the_marked_backup_is_new_stopped_and_whole_with_its_database(protected: PlaybookRun, root: Path, owner: KeyPair) -> None:
+def test_the_marked_backup_is_new_stopped_and_whole_with_its_database(
+    protected: PlaybookRun, root: Path, owner: KeyPair
+) -> None:
     marker = result_of(protected, NAME, MARKED)["marker"]
     newest = backups_of(root, NAME, owner.open)[-1]
     assert (marker["backup_id"], marker["verified"]) == (newest.folder.name, "full")
@@ -125,7 +127,12 @@ def test_a_service_that_was_stopped_stays_so(protected: PlaybookRun, server: Ams
 
 
 def test_the_vendors_warnings_are_shown(protected: PlaybookRun) -> None:
-    for words in ("renames it to appsettings.json.", "cannot read encrypted passwords", "a new licence", "the SPN HTTP/"):
+    for words in (
+        "renames it to appsettings.json.",
+        "cannot read encrypted passwords",
+        "a new licence",
+        "the SPN HTTP/",
+    ):
         assert words in protected.stdout
 
 
@@ -136,7 +143,9 @@ def test_the_way_back_is_refused_while_the_new_version_is_there(upgraded: Playbo
     assert "to install the MSI of version 1, and to run the playbook rollback" in sentence
 
 
-def test_the_way_back_makes_the_server_as_it_was_and_starts_it(taken_back: PlaybookRun, server: AmsHost, whole: Whole) -> None:
+def test_the_way_back_makes_the_server_as_it_was_and_starts_it(
+    taken_back: PlaybookRun, server: AmsHost, whole: Whole
+) -> None:
     lines = Whole.of(server).differences(whole)
     assert [line for line in lines if not line.startswith(("Running", "Stopped"))] == []
     assert server.http_answers()

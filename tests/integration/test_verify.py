@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook that verifies, as a user and a monitoring system run it. No host is needed: it runs on the controller."""
+"""The playbook that verifies, as a user and a monitoring system run it.
+
+No host is needed: it runs on the controller.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, owner: KeyPair, certificate:
     for host in HOSTS:
         for backup_id in IDS:
             secrets = {"Authentication.Oidc.Secret": SECRET, "Email.Password": SECRET}
-            make(BackupStore(str(root), host), backup_id, seal_to(owner.public), certificates=[certificate], secrets=secrets)
+            make(
+                BackupStore(str(root), host),
+                backup_id,
+                seal_to(owner.public),
+                certificates=[certificate],
+                secrets=secrets,
+            )
     return root
 
 
@@ -102,7 +111,9 @@ def test_whole_backups_pass_without_a_key(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root)
     assert run.rc == 0, run.output
     assert levels(run) == {"integrity"}
-    assert [(one["host"], one["id"]) for one in told(run)["backups"]] == [(host, one) for host in HOSTS for one in reversed(IDS)]
+    assert [(one["host"], one["id"]) for one in told(run)["backups"]] == [
+        (host, one) for host in HOSTS for one in reversed(IDS)
+    ]
     assert [(one["host"], one["newest"], one["newest_complete"]) for one in told(run)["hosts"]] == [
         (host, IDS[3], IDS[3]) for host in HOSTS
     ]
@@ -117,7 +128,11 @@ def test_whole_backups_are_proved_with_a_key_that_the_inventory_names_and_nothin
     run = run_playbook(VERIFY, where, args=["-vvvvv"])
     assert run.rc == 0, run.output
     assert levels(run) == {"full"}
-    needles = text_needles("secret", SECRET) | text_needles("identity", owner.private) | key_needles("key", certificate.private_key)
+    needles = (
+        text_needles("secret", SECRET)
+        | text_needles("identity", owner.private)
+        | key_needles("key", certificate.private_key)
+    )
     needles |= text_needles("password", certificate.pfx_password)
     assert not find_leaks(run.folder, needles)
     assert SECRET not in run.output
@@ -155,7 +170,9 @@ def test_the_text_false_lets_the_play_succeed_beside_a_problem(tmp_path: Path, r
 
 def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
     shutil.rmtree(root / "ams1" / IDS[2])
-    assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in failure_of(verify(tmp_path, root), "localhost")
+    assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in failure_of(
+        verify(tmp_path, root), "localhost"
+    )
 
 
 def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
@@ -196,7 +213,9 @@ def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> N
 def test_a_target_selects_hosts_and_one_without_hosts_is_refused(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root, target="ams2")
     assert {one["host"] for one in told(run)["backups"]} == {"ams2"}
-    assert "No host of the inventory matches the target 'typo'" in failure_of(verify(tmp_path, root, target="typo"), "localhost")
+    assert "No host of the inventory matches the target 'typo'" in failure_of(
+        verify(tmp_path, root, target="typo"), "localhost"
+    )
 
 
 def test_a_limit_that_would_skip_the_verification_is_refused(tmp_path: Path, root: Path) -> None:
@@ -238,13 +257,19 @@ def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path
     assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, "localhost")
     report = json.loads(Path(files["verify_report_json"]).read_text())
     assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "ok", HOSTS[1]: "critical"}
-    assert f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0' in Path(files["verify_report_prometheus"]).read_text()
+    assert (
+        f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0'
+        in Path(files["verify_report_prometheus"]).read_text()
+    )
     assert "<html" in Path(files["verify_report_html"]).read_text()
 
 
 def test_hosts_with_different_backup_roots_are_refused(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "two.yml"
-    hosts = {HOSTS[0]: {"access_manager_backup_root": str(root)}, HOSTS[1]: {"access_manager_backup_root": str(tmp_path)}}
+    hosts = {
+        HOSTS[0]: {"access_manager_backup_root": str(root)},
+        HOSTS[1]: {"access_manager_backup_root": str(tmp_path)},
+    }
     path.write_text(json.dumps({"access_manager": {"hosts": hosts, "vars": {"ansible_connection": "winrm"}}}))
     run = run_playbook(VERIFY, path)
     assert run.rc != 0

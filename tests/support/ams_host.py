@@ -110,9 +110,9 @@ class AmsHost:
     """A lab host with Access Manager installed and WinRM listening. Make it with `create`; end it with `close`.
 
     prefix: the host's folder. drive_c: its disk. config: the configuration folder on it. logs: the service's.
-    http_port, https_port: of the web site. winrm_port, tls_port: of WinRM (tls_port is 0 without TLS). user, password: for it.
-    certificates: those in the service's store. tls_certificate: the web site's, in LocalMachine\\My. site: what serves it over TLS.
-    secrets: the protected secrets in clear, by their path in appsettings.json.
+    http_port, https_port: of the web site. winrm_port, tls_port: of WinRM (tls_port is 0 without TLS). user, password:
+    for it. certificates: those in the service's store. tls_certificate: the web site's, in LocalMachine\\My. site: what
+    serves it over TLS. secrets: the protected secrets in clear, by their path in appsettings.json.
     """
 
     def __init__(self, prefix: Path, name: str, http_port: int, https_port: int) -> None:
@@ -268,7 +268,9 @@ class AmsHost:
     def __enter__(self) -> AmsHost:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # ---- using it ----
@@ -440,7 +442,9 @@ class AmsHost:
 
     # ---- Ansible ----
 
-    def inventory_vars(self, connection: Connection = "winrm", transport: Transport = "ntlm", tls: bool = False) -> dict[str, Any]:
+    def inventory_vars(
+        self, connection: Connection = "winrm", transport: Transport = "ntlm", tls: bool = False
+    ) -> dict[str, Any]:
         """The variables that reach the host. tls needs a host made with tls=True (ValueError otherwise)."""
         if tls and self.tls is None:
             raise ValueError(f"{self.name} was made without TLS")
@@ -463,7 +467,9 @@ class AmsHost:
         variables: Mapping[str, Any] | None = None,
     ) -> Path:
         """Writes an inventory (0600) with this host in the group access_manager; variables are added to its own."""
-        return write_inventory(path, {self.name: self.inventory_vars(connection, transport, tls) | dict(variables or {})})
+        return write_inventory(
+            path, {self.name: self.inventory_vars(connection, transport, tls) | dict(variables or {})}
+        )
 
     # ---- secrets ----
 

@@ -40,7 +40,9 @@ def age_key() -> KeyPair:
 def ssh_key() -> KeyPair:
     """A new SSH key."""
     key = ed25519.Ed25519PrivateKey.generate()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     identity = pyrage.ssh.Identity.from_buffer(private)
     return KeyPair(public.decode(), private.decode(), lambda data: pyrage.decrypt(data, [identity]))

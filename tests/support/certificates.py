@@ -157,7 +157,9 @@ def _signing_usage() -> x509.KeyUsage:
     return x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 
 
-def _write_pem(folder: Path, authority: x509.Certificate, server: x509.Certificate, key: rsa.RSAPrivateKey) -> ServerFiles:
+def _write_pem(
+    folder: Path, authority: x509.Certificate, server: x509.Certificate, key: rsa.RSAPrivateKey
+) -> ServerFiles:
     files = ServerFiles(folder / "authority.pem", folder / "server.pem", folder / "server.key")
     folder.mkdir(parents=True, exist_ok=True)
     files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))

@@ -598,7 +598,9 @@ def write_configuration(
     for empty in EMPTY_FOLDERS:
         (folder / empty).mkdir(parents=True, exist_ok=True)
     size = sum(map(len, files.values()))
-    return Configuration(folder, tuple(sorted(files)), tuple(sorted(database)), EMPTY_FOLDERS, references(config_path), size)
+    return Configuration(
+        folder, tuple(sorted(files)), tuple(sorted(database)), EMPTY_FOLDERS, references(config_path), size
+    )
 
 
 def _database(name: str, size: int) -> bytes:

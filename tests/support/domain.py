@@ -68,7 +68,10 @@ def available() -> str | None:
 
 
 class Domain:
-    """A running controller, asked and changed as its administrator. Passwords of accounts made by C(account) are all the same."""
+    """A running controller, asked and changed as its administrator.
+
+    Passwords of accounts made by C(account) are all the same.
+    """
 
     PASSWORD = "Passw0rd.of-tests"
 
@@ -78,7 +81,10 @@ class Domain:
 
     @classmethod
     def start(cls, home: Path) -> Domain:
-        """Starts a new controller. As in a forest with Access Manager, everybody may read the certificate that is published."""
+        """Starts a new controller.
+
+        As in a forest with Access Manager, everybody may read the certificate that is published.
+        """
         domain = cls(home, ad_lab.start(home))
         domain.allow(domain.info["config_dn"], READABLE)
         return domain
@@ -94,7 +100,12 @@ class Domain:
     def options(self, user: str | None = None, **more: Any) -> dict[str, Any]:
         """The options of a module that connects, as an administrator or as another account."""
         password = self.PASSWORD if user else self.info["password"]
-        return {"bind_user": user or self.info["user"], "bind_password": password, "ca_file": self.info["ca"], "timeout": 20} | more
+        return {
+            "bind_user": user or self.info["user"],
+            "bind_password": password,
+            "ca_file": self.info["ca"],
+            "timeout": 20,
+        } | more
 
     def ticket(self) -> dict[str, str]:
         """The environment in which Kerberos knows the administrator, by a new ticket."""
@@ -123,11 +134,17 @@ class Domain:
         self._connection.add_s(dn, [("objectClass", [b"organizationalUnit"])])
         return dn
 
-    def add_computer(self, name: str, password: str | None, history: Iterable[str] = (), *, parent: str | None = None) -> str:
+    def add_computer(
+        self, name: str, password: str | None, history: Iterable[str] = (), *, parent: str | None = None
+    ) -> str:
         """Adds a computer; returns its distinguished name. name: escaped as in a distinguished name."""
         dn = f"CN={name},{parent or self.workstations}"
         account = f"T{zlib.crc32(dn.encode())}$"
-        values = [("objectClass", [b"computer"]), ("sAMAccountName", [account.encode()]), ("userAccountControl", [b"4096"])]
+        values = [
+            ("objectClass", [b"computer"]),
+            ("sAMAccountName", [account.encode()]),
+            ("userAccountControl", [b"4096"]),
+        ]
         values += [("lithnetAdminPasswordExpiry", [str(self.next_week()).encode()])]
         values += [("lithnetAdminPassword", [password.encode()])] if password else []
         earlier = [item.encode() for item in history]
@@ -184,7 +201,10 @@ class Domain:
     def clean(self) -> None:
         """Removes all computers and units but OU=Workstations, and the published certificate."""
         self.publish(None)
-        kinds = (("computer", "(!(primaryGroupID=516))"), ("organizationalUnit", "(!(ou=Workstations))(!(ou=Domain Controllers))"))
+        kinds = (
+            ("computer", "(!(primaryGroupID=516))"),
+            ("organizationalUnit", "(!(ou=Workstations))(!(ou=Domain Controllers))"),
+        )
         for kind, but in kinds:
             found = self._connection.search_s(self.base, ldap.SCOPE_SUBTREE, f"(&(objectClass={kind}){but})", ["1.1"])
             for dn, _values in found:
@@ -196,10 +216,17 @@ class Domain:
     def account(self, name: str) -> str:
         """Makes a user without rights, unless it is there; returns how it logs on."""
         logon = f"{name}@{self.info['realm'].lower()}"
-        values = {"sAMAccountName": name, "userPrincipalName": logon, "userAccountControl": "512", "objectClass": "user"}
+        values = {
+            "sAMAccountName": name,
+            "userPrincipalName": logon,
+            "userAccountControl": "512",
+            "objectClass": "user",
+        }
         secret = ("unicodePwd", [f'"{self.PASSWORD}"'.encode("utf-16-le")])
         with suppress(ldap.ALREADY_EXISTS):
-            self._connection.add_s(self._user(name), [(key, [value.encode()]) for key, value in values.items()] + [secret])
+            self._connection.add_s(
+                self._user(name), [(key, [value.encode()]) for key, value in values.items()] + [secret]
+            )
         return logon
 
     def expire_account(self, name: str) -> None:
@@ -213,7 +240,9 @@ class Domain:
 
     def grant_on(self, dn: str, name: str, rights: Iterable[Right]) -> None:
         """Gives a user rights on one entry."""
-        self.allow(dn, "".join(f"(OA;;{right};{self._schema_id(attribute)};;{self._sid(name)})" for right, attribute in rights))
+        self.allow(
+            dn, "".join(f"(OA;;{right};{self._schema_id(attribute)};;{self._sid(name)})" for right, attribute in rights)
+        )
 
     def grant_publication(self, name: str) -> None:
         """Lets a user write the certificate that the forest publishes."""
@@ -237,7 +266,9 @@ class Domain:
     def allow(self, dn: str, sddl: str) -> None:
         """Adds entries to the access list of an entry."""
         argv = ["samba-tool", "dsacl", "set", f"--objectdn={dn}", f"--sddl={sddl}", "-s", str(self.home / "smb.conf")]
-        done = subprocess.run([*argv, "-H", str(self.home / "private/sam.ldb")], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*argv, "-H", str(self.home / "private/sam.ldb")], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr + done.stdout
 
     # ---- the server ----

@@ -48,7 +48,9 @@ def fault_hosts() -> tuple[AmsHost, AmsHost]:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for letter in "12":
         (folder / f"disk{letter}").mkdir()
-    first, second = (AmsHost.create(folder, name=f"ams-fault{n}", tls=True, drives={"X": folder / f"disk{n}"}) for n in "12")
+    first, second = (
+        AmsHost.create(folder, name=f"ams-fault{n}", tls=True, drives={"X": folder / f"disk{n}"}) for n in "12"
+    )
     return first, second
 
 
@@ -112,7 +114,9 @@ class Trace:
         return [text for text in self.log() if text in ("stopped", "started")]
 
     def check(self, turns: list[str], staged: int = 0, jobs: int = 0) -> None:
-        """Holds that the service turned so, is as it was, and that nothing stays but so many folders of runs and files of jobs."""
+        """Holds that the service turned so, is as it was, and that nothing stays but so many folders of runs and files
+        of jobs.
+        """
         assert self.turns() == turns
         assert self.host.service_state() == self.state
         assert hash_tree(self.host.config).items() ^ self._config.items() == set()
@@ -236,7 +240,9 @@ def _settings_kept(host: AmsHost) -> Iterator[None]:
 
 @contextmanager
 def saving_steadily(host: AmsHost) -> Iterator[None]:
-    """Saves the settings every 20 ms within the block, whether the service runs or not, and brings them back at its end."""
+    """Saves the settings every 20 ms within the block, whether the service runs or not, and brings them back at its
+    end.
+    """
     ended = threading.Event()
 
     def save() -> None:
@@ -283,7 +289,8 @@ def saving_once(host: AmsHost) -> Iterator[None]:
 
 @contextmanager
 def locking(host: AmsHost, path: str, when: Callable[[], bool]) -> Iterator[None]:
-    """Another process of the host opens a file, once something is so, and shares it with nobody until the block's end."""
+    """Another process of the host opens a file, once something is so, and shares it with nobody until the block's end.
+    """
     ready, go, held, release = (host.drive_c / f"{name}.txt" for name in ("ready", "go", "held", "release"))
     script = f"""
     [IO.File]::WriteAllText('C:\\ready.txt', '')
@@ -347,7 +354,9 @@ def cut_at_command(host: AmsHost, number: int) -> Callable[[], None]:
 
 
 def count_up(host: AmsHost, remainder: int, every: int) -> None:
-    """Sends requests that are refused, until a fault at every Nth comes after so many: it hits the same place in each run then."""
+    """Sends requests that are refused, until a fault at every Nth comes after so many: it hits the same place in each
+    run then.
+    """
     for _number in range((remainder - host.stats()["requests"]) % every):
         with suppress(urllib.error.HTTPError):
             urllib.request.urlopen(f"http://127.0.0.1:{host.winrm_port}/wsman", data=b"")

@@ -58,7 +58,9 @@ def _base64_needles(label: str, data: bytes) -> dict[str, bytes]:
     return needles
 
 
-def find_leaks(place: Path | bytes | str, needles: Mapping[str, bytes], *, shared_files: bool = False) -> tuple[Leak, ...]:
+def find_leaks(
+    place: Path | bytes | str, needles: Mapping[str, bytes], *, shared_files: bool = False
+) -> tuple[Leak, ...]:
     """Looks for the needles in a folder, a file, or a text; also in the members of zip files.
 
     shared_files: also look into files with several hard links: on a lab host those are the system's own.

@@ -90,7 +90,9 @@ class RunningPlaybook:
         atexit.register(self.kill)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Sends a signal to the run and its workers, which have sessions of their own; by default the one that nothing survives."""
+        """Sends a signal to the run and its workers, which have sessions of their own; by default the one that nothing
+        survives.
+        """
         for pid in [self._process.pid, *_descendants(self._process.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

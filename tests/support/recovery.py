@@ -71,11 +71,18 @@ def expiries(domain: Domain, *names: str) -> list[str]:
 def ldapmodify(domain: Domain, ldif: Path, *, may_fail: bool = False) -> int:
     """What the runbook's command makes of an LDIF file: its exit code, which is the result code of the server."""
     (step,) = (
-        one for one in Runbook.read("lost_certificate").steps if "ldapmodify" in one.command and ldif.name[:7] in one.command
+        one
+        for one in Runbook.read("lost_certificate").steps
+        if "ldapmodify" in one.command and ldif.name[:7] in one.command
     )
     command = step.command.replace("dc1.example.com", domain.servers[0]).replace("example.com", "ad.lab.test")
     done = subprocess.run(
-        shlex.split(command), cwd=ldif.parent, env=os.environ | domain.ticket(), capture_output=True, text=True, check=False
+        shlex.split(command),
+        cwd=ldif.parent,
+        env=os.environ | domain.ticket(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert may_fail or done.returncode == 0, done.stderr
     if not done.returncode:

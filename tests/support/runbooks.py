@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the commands of a runbook as it prints them, and holds it to what it says that they print.
 
-A fence `console` is a command for the shell of the controller; the fence `text` after it is what it prints, line by line,
-with `...` for what differs. A fence `yaml` after "File `NAME`" is a file in the working folder. Other fences are not run.
-A table `it says | do` quotes what is said when a step fails.
+A fence `console` is a command for the shell of the controller; the fence `text` after it is what it prints, line by
+line, with `...` for what differs. A fence `yaml` after "File `NAME`" is a file in the working folder. Other fences are
+not run. A table `it says | do` quotes what is said when a step fails.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Runbook:
         return cls(name, tuple(steps), files)
 
     def run(self, folder: Path, places: Mapping[str, str]) -> Iterator[tuple[Step, str]]:
-        """Runs each command in a folder, and yields it with its output. AssertionError when it fails or prints something else.
+        """Runs each command in a folder, and yields it with its output. AssertionError when it fails or prints
+        something else.
 
         places: what stands in the commands, and what stands here in its place.
         """
@@ -127,7 +128,8 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
 
 
 def _pattern(line: str) -> re.Pattern[str]:
-    """A whole line of a fence, whatever the spaces: by itself, or inside JSON, with its quotes and backslashes escaped."""
+    """A whole line of a fence, whatever the spaces: by itself, or inside JSON, with its quotes and backslashes escaped.
+    """
     parts = [r"\s+".join(_escaped(word) for word in part.split()) for part in line.split("...")]
     return re.compile(r'^[ \t]*"?' + r".*?".join(parts) + r'"?,?[ \t]*$', re.MULTILINE)
 

@@ -17,7 +17,8 @@ SAFETY = "ProgramData/lithnet.access_manager.safety"
 HTTP_KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
 STORE_KEY = r"HKLM\SOFTWARE\Microsoft\Cryptography\Services\lithnetams\SystemCertificates\MY\Certificates"
 _NOT_COMPARED = (SAFETY, "/db/", "temp/test-", "AppData/Local/Microsoft/PowerShell", "Crypto/RSA/MachineKeys/")
-"""The safety copies, the database, scripts of AmsHost.powershell, what PowerShell remembers of modules, files of CryptoAPI keys.
+"""The safety copies, the database, scripts of AmsHost.powershell, what PowerShell remembers of modules, files of
+CryptoAPI keys.
 
 The lab keeps CryptoAPI keys and their files when they are deleted.
 """
@@ -34,7 +35,8 @@ foreach ($root in $roots) {
         $time = if ($item -is [IO.FileInfo]) { $item.LastWriteTimeUtc.ToString('o') }
         $type = if ($item -is [IO.DirectoryInfo]) { 'DirectorySecurity' } else { 'FileSecurity' }
         $security = New-Object "Security.AccessControl.$type" $name, 'Access, Owner, Group'
-        "$name|$time|$([Int32]($item.Attributes -band 7))|$($security.GetSecurityDescriptorSddlForm('Access, Owner, Group'))"
+        "$name|$time|$([Int32]($item.Attributes -band 7))|$($security.GetSecurityDescriptorSddlForm('Access, Owner, "
+        "Group'))"
     }
 }
 """
@@ -63,12 +65,15 @@ foreach ($file in [IO.Directory]::GetFiles('C:\ProgramData\Microsoft\Crypto\Keys
     $item.SetAccessControl($acl)
 }}
 """
-_ADD_BARE = "$store.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 @(, $certificate.RawData)))\n"
+_ADD_BARE = (
+    "$store.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 @(, $certificate.RawData)))\n"
+)
 
 
 @dataclass(frozen=True)
 class Whole:
-    """Files with contents; their times, attributes and permissions; registry; HTTP.sys; key store; the service's state."""
+    """Files with contents; their times, attributes and permissions; registry; HTTP.sys; key store; the service's state.
+    """
 
     disk: dict[str, str]
     outline: tuple[str, ...]

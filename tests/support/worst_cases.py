@@ -63,7 +63,9 @@ def age_header() -> Read:
     room = header.MOST_BYTES // header.MOST_STANZAS - len(line) - 8
     body = base64.b64encode(os.urandom(room * 3 // 4 * 60 // 64)).rstrip(b"=")
     lines = b"\n".join(body[at : at + 64] for at in range(0, len(body) // 64 * 64 + 60, 64))
-    return _opening(header.VERSION + (line + lines + b"\n") * header.MOST_STANZAS + b"--- " + b"A" * 43 + b"\n" + bytes(48))
+    return _opening(
+        header.VERSION + (line + lines + b"\n") * header.MOST_STANZAS + b"--- " + b"A" * 43 + b"\n" + bytes(48)
+    )
 
 
 def work_factor() -> Read:

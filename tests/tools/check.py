@@ -50,7 +50,8 @@ def failed_files() -> list[str]:
     return sorted({name.partition("::")[0] for name in names if name.startswith(INTEGRATION)})
 
 
-# Cheap ones first. The integration tests wait for hosts and services, and two files at a time leave little of a small machine: one
+# Cheap ones first. The integration tests wait for hosts and services, and two files at a time leave little of a small
+# machine: one
 # in which something failed is run once more, without another beside it.
 STEPS = [
     Step("ruff", ["ruff", "check", "."], fast=True),

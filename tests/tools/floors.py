@@ -3,7 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the unit tests that use the libraries, with the oldest versions of them and of ansible-core that the collection names.
+"""Runs the unit tests that use the libraries, with the oldest versions of them and of ansible-core that the collection
+names.
 
 The versions are those of meta/ee-requirements.txt and meta/runtime.yml. The virtual environment is .venv-floors.
 """

@@ -59,7 +59,9 @@ def _is_code(line: str) -> bool:
 
 def _documentation_lines(tree: ast.Module) -> set[int]:
     """The lines of strings that stand alone, and of the three that document a module of Ansible."""
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    texts = [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             texts.append(node.value)

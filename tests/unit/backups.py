@@ -29,7 +29,9 @@ def fill(
     """Writes the parts of an open backup in clear, as the modules of the parts do."""
     for part in parts:
         content = f"content of {part}".encode()
-        artifact = PartialBackup(store, backup_id).write(NAMES[part], lambda file, content=content: file.write(content) and None)
+        artifact = PartialBackup(store, backup_id).write(
+            NAMES[part], lambda file, content=content: file.write(content) and None
+        )
         record: dict[str, Any] = {
             "artifact": artifact | {"encryption": "none", "recipients": []},
             "problems": list(problems) if part == "config" else [],

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole backups in a store, sealed, with real archives and keys: as the modules of a backup make them, without a server."""
+"""Whole backups in a store, sealed, with real archives and keys: as the modules of a backup make them, without a
+server.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of, inventory_of_server
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import (
+    digest_of,
+    inventory_of_server,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
@@ -68,7 +73,9 @@ def make(
             "stopped": False,
             "downtime_ms": 0,
         },
-        "certificates": {"certificates": [_told(one, True) for one in certificates] + [_told(one, False) for one in without_key]},
+        "certificates": {
+            "certificates": [_told(one, True) for one in certificates] + [_told(one, False) for one in without_key]
+        },
         "secrets": {"secrets": [{"path": path, "mode": 1, "sealed": True} for path in secrets]},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
@@ -109,10 +116,13 @@ def open_as(store: BackupStore, backup_id: str) -> None:
 def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[TestCertificate] = ()) -> bytes:
     """A certificates.zip as certificate_export makes it."""
     entries = {
-        f"{one.thumbprint}.cer": one.certificate.public_bytes(serialization.Encoding.DER) for one in [*with_key, *without_key]
+        f"{one.thumbprint}.cer": one.certificate.public_bytes(serialization.Encoding.DER)
+        for one in [*with_key, *without_key]
     }
     entries |= {f"{one.thumbprint}.pfx": one.pfx for one in with_key}
-    return zipped(entries | {"passwords.json": json.dumps({one.thumbprint: one.pfx_password for one in with_key}).encode()})
+    return zipped(
+        entries | {"passwords.json": json.dumps({one.thumbprint: one.pfx_password for one in with_key}).encode()}
+    )
 
 
 def _told(one: TestCertificate, exported: bool) -> dict[str, Any]:

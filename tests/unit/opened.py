@@ -94,7 +94,14 @@ def references(content: Mapping[str, bytes], described: Mapping[str, Any]) -> li
                     wanted = f"config{path[len(root) :]}" if inside else f"external/{path.replace(':', '', 1)}"
                     place, name = "config" if inside else "external", names.get(wanted.replace("\\", "/").lower())
                     if name and isinstance(value.value, str):
-                        one = {"key": key, "value": value.value, "path": path, "place": place, "exists": True, "name": name}
+                        one = {
+                            "key": key,
+                            "value": value.value,
+                            "path": path,
+                            "place": place,
+                            "exists": True,
+                            "name": name,
+                        }
                         found.append(one)
     return found
 

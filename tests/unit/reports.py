@@ -23,7 +23,11 @@ def certificate(days: int, exported: bool = True, **names: str) -> dict[str, Any
     return (
         FOREST
         | names
-        | {"not_before": "2021-01-01T00:00:00.0000000Z", "not_after": f"{ends:%Y-%m-%dT%H:%M:%S}.0000000Z", "exported": exported}
+        | {
+            "not_before": "2021-01-01T00:00:00.0000000Z",
+            "not_after": f"{ends:%Y-%m-%dT%H:%M:%S}.0000000Z",
+            "exported": exported,
+        }
     )
 
 
@@ -36,7 +40,10 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
         "created": rfc3339(made + timedelta(seconds=12)),
         "status": "complete",
         "verified": "integrity",
-        "signer": {"principal": "access-manager-backup", "fingerprint": "SHA256:mVnu60xMvGtnSfvOaFr3DJX5Ih7MhhQ0wVCYgPZgdzY"},
+        "signer": {
+            "principal": "access-manager-backup",
+            "fingerprint": "SHA256:mVnu60xMvGtnSfvOaFr3DJX5Ih7MhhQ0wVCYgPZgdzY",
+        },
         "problems": [],
         "backup_problems": [],
         "size": 245_760,
@@ -47,7 +54,10 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
         "access_manager_version": "1.0.7945.0",
         "recipients": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         "encryption": "recipients",
-        "certificates": [certificate(7100), certificate(-400, thumbprint="A1" * 20, subject="CN=forest.example (2004)")],
+        "certificates": [
+            certificate(7100),
+            certificate(-400, thumbprint="A1" * 20, subject="CN=forest.example (2004)"),
+        ],
         "secrets": [{"path": "Authentication.Oidc.Secret", "mode": 1, "sealed": True}],
     } | changes
 
@@ -93,15 +103,28 @@ def troubled() -> list[dict[str, Any]]:
     late = healthy("ams-late.example.com", 30)
     late["backups"] = [one for one in late["backups"] if one["id"] < "20261115"]
     late = verification(
-        "ams-late.example.com", late["backups"], ["The newest complete backup is 197 hours old; at most 26 were allowed."]
+        "ams-late.example.com",
+        late["backups"],
+        ["The newest complete backup is 197 hours old; at most 26 were allowed."],
     )
     damaged = healthy("ams-damaged.example.com", 30)
     damaged["backups"][4] |= {
         "verified": "none",
         "problems": ["'config.zip.age' is not what was written: its size or SHA-256 is another."],
     }
-    damaged["backups"][9] |= {"status": "damaged", "verified": "none", "created": None, "size": None, "files": None, "bytes": None}
-    damaged["backups"][9] |= {"downtime_ms": None, "certificates": [], "problems": ["The manifest cannot be read: it is not JSON."]}
+    damaged["backups"][9] |= {
+        "status": "damaged",
+        "verified": "none",
+        "created": None,
+        "size": None,
+        "files": None,
+        "bytes": None,
+    }
+    damaged["backups"][9] |= {
+        "downtime_ms": None,
+        "certificates": [],
+        "problems": ["The manifest cannot be read: it is not JSON."],
+    }
     incomplete = healthy("ams-with-a-very-long-name.and.a.subdomain.forest.example.com", 30)
     for one in incomplete["backups"][:3]:
         sentence = (
@@ -124,4 +147,7 @@ def troubled() -> list[dict[str, Any]]:
 
 
 def fleet(hosts: int) -> list[dict[str, Any]]:
-    return [healthy(f"ams{number:02d}.example.com", 40 + 7 * (number % 4), stops=number % 3 != 0) for number in range(1, hosts + 1)]
+    return [
+        healthy(f"ams{number:02d}.example.com", 40 + 7 * (number % 4), stops=number % 3 != 0)
+        for number in range(1, hosts + 1)
+    ]

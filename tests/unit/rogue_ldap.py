@@ -23,7 +23,10 @@ ADDRESS = "127.0.0.1"
 PAGED = b"1.2.840.113556.1.4.319"
 _BIND, _SEARCH = 0x60, 0x63
 Answer = Callable[[str, int], Iterable[bytes | tuple[bytes, bytes]]]
-"""What the server answers to a search: by the name of its base, and how many came before. See C(attributes) and C(done)."""
+"""What the server answers to a search: by the name of its base, and how many came before.
+
+See C(attributes) and C(done).
+"""
 
 
 def attributes(name: str, values: dict[str, list[bytes]]) -> bytes:
@@ -75,7 +78,11 @@ class RogueServer:
                 threading.Thread(target=self._serve, args=(line, context), daemon=True).start()
 
     def _serve(self, line: socket.socket, context: ssl.SSLContext) -> None:
-        with contextlib.suppress(OSError, ValueError, IndexError), line, context.wrap_socket(line, server_side=True) as secured:
+        with (
+            contextlib.suppress(OSError, ValueError, IndexError),
+            line,
+            context.wrap_socket(line, server_side=True) as secured,
+        ):
             while message := _message(secured):
                 self.heard += message
                 self._reply(secured, message)

@@ -38,7 +38,10 @@ _SERVER = {
             {"key": "Parameters", "name": "ConfigPath", "kind": "String", "data": r"C:\config"},
         ],
         "registry_permissions": [
-            {"key": r"SOFTWARE\Lithnet\Access Manager Service", "sddl": f"O:BAG:SYD:AI(A;CI;KA;;;{SERVICE})(A;CIID;KA;;;BA)"},
+            {
+                "key": r"SOFTWARE\Lithnet\Access Manager Service",
+                "sddl": f"O:BAG:SYD:AI(A;CI;KA;;;{SERVICE})(A;CIID;KA;;;BA)",
+            },
             {"key": CERTIFICATE_STORE_KEY, "sddl": f"O:BAG:SYD:AI(A;CI;KA;;;{SERVICE})(A;CIID;KA;;;BA)"},
         ],
         "service": {
@@ -65,7 +68,10 @@ _SERVER = {
                 {"url": "http://+:5985/wsman/", "sddl": "D:(A;;GX;;;NS)"},
             ],
         },
-        "firewall": [{"name": "{1}", "rule": "v2.10|Action=Allow|"}, {"name": "{2}", "rule": "v2.10|Action=Allow|LPort=80|"}],
+        "firewall": [
+            {"name": "{1}", "rule": "v2.10|Action=Allow|"},
+            {"name": "{2}", "rule": "v2.10|Action=Allow|LPort=80|"},
+        ],
     },
     "environment": [],
     "documents": [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}],
@@ -79,7 +85,14 @@ _SERVER = {
         file_record("external/C/Scripts/über.ps1", b"exit"),
     ],
     "certificates": [],
-    "taken": {"attempts": 1, "proven": True, "stopped": False, "downtime_ms": 0, "start_error": "", "unended_restores": []},
+    "taken": {
+        "attempts": 1,
+        "proven": True,
+        "stopped": False,
+        "downtime_ms": 0,
+        "start_error": "",
+        "unended_restores": [],
+    },
 }
 
 

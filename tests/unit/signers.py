@@ -33,7 +33,9 @@ class SshKey:
 
     @property
     def fingerprint(self) -> str:
-        listed = subprocess.run(["ssh-keygen", "-l", "-f", str(self.public_path)], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["ssh-keygen", "-l", "-f", str(self.public_path)], capture_output=True, text=True, check=True
+        )
         return listed.stdout.split()[1]
 
     def signature(self, data: bytes, *, namespace: str = NAMESPACE) -> bytes:

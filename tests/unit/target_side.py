@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a target does before it answers, in Python: _Envelope.psm1, send_file.ps1 and the bundle of artifact_fetch.ps1."""
+"""What a target does before it answers, in Python: _Envelope.psm1, send_file.ps1 and the bundle of artifact_fetch.ps1.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 SEND_FILE_PIECE = 61440
 
 
-def encrypt(clear: bytes, public_key: dict[str, str], context: str, *, compress: bool = True) -> tuple[dict[str, Any], bytes]:
+def encrypt(
+    clear: bytes, public_key: dict[str, str], context: str, *, compress: bool = True
+) -> tuple[dict[str, Any], bytes]:
     """Header and ciphertext of an envelope, as Write-Envelope makes them."""
     modulus, exponent = (int.from_bytes(base64.b64decode(public_key[name]), "big") for name in ("modulus", "exponent"))
     encryption_key, mac_key, iv = os.urandom(32), os.urandom(32), os.urandom(16)

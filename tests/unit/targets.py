@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["state", "answer", "changed", "failed", "msg"]), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["state", "answer", "changed", "failed", "msg"]), inner)
     ),
     max_leaves=8,
 )
@@ -35,7 +36,11 @@ class AnsweringTarget(Target):
         super().__init__(action, "service", {"inventory_hostname": "ams1"})
         self.asked: list[str] = []
         self.job_folders: list[str] = []
-        self._answers = {"take": launches, "collect": questions, "start": tasks or [AccessManagerError("No task starts.")]}
+        self._answers = {
+            "take": launches,
+            "collect": questions,
+            "start": tasks or [AccessManagerError("No task starts.")],
+        }
 
     def payload(self, arguments: dict[str, Any]) -> str:
         assert arguments["step"] == "take"

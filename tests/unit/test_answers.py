@@ -28,7 +28,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inve
     inventory_of_certificates,
     inventory_of_server,
 )
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import answers, earlier_restores, interrupted_stops
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import (
+    answers,
+    earlier_restores,
+    interrupted_stops,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import json_lines
@@ -139,7 +143,9 @@ def test_a_result_has_the_documented_keys_alone(module: str) -> None:
     action._task = SimpleNamespace(resolved_action=f"lithnet.access_manager.{module}", action=module)
     orders = {"ansible_facts": {"x": 1}, "add_host": {}, "_ansible_no_log": False, "exception": "e", "invocation": {}}
     documented = dict.fromkeys(returns_of(module), "a\x1bb\nc")
-    visible = action._visible(documented | orders | {"changed": True, "diff": {"prepared": "+ \x1b[2J\n- b\n", "other": 1}})
+    visible = action._visible(
+        documented | orders | {"changed": True, "diff": {"prepared": "+ \x1b[2J\n- b\n", "other": 1}}
+    )
     assert visible.keys() == documented.keys() | {"changed", "diff"}
     assert visible["diff"] == {"prepared": "+ \\x1b[2J\n- b\n"}
     assert {value for key, value in visible.items() if key in documented} == {"a\\x1bb\\nc"}
@@ -173,7 +179,9 @@ ORDERS: dict[str, Any] = {
 }
 
 
-def test_a_module_that_forgets_everything_passes_nothing_on_that_ansible_acts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_forgets_everything_passes_nothing_on_that_ansible_acts_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(installation_info.ActionModule, "perform", lambda self: ORDERS | {"computer_name": "ams1\x1b"})
     assert run("installation_info") == {"changed": False, "computer_name": "ams1\\x1b", "warnings": []}
 
@@ -191,7 +199,9 @@ def target() -> Target:
     return Target(SimpleNamespace(), "config_restore", {"inventory_hostname": "ams1"})
 
 
-def test_a_server_that_repeats_a_secret_that_it_was_given_has_it_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_repeats_a_secret_that_it_was_given_has_it_shown_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def perform(self: Any) -> dict[str, Any]:
         self.target.hide(["password of the PFX"])
         return {"computer_name": "the password of the PFX is mine", "problems": ["password of the PFX"]}
@@ -209,7 +219,8 @@ def test_what_a_restore_gives_a_server_is_hidden() -> None:
     held = SimpleNamespace(pfx=b"bytes of a PFX", password="password of the PFX")
     contents: Any = SimpleNamespace(certificates={"A": held}, secrets={"Email.Password": "secret of the mail"})
     plan: Any = SimpleNamespace(
-        certificates=[{"thumbprint": "A", "action": "import"}], secrets=[{"path": "Email.Password", "action": "protect"}]
+        certificates=[{"thumbprint": "A", "action": "import"}],
+        secrets=[{"path": "Email.Password", "action": "protect"}],
     )
     action: Any = config_restore.ActionModule.__new__(config_restore.ActionModule)
     action.target, action.params = (

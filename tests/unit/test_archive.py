@@ -14,15 +14,19 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import (
+    ChunkReader,
+    Entry,
+    zip_chunks,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 MOMENT = datetime.datetime(2026, 11, 23, 8, 15, 2, tzinfo=datetime.UTC)
 
-segments = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='/\\:*?"<>|'), min_size=1, max_size=12).filter(
-    lambda segment: segment not in (".", "..")
-)
+segments = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='/\\:*?"<>|'), min_size=1, max_size=12
+).filter(lambda segment: segment not in (".", ".."))
 names = st.lists(segments, min_size=1, max_size=4).map("/".join)
 contents = st.lists(st.binary(max_size=200), max_size=3)
 
@@ -32,7 +36,10 @@ def archive_of(*entries: Entry) -> zipfile.ZipFile:
 
 
 @given(st.dictionaries(names, contents, max_size=8), st.sets(names, max_size=4))
-@example({"config/Größe 100% [neu] $(x) 'a'.json": [b"{}"], "config/日本語.txt": [], "config/🔑": [b"a", b"b"]}, {"config/leer"})
+@example(
+    {"config/Größe 100% [neu] $(x) 'a'.json": [b"{}"], "config/日本語.txt": [], "config/🔑": [b"a", b"b"]},
+    {"config/leer"},
+)
 def test_any_files_and_folders_come_back(files: dict[str, list[bytes]], folders: set[str]) -> None:
     entries = [Entry(f"{name}/", MOMENT) for name in sorted(folders)] + [
         Entry(name, MOMENT, chunks) for name, chunks in files.items()

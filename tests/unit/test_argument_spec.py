@@ -62,7 +62,9 @@ def test_only_a_passphrase_and_a_password_are_secret(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_are_valid_tasks(module: str) -> None:
     _docs, examples, _returned = documentation(module)
-    tasks = [task[f"lithnet.access_manager.{module}"] for task in examples if f"lithnet.access_manager.{module}" in task]
+    tasks = [
+        task[f"lithnet.access_manager.{module}"] for task in examples if f"lithnet.access_manager.{module}" in task
+    ]
     assert tasks
     spec = argument_spec_of(module)
     for task in tasks:

@@ -27,7 +27,9 @@ CLEAR_ARTIFACT = {"encryption": "none", "recipients": []}
 CLEAR = "the-clear-value-of-a-secret"
 
 
-def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA==", value: str = CLEAR, **inventory: str) -> str:
+def publish(
+    root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA==", value: str = CLEAR, **inventory: str
+) -> str:
     """Makes a whole backup of a server whose HTTP port is that; sealed to a recipient, or in clear."""
     secrets = {path: ProtectedSecret("b2xk", salt) for path in SECRET_PATHS}
     files = {"config/appsettings.json": to_json(settings(secrets)), "config/apphost.json": to_json(apphost(port))}
@@ -45,13 +47,16 @@ def publish(root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA
             name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
         )
         record: dict[str, Any] = {
-            "artifact": artifact | ({"encryption": "recipients", "recipients": [recipient]} if recipient else CLEAR_ARTIFACT),
+            "artifact": artifact
+            | ({"encryption": "recipients", "recipients": [recipient]} if recipient else CLEAR_ARTIFACT),
             "problems": [],
             "manifest": {"certificates": []} if part == "certificates" else {},
             "inventory": {},
         }
         PartialBackup(store, backup_id).save_record(part, record)
-    manifest = build(store, backup_id) | {"inventory": {"config/apphost.json": str(port), "state/registry": "1"} | inventory}
+    manifest = build(store, backup_id) | {
+        "inventory": {"config/apphost.json": str(port), "state/registry": "1"} | inventory
+    }
     PartialBackup(store, backup_id).publish(manifest)
     return backup_id
 
@@ -73,7 +78,9 @@ def test_the_last_two_backups_are_compared(root: Path, recipient: str, key: str)
     result = diff(root, identity_file=key)
     assert (result["before"], result["after"]) == (f"backup {first} of {HOST}", f"backup {second} of {HOST}")
     assert result["basis"] == "contents"
-    assert [(one["path"], one["before"], one["after"]) for one in result["settings"]] == [("Hosting.HttpSys.HttpPort", 80, 81)]
+    assert [(one["path"], one["before"], one["after"]) for one in result["settings"]] == [
+        ("Hosting.HttpSys.HttpPort", 80, 81)
+    ]
     assert result["changed"]
     assert result["differs"]
     assert result["not_compared"] == []
@@ -82,7 +89,9 @@ def test_the_last_two_backups_are_compared(root: Path, recipient: str, key: str)
 def test_any_two_backups_are_compared(root: Path, recipient: str, key: str) -> None:
     first, _second, third = (publish(root, recipient, port) for port in (79, 80, 79))
     assert diff(root, identity_file=key, before=first, after=third)["differs"] is False
-    there = diff(root, identity_file=key, before=str(root / HOST / first), after=str(root / HOST / third / "config.zip.age"))
+    there = diff(
+        root, identity_file=key, before=str(root / HOST / first), after=str(root / HOST / third / "config.zip.age")
+    )
     assert there["lines"] == []
     assert there["certificates"] is None
     assert there["not_compared"] == ["Certificates were not compared: one of the backups has no manifest."]
@@ -106,7 +115,9 @@ def test_backups_in_clear_need_no_key(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [(CLEAR, "protected_again"), ("another-clear-value", "changed")])
-def test_secrets_protected_again_are_compared_in_clear(root: Path, recipient: str, key: str, value: str, expected: str) -> None:
+def test_secrets_protected_again_are_compared_in_clear(
+    root: Path, recipient: str, key: str, value: str, expected: str
+) -> None:
     publish(root, recipient, 80)
     publish(root, recipient, 80, salt="bmV3", value=value)
     result = diff(root, identity_file=key)
@@ -153,7 +164,10 @@ def test_a_playbook_shows_the_difference_and_no_secret(root: Path, recipient: st
     play.write_text(json.dumps([{"hosts": HOST, "gather_facts": False, "tasks": [task]}]))
     # The host cannot be reached: two backups need no server.
     ran = run_playbook(
-        play, f"{HOST},", extra_vars={"ansible_connection": "winrm", "ansible_host": "192.0.2.1"}, args=["--diff", "-vvvvv"]
+        play,
+        f"{HOST},",
+        extra_vars={"ansible_connection": "winrm", "ansible_host": "192.0.2.1"},
+        args=["--diff", "-vvvvv"],
     )
     assert ran.rc == 0, ran.output
     assert results_of(ran, "backup_diff")[0]["differs"]

@@ -22,7 +22,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import states
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents, open_contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import certificate_backup, encryption_certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
+    certificate_backup,
+    encryption_certificate,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
@@ -156,7 +159,9 @@ def test_a_copy_of_a_backup_elsewhere_is_honest(root: Path, tmp_path: Path, open
     assert open_contents(select(BackupStore(str(root), "ams9"), str(copy)), opener, certificates=True).certificates
 
 
-def test_each_part_says_whose_it_is_and_all_share_what_the_manifest_has_the_hash_of(honest: Path, owner: KeyPair) -> None:
+def test_each_part_says_whose_it_is_and_all_share_what_the_manifest_has_the_hash_of(
+    honest: Path, owner: KeyPair
+) -> None:
     nonces = set()
     for place in PLACES:
         says = said_in(owner.open(place.path(honest).read_bytes()))
@@ -202,7 +207,9 @@ def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPa
     theirs, ours = (place.store.folder / place.id for place in places)
     shutil.copyfile(theirs / "certificates.zip.age", ours / "certificates.zip.age")
     forge_manifest(ours)
-    with pytest.raises(AccessManagerError, match=rf"is certificates\.zip of the backup {places[0].id} of forest0\.example"):
+    with pytest.raises(
+        AccessManagerError, match=rf"is certificates\.zip of the backup {places[0].id} of forest0\.example"
+    ):
         certificate_backup.opened(places[1], opener, made[0].thumbprint)
 
 
@@ -275,7 +282,10 @@ FORGERIES: dict[str, tuple[Callable[[Says], Says | None], str]] = {
     "guesses the nonce": (lambda says: says | {"nonce": "00" * 32}, "one of them is forged"),
     "takes the hash for the nonce": (lambda says: says | {"nonce": says["sha256"]}, "one of them is forged"),
     "nonce too short": (lambda says: says | {"nonce": "00"}, "does not say to which backup it belongs"),
-    "no nonce": (lambda says: {key: says[key] for key in ("host", "id", "part")}, "does not say to which backup it belongs"),
+    "no nonce": (
+        lambda says: {key: says[key] for key in ("host", "id", "part")},
+        "does not say to which backup it belongs",
+    ),
     "of another host": (lambda says: says | {"nonce": "00" * 32, "host": "\x1b[2Jams2"}, r"of \x1b[2Jams2"),
 }
 
@@ -299,7 +309,9 @@ def test_a_part_that_was_encrypted_by_who_knows_the_public_key_alone_is_refused(
     assert any(sentence in problem for problem in problems_of(root, "ams1", OTHER_ID, opener))
 
 
-def test_a_forged_part_with_a_manifest_that_fits_it_is_betrayed_by_the_others(root: Path, owner: KeyPair, opener: Opener) -> None:
+def test_a_forged_part_with_a_manifest_that_fits_it_is_betrayed_by_the_others(
+    root: Path, owner: KeyPair, opener: Opener
+) -> None:
     place = Place("ams1", OTHER_ID, "config")
     says = {"host": "ams1", "id": OTHER_ID, "part": "config.zip", "nonce": "11" * 32}
     with place.path(root).open("wb") as file:
@@ -354,7 +366,10 @@ def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[st
 
 def test_what_was_asked_for_by_name_is_opened(stripped: Path, given_by: dict[str, str]) -> None:
     for opener in (Opener.of({}), Opener.of(given_by | {"encryption": "none"})):
-        assert contents_of(stripped, "ams1", OTHER_ID, opener).configuration.read("config/scripts/rule.ps1") == b"Invoke-Evil"
+        assert (
+            contents_of(stripped, "ams1", OTHER_ID, opener).configuration.read("config/scripts/rule.ps1")
+            == b"Invoke-Evil"
+        )
     both = Opener.of(given_by | {"encryption": "none"})
     assert contents_of(stripped, "ams1", ID, both).configuration.read("config/scripts/rule.ps1") == b"exit"
 

@@ -24,7 +24,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.z
     refuse_large_directory,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_reader import Archive
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import (
+    ChunkReader,
+    Entry,
+    zip_chunks,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import artifact
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module

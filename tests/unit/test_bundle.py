@@ -29,7 +29,9 @@ from unit.target_side import bundle, file_record, folder_record, link_record
 
 # What Windows lets a name be, but for what changes the direction of text, and what begins as the name of a device.
 _DEVICES = ("con", "prn", "aux", "nul", "com", "lpt")
-_letters = st.characters(exclude_categories=["Cs", "Cf"], exclude_characters='/\\:*?"<>|' + "".join(map(chr, range(32))))
+_letters = st.characters(
+    exclude_categories=["Cs", "Cf"], exclude_characters='/\\:*?"<>|' + "".join(map(chr, range(32)))
+)
 segments = st.text(_letters, min_size=1, max_size=10).filter(
     lambda segment: segment[-1] not in ". " and not segment.lower().startswith(_DEVICES)
 )
@@ -77,7 +79,9 @@ def test_any_files_and_empty_folders_come_into_the_archive(files: list[tuple[str
         assert archive.read(name) == content
     for name in empty:
         assert archive.getinfo(f"{name}/").is_dir()
-    assert set(archive.namelist()) == {"state/installation.json", "files.json"} | dict(files).keys() | {f"{n}/" for n in empty}
+    assert set(archive.namelist()) == {"state/installation.json", "files.json"} | dict(files).keys() | {
+        f"{n}/" for n in empty
+    }
 
 
 def test_the_list_of_files_says_what_a_restore_needs() -> None:
@@ -85,7 +89,8 @@ def test_the_list_of_files_says_what_a_restore_needs() -> None:
     listed = json.loads(zipped(bundle(described(folder, file), [b"{}"])).read("files.json"))
     kept = ("created", "modified", "attributes", "sddl")
     assert listed["files"] == [
-        {"path": "config/a.json", "source": file["path"], "sha256": file["sha256"], "size": 2} | {key: file[key] for key in kept}
+        {"path": "config/a.json", "source": file["path"], "sha256": file["sha256"], "size": 2}
+        | {key: file[key] for key in kept}
     ]
     assert listed["folders"] == [{"path": "config/", "source": folder["path"]} | {key: folder[key] for key in kept}]
 
@@ -105,7 +110,9 @@ def test_files_keep_their_times() -> None:
     assert archive.getinfo("config/a").date_time == (2022, 3, 4, 5, 6, 8)
 
 
-@pytest.mark.parametrize(("one", "other"), [("straße", "strasse"), ("ﬁ", "fi"), ("console", "con2"), ("null.txt", "a.nul")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("straße", "strasse"), ("ﬁ", "fi"), ("console", "con2"), ("null.txt", "a.nul")]
+)
 def test_names_that_are_two_on_windows_are_both_kept(one: str, other: str) -> None:
     records = [file_record(f"config/{one}", b"1"), file_record(f"config/{other}", b"2")]
     archive = zipped(bundle(described(*records), [b"1", b"2"]))
@@ -209,13 +216,20 @@ def test_a_name_that_is_not_portable_is_left_out_and_said(name: str) -> None:
 
 
 def test_what_is_in_a_folder_that_is_left_out_is_left_out_with_it_and_the_folder_alone_is_said() -> None:
-    files = [file_record("config/a./b.ps1", b"1"), file_record("config/A/b.ps1", b"2"), file_record("config/a/c.ps1", b"3")]
+    files = [
+        file_record("config/a./b.ps1", b"1"),
+        file_record("config/A/b.ps1", b"2"),
+        file_record("config/a/c.ps1", b"3"),
+    ]
     folders = [folder_record(name) for name in ("config/a/deep", "config/a", "config/A", "config/a.", "config")]
     stream = Bundle(io.BytesIO(bundle(described(*folders, *files), [b"1", b"2", b"3"])))
     configuration = Configuration(b"".join(zip_chunks(stream.entries())))
     assert configuration.files.keys() == {"config/A/b.ps1"}
     assert configuration.folders.keys() == {"config/", "config/A/"}
-    assert [problem.split("' is not")[0] for problem in stream.left_out] == [f"'{folders[1]['path']}", f"'{folders[3]['path']}"]
+    assert [problem.split("' is not")[0] for problem in stream.left_out] == [
+        f"'{folders[1]['path']}",
+        f"'{folders[3]['path']}",
+    ]
 
 
 def test_the_bytes_of_what_is_left_out_are_checked_too() -> None:
@@ -386,7 +400,18 @@ def test_a_stream_without_a_line_of_manifest_is_refused(stream: bytes) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"not JSON", b"{", b'{"records": [}', b"\xff\xfe\xfd", b"[" * 200_000, b"null", b"[]", b'"text"', b"{}", b'{"records": null}'],
+    [
+        b"not JSON",
+        b"{",
+        b'{"records": [}',
+        b"\xff\xfe\xfd",
+        b"[" * 200_000,
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{}",
+        b'{"records": null}',
+    ],
     ids=lambda line: repr(line[:20]),
 )
 def test_a_manifest_that_is_none_is_refused_in_a_sentence(line: bytes) -> None:
@@ -396,7 +421,10 @@ def test_a_manifest_that_is_none_is_refused_in_a_sentence(line: bytes) -> None:
 def test_a_description_of_another_shape_is_refused_and_its_first_wrong_value_named() -> None:
     told = described(*copy.deepcopy(WITH_FILE))
     told["state"]["registry"] = [{"key": "Other"}]
-    assert refusal(bundle(told, [b"{}"])) == "The target sent a manifest that is not used: 'state.registry[0].name' is missing."
+    assert (
+        refusal(bundle(told, [b"{}"]))
+        == "The target sent a manifest that is not used: 'state.registry[0].name' is missing."
+    )
 
 
 RECORD_KEYS = ["name", "path", "kind", "sha256", "size", "created", "modified", "attributes", "sddl"]
@@ -435,7 +463,9 @@ def test_a_negative_size_does_not_read_the_rest_of_the_stream_into_memory(size: 
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
         lambda inner: (
             st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["records", "name", "kind", "size", "sha256", "modified", "path"]), inner, max_size=5)
+            | st.dictionaries(
+                st.sampled_from(["records", "name", "kind", "size", "sha256", "modified", "path"]), inner, max_size=5
+            )
         ),
     )
 )

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import text as text_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import GROUPS, Side, compare_sides
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import (
+    GROUPS,
+    Side,
+    compare_sides,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
@@ -201,7 +205,9 @@ def test_blanks_in_a_descriptor_hide_nobody() -> None:
 
 def test_a_denial_is_told_as_one() -> None:
     def deny(after: Backup) -> None:
-        after.rule()["SecurityDescriptor"] = after.rule()["SecurityDescriptor"].replace(f"(D;;0x1e00;;;{GUEST})", "(D;;0x200;;;WD)")
+        after.rule()["SecurityDescriptor"] = after.rule()["SecurityDescriptor"].replace(
+            f"(D;;0x1e00;;;{GUEST})", "(D;;0x200;;;WD)"
+        )
 
     result = compared(deny)
     rule = only(result, "rules")
@@ -231,7 +237,9 @@ def test_rules_that_come_and_go() -> None:
     def exchange(after: Backup) -> None:
         rules = after.settings["Authorization"]["ComputerTargets"]
         gone = rules.pop(7)
-        rules.insert(0, gone | {"Id": "new", "Description": "Everyone reads", "SecurityDescriptor": "O:SYD:(A;;0x400;;;WD)"})
+        rules.insert(
+            0, gone | {"Id": "new", "Description": "Everyone reads", "SecurityDescriptor": "O:SYD:(A;;0x400;;;WD)"}
+        )
 
     result = compared(exchange)
     changes = {rule["change"]: rule for rule in result["rules"]}
@@ -313,7 +321,9 @@ def test_authentication_is_apart_from_other_settings() -> None:
 
 def test_json_that_cannot_be_read_is_compared_as_a_file() -> None:
     result = compared(lambda after: setattr(after, "text", b"{"))
-    assert [result[group] for group in ("rules", "notification_channels", "authentication", "settings", "secrets")] == [[]] * 5
+    assert [result[group] for group in ("rules", "notification_channels", "authentication", "settings", "secrets")] == [
+        []
+    ] * 5
     assert [one["what"] for one in result["files"]] == [["content"]]
 
 
@@ -338,19 +348,30 @@ SECRET = "hunter2-s3cr3t"
         ("settings", lambda one: one.settings["DatabaseConfiguration"].update(ConnectionString=SECRET)),
         ("settings", lambda one: one.settings["Licensing"].update(Data=SECRET)),
         ("settings", lambda one: one.settings["Email"].update(ApiToken={"Deep": [SECRET, {"x": SECRET}]})),
-        ("settings", lambda one: one.settings["DataProtection"]["Certificates"].append({"Thumbprint": "AB", "Data": SECRET})),
+        (
+            "settings",
+            lambda one: one.settings["DataProtection"]["Certificates"].append({"Thumbprint": "AB", "Data": SECRET}),
+        ),
         ("settings", lambda one: one.settings.update(Unknown={"Data": SECRET, "Salt": SECRET, "Mode": 1})),
-        ("notification_channels", lambda one: one.settings["Auditing"]["NotificationChannels"]["Webhooks"][0].update(Url=SECRET)),
+        (
+            "notification_channels",
+            lambda one: one.settings["Auditing"]["NotificationChannels"]["Webhooks"][0].update(Url=SECRET),
+        ),
         ("settings", lambda one: one.settings["Email"].update(Password=SECRET)),
         ("settings", lambda one: one.settings["Email"].update(Proxy=f"https://user:{SECRET}@proxy/")),
         ("settings", lambda one: one.settings["Email"].update(Send=[f"Bearer {SECRET}"])),
         ("settings", lambda one: one.settings["Email"].update(SharedKey=SECRET, Pin=SECRET, Cookie=SECRET)),
-        ("settings", lambda one: one.settings["Email"].update(Headers=[{"Name": "Proxy-Authorization", "Value": SECRET}])),
+        (
+            "settings",
+            lambda one: one.settings["Email"].update(Headers=[{"Name": "Proxy-Authorization", "Value": SECRET}]),
+        ),
         ("authentication", lambda one: one.settings["Authentication"].update(ClientPassword=SECRET)),
         ("secrets", lambda one: one.settings["Email"].update(Password=ProtectedSecret(SECRET, SECRET, 0).as_json())),
         (
             "server",
-            lambda one: one.described.update(environment=[{"scope": "machine", "variable": f"AccessManagerServiceX={SECRET}"}]),
+            lambda one: one.described.update(
+                environment=[{"scope": "machine", "variable": f"AccessManagerServiceX={SECRET}"}]
+            ),
         ),
         ("registry", lambda one: one.described["state"]["registry"].append(registry("ConnectionString", SECRET))),
     ],
@@ -377,7 +398,11 @@ def test_who_may_read_secrets_is_no_secret() -> None:
 def test_files_that_come_go_and_change() -> None:
     def change(after: Backup) -> None:
         del after.more["config/scripts/rule.ps1"]
-        after.more |= {"config/scripts/new.ps1": b"", "external/C/Scripts/over.ps1": b"exit 2", "config/db/ams.mdf": b"cache"}
+        after.more |= {
+            "config/scripts/new.ps1": b"",
+            "external/C/Scripts/over.ps1": b"exit 2",
+            "config/db/ams.mdf": b"cache",
+        }
 
     files = {one["path"]: (one["change"], one["what"]) for one in compared(change)["files"]}
     assert files == {
@@ -488,7 +513,8 @@ def test_control_characters_of_a_backup_reach_no_terminal() -> None:
 
 @given(
     value=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_any_value_is_shown_on_one_line(value: Any) -> None:
@@ -507,7 +533,8 @@ def test_any_descriptor_is_read(sddl: str) -> None:
             st.text(),
             lambda inner: (
                 st.dictionaries(
-                    st.sampled_from(["ComputerTargets", "NotificationChannels", "Smtp", "Id", "Password", "Data"]), inner
+                    st.sampled_from(["ComputerTargets", "NotificationChannels", "Smtp", "Id", "Password", "Data"]),
+                    inner,
                 )
                 | st.lists(inner)
             ),
@@ -521,12 +548,17 @@ def test_any_settings_are_compared(content: dict[str, Any]) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 PLACES = ("registry", "service", "http_sys", "firewall", "computer_name")
 
 
-@given(place=st.sampled_from(PLACES), value=JSON, extra=st.dictionaries(st.sampled_from(["data", "kind", "sddl", "rule"]), JSON))
+@given(
+    place=st.sampled_from(PLACES),
+    value=JSON,
+    extra=st.dictionaries(st.sampled_from(["data", "kind", "sddl", "rule"]), JSON),
+)
 def test_any_state_is_compared_or_refused(place: str, value: Any, extra: dict[str, Any]) -> None:
     def change(after: Backup) -> None:
         state = after.described["state"]

@@ -15,7 +15,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_directory, zip_reader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import open_contents
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import (
+    read_certificates,
+    read_secrets,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -266,11 +269,17 @@ def test_a_wrong_password_is_refused(certificate: TestCertificate) -> None:
 
 def test_strange_entries_and_other_certificates_are_refused(certificate: TestCertificate) -> None:
     assert "is no certificate" in refusal(certificates(certificate, readme_dot_txt=b"x"), read_certificates)
-    assert "is not the certificate of its PFX" in refusal(certificates(certificate, THUMB_dot_cer=b"other"), read_certificates)
+    assert "is not the certificate of its PFX" in refusal(
+        certificates(certificate, THUMB_dot_cer=b"other"), read_certificates
+    )
 
 
 def test_secrets_without_a_value_are_left_out() -> None:
-    content = {"Email.Password": {"mode": 1, "value": "x"}, "Authentication.Oidc.Secret": {"mode": 1, "error": "y"}, "z": 1}
+    content = {
+        "Email.Password": {"mode": 1, "value": "x"},
+        "Authentication.Oidc.Secret": {"mode": 1, "error": "y"},
+        "z": 1,
+    }
     assert read_secrets(json.dumps(content).encode()) == {"Email.Password": "x"}
     assert "not JSON" in refusal(b"{", read_secrets)
     assert "not an object" in refusal(b"[]", read_secrets)

@@ -21,10 +21,14 @@ INVENTORY = {"config/": "1", "config/appsettings.json": "2", "state/version": "3
 
 
 def commit(root: Path, state: str, **options: Any) -> dict[str, Any]:
-    return run("backup_commit", backup_root=str(root), state=state, encryption=options.pop("encryption", "none"), **options)
+    return run(
+        "backup_commit", backup_root=str(root), state=state, encryption=options.pop("encryption", "none"), **options
+    )
 
 
-def make(root: Path, inventory: dict[str, str] | None = None, *, problems: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+def make(
+    root: Path, inventory: dict[str, str] | None = None, *, problems: tuple[str, ...] = (), **options: Any
+) -> dict[str, Any]:
     """Opens, fills and commits a backup."""
     inventory = INVENTORY if inventory is None else inventory
     opened = commit(root, "opened", inventory=inventory, **options)
@@ -53,14 +57,23 @@ def test_a_playbook_makes_and_lists_a_backup(root: Path, tmp_path: Path) -> None
     tasks = [
         {f"{module}.backup_commit": common | {"backup_id": backup_id}},
         {f"{module}.backup_info": common | {"backup_id": "latest"}},
-        {f"{module}.backup_commit": common | {"state": "opened", "encryption": "none", "inventory": INVENTORY | {"new": "1"}}},
-        {f"{module}.backup_commit": common | {"state": "checked", "passphrase": "correct horse", "recipients": ["age1"]}},
+        {
+            f"{module}.backup_commit": common
+            | {"state": "opened", "encryption": "none", "inventory": INVENTORY | {"new": "1"}}
+        },
+        {
+            f"{module}.backup_commit": common
+            | {"state": "checked", "passphrase": "correct horse", "recipients": ["age1"]}
+        },
     ]
     play = tmp_path / "play.yml"
     play.write_text(json.dumps([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
     # The host cannot be reached: nothing needs it.
     ran = run_playbook(
-        play, f"{HOST},", extra_vars={"ansible_connection": "winrm", "ansible_host": "192.0.2.1"}, args=["--diff", "-vvv"]
+        play,
+        f"{HOST},",
+        extra_vars={"ansible_connection": "winrm", "ansible_host": "192.0.2.1"},
+        args=["--diff", "-vvv"],
     )
     committed, opened, refusal = results_of(ran, "backup_commit")
     assert committed["changed"], ran.output
@@ -122,7 +135,11 @@ def test_changed_content_opens_a_backup_and_says_what_changed(root: Path) -> Non
         "changed": ["config/appsettings.json"],
         "removed": ["state/version"],
     }
-    assert opened["diff"]["prepared"].splitlines()[1:] == ["+ config/new", "~ config/appsettings.json", "- state/version"]
+    assert opened["diff"]["prepared"].splitlines()[1:] == [
+        "+ config/new",
+        "~ config/appsettings.json",
+        "- state/version",
+    ]
 
 
 def test_the_same_content_under_another_seal_opens_a_backup(root: Path, recipient: str) -> None:
@@ -131,7 +148,9 @@ def test_the_same_content_under_another_seal_opens_a_backup(root: Path, recipien
 
 
 @pytest.mark.parametrize("problems", [("One file is missing.",), ()], ids=["incomplete", "damaged"])
-def test_the_same_content_is_backed_up_again_when_the_last_backup_is_not_whole(root: Path, problems: tuple[str, ...]) -> None:
+def test_the_same_content_is_backed_up_again_when_the_last_backup_is_not_whole(
+    root: Path, problems: tuple[str, ...]
+) -> None:
     result = make(root, problems=problems)
     if not problems:
         (Path(result["path"]) / "config.zip").unlink()
@@ -197,7 +216,9 @@ def test_a_root_without_room_is_refused(root: Path) -> None:
     assert files(root) == []
 
 
-@pytest.mark.parametrize(("state", "option"), [("opened", "inventory"), ("committed", "backup_id"), ("discarded", "backup_id")])
+@pytest.mark.parametrize(
+    ("state", "option"), [("opened", "inventory"), ("committed", "backup_id"), ("discarded", "backup_id")]
+)
 def test_a_missing_option_is_refused_and_named(root: Path, state: str, option: str) -> None:
     assert f"{option} is required when state is {state}" in refused(commit(root, state))
 
@@ -251,7 +272,9 @@ def test_backups_are_listed_oldest_first_with_their_state(root: Path, three: lis
     first = result["backups"][0]
     assert "inventory" not in first
     assert first["path"] == str(root / HOST / three[0])
-    assert first["size"] == sum((root / HOST / three[0] / artifact["name"]).stat().st_size for artifact in first["artifacts"])
+    assert first["size"] == sum(
+        (root / HOST / three[0] / artifact["name"]).stat().st_size for artifact in first["artifacts"]
+    )
     assert "manifest.json" in result["backups"][2]["problems"][0]
 
 

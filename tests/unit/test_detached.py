@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller does of a detached run, by what the target answers: each answer is one that a lab host has given."""
+"""What the controller does of a detached run, by what the target answers: each answer is one that a lab host has given.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ from unit.targets import JSON, Answer, AnsweringTarget, run_detached
 LOST = ConnectionLostError("There is no connection to ams1, or it was lost.")
 
 
-def run(launches: list[Answer], questions: list[Answer], timeout: int = 60) -> tuple[AnsweringTarget, Change | AccessManagerError]:
+def run(
+    launches: list[Answer], questions: list[Answer], timeout: int = 60
+) -> tuple[AnsweringTarget, Change | AccessManagerError]:
     target = AnsweringTarget(launches, questions)
     try:
         return target, run_detached(target, timeout)
@@ -57,7 +60,9 @@ def test_run_that_the_server_does_not_know_is_launched_again() -> None:
 def test_run_that_was_seen_at_work_is_never_launched_again() -> None:
     target, result = run([{}], [{"state": "running"}, LOST, {"state": "unknown"}])
     assert isinstance(result, EndedRunError)
-    assert str(result).startswith("The run 0123456789abcdef was at work on ams1, and its folder is gone with its result")
+    assert str(result).startswith(
+        "The run 0123456789abcdef was at work on ams1, and its folder is gone with its result"
+    )
     assert target.asked == ["take", "collect", "collect", "collect"]
 
 
@@ -78,7 +83,9 @@ def test_launch_that_failed_is_made_again_while_the_target_knows_no_run() -> Non
 
 
 def test_where_no_process_starts_outside_the_shell_a_scheduled_task_starts_the_run() -> None:
-    target = AnsweringTarget([AccessManagerError("Access denied")], [{"state": "running"}, FINISHED], [{"changed": True}])
+    target = AnsweringTarget(
+        [AccessManagerError("Access denied")], [{"state": "running"}, FINISHED], [{"changed": True}]
+    )
     assert run_detached(target) == {"changed": True}
     assert target.asked == ["take", "start", "collect", "collect"]
     assert target.job_folders == ["", ""]
@@ -91,7 +98,9 @@ def test_run_that_began_although_its_launch_failed_is_not_started_by_a_task() ->
 
 
 def test_connection_lost_while_a_task_starts_the_run_is_asked_for() -> None:
-    target = AnsweringTarget([AccessManagerError("Access denied")], [{"state": "unknown"}, FINISHED], [LOST, {"changed": True}])
+    target = AnsweringTarget(
+        [AccessManagerError("Access denied")], [{"state": "unknown"}, FINISHED], [LOST, {"changed": True}]
+    )
     assert run_detached(target) == {"changed": True}
     assert target.asked == ["take", "start", "collect", "take", "start", "collect"]
 
@@ -140,7 +149,10 @@ def test_run_that_was_ended_may_have_changed_something() -> None:
         ({"state": "asleep"}, "The answer of ams1 is not used: 'state' is a text, 'asleep', and must be 'unknown' or"),
         ({"state": 7}, "The answer of ams1 is not used: 'state' is a number, '7', and must be"),
         ([], "The answer of ams1 is not used: it is a list, and must be an object."),
-        ({"state": "finished", "answer": {}}, "The answer of ams1 is not used: 'answer' is an object, and must be a text."),
+        (
+            {"state": "finished", "answer": {}},
+            "The answer of ams1 is not used: 'answer' is an object, and must be a text.",
+        ),
         ({"state": "finished"}, NOT_JSON),
         ({"state": "finished", "answer": "[[[["}, NOT_JSON),
         ({"state": "finished", "answer": "[" * 10**6}, NOT_JSON),
@@ -150,7 +162,10 @@ def test_run_that_was_ended_may_have_changed_something() -> None:
             NOT_JSON,
         ),
         ({"state": "finished", "answer": '{"failed": true}'}, "The module failed on ams1, and does not say why."),
-        ({"state": "finished", "answer": '{"failed": true, "msg": "\\u001b[2Jno\\nok: [ams2]"}'}, "\\x1b[2Jno ok: [ams2]"),
+        (
+            {"state": "finished", "answer": '{"failed": true, "msg": "\\u001b[2Jno\\nok: [ams2]"}'},
+            "\\x1b[2Jno ok: [ams2]",
+        ),
         ({"failed": True, "msg": {}}, "The answer of ams1 is not used: 'msg' is an object, and must be a text."),
     ],
 )

@@ -51,7 +51,9 @@ def test_the_census_of_a_forest_is_the_sum_of_its_domains(domains: list[dict[str
     assert [key["current"] for key in shown] == sorted((key["current"] for key in shown), reverse=True)
 
 
-@pytest.mark.parametrize("text", ["ab" * 20, "AB" * 20, " ".join(["ab"] * 20), ":".join(["AB"] * 20), f"\u200e{'ab ' * 20}"])
+@pytest.mark.parametrize(
+    "text", ["ab" * 20, "AB" * 20, " ".join(["ab"] * 20), ":".join(["AB"] * 20), f"\u200e{'ab ' * 20}"]
+)
 def test_thumbprints_are_taken_as_people_have_them(text: str) -> None:
     assert thumbprints.parse([text, text]) == ["AB" * 20]
 

@@ -44,7 +44,11 @@ class Ace:
 
 def descriptor(*aces: Ace) -> bytes:
     body = b"".join(ace.data for ace in aces)
-    return struct.pack("<BBHIIII", 1, 0, 0x8004, 0, 0, 0, 20) + struct.pack("<BBHHH", 4, 0, 8 + len(body), len(aces), 0) + body
+    return (
+        struct.pack("<BBHIIII", 1, 0, 0x8004, 0, 0, 0, 20)
+        + struct.pack("<BBHHH", 4, 0, 8 + len(body), len(aces), 0)
+        + body
+    )
 
 
 def readable(*aces: Ace) -> bool:

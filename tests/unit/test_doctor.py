@@ -37,7 +37,10 @@ from unit import actions
 from unit.servers import certificate, server
 
 NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
-CHECKS = {check.name: check for check in (*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS, *examination.ALWAYS)}
+CHECKS = {
+    check.name: check
+    for check in (*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS, *examination.ALWAYS)
+}
 GMSA = "S-1-5-21-1-2-3-1104"
 ENOUGH = 10 * 1024**3
 
@@ -62,11 +65,15 @@ EXAMINATION: dict[str, Any] = {
     "drives": {"safety": {"name": "C:\\", "free_bytes": ENOUGH}},
     "service": {"control": "", "process": "", "sid": GMSA, "logon_right": ["S-1-5-80-0", GMSA], "denied_logon": []},
     "secrets": [{"path": "Authentication.Oidc.Secret", "opens": True}],
-    "tls": [{"thumbprint": "AA" * 20, "subject": "CN=ams", "not_after": "2027-11-30T00:00:00.0000000Z", "has_key": True}],
+    "tls": [
+        {"thumbprint": "AA" * 20, "subject": "CN=ams", "not_after": "2027-11-30T00:00:00.0000000Z", "has_key": True}
+    ],
 }
 
 
-def facts(change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _server, _examination: None, skew: int = 0) -> Facts:
+def facts(
+    change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _server, _examination: None, skew: int = 0
+) -> Facts:
     """Those of a server in good order, but for one change of its description or of its examination."""
     described = server() | {
         "framework_release": 528449,
@@ -85,7 +92,9 @@ def facts(change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _s
 
 def policy_of(policy: policies.Policy, data: int | str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
     def change(_server: dict[str, Any], examined: dict[str, Any]) -> None:
-        next(one for one in examined["policies"] if one["name"] == policy.name and one["key"] == policy.key)["data"] = data
+        next(one for one in examined["policies"] if one["name"] == policy.name and one["key"] == policy.key)["data"] = (
+            data
+        )
 
     return change
 
@@ -116,12 +125,27 @@ def test_a_server_in_good_order_is_ok(name: str) -> None:
 FAULTS = [
     ("administrator", "failure", in_server("administrator", value=False), "not an administrator"),
     ("administrator", "failure", in_examination("account", "elevated", value=False), "not an administrator"),
-    ("privileges", "failure", in_examination("account", "privileges", value=["SeDebugPrivilege"]), "SeRestorePrivilege"),
-    ("privileges", "warning", in_examination("account", "privileges", value=["SeRestorePrivilege"]), "SeDebugPrivilege"),
+    (
+        "privileges",
+        "failure",
+        in_examination("account", "privileges", value=["SeDebugPrivilege"]),
+        "SeRestorePrivilege",
+    ),
+    (
+        "privileges",
+        "warning",
+        in_examination("account", "privileges", value=["SeRestorePrivilege"]),
+        "SeDebugPrivilege",
+    ),
     ("Windows", "failure", in_examination("platform", "build", value=9600), "9600"),
     ("PowerShell", "failure", in_examination("platform", "powershell", value="4.0"), "4.0"),
     ("PowerShell", "failure", in_examination("platform", "is_64_bit", value=False), "32-bit"),
-    ("language mode", "failure", in_examination("platform", "language_mode", value="ConstrainedLanguage"), "ConstrainedLanguage"),
+    (
+        "language mode",
+        "failure",
+        in_examination("platform", "language_mode", value="ConstrainedLanguage"),
+        "ConstrainedLanguage",
+    ),
     (".NET Framework", "failure", in_server("framework_release", value=394802), "older than 4.7.2"),
     (".NET Framework", "warning", in_server("framework_release", value=0), "does not say"),
     ("script policies", "warning", policy_of(policies.APPLOCKER_SCRIPTS, 1), "AppLocker"),
@@ -143,14 +167,39 @@ FAULTS = [
     ("service account", "failure", in_examination("service", "sid", value=""), "unknown"),
     ("service account", "failure", in_examination("service", "denied_logon", value=[GMSA]), "1069"),
     ("service account", "warning", in_examination("service", "logon_right", value=[]), "by a group"),
-    ("service control", "failure", in_examination("service", "control", value="Access is denied."), "Access is denied."),
-    ("service process", "warning", in_examination("service", "process", value="Access is denied."), "Access is denied."),
-    ("failover cluster", "warning", in_server("cluster", value={"resource": "AMS", "owner": "AMS1", "owned": True}), "'AMS'"),
-    ("failover cluster", "failure", in_server("cluster", value={"resource": "AMS", "owner": "AMS2", "owned": False}), "AMS2"),
+    (
+        "service control",
+        "failure",
+        in_examination("service", "control", value="Access is denied."),
+        "Access is denied.",
+    ),
+    (
+        "service process",
+        "warning",
+        in_examination("service", "process", value="Access is denied."),
+        "Access is denied.",
+    ),
+    (
+        "failover cluster",
+        "warning",
+        in_server("cluster", value={"resource": "AMS", "owner": "AMS1", "owned": True}),
+        "'AMS'",
+    ),
+    (
+        "failover cluster",
+        "failure",
+        in_server("cluster", value={"resource": "AMS", "owner": "AMS2", "owned": False}),
+        "AMS2",
+    ),
     ("staging space", "failure", in_server("staging", "free_bytes", value=1024), "9 MiB are needed"),
     ("staging space", "warning", in_server("staging", "free_bytes", value=12 * 1024**2), "12 MiB are free"),
     ("space for restores", "failure", in_examination("drives", "safety", "free_bytes", value=0), "0 MiB are free"),
-    ("encryption certificates", "warning", in_server("certificates", value=[certificate(exportable=False)]), "not exportable"),
+    (
+        "encryption certificates",
+        "warning",
+        in_server("certificates", value=[certificate(exportable=False)]),
+        "not exportable",
+    ),
     (
         "encryption certificates",
         "warning",
@@ -159,10 +208,25 @@ FAULTS = [
     ),
     ("TLS certificates", "failure", in_examination("tls", value=[]), "is not in its store"),
     ("TLS certificates", "failure", in_examination("tls", 0, "has_key", value=False), "has no private key"),
-    ("TLS certificates", "failure", in_examination("tls", 0, "not_after", value="2026-11-29T00:00:00.0000000Z"), "has expired"),
-    ("TLS certificates", "warning", in_examination("tls", 0, "not_after", value="2026-12-20T00:00:00.0000000Z"), "2026-12-20"),
+    (
+        "TLS certificates",
+        "failure",
+        in_examination("tls", 0, "not_after", value="2026-11-29T00:00:00.0000000Z"),
+        "has expired",
+    ),
+    (
+        "TLS certificates",
+        "warning",
+        in_examination("tls", 0, "not_after", value="2026-12-20T00:00:00.0000000Z"),
+        "2026-12-20",
+    ),
     ("TLS certificates", "warning", in_server("state", "http_sys", "bindings", value=[]), "no TLS binding"),
-    ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 2, "endpoint", value="10.0.0.1:443"), "10.0.0.1:443"),
+    (
+        "HTTP.sys",
+        "warning",
+        in_server("state", "http_sys", "bindings", 2, "endpoint", value="10.0.0.1:443"),
+        "10.0.0.1:443",
+    ),
     ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 0, "other_values", value=["New"]), "New"),
     ("secrets", "warning", in_examination("secrets", 0, "opens", value=False), "Authentication.Oidc.Secret"),
 ]
@@ -349,7 +413,9 @@ def signing_key(tmp_path: Path) -> Path:
 
 
 def states(root: Path, size: int = 0, **changed: Any) -> dict[str, str]:
-    found = [check.finding(controller.Controller(options(root, **changed), "ams1", size)) for check in controller.CHECKS]
+    found = [
+        check.finding(controller.Controller(options(root, **changed), "ams1", size)) for check in controller.CHECKS
+    ]
     for one in found:
         assert_whole(one)
     return {one["check"]: one["state"] for one in found}
@@ -374,7 +440,9 @@ def test_what_is_not_in_order_on_the_controller_is_found(root: Path, signing_key
     assert states(root, backup_root=None)["backup root"] == "failure"
 
 
-def test_a_controller_that_does_not_open_what_windows_makes_is_a_failure(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_does_not_open_what_windows_makes_is_a_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = throwaway.make()._replace(password="another")
     monkeypatch.setattr(throwaway, "make", lambda: wrong)
     assert states(root)["PFX on the controller"] == "failure"

@@ -13,8 +13,13 @@ from pathlib import Path
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import certificate_backup, encryption_certificate
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.encryption_certificate import EncryptionCertificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
+    certificate_backup,
+    encryption_certificate,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.encryption_certificate import (
+    EncryptionCertificate,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import BackedUpKeys
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -89,7 +94,9 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     made: EncryptionCertificate, root: Path, identity: pyrage.x25519.Identity, recipient: str, tmp_path: Path
 ) -> None:
     store = BackupStore(str(root), FOREST)
-    place, _mark = certificate_backup.commit(store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC))
+    place, _mark = certificate_backup.commit(
+        store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC)
+    )
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))

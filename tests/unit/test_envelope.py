@@ -47,8 +47,14 @@ def test_what_a_target_sealed_opens(envelope: Envelope, clear: bytes) -> None:
 
 
 @settings(max_examples=200)
-@given(part=st.sampled_from(["data", "iv", "mac", "key"]), place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
-def test_no_changed_byte_passes(envelope: Envelope, sealed: dict[str, Any], part: str, place: float, change: int) -> None:
+@given(
+    part=st.sampled_from(["data", "iv", "mac", "key"]),
+    place=st.floats(0, 1, exclude_max=True),
+    change=st.integers(1, 255),
+)
+def test_no_changed_byte_passes(
+    envelope: Envelope, sealed: dict[str, Any], part: str, place: float, change: int
+) -> None:
     changed = bytearray(base64.b64decode(sealed[part]))
     changed[int(place * len(changed))] ^= change
     with pytest.raises(AccessManagerError, match=SENTENCE):  # at once: not when it is read
@@ -71,7 +77,9 @@ def test_nothing_appended_passes(envelope: Envelope, sealed: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("length", [8, 12, 32])
-def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(envelope: Envelope, sealed: dict[str, Any], length: int) -> None:
+def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(
+    envelope: Envelope, sealed: dict[str, Any], length: int
+) -> None:
     whole = base64.b64decode(sealed["iv"]) + base64.b64decode(sealed["data"])
     shifted = {"iv": base64.b64encode(whole[:length]).decode(), "data": base64.b64encode(whole[length:]).decode()}
     with pytest.raises(AccessManagerError, match=SENTENCE):
@@ -80,13 +88,17 @@ def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(envelope: Envelope,
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
 @pytest.mark.parametrize("garbage", ["not base64!", "AAA", "Ünicode"])
-def test_what_is_not_base64_is_refused_in_a_sentence(envelope: Envelope, sealed: dict[str, Any], part: str, garbage: str) -> None:
+def test_what_is_not_base64_is_refused_in_a_sentence(
+    envelope: Envelope, sealed: dict[str, Any], part: str, garbage: str
+) -> None:
     with pytest.raises(AccessManagerError, match=SENTENCE):
         envelope.open(sealed | {part: garbage})
 
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
-def test_an_answer_without_a_part_is_refused_in_a_sentence(envelope: Envelope, sealed: dict[str, Any], part: str) -> None:
+def test_an_answer_without_a_part_is_refused_in_a_sentence(
+    envelope: Envelope, sealed: dict[str, Any], part: str
+) -> None:
     with pytest.raises(AccessManagerError):
         envelope.open({key: value for key, value in sealed.items() if key != part})
 
@@ -95,7 +107,9 @@ PACKED = gzip.compress(os.urandom(1000))
 
 
 @pytest.mark.parametrize(
-    "packed", [b"no gzip", PACKED[:-500], PACKED[:-4], PACKED[:500] + bytes(500)], ids=["other", "half", "without length", "zeros"]
+    "packed",
+    [b"no gzip", PACKED[:-500], PACKED[:-4], PACKED[:500] + bytes(500)],
+    ids=["other", "half", "without length", "zeros"],
 )
 def test_what_does_not_unpack_is_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
     header = protect(packed, envelope.public_key, CONTEXT, compress=False)

@@ -26,7 +26,12 @@ def test_modules_and_documents_name_the_versions_that_are_required() -> None:
 
 
 def test_versions_with_known_holes_are_not_allowed() -> None:
-    """CVE-2024-0727: a prepared PFX ends the process. GHSA-4fg7-vxc8-qx5w: a prepared name of a plugin runs a program."""
-    required = {name: tuple(map(int, version.split("."))) for name, version in floors(ROOT / "meta/ee-requirements.txt").items()}
+    """CVE-2024-0727: a prepared PFX ends the process.
+
+    GHSA-4fg7-vxc8-qx5w: a prepared name of a plugin runs a program.
+    """
+    required = {
+        name: tuple(map(int, version.split("."))) for name, version in floors(ROOT / "meta/ee-requirements.txt").items()
+    }
     assert required["cryptography"] >= (42, 0, 4)
     assert required["pyrage"] >= (1, 2, 3)

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store that went back in time, or whose newest backup was replaced, is found by what the controller keeps outside of it."""
+"""A store that went back in time, or whose newest backup was replaced, is found by what the controller keeps outside of
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import high_water_mark, manifest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import MOST_MARKS, HighWaterMark, Mark
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import (
+    MOST_MARKS,
+    HighWaterMark,
+    Mark,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.ams_host import write_inventory
 from support.backups import KeyPair
@@ -33,12 +39,16 @@ ONE_BACKUP_MILLISECONDS = 100
 
 
 def opened(root: Path, inventory: dict[str, str] = INVENTORY, **options: Any) -> dict[str, Any]:
-    result = run("backup_commit", backup_root=str(root), state="opened", encryption="none", inventory=inventory, **options)
+    result = run(
+        "backup_commit", backup_root=str(root), state="opened", encryption="none", inventory=inventory, **options
+    )
     assert not result.get("failed"), result
     return result
 
 
-def back_up(root: Path, inventory: dict[str, str] = INVENTORY, *, problems: tuple[str, ...] = (), **options: Any) -> str:
+def back_up(
+    root: Path, inventory: dict[str, str] = INVENTORY, *, problems: tuple[str, ...] = (), **options: Any
+) -> str:
     """Makes a backup as the role does, whether anything has changed or not; returns its id."""
     backup_id = str(opened(root, inventory, force=True, **options)["backup_id"])
     fill(BackupStore(str(root), HOST), backup_id, inventory=inventory, problems=problems)
@@ -199,7 +209,9 @@ def test_a_backup_reports_it_and_goes_on_and_it_stays_a_problem(root: Path) -> N
 
 def test_a_comparison_warns_of_it(root: Path) -> None:
     store = BackupStore(str(root), HOST)
-    made = [make(store, backup_id, seal_to()) for backup_id in ("20261119T020000Z", "20261120T020000Z", "20261121T020000Z")]
+    made = [
+        make(store, backup_id, seal_to()) for backup_id in ("20261119T020000Z", "20261120T020000Z", "20261121T020000Z")
+    ]
     HighWaterMark(store, None).advance(Mark.of(made[2], manifest.to_bytes(made[2])))
     options = {"backup_root": str(root), "before": made[0]["id"], "after": made[1]["id"]}
     assert run("backup_diff", **options)["warnings"] == []
@@ -208,7 +220,9 @@ def test_a_comparison_warns_of_it(root: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["config_restore", "certificate_import"])
-def test_the_newest_backup_of_such_a_store_is_not_restored(root: Path, owner: KeyPair, tmp_path: Path, module: str) -> None:
+def test_the_newest_backup_of_such_a_store_is_not_restored(
+    root: Path, owner: KeyPair, tmp_path: Path, module: str
+) -> None:
     store = BackupStore(str(root), HOST)
     made = [make(store, backup_id, seal_to(owner.public)) for backup_id in ("20261120T020000Z", "20261121T020000Z")]
     HighWaterMark(store, None).advance(Mark.of(made[1], manifest.to_bytes(made[1])))
@@ -238,8 +252,12 @@ def test_prune_removes_nothing_from_such_a_store(root: Path) -> None:
 def test_a_host_that_vanished_is_a_problem(root: Path) -> None:
     backup_id = back_up(root)
     shutil.rmtree(root / HOST)
-    assert f"The backups of {HOST} are gone from '{root}': this controller published {backup_id} there." in " ".join(lost(root))
-    assert run("backup_verify", backup_root=str(root), accept_history=True, fail_on_problems=False)["accepted_hosts"] == [HOST]
+    assert f"The backups of {HOST} are gone from '{root}': this controller published {backup_id} there." in " ".join(
+        lost(root)
+    )
+    assert run("backup_verify", backup_root=str(root), accept_history=True, fail_on_problems=False)[
+        "accepted_hosts"
+    ] == [HOST]
     assert not mark_of(root).exists()
     assert "There is no backup of any host" in run("backup_verify", backup_root=str(root))["msg"]
 
@@ -335,7 +353,10 @@ def test_two_controllers_do_not_drive_each_other_to_new_backups(root: Path, tmp_
 
 
 def test_seeing_that_nothing_has_changed_is_quick(root: Path, owner: KeyPair) -> None:
-    """A usual backup: one that make bench makes of a standard server has 210 KiB. This one has 2 MiB, of which all is hashed."""
+    """A usual backup: one that make bench makes of a standard server has 210 KiB.
+
+    This one has 2 MiB, of which all is hashed.
+    """
     store = BackupStore(str(root), HOST)
     made = make(store, "20261120T020000Z", seal_to(owner.public), parts={"config.zip": os.urandom(2 * 1024**2)})
     HighWaterMark(store, None).advance(Mark.of(made, manifest.to_bytes(made)))
@@ -398,7 +419,9 @@ def test_a_file_that_others_can_write_is_not_believed(root: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["link", "pipe", "folder"])
-def test_what_is_no_file_in_its_place_is_not_followed_and_not_waited_for(root: Path, tmp_path: Path, place: str) -> None:
+def test_what_is_no_file_in_its_place_is_not_followed_and_not_waited_for(
+    root: Path, tmp_path: Path, place: str
+) -> None:
     back_up(root)
     path = mark_of(root)
     path.unlink()
@@ -414,7 +437,9 @@ def test_a_relative_folder_is_refused_in_a_sentence(root: Path, monkeypatch: pyt
     monkeypatch.setenv("XDG_STATE_HOME", "relative/folder")  # which the standard says to ignore
     monkeypatch.setenv("HOME", "/nowhere")
     assert high_water_mark.hosts(str(root), None) == []
-    assert HighWaterMark(BackupStore(str(root), HOST), None).path.is_relative_to("/nowhere/.local/state/lithnet.access_manager")
+    assert HighWaterMark(BackupStore(str(root), HOST), None).path.is_relative_to(
+        "/nowhere/.local/state/lithnet.access_manager"
+    )
     problems = HighWaterMark(BackupStore(str(root), HOST), "state").problems()
     assert "'state' is not an absolute path" in problems[0]
 

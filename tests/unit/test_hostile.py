@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backup folders that somebody prepared to do harm: refused in a sentence, whatever is in them, and nothing is written."""
+"""Backup folders that somebody prepared to do harm: refused in a sentence, whatever is in them, and nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_reader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import read_certificates, read_secrets
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import (
+    read_certificates,
+    read_secrets,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import chain, prune_log
@@ -82,7 +86,9 @@ def sealed(store: BackupStore, owner: KeyPair, **parts: bytes) -> None:
     "name",
     ["../../../etc/passwd", "/etc/passwd", "..\\..\\x", "..", "config.zip\0", ".config.record", "config.zip/"],
 )
-def test_a_manifest_that_names_a_file_outside_or_another_is_refused(store: BackupStore, owner: KeyPair, name: str) -> None:
+def test_a_manifest_that_names_a_file_outside_or_another_is_refused(
+    store: BackupStore, owner: KeyPair, name: str
+) -> None:
     sealed(store, owner)
     path = store.folder / ID / "manifest.json"
     manifest = json.loads(path.read_bytes())
@@ -129,7 +135,9 @@ def test_a_part_that_is_named_twice_is_refused(store: BackupStore, owner: KeyPai
 
 @settings(max_examples=60)
 @given(
-    key=st.sampled_from(["certificates", "secrets", "problems", "recipients", "files", "created", "previous", "downtime_ms", "x"]),
+    key=st.sampled_from(
+        ["certificates", "secrets", "problems", "recipients", "files", "created", "previous", "downtime_ms", "x"]
+    ),
     value=json_values,
 )
 def test_no_value_of_a_manifest_is_a_traceback_or_goes_unseen(
@@ -168,7 +176,9 @@ def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, st
 # ---- folders ----
 
 
-@pytest.mark.parametrize("name", ["20261399T020000Z", "20261123T020000Z.old", "00000000T000000Z", "..", "20261123T250000Z"])
+@pytest.mark.parametrize(
+    "name", ["20261399T020000Z", "20261123T020000Z.old", "00000000T000000Z", "..", "20261123T250000Z"]
+)
 def test_what_has_no_name_of_a_backup_is_none(root: Path, name: str) -> None:
     (root / HOST / name).mkdir(parents=True, exist_ok=True)
     result = verify(BackupStore(str(root), HOST))
@@ -203,7 +213,9 @@ def zip_with(name: str, data: bytes, compression: int = zipfile.ZIP_DEFLATED) ->
     return target.getvalue()
 
 
-def test_a_bomb_is_not_unpacked(store: BackupStore, owner: KeyPair, key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_not_unpacked(
+    store: BackupStore, owner: KeyPair, key_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Blanks in place of a JSON file take a thousandth of their size."""
     monkeypatch.setattr(zip_reader, "LARGEST_DOCUMENT", 1024**2)
     sealed(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
@@ -230,7 +242,9 @@ def test_another_compression_is_not_opened(store: BackupStore, owner: KeyPair, k
     assert "compressed in a way that no backup is" in problems(verify(store, key_file))
 
 
-@pytest.mark.parametrize("name", ["../evil", "config\\..\\..\\evil", "/etc/cron.d/evil", "C:\\evil", "config/../../evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "config\\..\\..\\evil", "/etc/cron.d/evil", "C:\\evil", "config/../../evil"]
+)
 def test_entries_that_lead_elsewhere_are_refused(
     store: BackupStore, owner: KeyPair, key_file: str, name: str, tmp_path: Path
 ) -> None:
@@ -264,7 +278,10 @@ def test_no_value_in_an_opened_backup_is_a_traceback(
     original: Any = {"state": state(), "files": lists(files())}[document]
     changed = replaced(original, data.draw(st.sampled_from(places(original))), value)
     both = {"state": state(), "files": lists(files())} | {document: changed}
-    entries = {"state/installation.json": json.dumps(both["state"]).encode(), "files.json": json.dumps(both["files"]).encode()}
+    entries = {
+        "state/installation.json": json.dumps(both["state"]).encode(),
+        "files.json": json.dumps(both["files"]).encode(),
+    }
     make(store, ID, seal_to(), parts={"config.zip": zipped(entries | dict.fromkeys(FOLDERS, b"") | files())})
     assert len(verify(store)["backups"]) == 1
     compared = run("backup_diff", backup_root=str(store.root), before=ID, after=ID)
@@ -299,7 +316,9 @@ def only_sentences(read: Any, *arguments: Any) -> Any:
 
 @settings(max_examples=150)
 @given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=8))
-def test_any_change_of_certificates_is_a_sentence_or_nothing(certificate: TestCertificate, place: int, change: bytes) -> None:
+def test_any_change_of_certificates_is_a_sentence_or_nothing(
+    certificate: TestCertificate, place: int, change: bytes
+) -> None:
     data = bytearray(certificates_zip([certificate]))
     at = place % len(data)
     data[at : at + len(change)] = change
@@ -309,7 +328,9 @@ def test_any_change_of_certificates_is_a_sentence_or_nothing(certificate: TestCe
 
 @settings(max_examples=150)
 @given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=4))
-def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(certificate: TestCertificate, place: int, change: bytes) -> None:
+def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(
+    certificate: TestCertificate, place: int, change: bytes
+) -> None:
     pfx = bytearray(_PFX.setdefault(certificate.thumbprint, certificate.pfx))
     at = place % len(pfx)
     pfx[at : at + len(change)] = change
@@ -400,7 +421,9 @@ def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore,
         manifest = json.loads(path.read_bytes()) | changes
         path.write_bytes(manifest_module.to_bytes(manifest | {"checksum": manifest_module.checksum_of(manifest)}))
     verified = run("backup_verify", backup_root=str(store.root), fail_on_problems=False)
-    pruned = [run("backup_prune", backup_root=str(store.root), host=one.host, keep_last=1, check=True) for one in (store, odd)]
+    pruned = [
+        run("backup_prune", backup_root=str(store.root), host=one.host, keep_last=1, check=True) for one in (store, odd)
+    ]
     shutil.rmtree(odd.folder)
     odd.folder.symlink_to(store.folder)
     listed = run("backup_info", backup_root=str(store.root), all_hosts=True)

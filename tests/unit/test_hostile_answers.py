@@ -104,11 +104,19 @@ def test_an_honest_server_is_backed_up_and_a_restore_would_change_nothing(contro
     assert ran.rc == 0, ran.output
     for host in (EVIL, GOOD):
         (backup,) = controller.backups(host)
-        assert sorted(path.name for path in backup.glob("*.age")) == ["certificates.zip.age", "config.zip.age", "secrets.json.age"]
-    assert {result["would_change"] for result in results_of(ran, "config_restore") if "would_change" in result} == {False}
+        assert sorted(path.name for path in backup.glob("*.age")) == [
+            "certificates.zip.age",
+            "config.zip.age",
+            "secrets.json.age",
+        ]
+    assert {result["would_change"] for result in results_of(ran, "config_restore") if "would_change" in result} == {
+        False
+    }
 
 
-def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(controller: Controller, tmp_path: Path) -> None:
+def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(
+    controller: Controller, tmp_path: Path
+) -> None:
     mark = tmp_path / "ran"
     connection = {
         "ansible_connection": "ssh",
@@ -116,7 +124,9 @@ def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(contr
         "ansible_ssh_common_args": f"-o ProxyCommand='touch {mark}'",
     }
     added = {"add_host": {"host_name": EVIL, "groups": [], "host_vars": connection}}
-    ran = controller.run(BACKUP, lies={"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added})
+    ran = controller.run(
+        BACKUP, lies={"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added}
+    )
     assert not mark.exists()
     assert ran.rc == 0, ran.output
     assert published(ran)["status"] == "complete"
@@ -172,7 +182,11 @@ def test_a_server_does_not_choose_the_directory_that_gets_a_password(
         "access_manager_directory_password": "password of the directory",
         "access_manager_directory_servers": ["localhost"],
     }
-    named = {"backup_directory_census": True, "backup_directory_servers": ["127.0.0.1"], "access_manager_directory_port": port}
+    named = {
+        "backup_directory_census": True,
+        "backup_directory_servers": ["127.0.0.1"],
+        "access_manager_directory_port": port,
+    }
     ran = controller.run(BACKUP, lies=facts(**named), **directory)
     assert came == []
     assert ran.rc == 0, ran.output
@@ -180,10 +194,16 @@ def test_a_server_does_not_choose_the_directory_that_gets_a_password(
     assert came  # who is asked when the operator says so
 
 
-def test_a_server_does_not_choose_where_its_backup_lies_or_that_it_is_clear(controller: Controller, tmp_path: Path) -> None:
+def test_a_server_does_not_choose_where_its_backup_lies_or_that_it_is_clear(
+    controller: Controller, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
-    named = {"access_manager_backup_root": str(elsewhere), "access_manager_encryption": "none", "access_manager_recipients": []}
+    named = {
+        "access_manager_backup_root": str(elsewhere),
+        "access_manager_encryption": "none",
+        "access_manager_recipients": [],
+    }
     ran = controller.run(BACKUP, lies=facts(**named))
     assert ran.rc == 0, ran.output
     assert list(elsewhere.iterdir()) == []
@@ -212,20 +232,27 @@ def test_no_key_that_ansible_acts_on_comes_through(controller: Controller, step:
         "unreachable": True,
         "failed_when_result": True,
     }
-    lies = {step: orders} | ({"artifact_fetch:live": {"steady": False, "attempts": 3}} if step.startswith("config") else {})
+    lies = {step: orders} | (
+        {"artifact_fetch:live": {"steady": False, "attempts": 3}} if step.startswith("config") else {}
+    )
     ran = controller.run(BACKUP, lies=lies)
     assert ran.rc == 0, ran.output
     assert published(ran)["status"] == "complete"
     assert "the server" not in ran.output
     assert "the server" not in (ran.folder / "results.jsonl").read_text()
     results = [one.result for one in ran.results if one.module.startswith("lithnet.access_manager")]
-    assert not {"ansible_facts", "add_host", "add_group", "_ansible_verbose_always"} & {key for result in results for key in result}
+    assert not {"ansible_facts", "add_host", "add_group", "_ansible_verbose_always"} & {
+        key for result in results for key in result
+    }
 
 
 def test_text_of_a_server_controls_no_terminal_and_forges_no_line(controller: Controller) -> None:
     odd = "\x1b[2J\x07\x9b31m\u202e\nok: [good2]"
     lies = {
-        "installation_info": {"computer_name": odd, "unended_restores": [{"run_id": odd, "folder": odd, "kept": "", "result": ""}]},
+        "installation_info": {
+            "computer_name": odd,
+            "unended_restores": [{"run_id": odd, "folder": odd, "kept": "", "result": ""}],
+        },
         "certificate_export": {"failed": True, "msg": odd},
     }
     ran = controller.run(BACKUP, lies=lies)

@@ -17,7 +17,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import json_document
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import Value, find, parse, strict
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import (
+    Value,
+    find,
+    parse,
+    strict,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import sddl as sddl_module
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +52,9 @@ def plain(value: Value) -> Any:
 
 
 def every(value: Value) -> list[Value]:
-    inner = value.value.values() if isinstance(value.value, dict) else value.value if isinstance(value.value, list) else ()
+    inner = (
+        value.value.values() if isinstance(value.value, dict) else value.value if isinstance(value.value, list) else ()
+    )
     return [value, *(one for part in inner for one in every(part))]
 
 
@@ -103,7 +110,10 @@ def test_comments_and_trailing_commas_pass() -> None:
 
 def test_values_are_found_by_path_whatever_the_capitals() -> None:
     document = parse(b'{"A": {"List": [{"c": 1}, {}, {"C": 2}], "d": "x"}}')
-    assert [(place, value.value) for place, value in find(document, "a.list[].c")] == [("A.List[0].c", 1), ("A.List[2].C", 2)]
+    assert [(place, value.value) for place, value in find(document, "a.list[].c")] == [
+        ("A.List[0].c", 1),
+        ("A.List[2].C", 2),
+    ]
     assert [place for place, _value in find(document, "A.D")] == ["A.d"]
     assert list(find(document, "A.d.e")) == []
     assert list(find(document, "A.d[].e")) == []
@@ -139,7 +149,10 @@ def test_a_key_that_stands_twice_at_the_end_of_a_megabyte_is_found_at_once(read:
     whole, twice = keys(75_000), keys(75_000, "000000001")
     assert len(twice) > 1024**2
     read(whole)
-    assert seconds(lambda: refused(read, twice, "the key '000000001' stands twice")) < 3 * seconds(lambda: read(whole)) + 0.1
+    assert (
+        seconds(lambda: refused(read, twice, "the key '000000001' stands twice"))
+        < 3 * seconds(lambda: read(whole)) + 0.1
+    )
 
 
 @pytest.mark.parametrize("read", [strict, parse])
@@ -179,9 +192,13 @@ def test_what_is_nested_too_deep_is_refused(read: Callable[[bytes], Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("read", "most"), [(strict, json_document.MOST_VALUES), (parse, json_document.MOST_PLACED_VALUES)], ids=["strict", "parse"]
+    ("read", "most"),
+    [(strict, json_document.MOST_VALUES), (parse, json_document.MOST_PLACED_VALUES)],
+    ids=["strict", "parse"],
 )
-def test_more_values_than_any_file_has_are_refused_before_they_take_memory(read: Callable[[bytes], Any], most: int) -> None:
+def test_more_values_than_any_file_has_are_refused_before_they_take_memory(
+    read: Callable[[bytes], Any], most: int
+) -> None:
     data = b'{"a":[' + b"0," * most + b"0]}"
     tracemalloc.start()
     try:
@@ -283,7 +300,9 @@ def test_what_windows_writes_is_decoded(sddl: str) -> None:
     assert sddl_module.is_decoded(sddl)
 
 
-@pytest.mark.parametrize(("rights", "mask"), [("0777", 0o777), ("0", 0), ("1024", 0x400), ("0X1F", 0x1F), ("-1", 0), ("1_0", 0)])
+@pytest.mark.parametrize(
+    ("rights", "mask"), [("0777", 0o777), ("0", 0), ("1024", 0x400), ("0X1F", 0x1F), ("-1", 0), ("1_0", 0)]
+)
 def test_numbers_are_those_of_windows(rights: str, mask: int) -> None:
     assert sddl_module.mask_of(rights) == mask
 

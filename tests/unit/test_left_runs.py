@@ -20,9 +20,14 @@ RUN = {"run_id": "R", "controller": "C", "stopped_at": "T", "found": "", "starte
         ({"found": "Running", "started_at": "S"}, "It was found running at S.", False),
     ],
 )
-def test_run_that_left_the_service_stopped_is_told_in_a_sentence(more: dict[str, str], words: str, stopped: bool) -> None:
+def test_run_that_left_the_service_stopped_is_told_in_a_sentence(
+    more: dict[str, str], words: str, stopped: bool
+) -> None:
     run = RUN | more
-    assert interrupted_stops.sentence(run) == f"The run R of C stopped the service at T, and did not start it again. {words}"
+    assert (
+        interrupted_stops.sentence(run)
+        == f"The run R of C stopped the service at T, and did not start it again. {words}"
+    )
     assert bool(interrupted_stops.stopped([run])) is stopped
 
 

@@ -11,7 +11,9 @@ from xml.etree.ElementTree import ParseError
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import connection_loader
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.connection_errors import is_connection_error
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.connection_errors import (
+    is_connection_error,
+)
 from pypsrp.wsman import WSMan
 
 

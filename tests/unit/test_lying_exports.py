@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server that sends what no restore would open: the backup is incomplete and says why, and a verification without a key too."""
+"""A server that sends what no restore would open: the backup is incomplete and says why, and a verification without a
+key too.
+"""
 
 from __future__ import annotations
 
@@ -45,19 +47,30 @@ class Server:
         not_before, not_after = (f"{date:%Y-%m-%dT%H:%M:%S}.0000000Z" for date in dates)
         subject = certificate.certificate.subject.rfc4514_string()
         self.certificates = [
-            described_certificate(certificate.thumbprint) | {"subject": subject, "not_before": not_before, "not_after": not_after}
+            described_certificate(certificate.thumbprint)
+            | {"subject": subject, "not_before": not_before, "not_after": not_after}
         ]
 
     def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return {"artifact_fetch": self._files, "certificate_export": self._keys, "secret_export": self._secrets}[module](arguments)
+        return {"artifact_fetch": self._files, "certificate_export": self._keys, "secret_export": self._secrets}[
+            module
+        ](arguments)
 
     def _files(self, arguments: dict[str, Any]) -> dict[str, Any]:
         sent = bundle(self.described, self.contents)
-        return {"steady": True, "attempts": 1, "path": "", "envelope": protect(sent, arguments["public_key"], "artifact_fetch")}
+        return {
+            "steady": True,
+            "attempts": 1,
+            "path": "",
+            "envelope": protect(sent, arguments["public_key"], "artifact_fetch"),
+        }
 
     def _keys(self, arguments: dict[str, Any]) -> dict[str, Any]:
         sent = json.dumps(self.exports).encode()
-        return {"certificates": self.certificates, "envelope": protect(sent, arguments["public_key"], "certificate_export")}
+        return {
+            "certificates": self.certificates,
+            "envelope": protect(sent, arguments["public_key"], "certificate_export"),
+        }
 
     def _secrets(self, arguments: dict[str, Any]) -> dict[str, Any]:
         secrets = [{"path": path, "mode": 1} for path in self.secrets]
@@ -70,7 +83,9 @@ def lying(monkeypatch: pytest.MonkeyPatch, certificate: TestCertificate) -> Serv
     """The server that every call reaches; honest until a test makes it lie."""
     answering = Server(certificate)
 
-    def call_once(target: Target, arguments: dict[str, Any], shape: Any, *, module: str | None = None, **_more: Any) -> Any:
+    def call_once(
+        target: Target, arguments: dict[str, Any], shape: Any, *, module: str | None = None, **_more: Any
+    ) -> Any:
         if arguments.get("step") == "remove":
             return {"changed": True}
         return target.checked(answering.call(module or target._module, arguments), shape)
@@ -107,10 +122,16 @@ def test_an_honest_backup_is_complete_and_opens(root: Path, owner: KeyPair, lyin
 
 LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
     "NaN": (lambda lying: lying.described["installation"].update(extra=float("nan")), "NaN is not a number"),
-    "depth": (lambda lying: lying.described["installation"].update(extra=json.loads("[" * 70 + "]" * 70)), "more than 64 deep"),
+    "depth": (
+        lambda lying: lying.described["installation"].update(extra=json.loads("[" * 70 + "]" * 70)),
+        "more than 64 deep",
+    ),
     "time": (lambda lying: lying.described["records"][3].update(created="yesterday"), "is no time"),
     "certificate": (lambda lying: _other_certificate(lying), "is not the certificate of its PFX"),
-    "certificate without key": (lambda lying: _other_certificate(lying, key=False), "another certificate than its name says"),
+    "certificate without key": (
+        lambda lying: _other_certificate(lying, key=False),
+        "another certificate than its name says",
+    ),
     "key": (lambda lying: _other_key(lying), "holds another one"),
     "times": (lambda lying: lying.certificates[0].update(not_after="never"), "another not_after of certificate"),
     "subject": (lambda lying: lying.certificates[0].update(subject="CN=other"), "another subject of certificate"),
@@ -143,7 +164,9 @@ def test_what_no_restore_would_open_makes_the_backup_incomplete_and_is_said(
     assert BackupStore(str(root), HOST).latest_complete() is None
 
 
-def test_another_certificate_under_a_name_does_not_come_into_the_backup(root: Path, owner: KeyPair, lying: Server) -> None:
+def test_another_certificate_under_a_name_does_not_come_into_the_backup(
+    root: Path, owner: KeyPair, lying: Server
+) -> None:
     _other_certificate(lying)
     backed_up(root, owner)
     [artifact] = root.rglob("certificates.zip.age")
@@ -172,7 +195,9 @@ def test_an_export_that_is_not_json_as_a_backup_has_it_is_refused_in_a_sentence(
     assert "must be an object" in backed_up(root, owner)["msg"]
 
 
-def test_a_verification_without_a_key_sees_a_time_of_a_certificate_that_is_none(root: Path, owner: KeyPair, lying: Server) -> None:
+def test_a_verification_without_a_key_sees_a_time_of_a_certificate_that_is_none(
+    root: Path, owner: KeyPair, lying: Server
+) -> None:
     backed_up(root, owner)
     assert verified(root) == []
     [path] = root.rglob("manifest.json")

@@ -55,7 +55,9 @@ def refusal(path: Path, content: bytes | dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def record(name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **told: Any) -> dict[str, Any]:
+def record(
+    name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **told: Any
+) -> dict[str, Any]:
     return {
         "artifact": {"name": name, "size": 1, "sha256": "ab" * 32, "recipients": list(recipients)},
         "problems": list(problems),
@@ -82,7 +84,9 @@ def built(**records: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_backup_without_problems_is_complete(path: Path) -> None:
-    manifest = built(config=record("config.zip.age", files=30, bytes=1000), secrets=record("secrets.json.age", secrets=[]))
+    manifest = built(
+        config=record("config.zip.age", files=30, bytes=1000), secrets=record("secrets.json.age", secrets=[])
+    )
     path.write_bytes(manifest_module.to_bytes(manifest))
     found = read(path)
     assert found == manifest
@@ -91,20 +95,36 @@ def test_a_backup_without_problems_is_complete(path: Path) -> None:
 
 
 def test_a_problem_of_any_part_makes_a_backup_incomplete() -> None:
-    manifest = built(config=record("config.zip.age"), certificates=record("certificates.zip.age", problems=("One.", "Two.")))
+    manifest = built(
+        config=record("config.zip.age"), certificates=record("certificates.zip.age", problems=("One.", "Two."))
+    )
     assert (manifest["status"], manifest["problems"]) == ("incomplete", ["One.", "Two."])
 
 
 def test_each_recipient_is_named_once() -> None:
     manifest = built(
-        config=record("config.zip.age", recipients=("b", "a")), secrets=record("secrets.json.age", recipients=("c", "a"))
+        config=record("config.zip.age", recipients=("b", "a")),
+        secrets=record("secrets.json.age", recipients=("c", "a")),
     )
     assert manifest["recipients"] == ["b", "a", "c"]
 
 
 def test_the_format_has_what_people_script_against() -> None:
-    promised = {"format", "id", "host", "collection_version", "created", "status", "problems", "artifacts", "content_digest"}
-    assert promised | {"recipients", "previous", "previous_id", "checksum"} <= built(config=record("config.zip.age")).keys()
+    promised = {
+        "format",
+        "id",
+        "host",
+        "collection_version",
+        "created",
+        "status",
+        "problems",
+        "artifacts",
+        "content_digest",
+    }
+    assert (
+        promised | {"recipients", "previous", "previous_id", "checksum"}
+        <= built(config=record("config.zip.age")).keys()
+    )
     assert built(config=record("config.zip.age"))["format"] == 1
 
 

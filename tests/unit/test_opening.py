@@ -115,7 +115,9 @@ def test_what_is_too_large_for_the_memory_is_not_read(tmp_path: Path) -> None:
     for name in ("config.zip", "config.zip.age"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(LARGEST + 1)
-        assert f"'{tmp_path / name}' has {LARGEST + 1} bytes: more than 4 GiB are not opened" in refusal(tmp_path / name)
+        assert f"'{tmp_path / name}' has {LARGEST + 1} bytes: more than 4 GiB are not opened" in refusal(
+            tmp_path / name
+        )
 
 
 # ---- bounds ----
@@ -173,7 +175,9 @@ def test_an_armored_file_does_not_get_around_the_bounds(tmp_path: Path, monkeypa
 def test_as_many_recipients_as_are_encrypted_to_open_soon(tmp_path: Path) -> None:
     key = age_key()
     path = tmp_path / "config.zip.age"
-    path.write_bytes(pyrage.encrypt(b"content", [pyrage.x25519.Recipient.from_str(key.public)] * (header.MOST_STANZAS - 1)))
+    path.write_bytes(
+        pyrage.encrypt(b"content", [pyrage.x25519.Recipient.from_str(key.public)] * (header.MOST_STANZAS - 1))
+    )
     before = time.process_time()
     assert open_with(Opener.of({"identity_file": key_file(tmp_path, key.private)}), path) == b"content"
     assert time.process_time() - before < 5

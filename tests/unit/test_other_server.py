@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup that comes to another server: what is rewritten, what stays as it is there, what is refused, and what a person does."""
+"""A backup that comes to another server: what is rewritten, what stays as it is there, what is refused, and what a
+person does.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +49,18 @@ SMTP = "Auditing.NotificationChannels.Smtp[0].TemplateSuccess"
 def settings_with(*, script: Any = r"C:\Scripts\über.ps1", template: Any = "mail.html", **more: Any) -> bytes:
     """appsettings.json as a person may write it, with what Access Manager does not know."""
     content = settings() | {
-        "Auditing": {"NotificationChannels": {"Smtp": [{"TemplateSuccess": template, "Unknown": OLD + r"\scripts\x.ps1"}]}},
+        "Auditing": {
+            "NotificationChannels": {"Smtp": [{"TemplateSuccess": template, "Unknown": OLD + r"\scripts\x.ps1"}]}
+        },
         "Authorization": {"ComputerTargets": [{"Id": "1", "Script": script}]},
         "Strange": [1.50, 1e3, None, {"": "\u00e4\\"}],
     }
     return json.dumps(content | more, indent=3, ensure_ascii=False).replace("\n", "\r\n").encode()
 
 
-def contents(appsettings: bytes | None = None, *, version: str | None = None, manifest: Any = None, **changes: Any) -> Contents:
+def contents(
+    appsettings: bytes | None = None, *, version: str | None = None, manifest: Any = None, **changes: Any
+) -> Contents:
     described = state()
     described["installation"]["version"] = version or described["installation"]["version"]
     for key, value in changes.pop("described", {}).items():
@@ -74,7 +80,12 @@ def contents(appsettings: bytes | None = None, *, version: str | None = None, ma
 def fresh(**state_changes: Any) -> dict[str, Any]:
     """Another server on which Access Manager was installed just now."""
     described = server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "opened_secrets": {}}
-    described["installation"] |= {"configured": False, "config_path": NEW, "log_path": r"D:\AMS\logs", "install_path": r"D:\AMS"}
+    described["installation"] |= {
+        "configured": False,
+        "config_path": NEW,
+        "log_path": r"D:\AMS\logs",
+        "install_path": r"D:\AMS",
+    }
     described["state"] |= {
         "computer_name": "AMS2",
         "registry": [
@@ -135,7 +146,9 @@ def test_a_reference_leads_to_the_same_file_on_the_new_server(value: str, expect
     content = {"external/C/Scripts/über.ps1": b"exit 1"}
     before = settings_with(script=value)
     after = text_of(
-        translated(contents(before, content=content if "ber.ps1" in value.lower() else {"external/C/Scripts/über.ps1": b""}))
+        translated(
+            contents(before, content=content if "ber.ps1" in value.lower() else {"external/C/Scripts/über.ps1": b""})
+        )
     )
     assert json.loads(after)["Authorization"]["ComputerTargets"][0]["Script"] == expected
     written = json.dumps(value, ensure_ascii=False), json.dumps(expected, ensure_ascii=False)
@@ -181,7 +194,9 @@ def test_two_files_of_one_name_are_not_taken_for_each_other(script: str, held: l
     content = {name: name.encode() for name in held} | {"external/C/Scripts/über.ps1": b""}
     backup = translated(contents(rules(script, r"C:\Scripts\über.ps1"), content=content))
     assert scripts_of(backup)[0] == (NEW + "\\" + expected.replace("/", "\\") if expected else script)
-    assert backup.configuration.read("config/" + (expected or "external/C/Scripts/über.ps1")) == (expected or "").encode()
+    assert (
+        backup.configuration.read("config/" + (expected or "external/C/Scripts/über.ps1")) == (expected or "").encode()
+    )
 
 
 def test_a_short_name_is_the_file_that_the_old_server_recorded() -> None:
@@ -231,11 +246,15 @@ def test_nothing_else_of_a_file_changes(indent: str, unknown: str, mark: bool, c
     value = OLD + "\\scripts\\a\u00e4.ps1"
     content = {
         "Zeta": unknown,
-        "authorization": {"COMPUTERTARGETS": [{"Other": [value, unknown]}, {"script": value}, {"Script": 7}, {"Script": ""}]},
+        "authorization": {
+            "COMPUTERTARGETS": [{"Other": [value, unknown]}, {"script": value}, {"Script": 7}, {"Script": ""}]
+        },
         "Alpha": {"Script": value},
     }
     text = json.dumps(content, indent=indent, ensure_ascii=len(unknown) % 2 == 0)
-    raw = (b"\xef\xbb\xbf" if mark else b"") + (f"// {unknown.splitlines()}\n" if comments else "").encode("utf-8", "replace")
+    raw = (b"\xef\xbb\xbf" if mark else b"") + (f"// {unknown.splitlines()}\n" if comments else "").encode(
+        "utf-8", "replace"
+    )
     raw += text.encode("utf-8", "surrogatepass")
     try:
         backup = contents(raw)
@@ -243,7 +262,11 @@ def test_nothing_else_of_a_file_changes(indent: str, unknown: str, mark: bool, c
         return  # half a surrogate pair is no UTF-8
     after = translated(backup).configuration.read("config/appsettings.json")
     place = (
-        backup.configuration.documents["appsettings.json"].value["authorization"].value["COMPUTERTARGETS"].value[1].value["script"]
+        backup.configuration.documents["appsettings.json"]
+        .value["authorization"]
+        .value["COMPUTERTARGETS"]
+        .value[1]
+        .value["script"]
     )
     new = json.dumps(NEW + "\\scripts\\a\u00e4.ps1", ensure_ascii=False).encode()
     assert after == raw[: place.start] + new + raw[place.end :]
@@ -258,7 +281,9 @@ def test_a_backup_that_already_has_the_folder_gets_another() -> None:
 def test_a_file_from_elsewhere_is_open_to_those_alone_who_could_open_it() -> None:
     backup = contents()
     moved = translated(backup).configuration.files["config/external/C/Scripts/über.ps1"]
-    assert backup.configuration.files["external/C/Scripts/über.ps1"]["sddl"] == "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)"
+    assert (
+        backup.configuration.files["external/C/Scripts/über.ps1"]["sddl"] == "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)"
+    )
     assert moved["sddl"] == "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)"
 
 
@@ -375,7 +400,10 @@ def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
 
 def without_binding(*, configured: int = 1) -> Contents:
     """A backup of a server whose TLS ended elsewhere, on another port."""
-    registry = [value | ({"data": configured} if value["name"] == "Configured" else {}) for value in state()["state"]["registry"]]
+    registry = [
+        value | ({"data": configured} if value["name"] == "Configured" else {})
+        for value in state()["state"]["registry"]
+    ]
     http_sys = state()["state"]["http_sys"] | {"bindings": []}
     return contents(content={"config/apphost.json": HOSTING}, described={"http_sys": http_sys, "registry": registry})
 
@@ -450,7 +478,9 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
     result = run("config_restore", **options, require_secrets=False)
     assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
     assert [one["thumbprint"] for one in result["certificates"]] == [certificate.thumbprint]
-    command = next(task for task in result["tasks"] if "restore_tls_thumbprint=THUMBPRINT" in task).partition("controller: ")[2]
+    command = next(task for task in result["tasks"] if "restore_tls_thumbprint=THUMBPRINT" in task).partition(
+        "controller: "
+    )[2]
     words = shlex.split(command)
     assert words[:4] == ["ansible-playbook", "lithnet.access_manager.disaster_recovery", "-i", "inventory.yml"]
     given = dict(word.split("=", 1) for word in words[5::2])
@@ -539,7 +569,14 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
         content={"config/apphost.json": HOSTING},
         environment=[{"scope": "machine", "variable": "AccessManagerService__Email__Host=secret.example"}],
         references=[
-            {"key": SMTP, "value": r"\\fs\x.html", "path": r"\\fs\x.html", "place": "share", "exists": False, "name": None}
+            {
+                "key": SMTP,
+                "value": r"\\fs\x.html",
+                "path": r"\\fs\x.html",
+                "place": "share",
+                "exists": False,
+                "name": None,
+            }
         ],
         described={"firewall": state()["state"]["firewall"]},
     )
@@ -563,7 +600,8 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "section", "path"), [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")]
+    ("mode", "section", "path"),
+    [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")],
 )
 def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, path: str) -> None:
     authentication = {"Mode": mode, section: {path: "https://idp.example"}}
@@ -574,7 +612,8 @@ def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, pa
     hosting = b'{"Hosting": {"HttpSys": {"HttpsPort": 8443, "Hostname": "ams.forest.example", "Path": "/ams/"}}}'
     told = commands(contents(settings_with(Authentication=authentication), content={"config/apphost.json": hosting}))
     assert (
-        "https://ams.forest.example:8443/ams/auth and https://ams.forest.example:8443/ams/auth/logout" in told["identity provider"]
+        "https://ams.forest.example:8443/ams/auth and https://ams.forest.example:8443/ams/auth/logout"
+        in told["identity provider"]
     )
 
 
@@ -601,7 +640,9 @@ def test_a_firewall_rule_with_other_ports_is_told(ports: str, closed: str | None
 
 
 def test_a_node_of_a_cluster_has_a_task_for_the_others() -> None:
-    told = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})["failover cluster"]
+    told = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})[
+        "failover cluster"
+    ]
     assert "Get-ClusterCheckpoint -ResourceName 'AMS (1)' -RegistryCheckpoint" in told
     assert again(target="OTHER-NODE") in told
     backup = contents()
@@ -622,7 +663,8 @@ def test_a_server_of_the_same_name_needs_no_move() -> None:
 def test_clear_and_domain_secrets_are_told() -> None:
     backup = contents(
         settings_with(
-            Authentication={"Oidc": {"Secret": protected("clear", mode=0)}}, Email={"Password": protected("bmc=", mode=3)}
+            Authentication={"Oidc": {"Secret": protected("clear", mode=0)}},
+            Email={"Password": protected("bmc=", mode=3)},
         )
     )
     described = fresh() | {"opened_secrets": {"Email.Password": False}}
@@ -640,7 +682,9 @@ def test_an_sql_server_elsewhere_is_told() -> None:
     assert "external SQL Server" in told
 
 
-@pytest.mark.parametrize("text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["x'; Remove-Item C:\\ -Recurse; '", "a b", "$(whoami)", "`n", "x\nSet-Evil", "-x", "9" * 5000]
+)
 def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
     hosting = json.dumps({"Hosting": {"HttpSys": {"HttpPort": text, "HttpsPort": text, "Hostname": text}}}).encode()
     service = state()["state"]["service"] | {"account": f"EXAMPLE\\{text}$"}
@@ -658,7 +702,9 @@ def test_what_a_backup_holds_never_becomes_a_command(text: str) -> None:
 def test_tasks_belong_to_things_of_the_table() -> None:
     items = set(OUTCOMES)
     test_sets = [contents(), contents(settings_with(Authentication={"Mode": "Iwa"}))]
-    assert {task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})} <= items
+    assert {
+        task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})
+    } <= items
 
 
 # ---- the plan as a document ----
@@ -681,7 +727,9 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
 
 def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
     backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
-    assert document_module.census(backup, planned(backup, fresh())) == [{"thumbprint": TLS, "subject": "", "state": "import"}]
+    assert document_module.census(backup, planned(backup, fresh())) == [
+        {"thumbprint": TLS, "subject": "", "state": "import"}
+    ]
 
 
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
@@ -710,7 +758,9 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
     told = document(backup, fresh() | {"machine_certificates": []})
     here = {one["item"]: one["this_run"] for one in told["items"]}
     assert here["files elsewhere"] == "moved into the configuration folder"
-    assert here["references to files in the configuration folder"] == here["references to files elsewhere"] == "rewritten"
+    assert (
+        here["references to files in the configuration folder"] == here["references to files elsewhere"] == "rewritten"
+    )
     assert here["TLS binding"] == "not made: there is no certificate"
     assert here["registry: Configured"] == "kept from the target"
     assert (here["failover cluster"], here["firewall"]) == ("nothing to do", "needs a person")
@@ -728,7 +778,9 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
 def test_modules_and_secrets_of_other_modes_are_told() -> None:
     script = b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# Import-Module no\n"
     script += b"Import-Module -Force\n"
-    backup = contents(settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script})
+    backup = contents(
+        settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script}
+    )
     told = commands(backup)
     assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in told["modules that scripts load"]
     assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in told["modules that scripts load"]

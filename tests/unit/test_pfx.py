@@ -55,7 +55,9 @@ OLD_PFX = base64.b64decode(
     "ybcD20Dxa4Mik/SWkD8YkKeH38C7ueY+HursMc6Z1HJVflJ/IAN2psr+kwSmJQBEYrOiHbp+9VMSUwIwYJKoZIhvcNAQkVMRYEFDcC3MUSHRr3"
     "n7fvKQY17rwN9JIwMDEwITAJBgUrDgMCGgUABBSM6lEsYh6qg5/oCwH3qc/yRpHZuAQIqj/uc5obi5YCAggA"
 )
-"""Certificate under RC2-40, key under 3DES, as Windows made them before 2016: openssl pkcs12 -legacy -certpbe PBE-SHA1-RC2-40."""
+"""Certificate under RC2-40, key under 3DES, as Windows made them before 2016: openssl pkcs12 -legacy -certpbe
+PBE-SHA1-RC2-40.
+"""
 
 PROVE = """
 import sys, base64
@@ -137,13 +139,17 @@ def test_another_certificate_is_refused_and_named(certificate: TestCertificate, 
 
 
 def key_bytes(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def test_the_key_of_another_certificate_is_refused() -> None:
     made = make_certificate(key_size=1536)
     own = key_bytes(made.private_key)
-    pfx = pkcs12.serialize_key_and_certificates(None, made.private_key, made.certificate, None, serialization.NoEncryption())
+    pfx = pkcs12.serialize_key_and_certificates(
+        None, made.private_key, made.certificate, None, serialization.NoEncryption()
+    )
     assert pfx_module.verify(pfx, "", made.thumbprint)
     while len(foreign := key_bytes(rsa.generate_private_key(65537, 1536))) != len(own):
         pass
@@ -160,9 +166,13 @@ def test_a_pfx_without_a_key_is_refused(certificate: TestCertificate) -> None:
 
 def test_an_elliptic_key_is_refused(certificate: TestCertificate) -> None:
     key, name, now = ec.generate_private_key(ec.SECP256R1()), certificate.certificate.subject, certificate.certificate
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now.not_valid_before_utc, now.not_valid_after_utc)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now.not_valid_before_utc, now.not_valid_after_utc
+    )
     elliptic = builder.sign(key, hashes.SHA256())
-    pfx = pkcs12.serialize_key_and_certificates(None, key, elliptic, None, serialization.BestAvailableEncryption(b"correct horse"))
+    pfx = pkcs12.serialize_key_and_certificates(
+        None, key, elliptic, None, serialization.BestAvailableEncryption(b"correct horse")
+    )
     assert "not an RSA key" in refusal(pfx, "correct horse", pfx_module.thumbprint_of(elliptic))
 
 

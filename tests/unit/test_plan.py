@@ -16,9 +16,16 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.k
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.names import path_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE, Plan, RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import (
+    RESTORABLE,
+    Plan,
+    RestoreOptions,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_certificate_plan, make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import (
+    make_certificate_plan,
+    make_plan,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +42,10 @@ def contents(
 ) -> Contents:
     configuration = Configuration(config_zip(**config))
     return Contents(
-        Source("20261123T081500Z of ams1", {"config": Path("config.zip")}), configuration, certificates or {}, secrets or {}
+        Source("20261123T081500Z of ams1", {"config": Path("config.zip")}),
+        configuration,
+        certificates or {},
+        secrets or {},
     )
 
 
@@ -203,11 +213,15 @@ def test_what_else_differs_of_a_replaced_file_is_told() -> None:
     ]
 
 
-_CONTENTS = st.dictionaries(st.sampled_from([f"config/scripts/{name}" for name in "abcdef"]), st.binary(max_size=3), max_size=6)
+_CONTENTS = st.dictionaries(
+    st.sampled_from([f"config/scripts/{name}" for name in "abcdef"]), st.binary(max_size=3), max_size=6
+)
 
 
 @given(before=_CONTENTS, wanted=_CONTENTS, mirror=st.booleans())
-def test_doing_the_plan_makes_the_server_as_the_backup(before: dict[str, bytes], wanted: dict[str, bytes], mirror: bool) -> None:
+def test_doing_the_plan_makes_the_server_as_the_backup(
+    before: dict[str, bytes], wanted: dict[str, bytes], mirror: bool
+) -> None:
     old, backup = contents(content=files() | before), contents(content=files() | wanted)
     described = here(old)
     plan = make(backup, described, mirror=mirror)
@@ -219,7 +233,9 @@ def test_doing_the_plan_makes_the_server_as_the_backup(before: dict[str, bytes],
             tree[record["name"].rstrip("/")] = record.get("sha256")
     held = {record["name"]: record.get("sha256") for record in here(backup)["records"]}
     assert (tree if mirror else {name: tree[name] for name in held}) == held
-    assert plan.changed is (before != wanted if mirror else any(before.get(name) != data for name, data in wanted.items()))
+    assert plan.changed is (
+        before != wanted if mirror else any(before.get(name) != data for name, data in wanted.items())
+    )
 
 
 # ---- registry and HTTP.sys ----
@@ -347,7 +363,10 @@ def test_bindings_by_host_name_and_of_the_central_store_come_back() -> None:
     backup = contents(described=described)
     plan = make(backup, here(contents()))
     assert plan.http_sys["add"]["bindings"] == [central, by_name]
-    assert "+ TLS binding ams.example:443 of certificate " + "AA" * 20 + " (client certificates are negotiated)" in lines_of(plan)
+    assert (
+        "+ TLS binding ams.example:443 of certificate " + "AA" * 20 + " (client certificates are negotiated)"
+        in lines_of(plan)
+    )
     assert not make(backup, here(backup)).changed
 
 
@@ -380,7 +399,11 @@ def test_permissions_of_registry_keys_are_compared_and_left_to_a_person() -> Non
     assert not plan.changed
     assert [task for task in sentences(plan) if CERTIFICATE_STORE_KEY in task and "O:BAG:SYD:PAI(A;CI;KA;;;BA)" in task]
     described["state"]["registry_permissions"].pop()
-    assert [task for task in sentences(make(backup, described)) if CERTIFICATE_STORE_KEY in task and "is not there yet" in task]
+    assert [
+        task
+        for task in sentences(make(backup, described))
+        if CERTIFICATE_STORE_KEY in task and "is not there yet" in task
+    ]
     described["state"]["registry_permissions"] = [
         one | {"sddl": one["sddl"].replace("D:AI", "D:")} for one in here(backup)["state"]["registry_permissions"]
     ]
@@ -519,7 +542,9 @@ def test_a_file_that_the_configuration_names_must_be_there_afterwards() -> None:
     backup = contents(described=state(references=[reference]))
     described = here(backup)
     assert f"'{path}', which would not be there after this restore" in refusal(backup, described)
-    described["records"].append({"name": "config/more/gone.ps1", "kind": "file", "path": path.lower(), "sha256": "0", "size": 1})
+    described["records"].append(
+        {"name": "config/more/gone.ps1", "kind": "file", "path": path.lower(), "sha256": "0", "size": 1}
+    )
     assert "which would not be there" in refusal(backup, described)
     assert not make(backup, described, mirror=False).changed
     described["records"][-1] = {"name": "config/more", "kind": "link", "path": ROOT + r"\more"}

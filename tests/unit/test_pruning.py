@@ -207,7 +207,10 @@ def test_the_last_backup_with_a_private_key_stays_and_says_so(
         held = [certificate, expired] if number < 4 else [certificate]
         make(store, backup_id, seal_to(owner.public), certificates=held, without_key=[] if number < 4 else [expired])
     result = prune(store, keep_last=1)
-    assert reasons(result) == {DAYS[3]: [f"the last private key of certificate {expired.thumbprint}"], DAYS[9]: ["last"]}
+    assert reasons(result) == {
+        DAYS[3]: [f"the last private key of certificate {expired.thumbprint}"],
+        DAYS[9]: ["last"],
+    }
     assert problems(store) == []
     assert not prune(store, keep_last=1)["changed"]
 
@@ -394,7 +397,9 @@ def test_a_record_that_is_a_link_is_not_written_through(ten: BackupStore, tmp_pa
 def test_a_record_that_is_also_another_file_is_not_written_to(ten: BackupStore, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     os.link(tmp_path / "precious", ten.folder / prune_log.NAME)
-    assert ".pruned.jsonl' cannot be written on the controller: it has another name too (a hard link)" in refused(ten, keep_last=1)
+    assert ".pruned.jsonl' cannot be written on the controller: it has another name too (a hard link)" in refused(
+        ten, keep_last=1
+    )
     assert (tmp_path / "precious").read_text() == "x"
     assert ten.ids() == [*DAYS]
 
@@ -449,7 +454,9 @@ def _kill_after(calls: int) -> None:
     changing = {"os.rename", "os.remove", "os.rmdir", "open"}
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in changing and not (event == "open" and isinstance(arguments[2], int) and not arguments[2] & os.O_CREAT):
+        if event in changing and not (
+            event == "open" and isinstance(arguments[2], int) and not arguments[2] & os.O_CREAT
+        ):
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGKILL)
             left[0] -= 1
@@ -460,7 +467,8 @@ def _kill_after(calls: int) -> None:
 def test_runs_at_once_with_different_rules_leave_the_last_key(
     store: BackupStore, owner: KeyPair, certificate: TestCertificate
 ) -> None:
-    """One keeps the key in the newest backup of the week of the 15th, the other in the newest that has it, of the 17th."""
+    """One keeps the key in the newest backup of the week of the 15th, the other in the newest that has it, of the 17th.
+    """
     for number, backup_id in enumerate(DAYS):
         make(store, backup_id, seal_to(owner.public), certificates=[certificate] if number < 4 else [])
     whole = store.root.parent / "whole"

@@ -25,7 +25,14 @@ NONE = {"changed": False, "skipped": True}
 
 
 def told(*, before: int, after: int, hosts: dict[str, dict[str, Any]] | None = None, **expired: Any) -> str:
-    counts = {"lost": before, "expired": 0, "expired_before": 0, "history_deleted": 0, "history_gone": 0, "changed_meanwhile": 0}
+    counts = {
+        "lost": before,
+        "expired": 0,
+        "expired_before": 0,
+        "history_deleted": 0,
+        "history_gone": 0,
+        "changed_meanwhile": 0,
+    }
     more = {"remaining": 0, "failed_computers": [], "files": [], "changed": True}
     variables = {
         "recover_certificate_thumbprints": [LOST],
@@ -84,5 +91,7 @@ def test_a_restart_is_said_with_its_reason() -> None:
     }
     text = told(before=1, after=1, expired=1, hosts=hosts)
     assert "The service of ams1 was restarted, since it got the certificate." in text
-    assert "The service of ams2 was restarted, for an earlier run gave it the certificate and ended before that." in text
+    assert (
+        "The service of ams2 was restarted, for an earlier run gave it the certificate and ended before that." in text
+    )
     assert "ams3" not in text

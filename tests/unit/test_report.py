@@ -47,7 +47,11 @@ def test_report_has_what_was_verified() -> None:
     assert report["summary"]["hosts"] == {"ok": 3, "warning": 0, "critical": 0}
     assert report["summary"]["backups"]["complete"] == sum(len(host["backups"]) for host in report["hosts"])
     host = report["hosts"][0]
-    assert (host["host"], host["state"], host["newest_complete"]) == ("ams01.example.com", "ok", host["backups"][0]["id"])
+    assert (host["host"], host["state"], host["newest_complete"]) == (
+        "ams01.example.com",
+        "ok",
+        host["backups"][0]["id"],
+    )
     assert host["backups"] == sorted(host["backups"], key=lambda one: one["id"], reverse=True)
     assert json.loads(json.dumps(report)) == report
 
@@ -55,7 +59,9 @@ def test_report_has_what_was_verified() -> None:
 def test_documented_keys_are_those_of_the_report() -> None:
     text = (REPOSITORY / "docs/report.md").read_text()
     documented = {
-        name for row in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE) for name in re.findall(r"`([a-z_.\[\]]+)`", row)
+        name
+        for row in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)
+        for name in re.findall(r"`([a-z_.\[\]]+)`", row)
     }
 
     def keys(value: Any, at: str = "") -> set[str]:
@@ -105,7 +111,9 @@ def test_a_host_that_was_not_verified_is_at_risk() -> None:
 
 
 def test_days_of_certificates_are_whole() -> None:
-    host = one_host(backup("ams1", NOW, certificates=[certificate(3), certificate(-1), certificate(1) | {"not_after": "never"}]))
+    host = one_host(
+        backup("ams1", NOW, certificates=[certificate(3), certificate(-1), certificate(1) | {"not_after": "never"}])
+    )
     assert [one["days_left"] for one in host["certificates"]] == [3, -1, None]
 
 
@@ -154,10 +162,14 @@ def samples(text: str) -> Samples:
 
 def test_metrics_of_a_host() -> None:
     made = NOW - timedelta(hours=4)
-    told = backup("ams1", made, size=1000, stopped=True, downtime_ms=2500, verified="full", certificates=[certificate(10, False)])
+    told = backup(
+        "ams1", made, size=1000, stopped=True, downtime_ms=2500, verified="full", certificates=[certificate(10, False)]
+    )
     metrics = samples(prometheus.text_of(report_module.build([verification("ams1", [told])])))
     host = (("host", "ams1"),)
-    values = {name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value}
+    values = {
+        name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value
+    }
     assert values == {
         "backup_last_success_timestamp_seconds": made.timestamp(),
         "backup_age_seconds": 4 * 3600,
@@ -207,12 +219,28 @@ def hostile() -> list[dict[str, Any]]:
     """Verifications whose texts try to be something else."""
     text = 'x"} 1\nlithnet 2\\<script>alert(1)</script>\u202e\x1b[2J{{ 7*7 }}'
     told = backup(
-        text, NOW, problems=[text], access_manager_version=text, certificates=[certificate(5, subject=text, thumbprint=text)]
+        text,
+        NOW,
+        problems=[text],
+        access_manager_version=text,
+        certificates=[certificate(5, subject=text, thumbprint=text)],
     )
     wrong = backup(
-        "wrong", NOW, size="large", files=-1, bytes=True, downtime_ms=10**400, certificates="no", secrets=[1], problems={}
+        "wrong",
+        NOW,
+        size="large",
+        files=-1,
+        bytes=True,
+        downtime_ms=10**400,
+        certificates="no",
+        secrets=[1],
+        problems={},
     )
-    return [verification(text, [told], [text]), verification("wrong", [wrong]), verification("h", [backup("h", NOW, verified=7)])]
+    return [
+        verification(text, [told], [text]),
+        verification("wrong", [wrong]),
+        verification("h", [backup("h", NOW, verified=7)]),
+    ]
 
 
 def test_hostile_text_ends_no_line_of_the_metrics() -> None:
@@ -273,7 +301,9 @@ def test_module_writes_each_file_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_only_what_is_named_is_written(tmp_path: Path) -> None:
-    assert run("backup_report", verifications=fleet(1), prometheus=str(tmp_path / "a.prom"))["written"] == ["prometheus"]
+    assert run("backup_report", verifications=fleet(1), prometheus=str(tmp_path / "a.prom"))["written"] == [
+        "prometheus"
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["a.prom"]
     assert stat.S_IMODE((tmp_path / "a.prom").stat().st_mode) == 0o600
 
@@ -345,7 +375,10 @@ def test_role_writes_the_files_that_are_named(tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     task = {"ansible.builtin.include_role": {"name": "lithnet.access_manager.verify", "tasks_from": "report"}}
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
-    known = {"verify_result": {"backups": [], "hosts": [], "verified_at": "2026-11-23T06:30:00Z"}, "verify_hosts": ["ams1"]}
+    known = {
+        "verify_result": {"backups": [], "hosts": [], "verified_at": "2026-11-23T06:30:00Z"},
+        "verify_hosts": ["ams1"],
+    }
     page, metrics = tmp_path / "report.html", tmp_path / "backup.prom"
     files = {"verify_report_html": str(page), "verify_report_prometheus": str(metrics), "verify_report_mode": "0644"}
     ran = run_playbook(play, "localhost,", extra_vars=known | files)
@@ -358,7 +391,9 @@ def test_role_writes_the_files_that_are_named(tmp_path: Path) -> None:
 def test_documented_alerts_are_rules_of_prometheus(tmp_path: Path) -> None:
     documented = (REPOSITORY / "docs/report.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     (tmp_path / "rules.yml").write_text(documented)
-    done = subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     used = set(re.findall(r"lithnet_access_manager_\w+", documented))
     assert used <= set(samples(prometheus.text_of(report_module.build(fleet(1)))))

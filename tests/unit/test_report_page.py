@@ -28,7 +28,11 @@ FLEETS = {
     "single": [verification("new", [backup("new", NOW - timedelta(minutes=1))])],
     "none": [verification("empty", [], ["There is no backup."])],
     "hostile": hostile(),
-    "years": [verification("ams1", [backup("ams1", NOW - timedelta(days=days)) for days in (0, 1, 30, 181, 300, 365, 730, 1095)])],
+    "years": [
+        verification(
+            "ams1", [backup("ams1", NOW - timedelta(days=days)) for days in (0, 1, 30, 181, 300, 365, 730, 1095)]
+        )
+    ],
     "to come": [verification("ams1", [backup("ams1", NOW + timedelta(days=days)) for days in (-3, 365 * 40)])],
     "latest": [verification("ams1", [backup("ams1", NOW - timedelta(hours=4))])],
 }
@@ -89,7 +93,9 @@ def browser() -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, verifications in FLEETS.items():
-        (folder / f"{name}.html").write_text(html_module.html_of(report_module.build(verifications), "Access Manager backups"))
+        (folder / f"{name}.html").write_text(
+            html_module.html_of(report_module.build(verifications), "Access Manager backups")
+        )
     return {name: folder / f"{name}.html" for name in FLEETS}
 
 
@@ -159,7 +165,9 @@ def test_what_was_not_verified_is_said(browser: Browser, pages: dict[str, Path])
 def test_a_downtime_is_seen_whatever_lies_beside_it(browser: Browser, tmp_path: Path) -> None:
     """A picture of a year has less room than there are days."""
     days = [backup("ams1", NOW - timedelta(days=day), downtime_ms=4000 if day == 1 else 0) for day in (300, 2, 1, 0)]
-    (tmp_path / "page.html").write_text(html_module.html_of(report_module.build([verification("ams1", days)]), "Backups"))
+    (tmp_path / "page.html").write_text(
+        html_module.html_of(report_module.build([verification("ams1", days)]), "Backups")
+    )
     browser.show(tmp_path / "page.html", DESKTOP, "light")
     assert browser.evaluate("document.querySelector('.curve.down .stick').getAttribute('d')")
     assert "up to 4.0 s" in browser.evaluate("document.body.innerText")
@@ -186,10 +194,13 @@ def test_page_needs_nothing_from_elsewhere(pages: dict[str, Path]) -> None:
         html = page.read_text()
         assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'" in html
         assert all(
-            mark not in html.replace("http-equiv", "") for mark in ("http", "url(", "@import", "<link", "<img", "<script", "onload")
+            mark not in html.replace("http-equiv", "")
+            for mark in ("http", "url(", "@import", "<link", "<img", "<script", "onload")
         )
 
 
 def test_thirty_hosts_with_a_year_of_backups_stay_a_page(tmp_path: Path) -> None:
-    page = html_module.html_of(report_module.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups")
+    page = html_module.html_of(
+        report_module.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups"
+    )
     assert len(page.encode()) < 2_500_000

@@ -22,7 +22,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore im
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import describe
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.earlier_restores import EarlierRestore, settled_by
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.earlier_restores import (
+    EarlierRestore,
+    settled_by,
+)
 from unit.opened import config_zip, files, protected, settings
 from unit.servers import server
 
@@ -87,7 +90,9 @@ def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
         ("wrong", ("oidc", "mail"), False),
     ],
 )
-def test_document_is_the_same_when_its_text_and_its_secrets_are(digest: str, marks: tuple[str, str], same: bool) -> None:
+def test_document_is_the_same_when_its_text_and_its_secrets_are(
+    digest: str, marks: tuple[str, str], same: bool
+) -> None:
     backup = contents(Authentication__Oidc__Secret="oidc", Email__Password="mail")
     right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
     probes = [
@@ -135,7 +140,9 @@ def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, word
         ("B", "", True),
     ],
 )
-def test_interrupted_restore_is_settled_by_its_own_backup_or_one_from_before_it(label: str, backup_id: str, settled: bool) -> None:
+def test_interrupted_restore_is_settled_by_its_own_backup_or_one_from_before_it(
+    label: str, backup_id: str, settled: bool
+) -> None:
     kept = json.dumps({"about": {"backup": "B", "service": "Running"}})
     folder = r"C:\ProgramData\lithnet.access_manager.safety\20260102T030405Z-0123456789abcdef"
     earlier = EarlierRestore.of({"run_id": "R", "kept": kept, "result": "", "folder": folder})

@@ -29,7 +29,9 @@ def kept(moments: str | list[str], zone: ZoneInfo | None = None, now: datetime =
     """The moments that stay, oldest first, as they were given."""
     given_moments = moments.split() if isinstance(moments, str) else moments
     within = {"within": Within.of(str(rules.pop("within")))} if "within" in rules else {}
-    chosen = select([utc(text) for text in given_moments], Rules(**rules, **within), now=now, zone=zone or ZoneInfo("UTC"))  # type: ignore[arg-type]
+    chosen = select(
+        [utc(text) for text in given_moments], Rules(**rules, **within), now=now, zone=zone or ZoneInfo("UTC")
+    )  # type: ignore[arg-type]
     return [text for text in sorted(given_moments) if utc(text) in chosen]
 
 
@@ -66,7 +68,8 @@ def test_weeks_begin_on_monday() -> None:
 
 
 def test_the_oldest_stays_while_a_rule_has_counts_left() -> None:
-    """The oldest is of a week that is kept already; the third count keeps it in place of a week that is not there yet."""
+    """The oldest is of a week that is kept already; the third count keeps it in place of a week that is not there yet.
+    """
     assert kept(WEEK, weekly=3) == ["2026-11-16T02:00", "2026-11-22T23:59", "2026-11-23T00:00"]
     assert kept(WEEK, monthly=1) == ["2026-11-23T00:00"]
     assert kept(WEEK, monthly=2) == ["2026-11-16T02:00", "2026-11-23T00:00"]
@@ -80,7 +83,9 @@ def test_hourly_keeps_the_newest_of_each_hour() -> None:
 
 
 def test_minus_one_keeps_all_periods() -> None:
-    assert kept(WEEK, daily=-1) == [moment for moment in WEEK.split() if moment not in ("2026-11-20T02:00", "2026-11-22T02:00")]
+    assert kept(WEEK, daily=-1) == [
+        moment for moment in WEEK.split() if moment not in ("2026-11-20T02:00", "2026-11-22T02:00")
+    ]
     assert kept(WEEK, last=-1) == WEEK.split()
 
 
@@ -92,7 +97,9 @@ def test_rules_count_by_themselves_over_the_same_backups() -> None:
 
 
 def test_each_reason_is_told() -> None:
-    chosen = select([utc(text) for text in WEEK.split()], Rules(last=1, daily=2, monthly=2), now=NOW, zone=ZoneInfo("UTC"))
+    chosen = select(
+        [utc(text) for text in WEEK.split()], Rules(last=1, daily=2, monthly=2), now=NOW, zone=ZoneInfo("UTC")
+    )
     assert {f"{moment:%d %H:%M}": reasons for moment, reasons in chosen.items()} == {
         "23 00:00": ["last", "daily", "monthly"],
         "22 23:59": ["daily"],
@@ -117,7 +124,10 @@ def test_a_week_over_the_end_of_a_year_is_one_week() -> None:
 def test_the_first_week_of_a_year_may_begin_in_the_last() -> None:
     """2024-12-30 is the Monday of week 1 of 2025."""
     assert kept("2024-12-29T12:00 2024-12-30T12:00 2025-01-05T12:00", weekly=1) == ["2025-01-05T12:00"]
-    assert kept("2024-12-29T12:00 2024-12-30T12:00 2025-01-05T12:00", weekly=2) == ["2024-12-29T12:00", "2025-01-05T12:00"]
+    assert kept("2024-12-29T12:00 2024-12-30T12:00 2025-01-05T12:00", weekly=2) == [
+        "2024-12-29T12:00",
+        "2025-01-05T12:00",
+    ]
 
 
 def test_years_and_months_end_at_the_local_midnight() -> None:
@@ -157,7 +167,12 @@ def test_the_day_of_23_hours_is_one_day() -> None:
     """In Berlin 2026-03-29 lasts from 23:00 UTC of the 28th to 22:00 UTC of the 29th; there is no 02:30."""
     moments = "2026-03-28T22:59 2026-03-28T23:00 2026-03-29T00:30 2026-03-29T01:30 2026-03-29T21:59 2026-03-29T22:00"
     assert kept(moments, BERLIN, daily=3) == ["2026-03-28T22:59", "2026-03-29T21:59", "2026-03-29T22:00"]
-    assert kept(moments, BERLIN, hourly=4) == ["2026-03-29T00:30", "2026-03-29T01:30", "2026-03-29T21:59", "2026-03-29T22:00"]
+    assert kept(moments, BERLIN, hourly=4) == [
+        "2026-03-29T00:30",
+        "2026-03-29T01:30",
+        "2026-03-29T21:59",
+        "2026-03-29T22:00",
+    ]
 
 
 @pytest.fixture
@@ -177,7 +192,9 @@ def test_without_a_zone_it_is_the_controllers(berlin: None) -> None:
     moments = [utc(text) for text in ("2026-10-24T21:59", "2026-10-24T22:00", "2026-10-25T22:59", "2026-10-25T23:00")]
     chosen = select(moments, Rules(daily=3), now=NOW)
     assert sorted(chosen) == [moments[0], moments[2], moments[3]]
-    assert sorted(select(moments, Rules(within=Within(days=1)), now=NOW)) == moments[2:]  # the day before had begun 25 hours ago
+    assert (
+        sorted(select(moments, Rules(within=Within(days=1)), now=NOW)) == moments[2:]
+    )  # the day before had begun 25 hours ago
 
 
 # ---- within ----
@@ -186,11 +203,19 @@ def test_without_a_zone_it_is_the_controllers(berlin: None) -> None:
 def test_within_counts_back_from_the_newest_backup() -> None:
     assert kept(WEEK, within="1d") == ["2026-11-22T02:00", "2026-11-22T23:59", "2026-11-23T00:00"]
     assert kept(WEEK, within="22h") == ["2026-11-22T23:59", "2026-11-23T00:00"]
-    assert kept(WEEK, within="2d10h") == ["2026-11-21T02:00", "2026-11-22T02:00", "2026-11-22T23:59", "2026-11-23T00:00"]
+    assert kept(WEEK, within="2d10h") == [
+        "2026-11-21T02:00",
+        "2026-11-22T02:00",
+        "2026-11-22T23:59",
+        "2026-11-23T00:00",
+    ]
 
 
 def test_a_moment_exactly_that_long_ago_goes() -> None:
-    assert kept("2026-11-22T00:00 2026-11-22T00:01 2026-11-23T00:00", within="1d") == ["2026-11-22T00:01", "2026-11-23T00:00"]
+    assert kept("2026-11-22T00:00 2026-11-22T00:01 2026-11-23T00:00", within="1d") == [
+        "2026-11-22T00:01",
+        "2026-11-23T00:00",
+    ]
 
 
 def test_months_and_years_are_those_of_the_calendar() -> None:
@@ -224,7 +249,9 @@ def test_longer_than_time_itself_keeps_all() -> None:
     assert kept(WEEK, within="2026y99999d") == WEEK.split()
 
 
-@pytest.mark.parametrize("text", ["", "d", "1", "1w", "-1d", "1d2y", "0d", "0y0m0d0h", "1.5d", "1d 2h", "999999d", "\u0661d"])
+@pytest.mark.parametrize(
+    "text", ["", "d", "1", "1w", "-1d", "1d2y", "0d", "0y0m0d0h", "1.5d", "1d 2h", "999999d", "\u0661d"]
+)
 def test_what_is_no_time_is_refused_and_named(text: str) -> None:
     with pytest.raises(AccessManagerError, match=r"keep_within is '.*': it must be years"):
         Within.of(text)
@@ -248,7 +275,8 @@ def test_a_count_that_makes_no_sense_is_refused() -> None:
 
 
 moments_in_a_century = st.lists(
-    st.integers(0, 36_500 * 24).map(lambda hours: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=hours)), max_size=40
+    st.integers(0, 36_500 * 24).map(lambda hours: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=hours)),
+    max_size=40,
 )
 counts = st.integers(-1, 12)
 

@@ -33,11 +33,16 @@ def top(base: str = BASE, root: str = BASE) -> list[Any]:
         "rootDomainNamingContext": root,
         "configurationNamingContext": f"CN=Configuration,{root}",
     }
-    return [attributes("", {key: [name.encode()] for key, name in (names | {"schemaNamingContext": "CN=Schema"}).items()}), done()]
+    return [
+        attributes("", {key: [name.encode()] for key, name in (names | {"schemaNamingContext": "CN=Schema"}).items()}),
+        done(),
+    ]
 
 
 @contextmanager
-def connected(folder: Path, answers: Answers, oldest: TLS = TLS.TLSv1_2, newest: TLS = TLS.TLSv1_3) -> Iterator[Directory]:
+def connected(
+    folder: Path, answers: Answers, oldest: TLS = TLS.TLSv1_2, newest: TLS = TLS.TLSv1_3
+) -> Iterator[Directory]:
     rogue = RogueServer(folder, lambda base, before: answers(base, before) if base else top())
     with rogue.serving(oldest, newest) as port, connect(ADDRESS, options(rogue, port)) as directory:
         yield directory
@@ -147,7 +152,10 @@ def ranges(*parts: tuple[str, int]) -> Answers:
 
     def answers(_base: str, before: int) -> list[Any]:
         name, count = parts[min(before - 1, len(parts) - 1)]
-        return [attributes(f"CN=PC,{BASE}", {f"history;range={name}": [str(one).encode() for one in range(count)]}), done()]
+        return [
+            attributes(f"CN=PC,{BASE}", {f"history;range={name}": [str(one).encode() for one in range(count)]}),
+            done(),
+        ]
 
     return answers
 

@@ -51,13 +51,16 @@ def test_the_runbook_of_a_new_server_shows_the_inventory_of_the_readme() -> None
 
 @pytest.mark.parametrize("name", names())
 def test_each_command_has_what_it_prints(name: str) -> None:
-    silent = [step.command for step in Runbook.read(name).steps if not step.printed and not step.command.startswith("cp ")]
+    silent = [
+        step.command for step in Runbook.read(name).steps if not step.printed and not step.command.startswith("cp ")
+    ]
     assert silent == []
 
 
 @functools.cache
 def messages() -> tuple[str, ...]:
-    """The texts in what the product consists of: each string of actions and what they use, and each other file whole."""
+    """The texts in what the product consists of: each string of actions and what they use, and each other file whole.
+    """
     found: list[str] = []
     for path in sorted((REPOSITORY / "plugins").glob("[ap]*/**/*.py")):
         found += {text for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if (text := literal(node))}

@@ -44,7 +44,9 @@ def ssh_pair(key: Any) -> tuple[str, pyrage.ssh.Identity]:
     """The public key as a line, and the identity that opens."""
     encoding, public = serialization.Encoding, serialization.PublicFormat
     private = key.private_bytes(encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
-    return key.public_key().public_bytes(encoding.OpenSSH, public.OpenSSH).decode(), pyrage.ssh.Identity.from_buffer(private)
+    return key.public_key().public_bytes(encoding.OpenSSH, public.OpenSSH).decode(), pyrage.ssh.Identity.from_buffer(
+        private
+    )
 
 
 def refusal(**options: Any) -> str:
@@ -117,7 +119,9 @@ def test_any_content_comes_back(identity: pyrage.x25519.Identity, recipient: str
 
 
 def test_names_of_sealed_artifacts_end_with_age(recipient: str) -> None:
-    assert Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="correct horse")).suffix == ".age"
+    assert (
+        Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="correct horse")).suffix == ".age"
+    )
     assert Seal.of(params(encryption="none")).suffix == ""
 
 
@@ -165,7 +169,9 @@ def test_a_private_key_without_its_beginning_is_not_shown(beginning: str) -> Non
     assert body[:12] not in refusal(recipients=[beginning + body])
 
 
-@pytest.mark.parametrize(("passphrase", "length"), [("  ", 0), ("a", 1), ("elevenchars", 11), ("   elevenchars   ", 11)])
+@pytest.mark.parametrize(
+    ("passphrase", "length"), [("  ", 0), ("a", 1), ("elevenchars", 11), ("   elevenchars   ", 11)]
+)
 def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, length: int) -> None:
     message = refusal(passphrase=passphrase)
     assert f"has {length} characters: at least 12 are needed" in message
@@ -175,7 +181,10 @@ def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, leng
 def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decrypts(tmp_path: Path) -> None:
     assert pyrage.passphrase.decrypt(sealed(Seal.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR
     (tmp_path / "config.zip.age").write_bytes(pyrage.passphrase.encrypt(CLEAR, "a"))
-    assert Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age", (tmp_path / "config.zip.age").read_bytes()) == CLEAR
+    assert (
+        Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age", (tmp_path / "config.zip.age").read_bytes())
+        == CLEAR
+    )
 
 
 @pytest.mark.parametrize("count", [64, 100])
@@ -231,7 +240,9 @@ def test_recipients_and_a_passphrase_are_refused_together(recipient: str) -> Non
     assert "correct horse" not in message
 
 
-@pytest.mark.parametrize("too_much", [{"recipients": ["age1"]}, {"passphrase": "correct horse"}], ids=["recipients", "passphrase"])
+@pytest.mark.parametrize(
+    "too_much", [{"recipients": ["age1"]}, {"passphrase": "correct horse"}], ids=["recipients", "passphrase"]
+)
 def test_none_is_refused_together_with_a_key(too_much: dict[str, Any]) -> None:
     message = refusal(encryption="none", **too_much)
     assert "'none'" in message
@@ -270,5 +281,9 @@ def test_a_disk_that_takes_no_more_is_told_in_a_sentence_and_nothing_is_left(
     backup_id = PartialBackup.begin(store).id
     sentence = r"config\.zip\.age' cannot be written on the controller: File too large"
     with pytest.raises(AccessManagerError, match=sentence), largest_file(room):
-        PartialBackup(store, backup_id).write("config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed))
-    assert list((root / "ams1" / f".partial-{backup_id}").iterdir()) == [root / "ams1" / f".partial-{backup_id}" / ".nonce"]
+        PartialBackup(store, backup_id).write(
+            "config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed)
+        )
+    assert list((root / "ams1" / f".partial-{backup_id}").iterdir()) == [
+        root / "ams1" / f".partial-{backup_id}" / ".nonce"
+    ]

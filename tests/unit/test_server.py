@@ -33,7 +33,9 @@ Described = dict[str, Any]
 
 
 def inventory(described: Described, *, include_database: bool = False) -> dict[str, str]:
-    return inventory_of_server(described, include_database=include_database) | inventory_of_certificates(described["certificates"])
+    return inventory_of_server(described, include_database=include_database) | inventory_of_certificates(
+        described["certificates"]
+    )
 
 
 def refusal(refuse: Callable[[Described], None], described: Described) -> str:
@@ -122,9 +124,17 @@ def test_settings_that_are_not_there_are_a_problem() -> None:
     assert "appsettings.json" in problem
 
 
-@pytest.mark.parametrize(("place", "path"), [("share", r"\\nas\x.ps1"), ("external", r"D:\x.ps1"), ("config", r"C:\config\x.ps1")])
+@pytest.mark.parametrize(
+    ("place", "path"), [("share", r"\\nas\x.ps1"), ("external", r"D:\x.ps1"), ("config", r"C:\config\x.ps1")]
+)
 def test_a_file_that_is_named_but_not_backed_up_is_a_problem(place: str, path: str) -> None:
-    reference = {"key": "Authorization.ComputerTargets[0].Script", "value": path, "path": path, "place": place, "exists": False}
+    reference = {
+        "key": "Authorization.ComputerTargets[0].Script",
+        "value": path,
+        "path": path,
+        "place": place,
+        "exists": False,
+    }
     [problem] = problems_of_configuration(server() | {"references": [reference]})
     assert path in problem
     assert "Authorization.ComputerTargets[0].Script" in problem
@@ -168,7 +178,13 @@ def test_the_order_in_which_windows_lists_things_does_not_matter(shuffle: random
     before = inventory(described)
     state = described["state"]
     http = state["http_sys"]
-    for listed in (described["records"], described["certificates"], state["registry"], state["firewall"], *http.values()):
+    for listed in (
+        described["records"],
+        described["certificates"],
+        state["registry"],
+        state["firewall"],
+        *http.values(),
+    ):
         shuffle.shuffle(listed)
     assert inventory(described) == before
     assert digest_of(inventory(described)) == digest_of(before)
@@ -195,7 +211,10 @@ CHANGES: dict[str, tuple[Callable[[Described], Any], str]] = {
     "account": (lambda d: d["state"]["service"].update(account="LocalSystem"), "state/service"),
     "start": (lambda d: d["state"]["service"].update(start=4), "state/service"),
     "binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(thumbprint="CC" * 20), "state/http_sys"),
-    "client certificates of a binding": (lambda d: d["state"]["http_sys"]["bindings"][0].update(flags=2), "state/http_sys"),
+    "client certificates of a binding": (
+        lambda d: d["state"]["http_sys"]["bindings"][0].update(flags=2),
+        "state/http_sys",
+    ),
     "permissions of a registry key": (
         lambda d: d["state"]["registry_permissions"][0].update(sddl="O:BAG:SYD:"),
         "state/registry_permissions",
@@ -204,7 +223,10 @@ CHANGES: dict[str, tuple[Callable[[Described], Any], str]] = {
     "firewall": (lambda d: d["state"]["firewall"].pop(), "state/firewall"),
     "exportability": (lambda d: d["certificates"][0]["key"].update(exportable=False), "certificates/" + "AB" * 20),
     "ACL of a key": (lambda d: d["certificates"][0]["key"].update(sddl="D:"), "certificates/" + "AB" * 20),
-    "loss of a key": (lambda d: d["certificates"][0].update(key={"present": False, "reason": ""}), "certificates/" + "AB" * 20),
+    "loss of a key": (
+        lambda d: d["certificates"][0].update(key={"present": False, "reason": ""}),
+        "certificates/" + "AB" * 20,
+    ),
 }
 
 
@@ -265,7 +287,9 @@ NO_CHANGES: dict[str, Callable[[Described], Any]] = {
         {"key": "Parameters", "name": "LastNotifiedVersion", "kind": "String", "data": "1.0.9999.0"}
     ),
     "flag of inheritance": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"].replace("D:", "D:AI")),
-    "what the folder above gives": lambda d: record_of(d, FILE).update(sddl=record_of(d, FILE)["sddl"] + "(A;ID;FR;;;BU)"),
+    "what the folder above gives": lambda d: record_of(d, FILE).update(
+        sddl=record_of(d, FILE)["sddl"] + "(A;ID;FR;;;BU)"
+    ),
     "files of the database": lambda d: d["records"].append(file_record("config/db/ams_log.ldf", b"x")),
     "state of the service": lambda d: d["state"]["service"].update(status="Stopped", process_ids=[]),
     "another program's binding": lambda d: d["state"]["http_sys"]["bindings"][2].update(thumbprint="DD" * 20),
@@ -307,7 +331,9 @@ def test_a_comparison_names_each_difference_once(before: dict[str, str], after: 
     assert sorted(named) == [name for name in "abcdef" if before.get(name) != after.get(name)]
 
 
-@pytest.mark.parametrize(("release", "refused"), [(394802, True), (461807, True), (461808, False), (533325, False), (0, False)])
+@pytest.mark.parametrize(
+    ("release", "refused"), [(394802, True), (461807, True), (461808, False), (533325, False), (0, False)]
+)
 def test_a_framework_that_is_too_old_is_refused_in_a_sentence(release: int, refused: bool) -> None:
     described = server() | {"framework_release": release}
     if refused:

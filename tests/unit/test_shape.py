@@ -46,7 +46,9 @@ GOOD: dict[str, Any] = {
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(sorted(GOOD)), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(sorted(GOOD)), inner, max_size=5)
+    ),
     max_leaves=12,
 )
 
@@ -68,7 +70,10 @@ def test_what_a_shape_lists_is_kept_and_nothing_else() -> None:
         ({"key": []}, "'key' is a list, and must be an object"),
         ({"key": {}}, "'key.present' is missing"),
         ({"key": {"present": 1}}, "'key.present' is a number, and must be true or false"),
-        ({"key": {"present": True, "bits": True}}, "'key.bits' is true or false, and must be a whole number of 64 bits"),
+        (
+            {"key": {"present": True, "bits": True}},
+            "'key.bits' is true or false, and must be a whole number of 64 bits",
+        ),
         ({"key": {"present": True, "bits": 2**63}}, "'key.bits' is a number, and must be a whole number of 64 bits"),
         ({"mode": 4}, "'mode' is a number, '4', and must be a number from 0 to 3 or null"),
         ({"mode": "1"}, "'mode' is a text, and must be a whole number of 64 bits or null"),

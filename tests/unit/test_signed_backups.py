@@ -189,10 +189,14 @@ def test_a_restore_of_what_no_allowed_signer_made_ends_before_the_server_is_aske
         for wanted in (GENUINE, "latest"):
             assert "is not reached as a Windows host" in run(module, backup_id=wanted, **options)["msg"]
         # Its origin is not asked for then; what is bound inside the encryption still is.
-        assert "access_manager_allow_unsigned" not in run(module, backup_id=forged, allow_unsigned=True, **options)["msg"]
+        assert (
+            "access_manager_allow_unsigned" not in run(module, backup_id=forged, allow_unsigned=True, **options)["msg"]
+        )
 
 
-def test_a_forged_manifest_cannot_accuse_a_genuine_one(genuine: BackupStore, owner: KeyPair, key: SshKey, attacker: SshKey) -> None:
+def test_a_forged_manifest_cannot_accuse_a_genuine_one(
+    genuine: BackupStore, owner: KeyPair, key: SshKey, attacker: SshKey
+) -> None:
     forged = forged_to_the_recipient_of_the_manifest(genuine, owner, attacker)
     rewritten(genuine, forged, previous="00" * 32)
     accusation = f"The manifest of {GENUINE} was changed"
@@ -242,10 +246,15 @@ def test_an_archive_alone_is_refused_when_signers_are_set(genuine: BackupStore, 
             select(BackupStore(str(genuine.root), HOST, Trust.of({"allowed_signers": [key.public]})), wanted)
 
 
-def test_a_signed_backup_in_another_folder_is_taken_by_its_path(genuine: BackupStore, key: SshKey, tmp_path: Path) -> None:
+def test_a_signed_backup_in_another_folder_is_taken_by_its_path(
+    genuine: BackupStore, key: SshKey, tmp_path: Path
+) -> None:
     copy = shutil.copytree(genuine.folder / GENUINE, tmp_path / "copy")
     trusting = BackupStore(str(genuine.root), HOST, Trust.of({"allowed_signers": [key.public]}))
-    assert select(trusting, str(copy)).origin.signer == {"principal": "backup@example.com", "fingerprint": key.fingerprint}
+    assert select(trusting, str(copy)).origin.signer == {
+        "principal": "backup@example.com",
+        "fingerprint": key.fingerprint,
+    }
 
 
 # ---- without this collection ----
@@ -261,10 +270,14 @@ def documented_commands(language: str) -> list[list[str]]:
 def as_printed(commands: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     script = "\n".join(["set -e", *commands])
     environment = os.environ | {"HOME": str(folder)}
-    return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
-def test_the_documented_commands_check_a_backup_as_they_are_printed(store: BackupStore, owner: KeyPair, tmp_path: Path) -> None:
+def test_the_documented_commands_check_a_backup_as_they_are_printed(
+    store: BackupStore, owner: KeyPair, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     key = ssh_key(home / ".ssh", "access_manager_backup")
@@ -274,7 +287,9 @@ def test_the_documented_commands_check_a_backup_as_they_are_printed(store: Backu
     assert as_printed(signers, home).returncode == 0
 
     good = as_printed(signature, home)
-    expected = f'Good "backup@lithnet.access_manager" signature for access-manager-backup with ED25519 key {key.fingerprint}'
+    expected = (
+        f'Good "backup@lithnet.access_manager" signature for access-manager-backup with ED25519 key {key.fingerprint}'
+    )
     assert (good.returncode, good.stdout.strip()) == (0, expected), good.stderr
     whole = as_printed([signature[0], *hashes], home)
     assert (whole.returncode, whole.stdout.count(": OK")) == (0, 3), whole.stderr
@@ -290,7 +305,9 @@ def test_the_documented_commands_check_a_backup_as_they_are_printed(store: Backu
 
 
 def test_the_documented_command_for_windows_is_that_for_linux() -> None:
-    (_signers, (folder, verify), _hashes), ((same_folder, command, _files),) = map(documented_commands, ("console", "powershell"))
+    (_signers, (folder, verify), _hashes), ((same_folder, command, _files),) = map(
+        documented_commands, ("console", "powershell")
+    )
     assert (same_folder, command) == (folder, f'cmd /c "{verify}"')
 
 

@@ -120,7 +120,9 @@ def test_nothing_is_asked_on_the_terminal_of_who_runs_ansible(tmp_path: Path) ->
     }
     command = ["setsid", "--ctty", "--wait", os.sys.executable, "-c", program]  # type: ignore[attr-defined]
     try:
-        done = subprocess.run(command, stdin=child, capture_output=True, text=True, env=environment, timeout=30, check=True)
+        done = subprocess.run(
+            command, stdin=child, capture_output=True, text=True, env=environment, timeout=30, check=True
+        )
     finally:
         os.close(child)
         os.set_blocking(root, False)
@@ -155,7 +157,9 @@ def test_without_allowed_signers_the_origin_is_not_proven_and_nothing_is_refused
         trust.refuse(found)
 
 
-def test_allow_unsigned_accepts_what_the_signers_do_not_but_does_not_call_it_proven(key: SshKey, stranger: SshKey) -> None:
+def test_allow_unsigned_accepts_what_the_signers_do_not_but_does_not_call_it_proven(
+    key: SshKey, stranger: SshKey
+) -> None:
     trust = trust_in(key.public, allow_unsigned=True)
     for signature in (None, stranger.signature(DATA)):
         found = origin(trust, signature)
@@ -171,7 +175,9 @@ def test_each_wrong_signature_is_refused_with_a_sentence_of_its_own(key: SshKey,
     trust, good = trust_in(key.public), key.signature(DATA)
     wrong = {
         "is not signed: there is no": None,
-        f"is signed with the key {stranger.fingerprint}, which is not among the allowed signers": stranger.signature(DATA),
+        f"is signed with the key {stranger.fingerprint}, which is not among the allowed signers": stranger.signature(
+            DATA
+        ),
         "is a signature for 'git', and not for 'backup@lithnet.access_manager'": key.signature(DATA, namespace="git"),
         "is not the signature of": key.signature(DATA + b" "),
         "is damaged: it is not a signature in OpenSSH's format": good[:-40],
@@ -202,7 +208,9 @@ def signature(key: SshKey) -> bytes:
 
 
 @given(place=st.integers(0, 10_000), letter=st.integers(0, 255))
-def test_no_change_of_a_signature_is_accepted_for_another_text(place: int, letter: int, key: SshKey, signature: bytes) -> None:
+def test_no_change_of_a_signature_is_accepted_for_another_text(
+    place: int, letter: int, key: SshKey, signature: bytes
+) -> None:
     changed = bytearray(signature)
     changed[place % len(changed)] = letter
     found = origin(trust_in(key.public), bytes(changed), DATA.replace(b"23T", b"24T"))
@@ -218,11 +226,19 @@ def test_noise_in_the_armor_of_a_signature_is_damaged_and_never_a_traceback(nois
         assert not origin(trust_in(key.public), one).is_proven
 
 
-def test_a_forged_signature_that_names_a_genuine_key_does_not_make_the_key_unknown(key: SshKey, signature: bytes) -> None:
+def test_a_forged_signature_that_names_a_genuine_key_does_not_make_the_key_unknown(
+    key: SshKey, signature: bytes
+) -> None:
     trust = trust_in(key.public)
     blob = base64.b64decode(b"".join(signature.splitlines()[1:-1]))
-    for forged in (blob[:-8] + bytes(8), blob.replace(b"sha512", b"sha999"), blob.replace(b"\0\0\0\0\0\0\0\6sha512", bytes(8))):
-        armored = b"\n".join([b"-----BEGIN SSH SIGNATURE-----", base64.b64encode(forged), b"-----END SSH SIGNATURE-----\n"])
+    for forged in (
+        blob[:-8] + bytes(8),
+        blob.replace(b"sha512", b"sha999"),
+        blob.replace(b"\0\0\0\0\0\0\0\6sha512", bytes(8)),
+    ):
+        armored = b"\n".join(
+            [b"-----BEGIN SSH SIGNATURE-----", base64.b64encode(forged), b"-----END SSH SIGNATURE-----\n"]
+        )
         assert not origin(trust, armored).is_proven
     assert origin(trust, signature).is_proven
 
@@ -247,9 +263,14 @@ def test_a_signature_as_ssh_keygen_makes_it_is_read_as_it_is(key: SshKey, signat
 # ---- the signing key ----
 
 
-def test_a_key_whose_signature_this_run_would_not_accept_is_refused_before_anything(key: SshKey, stranger: SshKey) -> None:
+def test_a_key_whose_signature_this_run_would_not_accept_is_refused_before_anything(
+    key: SshKey, stranger: SshKey
+) -> None:
     sentence = signing_refused(key.path, allowed=[stranger.public])
-    assert f"'{key.path}' (access_manager_signing_key) would not be accepted afterwards: its key {key.fingerprint}" in sentence
+    assert (
+        f"'{key.path}' (access_manager_signing_key) would not be accepted afterwards: its key {key.fingerprint}"
+        in sentence
+    )
     assert "access_manager_allowed_signers" in sentence
 
 
@@ -257,8 +278,9 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     key = ssh_key(tmp_path)
     for mode in (0o644, 0o640, 0o604):
         key.path.chmod(mode)
-        assert f"'{key.path}' (access_manager_signing_key) is open to others (mode {mode:04o}): chmod 600" in signing_refused(
-            key.path
+        assert (
+            f"'{key.path}' (access_manager_signing_key) is open to others (mode {mode:04o}): chmod 600"
+            in signing_refused(key.path)
         )
     key.path.chmod(0o400)
     assert key.signer().sign(DATA)
@@ -267,7 +289,9 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_key_that_is_missing_or_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     missing = tmp_path / "missing"
-    assert f"'{missing}' (access_manager_signing_key) cannot be read: No such file or directory" in signing_refused(missing)
+    assert f"'{missing}' (access_manager_signing_key) cannot be read: No such file or directory" in signing_refused(
+        missing
+    )
     other = tmp_path / "notes.txt"
     other.write_text("AGE-SECRET-KEY-1QQ\n")
     assert f"'{other}' (access_manager_signing_key) is not an SSH key" in signing_refused(other)
@@ -277,7 +301,9 @@ def test_a_key_that_is_missing_or_none_is_refused(tmp_path: Path, monkeypatch: p
     assert f"Nothing can be signed with '{half}'" in signing_refused(half)
     alone = ssh_key(tmp_path)
     alone.path.unlink()
-    assert f"'{alone.public_path}' (access_manager_signing_key): ssh-agent does not hold" in signing_refused(alone.public_path)
+    assert f"'{alone.public_path}' (access_manager_signing_key): ssh-agent does not hold" in signing_refused(
+        alone.public_path
+    )
 
 
 @pytest.fixture
@@ -289,7 +315,9 @@ def program_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_key_whose_passphrase_is_missing_is_added_by_its_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_whose_passphrase_is_missing_is_added_by_its_private_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     key = ssh_key(tmp_path, passphrase=PASSPHRASE)
     assert f"ssh-add '{key.path}'" in signing_refused(key.public_path)
@@ -314,15 +342,18 @@ def test_a_missing_or_an_old_ssh_keygen_is_named(key: SshKey, program_folder: Pa
         program = program_folder / name
         program.write_text("#!/bin/sh\necho 'OpenSSH_8.1p1 Debian-5, OpenSSL 1.1.1d' >&2\n")
         program.chmod(0o755)
-    assert f"'{program_folder}/ssh-keygen' is of OpenSSH_8.1p1, and signatures of backups need OpenSSH 8.2" in signing_refused(
-        key.path
+    assert (
+        f"'{program_folder}/ssh-keygen' is of OpenSSH_8.1p1, and signatures of backups need OpenSSH 8.2"
+        in signing_refused(key.path)
     )
 
 
 # ---- the allowed signers ----
 
 
-def test_signers_are_taken_as_keys_as_lines_as_a_text_or_from_a_file(key: SshKey, stranger: SshKey, tmp_path: Path) -> None:
+def test_signers_are_taken_as_keys_as_lines_as_a_text_or_from_a_file(
+    key: SshKey, stranger: SshKey, tmp_path: Path
+) -> None:
     bare = " ".join(key.public.split()[:2])
     file = tmp_path / "allowed_signers"
     file.write_text(f"# who makes backups\n\noperations@example.com {bare}\n")
@@ -342,8 +373,12 @@ def test_signers_that_name_nobody_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "allowed_signers"
     empty.write_text("# nobody yet\n")
     for allowed in ([], "", [""], str(empty)):
-        assert "access_manager_allowed_signers names no signer, so no backup could be accepted" in signers_refused(allowed)
-    assert f"'{tmp_path}/missing' (access_manager_allowed_signers) cannot be read" in signers_refused(f"{tmp_path}/missing")
+        assert "access_manager_allowed_signers names no signer, so no backup could be accepted" in signers_refused(
+            allowed
+        )
+    assert f"'{tmp_path}/missing' (access_manager_allowed_signers) cannot be read" in signers_refused(
+        f"{tmp_path}/missing"
+    )
 
 
 def test_signers_that_are_no_public_keys_are_refused_with_the_entry(key: SshKey) -> None:

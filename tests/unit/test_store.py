@@ -65,7 +65,8 @@ def test_no_host_leads_out_of_the_root(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "backup_id", ["", "..", "../20261123T081500Z", "20261123", "20261123T081500Z/..", "latest", f"{ID}\n", "00010101T000000Z"]
+    "backup_id",
+    ["", "..", "../20261123T081500Z", "20261123", "20261123T081500Z/..", "latest", f"{ID}\n", "00010101T000000Z"],
 )
 @pytest.mark.parametrize("step", ["write", "save_record", "records", "publish", "discard", "incoming"])
 def test_what_is_no_id_is_refused_and_named(store: BackupStore, backup_id: str, step: str) -> None:
@@ -127,11 +128,22 @@ def test_what_a_killed_run_left_is_swept_after_a_day(store: BackupStore) -> None
     day_ago = time.time() - 24 * 3600
     fill(store, old)
     os.utime(partial(store, young), (day_ago + 60, day_ago + 60))
-    for left in (partial(store, old), store.folder / complete, store.folder / "notes.txt", store.folder / ".partial-notes"):
+    for left in (
+        partial(store, old),
+        store.folder / complete,
+        store.folder / "notes.txt",
+        store.folder / ".partial-notes",
+    ):
         os.utime(left, (day_ago - 60, day_ago - 60))
     sweep(store)
     opened = PartialBackup.begin(store).id
-    assert set(names(store.folder)) == {f".partial-{young}", f".partial-{opened}", complete, "notes.txt", ".partial-notes"}
+    assert set(names(store.folder)) == {
+        f".partial-{young}",
+        f".partial-{opened}",
+        complete,
+        "notes.txt",
+        ".partial-notes",
+    }
 
 
 # ---- writing ----
@@ -164,7 +176,9 @@ def test_nothing_is_left_of_an_artifact_that_failed(store: BackupStore, kind: st
     with pytest.raises(AccessManagerError, match=sentence):
         PartialBackup(store, backup_id).write("config.zip.age", write)
     assert names(partial(store, backup_id)) == [".nonce"]
-    assert PartialBackup(store, backup_id).write("config.zip.age", lambda file: file.write(b"whole") and None)["size"] == 5
+    assert (
+        PartialBackup(store, backup_id).write("config.zip.age", lambda file: file.write(b"whole") and None)["size"] == 5
+    )
 
 
 def test_nothing_is_left_of_an_interrupted_artifact(store: BackupStore) -> None:
@@ -180,7 +194,10 @@ def test_nothing_is_left_of_an_interrupted_artifact(store: BackupStore) -> None:
 
 def test_a_disk_that_takes_no_more_when_all_is_written_is_told(store: BackupStore) -> None:
     backup_id = PartialBackup.begin(store).id
-    with pytest.raises(AccessManagerError, match=r"config\.zip\.age' cannot be written on the controller"), largest_file(10):
+    with (
+        pytest.raises(AccessManagerError, match=r"config\.zip\.age' cannot be written on the controller"),
+        largest_file(10),
+    ):
         PartialBackup(store, backup_id).write(
             "config.zip.age", lambda file: file.write(b"x" * 100) and None
         )  # fails when it is flushed
@@ -279,7 +296,11 @@ def test_publishing_renames_the_whole_backup(store: BackupStore) -> None:
     manifest = store.manifest(backup_id)
     assert store.damage(manifest) == []
     assert (manifest["id"], manifest["host"], manifest["status"]) == (backup_id, HOST, "complete")
-    assert [artifact["name"] for artifact in manifest["artifacts"]] == ["config.zip", "certificates.zip", "secrets.json"]
+    assert [artifact["name"] for artifact in manifest["artifacts"]] == [
+        "config.zip",
+        "certificates.zip",
+        "secrets.json",
+    ]
 
 
 def test_a_backup_that_cannot_be_published_stays_unpublished(store: BackupStore) -> None:
@@ -298,7 +319,10 @@ def test_each_manifest_names_the_one_before_it(store: BackupStore) -> None:
     assert store.manifest(first)["previous"] is None
     assert store.manifest(first)["previous_id"] is None
     assert store.manifest(second)["previous_id"] == first
-    assert store.manifest(second)["previous"] == hashlib.sha256((store.folder / first / "manifest.json").read_bytes()).hexdigest()
+    assert (
+        store.manifest(second)["previous"]
+        == hashlib.sha256((store.folder / first / "manifest.json").read_bytes()).hexdigest()
+    )
 
 
 def test_a_manifest_that_is_gone_is_passed_over_by_the_next_one(store: BackupStore) -> None:
@@ -448,7 +472,9 @@ def ordinary_user() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("place", ["root", "host"])
-def test_a_root_that_may_not_be_written_is_refused(root: Path, store: BackupStore, ordinary_user: None, place: str) -> None:
+def test_a_root_that_may_not_be_written_is_refused(
+    root: Path, store: BackupStore, ordinary_user: None, place: str
+) -> None:
     if place == "host":
         store.folder.mkdir()
     refused = store.folder if place == "host" else root

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attacks on the files of a store: what another user put there is refused at once, and what is hashed is what is used."""
+"""Attacks on the files of a store: what another user put there is refused at once, and what is hashed is what is used.
+"""
 
 from __future__ import annotations
 
@@ -71,11 +72,15 @@ def refusals(store: BackupStore, key_file: str) -> dict[str, str]:
     """What each reader of the store says."""
     root = str(store.root)
     verified = run("backup_verify", backup_root=root, identity_file=key_file, fail_on_problems=False)
-    problems = [problem for one in verified.get("backups", []) + verified.get("hosts", []) for problem in one["problems"]]
+    problems = [
+        problem for one in verified.get("backups", []) + verified.get("hosts", []) for problem in one["problems"]
+    ]
     return {
         "backup_verify": " ".join([verified["msg"], *problems]),
         "backup_info": str(run("backup_info", backup_root=root)),
-        "backup_commit": str(run("backup_commit", backup_root=root, state="opened", encryption="none", inventory={}, check=True)),
+        "backup_commit": str(
+            run("backup_commit", backup_root=root, state="opened", encryption="none", inventory={}, check=True)
+        ),
         "backup_diff": str(run("backup_diff", backup_root=root, after=ID, before=OLDER, identity_file=key_file)),
         "backup_prune": str(run("backup_prune", backup_root=root, keep_last=1, check=True)),
         "upgrade_guard": str(run("upgrade_guard", backup_root=root)),
@@ -334,7 +339,9 @@ def test_a_root_or_host_that_others_may_write_to_is_refused_and_nothing_is_writt
 
 @is_root
 @pytest.mark.parametrize("place", ["root", "host"])
-def test_a_root_or_host_of_another_user_is_refused_and_nothing_is_written(two: BackupStore, key_file: str, place: str) -> None:
+def test_a_root_or_host_of_another_user_is_refused_and_nothing_is_written(
+    two: BackupStore, key_file: str, place: str
+) -> None:
     os.chown(two.root if place == "root" else two.folder, NOBODY, NOBODY)
     before = hash_tree(two.root)
     refused_by_all(two, key_file, "its owner can replace backups")
@@ -402,7 +409,9 @@ def test_a_backup_by_its_path_is_checked_the_same_way(two: BackupStore, key_file
 
 
 @others
-def test_nothing_else_than_a_backup_is_opened_by_its_path(two: BackupStore, key_file: str, put: Put, words: str) -> None:
+def test_nothing_else_than_a_backup_is_opened_by_its_path(
+    two: BackupStore, key_file: str, put: Put, words: str
+) -> None:
     opener = Opener.of({"identity_file": key_file})
     folder, config = two.folder / ID, two.folder / ID / "config.zip.age"
     for path in (config, folder):
@@ -426,7 +435,14 @@ def test_the_usual_roots_work(root: Path, mode: int) -> None:
 # ---- the source ----
 
 ROOMS = ("_store", "_maintenance", "_contents", "_compare", "_restore")
-ACTIONS = ("backup_commit.py", "backup_diff.py", "backup_info.py", "backup_prune.py", "backup_verify.py", "upgrade_guard.py")
+ACTIONS = (
+    "backup_commit.py",
+    "backup_diff.py",
+    "backup_info.py",
+    "backup_prune.py",
+    "backup_verify.py",
+    "upgrade_guard.py",
+)
 OUTSIDE = {"_store/folder.py", "_store/high_water_mark.py"}
 """The class itself, and what lies outside the store."""
 
@@ -434,7 +450,14 @@ NAMED = re.compile(
     r"open|(read|write)_(bytes|text)|iterdir|r?glob|l?stat|exists|is_(file|dir|symlink)|mkdir|unlink|rmdir|symlink_to|touch|chmod|"
     r"listdir|scandir|rmtree|copyfile"
 )
-NOT_FILES = {"opener.open", "self._source.open", "self._zip.open", "archive.open", "read_bytes", "manifest_module.read_bytes"}
+NOT_FILES = {
+    "opener.open",
+    "self._source.open",
+    "self._zip.open",
+    "archive.open",
+    "read_bytes",
+    "manifest_module.read_bytes",
+}
 """What is named so, and opens nothing by a name: what decrypts, what reads a zip in memory, the bytes of a manifest."""
 
 
@@ -447,7 +470,9 @@ def uses_by_name(tree: ast.AST) -> Iterator[str]:
 
 def test_no_room_of_the_store_opens_anything_by_its_name() -> None:
     rooms = {path for room in ROOMS for path in (PLUGINS / "plugin_utils" / room).glob("*.py")}
-    files = (rooms - {PLUGINS / "plugin_utils" / name for name in OUTSIDE}) | {PLUGINS / "action" / name for name in ACTIONS}
+    files = (rooms - {PLUGINS / "plugin_utils" / name for name in OUTSIDE}) | {
+        PLUGINS / "action" / name for name in ACTIONS
+    }
     found = {str(path.relative_to(PLUGINS)): list(uses_by_name(ast.parse(path.read_text()))) for path in files}
     assert {name: uses for name, uses in found.items() if uses} == {}
     assert len(found) > 30

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A switch of a role may come as text, from `-e switch=false` or an INI inventory: the text "false" must not count as true."""
+"""A switch of a role may come as text, from `-e switch=false` or an INI inventory: the text "false" must not count as
+true.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ BARE = re.compile(rf"\b({'|'.join(sorted(SWITCHES))})\b(?!\s*\|\s*bool\b)")
 
 
 def bare_in_template(text: str) -> Iterator[str]:
-    """The switches that an expression uses as they come. One that is the whole text is passed on: a module's option converts it."""
+    """The switches that an expression uses as they come.
+
+    One that is the whole text is passed on: a module's option converts it.
+    """
     for match in EXPRESSION.finditer(text):
         expression = (match.group(1) or match.group(2)).strip()
         if not (expression in SWITCHES and match.group() == text.strip()):

@@ -20,7 +20,8 @@ _LOOP = r"foreach\s*\({name}\s+in\s+'[^']*'(?:\s*,\s*'[^']*')*\)"
 def filled_by_names(code: str) -> list[str]:
     """The literal hash tables that are filled by names which the code does not spell out.
 
-    Windows PowerShell 5.1 compares the keys of @{} by the rules of the culture: names that NTFS keeps apart may be the same there.
+    Windows PowerShell 5.1 compares the keys of @{} by the rules of the culture: names that NTFS keeps apart may be the
+    same there.
     """
     found = []
     for table in {match.group(1) for match in _TABLE.finditer(code)}:

@@ -98,7 +98,9 @@ class PSRPHost:
         self.longest = self.resets = 0
 
     def exec_command(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
-        assert command.startswith("PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand ")
+        assert command.startswith(
+            "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand "
+        )
         assert "ToBase64String" in script_of(command.split(" "))
         request = json.loads(in_data)
         self.offsets.append(request["offset"])
@@ -224,7 +226,9 @@ def test_silence_of_the_target_is_waited_for(incoming: io.BufferedRandom) -> Non
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1] + b"?", lambda c: c[:-1]], ids=["other", "shorter"])
-def test_wrong_content_is_fetched_again_and_then_refused(incoming: io.BufferedRandom, change: Callable[[bytes], bytes]) -> None:
+def test_wrong_content_is_fetched_again_and_then_refused(
+    incoming: io.BufferedRandom, change: Callable[[bytes], bytes]
+) -> None:
     host = WinRMHost(change(CONTENT))
     with pytest.raises(AccessManagerError, match="ams1 did not arrive whole after 4 attempts: .*SHA-256"):
         receive(host, CONTENT, incoming)
@@ -344,7 +348,9 @@ def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
     assert size_of(incoming) == 0
 
 
-@pytest.mark.parametrize("says", [(b"", b"", 0, False), (b"", b"x", 0, False), None], ids=["nothing", "errors", "timeouts"])
+@pytest.mark.parametrize(
+    "says", [(b"", b"", 0, False), (b"", b"x", 0, False), None], ids=["nothing", "errors", "timeouts"]
+)
 def test_a_target_that_sends_nothing_for_ever_is_given_up(
     incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, says: tuple[bytes, bytes, int, bool] | None
 ) -> None:

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who can add to the store has no genuine backup pruned, excuses no gap, protects no upgrade; the owner's runs work as before."""
+"""Who can add to the store has no genuine backup pruned, excuses no gap, protects no upgrade; the owner's runs work as
+before.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def expired() -> TestCertificate:
 
 
 @pytest.fixture
-def genuine(store: BackupStore, owner: KeyPair, key: SshKey, expired: TestCertificate, certificate: TestCertificate) -> BackupStore:
+def genuine(
+    store: BackupStore, owner: KeyPair, key: SshKey, expired: TestCertificate, certificate: TestCertificate
+) -> BackupStore:
     for backup_id in GENUINE:
         held = [certificate, expired] if backup_id == GENUINE[0] else [certificate]
         make(store, backup_id, seal_to(owner.public), certificates=held, signer=key.signer())
@@ -67,7 +71,9 @@ def opening(owner: KeyPair, tmp_path: Path) -> dict[str, Any]:
 
 
 def forge(store: BackupStore, *backup_ids: str) -> None:
-    """Copies the oldest manifest, which claims every private key, over noise with an age header, with sizes and hashes that fit."""
+    """Copies the oldest manifest, which claims every private key, over noise with an age header, with sizes and hashes
+    that fit.
+    """
     for backup_id in backup_ids:
         chained = dict(zip(("previous_id", "previous"), store.newest() or (None, None), strict=True))
         shutil.copytree(store.folder / GENUINE[0], store.folder / backup_id)
@@ -123,7 +129,9 @@ def test_added_backups_have_no_genuine_one_pruned_nor_the_last_copy_of_a_key(
     assert removed(result) == []
     assert set(GENUINE) <= set(genuine.ids())
     assert {one["id"] for one in result["doubtful"]} == set(FORGED)
-    assert {one["id"]: one["reasons"] for one in result["kept"]}[GENUINE[0]][0].startswith("the last private key of certificate")
+    assert {one["id"]: one["reasons"] for one in result["kept"]}[GENUINE[0]][0].startswith(
+        "the last private key of certificate"
+    )
 
 
 def test_whole_backups_of_a_stranger_to_the_public_key_count_for_nothing_with_signers(
@@ -145,7 +153,9 @@ def test_without_signers_and_key_the_backup_that_this_controller_published_last_
 
 
 def test_keep_within_is_not_moved_by_backups_of_the_same_days(genuine: BackupStore) -> None:
-    """The rule for a store where others can add: without signers or a key, it keeps what is young, however much is added."""
+    """The rule for a store where others can add: without signers or a key, it keeps what is young, however much is
+    added.
+    """
     forge(genuine, *(f"20261122T0{hour}0000Z" for hour in range(3, 9)))
     assert removed(prune(genuine, keep_within="7d")) == []
 
@@ -157,7 +167,9 @@ def test_with_signers_a_record_that_is_not_signed_is_not_written(genuine: Backup
     assert hash_tree(genuine.root) == before
 
 
-def test_unsigned_backups_count_when_that_is_allowed_by_name(store: BackupStore, owner: KeyPair, signed: dict[str, Any]) -> None:
+def test_unsigned_backups_count_when_that_is_allowed_by_name(
+    store: BackupStore, owner: KeyPair, signed: dict[str, Any]
+) -> None:
     for backup_id in GENUINE:
         make(store, backup_id, seal_to(owner.public))
     assert removed(prune(store, keep_last=1, **signed)) == []
@@ -167,9 +179,13 @@ def test_unsigned_backups_count_when_that_is_allowed_by_name(store: BackupStore,
 def test_a_backup_that_no_run_would_accept_afterwards_is_not_begun(root: Path, signed: dict[str, Any]) -> None:
     options = {"state": "checked", "backup_root": str(root), "encryption": "none"}
     refused = run("backup_commit", **options, allowed_signers=signed["allowed_signers"])
-    assert "a backup must be signed, and there is no key for it: name it in access_manager_signing_key" in refused["msg"]
+    assert (
+        "a backup must be signed, and there is no key for it: name it in access_manager_signing_key" in refused["msg"]
+    )
     assert not run("backup_commit", **options, **signed).get("failed")
-    assert not run("backup_commit", **options, allowed_signers=signed["allowed_signers"], allow_unsigned=True).get("failed")
+    assert not run("backup_commit", **options, allowed_signers=signed["allowed_signers"], allow_unsigned=True).get(
+        "failed"
+    )
 
 
 # ---- the record of what was pruned ----
@@ -180,10 +196,14 @@ def test_who_adds_a_line_excuses_no_gap(genuine: BackupStore, signed: dict[str, 
     shutil.rmtree(genuine.folder / GENUINE[1])
     line = prune_log.line_of(HOST, [link], None)
     other = prune_log.line_of("ams2", [link], key.signer())
-    changed = prune_log.line_of(HOST, [link], key.signer()).replace(b'"previous": null', b'"previous": "' + b"0" * 64 + b'"')
+    changed = prune_log.line_of(HOST, [link], key.signer()).replace(
+        b'"previous": null', b'"previous": "' + b"0" * 64 + b'"'
+    )
     (genuine.folder / prune_log.NAME).write_bytes(other + changed + line)
     trusted = {"allowed_signers": signed["allowed_signers"]}
-    assert f"The backup {GENUINE[1]}, which came before {GENUINE[2]}, is missing" in " ".join(problems(genuine, **trusted))
+    assert f"The backup {GENUINE[1]}, which came before {GENUINE[2]}, is missing" in " ".join(
+        problems(genuine, **trusted)
+    )
     (genuine.folder / prune_log.NAME).write_bytes(prune_log.line_of(HOST, [link], key.signer()))
     assert "is missing" not in " ".join(problems(genuine, **trusted))
 
@@ -206,7 +226,9 @@ def test_a_line_that_is_not_signed_does_not_end_the_report_of_a_store_that_went_
     assert not any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine, **trusted))
 
 
-def test_without_signers_a_line_that_was_added_does_not_end_that_report_either(genuine: BackupStore, key: SshKey) -> None:
+def test_without_signers_a_line_that_was_added_does_not_end_that_report_either(
+    genuine: BackupStore, key: SshKey
+) -> None:
     """A genuine line does: another controller that prunes leaves a newer backup behind."""
     data = genuine.manifest_bytes(GENUINE[2])
     HighWaterMark(genuine, None).advance(Mark.of(genuine.manifest(GENUINE[2]), data))
@@ -217,7 +239,9 @@ def test_without_signers_a_line_that_was_added_does_not_end_that_report_either(g
     for _backup in range(2):
         backup_id = PartialBackup.begin(genuine).id
         fill(genuine, backup_id)
-        assert run("backup_commit", backup_root=str(genuine.root), backup_id=backup_id, **signing)["status"] == "complete"
+        assert (
+            run("backup_commit", backup_root=str(genuine.root), backup_id=backup_id, **signing)["status"] == "complete"
+        )
         assert any(f"The backup {GENUINE[2]} of {HOST} is missing" in one for one in problems(genuine))
     pruned = run("backup_prune", backup_root=str(genuine.root), keep_last=1)
     assert pruned["msg"].startswith("Nothing is removed.")
@@ -225,7 +249,9 @@ def test_without_signers_a_line_that_was_added_does_not_end_that_report_either(g
     assert not any(GENUINE[2] in one and "this controller published" in one for one in problems(genuine))
 
 
-def test_lines_that_others_add_or_a_crash_leaves_spoil_no_signed_one(genuine: BackupStore, signed: dict[str, Any]) -> None:
+def test_lines_that_others_add_or_a_crash_leaves_spoil_no_signed_one(
+    genuine: BackupStore, signed: dict[str, Any]
+) -> None:
     prune(genuine, keep_last=1, **signed)
     with (genuine.folder / prune_log.NAME).open("ab") as file:
         file.write(b'{"host": "ams1", "pruned": [], "signature": "none"}\n{"host": "ams')
@@ -286,7 +312,12 @@ def test_a_stranger_in_the_chain_accuses_no_genuine_backup(genuine: BackupStore,
     path = genuine.folder / FORGED[0] / manifest.NAME
     lie = json.loads(path.read_bytes()) | {"previous": "0" * 64, "previous_id": GENUINE[2]}
     path.write_bytes(manifest.to_bytes(lie | {"checksum": manifest.checksum_of(lie)}))
-    result = run("backup_verify", backup_root=str(genuine.root), allowed_signers=signed["allowed_signers"], fail_on_problems=False)
+    result = run(
+        "backup_verify",
+        backup_root=str(genuine.root),
+        allowed_signers=signed["allowed_signers"],
+        fail_on_problems=False,
+    )
     accused = {one["id"] for one in result["backups"] if one["problems"]}
     assert accused == {"20261119T020000Z", FORGED[0]}
 
@@ -307,7 +338,10 @@ def test_a_stranger_that_is_there_when_a_backup_is_made_and_gone_afterwards_accu
     assert genuine.manifest(made["id"])["previous_id"] == GENUINE[2]
     assert not any("is missing" in one for one in problems(genuine, allowed_signers=signed["allowed_signers"]))
     shutil.rmtree(genuine.folder / GENUINE[2])
-    assert any(f"{GENUINE[2]}, which came before" in one for one in problems(genuine, allowed_signers=signed["allowed_signers"]))
+    assert any(
+        f"{GENUINE[2]}, which came before" in one
+        for one in problems(genuine, allowed_signers=signed["allowed_signers"])
+    )
 
 
 @pytest.mark.parametrize("put", [Path.mkdir, Path.touch, lambda path: path.symlink_to("/etc")])
@@ -329,7 +363,12 @@ def test_what_is_no_backup_keeps_none_from_being_made(
 def mark(store: BackupStore, backup_id: str, **options: Any) -> dict[str, Any]:
     verification = run("backup_verify", backup_root=str(store.root), fail_on_problems=False)
     return run(
-        "upgrade_guard", backup_root=str(store.root), state="marked", backup_id=backup_id, verification=verification, **options
+        "upgrade_guard",
+        backup_root=str(store.root),
+        state="marked",
+        backup_id=backup_id,
+        verification=verification,
+        **options,
     )
 
 
@@ -352,7 +391,9 @@ def test_only_signed_backups_are_compared(genuine: BackupStore, owner: KeyPair, 
     options = {"backup_root": str(genuine.root), "allowed_signers": signed["allowed_signers"]}
     unsigned = "20261123T020000Z"
     make(genuine, unsigned, seal_to(owner.public))
-    assert run("backup_diff", **options, before=GENUINE[0], after=GENUINE[2])["before"] == f"backup {GENUINE[0]} of {HOST}"
+    assert (
+        run("backup_diff", **options, before=GENUINE[0], after=GENUINE[2])["before"] == f"backup {GENUINE[0]} of {HOST}"
+    )
     assert "is not signed" in run("backup_diff", **options, before=GENUINE[0], after=unsigned)["msg"]
     assert run("backup_diff", **options, before="previous", after="latest")["after"] == f"backup {GENUINE[2]} of {HOST}"
     assert not run("backup_diff", **options, before=GENUINE[0], after=unsigned, allow_unsigned=True).get("failed")

@@ -28,7 +28,9 @@ def verified(store: BackupStore, **options: Any) -> dict[str, Any]:
     return run("backup_verify", backup_root=str(store.root), hosts=[HOST], fail_on_problems=False, **options)
 
 
-def mark(store: BackupStore, backup_id: str, verification: dict[str, Any] | None = None, *, check: bool = False) -> dict[str, Any]:
+def mark(
+    store: BackupStore, backup_id: str, verification: dict[str, Any] | None = None, *, check: bool = False
+) -> dict[str, Any]:
     verification = verification or verified(store)
     options: dict[str, Any] = {"backup_root": str(store.root), "backup_id": backup_id, "verification": verification}
     return run("upgrade_guard", check=check, state="marked", **options)
@@ -50,7 +52,11 @@ def marked(store: BackupStore, owner: KeyPair) -> str:
 def test_the_marker_says_what_is_protected_and_how_far_it_was_verified(store: BackupStore, marked: str) -> None:
     result = require(store, max_age=2, access_manager_version="1.0.8152.0")
     marker = result["marker"]
-    assert (marker["backup_id"], marker["access_manager_version"], marker["verified"]) == (marked, "1.0.8152.0", "integrity")
+    assert (marker["backup_id"], marker["access_manager_version"], marker["verified"]) == (
+        marked,
+        "1.0.8152.0",
+        "integrity",
+    )
     assert marker["path"] == str(store.folder / marked)
     assert not result["changed"]
     assert any("Community Edition" in warning for warning in result["upgrade_warnings"])
@@ -86,7 +92,9 @@ def test_incomplete_unverified_and_damaged_backups_are_not_marked(store: BackupS
     assert "is incomplete, so it protects no upgrade: A file is missing." in mark(store, incomplete)["msg"]
     assert "its verification failed, so it protects no upgrade" in mark(store, damaged)["msg"]
     assert "its verification failed" in mark(store, unverified, verification)["msg"]
-    assert "is required when state is marked" in run("upgrade_guard", backup_root=str(store.root), state="marked")["msg"]
+    assert (
+        "is required when state is marked" in run("upgrade_guard", backup_root=str(store.root), state="marked")["msg"]
+    )
     assert not (store.folder / ".pre-upgrade.json").exists()
 
 
@@ -115,8 +123,12 @@ def test_what_was_damaged_after_its_verification_is_not_marked(store: BackupStor
     assert not (store.folder / ".pre-upgrade.json").exists()
 
 
-@pytest.mark.parametrize("verification", [{"backups": None}, {"backups": "x"}, {"backups": [1]}, {"backups": [{"host": HOST}]}])
-def test_a_verification_that_is_none_is_refused_in_words(store: BackupStore, marked: str, verification: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "verification", [{"backups": None}, {"backups": "x"}, {"backups": [1]}, {"backups": [{"host": HOST}]}]
+)
+def test_a_verification_that_is_none_is_refused_in_words(
+    store: BackupStore, marked: str, verification: dict[str, Any]
+) -> None:
     assert "is not what backup_verify returns" in mark(store, marked, verification)["msg"]
 
 
@@ -142,13 +154,17 @@ def test_an_upgrade_is_refused_when_the_backup_is_not_as_it_was_verified(store: 
     assert "cannot be used" in require(store)["msg"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "host": "other"}', "null", "[" * 60_000])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "host": "other"}', "null", "[" * 60_000]
+)
 def test_a_marker_that_is_none_protects_nothing(store: BackupStore, marked: str, text: str) -> None:
     (store.folder / ".pre-upgrade.json").write_text(text)
     assert "is no marker of an upgrade of ams1" in require(store)["msg"]
 
 
-def test_pruning_keeps_the_marked_backup_until_another_is_marked(store: BackupStore, marked: str, owner: KeyPair) -> None:
+def test_pruning_keeps_the_marked_backup_until_another_is_marked(
+    store: BackupStore, marked: str, owner: KeyPair
+) -> None:
     newer = moment(0)
     make(store, newer, seal_to(owner.public))
     result = run("backup_prune", backup_root=str(store.root), keep_last=1)

@@ -92,7 +92,9 @@ def test_whole_backups_have_no_problem_and_are_proved_with_a_key(four: BackupSto
     assert not any(one["problems"] for one in without + with_key)
 
 
-def test_a_backup_is_told_as_the_report_needs_it(store: BackupStore, owner: KeyPair, certificate: TestCertificate) -> None:
+def test_a_backup_is_told_as_the_report_needs_it(
+    store: BackupStore, owner: KeyPair, certificate: TestCertificate
+) -> None:
     make(store, IDS[0], seal_to(owner.public), certificates=[certificate], problems=["One file is missing."])
     (told,) = verified(store)
     sizes = [(store.folder / IDS[0] / name).stat().st_size for name in ARTIFACTS]
@@ -237,7 +239,9 @@ def test_a_manifest_without_its_checksum_is_found(four: BackupStore) -> None:
 
 def test_a_forged_manifest_is_found_by_the_one_after_it(four: BackupStore) -> None:
     edit(four, IDS[1], created="2026-11-21T03:00:00Z")
-    assert problems(four) == {IDS[1]: [f"The manifest of {IDS[1]} was changed: it is not the one after which {IDS[2]} was made."]}
+    assert problems(four) == {
+        IDS[1]: [f"The manifest of {IDS[1]} was changed: it is not the one after which {IDS[2]} was made."]
+    }
 
 
 @pytest.mark.parametrize(
@@ -250,7 +254,9 @@ def test_a_forged_manifest_is_found_by_the_one_after_it(four: BackupStore) -> No
         ({"created": "2026-99-99T99:99:99Z"}, "its time created does not fit its id"),
     ],
 )
-def test_a_forged_manifest_that_contradicts_itself_is_found(four: BackupStore, changes: dict[str, Any], sentence: str) -> None:
+def test_a_forged_manifest_that_contradicts_itself_is_found(
+    four: BackupStore, changes: dict[str, Any], sentence: str
+) -> None:
     edit(four, IDS[3], **changes)
     (found,) = problems(four)[IDS[3]]
     assert sentence in found
@@ -286,7 +292,9 @@ def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, A
         ({"secrets": [{"path": "Email.Other", "mode": 1, "sealed": True}]}, "holds no value of Email.Other"),
     ],
 )
-def test_a_forged_newest_manifest_is_found_with_a_key(four: BackupStore, opener: Opener, changes: Any, sentence: str) -> None:
+def test_a_forged_newest_manifest_is_found_with_a_key(
+    four: BackupStore, opener: Opener, changes: Any, sentence: str
+) -> None:
     edit(four, IDS[3], **(changes(four.manifest(IDS[3])) if callable(changes) else changes))
     assert problems(four) == {}  # nothing vouches for it but its contents
     assert sentence in " ".join(problems(four, opener)[IDS[3]])
@@ -350,11 +358,15 @@ def test_a_clock_that_was_ahead_at_the_first_backup_breaks_no_chain(store: Backu
         make(store, backup_id, seal_to(owner.public))
     assert problems(store) == {}
     edit(store, later[0], previous=None)
-    assert f"The backup {first} says that it is the first of its host, but {later[0]} is older." in problems(store)[first]
+    assert (
+        f"The backup {first} says that it is the first of its host, but {later[0]} is older." in problems(store)[first]
+    )
 
 
 @pytest.mark.parametrize("recipients", [0, 2], ids=["fewer", "more"])
-def test_another_number_of_recipients_in_the_header_is_found(store: BackupStore, owner: KeyPair, recipients: int) -> None:
+def test_another_number_of_recipients_in_the_header_is_found(
+    store: BackupStore, owner: KeyPair, recipients: int
+) -> None:
     make(store, IDS[0], seal_to(owner.public, age_key().public))
     manifest = store.manifest(IDS[0])
     named = [owner.public] if recipients == 0 else [owner.public, age_key().public, age_key().public]
@@ -378,7 +390,8 @@ def test_another_ssh_key_in_the_header_is_found(store: BackupStore) -> None:
 def test_a_passphrase_where_keys_are_named_is_found(store: BackupStore, owner: KeyPair) -> None:
     make(store, IDS[0], seal_to(passphrase="correct horse"))
     artifacts = [
-        artifact | {"encryption": "recipients", "recipients": [owner.public]} for artifact in store.manifest(IDS[0])["artifacts"]
+        artifact | {"encryption": "recipients", "recipients": [owner.public]}
+        for artifact in store.manifest(IDS[0])["artifacts"]
     ]
     edit(store, IDS[0], artifacts=artifacts, recipients=[owner.public])
     found = " ".join(problems(store)[IDS[0]])
@@ -405,7 +418,9 @@ def broken_key(one: TestCertificate, other: TestCertificate) -> bytes:
 Parts = Callable[[TestCertificate, TestCertificate], dict[str, bytes]]
 CONTENTS: dict[str, tuple[Parts, str]] = {
     "file": (
-        lambda one, two: {"config.zip": config_zip(files() | {"config/scripts/rule.ps1": b"exit 2"}, listed=lists(files()))},
+        lambda one, two: {
+            "config.zip": config_zip(files() | {"config/scripts/rule.ps1": b"exit 2"}, listed=lists(files()))
+        },
         "'config/scripts/rule.ps1' in config.zip is not as it was backed up",
     ),
     "missing file": (
@@ -434,15 +449,26 @@ CONTENTS: dict[str, tuple[Parts, str]] = {
         lambda one, two: {"certificates.zip": certificates_zip([], [one])},
         "is not in certificates.zip, though the manifest says so",
     ),
-    "other certificate": (lambda one, two: {"certificates.zip": certificates_zip([one, two])}, "which the manifest does not name"),
-    "secret": (lambda one, two: {"secrets.json": b"{}"}, "holds no value of Email.Password, though the manifest says so"),
+    "other certificate": (
+        lambda one, two: {"certificates.zip": certificates_zip([one, two])},
+        "which the manifest does not name",
+    ),
+    "secret": (
+        lambda one, two: {"secrets.json": b"{}"},
+        "holds no value of Email.Password, though the manifest says so",
+    ),
     "secrets": (lambda one, two: {"secrets.json": b"["}, "secrets.json is not JSON"),
 }
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
 def test_contents_that_do_not_hold_are_found_with_a_key(
-    store: BackupStore, owner: KeyPair, opener: Opener, certificate: TestCertificate, expired: TestCertificate, kind: str
+    store: BackupStore,
+    owner: KeyPair,
+    opener: Opener,
+    certificate: TestCertificate,
+    expired: TestCertificate,
+    kind: str,
 ) -> None:
     parts, sentence = CONTENTS[kind]
     make(store, IDS[0], seal_to(owner.public), certificates=[certificate], parts=parts(certificate, expired))
@@ -460,15 +486,27 @@ def test_an_incomplete_backup_is_not_passed_off_as_complete(store: BackupStore, 
     edit(store, IDS[0], secrets=told)
     assert problems(store, opener) == {}
     edit(store, IDS[0], status="complete", problems=[])
-    assert "no value of Email.Password, though the manifest says that the backup is complete" in problems(store, opener)[IDS[0]][0]
+    assert (
+        "no value of Email.Password, though the manifest says that the backup is complete"
+        in problems(store, opener)[IDS[0]][0]
+    )
     edit(store, IDS[0], secrets=told[1:])
-    assert "holds a secret Email.Password, which the manifest does not name" in " ".join(problems(store, opener)[IDS[0]])
+    assert "holds a secret Email.Password, which the manifest does not name" in " ".join(
+        problems(store, opener)[IDS[0]]
+    )
 
 
 NAMES = (
-    x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"), x509.NameAttribute(NameOID.COMMON_NAME, "forest.example")]),
+    x509.Name(
+        [x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"), x509.NameAttribute(NameOID.COMMON_NAME, "forest.example")]
+    ),
     x509.Name([]),
-    x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, 'Doe, "John" + Sons'), x509.NameAttribute(NameOID.COMMON_NAME, "x")]),
+    x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, 'Doe, "John" + Sons'),
+            x509.NameAttribute(NameOID.COMMON_NAME, "x"),
+        ]
+    ),
     x509.Name(
         [
             x509.RelativeDistinguishedName(
@@ -484,9 +522,15 @@ WRITTEN = ("CN=forest.example, C=DE", "", 'CN=x, O="Doe, ""John"" + Sons"', 'DC=
 @pytest.mark.parametrize(("name", "written"), list(zip(NAMES, WRITTEN, strict=True)))
 def test_a_subject_as_windows_writes_it_is_that_of_its_certificate(name: x509.Name, written: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, datetime.datetime(2026, 1, 1), datetime.datetime(2046, 1, 1))
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 7, datetime.datetime(2026, 1, 1), datetime.datetime(2046, 1, 1)
+    )
     der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-    told = {"thumbprint": "x", "not_before": "2026-01-01T00:00:00.0000000Z", "not_after": "2046-01-01T00:00:00.0000000Z"}
+    told = {
+        "thumbprint": "x",
+        "not_before": "2026-01-01T00:00:00.0000000Z",
+        "not_after": "2046-01-01T00:00:00.0000000Z",
+    }
     assert list(pfx_module.differences(der, told | {"subject": written})) == []
     for other in {"CN=other", *WRITTEN} - {written}:
         assert list(pfx_module.differences(der, told | {"subject": other})) == ["subject"]
@@ -500,10 +544,14 @@ def test_a_certificate_under_another_name_is_found(
     assert "is another certificate than its name says" in problems(store, opener)[IDS[0]][0]
 
 
-def test_a_secret_of_the_configuration_that_was_not_exported_is_found(store: BackupStore, owner: KeyPair, opener: Opener) -> None:
+def test_a_secret_of_the_configuration_that_was_not_exported_is_found(
+    store: BackupStore, owner: KeyPair, opener: Opener
+) -> None:
     content = files() | {"config/appsettings.json": json.dumps(settings(password=protected("bmV3"))).encode()}
     make(store, IDS[0], seal_to(owner.public), content=content, secrets={"authentication.oidc.secret": "x"})
-    assert problems(store, opener) == {IDS[0]: ["appsettings.json has a secret Email.Password, of which the backup knows nothing."]}
+    assert problems(store, opener) == {
+        IDS[0]: ["appsettings.json has a secret Email.Password, of which the backup knows nothing."]
+    }
 
 
 # ---- hosts and their age ----
@@ -525,7 +573,9 @@ def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owne
         "problems": [],
     }
     assert of_host(four, 12)["problems"] == []
-    assert of_host(four, 11.5)["problems"] == ["The newest complete backup of ams1 is 12.0 hours old; 11.5 are allowed."]
+    assert of_host(four, 11.5)["problems"] == [
+        "The newest complete backup of ams1 is 12.0 hours old; 11.5 are allowed."
+    ]
 
 
 def test_a_host_without_a_backup_or_a_complete_one_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
@@ -554,12 +604,19 @@ def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, 
     make(four, "20261123T120000Z", seal_to(owner.public), problems=["One."])
     assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[3], "20261123T120000Z"]
     (four.folder / IDS[3] / "manifest.json").write_text("{")
-    assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[2], IDS[3], "20261123T120000Z"]
+    assert [backup.id for backup in verification.latest(verification.read(four))] == [
+        IDS[2],
+        IDS[3],
+        "20261123T120000Z",
+    ]
 
 
 def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:
     for age in (0, -1, "nan"):
-        assert "it must be a number of hours above zero" in run("backup_verify", backup_root=str(root), check_age=age)["msg"]
+        assert (
+            "it must be a number of hours above zero"
+            in run("backup_verify", backup_root=str(root), check_age=age)["msg"]
+        )
 
 
 # ---- a folder that somebody prepared ----
@@ -573,7 +630,9 @@ def test_a_link_in_place_of_a_backup_is_not_followed(four: BackupStore, tmp_path
 
 @pytest.mark.parametrize("name", ["manifest.json", "config.zip.age"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-def test_what_is_no_file_is_neither_followed_nor_waited_for(four: BackupStore, tmp_path: Path, name: str, kind: str) -> None:
+def test_what_is_no_file_is_neither_followed_nor_waited_for(
+    four: BackupStore, tmp_path: Path, name: str, kind: str
+) -> None:
     path = four.folder / IDS[3] / name
     path.rename(tmp_path / name)
     if kind == "link":
@@ -586,7 +645,9 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(four: BackupStore, t
     assert f"{name}' cannot be read: it is " in sentences[0]
 
 
-def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(four: BackupStore, root: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(
+    four: BackupStore, root: Path, tmp_path: Path
+) -> None:
     shutil.copytree(four.folder, tmp_path / "elsewhere")
     (root / "ams0").symlink_to(tmp_path / "elsewhere")
     (root / "ams2").symlink_to(tmp_path / "not-mounted")
@@ -601,7 +662,11 @@ def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(four: BackupS
     assert [warning.partition(" cannot be used")[0] for warning in listed["warnings"]] == [
         f"The folder '{root / host}'" for host in ("ams0", "ams2")
     ]
-    for module, options in (("backup_info", {}), ("backup_diff", {"after": "latest"}), ("backup_prune", {"keep_last": 1})):
+    for module, options in (
+        ("backup_info", {}),
+        ("backup_diff", {"after": "latest"}),
+        ("backup_prune", {"keep_last": 1}),
+    ):
         refusal = run(module, backup_root=str(root), host="ams0", **options)
         assert refusal["failed"]
         assert "is a link, which is not followed" in refusal["msg"]

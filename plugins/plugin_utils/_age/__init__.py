@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Encryption with age: parts are encrypted as they arrive, and decrypted in memory.
 
-The words are age's own: recipient, identity. What a header may cost (stanzas, work factor) is bounded before pyrage sees
-a file; a new kind of recipient or identity is added in C(encryption) or C(decryption), and its header in C(header).
+The words are age's own: recipient, identity. What a header may cost (stanzas, work factor) is bounded before pyrage
+sees a file; a new kind of recipient or identity is added in C(encryption) or C(decryption), and its header in
+C(header).
 """

@@ -31,8 +31,8 @@ _SSH_MARK = b"PRIVATE KEY-----"
 class Opener:
     """What decrypts a backup: private keys, a passphrase, or nothing for one in clear.
 
-    C(accepts_clear): whether parts in clear are accepted although there is a key or a passphrase. Who can write to the store
-    can put such parts in the place of encrypted ones, and a manifest that calls them in clear beside them.
+    C(accepts_clear): whether parts in clear are accepted although there is a key or a passphrase. Who can write to the
+    store can put such parts in the place of encrypted ones, and a manifest that calls them in clear beside them.
     """
 
     identities: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
@@ -53,7 +53,9 @@ class Opener:
         if pyrage is None:
             raise MissingLibraryError("pyrage")
         if identity_file and passphrase:
-            raise AccessManagerError("Both identity_file and passphrase are given: a backup opens with one or the other.")
+            raise AccessManagerError(
+                "Both identity_file and passphrase are given: a backup opens with one or the other."
+            )
         if passphrase:
             return cls(passphrase=str(passphrase), accepts_clear=accepts_clear)
         identities = _identities(pathlib.Path(str(identity_file)))
@@ -75,9 +77,11 @@ class Opener:
         """
         if path.suffix != SUFFIX and self.has_key and not self.accepts_clear:
             raise AccessManagerError(
-                f"'{path}' is not encrypted, though {'a passphrase' if self.passphrase else 'an identity file'} is given: it may "
-                "stand there in the place of an encrypted one, so it is not used. If this backup was made in clear on purpose, "
-                "set encryption to 'none' (access_manager_encryption=none), or give neither a key nor a passphrase."
+                f"'{path}' is not encrypted, though {'a passphrase' if self.passphrase else 'an identity file'} is "
+                "given: it may "
+                "stand there in the place of an encrypted one, so it is not used. If this backup was made in clear on "
+                "purpose, set encryption to 'none' (access_manager_encryption=none), or give neither a key nor a "
+                "passphrase."
             )
         if path.suffix != SUFFIX:
             return sealed
@@ -89,9 +93,12 @@ class Opener:
             return bytes(pyrage.decrypt(sealed, list(self.identities)))
         except pyrage.DecryptError as exc:
             if by_passphrase:
-                raise AccessManagerError(f"'{path}' does not open with this passphrase, or is damaged ({exc}).") from None
+                raise AccessManagerError(
+                    f"'{path}' does not open with this passphrase, or is damaged ({exc})."
+                ) from None
             raise AccessManagerError(
-                f"'{path}' does not open with the keys in '{self.identity_file}', or is damaged ({exc}).{_opened_by(recipients)}"
+                f"'{path}' does not open with the keys in '{self.identity_file}', or is damaged "
+                f"({exc}).{_opened_by(recipients)}"
             ) from None
 
     def _refuse_unfit(self, path: pathlib.Path, recipients: t.Sequence[str], *, by_passphrase: bool) -> None:
@@ -99,8 +106,8 @@ class Opener:
             raise AccessManagerError(f"'{path}' is sealed under a passphrase: give it in access_manager_passphrase.")
         if not by_passphrase and not self.identities:
             raise AccessManagerError(
-                f"'{path}' is sealed to public keys: name the file of a matching private key in access_manager_identity_file."
-                f"{_opened_by(recipients)}"
+                f"'{path}' is sealed to public keys: name the file of a matching private key in "
+                f"access_manager_identity_file.{_opened_by(recipients)}"
             )
 
 
@@ -125,8 +132,8 @@ def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:
         found = tuple(pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#"))
     except (pyrage.IdentityError, ValueError):
         raise AccessManagerError(
-            f"'{path}' holds something else than private keys: it must be an SSH private key without a passphrase, or lines that "
-            f"begin with {_AGE_KEY}, as age-keygen writes them."
+            f"'{path}' holds something else than private keys: it must be an SSH private key without a passphrase, or "
+            f"lines that begin with {_AGE_KEY}, as age-keygen writes them."
         ) from None
     if not found:
         raise AccessManagerError(f"The identity file '{path}' holds no private key.")

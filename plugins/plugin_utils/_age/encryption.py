@@ -43,7 +43,8 @@ class Seal:
         if params["encryption"] == "none":
             if recipients or passphrase:
                 raise AccessManagerError(
-                    "encryption is 'none', but recipients or a passphrase are given too: remove them, or set encryption to 'age'."
+                    "encryption is 'none', but recipients or a passphrase are given too: remove them, or set "
+                    "encryption to 'age'."
                 )
             return cls("none")
         if pyrage is None:
@@ -92,19 +93,24 @@ def _refuse_short(passphrase: str) -> None:
     length = len(passphrase.strip())
     if length < SHORTEST_PASSPHRASE:
         raise AccessManagerError(
-            f"The passphrase has {length} characters: at least {SHORTEST_PASSPHRASE} are needed to encrypt, as a short one can be "
-            "guessed by who has a copy of the backups. Six random words make a good one; recipients (age-keygen) are better."
+            f"The passphrase has {length} characters: at least {SHORTEST_PASSPHRASE} are needed to encrypt, as a "
+            "short one can be "
+            "guessed by who has a copy of the backups. Six random words make a good one; recipients (age-keygen) are "
+            "better."
         )
 
 
 def _refuse_too_many(recipients: t.Sequence[str]) -> None:
-    """Raises AccessManagerError when one is no recipient, or when what is encrypted to all of them would not be decrypted."""
+    """Raises AccessManagerError when one is no recipient, or when what is encrypted to all of them would not be
+    decrypted.
+    """
     parsed = [_parse(recipient) for recipient in recipients]
     try:
         header.stanzas(io.BytesIO(pyrage.encrypt(b"", parsed)))
     except ValueError as exc:
         raise AccessManagerError(
-            f"{len(recipients)} recipients are too many for one backup: it {exc}. Name fewer; keys of age need less than RSA keys."
+            f"{len(recipients)} recipients are too many for one backup: it {exc}. Name fewer; keys of age need less "
+            "than RSA keys."
         ) from None
 
 
@@ -121,15 +127,16 @@ def _parse(recipient: str) -> t.Any:
     """The recipient that a public key names. A private key given by mistake is not repeated."""
     if any(mark in recipient.upper() for mark in _PRIVATE_KEY_MARKS):
         raise AccessManagerError(
-            "One of the recipients is a private key. Recipients are public keys (age1..., ssh-ed25519 ..., ssh-rsa ...): "
-            "give the public half, and treat that private key as exposed if the inventory is shared."
+            "One of the recipients is a private key. Recipients are public keys (age1..., ssh-ed25519 ..., ssh-rsa "
+            "...): give the public half, and treat that private key as exposed if the inventory is shared."
         )
     kind = pyrage.ssh.Recipient if recipient.startswith("ssh-") else pyrage.x25519.Recipient
     try:
         return kind.from_str(recipient)
     except (pyrage.RecipientError, ValueError):
         raise AccessManagerError(
-            f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with ssh-ed25519 or ssh-rsa."
+            f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with "
+            "ssh-ed25519 or ssh-rsa."
         ) from None
 
 
@@ -137,4 +144,8 @@ def _shown(recipient: str) -> str:
     """What may be shown of a text that is no recipient: a longer one may be a private key without its beginning."""
     if recipient.startswith(_PUBLIC_KEY_STARTS):
         return f"'{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}'"
-    return f"'{recipient}'" if len(recipient) <= _SHOWN else f"A recipient of {len(recipient)} letters, which is not shown,"
+    return (
+        f"'{recipient}'"
+        if len(recipient) <= _SHOWN
+        else f"A recipient of {len(recipient)} letters, which is not shown,"
+    )

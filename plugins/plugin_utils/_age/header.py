@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The header of an age file: who may open it, as far as that can be seen without a key.
 
-A stanza for an age key (X25519) is anonymous: only their number can be compared. One for an SSH key carries a tag of that key.
+A stanza for an age key (X25519) is anonymous: only their number can be compared. One for an SSH key carries a tag of
+that key.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import typing as t
 
 VERSION = b"age-encryption.org/v1\n"
 MOST_STANZAS, MOST_BYTES, MOST_WORK = 64, 16 * 1024, 20
-"""What is decrypted at most: age's library needs time that grows with the square of a header, and 2^(factor + 10) bytes."""
+"""What is decrypted at most: age's library needs time that grows with the square of a header, and 2^(factor + 10)
+bytes.
+"""
 
 _READ = 1024 * 1024
 _STANZA, _END, _GREASE = b"\n-> ", b"\n---", "-grease"
@@ -30,7 +33,8 @@ Stanza = tuple[str, str]
 
 
 def problems(file: t.BinaryIO, path: pathlib.Path, encryption: t.Any, recipients: c.Sequence[str]) -> list[str]:
-    """What the header of an encrypted file has else than its manifest says: C(encryption) and C(recipients) of the artifact.
+    """What the header of an encrypted file has else than its manifest says: C(encryption) and C(recipients) of the
+    artifact.
 
     C(path) names the file, which is open. Raises OSError when it cannot be read.
     """
@@ -70,7 +74,9 @@ def _stanza(words: list[str]) -> Stanza:
     if kind == PASSPHRASE:
         factor = arguments[-1] if arguments else ""
         if not _FACTOR.fullmatch(factor) or int(factor) > MOST_WORK:
-            raise ValueError(f"is encrypted with the work factor '{factor[:20]}' of scrypt; above {MOST_WORK} it is not opened")
+            raise ValueError(
+                f"is encrypted with the work factor '{factor[:20]}' of scrypt; above {MOST_WORK} it is not opened"
+            )
     return kind, arguments[0] if kind.startswith("ssh-") and arguments else ""
 
 

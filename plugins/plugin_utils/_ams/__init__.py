@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is known of Access Manager: its files, registry values and JSON, and what a server says of itself.
 
-What AMS names, protects or keeps is in C(constants), in one place for both halves: a JSON key that names a file or a secret
-is added there and nowhere else. C(checks) says what keeps a server from being backed up, and what makes a backup incomplete.
+What AMS names, protects or keeps is in C(constants), in one place for both halves: a JSON key that names a file or a
+secret is added there and nowhere else. C(checks) says what keeps a server from being backed up, and what makes a backup
+incomplete.
 """

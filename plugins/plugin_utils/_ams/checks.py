@@ -22,8 +22,11 @@ FRAMEWORK_472 = 461808
 """The Release of .NET Framework 4.7.2, as Microsoft documents it."""
 
 
-def require_supported_version(described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK) -> None:
-    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is needed.
+def require_supported_version(
+    described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK
+) -> None:
+    """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is
+    needed.
 
     C(way_back): what to do with a later version.
     """
@@ -37,24 +40,26 @@ def require_supported_version(described: Described, *, without_configuration: bo
     major = version.split(".")[0]
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
-            f"Access Manager on {name} has version '{version}'; this collection knows version {SUPPORTED_MAJOR_VERSION}. "
-            f"{LATER_VERSIONS} {way_back}"
+            f"Access Manager on {name} has version '{version}'; this collection knows version "
+            f"{SUPPORTED_MAJOR_VERSION}. {LATER_VERSIONS} {way_back}"
         )
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
-            f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry says, "
-            "does not exist. Correct ConfigPath in the registry, or bring the folder back."
+            f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry "
+            "says, does not exist. Correct ConfigPath in the registry, or bring the folder back."
         )
     release = described.get("framework_release", 0)
     if 0 < release < FRAMEWORK_472:
         raise AccessManagerError(
-            f"{name} has a .NET Framework older than 4.7.2 (its Release is {release}, and 4.7.2 has {FRAMEWORK_472}): install "
-            "4.7.2 or newer there. The Access Manager service does not need it, but this collection does."
+            f"{name} has a .NET Framework older than 4.7.2 (its Release is {release}, and 4.7.2 has {FRAMEWORK_472}): "
+            "install 4.7.2 or newer there. The Access Manager service does not need it, but this collection does."
         )
 
 
 def refuse_without_rights(described: Described) -> None:
-    """Raises AccessManagerError when the account may not read keys or stop the service, or the cluster runs it elsewhere."""
+    """Raises AccessManagerError when the account may not read keys or stop the service, or the cluster runs it
+    elsewhere.
+    """
     name = described["computer_name"]
     if not described["administrator"]:
         raise AccessManagerError(
@@ -64,21 +69,23 @@ def refuse_without_rights(described: Described) -> None:
     cluster = described.get("cluster")
     if cluster and not cluster["owned"]:
         raise AccessManagerError(
-            f"{name} is a node of a failover cluster whose resource '{cluster['resource']}' runs on {cluster['owner']} now: "
-            f"run this against {cluster['owner']}."
+            f"{name} is a node of a failover cluster whose resource '{cluster['resource']}' runs on "
+            f"{cluster['owner']} now: run this against {cluster['owner']}."
         )
 
 
 def refuse_clustered_stop(described: Described) -> None:
-    """Raises AccessManagerError when a failover cluster runs the service: it takes a stop by anybody else for a failure."""
+    """Raises AccessManagerError when a failover cluster runs the service: it takes a stop by anybody else for a
+    failure.
+    """
     cluster = described.get("cluster")
     if not cluster or described["state"]["service"]["status"] == "Stopped":
         return
     name, resource = described["computer_name"], cluster["resource"]
     owner = cluster["owner"] or f"the node that runs it, which {name} does not say"
     raise AccessManagerError(
-        f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody else for a "
-        "failure, and starts it again or moves it in the middle. "
+        f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody "
+        "else for a failure, and starts it again or moves it in the middle. "
         f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {owner}, "
         f"run this again, and then start it with 'Start-ClusterResource -Name \"{resource}\"'."
     )
@@ -88,18 +95,24 @@ def problems_of_configuration(described: Described) -> list[str]:
     """One sentence for each thing that makes a backup of this configuration less than whole."""
     problems = []
     if not any(document["file"] == JSON_FILES[0] for document in described["documents"]):
-        problems.append(f"There is no {JSON_FILES[0]} in the configuration folder: what it names, and its secrets, are unknown.")
+        problems.append(
+            f"There is no {JSON_FILES[0]} in the configuration folder: what it names, and its secrets, are unknown."
+        )
     for document in described["documents"]:
         if not document["valid"]:
             problems.append(
-                f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names are unknown. "
-                "Mend it on the server, and back up again."
+                f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names "
+                "are unknown. Mend it on the server, and back up again."
             )
     for reference in described["references"]:
         if reference["place"] == "share":
-            problems.append(f"{reference['key']} names '{reference['value']}', on a network share, which is not backed up.")
+            problems.append(
+                f"{reference['key']} names '{reference['value']}', on a network share, which is not backed up."
+            )
         elif not reference["exists"]:
-            problems.append(f"{reference['key']} names '{reference['value']}', but there is no file '{reference['path']}'.")
+            problems.append(
+                f"{reference['key']} names '{reference['value']}', but there is no file '{reference['path']}'."
+            )
     for record in described["records"]:
         if record["kind"] == "link":
             problems.append(f"'{record['path']}' is a link; what it leads to is not backed up.")
@@ -109,7 +122,10 @@ def problems_of_configuration(described: Described) -> list[str]:
 
 
 def problems_of_documents(described: Described, unreadable: dict[str, str]) -> list[str]:
-    """One sentence for each JSON file that the server reads and a restore would not. C(unreadable): the reasons, by file."""
+    """One sentence for each JSON file that the server reads and a restore would not.
+
+    C(unreadable): the reasons, by file.
+    """
     invalid = {document["file"] for document in described["documents"] if not document["valid"]}
     return [
         f"{file} was backed up as it is, but no restore takes it: {reason}. "

@@ -17,19 +17,22 @@ SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
 SUPPORTED_MAJOR_VERSION = 1
 
 LATER_VERSIONS = (
-    "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them, back up their database, and export "
-    "the recovery password of the master key in their configuration tool."
+    "Versions 2 and 3 keep their data in SQL Server: follow the vendor's backup page for them, back up their "
+    "database, and export the recovery password of the master key in their configuration tool."
 )
 """What the vendor's documents say to do with versions that this collection does not know."""
 
-WAY_BACK = "The way back to version 1 is to uninstall them, to install the MSI of version 1, and to run the playbook rollback."
+WAY_BACK = (
+    "The way back to version 1 is to uninstall them, to install the MSI of version 1, and to run the playbook rollback."
+)
 
 PASSWORD_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.2"
 CERTIFICATE_USAGES = (PASSWORD_ENCRYPTION_USAGE, CLUSTER_ENCRYPTION_USAGE)
 
 PASSWORD, HISTORY, EXPIRY = "lithnetAdminPassword", "lithnetAdminPasswordHistory", "lithnetAdminPasswordExpiry"
-"""The attributes of computers in the directory: the current password, earlier ones, and when the agent makes a new one."""
+"""The attributes of computers in the directory: the current password, earlier ones, and when the agent makes a new one.
+"""
 
 CONFIGURATION_ENTRY = "CN=AccessManagerConfig,CN=Lithnet,CN=Services"
 """Where, under the forest's configuration, the certificate is published to which agents encrypt."""

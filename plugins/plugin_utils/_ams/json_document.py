@@ -37,7 +37,10 @@ _TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Value:
-    """A value, and where it stands: C(start) and C(end) in bytes of the file, quotes included. Members and elements are Values."""
+    """A value, and where it stands: C(start) and C(end) in bytes of the file, quotes included.
+
+    Members and elements are Values.
+    """
 
     value: t.Any
     start: int
@@ -60,8 +63,8 @@ class Value:
 def strict(data: bytes, most: int = MOST_VALUES) -> t.Any:
     """The content of a JSON file of this collection, in UTF-8, of at most so many values.
 
-    Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a program
-    which is given the content would fail.
+    Raises ValueError when it is none: NaN is no number, no key stands twice, and nothing is nested so deep that a
+    program which is given the content would fail.
     """
     refuse_too_many_values(data, most)
     text = data.decode("utf-8", "surrogatepass")
@@ -117,7 +120,10 @@ def refuse_too_many_values(data: bytes, most: int = MOST_VALUES) -> None:
 
 
 def parse(data: bytes) -> Value:
-    """The document in a file. Raises ValueError, in words, when it is not an object of JSON in UTF-8, or larger than any."""
+    """The document in a file.
+
+    Raises ValueError, in words, when it is not an object of JSON in UTF-8, or larger than any.
+    """
     if len(data) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES // 1024**2} MiB")
     refuse_too_many_values(data, MOST_PLACED_VALUES)
@@ -232,7 +238,9 @@ class _Parser:
                 self._text, self.at, True
             )
         except json.JSONDecodeError:
-            raise ValueError(f"a string does not end or has a character that it may not have, in {self.line()}") from None
+            raise ValueError(
+                f"a string does not end or has a character that it may not have, in {self.line()}"
+            ) from None
         return str(text)
 
     def _take(self, character: str) -> None:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between two states of a server, each a backup or the server as it is. Nothing here speaks to a server."""
+"""What differs between two states of a server, each a backup or the server as it is.
+
+Nothing here speaks to a server.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,8 @@ _SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One of the two states. C(configuration): None when it is not open. C(certificates): by thumbprint, with subject, not_before,
-    not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has it."""
+    """One of the two states. C(configuration): None when it is not open. C(certificates): by thumbprint, with subject,
+    not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has it."""
 
     label: str
     configuration: Configuration | None = None
@@ -141,7 +144,9 @@ def _documents(before: Configuration, after: Configuration) -> dict[str, list[Ch
         where = {"file": file}
         groups["rules"] += [change | where for change in _rules(old, new)]
         for place, kind in CHANNELS.items():
-            groups["notification_channels"] += [change | where | {"kind": kind} for change in _elements(place, old, new)]
+            groups["notification_channels"] += [
+                change | where | {"kind": kind} for change in _elements(place, old, new)
+            ]
         for change in compare(_settings(old, apart), _settings(new, apart)):
             group = "authentication" if change["path"].lower().startswith(_AUTHENTICATION) else "settings"
             groups[group].append(change | where)
@@ -198,7 +203,9 @@ def _by_key(document: Value | None, place: str) -> dict[str, Value]:
 
 def _named(key: str, element: Value) -> Change:
     def text(*names: str) -> str | None:
-        return next((plain(member[1]) for name in names if element.text(name) and (member := element.member(name))), None)
+        return next(
+            (plain(member[1]) for name in names if element.text(name) and (member := element.member(name))), None
+        )
 
     return {"id": text("Id") or key, "name": text("Description", "DisplayName"), "target": text("Target")}
 
@@ -275,7 +282,9 @@ def _file_details(before: Described, after: Described) -> list[str]:
 def _permissions(before: Described, after: Described) -> Change:
     """Who gains and who loses which rights by rules that are set on the file itself, and its owner."""
     old, new = (frozenset(_file_grants(record["sddl"])) for record in (before, after))
-    return compare_grants(old, new) | {"decoded": sddl_module.is_decoded(before["sddl"]) and sddl_module.is_decoded(after["sddl"])}
+    return compare_grants(old, new) | {
+        "decoded": sddl_module.is_decoded(before["sddl"]) and sddl_module.is_decoded(after["sddl"])
+    }
 
 
 def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
@@ -335,7 +344,13 @@ def _server_settings(before: Described, after: Described) -> list[Change]:
     """Version, service, firewall rule and overriding environment variables. A variable's value may be secret."""
     old, new = _facts(before), _facts(after)
     return [
-        _change(name, old.get(name), new.get(name), absent=(name not in old, name not in new), secret=name.startswith(_VARIABLE))
+        _change(
+            name,
+            old.get(name),
+            new.get(name),
+            absent=(name not in old, name not in new),
+            secret=name.startswith(_VARIABLE),
+        )
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Access Manager's JSON by meaning: settings by path, elements of lists by what names them, and what differs between two.
+"""Access Manager's JSON by meaning: settings by path, elements of lists by what names them, and what differs between
+two.
 
 The order of keys and of named elements, comments and spaces mean nothing. A secret's value is compared and never shown.
 """
@@ -52,7 +53,8 @@ Settings = dict[tuple[str, ...], Setting]
 
 
 def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "") -> Settings:
-    """The settings of a document or of a part of it that stands at C(place), such as C(Authorization.ComputerTargets[]).
+    """The settings of a document or of a part of it that stands at C(place), such as
+    C(Authorization.ComputerTargets[]).
 
     C(without): places in lower case that are left out, with all that is below. Known protected secrets always are.
     """
@@ -61,7 +63,10 @@ def settings_of(node: Value, *, without: c.Container[str] = (), place: str = "")
 
 
 def elements_of(node: Value, key: str) -> dict[str, Value]:
-    """The elements of a list by the value of a key; one that has no value of its own, by its number. No element hides another."""
+    """The elements of a list by the value of a key; one that has no value of its own, by its number.
+
+    No element hides another.
+    """
     elements = node.value if isinstance(node.value, list) else []
     names = [element.text(key) or "" for element in elements]
     numbers = [f"#{number}" for number in range(len(elements))]
@@ -184,7 +189,11 @@ def _names_a_secret(node: Value) -> bool:
 
 def _hidden(setting: Setting) -> Setting:
     """A setting whose name says that it may be secret. A switch cannot be."""
-    return setting if setting.value is None or isinstance(setting.value, bool) else dataclasses.replace(setting, secret=True)
+    return (
+        setting
+        if setting.value is None or isinstance(setting.value, bool)
+        else dataclasses.replace(setting, secret=True)
+    )
 
 
 def _has_objects(node: Value) -> bool:

@@ -24,7 +24,8 @@ LIVE, PREVIOUS = "live", "previous"
 
 @dataclasses.dataclass(frozen=True)
 class OpenedBackup:
-    """A side that is a backup, and the clear values of its secrets by path in lower case; empty when they are not open."""
+    """A side that is a backup, and the clear values of its secrets by path in lower case; empty when they are not open.
+    """
 
     side: Side
     values: dict[str, str] = dataclasses.field(repr=False)
@@ -46,10 +47,14 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
     if new is None:
         return select(store, LATEST), None
     if new.manifest is None:
-        raise AccessManagerError(f"'{new.label}' has no manifest, so there is none before it: name a backup in 'before'.")
+        raise AccessManagerError(
+            f"'{new.label}' has no manifest, so there is none before it: name a backup in 'before'."
+        )
     manifest = store.latest_complete(before=new.manifest["id"])
     if manifest is None:
-        raise AccessManagerError(f"There is no complete backup of {store.host} before {new.manifest['id']} in '{store.folder}'.")
+        raise AccessManagerError(
+            f"There is no complete backup of {store.host} before {new.manifest['id']} in '{store.folder}'."
+        )
     return select(store, manifest["id"]), new
 
 

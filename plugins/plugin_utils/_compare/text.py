@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A comparison for people, line by line. What came from a server or a backup is shown without its control characters."""
+"""A comparison for people, line by line.
+
+What came from a server or a backup is shown without its control characters.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An opened backup: its parts, decrypted and checked, in memory.
 
-Every byte is hostile until a reader here has checked it: names, sizes, hashes, shapes, and that each part belongs to this
-backup. A restore and a verification use the same readers, so what verifies is what restores. A new file of a backup gets
-its reader here, and its line in docs/format.md.
+Every byte is hostile until a reader here has checked it: names, sizes, hashes, shapes, and that each part belongs to
+this backup. A restore and a verification use the same readers, so what verifies is what restores. A new file of a
+backup gets its reader here, and its line in docs/format.md.
 """

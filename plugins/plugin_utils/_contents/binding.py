@@ -1,10 +1,11 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What binds the parts of a backup together: inside its encryption, each says whose part it is, and holds the nonce of them all.
+"""What binds the parts of a backup together: inside its encryption, each says whose part it is, and holds the nonce of
+them all.
 
-The manifest has the nonce's SHA-256 alone. Who cannot decrypt a part cannot make another that fits: a part that was exchanged,
-renamed, re-dated or forged is found when it is decrypted.
+The manifest has the nonce's SHA-256 alone. Who cannot decrypt a part cannot make another that fits: a part that was
+exchanged, renamed, re-dated or forged is found when it is decrypted.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def make(backup: PartialBackup, part: str) -> Binding:
 
 def entry(binding: Binding) -> Entry:
     """The entry of a zip that says it."""
-    return Entry(BINDING, datetime.datetime.now(datetime.UTC), [json.dumps(binding, indent=1, ensure_ascii=False).encode()])
+    return Entry(
+        BINDING, datetime.datetime.now(datetime.UTC), [json.dumps(binding, indent=1, ensure_ascii=False).encode()]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,20 +78,23 @@ class PartReader:
             self._backup = _Backup(manifest["host"], manifest["id"], manifest["nonce_sha256"])
 
     def read(self, part: str) -> bytes:
-        """The clear bytes of a part. Raises AccessManagerError when it does not decrypt, or is not that part of this backup."""
+        """The clear bytes of a part.
+
+        Raises AccessManagerError when it does not decrypt, or is not that part of this backup.
+        """
         path, data = self._source.parts[part].path, self._source.open(part, self._opener)
         binding = _binding_in(data, part, path)
         found = _Backup(binding["host"], binding["id"], hashlib.sha256(bytes.fromhex(binding["nonce"])).hexdigest())
         wanted = self._backup or found
         if (binding["part"], found.host, found.id) != (PARTS[part], wanted.host, wanted.id):
             raise AccessManagerError(
-                f"'{path}' is not {PARTS[part]} of {wanted.label}: it is {printable(binding['part'])} of {found.label}, "
-                f"which was moved, renamed or re-dated. It is not used. {_LOOK}"
+                f"'{path}' is not {PARTS[part]} of {wanted.label}: it is {printable(binding['part'])} of "
+                f"{found.label}, which was moved, renamed or re-dated. It is not used. {_LOOK}"
             )
         if found.nonce_sha256 != wanted.nonce_sha256:
             raise AccessManagerError(
-                f"'{path}' calls itself {PARTS[part]} of {wanted.label}, but was not made together with its other parts and its "
-                f"manifest: one of them is forged. It is not used. {_LOOK}"
+                f"'{path}' calls itself {PARTS[part]} of {wanted.label}, but was not made together with its other "
+                f"parts and its manifest: one of them is forged. It is not used. {_LOOK}"
             )
         self._backup = wanted
         return data
@@ -104,5 +110,6 @@ def _binding_in(data: bytes, part: str, path: pathlib.Path) -> Binding:
         return checked(archive.json(BINDING) if BINDING in archive.names else None, Binding, BINDING)
     except ShapeError as exc:
         raise AccessManagerError(
-            f"'{path}' does not say to which backup it belongs, so this collection did not make it: {exc}. It is not used. {_LOOK}"
+            f"'{path}' does not say to which backup it belongs, so this collection did not make it: {exc}. It is not "
+            f"used. {_LOOK}"
         ) from None

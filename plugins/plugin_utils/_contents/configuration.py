@@ -121,7 +121,9 @@ class Configuration:
     def _check_names(self) -> None:
         listed, held = self.files.keys() | self.folders.keys(), self._archive.names - {STATE, FILES, BINDING}
         for name in sorted(listed ^ held):
-            where = f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
+            where = (
+                f"'{FILES}' describes it, but it is not there" if name in listed else f"'{FILES}' does not describe it"
+            )
             raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: {where}.")
 
     def _check_content(self, name: str) -> None:
@@ -130,7 +132,9 @@ class Configuration:
             digest.update(chunk)
             size += len(chunk)
         if (size, digest.hexdigest()) != (self.files[name]["size"], self.files[name]["sha256"]):
-            raise AccessManagerError(f"'{name}' in {PARTS['config']} is not as it was backed up: its size or SHA-256 is another.")
+            raise AccessManagerError(
+                f"'{name}' in {PARTS['config']} is not as it was backed up: its size or SHA-256 is another."
+            )
 
     def _documents(self, *, tolerant: bool) -> c.Iterator[tuple[str, Value]]:
         for file in JSON_FILES:

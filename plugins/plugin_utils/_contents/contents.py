@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents of a backup, opened in memory. A backup is not trusted: names, sizes, hashes and keys are checked before use."""
+"""The contents of a backup, opened in memory.
+
+A backup is not trusted: names, sizes, hashes and keys are checked before use.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ class Rewrite:
 class Contents:
     """An opened backup. C(certificates) is None when it was not asked for, or has none.
 
-    C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another server.
+    C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another
+    server.
     """
 
     source: Source
@@ -58,6 +62,8 @@ def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Cont
     return Contents(
         source=source,
         held=Configuration(parts.read("config")) if "config" in source.parts else None,
-        certificates=read_certificates(parts.read("certificates")) if certificates and "certificates" in source.parts else None,
+        certificates=read_certificates(parts.read("certificates"))
+        if certificates and "certificates" in source.parts
+        else None,
         secrets=read_secrets(parts.read("secrets")) if "secrets" in source.parts else {},
     )

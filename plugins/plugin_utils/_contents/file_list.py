@@ -16,7 +16,15 @@ from .._text import time_of
 from .names import FILES, is_portable_name
 from .server_state import checked_record
 
-_FILE: dict[str, type] = {"path": str, "sha256": str, "size": int, "created": str, "modified": str, "attributes": int, "sddl": str}
+_FILE: dict[str, type] = {
+    "path": str,
+    "sha256": str,
+    "size": int,
+    "created": str,
+    "modified": str,
+    "attributes": int,
+    "sddl": str,
+}
 _FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", re.ASCII)
 _CONFIG = "config/"

@@ -35,12 +35,17 @@ def read_certificates(data: bytes) -> dict[str, Certificate]:
 
 
 def thumbprints_in(archive: Archive) -> list[str]:
-    """The thumbprints of the certificates in certificates.zip. Raises AccessManagerError when something else is in it."""
+    """The thumbprints of the certificates in certificates.zip.
+
+    Raises AccessManagerError when something else is in it.
+    """
     names = archive.names - {"passwords.json", BINDING}
     for name in sorted(names):
         thumbprint, _dot, kind = name.partition(".")
         if not THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
-            raise AccessManagerError(f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used.")
+            raise AccessManagerError(
+                f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used."
+            )
     return sorted({name.partition(".")[0] for name in names})
 
 
@@ -49,14 +54,20 @@ def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Ce
     certificate = archive.read(f"{thumbprint}.cer")
     if f"{thumbprint}.pfx" not in archive.names:
         return checked_certificate(thumbprint, certificate)
-    return checked_certificate(thumbprint, certificate, archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, "")))
+    return checked_certificate(
+        thumbprint, certificate, archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
+    )
 
 
-def checked_certificate(thumbprint: str, certificate: bytes, pfx: bytes | None = None, password: str = "") -> Certificate:
+def checked_certificate(
+    thumbprint: str, certificate: bytes, pfx: bytes | None = None, password: str = ""
+) -> Certificate:
     """A certificate, DER, and its key. Raises AccessManagerError when it is another, or its key does not fit it."""
     if pfx is None:
         if hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper() != thumbprint:
-            raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says.")
+            raise AccessManagerError(
+                f"'{thumbprint}.cer' in {PARTS['certificates']} is another certificate than its name says."
+            )
         return Certificate(thumbprint, certificate)
     if pfx_module.verify(pfx, password, thumbprint) != certificate:
         raise AccessManagerError(f"'{thumbprint}.cer' in {PARTS['certificates']} is not the certificate of its PFX.")

@@ -40,7 +40,11 @@ def path_of(name: str, root: str) -> str:
 
 def is_name_of_backup(name: str) -> bool:
     """Whether a server may send a file or folder of that name: it lies below config or a drive, and nowhere else."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and not {".", ".."}.intersection(name.split("/"))
+    return (
+        len(name) <= _LONGEST_NAME
+        and _NAME.fullmatch(name) is not None
+        and not {".", ".."}.intersection(name.split("/"))
+    )
 
 
 def is_portable_name(name: str) -> bool:
@@ -56,7 +60,8 @@ def _is_portable(step: str) -> bool:
 
 
 def twins(names: c.Iterable[str]) -> tuple[str, str] | None:
-    """Two names that are one on Windows, where capitals do not count, or that look the same; None when there are none."""
+    """Two names that are one on Windows, where capitals do not count, or that look the same; None when there are none.
+    """
     seen: dict[str, str] = {}
     for name in names:
         twin = seen.setdefault(_folded(name), name)
@@ -84,12 +89,20 @@ def left_out(names: c.Iterable[str]) -> dict[str, str]:
 
 def _folded(name: str) -> str:
     """The name in capitals as NTFS makes them, letter by letter, with each accent in its letter."""
-    return "".join(upper if len(upper := letter.upper()) == 1 else letter for letter in unicodedata.normalize("NFC", name))
+    return "".join(
+        upper if len(upper := letter.upper()) == 1 else letter for letter in unicodedata.normalize("NFC", name)
+    )
 
 
 def may_stand_for(written: str, path: str) -> bool:
-    """Whether Windows may read a path as another: capitals, dots at the end of a name and short names such as PROGRA~1 differ."""
-    names = [[name.rstrip(". ") for name in one.lower().split("\\")] for one in (written, path)]
-    if len(names[0]) != len(names[1]):
+    """Whether Windows may read a path as another: capitals, dots at the end of a name and short names such as PROGRA~1
+    differ.
+    """
+    names, meant = _steps(written), _steps(path)
+    if len(names) != len(meant):
         return False
-    return all(here == there or _SHORT_NAME.fullmatch(here) for here, there in zip(*names, strict=True))
+    return all(name == other or _SHORT_NAME.fullmatch(name) for name, other in zip(names, meant, strict=True))
+
+
+def _steps(path: str) -> list[str]:
+    return [step.rstrip(". ") for step in path.lower().split("\\")]

@@ -22,7 +22,9 @@ _LISTS: dict[str, dict[str, type]] = {
     "firewall": {"name": str, "rule": str},
     "registry_permissions": {"key": str, "sddl": str},
     "bindings": {
-        **dict.fromkeys(("kind", "endpoint", "thumbprint", "application_id", "store", "ctl_identifier", "ctl_store"), str),
+        **dict.fromkeys(
+            ("kind", "endpoint", "thumbprint", "application_id", "store", "ctl_identifier", "ctl_store"), str
+        ),
         **dict.fromkeys(tls_binding.NUMBERS, int),
         "other_values": list,
     },
@@ -69,25 +71,39 @@ def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
 def checked_state(content: Record) -> Record:
     """The state of a server as state/installation.json has it, with the lists that a comparison and a restore read."""
     described, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
-    parts: dict[str, type] = {"registry": list, "registry_permissions": list, "service": dict, "http_sys": dict, "firewall": list}
+    parts: dict[str, type] = {
+        "registry": list,
+        "registry_permissions": list,
+        "service": dict,
+        "http_sys": dict,
+        "firewall": list,
+    }
     state = checked_record(described["state"], parts, label)
     http_sys = checked_record(state["http_sys"], {"bindings": list, "reservations": list}, label)
-    lists = checked_record(state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label)
+    lists = checked_record(
+        state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label
+    )
     for name, shape in _LISTS.items():
         for record in lists[name]:
             checked_record(record, shape, f"A record of '{name}' in '{STATE}'")
     for reference in described["references"]:
         checked_record(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
         if not isinstance(reference.get("name", 0), str | None):
-            raise AccessManagerError(f"A record of 'references' in '{STATE}' has no proper 'name': the backup is not used.")
+            raise AccessManagerError(
+                f"A record of 'references' in '{STATE}' has no proper 'name': the backup is not used."
+            )
     for value in state["registry"]:
         if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
-            raise AccessManagerError(f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used.")
+            raise AccessManagerError(
+                f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used."
+            )
     for name, records in own_http_configuration(http_sys).items():
         for key, pattern in _OWN_HTTP[name].items():
             for record in records:
                 if not pattern.fullmatch(record[key]):
-                    raise AccessManagerError(f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one.")
+                    raise AccessManagerError(
+                        f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one."
+                    )
     for binding in own_http_configuration(http_sys)["bindings"]:
         _refuse_impossible(binding)
     return described
@@ -97,7 +113,9 @@ def _refuse_impossible(binding: Record) -> None:
     impossible = [] if _ENDPOINTS[binding["kind"]].fullmatch(binding["endpoint"]) else ["endpoint"]
     impossible += [name for name in tls_binding.NUMBERS if not 0 <= binding[name] < _TOO_LARGE]
     for name in impossible:
-        raise AccessManagerError(f"'{STATE}' has bindings of HTTP.sys with the {name} '{binding[name]}': it cannot be one.")
+        raise AccessManagerError(
+            f"'{STATE}' has bindings of HTTP.sys with the {name} '{binding[name]}': it cannot be one."
+        )
 
 
 def _is_registry_data(kind: str, data: t.Any) -> bool:

@@ -90,7 +90,8 @@ class Bundle:
         line = self._stream.readline(MANIFEST_LIMIT)
         if not line.endswith(b"\n"):
             raise AccessManagerError(
-                f"The target sent no manifest, or one of more than {MANIFEST_LIMIT // 1024**2} MiB: the transfer is not used."
+                f"The target sent no manifest, or one of more than {MANIFEST_LIMIT // 1024**2} MiB: the transfer is "
+                "not used."
             )
         try:
             refuse_too_many_values(line)
@@ -107,14 +108,16 @@ class Bundle:
         if count > MOST_ENTRIES or size > most:
             raise AccessManagerError(
                 f"The target announces {count} files and folders with {size} bytes: more than {MOST_ENTRIES}, or than "
-                f"{most // 1024**2} MiB, are not taken. Move out of the configuration folder what is not Access Manager's."
+                f"{most // 1024**2} MiB, are not taken. Move out of the configuration folder what is not Access "
+                "Manager's."
             )
         names = [record["name"] for record in self.described["records"]]
         if len(set(names)) < len(names):
             raise AccessManagerError("The target describes two files of one name: the transfer is not used.")
 
     def _leave_out(self) -> list[str]:
-        """Takes out of the records what a backup cannot hold; returns a sentence for each that is not in a folder of them.
+        """Takes out of the records what a backup cannot hold; returns a sentence for each that is not in a folder of
+        them.
 
         Links are in no backup: whatever their names are, that they are links is said.
         """
@@ -129,7 +132,10 @@ class Bundle:
         ]
 
     def _read_back(self, name: str, content: Described, check: c.Callable[[Record], object]) -> bytes:
-        """The bytes of an entry, which are read as a restore would read them. They are kept also when it would refuse them."""
+        """The bytes of an entry, which are read as a restore would read them.
+
+        They are kept also when it would refuse them.
+        """
         try:
             data = _json(content)
         except RecursionError:
@@ -147,8 +153,8 @@ class Bundle:
             name = record["name"]
             if not is_name_of_backup(name):
                 raise AccessManagerError(
-                    f"The target names a file '{name}', which cannot be put into a backup: it is no name below the configuration "
-                    "folder or a drive. The transfer is not used."
+                    f"The target names a file '{name}', which cannot be put into a backup: it is no name below the "
+                    "configuration folder or a drive. The transfer is not used."
                 )
             if record["kind"] == "file" and "sha256" not in record:
                 raise AccessManagerError(f"The target gives no SHA-256 of '{name}'.")

@@ -45,15 +45,20 @@ class Source:
         return opener.open(artifact.path, artifact.read(LARGEST), (artifact.record or {}).get("recipients", []))
 
 
-def select(store: BackupStore, wanted: str, *, certificates_alone: bool = False, without_secrets: bool = False) -> Source:
+def select(
+    store: BackupStore, wanted: str, *, certificates_alone: bool = False, without_secrets: bool = False
+) -> Source:
     """The backup that C(latest), an id, or a path names. C(certificates_alone): one without a configuration will do.
 
     C(without_secrets): one that is named, and whose file of secrets is gone, will do.
-    Raises AccessManagerError when there is none, when its artifacts are not what its manifest says, or when it is not accepted.
+    Raises AccessManagerError when there is none, when its artifacts are not what its manifest says, or when it is not
+    accepted.
     """
     source = _select(store, wanted, without_secrets=without_secrets)
     if not certificates_alone and "config" not in source.parts:
-        raise AccessManagerError(f"The backup {source.label} holds certificates alone: certificate_import gives them to a server.")
+        raise AccessManagerError(
+            f"The backup {source.label} holds certificates alone: certificate_import gives them to a server."
+        )
     return source
 
 
@@ -62,7 +67,9 @@ def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source
         return _at(pathlib.Path(wanted).expanduser(), store, without_secrets=without_secrets)
     manifest = store.latest_complete() if wanted == LATEST else None
     if wanted == LATEST and manifest is None:
-        raise AccessManagerError(f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}.")
+        raise AccessManagerError(
+            f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
+        )
     if manifest is None:
         if wanted not in store.ids():
             raise AccessManagerError(f"There is no backup '{wanted}' of {store.host} in '{store.folder}'.")
@@ -71,7 +78,10 @@ def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source
 
 
 def source_of(store: BackupStore, manifest: Manifest) -> Source:
-    """A backup of a store, as its manifest describes it. Raises AccessManagerError when a server's has no configuration."""
+    """A backup of a store, as its manifest describes it.
+
+    Raises AccessManagerError when a server's has no configuration.
+    """
     backup_id = manifest["id"]
     source = _described(store.folder / backup_id, functools.partial(store.backup, backup_id), manifest)
     return dataclasses.replace(source, origin=store.origins.get(backup_id, Origin()))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory at the end of a zip file, counted before zipfile makes an object of each entry.
 
-zipfile believes the directory's size and not its count, and finds it in several ways. Only what cannot be understood in two
-ways is let through: no comment, the directory right before its end records, and as many entries as these say.
+zipfile believes the directory's size and not its count, and finds it in several ways. Only what cannot be understood in
+two ways is let through: no comment, the directory right before its end records, and as many entries as these say.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def refuse_large_directory(data: bytes, label: str) -> None:
         )
     found = _counted(data, end - size, end)
     if found != count:
-        raise AccessManagerError(f"{label} is not a zip archive as a backup has it: its directory is not what its end says.")
+        raise AccessManagerError(
+            f"{label} is not a zip archive as a backup has it: its directory is not what its end says."
+        )
 
 
 def _end_record(data: bytes, label: str) -> tuple[int, int, int]:
@@ -46,10 +48,14 @@ def _end_record(data: bytes, label: str) -> tuple[int, int, int]:
     if locator >= 0 and data.startswith(_LOCATOR_MARK, locator):
         end = locator - _END64.size
         if end < 0 or not data.startswith(_END64_MARK, end) or _LOCATOR.unpack_from(data, locator)[1:] != (0, end, 1):
-            raise AccessManagerError(f"{label} is not a zip archive as a backup has it: its zip64 end record is elsewhere.")
+            raise AccessManagerError(
+                f"{label} is not a zip archive as a backup has it: its zip64 end record is elsewhere."
+            )
         _mark, _size, _made, _needed, disk, first_disk, here, count, size, start = _END64.unpack_from(data, end)
     if (disk, first_disk, here, start) != (0, 0, count, end - size):
-        raise AccessManagerError(f"{label} is not a zip archive as a backup has it: its end record does not fit its size.")
+        raise AccessManagerError(
+            f"{label} is not a zip archive as a backup has it: its end record does not fit its size."
+        )
     return count, size, end
 
 

@@ -39,14 +39,19 @@ class Archive:
             raise AccessManagerError(f"{label} unpacks to more than {LARGEST // 1024**3} GiB: it is not opened.")
         self._sizes = {entry.filename: entry.file_size for entry in entries}
         if same := twins(entry.filename.removesuffix("/") for entry in entries):
-            raise AccessManagerError(f"{label} has two entries of one name, '{same[0]}' and '{same[1]}': it is not used.")
+            raise AccessManagerError(
+                f"{label} has two entries of one name, '{same[0]}' and '{same[1]}': it is not used."
+            )
 
     @property
     def names(self) -> c.Set[str]:
         return self._sizes.keys()
 
     def chunks(self, name: str) -> c.Iterator[bytes]:
-        """The content of an entry, never more than the archive's list says. Raises AccessManagerError when it does not unpack."""
+        """The content of an entry, never more than the archive's list says.
+
+        Raises AccessManagerError when it does not unpack.
+        """
         left = self._sizes[name]
         try:
             with self._zip.open(name) as member:
@@ -55,7 +60,15 @@ class Archive:
                     yield chunk
                 if left or member.read(1):
                     raise AccessManagerError(f"'{name}' in {self._label} has another size than its list says.")
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as exc:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            ValueError,
+            NotImplementedError,
+            RuntimeError,
+            OSError,
+        ) as exc:
             raise AccessManagerError(f"'{name}' in {self._label} does not unpack: {exc}.") from None
 
     def read(self, name: str) -> bytes:

@@ -28,8 +28,9 @@ _GUID_BYTES = 16
 def may(rights: int, descriptor: bytes, token: c.Set[bytes], scopes: c.Set[bytes]) -> bool:
     """Whether the account whose SIDs are C(token) has all these rights on an attribute of an entry.
 
-    C(descriptor): the entry's security descriptor. C(scopes): what an entry of its list can be about to concern the attribute: the
-    schemaIDGUIDs of the attribute and the class, and the GUID of the property set. Raises ValueError when the descriptor is none.
+    C(descriptor): the entry's security descriptor. C(scopes): what an entry of its list can be about to concern the
+    attribute: the schemaIDGUIDs of the attribute and the class, and the GUID of the property set. Raises ValueError
+    when the descriptor is none.
     """
     try:
         return _granted(rights, descriptor, token, scopes)
@@ -51,7 +52,8 @@ def _granted(open_rights: int, descriptor: bytes, token: c.Set[bytes], scopes: c
 
 
 def _entries(descriptor: bytes) -> c.Iterator[tuple[int, int, bytes | None, bytes]]:
-    """The entries of the access list that concern the object itself: kind, rights, the attribute that it is about, SID."""
+    """The entries of the access list that concern the object itself: kind, rights, the attribute that it is about, SID.
+    """
     (offset,) = struct.unpack_from("<I", descriptor, 16)
     if not offset:
         return
@@ -75,7 +77,9 @@ def _specific(mask: int) -> int:
 
 
 def _scope(body: bytes) -> tuple[bytes | None, bytes]:
-    """The attribute or right that an entry is about, and what follows it: the kind of child that inherits it comes between."""
+    """The attribute or right that an entry is about, and what follows it: the kind of child that inherits it comes
+    between.
+    """
     (present,) = struct.unpack_from("<I", body)
     scope = body[4 : 4 + _GUID_BYTES] if present & _HAS_TYPE else None
     length = 4 + _GUID_BYTES * (bool(present & _HAS_TYPE) + bool(present & _HAS_INHERITED_TYPE))

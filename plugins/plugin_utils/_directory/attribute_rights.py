@@ -27,7 +27,10 @@ class AttributeRights:
         self._evaluated = functools.lru_cache(_REMEMBERED)(self._evaluate)
 
     def granted(self, descriptor: bytes | None) -> bool:
-        """Whether this security descriptor grants them. One that is not seen, or that does not parse, grants nothing."""
+        """Whether this security descriptor grants them.
+
+        One that is not seen, or that does not parse, grants nothing.
+        """
         return descriptor is not None and self._evaluated(descriptor)
 
     def _evaluate(self, descriptor: bytes) -> bool:
@@ -50,6 +53,6 @@ def _identities(directory: Directory, name: str) -> list[bytes]:
         if identity := entry.first(_SCHEMA_ID):
             return [one for one in (identity, entry.first(_PROPERTY_SET)) if one]
     raise AccessManagerError(
-        f"The forest of {directory.server} does not know {name}: no agent stores passwords in it. Access Manager's schema is not "
-        "installed there, or this is another forest than you mean."
+        f"The forest of {directory.server} does not know {name}: no agent stores passwords in it. Access Manager's "
+        "schema is not installed there, or this is another forest than you mean."
     )

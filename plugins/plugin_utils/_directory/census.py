@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The census: on which certificates' keys the stored passwords of a domain depend. Computers pass by; only counts are kept."""
+"""The census: on which certificates' keys the stored passwords of a domain depend.
+
+Computers pass by; only counts are kept.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from .computers import Computer
 
 _EXAMPLES = 5
 _MOST_KEYS = 10_000
-"""How many thumbprints are counted one by one: no domain has more certificates, but a stored value can claim anything."""
+"""How many thumbprints are counted one by one: no domain has more certificates, but a stored value can claim anything.
+"""
 
 
 @dataclasses.dataclass
@@ -43,7 +47,10 @@ class KeyUse:
 
 @dataclasses.dataclass
 class Census:
-    """C(hidden): computers whose passwords the account may not read. C(examples): some names of what is not in order."""
+    """C(hidden): computers whose passwords the account may not read.
+
+    C(examples): some names of what is not in order.
+    """
 
     computers: int = 0
     keys: dict[str, KeyUse] = dataclasses.field(default_factory=dict)
@@ -125,8 +132,8 @@ def result_of(census: Census) -> dict[str, t.Any]:
 
 
 _WHERE_ELSE = (
-    "Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, in LocalMachine\\My, of "
-    "which a backup takes only its own certificates: look there, and keep its PFX."
+    "Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, in "
+    "LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."
 )
 
 

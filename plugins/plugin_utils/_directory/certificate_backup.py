@@ -45,8 +45,8 @@ def refuse_folder_of_server(store: BackupStore) -> None:
     for found, _origin in accepted(store, store.trust):
         if not manifest.holds_certificates_alone(found):
             raise AccessManagerError(
-                f"'{store.folder}' holds backups of a server: a forest's certificates are kept in a folder of their own. "
-                "Give another host."
+                f"'{store.folder}' holds backups of a server: a forest's certificates are kept in a folder of their "
+                "own. Give another host."
             )
 
 
@@ -58,7 +58,10 @@ def commit(
     now: datetime.datetime,
     signer: Signer | None = None,
 ) -> tuple[Place, Mark]:
-    """Encrypts a new certificate with its key, and publishes the backup of it. C(replaces): the thumbprints of lost ones."""
+    """Encrypts a new certificate with its key, and publishes the backup of it.
+
+    C(replaces): the thumbprints of lost ones.
+    """
     refuse_folder_of_server(store)
     refuse_unusable_root(store, len(certificate.pfx))
     backup = PartialBackup.begin(store)

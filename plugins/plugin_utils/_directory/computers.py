@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The computers of a domain with the passwords that are stored on them, one after the other, and which of these cannot be read."""
+"""The computers of a domain with the passwords that are stored on them, one after the other, and which of these cannot
+be read.
+"""
 
 from __future__ import annotations
 

@@ -16,14 +16,20 @@ class OverdueError(Exception):
 
 
 class Patience:
-    """Makes calls in threads of their own. A call that is overdue is abandoned: it may still be at work, with what it was given."""
+    """Makes calls in threads of their own.
+
+    A call that is overdue is abandoned: it may still be at work, with what it was given.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.is_over = False
 
     def call(self, function: c.Callable[..., t.Any], *args: t.Any, **options: t.Any) -> t.Any:
-        """What the function returns or raises. Raises OverdueError when it does neither in time, or an earlier call did not."""
+        """What the function returns or raises.
+
+        Raises OverdueError when it does neither in time, or an earlier call did not.
+        """
         if self.is_over:
             raise OverdueError
         answers: queue.SimpleQueue[tuple[t.Any, BaseException | None]] = queue.SimpleQueue()

@@ -45,8 +45,8 @@ class EncryptionCertificate:
 def make(forest: str, now: datetime.datetime) -> EncryptionCertificate:
     """A new self-signed certificate for a forest, by its DNS name.
 
-    RSA with 4096 bits, valid for 20 years, signed with RSASSA-PSS and SHA-384, with the extensions of Access Manager's own.
-    The PFX has the ciphers that Windows Server 2012 R2 and newer imports.
+    RSA with 4096 bits, valid for 20 years, signed with RSASSA-PSS and SHA-384, with the extensions of Access Manager's
+    own. The PFX has the ciphers that Windows Server 2012 R2 and newer imports.
     """
     if not HAS_CRYPTOGRAPHY:
         raise MissingLibraryError("cryptography")
@@ -95,7 +95,9 @@ def description_of(der: bytes) -> dict[str, t.Any]:
 
 
 def problem(der: bytes, forest: str, now: datetime.datetime) -> str | None:
-    """Why agents of a forest could not use a certificate, or Access Manager would not show it; None when nothing is wrong."""
+    """Why agents of a forest could not use a certificate, or Access Manager would not show it; None when nothing is
+    wrong.
+    """
     certificate = x509.load_der_x509_certificate(der)
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if not names or str(names[0].value).lower() != forest.lower():

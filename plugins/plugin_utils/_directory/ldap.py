@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A connection to a directory server by LDAP, on which nothing readable passes: TLS with a verified certificate, or Kerberos.
+"""A connection to a directory server by LDAP, on which nothing readable passes: TLS with a verified certificate, or
+Kerberos.
 
 Referrals are not followed: each domain is asked for by a server of its own.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import dataclasses
+import itertools
 import re
 import typing as t
 
@@ -61,7 +63,10 @@ Change = tuple[str, str, list[bytes]]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """An entry of the directory. C(values): by the attribute's name in lower case; a part of many has C(;range=) in its name."""
+    """An entry of the directory.
+
+    C(values): by the attribute's name in lower case; a part of many has C(;range=) in its name.
+    """
 
     dn: str
     values: dict[str, list[bytes]]
@@ -119,7 +124,10 @@ class Directory:
         page_size: int = PAGE,
         security: bool = False,
     ) -> c.Iterator[Entry]:
-        """The entries below C(base) that match, in pages. C(security): ask for security descriptors without their SACL."""
+        """The entries below C(base) that match, in pages.
+
+        C(security): ask for security descriptors without their SACL.
+        """
         page = SimplePagedResultsControl(True, size=page_size, cookie="")
         controls = [page, *_controls(security=security)]
         pages = Pages(self.server, base)
@@ -155,8 +163,8 @@ class Directory:
             values, following = _part(self.entry(entry.dn, [ranged(attribute, asked)]), attribute)
             if following is not None and not asked + len(values) == following <= _MOST_VALUES:
                 raise DirectoryError(
-                    f"{self.server} does not end the values of {attribute} of '{printable(entry.dn)}': after {asked} of them it "
-                    f"sends {len(values)} and says that {following} is next. They are not used."
+                    f"{self.server} does not end the values of {attribute} of '{printable(entry.dn)}': after {asked} "
+                    f"of them it sends {len(values)} and says that {following} is next. They are not used."
                 )
             yield from values
 
@@ -179,7 +187,10 @@ class Directory:
                 ) from None
 
     def _answer(self, most: int, search: tuple[t.Any, ...], controls: list[t.Any]) -> tuple[list[t.Any], list[t.Any]]:
-        """The entries that a search finds, at most so many, and the controls at their end. They are counted as they arrive."""
+        """The entries that a search finds, at most so many, and the controls at their end.
+
+        They are counted as they arrive.
+        """
         message = self._connection.search_ext(*search, serverctrls=controls)
         found: list[t.Any] = []
         size = 0
@@ -191,8 +202,8 @@ class Directory:
             size += sum(map(_size, arrived))
             if len(found) > most + _MOST_REFERRALS or size > _LARGEST_ANSWER:
                 raise DirectoryError(
-                    f"{self.server} does not end its answer to a search below '{printable(search[0])}': {most} entries were asked "
-                    f"for, and it sent {len(found)} with {size} bytes, and more. They are not used."
+                    f"{self.server} does not end its answer to a search below '{printable(search[0])}': {most} "
+                    f"entries were asked for, and it sent {len(found)} with {size} bytes, and more. They are not used."
                 )
 
     @contextlib.contextmanager
@@ -203,12 +214,13 @@ class Directory:
             raise ValueChangedError(f"{self.server}: a value has changed before {doing}.") from None
         except ldap.NO_SUCH_OBJECT:
             raise NoSuchEntryError(
-                f"{doing[0].upper()}{doing[1:]} is not possible: {self.server} knows no such entry, or this account may not see it."
+                f"{doing[0].upper()}{doing[1:]} is not possible: {self.server} knows no such entry, or this account "
+                "may not see it."
             ) from None
         except (OverdueError, ldap.TIMEOUT):
             raise DirectoryLostError(
-                f"{self.server} went away during {doing}: no answer came within {self._patience.seconds:g} seconds. Run this again "
-                "when it is back."
+                f"{self.server} went away during {doing}: no answer came within {self._patience.seconds:g} seconds. "
+                "Run this again when it is back."
             ) from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
             raise DirectoryLostError(
@@ -224,7 +236,8 @@ class Directory:
             ) from None
         except ldap.REFERRAL:
             raise DirectoryError(
-                f"{self.server} does not hold what {doing} needs, and refers to another server: name a server of that domain."
+                f"{self.server} does not hold what {doing} needs, and refers to another server: name a server of that "
+                "domain."
             ) from None
         except ldap.LDAPError as exc:
             raise DirectoryError(f"{self.server} refuses {doing}: {message_of(exc)}.") from None
@@ -234,19 +247,22 @@ class Directory:
 def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]:
     """A bound connection to a domain controller, by the options of the fragment C(directory).
 
-    Raises DirectoryLibraryError without python-ldap, DirectoryLostError when the server does not answer or is not the one that its
-    certificate names, DirectoryError when it refuses the logon. Nothing waits longer than the option C(timeout).
+    Raises DirectoryLibraryError without python-ldap, DirectoryLostError when the server does not answer or is not the
+    one that its certificate names, DirectoryError when it refuses the logon. Nothing waits longer than the option
+    C(timeout).
     """
     if ldap is None:
         raise DirectoryLibraryError
     transport, user, password = params["transport"], params.get("bind_user"), params.get("bind_password")
     if transport != KERBEROS and not (user and password):
         raise AccessManagerError(
-            f"With the transport {transport}, bind_user and bind_password are needed: a logon without them reads nothing."
+            f"With the transport {transport}, bind_user and bind_password are needed: a logon without them reads "
+            "nothing."
         )
     if transport == KERBEROS and (user or password):
         raise AccessManagerError(
-            "With the transport kerberos, the account is that of the ticket (kinit): give no bind_user and no bind_password."
+            "With the transport kerberos, the account is that of the ticket (kinit): give no bind_user and no "
+            "bind_password."
         )
     logon = Logon(server, params.get("port") or PORTS[transport], params)
     connection = logon.open()
@@ -270,7 +286,8 @@ def refuse_one_domain_twice(servers: c.Sequence[str], params: c.Mapping[str, t.A
             name = directory.domain.name
         if name in asked:
             raise AccessManagerError(
-                f"{asked[name]} and {server} both serve the domain {name}: name a single server of each domain in servers."
+                f"{asked[name]} and {server} both serve the domain {name}: name a single server of each domain in "
+                "servers."
             )
         asked[name] = server
 
@@ -296,7 +313,7 @@ def _entry(dn: str, values: c.Mapping[str, list[bytes]]) -> Entry:
 def _size(arrived: tuple[str | None, t.Any]) -> int:
     """The bytes of the values of an entry; none of a referral."""
     dn, values = arrived
-    return sum(len(value) for found in values.values() for value in found) if dn is not None else 0
+    return sum(map(len, itertools.chain.from_iterable(values.values()))) if dn is not None else 0
 
 
 def _part(entry: Entry, attribute: str) -> tuple[list[bytes], int | None]:

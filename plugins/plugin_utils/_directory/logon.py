@@ -62,7 +62,8 @@ class Logon:
         self._begun = time.monotonic()
         if not is_host(server):
             raise AccessManagerError(
-                f"'{printable(server)}' is not the name of a server: give its DNS name alone, without ldaps:// and without a port."
+                f"'{printable(server)}' is not the name of a server: give its DNS name alone, without ldaps:// and "
+                "without a port."
             )
         if self._seconds < 1:
             raise AccessManagerError(f"timeout is {self._seconds}: it must be 1 or more.")
@@ -112,13 +113,15 @@ class Logon:
             raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
         except (OverdueError, ldap.TIMEOUT):
             raise DirectoryLostError(
-                f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the firewall."
+                f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the "
+                "firewall."
             ) from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
             if refusal := self._tls_refusal():
                 raise DirectoryLostError(refusal) from None
             raise DirectoryLostError(
-                f"{server} does not answer {over}: {message_of(exc)}. Check the name, the port, the transport and the firewall."
+                f"{server} does not answer {over}: {message_of(exc)}. Check the name, the port, the transport and the "
+                "firewall."
             ) from None
         except ldap.LOCAL_ERROR as exc:
             raise DirectoryError(
@@ -142,7 +145,9 @@ class Logon:
 
 
 def _demand_tls_1_2(connection: t.Any) -> None:
-    """Refuses older versions in the handshake, before anything passes: libldap with GnuTLS ignores its own option for that."""
+    """Refuses older versions in the handshake, before anything passes: libldap with GnuTLS ignores its own option for
+    that.
+    """
     if ldap.get_option(ldap.OPT_X_TLS_PACKAGE) == "GnuTLS":
         connection.set_option(ldap.OPT_X_TLS_CIPHER_SUITE, _GNUTLS_VERSIONS)
     else:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of the directory for a domain administrator to make: as LDIF, and as data with a PowerShell script that never changes.
+"""Changes of the directory for a domain administrator to make: as LDIF, and as data with a PowerShell script that never
+changes.
 
 The LDIF and the script do the same. Both change a value only if it is still the one that was seen.
 """
@@ -86,7 +87,10 @@ class Expiry:
 
 
 def ldif(modifications: c.Iterable[tuple[str, c.Sequence[Change]]]) -> bytes:
-    """Modifications as LDIF (RFC 2849). Names and values are Base64, so that nothing in them can be taken for another line."""
+    """Modifications as LDIF (RFC 2849).
+
+    Names and values are Base64, so that nothing in them can be taken for another line.
+    """
     lines = []
     for dn, changes in modifications:
         lines += [f"dn:: {_base64(dn.encode())}", "changetype: modify"]

@@ -25,7 +25,10 @@ MOST_DELETED = 500
 
 @dataclasses.dataclass
 class Work:
-    """What is to be done on a computer. C(password): the current one, if it is to expire. C(history): earlier ones to delete."""
+    """What is to be done on a computer.
+
+    C(password): the current one, if it is to expire. C(history): earlier ones to delete.
+    """
 
     computer: Computer
     password: bytes | None = None
@@ -35,7 +38,10 @@ class Work:
         return self.password is not None or bool(self.history)
 
     def expiry(self) -> list[Change]:
-        """The modification that has the password expire, empty where there is none to. It fails when what was seen has changed."""
+        """The modification that has the password expire, empty where there is none to.
+
+        It fails when what was seen has changed.
+        """
         if self.password is None:
             return []
         return [
@@ -63,12 +69,14 @@ def deletion(history: list[bytes]) -> list[Change]:
 
 @dataclasses.dataclass
 class Tally:
-    """What became of the computers of a run. C(failed): names with reasons. C(hidden): names of those that could not be read.
+    """What became of the computers of a run. C(failed): names with reasons. C(hidden): names of those that could not be
+    read.
 
     C(lost): current passwords that depend on a lost key. C(expired): of those, the ones that expire by this run.
-    C(expired_before): by an earlier one. C(changed_meanwhile): computers whose password had changed between reading and writing, or
-    that are gone. C(history_gone): earlier passwords that were deleted meanwhile. C(begun): computers that this run set
-    out to change. C(remaining): those that it left for the next one. C(is_unclear): a change was not answered.
+    C(expired_before): by an earlier one. C(changed_meanwhile): computers whose password had changed between reading and
+    writing, or that are gone. C(history_gone): earlier passwords that were deleted meanwhile. C(begun): computers that
+    this run set out to change. C(remaining): those that it left for the next one. C(is_unclear): a change was not
+    answered.
     """
 
     computers: int = 0

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names the key provider in a PFX, so that Windows makes the key one of CNG: Access Manager cannot decrypt with one of CryptoAPI.
+"""Names the key provider in a PFX, so that Windows makes the key one of CNG: Access Manager cannot decrypt with one of
+CryptoAPI.
 
-Without the name, Windows chooses an older provider. The cryptography library cannot write it, so the attributes of the key are
-completed here, and the PFX is sealed with its password again (RFC 7292).
+Without the name, Windows chooses an older provider. The cryptography library cannot write it, so the attributes of the
+key are completed here, and the PFX is sealed with its password again (RFC 7292).
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _BLOCK, _MAC_KEY = 64, 3
 
 
 def name(pfx: bytes, password: str) -> bytes:
-    """The PFX with the name of the provider at each key. It must be one of _encryption_certificate: with a MAC of SHA-1."""
+    """The PFX with the name of the provider at each key.
+
+    It must be one of _encryption_certificate: with a MAC of SHA-1.
+    """
     if not HAS_ASN1:
         raise DirectoryLibraryError
     whole, _rest = decoder.decode(pfx, asn1Spec=rfc7292.PFX())
@@ -64,7 +68,8 @@ def _octets(value: object) -> bytes:
 
 
 def _mac_key(password: str, salt: bytes, iterations: int) -> bytes:
-    """The key of the MAC (RFC 7292, appendix B.2): SHA-1 gives as many bytes as are needed, so there is a single block."""
+    """The key of the MAC (RFC 7292, appendix B.2): SHA-1 gives as many bytes as are needed, so there is a single block.
+    """
     text = (password + "\0").encode("utf-16-be")
     key = bytes([_MAC_KEY]) * _BLOCK + _filled(salt) + _filled(text)
     for _number in range(iterations):

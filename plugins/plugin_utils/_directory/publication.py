@@ -35,8 +35,8 @@ def read(directory: Directory) -> dict[str, t.Any] | None:
 def read_der(directory: Directory) -> bytes | None:
     """The published certificate as DER; None when there is none, or the account may not see the entry for it.
 
-    Raises DirectoryError when the account may not read it: to such an account, the directory shows an entry without it. And when
-    there are several: which of them an agent takes is not known.
+    Raises DirectoryError when the account may not read it: to such an account, the directory shows an entry without it.
+    And when there are several: which of them an agent takes is not known.
     """
     try:
         entry = directory.entry(entry_of(directory), [PUBLISHED_CERTIFICATE, _CLASS])
@@ -46,9 +46,9 @@ def read_der(directory: Directory) -> bytes | None:
     if len(values) > 1:
         names = ", ".join(_name(value) for value in values)
         raise DirectoryError(
-            f"The forest {directory.domain.forest} publishes {len(values)} certificates, where agents look for one: {names}. "
-            f"Which of them an agent takes is not known, so nothing is changed. Remove all but the right one from "
-            f"'{PUBLISHED_CERTIFICATE}' of '{entry.dn}', with ADSI Edit for instance, and run this again."
+            f"The forest {directory.domain.forest} publishes {len(values)} certificates, where agents look for one: "
+            f"{names}. Which of them an agent takes is not known, so nothing is changed. Remove all but the right one "
+            f"from '{PUBLISHED_CERTIFICATE}' of '{entry.dn}', with ADSI Edit for instance, and run this again."
         )
     if not values and (entry.first(_CLASS) is None or not may_read(directory, entry.dn, PUBLISHED_CERTIFICATE)):
         raise DirectoryError(
@@ -66,19 +66,19 @@ def refuse_unless_another(directory: Directory, lost: c.Collection[str], backups
     if published is None:
         raise AccessManagerError(
             f"No published certificate is seen in the forest {forest}: there is none, or this account may not see "
-            f"'{entry_of(directory)}'. A password that expires now may be encrypted to the lost key again. Publish another "
-            "certificate (directory_certificate), or use an account that may read it."
+            f"'{entry_of(directory)}'. A password that expires now may be encrypted to the lost key again. Publish "
+            "another certificate (directory_certificate), or use an account that may read it."
         )
     thumbprint = published["thumbprint"]
     if thumbprint in lost:
         raise AccessManagerError(
-            f"The forest {forest} still publishes the lost certificate {thumbprint}: agents would encrypt to it again. Publish "
-            "another one first (directory_certificate)."
+            f"The forest {forest} still publishes the lost certificate {thumbprint}: agents would encrypt to it "
+            "again. Publish another one first (directory_certificate)."
         )
     if backups and not backups.find(thumbprint):
         raise AccessManagerError(
-            f"The forest {forest} publishes certificate {thumbprint} ({published['subject']}), and no backup holds its key: new "
-            "passwords would depend on it. Back up the server that has it first."
+            f"The forest {forest} publishes certificate {thumbprint} ({published['subject']}), and no backup holds "
+            "its key: new passwords would depend on it. Back up the server that has it first."
         )
 
 
@@ -93,15 +93,16 @@ def refuse_without_entry(directory: Directory) -> None:
 def publish(directory: Directory, der: bytes, seen: bytes | None) -> None:
     """Publishes a certificate in place of the one that was seen, and reads it back.
 
-    Raises AccessManagerError when another was published meanwhile, the entry is missing, or the account may not write it, and
-    UnclearChangeError when it may be published nevertheless.
+    Raises AccessManagerError when another was published meanwhile, the entry is missing, or the account may not write
+    it, and UnclearChangeError when it may be published nevertheless.
     """
     entry = entry_of(directory)
     try:
         directory.modify(entry, changes(der, seen))
     except ValueChangedError:
         raise AccessManagerError(
-            f"Another certificate was published in the forest {directory.domain.forest} meanwhile: look at it, and run this again."
+            f"Another certificate was published in the forest {directory.domain.forest} meanwhile: look at it, and "
+            "run this again."
         ) from None
     except NoSuchEntryError:
         raise _missing_entry(directory) from None
@@ -125,8 +126,8 @@ def changes(der: bytes, seen: bytes | None) -> list[tuple[str, str, list[bytes]]
 
 def _missing_entry(directory: Directory) -> AccessManagerError:
     return AccessManagerError(
-        f"There is no '{entry_of(directory)}' in the forest {directory.domain.forest}, or this account may not see it. If nothing "
-        "was ever published there, publish a first certificate with the configuration tool."
+        f"There is no '{entry_of(directory)}' in the forest {directory.domain.forest}, or this account may not see "
+        "it. If nothing was ever published there, publish a first certificate with the configuration tool."
     )
 
 

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password as agents store it in the directory: which certificate's key opens it stands in clear before the ciphertext.
+"""A password as agents store it in the directory: which certificate's key opens it stands in clear before the
+ciphertext.
 
-The attribute is JSON, C({"data": ..., "created": ..., "retired": ...}). The decoded C(data) begins with a version of 4 bytes,
-little endian, and the SHA-1 thumbprint of the certificate. Nothing is decrypted here.
+The attribute is JSON, C({"data": ..., "created": ..., "retired": ...}). The decoded C(data) begins with a version of 4
+bytes, little endian, and the SHA-1 thumbprint of the certificate. Nothing is decrypted here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class StoredPassword:
 
 
 def parse(value: bytes) -> StoredPassword:
-    """What an attribute's value says without a key. Raises ValueError, with the reason, when no agent can have written it."""
+    """What an attribute's value says without a key.
+
+    Raises ValueError, with the reason, when no agent can have written it.
+    """
     if len(value) > LONGEST:
         raise ValueError(f"it has {len(value)} bytes")
     try:

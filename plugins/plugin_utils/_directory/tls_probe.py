@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a connection failed for the server's certificate. LDAP's library says the same for that, and for a port without TLS.
+"""Whether a connection failed for the server's certificate. LDAP's library says the same for that, and for a port
+without TLS.
 
 Nothing is sent over this connection, and nothing depends on its answer but a sentence.
 """
@@ -30,7 +31,9 @@ def holds_certificates(ca_file: str) -> bool:
 
 
 def refusal(server: str, port: int, *, starttls: bool, ca_file: str | None, timeout: float) -> str | None:
-    """A sentence that says why TLS with the server does not come about; None when it does, or when there is no TLS to judge."""
+    """A sentence that says why TLS with the server does not come about; None when it does, or when there is no TLS to
+    judge.
+    """
     try:
         with socket.create_connection((server, port), timeout=timeout) as connection:
             if starttls:
@@ -42,8 +45,8 @@ def refusal(server: str, port: int, *, starttls: bool, ca_file: str | None, time
                 return None
     except ssl.SSLCertVerificationError as exc:
         return (
-            f"The TLS certificate of {server} is not accepted ({printable(exc.verify_message)}). Name the file of its authority in "
-            "ca_file, and the server as its certificate does."
+            f"The TLS certificate of {server} is not accepted ({printable(exc.verify_message)}). Name the file of its "
+            "authority in ca_file, and the server as its certificate does."
         )
     except ssl.SSLError as exc:
         if exc.reason in _OLDER:

@@ -10,7 +10,11 @@ from .facts import Facts
 from .verdict import Check, State, Verdict, failure, ok, warning
 
 _PRIVILEGES: tuple[tuple[str, State, str], ...] = (
-    ("SeRestorePrivilege", "failure", "a restore cannot give files back to their owners ('Restore files and directories')"),
+    (
+        "SeRestorePrivilege",
+        "failure",
+        "a restore cannot give files back to their owners ('Restore files and directories')",
+    ),
     ("SeDebugPrivilege", "warning", "the processes of service accounts cannot be opened ('Debug programs')"),
 )
 """What Administrators may lack by a policy of user rights, how bad that is, and what does not work then."""
@@ -32,7 +36,8 @@ def _administrator(facts: Facts) -> Verdict:
 
 
 def _is_filtered(facts: Facts) -> bool:
-    """Whether the account is local, and UAC gives local administrators over the network a token without their rights."""
+    """Whether the account is local, and UAC gives local administrators over the network a token without their rights.
+    """
     domain = facts.examination["account"]["name"].partition("\\")[0]
     is_local = domain.lower() == str(facts.server["computer_name"]).lower()
     return is_local and facts.is_on(policies.UAC) and not facts.is_on(policies.REMOTE_TOKENS)

@@ -19,11 +19,15 @@ _OPTIONS = {"psrp": ("protocol", "auth"), "winrm": ("scheme", "transport")}
 
 
 def connection(target: Target, begun: float) -> Verdict:
-    """The verdict of a connection over which an answer came. C(begun): when it was asked for, by the monotonic clock."""
+    """The verdict of a connection over which an answer came.
+
+    C(begun): when it was asked for, by the monotonic clock.
+    """
     name, seconds = target.connection.transport, time.monotonic() - begun
     if name not in _OPTIONS:
         return failure(
-            f"The connection is {name}, which does not reach a Windows host.", "Set ansible_connection to psrp or winrm."
+            f"The connection is {name}, which does not reach a Windows host.",
+            "Set ansible_connection to psrp or winrm.",
         )
     protocol, logons = _how(target)
     if protocol == "http" and _UNENCRYPTED.intersection(logons):

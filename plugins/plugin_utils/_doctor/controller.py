@@ -18,7 +18,9 @@ from .verdict import Check, Verdict, failure, ok, warning, without_error
 
 
 class Controller(t.NamedTuple):
-    """The options of the doctor, the name under which the host's backups lie, and how many bytes a backup of it may have."""
+    """The options of the doctor, the name under which the host's backups lie, and how many bytes a backup of it may
+    have.
+    """
 
     params: dict[str, t.Any]
     host: str
@@ -34,7 +36,9 @@ def _recipients(controller: Controller) -> Verdict:
             return warning("Backups are not encrypted.", "Name recipients, and set access_manager_encryption to age.")
         if common.encryption == "passphrase":
             return ok("Backups are encrypted under a passphrase.")
-        return ok(f"Backups are encrypted to {len(common.recipients)} recipients, private keys to {len(keys.recipients)}.")
+        return ok(
+            f"Backups are encrypted to {len(common.recipients)} recipients, private keys to {len(keys.recipients)}."
+        )
 
     return without_error(verdict, "Correct it in the inventory: docs/keys.md says how.")
 
@@ -79,7 +83,9 @@ def _cryptography(_controller: Controller) -> Verdict:
         pfx.verify(made.pfx, made.password, made.thumbprint)
         return ok("This controller opens a PFX as Windows makes it, and verifies its key.")
 
-    return without_error(verdict, "Until then no backup can show that its private keys are sound: each will be incomplete.")
+    return without_error(
+        verdict, "Until then no backup can show that its private keys are sound: each will be incomplete."
+    )
 
 
 CHECKS: tuple[Check[Controller], ...] = (

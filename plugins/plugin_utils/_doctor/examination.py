@@ -31,7 +31,10 @@ ALWAYS: tuple[Check[Facts], ...] = (
 
 
 def examine(target: Target, params: dict[str, t.Any], host: str, *, with_run: bool) -> list[Finding]:
-    """All findings of a host. A host that cannot be reached is a finding too. C(with_run): also those of a detached run."""
+    """All findings of a host.
+
+    A host that cannot be reached is a finding too. C(with_run): also those of a detached run.
+    """
     begun = time.monotonic()
     try:
         facts = _facts(target, params)
@@ -39,7 +42,11 @@ def examine(target: Target, params: dict[str, t.Any], host: str, *, with_run: bo
         unreached = failure(str(exc), "Correct the connection in the inventory, and run this again.")
         return [*_of_controller(params, host, 0), finding("connection", unreached)]
     except AccessManagerError as exc:
-        return [*_of_controller(params, host, 0), finding("connection", connection(target, begun)), _without_answer(target, exc)]
+        return [
+            *_of_controller(params, host, 0),
+            finding("connection", connection(target, begun)),
+            _without_answer(target, exc),
+        ]
     found = [*_of_controller(params, host, _size(facts)), finding("connection", connection(target, begun))]
     found += [check.finding(facts) for check in ALWAYS]
     if "state" in facts.server:
@@ -91,4 +98,6 @@ def _without_answer(target: Target, error: AccessManagerError) -> Finding:
 
 
 def _unanswered(error: AccessManagerError) -> Verdict:
-    return failure(str(error), "Correct this on the server, and run this again: nothing else of it can be examined until then.")
+    return failure(
+        str(error), "Correct this on the server, and run this again: nothing else of it can be examined until then."
+    )

@@ -45,7 +45,10 @@ class Drives(t.TypedDict):
 
 
 class ServiceFacts(t.TypedDict):
-    """C(control), C(process): why the service, its process, cannot be opened as a stop does. The right's holders are SIDs."""
+    """C(control), C(process): why the service, its process, cannot be opened as a stop does.
+
+    The right's holders are SIDs.
+    """
 
     control: str
     process: str

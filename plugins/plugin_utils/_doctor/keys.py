@@ -36,7 +36,9 @@ def _encryption_certificates(facts: Facts) -> Verdict:
 def _tls_certificates(facts: Facts) -> Verdict:
     bindings = own_http_configuration(facts.server["state"]["http_sys"])["bindings"]
     if not bindings:
-        return warning("HTTP.sys has no TLS binding of Access Manager.", "Set the certificate in the configuration tool.")
+        return warning(
+            "HTTP.sys has no TLS binding of Access Manager.", "Set the certificate in the configuration tool."
+        )
     known = {one["thumbprint"]: one for one in facts.examination["tls"]}
     verdicts = [_tls_certificate(binding, known.get(binding["thumbprint"]), facts.now) for binding in bindings]
     return max(verdicts, key=lambda verdict: STATES.index(verdict.state))
@@ -49,13 +51,18 @@ def _tls_certificate(binding: Described, certificate: BoundCertificate | None, n
     if certificate is None or not certificate["has_key"]:
         lack = "is not in its store" if certificate is None else "has no private key"
         return failure(
-            f"The certificate {thumbprint} of {endpoint} {lack}: nobody can connect.", "Set another in the configuration tool."
+            f"The certificate {thumbprint} of {endpoint} {lack}: nobody can connect.",
+            "Set another in the configuration tool.",
         )
     end = t.cast(datetime.datetime, time_of(certificate["not_after"]))
     found = f"The certificate of {endpoint}, {certificate['subject']}, is valid until {end:%Y-%m-%d}."
     if end < now:
         return failure(f"{found} It has expired.", "Renew it, and set the new one in the configuration tool.")
-    return warning(found, "Renew it in time, and set the new one in the configuration tool.") if end < now + _SOON else ok(found)
+    return (
+        warning(found, "Renew it in time, and set the new one in the configuration tool.")
+        if end < now + _SOON
+        else ok(found)
+    )
 
 
 def _http_sys(facts: Facts) -> Verdict:
@@ -68,7 +75,9 @@ def _http_sys(facts: Facts) -> Verdict:
         for one in http_sys["bindings"]
         if one["application_id"] != ACCESS_MANAGER_APPLICATION and _port(one["endpoint"]) in ports
     ]
-    foreign += [one["url"] for one in http_sys["reservations"] if SERVICE_SID not in one["sddl"] and _port(one["url"]) in ports]
+    foreign += [
+        one["url"] for one in http_sys["reservations"] if SERVICE_SID not in one["sddl"] and _port(one["url"]) in ports
+    ]
     if foreign:
         return warning(
             f"Other programs have {', '.join(foreign)} in HTTP.sys, on a port of Access Manager.",
@@ -106,7 +115,11 @@ def _secrets(facts: Facts) -> Verdict:
             f"This server does not decrypt {', '.join(closed)}: no backup has them.",
             "Enter them again in the configuration tool; such secrets come from another server.",
         )
-    return ok(f"This server decrypts the {len(secrets)} secrets that it protected." if secrets else "No secret is protected there.")
+    return ok(
+        f"This server decrypts the {len(secrets)} secrets that it protected."
+        if secrets
+        else "No secret is protected there."
+    )
 
 
 CHECKS: tuple[Check[Facts], ...] = (

@@ -16,8 +16,9 @@ _FULL_LANGUAGE = "FullLanguage"
 _LEAST_SHELL_MEMORY = 512
 _BLOCK = (1, "1")
 _SIGNING = (
-    "Allow this collection's code in the policy of AppLocker or App Control for Business (WDAC), for example by the signed list of "
-    "hashes (powershell_signatures.psd1) that ansible-core reads, or take the server out of its enforcement."
+    "Allow this collection's code in the policy of AppLocker or App Control for Business (WDAC), for example by the "
+    "signed list of hashes (powershell_signatures.psd1) that ansible-core reads, or take the server out of its "
+    "enforcement."
 )
 _READERS = (
     "This collection gives no secret to what is logged. Other tools may: let administrators alone read the log "
@@ -61,7 +62,9 @@ def _framework(facts: Facts) -> Verdict:
     if release >= FRAMEWORK_472:
         return ok(f".NET Framework of Release {release}, and {FRAMEWORK_472} (4.7.2) is needed.")
     if release:
-        return failure(f".NET Framework is older than 4.7.2 (Release {release}).", "Install .NET Framework 4.7.2 or newer there.")
+        return failure(
+            f".NET Framework is older than 4.7.2 (Release {release}).", "Install .NET Framework 4.7.2 or newer there."
+        )
     return warning(
         "The registry does not say which .NET Framework is there.",
         r"See that HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full has a Release of 461808 (4.7.2) or more.",
@@ -87,7 +90,9 @@ def _script_policy(facts: Facts) -> Verdict:
         if is_enforced
     ]
     if enforced and facts.examination["platform"]["language_mode"] == _FULL_LANGUAGE:
-        return warning(f"Enforced are {' and '.join(enforced)}. This account's PowerShell is not restricted by that now.", _SIGNING)
+        return warning(
+            f"Enforced are {' and '.join(enforced)}. This account's PowerShell is not restricted by that now.", _SIGNING
+        )
     if enforced:
         return failure(f"Enforced are {' and '.join(enforced)}.", _SIGNING)
     return ok("No policy of AppLocker or code integrity for scripts is enforced, as far as this account can see.")
@@ -135,14 +140,17 @@ def _wmi_rule(facts: Facts) -> Verdict:
     if facts.policy(policies.NO_WMI_PROCESSES) in _BLOCK:
         return warning(
             "An attack surface reduction rule blocks processes that WMI starts (d1e49aac-8f56-4280-b9ba-993a6d77406c).",
-            "Use the winrm connection, from which a run leaves its shell without WMI, or see that the check 'detached run' is ok.",
+            "Use the winrm connection, from which a run leaves its shell without WMI, or see that the check 'detached "
+            "run' is ok.",
         )
     return ok("The attack surface reduction rule against processes that WMI starts does not block.")
 
 
 def _remote_shell(facts: Facts) -> Verdict:
     if facts.policy(policies.REMOTE_SHELL) in (0, "0"):
-        return warning("A group policy allows no remote shells: the connection winrm fails.", "Use ansible_connection: psrp.")
+        return warning(
+            "A group policy allows no remote shells: the connection winrm fails.", "Use ansible_connection: psrp."
+        )
     memory = facts.policy(policies.SHELL_MEMORY)
     if isinstance(memory, int) and memory < _LEAST_SHELL_MEMORY:
         return warning(

@@ -33,10 +33,22 @@ _KNOWN: dict[str, tuple[str, str]] = {
         "Times are set beside a program that watches the folder",
         "Look for a filter driver that keeps times from being set.",
     ),
-    "permissions": ("Owners and permissions are set, and stay", "Give 'Restore files and directories' back to Administrators."),
-    "writes": ("Files are written and renamed", "Exclude the collection's folders in ProgramData from the virus scanner."),
-    "registry": ("Registry values of each kind are written and read", "Look for a policy or program that guards HKLM\\SOFTWARE."),
-    "reservations": ("A URL reservation is added and deleted", "Look at 'netsh http show urlacl', and who may change it."),
+    "permissions": (
+        "Owners and permissions are set, and stay",
+        "Give 'Restore files and directories' back to Administrators.",
+    ),
+    "writes": (
+        "Files are written and renamed",
+        "Exclude the collection's folders in ProgramData from the virus scanner.",
+    ),
+    "registry": (
+        "Registry values of each kind are written and read",
+        "Look for a policy or program that guards HKLM\\SOFTWARE.",
+    ),
+    "reservations": (
+        "A URL reservation is added and deleted",
+        "Look at 'netsh http show urlacl', and who may change it.",
+    ),
     "bindings": ("A TLS binding with its parameters is added and deleted", "Look at 'netsh http show sslcert'."),
     "certificates": (
         "Keys are imported, used and exported",
@@ -56,11 +68,14 @@ def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
     if error:
         return failure(f"This failed: {shows[0].lower()}{shows[1:]}. {error}", advice)
     if probe["name"] == "bindings" and probe["values"] != ["done"]:
-        return warning("Not tried: no TLS binding by address is Access Manager's.", "Set its certificate, and probe again.")
+        return warning(
+            "Not tried: no TLS binding by address is Access Manager's.", "Set its certificate, and probe again."
+        )
     if probe["name"] == "times" and probe["values"] != ["kept"]:
         return warning(
             f"{shows}, but creation times do not stay there.",
-            "Nothing depends on them: files that are restored get the time of the restore. See whether the volume is NTFS.",
+            "Nothing depends on them: files that are restored get the time of the restore. See whether the volume is "
+            "NTFS.",
         )
     if probe["name"] == "writes":
         return _speed(shows, advice, probe["values"])

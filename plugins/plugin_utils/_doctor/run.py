@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The run that leaves its shell, as each stop and each restore does. It does nothing but the probes that are asked for."""
+"""The run that leaves its shell, as each stop and each restore does.
+
+It does nothing but the probes that are asked for.
+"""
 
 from __future__ import annotations
 
@@ -44,16 +47,21 @@ class Examination:
 
     def findings(self) -> list[Finding]:
         ballast = os.urandom(_BALLAST // 2).hex() if self.params["probes"] else ""
-        run = DetachedRun(self.target, self._arguments(ballast), Answer, timeout=_LONGEST_SECONDS + self.params["lock_timeout"])
+        run = DetachedRun(
+            self.target, self._arguments(ballast), Answer, timeout=_LONGEST_SECONDS + self.params["lock_timeout"]
+        )
         try:
             answer = run.result()
         except UnreachableError as exc:
             return [finding(_NAME, failure(str(exc), "See that the connection is stable, and run this again."))]
         except AccessManagerError as exc:
-            return [finding(_NAME, failure(str(exc), "Neither a stop nor a restore is possible there until a run starts."))]
+            return [
+                finding(_NAME, failure(str(exc), "Neither a stop nor a restore is possible there until a run starts."))
+            ]
         if answer["ballast"] != hashlib.sha256(ballast.encode()).hexdigest():
             changed = failure(
-                "What is sent with a run does not arrive as it was sent.", "Look for a proxy between controller and server."
+                "What is sent with a run does not arrive as it was sent.",
+                "Look for a proxy between controller and server.",
             )
             return [finding(_NAME, changed)]
         verdict = started(self.facts.examination["leaves_job"], run.was_started_by_task)
@@ -76,7 +84,8 @@ def started(leaves_job: bool, by_task: bool) -> Verdict:
     if by_task:
         return warning(
             "A run starts only by a scheduled task of SYSTEM: its shell holds it, and WMI starts no process.",
-            "That is enough. To have the usual way back, allow WMI processes (ASR rule d1e49aac, EDR, rights on root\\cimv2).",
+            "That is enough. To have the usual way back, allow WMI processes (ASR rule d1e49aac, EDR, rights on "
+            "root\\cimv2).",
         )
     way = "leaves the job of its shell (breakaway)" if leaves_job else "is started by WMI (Win32_Process.Create)"
     return ok(f"A run {way}, and its result comes back.")

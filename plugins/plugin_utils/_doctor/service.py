@@ -48,7 +48,8 @@ def _state(facts: Facts) -> Verdict:
     service = facts.server["state"]["service"]
     if service["start"] == _DISABLED:
         return failure(
-            f"The service {service['name']} is {service['status']}, and its start type is disabled: it could not be started.",
+            f"The service {service['name']} is {service['status']}, and its start type is disabled: it could not be "
+            "started.",
             f"Set its start type: sc.exe config {service['name']} start= delayed-auto.",
         )
     if service["status"] != "Running":
@@ -70,14 +71,17 @@ def _account(facts: Facts) -> Verdict:
         )
     if service["sid"] in (service["denied_logon"] or ()):
         return failure(
-            f"The service's account, {account}, is denied the logon as a service: after a stop it would not start (error 1069).",
+            f"The service's account, {account}, is denied the logon as a service: after a stop it would not start "
+            "(error 1069).",
             "Take it out of 'Deny log on as a service' in the group policy that sets that right.",
         )
     if service["logon_right"] is None or _may_log_on(service["sid"], service["logon_right"]):
         return ok(f"The service's account, {account}, may log on as a service{_unless_unread(service)}.")
     return warning(
-        f"The service's account, {account}, is not itself among those that may log on as a service; it may be by a group.",
-        "If not, the service does not start after a stop (error 1069): add it to 'Log on as a service' in the group policy.",
+        f"The service's account, {account}, is not itself among those that may log on as a service; it may be by a "
+        "group.",
+        "If not, the service does not start after a stop (error 1069): add it to 'Log on as a service' in the group "
+        "policy.",
     )
 
 
@@ -98,7 +102,8 @@ def _control(facts: Facts) -> Verdict:
     if error:
         return failure(
             f"This account may not stop and start the service: {error}",
-            "Give Administrators full control of it back: sc.exe sdshow lithnetams shows its permissions, sc.exe sdset sets them.",
+            "Give Administrators full control of it back: sc.exe sdshow lithnetams shows its permissions, sc.exe "
+            "sdset sets them.",
         )
     return ok("This account may stop and start the service.")
 
@@ -122,7 +127,8 @@ def _cluster(facts: Facts) -> Verdict:
     resource = cluster["resource"]
     if not cluster["owned"]:
         return failure(
-            f"The cluster resource '{resource}' runs on {cluster['owner']} now.", f"Run backups against {cluster['owner']}."
+            f"The cluster resource '{resource}' runs on {cluster['owner']} now.",
+            f"Run backups against {cluster['owner']}.",
         )
     return warning(
         f"The service is the resource '{resource}' of a failover cluster: this collection does not stop it.",

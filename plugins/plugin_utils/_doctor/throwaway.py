@@ -45,12 +45,15 @@ def make() -> Throwaway:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    certificate = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    certificate = (
+        builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    )
     try:
         pfx = windows_pfx(certificate, key, password)
     except Exception as exc:  # OpenSSL's own errors have no class in common
         raise AccessManagerError(
-            f"This controller does not know the ciphers of Windows' PFX files ({exc}), as under a policy for FIPS alone."
+            f"This controller does not know the ciphers of Windows' PFX files ({exc}), as under a policy for FIPS "
+            "alone."
         ) from None
     return Throwaway(pfx, password, thumbprint_of(certificate))
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an opened backup proves: that everything in it is what its manifest says, and that its keys are the certificates'."""
+"""What an opened backup proves: that everything in it is what its manifest says, and that its keys are the
+certificates'.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ _DATABASE = "state/database"
 
 
 def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) -> list[str]:
-    """Opens each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is wrong.
+    """Opens each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is
+    wrong.
 
     C(sha256): of its manifest, as it was verified.
     """

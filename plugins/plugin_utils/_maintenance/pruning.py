@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import dataclasses
 import datetime
+import itertools
 
 from .._age.decryption import Opener
 from .._errors import AccessManagerError
@@ -40,8 +41,9 @@ class Plan:
 def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime, opener: Opener, published: str | None) -> Plan:
     """What to do with the backups of a host.
 
-    Only complete backups count that are accepted, and that verification finds no problem with; with a key, it opens them. One
-    with a problem is neither counted nor removed. C(published): the id of the one that this controller published last.
+    Only complete backups count that are accepted, and that verification finds no problem with; with a key, it opens
+    them. One with a problem is neither counted nor removed. C(published): the id of the one that this controller
+    published last.
     """
     backups = _Verified(verification.read(store), opener)
     backups.doubt_what_is_to_come(now)
@@ -155,11 +157,12 @@ def _kept_by_rules(backups: _Verified, rules: Rules, now: datetime.datetime) -> 
 
 
 def _last_keys(backups: _Verified, counted: c.Iterable[str], removed: c.Iterable[str]) -> dict[str, list[str]]:
-    """Of the backups to remove, those that hold the last copy of a private key, with the thumbprints: the newest sound one of each.
+    """Of the backups to remove, those that hold the last copy of a private key, with the thumbprints: the newest sound
+    one of each.
 
     One that is found not to be sound counts as doubtful from then on.
     """
-    held = {thumbprint for backup_id in counted for thumbprint in _keys_of(backups[backup_id])}
+    held = set(itertools.chain.from_iterable(_keys_of(backups[backup_id]) for backup_id in counted))
     spared: dict[str, list[str]] = {}
     for backup_id in sorted(removed, reverse=True):
         missing = [thumbprint for thumbprint in _keys_of(backups[backup_id]) if thumbprint not in held]

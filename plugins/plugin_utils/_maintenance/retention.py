@@ -1,11 +1,13 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups the keep rules keep. The rules are those of `restic forget`: each counts by itself, over the same backups.
+"""Which backups the keep rules keep. The rules are those of `restic forget`: each counts by itself, over the same
+backups.
 
-A period is an hour, a day, a week from Monday, a month or a year of the controller's own time zone. Of each of the last N periods
-that have a backup, the newest one is kept. While a rule has counts left at the end, the oldest backup is kept too. `within` counts
-back from the newest backup, not from now, so that nothing is removed because no new backups are made.
+A period is an hour, a day, a week from Monday, a month or a year of the controller's own time zone. Of each of the last
+N periods that have a backup, the newest one is kept. While a rule has counts left at the end, the oldest backup is kept
+too. `within` counts back from the newest backup, not from now, so that nothing is removed because no new backups are
+made.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Within:
         return within
 
     def before(self, moment: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:
-        """That long before a moment, by the calendar of the zone; the last day of a month where a month has no such day."""
+        """That long before a moment, by the calendar of the zone; the last day of a month where a month has no such
+        day.
+        """
         local = moment.astimezone(zone)
         year, month = divmod(local.year * 12 + local.month - 1 - self.years * 12 - self.months, 12)
         try:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import collections
 import collections.abc as c
 import contextlib
 import dataclasses
 import datetime
 import functools
 import hashlib
+import itertools
 import pathlib
 import typing as t
 
@@ -43,7 +45,8 @@ Result = dict[str, t.Any]
 
 @dataclasses.dataclass
 class Backup:
-    """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be read.
+    """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be
+    read.
 
     C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
     """
@@ -116,7 +119,10 @@ class Host:
 
 
 def read_host(store: BackupStore) -> Host:
-    """The backups of a host. One whose folder is a link, or refuses to be listed, does not keep others from being verified."""
+    """The backups of a host.
+
+    One whose folder is a link, or refuses to be listed, does not keep others from being verified.
+    """
     try:
         return Host(store, read(store))
     except AccessManagerError as exc:
@@ -143,7 +149,10 @@ def read(store: BackupStore) -> list[Backup]:
 def _broken_chain(
     backups: c.Sequence[Backup], strangers: c.Sequence[Backup], pruned: list[Link]
 ) -> dict[str, list[str]]:
-    """What is wrong with the chain, by the id of the backup. C(strangers): what is there besides, and accuses no other."""
+    """What is wrong with the chain, by the id of the backup.
+
+    C(strangers): what is there besides, and accuses no other.
+    """
     return chain.problems(
         [backup.link for backup in backups if backup.link and not backup.problems],
         unreliable=[backup.link for backup in backups if backup.link and backup.problems],
@@ -207,7 +216,7 @@ def result_of_host(host: Host, *, check_age: float | None, now: datetime.datetim
     age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
     return {
         "host": host.store.host,
-        "counts": {status: sum(backup.status == status for backup in host.backups) for status in STATUSES},
+        "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
         "newest": host.backups[-1].id if host.backups else None,
         "newest_complete": newest.id if newest else None,
         "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
@@ -259,7 +268,8 @@ def _integrity(backup: Backup) -> list[str]:
     try:
         with backup.store.backup(backup.id) as folder:
             records = backup.manifest["artifacts"]
-            found += [sentence for record in records for sentence in _differences(folder, record)]
+            for record in records:
+                found += _differences(folder, record)
             found += _strangers(folder, records)
     except AccessManagerError as exc:
         found.append(str(exc))
@@ -268,7 +278,9 @@ def _integrity(backup: Backup) -> list[str]:
 
 def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     """Where a manifest contradicts itself: one that was edited does."""
-    recipients = {one for artifact in manifest["artifacts"] for one in artifact.get("recipients", [])}
+    recipients = set(
+        itertools.chain.from_iterable(artifact.get("recipients", []) for artifact in manifest["artifacts"])
+    )
     older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
     checks = {
         "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
@@ -289,7 +301,9 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
 
 
 def _is_near(created: str | None, backup_id: str) -> bool:
-    """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is set by."""
+    """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is
+    set by.
+    """
     if created is None:
         return True
     moment = time_of(created)

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a verification found, as JSON, metrics and a page.
 
-C(report) decides the state of a host, once; C(prometheus) and C(html) only show it. A new figure goes into C(report) first.
-The template escapes all text; Python computes where each mark stands, in per cent.
+C(report) decides the state of a host, once; C(prometheus) and C(html) only show it. A new figure goes into C(report)
+first. The template escapes all text; Python computes where each mark stands, in per cent.
 """

@@ -57,7 +57,11 @@ class Axis:
         """Dates, and where they stand: midnights, the last of them today, or months."""
         days = (self.end - self.start) / report_module.DAY
         step = next((one for one in _TICKS if days / one <= _MOST_TICKS), None)
-        dates = [(moment, f"{moment.day} {_MONTHS[moment.month - 1]}") for moment in self._days(step)] if step else self._months()
+        dates = (
+            [(moment, f"{moment.day} {_MONTHS[moment.month - 1]}") for moment in self._days(step)]
+            if step
+            else self._months()
+        )
         return [(self.place(moment), label) for moment, label in dates if moment >= self.start]
 
     def _days(self, step: int) -> list[datetime.datetime]:
@@ -67,13 +71,25 @@ class Axis:
     def _months(self) -> list[tuple[datetime.datetime, str]]:
         last = self.end.year * 12 + self.end.month - 1
         months = [divmod(last - 2 * number, 12) for number in reversed(range(_MOST_TICKS + 1))]
-        return [(datetime.datetime(year, month + 1, 1, tzinfo=datetime.UTC), f"{_MONTHS[month]} {year}") for year, month in months]
+        return [
+            (datetime.datetime(year, month + 1, 1, tzinfo=datetime.UTC), f"{_MONTHS[month]} {year}")
+            for year, month in months
+        ]
 
 
 def html_of(report: Report, title: str) -> str:
     """The page."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"size": size, "duration": duration, "age": age, "moment": moment, "clean": _clean, "number": _number}
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "size": size,
+        "duration": duration,
+        "age": age,
+        "moment": moment,
+        "clean": _clean,
+        "number": _number,
+    }
     axis = _axis(report)
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=title,
@@ -173,7 +189,10 @@ def kind_of(backup: Report) -> str:
 
 
 def _marks(drawn: list[tuple[float, Report]]) -> c.Iterator[dict[str, t.Any]]:
-    """A mark for each backup. Of those of a kind that would lie upon each other only the last is drawn; bad ones lie on top."""
+    """A mark for each backup.
+
+    Of those of a kind that would lie upon each other only the last is drawn; bad ones lie on top.
+    """
     marks = {(kind_of(backup), round(place / 100 * _MARKS)): (place, backup) for place, backup in drawn}
     order = ("full", "integrity", "incomplete", "damaged")
     for (kind, _slot), (place, backup) in sorted(marks.items(), key=lambda one: (order.index(one[0][0]), one[1][0])):
@@ -193,7 +212,9 @@ def _curve(points: list[tuple[float, float | None]]) -> dict[str, t.Any]:
     most = max((value for _place, value in known.values()), default=0)
     return {
         "most": most,
-        "points": [(place, round(100 - 100 * max(0.0, value) / most, 2) if most else 100.0) for place, value in known.values()],
+        "points": [
+            (place, round(100 - 100 * max(0.0, value) / most, 2) if most else 100.0) for place, value in known.values()
+        ],
     }
 
 
@@ -208,7 +229,9 @@ def _certificates(report: Report) -> list[dict[str, t.Any]]:
                 entry["exported_on"].append(host["host"])
     for entry in found.values():
         left = entry["days_left"]
-        entry["length"] = 0 if left is None else round(100 * min(max(left, 0), _LONGEST_BAR_DAYS) / _LONGEST_BAR_DAYS, 2)
+        entry["length"] = (
+            0 if left is None else round(100 * min(max(left, 0), _LONGEST_BAR_DAYS) / _LONGEST_BAR_DAYS, 2)
+        )
         entry["state"] = _certificate_state(left)
     return sorted(found.values(), key=lambda one: (one["state"] == "expired", _order(one["days_left"])))
 

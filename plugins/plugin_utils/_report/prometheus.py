@@ -105,7 +105,11 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
         "How far the newest complete backup is verified: 0 not, 1 its integrity, 2 all of it with its key.",
         lambda host: LEVELS.get(_newest(host).get("verified", ""), 0),
     ),
-    ("backup_problems", "Problems of a host and of its backups that were verified.", lambda host: host["problem_count"]),
+    (
+        "backup_problems",
+        "Problems of a host and of its backups that were verified.",
+        lambda host: host["problem_count"],
+    ),
 )
 
 _CERTIFICATE_METRICS: tuple[tuple[str, str, c.Callable[[Report, int | None], int | float | None]], ...] = (

@@ -41,8 +41,8 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
     moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
     if not moments or not all(map(_is_verification, verifications)):
         raise AccessManagerError(
-            "There is nothing to report: 'verifications' must be a list of what lithnet.access_manager.backup_verify returned, "
-            "each with hosts, backups and verified_at."
+            "There is nothing to report: 'verifications' must be a list of what lithnet.access_manager.backup_verify "
+            "returned, each with hosts, backups and verified_at."
         )
     verified_at = max(moments)
     verifications = sorted(verifications, key=lambda one: moment_of(one.get("verified_at")) or verified_at)
@@ -136,7 +136,9 @@ def _state(problems: list[str], warnings: list[str], newest: Report | None, back
     """Critical: there may be nothing to restore from. Warning: something needs a person."""
     if problems or newest is None or newest["verified"] == "none":
         return CRITICAL
-    return WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+    return (
+        WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+    )
 
 
 def _counts(record: t.Any, backups: list[Report]) -> dict[str, int]:
@@ -164,8 +166,8 @@ def _expires_soon(certificate: Report) -> str:
 
 
 _NONE_VALID = (
-    "Every certificate of the newest complete backup has expired: make a new one in the configuration tool, back it up, and "
-    "publish it. Keep the old ones: passwords that were encrypted with them need them."
+    "Every certificate of the newest complete backup has expired: make a new one in the configuration tool, back it "
+    "up, and publish it. Keep the old ones: passwords that were encrypted with them need them."
 )
 
 

@@ -58,7 +58,9 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "allow_unsigned": ("access_manager_allow_unsigned", False),
     "encryption": ("restore_encryption", "age"),
 }
-"""The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not given."""
+"""The options that a recovery is repeated with: the variables of the playbook, and what they are when they are not
+given.
+"""
 
 
 class RestoreAction(AccessManagerAction):
@@ -81,7 +83,8 @@ class RestoreAction(AccessManagerAction):
         return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
 
     def _refuse_rollback(self, store: BackupStore) -> None:
-        """Raises AccessManagerError when the store went back in time, and the backup to restore would be another for it.
+        """Raises AccessManagerError when the store went back in time, and the backup to restore would be another for
+        it.
 
         One that is named, and is as it was published, is restored with a warning; a path is of no store.
         """
@@ -96,7 +99,11 @@ class RestoreAction(AccessManagerAction):
             _display.warn(problem)
 
     def restore_options(self) -> RestoreOptions:
-        files = frozenset(name.lower() for name in self.params["restore_files"]) if self.parts <= _PARTS_WITH_FILES else None
+        files = (
+            frozenset(name.lower() for name in self.params["restore_files"])
+            if self.parts <= _PARTS_WITH_FILES
+            else None
+        )
         return RestoreOptions(
             parts=self.parts,
             files=files or None,
@@ -171,7 +178,10 @@ class RestoreAction(AccessManagerAction):
         return tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
 
     def command_again(self, **variables: str) -> str:
-        """The command that runs this recovery again on the controller, with other variables. A passphrase is not in it."""
+        """The command that runs this recovery again on the controller, with other variables.
+
+        A passphrase is not in it.
+        """
         sources = self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]
         given: dict[str, t.Any] = {
             "target": self.task_vars["inventory_hostname"],
@@ -185,15 +195,17 @@ class RestoreAction(AccessManagerAction):
             if self.params[option] not in (default, None)
         }
         words = ["ansible-playbook", "lithnet.access_manager.disaster_recovery"]
-        words += [word for source in sources for word in ("-i", str(source))]
-        words += [word for name, value in (given | variables).items() for word in ("-e", _assignment(name, value))]
+        for source in sources:
+            words += ["-i", str(source)]
+        for name, value in (given | variables).items():
+            words += ["-e", _assignment(name, value)]
         return printable(shlex.join(words))
 
     def _target(self) -> Target:
         if self.params["include_database"]:
             raise AccessManagerError(
-                "The database belongs to its server: it is not restored to another one. Leave include_database out; Access Manager "
-                "recreates it."
+                "The database belongs to its server: it is not restored to another one. Leave include_database out; "
+                "Access Manager recreates it."
             )
         return Target(
             tls_thumbprint=self.params["tls_thumbprint"],
@@ -202,19 +214,22 @@ class RestoreAction(AccessManagerAction):
         )
 
     def refuse_kept_arguments(self) -> None:
-        """Raises AccessManagerError when Ansible is set to print or keep what it sends, private keys and secrets among it."""
+        """Raises AccessManagerError when Ansible is set to print or keep what it sends, private keys and secrets among
+        it.
+        """
         settings = {"ANSIBLE_DEBUG": C.DEFAULT_DEBUG, "ANSIBLE_KEEP_REMOTE_FILES": C.DEFAULT_KEEP_REMOTE_FILES}
         on = [name for name, value in settings.items() if value]
         if on:
             raise AccessManagerError(
-                f"Ansible runs with {' and '.join(on)}: the private keys and secrets of this restore would be printed, or stay in "
-                f"files on {self.target.label}. Unset that, and run again."
+                f"Ansible runs with {' and '.join(on)}: the private keys and secrets of this restore would be "
+                f"printed, or stay in files on {self.target.label}. Unset that, and run again."
             )
 
     def given_certificates(self, contents: Contents, plan: Plan) -> list[dict[str, t.Any]]:
         """What the target needs for the certificates of the plan: a PFX only where the key is missing there."""
         given = [_given(one, (contents.certificates or {})[one["thumbprint"]]) for one in plan.certificates]
-        self.target.hide(one[key] for one in given for key in ("pfx", "password") if key in one)
+        for key in ("pfx", "password"):
+            self.target.hide(one[key] for one in given if key in one)
         return given
 
 
@@ -225,12 +240,16 @@ def _assignment(name: str, value: t.Any) -> str:
     return f"{name}={str(value).lower()}" if isinstance(value, bool) else json.dumps({name: value})
 
 
-def _same_documents(contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes) -> dict[str, bool]:
+def _same_documents(
+    contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes
+) -> dict[str, bool]:
     """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
     same = {}
     for file, digest in masked.items() if contents.held else ():
         wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
-        same[file] = digest == wanted and all(_is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file)
+        same[file] = digest == wanted and all(
+            _is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file
+        )
     return same
 
 

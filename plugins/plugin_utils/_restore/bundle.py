@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundle of a restore, in gzip: the plan as JSON behind its length, then the bytes of each file that it adds or replaces."""
+"""The bundle of a restore, in gzip: the plan as JSON behind its length, then the bytes of each file that it adds or
+replaces.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a restore as a document: what happens to each thing of Access Manager, what changes, and what a person has to do."""
+"""The plan of a restore as a document: what happens to each thing of Access Manager, what changes, and what a person
+has to do.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,16 @@ def document_of(
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
         "changes": [line for line in lines_of(plan) if not line.startswith("!")],
         "tasks": [
-            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)} for task in tasks
+            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)}
+            for task in tasks
         ],
     }
 
 
 def _here(found: dict[Item, Outcome], tasks: c.Iterable[Task]) -> dict[Item, Outcome]:
-    """What becomes of each thing in a recovery: an administrator has something to do when a task says so, and not otherwise."""
+    """What becomes of each thing in a recovery: an administrator has something to do when a task says so, and not
+    otherwise.
+    """
     general = {item: _without_task(other) for item, (_same, other) in OUTCOMES.items()}
     return general | found | {task.item: Outcome.PERSON for task in tasks if task.item is not None}
 
@@ -76,7 +81,8 @@ def _without_task(outcome: Outcome) -> Outcome:
 
 
 def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
-    """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its key.
+    """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its
+    key.
 
     C(state): here, import, give_key, give_access, or missing when neither the server nor the backup has the key.
     """
@@ -101,7 +107,8 @@ def to_markdown(document: Document) -> bytes:
     lines = [
         f"# Restore of {_cell(document['backup'])} to {_cell(document['computer'])}",
         "",
-        f"Access Manager {_cell(document['backup_version'])} in the backup, {_cell(document['server_version'])} on the server. "
+        f"Access Manager {_cell(document['backup_version'])} in the backup, {_cell(document['server_version'])} on "
+        "the server. "
         + ("The server takes the place of another." if document["other_server"] else "It is the same server."),
         "",
         "## What happens to each thing",

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The things of Access Manager that the plan of a restore names, and what happens to each: on the same server, on another."""
+"""The things of Access Manager that the plan of a restore names, and what happens to each: on the same server, on
+another.
+"""
 
 from __future__ import annotations
 

@@ -123,26 +123,33 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
     yield Task(
         Item.GMSA,
-        f"The service ran as the group managed service account '{named}': an administrator of the domain lets {of.new} use it.",
+        f"The service ran as the group managed service account '{named}': an administrator of the domain lets "
+        f"{of.new} use it.",
         (
             f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
-            f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity '{of.new}').DistinguishedName)",
+            f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity "
+            f"'{of.new}').DistinguishedName)",
             f"Test-ADServiceAccount -Identity '{identity}'",
         ),
     )
     if of.account.lower() != here.lower():
         text = (
-            f"The service runs as '{printable(here)}' here: give it that account in Access Manager's configuration tool, under "
-            "Web hosting, which does all of it. By hand, in Windows PowerShell: sc.exe does not let the account log on as a "
-            "service, and without that right the service does not start (error 1069). Add the account to 'Log on as a service' "
-            "under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that its SID is "
-            "in the list before the restart."
+            f"The service runs as '{printable(here)}' here: give it that account in Access Manager's configuration "
+            "tool, under "
+            "Web hosting, which does all of it. By hand, in Windows PowerShell: sc.exe does not let the account log "
+            "on as a "
+            "service, and without that right the service does not start (error 1069). Add the account to 'Log on as a "
+            "service' "
+            "under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that "
+            "its SID is in the list before the restart."
         )
         commands = (
             f"sc.exe config lithnetams obj= '{named}' password= '\"\"'",
             "sc.exe managedaccount lithnetams true",
-            f"(New-Object Security.Principal.NTAccount '{named}').Translate([Security.Principal.SecurityIdentifier]).Value",
-            "secedit.exe /export /areas USER_RIGHTS /cfg rights.inf; Select-String -Path rights.inf -Pattern SeServiceLogonRight",
+            "(New-Object Security.Principal.NTAccount "
+            f"'{named}').Translate([Security.Principal.SecurityIdentifier]).Value",
+            "secedit.exe /export /areas USER_RIGHTS /cfg rights.inf; Select-String -Path rights.inf -Pattern "
+            "SeServiceLogonRight",
             "Restart-Service lithnetams",
         )
         yield Task(Item.SERVICE_ACCOUNT, text, commands)
@@ -163,7 +170,9 @@ def _spn(of: Recovery) -> c.Iterator[Task]:
         commands = (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}")
         yield Task(Item.SPN, f"{needed} a domain administrator moves it.", commands)
     else:
-        yield Task(Item.SPN, f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}"))
+        yield Task(
+            Item.SPN, f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}")
+        )
 
 
 def _dns(of: Recovery) -> c.Iterator[Task]:
@@ -173,8 +182,8 @@ def _dns(of: Recovery) -> c.Iterator[Task]:
     record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
     yield Task(
         Item.DNS,
-        f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it leads now, the "
-        f"others change it; put the address of {of.new} for NEW-ADDRESS.",
+        f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it "
+        f"leads now, the others change it; put the address of {of.new} for NEW-ADDRESS.",
         (
             f"Resolve-DnsName -Name {of.web_name}",
             f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
@@ -188,15 +197,16 @@ def _tls(of: Recovery) -> c.Iterator[Task]:
     if not missing:
         return
     text = (
-        f"There is no certificate for {', '.join(missing)}: Configured stays as it is, so that nothing is served yet. Import one "
-        f"for {of.web_name} with its private key, and run the recovery again with its thumbprint."
+        f"There is no certificate for {', '.join(missing)}: Configured stays as it is, so that nothing is served yet. "
+        f"Import one for {of.web_name} with its private key, and run the recovery again with its thumbprint."
     )
     location = r"Cert:\LocalMachine\My"
     yield Task(
         Item.TLS_CERTIFICATE,
         text,
         (
-            f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host -AsSecureString)",
+            f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host "
+            "-AsSecureString)",
             f"Get-ChildItem {location} | Format-List Subject, Thumbprint, HasPrivateKey",
             of.again(restore_tls_thumbprint="THUMBPRINT"),
         ),
@@ -209,7 +219,10 @@ def _identity_provider(of: Recovery) -> c.Iterator[Task]:
         provider = printable((of.texts(path) or ["the identity provider"])[-1])
         address = of.hosting.address(of.web_name)
         uris = f"{address}/auth and {address}/auth/logout"
-        yield Task(Item.IDENTITY_PROVIDER, f"{kind}: if users reach this server by another name, register {uris} at {provider}.")
+        yield Task(
+            Item.IDENTITY_PROVIDER,
+            f"{kind}: if users reach this server by another name, register {uris} at {provider}.",
+        )
 
 
 def _is_let_in(port: int, rules: c.Iterable[str]) -> bool:
@@ -247,8 +260,10 @@ def _cluster(of: Recovery) -> c.Iterator[Task]:
         resource = _matching(here.get("resource"), _RESOURCE, "RESOURCE")
         yield Task(
             Item.FAILOVER_CLUSTER,
-            f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and Configured are of "
-            "each node: see that the cluster replicates the registry key, move the role to each other node, and recover that too.",
+            f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and "
+            "Configured are of "
+            "each node: see that the cluster replicates the registry key, move the role to each other node, and "
+            "recover that too.",
             (
                 f"Get-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint",
                 f"Add-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint '{_CHECKPOINT}'",
@@ -258,10 +273,12 @@ def _cluster(of: Recovery) -> c.Iterator[Task]:
         )
     elif there:
         text = (
-            f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role is made in a "
-            "cluster and the recovery was run on the node that owns it."
+            f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role "
+            "is made in a cluster and the recovery was run on the node that owns it."
         )
-        yield Task(Item.FAILOVER_CLUSTER, text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",))
+        yield Task(
+            Item.FAILOVER_CLUSTER, text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",)
+        )
 
 
 def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
@@ -297,7 +314,9 @@ def _modules(of: Recovery) -> c.Iterator[Task]:
 
 
 def _variables(of: Recovery) -> c.Iterator[Task]:
-    names = sorted({one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])})
+    names = sorted(
+        {one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])}
+    )
     here = {str(name).lower() for name in of.server["state"]["service"].get("environment_variables", [])}
     missing = [printable(name) for name in names if name.lower() not in here]
     if missing:
@@ -320,15 +339,11 @@ def _secrets(of: Recovery) -> c.Iterator[Task]:
         elif secret.mode == _MODE_DOMAIN:
             opens = of.server.get("opened_secrets", {}).get(secret.path)
             account = "opens for the account of this run" if opens else "does not open for the account of this run"
-            text = (
-                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
-            )
+            text = f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
             more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
             yield Task(Item.SECRETS_OF_MODE_3, text + more)
         elif secret.mode != _MODE_MACHINE:
-            text = (
-                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
-            )
+            text = f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
             yield Task(
                 Item.SECRETS_OF_MODE_2,
                 f"{text} If the service of {of.new} cannot decrypt it, enter it again in the configuration tool.",

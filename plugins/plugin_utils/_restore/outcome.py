@@ -62,7 +62,9 @@ def _files(backup: Contents, contents: Contents, plan: Plan) -> dict[Item, Outco
         Item.JSON_FILES: _first(
             (Outcome.REWRITTEN, changed & rewritten), (Outcome.RESTORED, changed & json_files), default=Outcome.SAME
         ),
-        Item.FILES_ELSEWHERE: _first((Outcome.NONE, not external), (Outcome.RELOCATED, relocated), default=Outcome.RESTORED),
+        Item.FILES_ELSEWHERE: _first(
+            (Outcome.NONE, not external), (Outcome.RELOCATED, relocated), default=Outcome.RESTORED
+        ),
         Item.OTHER_FILES: _first((Outcome.RESTORED, others), default=Outcome.SAME),
     }
 
@@ -122,7 +124,9 @@ def _settings(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
 
 
 def _certificates(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
-    outcome = _first((Outcome.NONE, not contents.certificates), (Outcome.RESTORED, plan.certificates), default=Outcome.SAME)
+    outcome = _first(
+        (Outcome.NONE, not contents.certificates), (Outcome.RESTORED, plan.certificates), default=Outcome.SAME
+    )
     return {Item.CERTIFICATES: outcome, Item.PRIVATE_KEY_PERMISSIONS: outcome}
 
 

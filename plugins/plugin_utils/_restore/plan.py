@@ -17,7 +17,10 @@ RESTORABLE = ("config", "certificates", "registry", "external")
 
 @dataclasses.dataclass(frozen=True)
 class RestoreOptions:
-    """What is to be restored, and how. C(files): only these, by their names in the backup in lower case; None for all."""
+    """What is to be restored, and how.
+
+    C(files): only these, by their names in the backup in lower case; None for all.
+    """
 
     parts: frozenset[str] = frozenset(RESTORABLE)
     files: frozenset[str] | None = None
@@ -53,10 +56,11 @@ class Plan:
 
     files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
     registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
-    certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action) keep,
-    here (the server's own file has it, protected for this server already), protect, enter, clear or untested. configured: whether
-    the server must be so afterwards. references: what names a file and is written with another path, as C(file), C(key), C(before)
-    and C(after). usable_certificates: thumbprints of those whose keys the service must be able to read.
+    certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action)
+    keep, here (the server's own file has it, protected for this server already), protect, enter, clear or untested.
+    configured: whether the server must be so afterwards. references: what names a file and is written with another
+    path, as C(file), C(key), C(before) and C(after). usable_certificates: thumbprints of those whose keys the service
+    must be able to read.
     """
 
     files: list[Record] = dataclasses.field(default_factory=list)

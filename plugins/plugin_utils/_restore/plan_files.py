@@ -36,7 +36,9 @@ def plan_files(plan: Plan, contents: Contents, server: Described, options: Resto
             plan.files.append(record | change)
             _leave_encryption(plan, plan.files[-1], now)
     if options.mirror and "config" in options.parts and options.files is None:
-        kept = set(itertools.chain.from_iterable(_with_parents(record["name"].lower().rstrip("/")) for record in wanted))
+        kept = set(
+            itertools.chain.from_iterable(_with_parents(record["name"].lower().rstrip("/")) for record in wanted)
+        )
         plan.files += _removed(server["records"], kept)
 
 
@@ -51,8 +53,8 @@ def _leave_encryption(plan: Plan, record: Record, now: Described | None) -> None
     encrypted = _ENCRYPTED & (record["attributes"] | (now or record)["attributes"])
     if encrypted and record["kind"] == "file" and record["action"] in ("add", "replace"):
         plan.add_task(
-            f"'{record['path']}' was encrypted by Windows (EFS), and is not after this restore: encrypt it again, by an account "
-            "whose files the service may read, if it is to be."
+            f"'{record['path']}' was encrypted by Windows (EFS), and is not after this restore: encrypt it again, by "
+            "an account whose files the service may read, if it is to be."
         )
 
 
@@ -69,27 +71,30 @@ def plan_references(plan: Plan, contents: Contents) -> None:
 def _refuse_unknown_files(wanted: list[Record], contents: Contents, options: RestoreOptions) -> None:
     for name in sorted((options.files or set()) - {record["name"].lower() for record in wanted}):
         raise AccessManagerError(
-            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the backup does, such "
-            "as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
+            f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the "
+            "backup does, such as config/scripts/Approve.ps1 or external/C/Scripts/Approve.ps1."
         )
 
 
 def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
-    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link."""
+    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link.
+    """
     links, missing = folder_links(server), tuple(str(root).lower() for root in server.get("missing_drives", []))
     for record in wanted:
         if record["path"].lower().startswith(missing):
             raise AccessManagerError(
-                f"'{record['path']}' lies on a drive that {server['computer_name']} does not have: create it first, leave external "
-                "out of restore_only, or, on another server, have external_files relocate it."
+                f"'{record['path']}' lies on a drive that {server['computer_name']} does not have: create it first, "
+                "leave external out of restore_only, or, on another server, have external_files relocate it."
             )
         if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
             raise AccessManagerError(
-                f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: it is not "
-                "restored. To restore the rest, leave external out of restore_only."
+                f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: "
+                "it is not restored. To restore the rest, leave external out of restore_only."
             )
         if record["path"].lower().startswith(links):
-            raise AccessManagerError(f"'{record['path']}' lies below a link on {server['computer_name']}: remove the link first.")
+            raise AccessManagerError(
+                f"'{record['path']}' lies below a link on {server['computer_name']}: remove the link first."
+            )
 
 
 def folder_links(server: Described) -> tuple[str, ...]:
@@ -125,11 +130,17 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
         )
     if record["kind"] == "file" and not same:
         if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
-            raise AccessManagerError(f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open.")
+            raise AccessManagerError(
+                f"'{now['path']}' cannot be read now: {now['error']} Close the program that has it open."
+            )
         set_details = [detail for detail in _differing_details(record, now) if detail != _TIME]
         return {"action": "replace", "set": set_details, "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
-    return {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)} if details else None
+    return (
+        {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)}
+        if details
+        else None
+    )
 
 
 def _differing_details(record: Record, now: Described) -> list[str]:
@@ -149,7 +160,10 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
-    """What is in the server's configuration folder and not in the backup, the innermost first. Never the database, never links."""
+    """What is in the server's configuration folder and not in the backup, the innermost first.
+
+    Never the database, never links.
+    """
     found = [
         record
         for record in records

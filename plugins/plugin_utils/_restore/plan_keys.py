@@ -34,7 +34,8 @@ def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None
         elif certificate.pfx is None:
             action = None
             plan.add_task(
-                f"The backup has no private key of certificate {thumbprint}: import it from its original PFX, or its HSM."
+                f"The backup has no private key of certificate {thumbprint}: import it from its original PFX, or its "
+                "HSM."
             )
         else:
             action = "give_key" if found else "import"
@@ -57,7 +58,9 @@ def plan_secrets(plan: Plan, contents: Contents, server: Described, options: Res
             "To restore without it, set require_secrets to false."
         )
     for path in lost:
-        plan.add_task(f"Enter {path} again in the configuration tool: neither this server nor the backup can decrypt it.{missing}")
+        plan.add_task(
+            f"Enter {path} again in the configuration tool: neither this server nor the backup can decrypt it.{missing}"
+        )
 
 
 def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Contents, server: Described) -> str:

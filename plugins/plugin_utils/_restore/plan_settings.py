@@ -8,7 +8,13 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .._ams.description import ACCESS_MANAGER_APPLICATION, WRITTEN_BY_THE_SERVICE, Described, Record, own_http_configuration
+from .._ams.description import (
+    ACCESS_MANAGER_APPLICATION,
+    WRITTEN_BY_THE_SERVICE,
+    Described,
+    Record,
+    own_http_configuration,
+)
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._windows import sddl
@@ -41,7 +47,9 @@ def place_of(value: Record) -> tuple[str, str]:
 
 def plan_registry(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
     wanted, here = values(contents.configuration.described["state"]), values(server["state"])
-    differing = [place for place in wanted.keys() - NEVER_RESTORED if _content(wanted[place]) != _content(here.get(place))]
+    differing = [
+        place for place in wanted.keys() - NEVER_RESTORED if _content(wanted[place]) != _content(here.get(place))
+    ]
     differing.sort(key=lambda place: (place == CONFIGURED, place))
     plan.registry["set"] = [wanted[place] | {"before": (here.get(place) or {}).get("data")} for place in differing]
     if options.mirror:
@@ -67,8 +75,8 @@ def plan_http_sys(plan: Plan, contents: Contents, server: Described, options: Re
                 continue
             if now and now not in own[kind]:
                 raise AccessManagerError(
-                    f"HTTP.sys of {server['computer_name']} has '{place(record)[-1]}' for another program ({_owner(now)}): free "
-                    "it, or leave the registry out with restore_only."
+                    f"HTTP.sys of {server['computer_name']} has '{place(record)[-1]}' for another program "
+                    f"({_owner(now)}): free it, or leave the registry out with restore_only."
                 )
             task = _task_for_a_person(record, server) if kind == "bindings" else None
             if task:
@@ -97,19 +105,21 @@ def _task_for_a_person(binding: Record, server: Described) -> str | None:
     unknown = unknown_parameters(binding)
     if unknown:
         return (
-            f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} has parameters that this collection does "
-            f"not know ({', '.join(unknown)}), and is not made: make it by hand."
+            f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} has parameters that this "
+            f"collection does not know ({', '.join(unknown)}), and is not made: make it by hand."
         )
     if binding["kind"] != CENTRAL_STORE and binding["thumbprint"] not in server.get("machine_certificates", []):
         return (
-            f"The TLS certificate {binding['thumbprint']} is not in LocalMachine\\My with its key: import it there, and "
-            f"bind it to {binding['endpoint']} in the configuration tool, or run this again."
+            f"The TLS certificate {binding['thumbprint']} is not in LocalMachine\\My with its key: import it there, "
+            f"and bind it to {binding['endpoint']} in the configuration tool, or run this again."
         )
     return None
 
 
 def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[str]:
-    """What no restore makes again: settings of a binding beside its parameters, and bindings that are not Access Manager's."""
+    """What no restore makes again: settings of a binding beside its parameters, and bindings that are not Access
+    Manager's.
+    """
     backup = contents.configuration.described["state"]["http_sys"]["bindings"]
     present = {place_of_binding(binding): binding for binding in here["bindings"]}
     for binding in backup:
@@ -123,8 +133,8 @@ def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[
         if not now or not is_same_binding(now, binding):
             yield (
                 f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} belonged to the application "
-                f"{binding['application_id']}, and not to Access Manager, whose web site has the same port: this restore leaves "
-                "it. Make it by hand if the site needs it."
+                f"{binding['application_id']}, and not to Access Manager, whose web site has the same port: this "
+                "restore leaves it. Make it by hand if the site needs it."
             )
 
 
@@ -134,7 +144,9 @@ def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[R
     return [
         binding
         for binding in bindings
-        if binding["kind"] != ADDRESS and binding["application_id"] != ACCESS_MANAGER_APPLICATION and port_of(binding) == port
+        if binding["kind"] != ADDRESS
+        and binding["application_id"] != ACCESS_MANAGER_APPLICATION
+        and port_of(binding) == port
     ]
 
 
@@ -150,8 +162,9 @@ def plan_registry_permissions(plan: Plan, contents: Contents, server: Described)
         if is_now is None or not sddl.same(one["sddl"], is_now):
             what = f"are {is_now}" if is_now else "will be those of the key above, because it is not there yet"
             plan.add_task(
-                f"The permissions of the registry key HKLM\\{one['key']} were {one['sddl']} and {what}: this restore leaves them. "
-                "Where the service may not write into its keys, it cannot keep its certificates up to date."
+                f"The permissions of the registry key HKLM\\{one['key']} were {one['sddl']} and {what}: this restore "
+                "leaves them. Where the service may not write into its keys, it cannot keep its certificates up to "
+                "date."
             )
 
 

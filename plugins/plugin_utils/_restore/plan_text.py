@@ -55,7 +55,11 @@ def lines_of(plan: Plan) -> list[str]:
     lines += [f"- {line}" for line in _http_lines(plan.http_sys["remove"])]
     lines += [f"+ {line}" for line in _http_lines(plan.http_sys["add"])]
     lines += certificate_lines_of(plan)
-    lines += [f"~ secret {one['path']}: {_SECRET_WORDS[one['action']]}" for one in plan.secrets if one["action"] in _SECRET_WORDS]
+    lines += [
+        f"~ secret {one['path']}: {_SECRET_WORDS[one['action']]}"
+        for one in plan.secrets
+        if one["action"] in _SECRET_WORDS
+    ]
     if plan.stop:
         lines.append("* service: stop")
     if plan.start:

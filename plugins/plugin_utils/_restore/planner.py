@@ -41,7 +41,10 @@ def make_plan(contents: Contents, server: Described, options: RestoreOptions) ->
 
 
 def make_certificate_plan(contents: Contents, server: Described) -> Plan:
-    """The plan for the certificates alone. They belong to a forest: whichever server was backed up, any other may have them."""
+    """The plan for the certificates alone.
+
+    They belong to a forest: whichever server was backed up, any other may have them.
+    """
     plan = Plan()
     plan_certificates(plan, contents, server)
     return plan
@@ -54,19 +57,20 @@ def refuse_unfit(contents: Contents, server: Described, options: RestoreOptions)
     if computer != name:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of the computer {computer}, and this is {name}: "
-            "this restores to the same host only. For another one there is the playbook disaster_recovery (other_server)."
+            "this restores to the same host only. For another one there is the playbook disaster_recovery "
+            "(other_server)."
         )
     there, here = backup["installation"].get("version"), server["installation"]["version"]
     if there != here and not options.allow_version_mismatch:
         raise AccessManagerError(
-            f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} first, "
-            "or allow the mismatch with allow_version_mismatch."
+            f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} "
+            "first, or allow the mismatch with allow_version_mismatch."
         )
     there, here = backup["installation"].get("config_path", ""), server["installation"]["config_path"]
     if there.lower() != here.lower():
         raise AccessManagerError(
-            f"The configuration lay in '{there}' when it was backed up, and the registry of {name} says '{here}': set ConfigPath "
-            f"under HKLM\\SOFTWARE\\Lithnet\\Access Manager Service\\Parameters to '{there}' first."
+            f"The configuration lay in '{there}' when it was backed up, and the registry of {name} says '{here}': set "
+            f"ConfigPath under HKLM\\SOFTWARE\\Lithnet\\Access Manager Service\\Parameters to '{there}' first."
         )
 
 
@@ -75,7 +79,10 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: Rest
     for setting in _SETTINGS if "registry" in options.parts else ():
         there = backup.get("service", {}).get(setting)
         if there != here["service"].get(setting):
-            plan.add_task(f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves it.")
+            plan.add_task(
+                f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves "
+                "it."
+            )
     rules = {rule["rule"] for rule in here["firewall"]}
     if "registry" in options.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
         plan.add_task(
@@ -88,22 +95,30 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: Rest
                 plan.add_task(f"'{record['path']}' is a link: this restore leaves it.")
         for reference in contents.configuration.described["references"]:
             if reference["place"] != "share" and not reference["exists"]:
-                plan.add_task(f"{reference['key']} names '{reference['value']}', which was missing when the backup was made.")
+                plan.add_task(
+                    f"{reference['key']} names '{reference['value']}', which was missing when the backup was made."
+                )
     if "certificates" in options.parts and contents.certificates is None:
         plan.add_task("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
 def _plan_checks(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
-    """The certificates whose keys the service must be able to read after the restore, and whether it must be configured."""
+    """The certificates whose keys the service must be able to read after the restore, and whether it must be
+    configured.
+    """
     imported = [one["thumbprint"] for one in plan.certificates]
-    usable = [one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])]
+    usable = [
+        one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])
+    ]
     plan.usable_certificates = sorted({*imported, *usable})
     restored = values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
     plan.configured = restored if "registry" in options.parts else server["installation"]["configured"]
 
 
 def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
-    """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this restore."""
+    """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this
+    restore.
+    """
     links = folder_links(server)
     paths = {record["path"].lower() for record in server["records"]}
     paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
@@ -114,6 +129,6 @@ def _refuse_missing_references(plan: Plan, contents: Contents, server: Described
             continue
         if path.lower() not in paths:
             raise AccessManagerError(
-                f"The configuration names '{path}', which would not be there after this restore: restore the external files too, "
-                "or bring it back."
+                f"The configuration names '{path}', which would not be there after this restore: restore the external "
+                "files too, or bring it back."
             )

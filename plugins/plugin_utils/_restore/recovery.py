@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup of one server as another would have made it: what is bound to the old one is rewritten, or left as the new one has it.
+"""A backup of one server as another would have made it: what is bound to the old one is rewritten, or left as the new
+one has it.
 
 The restore then does with it what it does on the same server. Nothing here speaks to a server.
 """
@@ -43,7 +44,9 @@ KEPT_VALUES = {
     ("parameters", "resetscheduler"),
     ("parameters", "resetmaintenancetaskschedules"),
 }
-"""Registry values that stay as the new server has them: its installer's, its places, and orders that are carried out once."""
+"""Registry values that stay as the new server has them: its installer's, its places, and orders that are carried out
+once.
+"""
 
 _CERT_BINDING = ("", "certbinding")
 _OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
@@ -58,8 +61,8 @@ _EXTERNAL, _CONFIG = "external/", "config/"
 class Target:
     """How the new server is to get the backup.
 
-    C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound already.
-    C(relocate): whether files from elsewhere move into the configuration folder.
+    C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound
+    already. C(relocate): whether files from elsewhere move into the configuration folder.
     """
 
     tls_thumbprint: str | None = None
@@ -86,22 +89,33 @@ def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None
         changes = [printable(line) for line in lines_of(plan) if line.startswith(_CHANGES)]
         more = f", and {len(changes) - _SHOWN_CHANGES} more" if len(changes) > _SHOWN_CHANGES else ""
         raise AccessManagerError(
-            f"Access Manager on {server['computer_name']} is configured already, and {contents.source.label} would take the place "
-            "of its configuration. If that is meant, set overwrite_configured. A safety copy of it stays on the server. "
-            f"What would change: {'; '.join(changes[:_SHOWN_CHANGES])}{more}."
+            f"Access Manager on {server['computer_name']} is configured already, and {contents.source.label} would "
+            "take the place "
+            "of its configuration. If that is meant, set overwrite_configured. A safety copy of it stays on the "
+            f"server. What would change: {'; '.join(changes[:_SHOWN_CHANGES])}{more}."
         )
 
 
 def _refuse_versions(contents: Contents, server: Described, target: Target) -> None:
     label, name = contents.source.label, server["computer_name"]
-    there, here = str(contents.configuration.described["installation"].get("version")), str(server["installation"]["version"])
+    there, here = (
+        str(contents.configuration.described["installation"].get("version")),
+        str(server["installation"]["version"]),
+    )
     if _version(there)[:1] != (SUPPORTED_MAJOR_VERSION,):
-        raise AccessManagerError(f"The backup {label} is of Access Manager '{there}', which cannot be restored. {LATER_VERSIONS}")
+        raise AccessManagerError(
+            f"The backup {label} is of Access Manager '{there}', which cannot be restored. {LATER_VERSIONS}"
+        )
     if there == here or (target.allow_version_mismatch and _version(here) > _version(there)):
         return
-    newer = "It is newer: to restore to it nevertheless, set allow_version_mismatch." if _version(here) > _version(there) else ""
+    newer = (
+        "It is newer: to restore to it nevertheless, set allow_version_mismatch."
+        if _version(here) > _version(there)
+        else ""
+    )
     raise AccessManagerError(
-        f"The backup {label} is of Access Manager {there}, and {name} has {here}: install the MSI of Access Manager Service "
+        f"The backup {label} is of Access Manager {there}, and {name} has {here}: install the MSI of Access Manager "
+        "Service "
         f"{there} on {name}. {newer}".rstrip()
     )
 
@@ -121,14 +135,20 @@ class _Moves:
         self._configuration = configuration
         self._old_root = str(configuration.described["installation"].get("config_path", "")).rstrip("\\")
         if not ntpath.isabs(self._old_root):
-            raise AccessManagerError(f"The backup says that its configuration lay in '{self._old_root}', which is no folder.")
+            raise AccessManagerError(
+                f"The backup says that its configuration lay in '{self._old_root}', which is no folder."
+            )
         self._new_root = new_root
         self._folder = self._free_folder(configuration) if relocate else None
 
     @staticmethod
     def _free_folder(configuration: Configuration) -> str:
         """A folder below config/ that the backup does not have."""
-        taken = {name.split("/")[1].lower() for name in configuration.files.keys() | configuration.folders.keys() if "/" in name}
+        taken = {
+            name.split("/")[1].lower()
+            for name in configuration.files.keys() | configuration.folders.keys()
+            if "/" in name
+        }
         number, folder = 1, "external"
         while folder in taken:
             number += 1
@@ -146,7 +166,10 @@ class _Moves:
         return path.lower().startswith(f"{self._old_root.lower()}\\")
 
     def path(self, path: str, name: str | None) -> str:
-        """Where a file of the old server is on the new one; the path itself when it does not move. C(name): in the backup."""
+        """Where a file of the old server is on the new one; the path itself when it does not move.
+
+        C(name): in the backup.
+        """
         if self.is_inside(path):
             return self._new_root + path[len(self._old_root) :]
         moved = self.name(name) if name else None
@@ -162,7 +185,9 @@ class _Moves:
 def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
     """The references that have to say something else, by their files and places in bytes."""
     return {
-        (one.file, one.value.start, one.value.end): Rewrite(one.file, one.place, one.value.value, new, moves.is_inside(one.path))
+        (one.file, one.value.start, one.value.end): Rewrite(
+            one.file, one.place, one.value.value, new, moves.is_inside(one.path)
+        )
         for one in configuration.references
         if (new := moves.value(one)) is not None
     }
@@ -205,7 +230,10 @@ def _is_below_database(name: str) -> bool:
 
 
 def _record(record: Record, name: str, data: bytes | None) -> Record:
-    """The record of a file under a new name. In another folder it is open to those alone who could open it where it was."""
+    """The record of a file under a new name.
+
+    In another folder it is open to those alone who could open it where it was.
+    """
     content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     moved = {} if name == record["path"] else {"sddl": sddl.with_own_rules(record["sddl"])}
     return record | {"path": name} | content | moved
@@ -215,7 +243,8 @@ def _record(record: Record, name: str, data: bytes | None) -> Record:
 
 
 def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[str, Record | None]:
-    """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate is missing.
+    """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate
+    is missing.
 
     A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
     Raises AccessManagerError when the certificate that was asked for is not there.
@@ -229,11 +258,16 @@ def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[
     elif asked or _is_configured(contents.configuration):
         wanted = [_default_binding(contents.configuration)]
     here = {place_of_binding(one): one for one in usable}
-    return {binding["endpoint"]: _usable_binding(binding, asked, there, here.get(place_of_binding(binding))) for binding in wanted}
+    return {
+        binding["endpoint"]: _usable_binding(binding, asked, there, here.get(place_of_binding(binding)))
+        for binding in wanted
+    }
 
 
 def _usable_binding(binding: Record, asked: str | None, there: set[str], bound: Record | None) -> Record | None:
-    """A binding of the backup with a certificate that this server has: the one asked for, its own, or the one bound here."""
+    """A binding of the backup with a certificate that this server has: the one asked for, its own, or the one bound
+    here.
+    """
     thumbprint = asked or binding["thumbprint"].upper()
     if binding["kind"] == CENTRAL_STORE:
         return binding
@@ -249,7 +283,9 @@ def _own_bindings(configuration: Configuration) -> list[Record]:
 
 
 def _default_binding(configuration: Configuration) -> Record:
-    """The binding that Access Manager makes where the backup's settings say that its web site is, without a certificate."""
+    """The binding that Access Manager makes where the backup's settings say that its web site is, without a
+    certificate.
+    """
     endpoint, application = hosting_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
     return plain_binding(ADDRESS, endpoint, "", application, "My")
 
@@ -265,13 +301,15 @@ def _asked_certificate(server: Described, target: Target, there: set[str]) -> st
     (asked,) = thumbprints.parse([target.tls_thumbprint])
     if asked not in there:
         raise AccessManagerError(
-            f"{server['computer_name']} has no certificate {asked} with its private key in LocalMachine\\My, which tls_thumbprint "
-            "asks for: import it there first."
+            f"{server['computer_name']} has no certificate {asked} with its private key in LocalMachine\\My, which "
+            "tls_thumbprint asks for: import it there first."
         )
     return asked
 
 
-def _described(configuration: Configuration, server: Described, moves: _Moves, bindings: dict[str, Record | None]) -> Record:
+def _described(
+    configuration: Configuration, server: Described, moves: _Moves, bindings: dict[str, Record | None]
+) -> Record:
     """The state of the backup as the new server would have reported it."""
     described, state, here = configuration.described, configuration.described["state"], server["state"]
     http_sys = {

@@ -22,7 +22,10 @@ _HIGHEST_PORT = 65535
 
 @dataclasses.dataclass(frozen=True)
 class Hosting:
-    """What does not look like a port, name or path is left out. C(name): None when the files name none. C(path): with its slash."""
+    """What does not look like a port, name or path is left out.
+
+    C(name): None when the files name none. C(path): with its slash.
+    """
 
     http_port: int
     https_port: int
@@ -40,7 +43,10 @@ class Hosting:
 
 
 def hosting_of(configuration: Configuration) -> Hosting:
-    named = [*texts(configuration, "Hosting.HttpSys.Hostname"), *texts(configuration, "ForwardedHeaders.AllowedHosts[]")]
+    named = [
+        *texts(configuration, "Hosting.HttpSys.Hostname"),
+        *texts(configuration, "ForwardedHeaders.AllowedHosts[]"),
+    ]
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
     return Hosting(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The signers that are allowed: public keys as the options name them, as the content of OpenSSH's allowed_signers file."""
+"""The signers that are allowed: public keys as the options name them, as the content of OpenSSH's allowed_signers file.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +47,15 @@ def content_of(option: t.Any) -> bytes:
     """
     texts = option if isinstance(option, list) else _texts_of(str(option))
     if not all(isinstance(text, str) for text in texts):
-        raise AccessManagerError(f"{OPTION} must be a list of public keys, or the path of an OpenSSH allowed_signers file.")
+        raise AccessManagerError(
+            f"{OPTION} must be a list of public keys, or the path of an OpenSSH allowed_signers file."
+        )
     lines = [line.strip() for line in "\n".join(texts).splitlines()]
     entries = [_entry(line) for line in lines if line and not line.startswith("#")]
     if not entries:
         raise AccessManagerError(
-            f"{OPTION} names no signer, so no backup could be accepted: name the public keys that are trusted, or leave it out."
+            f"{OPTION} names no signer, so no backup could be accepted: name the public keys that are trusted, or "
+            "leave it out."
         )
     return "".join(f"{entry}\n" for entry in entries).encode()
 
@@ -76,8 +80,8 @@ def _texts_of(option: str) -> list[str]:
         raise AccessManagerError(f"The allowed signers '{path}' ({OPTION}) cannot be read: {exc.strerror}.") from None
     if mode & stat.S_IWOTH:
         raise AccessManagerError(
-            f"Everybody may write to the allowed signers '{path}' (mode {stat.S_IMODE(mode):04o}), so they prove nothing: "
-            "chmod o-w it, and see whether its keys are yours."
+            f"Everybody may write to the allowed signers '{path}' (mode {stat.S_IMODE(mode):04o}), so they prove "
+            "nothing: chmod o-w it, and see whether its keys are yours."
         )
     if len(content) > _LARGEST:
         raise AccessManagerError(f"'{path}' is larger than any file of allowed signers: it is not read.")
@@ -88,15 +92,15 @@ def _entry(line: str) -> str:
     """A line of the file. A public key alone gets the name in its comment as its principal."""
     if PRIVATE_KEY_MARK in line:
         raise AccessManagerError(
-            f"{OPTION} holds a private key. Signers are named by their public keys (the file that ends with .pub): give these, "
-            "and treat that private key as exposed if the inventory is shared."
+            f"{OPTION} holds a private key. Signers are named by their public keys (the file that ends with .pub): "
+            "give these, and treat that private key as exposed if the inventory is shared."
         )
     found = _ENTRY.fullmatch(line)
     if not found or not _is_key(found["type"], found["key"]):
         raise AccessManagerError(
             f"{OPTION} has an entry that is no public key: {_shown(line)}. It must be as in a .pub file "
-            "(ssh-ed25519 AAAA... name), or a line of an OpenSSH allowed_signers file (name ssh-ed25519 AAAA...), with no "
-            "options but cert-authority, namespaces, valid-after and valid-before."
+            "(ssh-ed25519 AAAA... name), or a line of an OpenSSH allowed_signers file (name ssh-ed25519 AAAA...), "
+            "with no options but cert-authority, namespaces, valid-after and valid-before."
         )
     name = found["comment"] or ""
     principals = found["principals"] or (name if _NAME.fullmatch(name) else UNNAMED)

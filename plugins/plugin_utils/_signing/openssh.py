@@ -37,7 +37,9 @@ def ssh_keygen(*arguments: str, data: bytes, descriptors: c.Sequence[int] = ()) 
 
     Raises AccessManagerError when it is missing, too old, or does not end.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in _ASKS} | {"SSH_ASKPASS_REQUIRE": "never"}
+    environment = {name: value for name, value in os.environ.items() if name not in _ASKS} | {
+        "SSH_ASKPASS_REQUIRE": "never"
+    }
     try:
         return subprocess.run(
             [program(), *arguments],

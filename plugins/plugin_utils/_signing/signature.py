@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A signature in OpenSSH's format (PROTOCOL.sshsig), as far as it says by itself what it is. Nothing of that is verified."""
+"""A signature in OpenSSH's format (PROTOCOL.sshsig), as far as it says by itself what it is.
+
+Nothing of that is verified.
+"""
 
 from __future__ import annotations
 

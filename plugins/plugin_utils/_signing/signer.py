@@ -57,23 +57,28 @@ class Signer:
         if not origin.is_proven:
             fingerprint = signature.fingerprint
             raise AccessManagerError(
-                f"What is signed with '{self.key}' ({OPTION}) would not be accepted afterwards: its key {fingerprint} is not "
-                f"among the allowed signers ({allowed_signers.OPTION}), or not for this use or time. Add its public key "
-                "there, see the options of its entry, or sign with another key."
+                f"What is signed with '{self.key}' ({OPTION}) would not be accepted afterwards: its key {fingerprint} "
+                "is not "
+                f"among the allowed signers ({allowed_signers.OPTION}), or not for this use or time. Add its public "
+                "key there, see the options of its entry, or sign with another key."
             )
         return Signed(signature.armored, origin, trust)
 
     def tried(self) -> Trust:
-        """Signs something that is not kept, before a run begins. Returns what the run accepts: by default, its own key."""
+        """Signs something that is not kept, before a run begins.
+
+        Returns what the run accepts: by default, its own key.
+        """
         return self.sign(_TRIAL).trust
 
 
 def refuse_without_key(trust: Trust, signer: Signer | None, what: str) -> None:
-    """Raises AccessManagerError when signers are set and nothing signs: what is made would not be accepted afterwards."""
+    """Raises AccessManagerError when signers are set and nothing signs: what is made would not be accepted afterwards.
+    """
     if trust.signers and signer is None:
         raise AccessManagerError(
-            f"Allowed signers are set ({allowed_signers.OPTION}), so {what} must be signed, and there is no key for it: name it in "
-            f"{OPTION}."
+            f"Allowed signers are set ({allowed_signers.OPTION}), so {what} must be signed, and there is no key for "
+            f"it: name it in {OPTION}."
         )
 
 
@@ -89,13 +94,13 @@ def _usable(option: str) -> pathlib.Path:
         raise AccessManagerError(f"The signing key '{path}' ({OPTION}) cannot be read: {exc.strerror}.") from None
     if PRIVATE_KEY_MARK not in content and not any(key_type in content for key_type in KEY_TYPES):
         raise AccessManagerError(
-            f"'{path}' ({OPTION}) is not an SSH key: name a private key as ssh-keygen makes it, or the public key (.pub) of "
-            "one in ssh-agent."
+            f"'{path}' ({OPTION}) is not an SSH key: name a private key as ssh-keygen makes it, or the public key "
+            "(.pub) of one in ssh-agent."
         )
     if PRIVATE_KEY_MARK in content and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise AccessManagerError(
-            f"The signing key '{path}' ({OPTION}) is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 it, "
-            "and make another key if one of them may have read it."
+            f"The signing key '{path}' ({OPTION}) is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod "
+            "600 it, and make another key if one of them may have read it."
         )
     return path
 
@@ -114,11 +119,12 @@ def _signed(key: pathlib.Path, data: bytes) -> Signature:
         )
     if key.suffix == ".pub":
         raise AccessManagerError(
-            f"Nothing can be signed with '{key}' ({OPTION}): ssh-agent does not hold its private key, or is not there ({said}). "
-            "Add the key with ssh-add, and run Ansible where SSH_AUTH_SOCK names the agent."
+            f"Nothing can be signed with '{key}' ({OPTION}): ssh-agent does not hold its private key, or is not there "
+            f"({said}). Add the key with ssh-add, and run Ansible where SSH_AUTH_SOCK names the agent."
         )
     raise AccessManagerError(
-        f"Nothing can be signed with '{key}' ({OPTION}): {said}. See whether OpenSSH can read it: ssh-keygen -l -f '{key}'."
+        f"Nothing can be signed with '{key}' ({OPTION}): {said}. See whether OpenSSH can read it: ssh-keygen -l -f "
+        f"'{key}'."
     )
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who made a backup, as far as the signature of its manifest proves it. Here alone is decided which backups are accepted."""
+"""Who made a backup, as far as the signature of its manifest proves it.
+
+Here alone is decided which backups are accepted.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ OVERRIDE = "access_manager_allow_unsigned"
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Who made a backup: an allowed signer, by C(principal) and C(fingerprint) of the key. Else C(problem): why nobody is known."""
+    """Who made a backup: an allowed signer, by C(principal) and C(fingerprint) of the key.
+
+    Else C(problem): why nobody is known.
+    """
 
     principal: str = ""
     fingerprint: str = ""
@@ -43,7 +49,8 @@ class Origin:
 
 @dataclasses.dataclass(frozen=True)
 class Trust:
-    """Which backups a run accepts. C(signers): of an allowed_signers file; when it is empty, backups of any origin are accepted.
+    """Which backups a run accepts. C(signers): of an allowed_signers file; when it is empty, backups of any origin are
+    accepted.
 
     C(allow_unsigned): accept any origin in spite of the signers, for this run.
     """
@@ -76,7 +83,10 @@ class Trust:
         return f" that an allowed signer has signed ({OPTION})" if self.is_required else ""
 
     def origin_of(self, data: bytes, signature: bytes | None, place: str) -> Origin:
-        """Who signed these bytes. C(place): the path of what is signed, for sentences. Without signers nothing is verified."""
+        """Who signed these bytes.
+
+        C(place): the path of what is signed, for sentences. Without signers nothing is verified.
+        """
         if not self.signers:
             return Origin()
         if signature is None:
@@ -104,7 +114,8 @@ class Trust:
         """Raises AccessManagerError when backups of this origin are not accepted."""
         if not self.accepts(origin):
             raise AccessManagerError(
-                f"{origin.problem} It is not used. If you know where it comes from, allow it for one run with -e {OVERRIDE}=true."
+                f"{origin.problem} It is not used. If you know where it comes from, allow it for one run with -e "
+                f"{OVERRIDE}=true."
             )
 
     def _principals_of(self, signature: Signature) -> list[str]:
@@ -137,12 +148,12 @@ def is_genuine(data: bytes, signature: Signature) -> bool:
 def _refusal(data: bytes, signature: Signature, place: str, *, known: bool) -> str:
     """Why no allowed signer is behind a signature."""
     if not is_genuine(data, signature):
-        return (
-            f"'{place}.sig' is not the signature of '{place}': it belongs to another manifest, or one of these files was changed."
-        )
+        return f"'{place}.sig' is not the signature of '{place}': it belongs to another manifest, or one of these files was changed."
     if known:
         return (
             f"'{place}' is signed with the key {signature.fingerprint}, which {OPTION} does not allow for this: "
             f"see the namespaces and times of its entry there."
         )
-    return f"'{place}' is signed with the key {signature.fingerprint}, which is not among the allowed signers ({OPTION})."
+    return (
+        f"'{place}' is signed with the key {signature.fingerprint}, which is not among the allowed signers ({OPTION})."
+    )

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backups on the controller's disk: folders, manifests, their chain, and the records beside them.
 
-The only room that writes below the root, by descriptors of open folders (C(folder)) and never by path. A backup is made in a
-partial folder and published by a rename. C(manifest) has the format: what changes there changes docs/format.md.
+The only room that writes below the root, by descriptors of open folders (C(folder)) and never by path. A backup is made
+in a partial folder and published by a rename. C(manifest) has the format: what changes there changes docs/format.md.
 """

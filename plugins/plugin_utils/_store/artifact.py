@@ -44,7 +44,8 @@ class Artifact:
     def read(self, limit: int) -> bytes:
         """Its bytes, which are those that were hashed.
 
-        Raises AccessManagerError when it cannot be read, has more than C(limit) bytes, or is not what its manifest says.
+        Raises AccessManagerError when it cannot be read, has more than C(limit) bytes, or is not what its manifest
+        says.
         """
         with self.open_folder() as folder, explained(self.path, "read"), folder.open_file(self.path.name) as file:
             if sentence := _holes(file, self.path):
@@ -52,11 +53,13 @@ class Artifact:
             size = _size(file)
             if size > limit:
                 raise AccessManagerError(
-                    f"'{self.path}' has {size} bytes: more than {limit // 1024**3} GiB are not opened, which is done in memory. "
-                    "age itself can open it."
+                    f"'{self.path}' has {size} bytes: more than {limit // 1024**3} GiB are not opened, which is done "
+                    "in memory. age itself can open it."
                 )
             data = file.read(size)
-        if self.record and (difference := _difference(self.path, self.record, len(data), hashlib.sha256(data).hexdigest)):
+        if self.record and (
+            difference := _difference(self.path, self.record, len(data), hashlib.sha256(data).hexdigest)
+        ):
             raise AccessManagerError(difference)
         return data
 

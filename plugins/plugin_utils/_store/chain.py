@@ -14,7 +14,10 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A manifest in the chain. C(sha256): of its bytes. C(previous), C(previous_id): of the one before it, if it names one."""
+    """A manifest in the chain.
+
+    C(sha256): of its bytes. C(previous), C(previous_id): of the one before it, if it names one.
+    """
 
     id: str
     sha256: str
@@ -32,8 +35,8 @@ def problems(
     """What is wrong with the chain, in sentences, by the id of the backup that each is about.
 
     C(links): the manifests that are there. C(unreliable): those that are there, but whose word does not count.
-    C(pruned): those that were removed by the rules. C(strangers): those that are there, but are not accepted: they accuse no other.
-    The first manifest of a chain names none before it.
+    C(pruned): those that were removed by the rules. C(strangers): those that are there, but are not accepted: they
+    accuse no other. The first manifest of a chain names none before it.
     """
     reliable = {link.id: link for link in links}
     present = reliable | {link.id: link for link in unreliable}
@@ -55,7 +58,9 @@ def problems(
 
 
 def _ids_after(link: Link, links: c.Iterable[Link]) -> set[str]:
-    """The ids of the backups that were made after one, as the chain shows: a clock that was set back gave them older ids."""
+    """The ids of the backups that were made after one, as the chain shows: a clock that was set back gave them older
+    ids.
+    """
     following: dict[str, list[Link]] = {}
     for one in links:
         if one.previous:
@@ -85,8 +90,8 @@ def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str
         return changed, f"The manifest of {changed} was changed: it is not the one after which {last.id} was made."
     if last.previous_id:
         return link.id, (
-            f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by backup_prune. "
-            "Whether others right before it are missing too is not known. "
+            f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by "
+            "backup_prune. Whether others right before it are missing too is not known. "
             "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
         )
     return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

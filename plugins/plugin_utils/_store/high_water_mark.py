@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this controller published last, kept outside the store: a store that went back in time does not fit it.
 
-One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those that were
-missing already when a newer one was published, until that is accepted.
+One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those
+that were missing already when a newer one was published, until that is accepted.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class _Document(t.TypedDict):
 class Mark:
     """A backup that this controller published. C(sha256): of the bytes of its manifest.
 
-    C(lost): it was missing, for no known reason, when a newer one was published: no line that others can add excuses it later.
+    C(lost): it was missing, for no known reason, when a newer one was published: no line that others can add excuses it
+    later.
     """
 
     id: str
@@ -70,7 +71,10 @@ class Mark:
 
 
 class HighWaterMark:
-    """The newest backups of a host that this controller published. Without a file, nothing is known and nothing is missed."""
+    """The newest backups of a host that this controller published.
+
+    Without a file, nothing is known and nothing is missed.
+    """
 
     def __init__(self, store: BackupStore, state_dir: str | None) -> None:
         self._store, self._state_dir = store, state_dir
@@ -91,7 +95,8 @@ class HighWaterMark:
         return [Mark(**mark) for mark in document["marks"]]
 
     def problems(self, of: str | None = None) -> list[str]:
-        """A sentence for each backup that is not in the store as this controller published it, though nothing excuses that.
+        """A sentence for each backup that is not in the store as this controller published it, though nothing excuses
+        that.
 
         C(of): the id of the only backup that is looked for.
         """
@@ -100,13 +105,15 @@ class HighWaterMark:
         except AccessManagerError as exc:
             return [str(exc)]
         in_order = (
-            "If that is in order, as after the store was restored or a server was given up, run the playbook verify once with "
-            f"verify_accept_history=true, or remove '{self.path}'."
+            "If that is in order, as after the store was restored or a server was given up, run the playbook verify "
+            f"once with verify_accept_history=true, or remove '{self.path}'."
         )
         return [f"{sentence} {in_order}" for sentence in found]
 
     def refuse_rollback(self, refusal: str, *, of: str | None = None) -> None:
-        """Raises AccessManagerError, which begins with C(refusal), when there are problems, those C(of) one backup alone."""
+        """Raises AccessManagerError, which begins with C(refusal), when there are problems, those C(of) one backup
+        alone.
+        """
         if problems := self.problems(of):
             raise AccessManagerError(" ".join([refusal, *problems]))
 
@@ -130,7 +137,10 @@ class HighWaterMark:
         self._write([*missing, *([] if mark.complete else complete[-1:]), mark])
 
     def accept(self, now: datetime.datetime) -> bool:
-        """Takes the newest backups that are there for what is to be there. Returns whether that is something else than before."""
+        """Takes the newest backups that are there for what is to be there.
+
+        Returns whether that is something else than before.
+        """
         there = list(reversed(list(self._newest_there(now))))
         if there:
             return self._write(there)
@@ -145,7 +155,8 @@ class HighWaterMark:
     # ---- the store ----
 
     def _problem(self, mark: Mark, ids: c.Sequence[str] | None = None) -> str | None:
-        """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer one.
+        """What is wrong with a backup that was published; None when it is there, or was pruned when there was a newer
+        one.
 
         C(ids): of the backups that are looked at; by default all that are there.
         """
@@ -221,17 +232,20 @@ def _folder(state_dir: str | None) -> pathlib.Path:
     folder = pathlib.Path(state_dir) if state_dir else _state_folder_of_user() / _collection.COLLECTION
     if not folder.is_absolute():
         raise AccessManagerError(
-            f"The state folder '{folder}' is not an absolute path: set access_manager_state_dir to a folder on the controller."
+            f"The state folder '{folder}' is not an absolute path: set access_manager_state_dir to a folder on the "
+            "controller."
         )
     return folder / _FOLDER
 
 
 def _refuse_writable(status: os.stat_result, path: pathlib.Path) -> None:
-    """Raises AccessManagerError when others than this user, or root, can write to a file: what it says would be theirs."""
+    """Raises AccessManagerError when others than this user, or root, can write to a file: what it says would be theirs.
+    """
     if status.st_uid not in (os.geteuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise AccessManagerError(
-            f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode {stat.S_IMODE(status.st_mode):04o}. "
-            "Keep the state folder to the user who runs Ansible, verify the backups, and remove that file."
+            f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode "
+            f"{stat.S_IMODE(status.st_mode):04o}. Keep the state folder to the user who runs Ansible, verify the "
+            "backups, and remove that file."
         )
 
 
@@ -240,11 +254,16 @@ def _state_folder_of_user() -> pathlib.Path:
     try:
         return given if given.is_absolute() else pathlib.Path("~/.local/state").expanduser()
     except RuntimeError:  # there is no home
-        raise AccessManagerError("This user has no home for its state: set access_manager_state_dir to a folder.") from None
+        raise AccessManagerError(
+            "This user has no home for its state: set access_manager_state_dir to a folder."
+        ) from None
 
 
 def _read(path: pathlib.Path) -> _Document | None:
-    """What a file says; None when there is none. Raises AccessManagerError when it cannot be read, or is not of this format."""
+    """What a file says; None when there is none.
+
+    Raises AccessManagerError when it cannot be read, or is not of this format.
+    """
     try:
         with open_regular(path) as file:
             _refuse_writable(os.fstat(file.fileno()), path)

@@ -48,7 +48,9 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
     }
     return inventory | {
         "state/version": _fingerprint(described["installation"]["version"]),
-        "state/registry": _fingerprint(sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))),
+        "state/registry": _fingerprint(
+            sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))
+        ),
         "state/registry_permissions": _fingerprint(
             sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
         ),
@@ -61,7 +63,11 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
 
 def _configured_values(state: Described) -> list[Described]:
     """The registry values but for those that the service writes by itself."""
-    return [value for value in state["registry"] if (value["key"].lower(), value["name"].lower()) not in WRITTEN_BY_THE_SERVICE]
+    return [
+        value
+        for value in state["registry"]
+        if (value["key"].lower(), value["name"].lower()) not in WRITTEN_BY_THE_SERVICE
+    ]
 
 
 def inventory_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -> dict[str, str]:

@@ -29,7 +29,8 @@ class Place:
 
 
 class BackedUpKeys:
-    """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are asked for.
+    """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are
+    asked for.
 
     C(trust): which backups are accepted. Of the others only a warning is taken: that a key may not be lost.
     """
@@ -56,14 +57,17 @@ class BackedUpKeys:
         One of the preferred host comes first.
         """
         found = self._places.get(thumbprint, [])
-        return self._first_whole(sorted(found, key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True))
+        return self._first_whole(
+            sorted(found, key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True)
+        )
 
     def unaccepted(self, thumbprint: str) -> Place | None:
         """A backup that says that it holds the private key, and is not accepted."""
         return self._first_whole(self._unaccepted.get(thumbprint, []))
 
     def names(self, thumbprint: str) -> bool:
-        """Whether a manifest has this certificate, with its key or without, replaces it, or counted passwords under it."""
+        """Whether a manifest has this certificate, with its key or without, replaces it, or counted passwords under it.
+        """
         return thumbprint in self._named
 
     def refuse_held(self, thumbprints: c.Iterable[str]) -> None:
@@ -71,15 +75,18 @@ class BackedUpKeys:
         for thumbprint in thumbprints:
             if place := self.find(thumbprint):
                 raise AccessManagerError(
-                    f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in '{place.store.root}' "
-                    f"holds it. Give it to the servers with certificate_import, host: {place.store.host} and backup_id: {place.id}."
+                    f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in "
+                    f"'{place.store.root}' "
+                    f"holds it. Give it to the servers with certificate_import, host: {place.store.host} and "
+                    f"backup_id: {place.id}."
                 )
             if place := self.unaccepted(thumbprint):
                 raise AccessManagerError(
                     f"The private key of certificate {thumbprint} may not be lost: the backup {place.label} in "
-                    f"'{place.store.root}' says that it holds it, and no allowed signer signed that backup. If it is yours, give "
-                    f"the key to the servers with certificate_import, host: {place.store.host}, backup_id: {place.id} and "
-                    "allow_unsigned: true. If it is not, remove it."
+                    f"'{place.store.root}' says that it holds it, and no allowed signer signed that backup. If it is "
+                    "yours, give "
+                    f"the key to the servers with certificate_import, host: {place.store.host}, backup_id: {place.id} "
+                    "and allow_unsigned: true. If it is not, remove it."
                 )
 
     def _first_whole(self, places: c.Iterable[tuple[Place, Manifest]]) -> Place | None:

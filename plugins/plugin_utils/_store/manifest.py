@@ -206,7 +206,9 @@ def _wrong_key(manifest: t.Any) -> str | None:
 def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
     parts = set()
     for artifact in artifacts:
-        if not isinstance(artifact, dict) or not all(isinstance(artifact.get(key), kind) for key, kind in _ARTIFACT.items()):
+        if not isinstance(artifact, dict) or not all(
+            isinstance(artifact.get(key), kind) for key, kind in _ARTIFACT.items()
+        ):
             return "an artifact is not described by name, size and sha256"
         if not _ARTIFACT_NAME.fullmatch(artifact["name"]):
             return f"it names an artifact '{artifact['name']}'"
@@ -227,7 +229,9 @@ def _wrong_list(manifest: Manifest) -> str | None:
             return f"'{key}' is not a list of texts"
     for key, shape in _LISTED.items():
         for record in manifest.get(key, []):
-            if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in shape.items()):
+            if not isinstance(record, dict) or not all(
+                isinstance(record.get(name), kind) for name, kind in shape.items()
+            ):
                 return f"an entry of '{key}' is not described by {', '.join(shape)}"
     return None
 

@@ -58,7 +58,10 @@ class PartialBackup:
 
     @classmethod
     def begin(cls, store: BackupStore) -> PartialBackup:
-        """Makes the folder of a new backup with its nonce. Its id is the time now in UTC, or the next second that is free."""
+        """Makes the folder of a new backup with its nonce.
+
+        Its id is the time now in UTC, or the next second that is free.
+        """
         with explained(store.folder), store.opened_root() as root, root.make_subfolder(store.host) as folder:
             moment = datetime.datetime.now(datetime.UTC)
             while True:
@@ -198,7 +201,9 @@ class PartialBackup:
                 f"Backup {self.id} of {self.store.host} has no part '{part}' yet: it is not committed."
             ) from None
         except (OSError, ValueError) as exc:
-            raise AccessManagerError(f"'{self.path / name}' cannot be read: {exc}. The backup is not committed.") from None
+            raise AccessManagerError(
+                f"'{self.path / name}' cannot be read: {exc}. The backup is not committed."
+            ) from None
 
 
 def refuse_unusable_root(store: BackupStore, expected_bytes: int) -> None:
@@ -222,7 +227,9 @@ def sweep(store: BackupStore) -> None:
 
 def _refuse_unusable(folder: Folder, expected_bytes: int) -> None:
     if not folder.is_writable:
-        raise AccessManagerError(f"The backup root is not writable: '{folder.path}' refuses this user. Correct its owner or mode.")
+        raise AccessManagerError(
+            f"The backup root is not writable: '{folder.path}' refuses this user. Correct its owner or mode."
+        )
     refuse_without_space(folder.descriptor, expected_bytes, str(folder.path))
 
 
@@ -231,7 +238,9 @@ def _record_name(part: str) -> str:
 
 
 class _HashingWriter(io.RawIOBase):
-    """Passes on what is written while there is space, and keeps its size, its SHA-256 and in C(failure) what went wrong."""
+    """Passes on what is written while there is space, and keeps its size, its SHA-256 and in C(failure) what went
+    wrong.
+    """
 
     def __init__(self, file: t.BinaryIO, path: pathlib.Path) -> None:
         self._file, self._path = file, path
@@ -246,7 +255,9 @@ class _HashingWriter(io.RawIOBase):
         try:
             refuse_without_space(self._file.fileno(), len(data), str(self._path.parent))
             if self.size + len(data) > LARGEST:
-                raise AccessManagerError(f"'{self._path}' would have more than {LARGEST // 1024**3} GiB: it is not written.")
+                raise AccessManagerError(
+                    f"'{self._path}' would have more than {LARGEST // 1024**3} GiB: it is not written."
+                )
             self._file.write(data)
         except (OSError, AccessManagerError) as exc:
             self.failure = exc

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record of pruned backups: .pruned.jsonl in a host's folder. A run adds one line before it removes anything.
 
-Where there is a signing key, each line carries its own signature: what others add, or a crash leaves half written, spoils none.
+Where there is a signing key, each line carries its own signature: what others add, or a crash leaves half written,
+spoils none.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from .folder import Folder, explained
 NAME = ".pruned.jsonl"
 SIZE_LIMIT = 64 * 1024 * 1024
 MOST_FOREIGN = 500
-"""Lines with a signature that is not accepted: each costs a run of ssh-keygen or two, so anybody could add hours of them."""
+"""Lines with a signature that is not accepted: each costs a run of ssh-keygen or two, so anybody could add hours of
+them.
+"""
 
 _AT_A_TIME = 250
 _MOST_LINKS = 100_000
@@ -52,7 +55,8 @@ class _Line(t.TypedDict):
 
 
 def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
-    """The links of a host's pruned backups. What is not a line, of this host, and accepted, is passed over: it excuses nothing.
+    """The links of a host's pruned backups. What is not a line, of this host, and accepted, is passed over: it excuses
+    nothing.
 
     Raises AccessManagerError when the record is there, and cannot be read, or is full of lines that others signed.
     """
@@ -61,7 +65,9 @@ def read(folder: Folder, host: str, trust: Trust) -> list[Link]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise AccessManagerError(f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}.") from None
+        raise AccessManagerError(
+            f"The record of pruned backups '{folder.path / NAME}' cannot be read: {exc.strerror}."
+        ) from None
     found = [line for text in lines if (line := _line(text)) and line["host"] == host]
     if trust.is_required:
         found = _accepted([line for line in found if "signature" in line], trust, folder.path / NAME)
@@ -116,8 +122,8 @@ def _accepted(lines: list[_Line], trust: Trust, path: pathlib.Path) -> list[_Lin
         found += itertools.compress(some, in_threads(lambda line: _is_signed(line, trust, str(path)), some))
         if start + len(some) - len(found) > MOST_FOREIGN:
             raise AccessManagerError(
-                f"The record of pruned backups '{path}' has more than {MOST_FOREIGN} lines that no allowed signer signed, so it "
-                "is not read on: find out who wrote them, and remove them."
+                f"The record of pruned backups '{path}' has more than {MOST_FOREIGN} lines that no allowed signer "
+                "signed, so it is not read on: find out who wrote them, and remove them."
             )
     return found
 

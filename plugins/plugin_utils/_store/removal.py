@@ -33,12 +33,14 @@ def alone(store: BackupStore) -> c.Iterator[None]:
         yield
 
 
-def prune(store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = (), signer: Signer | None = None) -> None:
+def prune(
+    store: BackupStore, links: c.Sequence[Link], *, forgotten: c.Sequence[Link] = (), signer: Signer | None = None
+) -> None:
     """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
 
     The plan for it is to be made, and carried out, within C(alone).
-    C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is touched,
-    whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
+    C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is
+    touched, whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
     """
     recorded = [*forgotten, *links]
     line = prune_log.line_of(store.host, recorded, signer) if recorded else b""

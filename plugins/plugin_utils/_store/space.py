@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The space of the file system on which the backups lie: what one server sends never takes the last of it from the others."""
+"""The space of the file system on which the backups lie: what one server sends never takes the last of it from the
+others.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ def refuse_without_space(descriptor: int, needed: int, path: str) -> None:
     free = status.f_bavail * status.f_frsize
     if status.f_blocks and free < needed + RESERVE:
         raise NoSpaceError(
-            f"There is not enough space in '{path}': {_mebibytes(needed + RESERVE)} MiB are needed, {_mebibytes(free)} MiB are "
-            "free. Free some, or name another backup_root."
+            f"There is not enough space in '{path}': {_mebibytes(needed + RESERVE)} MiB are needed, "
+            f"{_mebibytes(free)} MiB are free. Free some, or name another backup_root."
         )
 
 

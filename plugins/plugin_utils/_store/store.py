@@ -50,12 +50,17 @@ class BackupStore:
 
     def __init__(self, root: str, host: str, trust: Trust | None = None, *, check_owner: bool = True) -> None:
         if not host or "/" in host or "\0" in host or host.startswith("."):
-            raise AccessManagerError(f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash.")
+            raise AccessManagerError(
+                f"'{host}' cannot name a folder of backups: it is empty, begins with a dot or has a slash."
+            )
         if len(os.fsencode(host)) > LONGEST_NAME:
-            raise AccessManagerError(f"'{host[:40]}...' cannot name a folder of backups: it has more than {LONGEST_NAME} bytes.")
+            raise AccessManagerError(
+                f"'{host[:40]}...' cannot name a folder of backups: it has more than {LONGEST_NAME} bytes."
+            )
         if not pathlib.Path(root).is_absolute():
             raise AccessManagerError(
-                f"The backup root '{root}' is not an absolute path: set access_manager_backup_root to a folder on the controller."
+                f"The backup root '{root}' is not an absolute path: set access_manager_backup_root to a folder on the "
+                "controller."
             )
         self.root = pathlib.Path(root)
         self.host = host
@@ -119,11 +124,15 @@ class BackupStore:
     # ---- one backup ----
 
     def manifest(self, backup_id: str) -> Manifest:
-        """The manifest of a backup. Raises AccessManagerError when it cannot be read, is another's, or is not accepted."""
+        """The manifest of a backup.
+
+        Raises AccessManagerError when it cannot be read, is another's, or is not accepted.
+        """
         return self._accepted(backup_id, self.manifest_bytes(backup_id))
 
     def origin(self, backup_id: str, data: bytes, trust: Trust | None = None) -> Origin:
-        """Who made a backup whose manifest has these bytes, as far as its signature proves it to this or another trust."""
+        """Who made a backup whose manifest has these bytes, as far as its signature proves it to this or another trust.
+        """
         with self.backup(backup_id) as folder:
             return origin_in(folder, data, trust or self.trust)
 
@@ -140,17 +149,23 @@ class BackupStore:
         return data
 
     def parsed_manifest(self, backup_id: str, data: bytes) -> Manifest:
-        """The manifest that these bytes are. Raises AccessManagerError when they are none, or that of another backup."""
+        """The manifest that these bytes are.
+
+        Raises AccessManagerError when they are none, or that of another backup.
+        """
         path = self.folder / backup_id / manifest_module.NAME
         manifest = manifest_module.parse(data, path)
         if (manifest["id"], manifest["host"]) != (backup_id, self.host):
-            raise AccessManagerError(f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}.")
+            raise AccessManagerError(
+                f"'{path}' is the manifest of another backup: {manifest['id']} of {manifest['host']}."
+            )
         return manifest
 
     def newest(self) -> tuple[str, str] | None:
         """The id of the newest backup, and the SHA-256 of its manifest; None before the first.
 
-        Those that are unreadable or not accepted are passed over: they may be anybody's, and gone when the next one is verified.
+        Those that are unreadable or not accepted are passed over: they may be anybody's, and gone when the next one is
+        verified.
         """
         for backup_id in reversed(self.ids()):
             with contextlib.suppress(AccessManagerError):
@@ -162,8 +177,8 @@ class BackupStore:
     def latest_complete(self, *, before: str | None = None, only: str | None = None) -> Manifest | None:
         """The manifest of the newest complete backup whose artifacts are whole.
 
-        Those that are unreadable, not accepted or of a time to come are passed over. C(before): an id; only backups that are
-        older count. C(only): the SHA-256 of the only manifest that counts.
+        Those that are unreadable, not accepted or of a time to come are passed over. C(before): an id; only backups
+        that are older count. C(only): the SHA-256 of the only manifest that counts.
         """
         now = datetime.datetime.now(datetime.UTC)
         for backup_id in reversed([one for one in self.ids() if before is None or one < before]):
@@ -247,7 +262,8 @@ def _opened_root(path: pathlib.Path, *, check_owner: bool) -> Folder:
         return Folder.at(path, check_owner=check_owner)
     except FileNotFoundError:
         raise AccessManagerError(
-            f"The backup root '{path}' is not a folder on the controller: create it (mode 0700), or correct backup_root."
+            f"The backup root '{path}' is not a folder on the controller: create it (mode 0700), or correct "
+            "backup_root."
         ) from None
     except OSError as exc:
         raise AccessManagerError(f"The backup root '{path}' cannot be used: {exc.strerror}.") from None

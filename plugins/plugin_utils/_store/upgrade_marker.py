@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backup that protects an upgrade: a marker beside the backups of a host, and what the vendor says of the next versions."""
+"""The backup that protects an upgrade: a marker beside the backups of a host, and what the vendor says of the next
+versions.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ _CLOCKS_APART = 0.25
 """Hours: as far the clocks of two controllers may be apart."""
 
 FULL, INTEGRITY = "full", "integrity"
-"""How far the marked backup was verified: decrypted and verified with a key, or by sizes, hashes and the chain alone."""
+"""How far the marked backup was verified: decrypted and verified with a key, or by sizes, hashes and the chain alone.
+"""
 
 
 class _MarkerShape(t.TypedDict):
@@ -55,14 +58,18 @@ class _VerifiedBackup(t.TypedDict):
 Marker = dict[str, t.Any]
 
 UPGRADE_WARNINGS = (
-    "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back up version 2.",
-    "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts and templates "
-    "stay in the configuration folder and are not used any more. The way back is the MSI of version 1 and this backup.",
-    "The Community Edition of version 2 cannot read encrypted passwords. Without an Enterprise licence, users lose access to them.",
-    "Version 2 accepts certificates for authentication only when they hold the user's SID (KB5014754), unless weak identity "
-    "bindings are enabled.",
+    "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back "
+    "up version 2.",
+    "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts "
+    "and templates stay in the configuration folder and are not used any more. The way back is the MSI of version 1 "
+    "and this backup.",
+    "The Community Edition of version 2 cannot read encrypted passwords. Without an Enterprise licence, users lose "
+    "access to them.",
+    "Version 2 accepts certificates for authentication only when they hold the user's SID (KB5014754), unless weak "
+    "identity bindings are enabled.",
     "Version 2 marks PowerShell audit scripts as scripts of version 1, and a later version drops them.",
-    "An upgrade moves no secrets to another server: the OpenID Connect secret and the mail password are entered again there.",
+    "An upgrade moves no secrets to another server: the OpenID Connect secret and the mail password are entered again "
+    "there.",
     "Version 3 needs a new licence, and the SPN HTTP/<name> moves from the computer account to the service account.",
 )
 """What the vendor documents of upgrades from version 1."""
@@ -72,17 +79,21 @@ class _NoMarkerError(AccessManagerError):
     """There is no marker, or what is in its place is none."""
 
 
-def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, now: datetime.datetime, check_mode: bool) -> Marker:
+def mark(
+    store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, now: datetime.datetime, check_mode: bool
+) -> Marker:
     """Marks a backup as the one that protects an upgrade, in place of an earlier one; returns the marker.
 
-    C(verification): what backup_verify returned. Raises AccessManagerError unless it found the backup, and nothing wrong with it.
+    C(verification): what backup_verify returned. Raises AccessManagerError unless it found the backup, and nothing
+    wrong with it.
     """
     data = store.manifest_bytes(backup_id)
     manifest = store.parsed_manifest(backup_id, data)
     store.trust.refuse(store.origin(backup_id, data))
     if manifest["status"] != manifest_module.COMPLETE:
         raise AccessManagerError(
-            f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: {' '.join(manifest['problems'])}"
+            f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: "
+            f"{' '.join(manifest['problems'])}"
         )
     marker = {
         "format": FORMAT,
@@ -104,7 +115,8 @@ def mark(store: BackupStore, backup_id: str, verification: dict[str, t.Any], *, 
 
 
 def required(store: BackupStore, *, now: datetime.datetime, max_age: float | None, version: str | None) -> Marker:
-    """The marker of a host. Raises AccessManagerError when no upgrade is protected: none, too old, of another version, or damaged.
+    """The marker of a host. Raises AccessManagerError when no upgrade is protected: none, too old, of another version,
+    or damaged.
 
     C(max_age): in hours. C(version): of Access Manager, which the backup must be of.
     """
@@ -113,13 +125,13 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     age = (now - moment_of(backup_id)).total_seconds() / 3600
     if max_age is not None and age < -_CLOCKS_APART:
         raise AccessManagerError(
-            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means nothing: set the "
-            "clocks of the controllers, and run the playbook pre_upgrade again."
+            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means "
+            "nothing: set the clocks of the controllers, and run the playbook pre_upgrade again."
         )
     if max_age is not None and age > max_age:
         raise AccessManagerError(
-            f"The backup {backup_id} that protects an upgrade of {store.host} is {age:.1f} hours old, and {max_age:g} are allowed: "
-            "run the playbook pre_upgrade again."
+            f"The backup {backup_id} that protects an upgrade of {store.host} is {age:.1f} hours old, and {max_age:g} "
+            "are allowed: run the playbook pre_upgrade again."
         )
     if version is not None and marker["access_manager_version"] != version:
         raise AccessManagerError(
@@ -128,7 +140,9 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
         )
     damage = _damage(store, marker)
     if damage:
-        raise AccessManagerError(f"The backup {backup_id} that protects an upgrade of {store.host} cannot be used: {damage}")
+        raise AccessManagerError(
+            f"The backup {backup_id} that protects an upgrade of {store.host} cannot be used: {damage}"
+        )
     return _summary(store, marker)
 
 
@@ -148,13 +162,16 @@ def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]
     try:
         backups = checked(verification.get("backups"), list[_VerifiedBackup])
     except ShapeError:
-        raise AccessManagerError("verification is not what backup_verify returns: give it the registered result.") from None
+        raise AccessManagerError(
+            "verification is not what backup_verify returns: give it the registered result."
+        ) from None
     found = [one for one in backups if (one["host"], one["id"]) == (store.host, backup_id)]
     problems = list(itertools.chain.from_iterable(one["problems"] for one in found))
     if not found or found[0]["verified"] not in (FULL, INTEGRITY) or problems:
         reason = " ".join(problems) or str(verification.get("msg") or "it was not verified.")
         raise AccessManagerError(
-            f"The backup {backup_id} of {store.host} is there, but its verification failed, so it protects no upgrade: {reason}"
+            f"The backup {backup_id} of {store.host} is there, but its verification failed, so it protects no "
+            f"upgrade: {reason}"
         )
     return str(found[0]["verified"])
 
@@ -166,14 +183,17 @@ def _read(store: BackupStore) -> Marker:
             marker = strict(folder.read_file(NAME, SIZE_LIMIT))
     except FileNotFoundError:
         raise _NoMarkerError(
-            f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies one."
+            f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies "
+            "one."
         ) from None
     except OSError as exc:
         raise AccessManagerError(f"The marker '{path}' cannot be read: {exc.strerror}.") from None
     except ValueError:
         marker = None
     if not _is_marker(marker, store):
-        raise _NoMarkerError(f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again.")
+        raise _NoMarkerError(
+            f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again."
+        )
     return t.cast(Marker, marker)
 
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls of the Windows server: one call, a detached run, transfers, and what a lost connection means.
 
-All of its answers are hostile: they are reduced to documented keys and checked for their shape before anything uses them.
-Which errors mean a lost connection is decided in C(connection_errors), for every connection plugin and library below it.
+All of its answers are hostile: they are reduced to documented keys and checked for their shape before anything uses
+them. Which errors mean a lost connection is decided in C(connection_errors), for every connection plugin and library
+below it.
 """

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server's clock beside the controller's: where they differ, times of the one say little about those of the other."""
+"""The server's clock beside the controller's: where they differ, times of the one say little about those of the other.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Result = t.TypeVar("Result", bound=dict[str, t.Any])
 
 
 def timed(ask: c.Callable[[], Result]) -> tuple[Result, int]:
-    """An answer of a server that has its time in C(now), and by how many seconds that is outside of question and answer.
+    """An answer of a server that has its time in C(now), and by how many seconds that is outside of question and
+    answer.
 
     More than 0: the server's clock is ahead.
     """
@@ -47,6 +49,6 @@ def is_skewed(seconds: int) -> bool:
 def sentence(seconds: int, host: str) -> str:
     ahead = "ahead of" if seconds > 0 else "behind"
     return (
-        f"The clock of {host} is {abs(seconds)} s {ahead} this controller's: the ids of backups and the times of safety copies do "
-        "not show which was first. Set the clocks right."
+        f"The clock of {host} is {abs(seconds)} s {ahead} this controller's: the ids of backups and the times of "
+        "safety copies do not show which was first. Set the clocks right."
     )

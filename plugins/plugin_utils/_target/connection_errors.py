@@ -10,8 +10,8 @@ import traceback
 from ansible.errors import AnsibleConnectionFailure
 
 _CONNECTION = ("ansible.plugins.connection", "pypsrp", "requests", "spnego", "urllib3", "winrm")
-"""The connection plugins, and what speaks under them. Their errors have no base class in common: pypsrp raises even a ValueError
-when a connection breaks."""
+"""The connection plugins, and what speaks under them. Their errors have no base class in common: pypsrp raises even a
+ValueError when a connection breaks."""
 
 
 def is_connection_error(exc: Exception) -> bool:

@@ -88,8 +88,8 @@ class DetachedRun(t.Generic[T]):
                 return self._outcome()
             if self._state == _ENDED:
                 raise EndedRunError(
-                    f"The run {self._run_id} was ended on {self._target.label} before it was done: the server went down, or its "
-                    "process was killed. Look at the service there, and run this again."
+                    f"The run {self._run_id} was ended on {self._target.label} before it was done: the server went "
+                    "down, or its process was killed. Look at the service there, and run this again."
                 )
         raise self._unfinished()
 
@@ -132,15 +132,17 @@ class DetachedRun(t.Generic[T]):
             raise
         except AccessManagerError as exc:
             raise AccessManagerError(f"{refusal} {exc} {_LIKELY_CAUSES}") from None
-        _display.warn(f"{self._target.label} starts no process outside its shell for Ansible, so a scheduled task did: {refusal}")
+        _display.warn(
+            f"{self._target.label} starts no process outside its shell for Ansible, so a scheduled task did: {refusal}"
+        )
 
     def _require_another_launch(self) -> None:
         """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in
         vain."""
         if self._was_seen_running:
             raise EndedRunError(
-                f"The run {self._run_id} was at work on {self._target.label}, and its folder is gone with its result: it was "
-                "removed. It is not started again. Look at the server, and run this again."
+                f"The run {self._run_id} was at work on {self._target.label}, and its folder is gone with its result: "
+                "it was removed. It is not started again. Look at the server, and run this again."
             )
         if self._launches == ATTEMPTS:
             failure = self._launch_failure
@@ -176,8 +178,8 @@ class DetachedRun(t.Generic[T]):
             answer = strict((self._answer or "").encode("utf-8", "surrogatepass"))
         except ValueError:
             raise AccessManagerError(
-                f"The run {self._run_id} ended on {self._target.label}, and its result is not JSON. Look at the server, and run "
-                "this again."
+                f"The run {self._run_id} ended on {self._target.label}, and its result is not JSON. Look at the "
+                "server, and run this again."
             ) from None
         return self._target.checked(answer, self._shape)
 

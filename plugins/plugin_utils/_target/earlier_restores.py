@@ -79,8 +79,8 @@ class EarlierRestore:
 def settled_by(source: Source, interruptions: c.Iterable[Record], *, by_time: bool = True) -> list[str]:
     """The ids of those interrupted restores whose half state is gone when all parts are as in a backup.
 
-    That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their half state.
-    C(by_time): the clocks of controller and server agree, so that what was taken before is known.
+    That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their
+    half state. C(by_time): the clocks of controller and server agree, so that what was taken before is known.
     """
     backup_id = (source.manifest or {}).get("id", "")
     has_time = by_time and _TIME.fullmatch(backup_id)
@@ -101,8 +101,8 @@ def _end(record: Record) -> str:
         return (
             f"never ended, so this server may be between two states. What it found is in "
             f"'{record['folder']}', and safety.json there "
-            "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, and put an "
-            "empty file 'reported' into that folder when all is as it should be."
+            "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, "
+            "and put an empty file 'reported' into that folder when all is as it should be."
         )
     result = _parsed(record["result"], _Result)
     if result.get("state") == "restored":

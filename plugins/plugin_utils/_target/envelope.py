@@ -64,7 +64,8 @@ class Envelope:
     def open_stream(
         self, header: c.Mapping[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM
     ) -> t.BinaryIO:
-        """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after C(most) bytes.
+        """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after
+        C(most) bytes.
 
         Raises AccessManagerError when the ciphertext is not what this call's target sealed.
         """

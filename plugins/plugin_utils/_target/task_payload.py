@@ -17,10 +17,15 @@ _SCRIPT = ("ansible.executor.powershell", "bootstrap_wrapper.ps1")
 
 
 def task_payload(action: t.Any, module: str, arguments: c.Mapping[str, t.Any], task_vars: dict[str, t.Any]) -> str:
-    """The script and its input, with a zero byte between them, packed for the option C(payload). C(module): its full name."""
+    """The script and its input, with a zero byte between them, packed for the option C(payload).
+
+    C(module): its full name.
+    """
     script = pkgutil.get_data(*_SCRIPT)
     if script is None:
-        raise AccessManagerError(f"This ansible-core has no {_SCRIPT[1]}. Use one of the versions that the README names.")
+        raise AccessManagerError(
+            f"This ansible-core has no {_SCRIPT[1]}. Use one of the versions that the README names."
+        )
     module_args = dict(arguments)
     action._update_module_args(module, module_args, task_vars)
     built, _path = action._configure_module(module_name=module, module_args=module_args, task_vars=task_vars)

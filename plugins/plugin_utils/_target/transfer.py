@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an encrypted bundle comes from a target into a file on the controller.
 
-A small one comes with the answer. A larger one lies in a file on the target. Over WinRM one process streams it: the connection
-plugin's fetch_file would start one for each 512 KiB. Over PSRP it comes in slices, each a pipeline of the same process: as one
-stream it would wait in the target's memory. Either way a transfer that was interrupted goes on where it ended.
+A small one comes with the answer. A larger one lies in a file on the target. Over WinRM one process streams it: the
+connection plugin's fetch_file would start one for each 512 KiB. Over PSRP it comes in slices, each a pipeline of the
+same process: as one stream it would wait in the target's memory. Either way a transfer that was interrupted goes on
+where it ended.
 """
 
 from __future__ import annotations

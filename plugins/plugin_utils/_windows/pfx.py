@@ -44,9 +44,11 @@ def thumbprint_of(certificate: x509.Certificate) -> str:
 
 
 def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
-    """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the certificate as DER.
+    """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the
+    certificate as DER.
 
-    Raises AccessManagerError when the PFX does not open, holds another certificate, or its key is not the certificate's.
+    Raises AccessManagerError when the PFX does not open, holds another certificate, or its key is not the
+    certificate's.
     """
     if not HAS_CRYPTOGRAPHY:
         raise MissingLibraryError("cryptography")
@@ -57,12 +59,18 @@ def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
     if certificate is None or key is None:
         raise AccessManagerError(f"The PFX of certificate {thumbprint} holds no certificate or no private key.")
     if thumbprint_of(certificate) != thumbprint:
-        raise AccessManagerError(f"The PFX of certificate {thumbprint} holds another one: {thumbprint_of(certificate)}.")
+        raise AccessManagerError(
+            f"The PFX of certificate {thumbprint} holds another one: {thumbprint_of(certificate)}."
+        )
     public_key = certificate.public_key()
     if not isinstance(key, rsa.RSAPrivateKey) or not isinstance(public_key, rsa.RSAPublicKey):
-        raise AccessManagerError(f"The key of certificate {thumbprint} is not an RSA key: Access Manager cannot have made it.")
+        raise AccessManagerError(
+            f"The key of certificate {thumbprint} is not an RSA key: Access Manager cannot have made it."
+        )
     if not _decrypts(key, public_key):
-        raise AccessManagerError(f"The private key in the PFX of certificate {thumbprint} is not that of the certificate.")
+        raise AccessManagerError(
+            f"The private key in the PFX of certificate {thumbprint} is not that of the certificate."
+        )
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
@@ -70,13 +78,13 @@ def _why_closed(pfx: bytes) -> str:
     """Why a PFX does not open: OpenSSL says of ciphers that it does not have the same as of a wrong password."""
     if _PBES1 in pfx and _has_fips():
         return (
-            "cannot be opened on this controller, which allows only FIPS algorithms (fips_enabled): Windows encrypts a PFX "
-            "with older ones. It may be sound. Run this on a controller without that restriction"
+            "cannot be opened on this controller, which allows only FIPS algorithms (fips_enabled): Windows encrypts "
+            "a PFX with older ones. It may be sound. Run this on a controller without that restriction"
         )
     if any(cipher in pfx for cipher in _RC2) and not _has_rc2():
         return (
-            "is encrypted with RC2, which OpenSSL on this controller opens only with its legacy provider. It may be sound. "
-            "Install that provider, unset CRYPTOGRAPHY_OPENSSL_NO_LEGACY, or run this on another controller"
+            "is encrypted with RC2, which OpenSSL on this controller opens only with its legacy provider. It may be "
+            "sound. Install that provider, unset CRYPTOGRAPHY_OPENSSL_NO_LEGACY, or run this on another controller"
         )
     return "does not open with its password"
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Security descriptors as SDDL: what they say beside what they inherit, whom they let read, and their access rules one by one."""
+"""Security descriptors as SDDL: what they say beside what they inherit, whom they let read, and their access rules one
+by one.
+"""
 
 from __future__ import annotations
 
@@ -79,12 +81,16 @@ def parse(sddl: str) -> Descriptor:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two descriptors say the same, whatever their parents give them. One that cannot be decoded is only like itself."""
+    """Whether two descriptors say the same, whatever their parents give them.
+
+    One that cannot be decoded is only like itself.
+    """
     return normal_form(one) == normal_form(other)
 
 
 def normal_form(sddl: str) -> str:
-    """What a descriptor says by itself, in one form: without what its parents give it, and the flags that setting it changes.
+    """What a descriptor says by itself, in one form: without what its parents give it, and the flags that setting it
+    changes.
 
     One that cannot be decoded stays as it is written.
     """
@@ -96,7 +102,8 @@ def normal_form(sddl: str) -> str:
 
 
 def is_decoded(sddl: str) -> bool:
-    """Whether all that a descriptor says of access is in C(rules): else accounts may have more or less than these show."""
+    """Whether all that a descriptor says of access is in C(rules): else accounts may have more or less than these show.
+    """
     parts = list(_parts(sddl))
     sections = dict(parts)
     first = _TOKENS.search(sddl)
@@ -172,7 +179,8 @@ def _entries(access: str) -> c.Iterator[tuple[int, int]]:
 
 
 def rules(sddl: str, *, own: bool = False) -> c.Iterator[AccessRule]:
-    """The access rules that apply to the thing itself, of kinds that allow or deny. C(own): without those that it inherits.
+    """The access rules that apply to the thing itself, of kinds that allow or deny. C(own): without those that it
+    inherits.
 
     A descriptor without an access list lets everyone do everything, and is shown so.
     """
@@ -207,7 +215,10 @@ def may_read(sddl: str, *trustees: str) -> bool:
 
 
 def _parts(sddl: str) -> c.Iterator[tuple[str, str]]:
-    """Owner, group, and the two lists, by their letters. A list's entries may have such letters too: only those outside count."""
+    """Owner, group, and the two lists, by their letters.
+
+    A list's entries may have such letters too: only those outside count.
+    """
     depth, letter, start = 0, "", 0
     for token in _TOKENS.finditer(sddl):
         depth += {"(": 1, ")": -1}.get(token.group(), 0)

@@ -10,7 +10,8 @@ import typing as t
 Binding = dict[str, t.Any]
 
 ADDRESS, HOST_NAME, CENTRAL_STORE = "address", "host_name", "central_store"
-"""What a binding is for: ADDRESS:PORT, HOST:PORT (SNI), or a PORT whose certificates come from the central store (CCS)."""
+"""What a binding is for: ADDRESS:PORT, HOST:PORT (SNI), or a PORT whose certificates come from the central store (CCS).
+"""
 
 NUMBERS = ("flags", "check_mode", "revocation_freshness", "revocation_timeout")
 PARAMETERS = ("thumbprint", "application_id", "store", *NUMBERS, "ctl_identifier", "ctl_store")
@@ -44,7 +45,13 @@ _CHECK_MODES = {
 
 def plain_binding(kind: str, endpoint: str, thumbprint: str, application_id: str, store: str) -> Binding:
     """A binding as Windows makes it when no more is given."""
-    given = {"kind": kind, "endpoint": endpoint, "thumbprint": thumbprint, "application_id": application_id, "store": store}
+    given = {
+        "kind": kind,
+        "endpoint": endpoint,
+        "thumbprint": thumbprint,
+        "application_id": application_id,
+        "store": store,
+    }
     return given | _NONE
 
 
