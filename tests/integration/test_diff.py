@@ -41,7 +41,8 @@ foreach ($one in @(@($settings.Authentication.Oidc.Secret, $null), @($settings.E
     $entropy = [Convert]::FromBase64String($one[0].Salt)
     $clear = if ($one[1]) {{ [Text.Encoding]::UTF8.GetBytes($one[1]) }}
     else {{ [Security.Cryptography.ProtectedData]::Unprotect($old, $entropy, 'LocalMachine') }}
-    $one[0].Data = [Convert]::ToBase64String([Security.Cryptography.ProtectedData]::Protect($clear, $salt, 'LocalMachine'))
+    $protected = [Security.Cryptography.ProtectedData]::Protect($clear, $salt, 'LocalMachine')
+    $one[0].Data = [Convert]::ToBase64String($protected)
     $one[0].Salt = [Convert]::ToBase64String($salt)
 }}
 [IO.File]::WriteAllText($path, ($settings | ConvertTo-Json -Depth 32))

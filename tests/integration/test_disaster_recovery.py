@@ -33,7 +33,8 @@ foreach ($path in 'C:\AccessManagerScripts', 'C:\ProgramData\Contoso') {{
     $folder = New-Object IO.DirectoryInfo $path
     $acl = $folder.GetAccessControl()
     $inherited = [Security.AccessControl.InheritanceFlags] 'ContainerInherit, ObjectInherit'
-    $acl.AddAccessRule((New-Object Security.AccessControl.FileSystemAccessRule $service, 'Read', $inherited, 'None', 'Allow'))
+    $rule = New-Object Security.AccessControl.FileSystemAccessRule $service, 'Read', $inherited, 'None', 'Allow'
+    $acl.AddAccessRule($rule)
     $folder.SetAccessControl($acl)
 }}
 """

@@ -62,7 +62,8 @@ OPEN = r"""
 $task = [Console]::In.ReadToEnd() | ConvertFrom-Json
 $certificate = $store.Certificates | Where-Object { $_.Thumbprint -eq $task.thumbprint }
 $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
-$opened = $key.Decrypt([Convert]::FromBase64String($task.data), [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512)
+$padding = [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512
+$opened = $key.Decrypt([Convert]::FromBase64String($task.data), $padding)
 $file = New-Object IO.FileInfo "C:\ProgramData\Microsoft\Crypto\Keys\$($key.Key.UniqueName)"
 $told = @{
     text = [Text.Encoding]::UTF8.GetString($opened)
@@ -215,7 +216,10 @@ def test_a_backup_tells_which_passwords_depend_on_which_key(before: Before, stor
 
 
 def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: Before) -> None:
-    problem = f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}: no backup holds its private key."
+    problem = (
+        f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}: no backup "
+        "holds its private key."
+    )
     assert before.backup.manifest["status"] == "incomplete"
     (told,) = before.backup.manifest["problems"]
     assert told.startswith(problem)

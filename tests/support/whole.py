@@ -25,7 +25,11 @@ The lab keeps CryptoAPI keys and their files when they are deleted.
 
 _KEY_FILES = re.compile(r"Microsoft[/\\]Crypto[/\\]Keys[/\\]")
 _OUTLINE = r"""
-$roots = 'C:\Program Files\Lithnet\Access Manager Service\config', 'C:\AccessManagerScripts', 'C:\ProgramData\Microsoft\Crypto\Keys'
+$roots = @(
+    'C:\Program Files\Lithnet\Access Manager Service\config'
+    'C:\AccessManagerScripts'
+    'C:\ProgramData\Microsoft\Crypto\Keys'
+)
 foreach ($root in $roots) {
     if (-not [IO.Directory]::Exists($root)) { continue }
     $folder = New-Object IO.DirectoryInfo $root
@@ -53,7 +57,8 @@ $store = New-Object Security.Cryptography.X509Certificates.X509Store $handle
 _REMOVE_KEY = r"""
 foreach ($certificate in @($store.Certificates | Where-Object { $_.Thumbprint -eq 'THUMBPRINT' })) {
     $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($certificate)
-    if ($key -is [Security.Cryptography.RSACng]) { $key.Key.Delete() } else { $key.PersistKeyInCsp = $false; $key.Clear() }
+    if ($key -is [Security.Cryptography.RSACng]) { $key.Key.Delete() }
+    else { $key.PersistKeyInCsp = $false; $key.Clear() }
     $store.Remove($certificate)
 }
 """

@@ -52,7 +52,8 @@ Made by tests/tools/role_readmes.py from meta/argument_specs.yml and defaults/ma
     - role: lithnet.access_manager.{role}
 ```
 
-The playbook `lithnet.access_manager.{role}` does this for a whole inventory. [docs/{page}](../../docs/{page}) explains it.
+The playbook `lithnet.access_manager.{role}` does this for a whole inventory.
+[docs/{page}](../../docs/{page}) explains it.
 
 | option | type | default | meaning |
 |---|---|---|---|

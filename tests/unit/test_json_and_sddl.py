@@ -223,9 +223,11 @@ def test_comments_take_no_memory() -> None:
 _MEMORY = """
 import importlib, pathlib, re, sys
 sys.path.insert(0, sys.argv[1].partition('ansible_collections')[0])
-json_document = importlib.import_module('ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document')
+plugin_utils = 'ansible_collections.lithnet.access_manager.plugins.plugin_utils'
+json_document = importlib.import_module(plugin_utils + '._ams.json_document')
 json_document.parse(sys.stdin.buffer.read())
-print(int(re.search('VmHWM: *([0-9]+)', pathlib.Path('/proc/self/status').read_text().replace(chr(9), '')).group(1)) // 1024)
+status = pathlib.Path('/proc/self/status').read_text().replace(chr(9), '')
+print(int(re.search('VmHWM: *([0-9]+)', status).group(1)) // 1024)
 """
 
 

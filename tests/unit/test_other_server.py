@@ -776,7 +776,10 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
 
 
 def test_modules_and_secrets_of_other_modes_are_told() -> None:
-    script = b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# Import-Module no\n"
+    script = (
+        b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# "
+        b"Import-Module no\n"
+    )
     script += b"Import-Module -Force\n"
     backup = contents(
         settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script}

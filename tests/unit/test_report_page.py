@@ -117,7 +117,8 @@ def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, 
 def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.show(pages[name], DESKTOP, "light")
     drawn = browser.evaluate("""({
-        marks: [...document.querySelectorAll('.track use')].map(one => one.getBBox().width).filter(width => width > 0).length,
+        marks: [...document.querySelectorAll('.track use')]
+            .map(one => one.getBBox().width).filter(width => width > 0).length,
         curves: document.querySelectorAll('.curve.size .line').length,
         downtimes: [...document.querySelectorAll('.curve.down .stick')].filter(one => one.getAttribute('d')).length,
         bars: [...document.querySelectorAll('.bar rect')].filter(one => one.getBBox().width > 0).length,

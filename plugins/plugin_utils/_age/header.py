@@ -95,7 +95,10 @@ def stanza_of(recipient: str) -> Stanza:
 def _differences(found: collections.Counter[Stanza], expected: collections.Counter[Stanza]) -> c.Iterator[str]:
     for stanza in sorted(found.keys() | expected.keys()):
         if found[stanza] != expected[stanza]:
-            yield f"is sealed to {found[stanza] or 'no'} {_named(stanza)}; its manifest names {expected[stanza] or 'none'}"
+            yield (
+                f"is sealed to {found[stanza] or 'no'} {_named(stanza)}; its manifest names "
+                f"{expected[stanza] or 'none'}"
+            )
 
 
 def _named(stanza: Stanza) -> str:

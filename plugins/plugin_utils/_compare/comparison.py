@@ -61,7 +61,9 @@ _SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
 @dataclasses.dataclass(frozen=True)
 class Side:
     """One of the two states. C(configuration): None when it is not open. C(certificates): by thumbprint, with subject,
-    not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has it."""
+    not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has
+    it.
+    """
 
     label: str
     configuration: Configuration | None = None

@@ -103,7 +103,10 @@ def problem(der: bytes, forest: str, now: datetime.datetime) -> str | None:
     if not names or str(names[0].value).lower() != forest.lower():
         return f"its subject is '{certificate.subject.rfc4514_string()}', which is not of the forest {forest}"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        return f"it is valid from {_time(certificate.not_valid_before_utc)} to {_time(certificate.not_valid_after_utc)} only"
+        return (
+            f"it is valid from {_time(certificate.not_valid_before_utc)} to "
+            f"{_time(certificate.not_valid_after_utc)} only"
+        )
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

@@ -75,7 +75,10 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
     except (KeyError, TypeError, AttributeError):
         raise AccessManagerError(f"'{STATE}' or '{FILES}' in {PARTS['config']} does not describe a server.") from None
     if manifest.get("access_manager_version") != version:
-        yield f"The manifest is of Access Manager {manifest.get('access_manager_version')}; {PARTS['config']} is of {version}."
+        yield (
+            f"The manifest is of Access Manager {manifest.get('access_manager_version')}; {PARTS['config']} is of "
+            f"{version}."
+        )
     expected = {
         name: mark
         for name, mark in manifest["inventory"].items()
@@ -116,9 +119,15 @@ def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
         if thumbprint not in expected:
             yield f"{PARTS['certificates']} holds certificate {thumbprint}, which the manifest does not name."
         elif exported[thumbprint] and not there.get(thumbprint):
-            yield f"The private key of certificate {thumbprint} is not in {PARTS['certificates']}, though the manifest says so."
+            yield (
+                f"The private key of certificate {thumbprint} is not in {PARTS['certificates']}, though the manifest "
+                "says so."
+            )
         elif there.get(thumbprint) and not exported[thumbprint]:
-            yield f"The private key of certificate {thumbprint} is in {PARTS['certificates']}, though the manifest denies it."
+            yield (
+                f"The private key of certificate {thumbprint} is in {PARTS['certificates']}, though the manifest "
+                "denies it."
+            )
 
 
 def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:

@@ -234,7 +234,10 @@ def _problems_of_host(host: Host, age: float | None, check_age: float | None) ->
     elif age is None:
         yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
     elif age < -1:
-        yield f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was or is wrong."
+        yield (
+            f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was "
+            "or is wrong."
+        )
     elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
         yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
     yield from host.lost

@@ -155,7 +155,10 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"] or contents.held is None:
             return WAY_BACK
         version = printable(str(contents.held.described["installation"].get("version")))
-        return f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and run this again."
+        return (
+            f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and "
+            "run this again."
+        )
 
     def for_this_server(self, contents: Contents, situation: Described) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""

@@ -117,7 +117,10 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     identity = named.partition("\\")[2].removesuffix("$")
     if not named.endswith("$"):
         if of.account.lower() != here.lower():
-            text = f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and password."
+            text = (
+                f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and "
+                "password."
+            )
             yield Task(Item.SERVICE_ACCOUNT, text, ("services.msc",))
         return
     allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
@@ -157,7 +160,10 @@ def _account(of: Recovery) -> c.Iterator[Task]:
 
 def _kds(of: Recovery) -> c.Iterator[Task]:
     if of.account.endswith("$") or any(secret.mode == _MODE_DOMAIN for secret in of.contents.configuration.secrets):
-        text = "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see that there is one."
+        text = (
+            "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see "
+            "that there is one."
+        )
         yield Task(Item.KDS_ROOT_KEY, text, ("Get-KdsRootKey",))
 
 
@@ -236,11 +242,17 @@ def _firewall(of: Recovery) -> c.Iterator[Task]:
     if here:
         closed = [str(port) for port in ports if not _is_let_in(port, here)]
         if closed:
-            text = f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the web site."
+            text = (
+                f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the "
+                "web site."
+            )
             command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
             yield Task(Item.FIREWALL, text, (f"{command} -LocalPort {listed}",))
     elif of.contents.configuration.described["state"].get("firewall"):
-        text = "The firewall rule of Access Manager is missing here: add it, or save the web settings in the configuration tool."
+        text = (
+            "The firewall rule of Access Manager is missing here: add it, or save the web settings in the "
+            "configuration tool."
+        )
         rule = f"New-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Direction Inbound -Action Allow -Protocol TCP"
         yield Task(Item.FIREWALL, text, (f"{rule} -LocalPort {listed}",))
 
@@ -297,7 +309,10 @@ def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
 def _shares(of: Recovery) -> c.Iterator[Task]:
     for reference in of.contents.configuration.described["references"]:
         if reference["place"] == "share":
-            text = f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} read it."
+            text = (
+                f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} "
+                "read it."
+            )
             yield Task(Item.FILES_ON_SHARES, text)
 
 
@@ -308,7 +323,10 @@ def _modules(of: Recovery) -> c.Iterator[Task]:
     for name in scripts:
         loaded.update(_LOADED.findall(configuration.read(name).decode("utf-8", "replace")))
     if loaded:
-        text = f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} has them."
+        text = (
+            f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} "
+            "has them."
+        )
         names = sorted(name for name in loaded if _MODULE.fullmatch(name))
         yield Task(Item.SCRIPT_MODULES, text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
 
@@ -334,16 +352,25 @@ def _database(of: Recovery) -> c.Iterator[Task]:
 def _secrets(of: Recovery) -> c.Iterator[Task]:
     for secret in of.contents.configuration.secrets:
         if secret.mode == _MODE_CLEAR:
-            text = f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the configuration tool."
+            text = (
+                f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the "
+                "configuration tool."
+            )
             yield Task(Item.SECRETS_OF_MODE_0, text)
         elif secret.mode == _MODE_DOMAIN:
             opens = of.server.get("opened_secrets", {}).get(secret.path)
             account = "opens for the account of this run" if opens else "does not open for the account of this run"
-            text = f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} it {account}."
+            text = (
+                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} "
+                f"it {account}."
+            )
             more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
             yield Task(Item.SECRETS_OF_MODE_3, text + more)
         elif secret.mode != _MODE_MACHINE:
-            text = f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was kept untested."
+            text = (
+                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was "
+                "kept untested."
+            )
             yield Task(
                 Item.SECRETS_OF_MODE_2,
                 f"{text} If the service of {of.new} cannot decrypt it, enter it again in the configuration tool.",

@@ -127,7 +127,10 @@ def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[
         lost = sorted(set(binding["other_values"]) - set(now.get("other_values", [])))
         if binding["application_id"] == ACCESS_MANAGER_APPLICATION and lost:
             settings = ", ".join(lost)
-            yield f"The TLS binding {binding['endpoint']} had settings that no restore makes again: {settings}. Make them by hand."
+            yield (
+                f"The TLS binding {binding['endpoint']} had settings that no restore makes again: {settings}. Make "
+                "them by hand."
+            )
     for binding in _of_the_web_site(contents, backup):
         now = present.get(place_of_binding(binding))
         if not now or not is_same_binding(now, binding):

@@ -148,7 +148,10 @@ def is_genuine(data: bytes, signature: Signature) -> bool:
 def _refusal(data: bytes, signature: Signature, place: str, *, known: bool) -> str:
     """Why no allowed signer is behind a signature."""
     if not is_genuine(data, signature):
-        return f"'{place}.sig' is not the signature of '{place}': it belongs to another manifest, or one of these files was changed."
+        return (
+            f"'{place}.sig' is not the signature of '{place}': it belongs to another manifest, or one of these "
+            "files was changed."
+        )
     if known:
         return (
             f"'{place}' is signed with the key {signature.fingerprint}, which {OPTION} does not allow for this: "

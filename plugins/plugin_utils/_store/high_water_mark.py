@@ -167,7 +167,10 @@ class HighWaterMark:
         if not ids:
             return f"The backups of {host} are gone from '{self._store.root}': {published}."
         if mark.id in ids:
-            return f"The manifest of the backup {mark.id} of {host} was replaced: it is not the one that this controller wrote."
+            return (
+                f"The manifest of the backup {mark.id} of {host} was replaced: it is not the one that this "
+                "controller wrote."
+            )
         if ids[-1] < mark.id:
             return f"'{self._store.folder}' went back in time: its newest backup is {ids[-1]}, and {published}."
         if self._is_pruned(mark):
