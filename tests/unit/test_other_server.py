@@ -21,14 +21,15 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.n
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import manual_tasks, recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.items import OUTCOMES
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import Recovery
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import tasks_of
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions, Task
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery import Target
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery_facts import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
@@ -547,10 +548,10 @@ def again(**variables: str) -> str:
     return f"ansible-playbook recovery {variables}"
 
 
-def tasks(backup: Contents, described: dict[str, Any]) -> list[manual_tasks.Task]:
+def tasks(backup: Contents, described: dict[str, Any]) -> list[Task]:
     plan = planned(backup, described)
     bindings = recovery.tls_bindings(backup, described, Target())
-    return manual_tasks.tasks_of(Recovery(backup, described, plan, bindings, again))
+    return tasks_of(Recovery(backup, described, plan, bindings, again))
 
 
 def commands(backup: Contents, described: dict[str, Any] | None = None) -> dict[str, str]:

@@ -32,10 +32,11 @@ from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import recovery
-from .manual_tasks import Recovery, tasks_of
+from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, RestoreOptions, Task
 from .planner import make_plan
 from .recovery import Target
+from .recovery_facts import Recovery
 
 _MACHINE, _DOMAIN = 1, 3
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")

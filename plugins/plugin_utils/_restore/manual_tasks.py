@@ -9,24 +9,20 @@ What comes from a backup goes into a command only when it looks like what it mus
 from __future__ import annotations
 
 import collections.abc as c
-import dataclasses
 import itertools
 import re
-import typing as t
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE
-from .._ams.description import Described, Record
-from .._contents.contents import Contents
 from .._text import printable
+from .._windows.firewall_rule import is_let_in
 from .items import Item
-from .plan import Plan, Task
-from .web_site import Hosting, hosting_of, texts, values_at
+from .plan import Task
+from .recovery_facts import ACCOUNT, MODES, Recovery, matching
+from .web_site import values_at
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
-_RULE_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+
 _LOADED = re.compile(
     r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)"
     r"[\"']?([^\s;,\"'#|)}@-][^\s;,\"'#|)}@]{0,119})",
@@ -41,67 +37,11 @@ _FEDERATED = {
     "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
     "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
 }
-_MODES = ("iwa", "oidc", "wsfed", "certificate")
-"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
 
 _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
 
 _MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Recovery:
-    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one.
-
-    C(again): the command that runs this recovery again with other variables.
-    """
-
-    contents: Contents
-    server: Described
-    plan: Plan
-    bindings: c.Mapping[str, Record | None]
-    again: c.Callable[..., str]
-
-    @property
-    def old(self) -> str:
-        return _matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
-
-    @property
-    def new(self) -> str:
-        return _matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
-
-    @property
-    def web_name(self) -> str:
-        """The name of the web site, as far as the configuration says."""
-        return self.hosting.name or "WEB-SITE-NAME"
-
-    @property
-    def hosting(self) -> Hosting:
-        return hosting_of(self.contents.configuration)
-
-    @property
-    def is_renamed(self) -> bool:
-        return self.old.lower() != self.new.lower()
-
-    @property
-    def authentication(self) -> str:
-        """How users sign in, one of _MODES."""
-        mode = (self.texts("Authentication.Mode") or [_MODES[0]])[-1].lower()
-        return {str(number): name for number, name in enumerate(_MODES)}.get(mode, mode)
-
-    @property
-    def account(self) -> str:
-        """The account of the service on the old server."""
-        return str(self.contents.configuration.described["state"]["service"].get("account", ""))
-
-    def texts(self, path: str) -> list[str]:
-        """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
-        return texts(self.contents.configuration, path)
-
-
-def _matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
-    return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
 
 
 def tasks_of(recovery: Recovery) -> list[Task]:
@@ -113,7 +53,7 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     here = str(of.server["state"]["service"].get("account", ""))
     if of.account.lower().startswith(_BUILT_IN) and of.account.lower() == here.lower():
         return
-    named = of.account if _ACCOUNT.fullmatch(of.account) else "DOMAIN\\ACCOUNT"
+    named = of.account if ACCOUNT.fullmatch(of.account) else "DOMAIN\\ACCOUNT"
     identity = named.partition("\\")[2].removesuffix("$")
     if not named.endswith("$"):
         if of.account.lower() != here.lower():
@@ -168,7 +108,7 @@ def _kds(of: Recovery) -> c.Iterator[Task]:
 
 
 def _spn(of: Recovery) -> c.Iterator[Task]:
-    if of.authentication in _MODES[1:]:
+    if of.authentication in MODES[1:]:
         return
     spn = f"HTTP/{of.web_name}"
     needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}:"
@@ -231,16 +171,12 @@ def _identity_provider(of: Recovery) -> c.Iterator[Task]:
         )
 
 
-def _is_let_in(port: int, rules: c.Iterable[str]) -> bool:
-    return any(_lets_in(rule, port) for rule in rules)
-
-
 def _firewall(of: Recovery) -> c.Iterator[Task]:
     here = [str(rule["rule"]) for rule in of.server["state"]["firewall"]]
     ports = (of.hosting.http_port, of.hosting.https_port)
     listed = f"{ports[0]},{ports[1]}"
     if here:
-        closed = [str(port) for port in ports if not _is_let_in(port, here)]
+        closed = [str(port) for port in ports if not is_let_in(port, here)]
         if closed:
             text = (
                 f"Access Manager's firewall rule does not let in TCP {' and '.join(closed)}: give it the ports of the "
@@ -257,19 +193,10 @@ def _firewall(of: Recovery) -> c.Iterator[Task]:
         yield Task(Item.FIREWALL, text, (f"{rule} -LocalPort {listed}",))
 
 
-def _lets_in(rule: str, port: int) -> bool:
-    """Whether a firewall rule, as the registry has it, lets in that port. One without ports lets in all."""
-    settings = [setting.partition("=")[::2] for setting in rule.split("|")]
-    if ("Action", "Block") in settings or ("Active", "FALSE") in settings:
-        return False
-    ranges = [_RULE_PORTS.fullmatch(value) for name, value in settings if name.startswith("LPort")]
-    return not ranges or any(found and int(found[1]) <= port <= int(found[2] or found[1]) for found in ranges)
-
-
 def _cluster(of: Recovery) -> c.Iterator[Task]:
     here, there = of.server.get("cluster"), of.contents.configuration.described.get("cluster")
     if here:
-        resource = _matching(here.get("resource"), _RESOURCE, "RESOURCE")
+        resource = matching(here.get("resource"), _RESOURCE, "RESOURCE")
         yield Task(
             Item.FAILOVER_CLUSTER,
             f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and "

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the manual tasks of a recovery are made from: the backup, the new server, and what their texts say."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import re
+import typing as t
+
+from .._ams.description import Described, Record
+from .._contents.contents import Contents
+from .plan import Plan
+from .web_site import Hosting, hosting_of, texts
+
+_COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
+ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
+
+MODES = ("iwa", "oidc", "wsfed", "certificate")
+"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """What the tasks are found from. C(contents): the backup as the old server made it. C(plan): of the new one.
+
+    C(again): the command that runs this recovery again with other variables.
+    """
+
+    contents: Contents
+    server: Described
+    plan: Plan
+    bindings: c.Mapping[str, Record | None]
+    again: c.Callable[..., str]
+
+    @property
+    def old(self) -> str:
+        return matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
+
+    @property
+    def new(self) -> str:
+        return matching(self.server["computer_name"], _COMPUTER, "NEW-SERVER")
+
+    @property
+    def web_name(self) -> str:
+        """The name of the web site, as far as the configuration says."""
+        return self.hosting.name or "WEB-SITE-NAME"
+
+    @property
+    def hosting(self) -> Hosting:
+        return hosting_of(self.contents.configuration)
+
+    @property
+    def is_renamed(self) -> bool:
+        return self.old.lower() != self.new.lower()
+
+    @property
+    def authentication(self) -> str:
+        """How users sign in, one of _MODES."""
+        mode = (self.texts("Authentication.Mode") or [MODES[0]])[-1].lower()
+        return {str(number): name for number, name in enumerate(MODES)}.get(mode, mode)
+
+    @property
+    def account(self) -> str:
+        """The account of the service on the old server."""
+        return str(self.contents.configuration.described["state"]["service"].get("account", ""))
+
+    def texts(self, path: str) -> list[str]:
+        """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
+        return texts(self.contents.configuration, path)
+
+
+def matching(text: t.Any, pattern: re.Pattern[str], otherwise: str) -> str:
+    return text if isinstance(text, str) and pattern.fullmatch(text) else otherwise
