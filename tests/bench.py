@@ -53,8 +53,8 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.mani
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
 from support import worst_cases  # noqa: E402
 from unit.actions import run as run_action  # noqa: E402
-from unit.made import make, seal_to  # noqa: E402
-from unit.opened import files  # noqa: E402
+from unit.encrypted_backups import make, seal_to  # noqa: E402
+from unit.opened_backups import files  # noqa: E402
 from unit.signers import ssh_key  # noqa: E402
 
 BASE = REPOSITORY / ".build" / "bench"

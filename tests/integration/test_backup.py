@@ -27,10 +27,10 @@ from support.configuration import (
     SPECIAL_TEMPLATE,
     UNICODE_TEMPLATE,
 )
+from support.host_state import identity_file
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
 from support.plays import BACKUP, COLLECTION, result_of
-from support.whole import identity_file
 
 VERIFY = f"{COLLECTION}.verify"
 NAME = "ams-story"

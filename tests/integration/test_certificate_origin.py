@@ -25,8 +25,8 @@ from support.certificates import CURRENT, make_certificate
 from support.domain import Domain, available
 from support.recovery import Recovery, census
 from unit.actions import run
-from unit.made import make as make_backup
-from unit.made import seal_to
+from unit.encrypted_backups import make as make_backup
+from unit.encrypted_backups import seal_to
 from unit.signers import SshKey, ssh_key
 
 FOREST = "ad.lab.test"

@@ -15,10 +15,10 @@ import pytest
 from support.ams_host import AmsHost, Count, MakeHost
 from support.backups import KeyPair, backups_of
 from support.configuration import DOMAIN_SID, SECRET_PATHS
+from support.host_state import Whole, identity_file
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, Call, called, write_calls
-from support.whole import Whole, identity_file
 
 NAME = "ams-drifting"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"

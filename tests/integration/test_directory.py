@@ -31,8 +31,8 @@ from support.playbook import run_playbook
 from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
 from unit.actions import run
 from unit.backups import fill
-from unit.made import make as make_backup
-from unit.made import seal_to
+from unit.encrypted_backups import make as make_backup
+from unit.encrypted_backups import seal_to
 from unit.signers import ssh_key
 
 FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20

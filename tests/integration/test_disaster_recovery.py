@@ -16,10 +16,10 @@ import pytest
 from support.ams_host import APPLICATION_ID, SERVICE_SID, AmsHost, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH, to_json
+from support.host_state import HTTP_KEY, STORE_KEY, Whole, identity_file, restoring
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, hash_tree, run_playbook
 from support.plays import BACKUP, COLLECTION, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from support.whole import HTTP_KEY, STORE_KEY, Whole, identity_file, restoring
 
 LOST, NEW = "ams-lost", "ams-new"
 COMPUTER = "AMSNEW"

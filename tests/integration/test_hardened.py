@@ -19,9 +19,9 @@ from support.ams_host import AmsHost, MakeHost
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH
 from support.faults import STAGING
+from support.host_state import Whole, identity_file, restoring, safety_copies
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, RESTORE, RESTORED, Call, called, failure_of, result_of, write_calls
-from support.whole import Whole, identity_file, restoring, safety_copies
 
 NAME = "hardened"
 POLICIES = r"HKLM\Software\WindowsLab\Process"

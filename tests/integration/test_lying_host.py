@@ -17,7 +17,7 @@ from support.ams_host import AmsHost
 from support.backups import KeyPair
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, Call, called, result_of, write_calls
-from unit.made import make, seal_to
+from unit.encrypted_backups import make, seal_to
 
 OTHER = "good2"
 """Another server, whose backup the liar would like to be given."""

@@ -26,16 +26,16 @@ from support.ams_host import SERVICE_SID, AmsHost, MakeHost
 from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CURRENT, make_certificate
 from support.domain import Domain, available, stored
+from support.host_state import STORE, identity_file, remove_certificate
 from support.leaks import find_leaks, key_needles, text_needles
 from support.playbook import REPOSITORY, PlaybookRun, RunningPlaybook, results_of, run_playbook, start_playbook
 from support.plays import BACKUP, failure_of
 from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
 from support.recovery import census as take_census
 from support.runbooks import Runbook, commands
-from support.whole import STORE, identity_file, remove_certificate
 from unit.actions import run as run_action
-from unit.made import make as make_backup
-from unit.made import seal_to
+from unit.encrypted_backups import make as make_backup
+from unit.encrypted_backups import seal_to
 from unit.signers import ssh_key
 
 NAME, FOREST = "ams-lost", "ad.lab.test"

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from support.ams_host import APPLICATION_ID, AmsHost, Count, MakeHost
 from support.backups import Backup, KeyPair, backups_of
+from support.host_state import Whole, identity_file, remove_certificate, restoring, safety_copies
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, result_of
-from support.whole import Whole, identity_file, remove_certificate, restoring, safety_copies
 
 NAME = "ams-restored"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"

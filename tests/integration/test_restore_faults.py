@@ -30,9 +30,9 @@ from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
 from support.configuration import UNICODE_TEMPLATE
 from support.faults import kill_powershells, runs_of
+from support.host_state import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
 
 NAME = "ams-faults"
 LARGE = "large.bin"

@@ -15,9 +15,9 @@ import pytest
 from support.ams_host import APPLICATION_ID, SERVICE_SID, AmsHost, MakeHost, write_inventory
 from support.backups import KeyPair
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
+from support.host_state import Whole, forbid_keys, identity_file, remove_certificate, restoring
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, RESTORE, RESTORED, Call, called, failure_of, result_of, write_calls
-from support.whole import Whole, forbid_keys, identity_file, remove_certificate, restoring
 
 NAME = "ams-parts"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"

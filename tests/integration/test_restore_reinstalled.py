@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from support.ams_host import AmsHost, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, backups_of
+from support.host_state import identity_file, restoring
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, failure_of, result_of
-from support.whole import identity_file, restoring
 
 
 @pytest.fixture(scope="module")

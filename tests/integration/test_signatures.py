@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair, backups_of
+from support.host_state import Whole, identity_file, restoring
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, COLLECTION, PLANNED, RESTORE, RESTORED, failure_of, result_of
-from support.whole import Whole, identity_file, restoring
 
 NAME = "ams-signed"
 VERIFY = f"{COLLECTION}.verify"

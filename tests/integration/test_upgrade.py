@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair, backups_of
+from support.host_state import Whole, identity_file, restoring
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import COLLECTION, failure_of, result_of
-from support.whole import Whole, identity_file, restoring
 
 NAME = "ams-upgraded"
 PRE_UPGRADE, ROLLBACK = f"{COLLECTION}.pre_upgrade", f"{COLLECTION}.rollback"

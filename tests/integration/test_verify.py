@@ -21,7 +21,7 @@ from support.certificates import CURRENT, TestCertificate, make_certificate
 from support.leaks import find_leaks, key_needles, text_needles
 from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
 from support.plays import COLLECTION, failure_of
-from unit.made import make, seal_to
+from unit.encrypted_backups import make, seal_to
 
 VERIFY = f"{COLLECTION}.verify"
 HOSTS = ("ams1", "ams2")

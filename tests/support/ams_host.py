@@ -48,7 +48,7 @@ from .configuration import (
 )
 from .leaks import key_needles, text_needles
 from .playbook import hash_tree
-from .site import TlsSite
+from .tls_front import TlsSite
 
 LAB = Path(__file__).resolve().parent.parent / "windows_lab"
 sys.path.insert(0, str(LAB))

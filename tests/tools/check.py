@@ -58,6 +58,7 @@ STEPS = [
     Step("yamllint", ["yamllint", "--strict", "."], fast=True),
     Step("mypy", ["mypy"], fast=True),
     Step("unit", ["pytest", "--numprocesses=2", "tests/unit"], fast=True),
+    Step("limits", [sys.executable, "tests/tools/limits.py"], fast=True),
     Step("role-readmes", [sys.executable, "tests/tools/role_readmes.py", "--check"], fast=True),
     Step("floors", [sys.executable, "tests/tools/floors.py"]),
     Step("reuse", ["reuse", "lint", "--lines"]),

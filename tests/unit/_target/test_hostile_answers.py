@@ -1,0 +1,270 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server answers is only data: nothing that it says is done on the controller, on other hosts, or to other
+backups."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.backups import KeyPair
+from support.playbook import PlaybookRun, results_of, run_playbook
+
+TESTS = Path(__file__).resolve().parents[2]
+EVIL, GOOD = "evil1", "good2"
+BACKUP, RESTORE = "lithnet.access_manager.backup", "lithnet.access_manager.restore"
+
+
+class Controller:
+    """A controller with an inventory of a server that lies and one that does not."""
+
+    def __init__(self, folder: Path, owner: KeyPair) -> None:
+        self.folder, self.owner = folder, owner
+        self.root = folder / "backups"
+        self.root.mkdir(mode=0o700)
+        (folder / "key.txt").write_text(owner.private)
+        (folder / "key.txt").chmod(0o600)
+
+    def run(
+        self, *playbooks: str, lies: dict[str, Any] | None = None, hosts: tuple[str, ...] = (EVIL,), **variables: Any
+    ) -> PlaybookRun:
+        """Runs playbooks after each other. lies: what the server that lies puts into its answers, by step."""
+        (self.folder / "lies.json").write_text(json.dumps({EVIL: lies or {}}))
+        common = {
+            "ansible_connection": "lying",
+            "ansible_user": "administrator",
+            "access_manager_backup_root": str(self.root),
+            "access_manager_state_dir": str(self.folder / "state"),
+            "access_manager_recipients": [self.owner.public],
+            "access_manager_identity_file": str(self.folder / "key.txt"),
+        }
+        own = {host: {"ansible_password": f"password of {host}"} for host in hosts}
+        inventory = {"access_manager": {"hosts": own, "vars": common | variables}}
+        (self.folder / "inventory.json").write_text(json.dumps(inventory))
+        play = self.folder / "play.yml"
+        play.write_text(json.dumps([{"import_playbook": playbook} for playbook in playbooks]))
+        env = {
+            "ANSIBLE_CONNECTION_PLUGINS": str(TESTS / "support/connection_plugins"),
+            "PYTHONPATH": str(TESTS),
+            "TEST_SERVERS": str(self.folder),
+            "ANSIBLE_HOST_KEY_CHECKING": "0",
+        }
+        return run_playbook(play, self.folder / "inventory.json", env=env, timeout=200)
+
+    def backups(self, host: str = EVIL) -> list[Path]:
+        return sorted(path.parent for path in self.root.glob(f"{host}/*/manifest.json"))
+
+    def calls(self) -> list[dict[str, str]]:
+        """The calls that servers got: host, remote_user, password and step."""
+        return [json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def controller(tmp_path: Path, owner: KeyPair) -> Controller:
+    return Controller(tmp_path, owner)
+
+
+@pytest.fixture
+def attacker() -> Iterator[tuple[int, list[Any]]]:
+    """A port at which somebody listens, and who came."""
+    came: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            while True:
+                try:
+                    client, address = listener.accept()
+                except OSError:
+                    return
+                came.append(address)
+                client.close()
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield listener.getsockname()[1], came
+
+
+def facts(**variables: Any) -> dict[str, Any]:
+    return {"installation_info": {"ansible_facts": variables}}
+
+
+def published(run: PlaybookRun) -> dict[str, Any]:
+    """The result of the step that published a backup."""
+    return next(result for result in results_of(run, "backup_commit") if "content_digest" in result)
+
+
+def test_an_honest_server_is_backed_up_and_a_restore_would_change_nothing(controller: Controller) -> None:
+    ran = controller.run(BACKUP, RESTORE, hosts=(EVIL, GOOD))
+    assert ran.rc == 0, ran.output
+    for host in (EVIL, GOOD):
+        (backup,) = controller.backups(host)
+        assert sorted(path.name for path in backup.glob("*.age")) == [
+            "certificates.zip.age",
+            "config.zip.age",
+            "secrets.json.age",
+        ]
+    assert {result["would_change"] for result in results_of(ran, "config_restore") if "would_change" in result} == {
+        False
+    }
+
+
+def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(
+    controller: Controller, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    connection = {
+        "ansible_connection": "ssh",
+        "ansible_shell_type": "powershell",
+        "ansible_ssh_common_args": f"-o ProxyCommand='touch {mark}'",
+    }
+    added = {"add_host": {"host_name": EVIL, "groups": [], "host_vars": connection}}
+    ran = controller.run(
+        BACKUP, lies={"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added}
+    )
+    assert not mark.exists()
+    assert ran.rc == 0, ran.output
+    assert published(ran)["status"] == "complete"
+    assert "config_snapshot:take" in [call["step"] for call in controller.calls()]
+
+
+def test_another_host_is_not_moved_to_an_address_that_a_server_names(controller: Controller) -> None:
+    added = {"add_host": {"host_name": GOOD, "groups": [], "host_vars": {"ansible_host": "attacker.example"}}}
+    lies = {"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added}
+    ran = controller.run(BACKUP, lies=lies, hosts=(EVIL, GOOD), backup_stop_service="always")
+    assert ran.rc == 0, ran.output
+    assert "attacker.example" not in {call["host"] for call in controller.calls()}
+    assert {call["host"] for call in controller.calls() if call["password"] == f"password of {GOOD}"} == {GOOD}
+
+
+def test_a_server_does_not_choose_whose_backup_it_is_given(controller: Controller) -> None:
+    ran = controller.run(BACKUP, RESTORE, lies=facts(restore_from_host=GOOD), hosts=(EVIL, GOOD))
+    assert ran.rc == 0, ran.output
+    restored = {one.host: one.result["backup"] for one in ran.results if "would_change" in one.result}
+    assert restored[EVIL].endswith(f" of {EVIL}")
+    assert restored[GOOD].endswith(f" of {GOOD}")
+
+
+def test_a_server_does_not_have_its_good_backups_pruned(controller: Controller) -> None:
+    for _time in range(2):
+        controller.run(BACKUP, backup_force=True)
+    before = controller.backups()
+    assert len(before) == 2
+    ran = controller.run(BACKUP, lies=facts(backup_keep={"last": 1}), backup_force=True)
+    assert ran.rc == 0, ran.output
+    assert set(before) < set(controller.backups())
+    kept = controller.run(BACKUP, backup_force=True, backup_keep={"last": 1})
+    assert kept.rc == 0, kept.output
+    assert len(controller.backups()) == 1  # a rule that the operator sets counts
+
+
+def test_a_server_does_not_choose_where_a_plan_is_written(controller: Controller, tmp_path: Path) -> None:
+    profile = tmp_path / ".bashrc"
+    profile.write_text("export PS1=here\n")
+    ran = controller.run(BACKUP, RESTORE, lies=facts(restore_plan_markdown=str(profile)))
+    assert ran.rc == 0, ran.output
+    assert profile.read_text() == "export PS1=here\n"
+    controller.run(RESTORE, restore_plan_markdown=str(tmp_path / "plan.md"))
+    assert (tmp_path / "plan.md").read_text().startswith("# ")
+
+
+def test_a_server_does_not_choose_the_directory_that_gets_a_password(
+    controller: Controller, attacker: tuple[int, list[Any]]
+) -> None:
+    port, came = attacker
+    directory = {
+        "access_manager_directory_user": "CN=reader",
+        "access_manager_directory_password": "password of the directory",
+        "access_manager_directory_servers": ["localhost"],
+    }
+    named = {
+        "backup_directory_census": True,
+        "backup_directory_servers": ["127.0.0.1"],
+        "access_manager_directory_port": port,
+    }
+    ran = controller.run(BACKUP, lies=facts(**named), **directory)
+    assert came == []
+    assert ran.rc == 0, ran.output
+    controller.run(BACKUP, **directory | {"backup_directory_census": True, "access_manager_directory_port": port})
+    assert came  # who is asked when the operator says so
+
+
+def test_a_server_does_not_choose_where_its_backup_lies_or_that_it_is_clear(
+    controller: Controller, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    named = {
+        "access_manager_backup_root": str(elsewhere),
+        "access_manager_encryption": "none",
+        "access_manager_recipients": [],
+    }
+    ran = controller.run(BACKUP, lies=facts(**named))
+    assert ran.rc == 0, ran.output
+    assert list(elsewhere.iterdir()) == []
+    (backup,) = controller.backups()
+    assert sorted(path.suffix for path in backup.iterdir() if path.name != "manifest.json") == [".age", ".age", ".age"]
+
+
+@pytest.mark.parametrize(
+    "step", ["installation_info", "artifact_fetch", "config_snapshot:answer", "certificate_export", "secret_export"]
+)
+def test_no_key_that_ansible_acts_on_comes_through(controller: Controller, step: str) -> None:
+    orders = {
+        "ansible_facts": {"chosen": "by the server"},
+        "add_host": {"host_name": "new", "groups": [], "host_vars": {}},
+        "add_group": "new",
+        "_ansible_no_log": False,
+        "_ansible_verbose_always": True,
+        "warnings": ["from the server"],
+        "deprecations": [{"msg": "from the server", "version": "9"}],
+        "exception": "from the server",
+        "invocation": {"from": "the server"},
+        "results": [{"from": "the server"}],
+        "stdout": 7,
+        "stderr": ["from the server"],
+        "skipped": True,
+        "unreachable": True,
+        "failed_when_result": True,
+    }
+    lies = {step: orders} | (
+        {"artifact_fetch:live": {"steady": False, "attempts": 3}} if step.startswith("config") else {}
+    )
+    ran = controller.run(BACKUP, lies=lies)
+    assert ran.rc == 0, ran.output
+    assert published(ran)["status"] == "complete"
+    assert "the server" not in ran.output
+    assert "the server" not in (ran.folder / "results.jsonl").read_text()
+    results = [one.result for one in ran.results if one.module.startswith("lithnet.access_manager")]
+    assert not {"ansible_facts", "add_host", "add_group", "_ansible_verbose_always"} & {
+        key for result in results for key in result
+    }
+
+
+def test_text_of_a_server_controls_no_terminal_and_forges_no_line(controller: Controller) -> None:
+    odd = "\x1b[2J\x07\x9b31m\u202e\nok: [good2]"
+    lies = {
+        "installation_info": {
+            "computer_name": odd,
+            "unended_restores": [{"run_id": odd, "folder": odd, "kept": "", "result": ""}],
+        },
+        "certificate_export": {"failed": True, "msg": odd},
+    }
+    ran = controller.run(BACKUP, lies=lies)
+    assert ran.rc == 2
+    assert "\\x1b[2J" in ran.output
+    assert not {letter for letter in odd if letter not in "\n" and not letter.isprintable()} & set(ran.output)
+    assert "ok: [good2]" not in ran.output.splitlines()
+
+
+@pytest.mark.parametrize("key", ["state", "msg"])
+def test_an_odd_answer_is_a_sentence_and_no_traceback(controller: Controller, key: str) -> None:
+    ran = controller.run(BACKUP, lies={"installation_info": {key: [[[]]]}})
+    assert ran.rc == 2
+    assert "Traceback" not in ran.output
+    assert f"The answer of {EVIL} is not used: '{key}' is a list, and must be" in ran.output
