@@ -9,15 +9,18 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._directory import census as census_module
-from ..plugin_utils._directory import computers, publication
-from ..plugin_utils._directory.census import Census
+from ..plugin_utils._directory import computers, expiry_summary, publication
+from ..plugin_utils._directory.census import Census, Lost
+from ..plugin_utils._directory.expiry_summary import Expiry
 from ..plugin_utils._directory.ldap import connect, refuse_one_domain_twice
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.key_index import BackedUpKeys
 from ..plugin_utils._windows import thumbprints
 
 Result = dict[str, t.Any]
+Shape = t.TypeVar("Shape")
 
 
 class ActionModule(AccessManagerAction):
@@ -46,7 +49,14 @@ class ActionModule(AccessManagerAction):
             computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
         result = _result(census_module.result_of(whole), domains, list(forests.values()), backups)
         _refuse_unknown(self.lost, {key["thumbprint"] for key in result["keys"]}, backups)
-        return result
+        return result | self._lost(result["keys"])
+
+    def _lost(self, keys: list[Result]) -> Result:
+        """What depends on lost keys, and with a census before an expiry what remains after it."""
+        if not self.before:
+            return {"lost": census_module.lost_of(keys, self.lost)}
+        lost = census_module.lost_of(keys, thumbprints.parse(self.before["thumbprints"]))
+        return {"lost": lost, "summary": expiry_summary.remaining(self.before, lost, self.expiry)}
 
     def _refuse_what_makes_no_sense(self) -> None:
         servers, self.lost = self.params["servers"], thumbprints.parse(self.params["lost_certificates"])
@@ -56,6 +66,17 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(
                 "search_base lies in one domain, but several servers are given: ask each domain for itself."
             )
+        self.before = self._returned("before", Lost, "'lost' of an earlier result of directory_info")
+        self.expiry = self._returned("expiry", Expiry, "the result of directory_password_expiry")
+        if self.expiry and not self.before:
+            raise AccessManagerError("expiry needs before: give it 'lost' of the census before the expiry.")
+
+    def _returned(self, option: str, shape: type[Shape], what: str) -> Shape | None:
+        """What an option repeats of an earlier result. Raises AccessManagerError when it is another value."""
+        try:
+            return checked(self.params[option], shape, option) if self.params[option] is not None else None
+        except ShapeError as exc:
+            raise AccessManagerError(f"{exc}: {option} takes {what}.") from exc
 
 
 def _result(census: Result, domains: list[Result], forests: list[Result], backups: BackedUpKeys | None) -> Result:
@@ -78,8 +99,7 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
 
 
 def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | None) -> None:
-    """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: it may be mistyped.
-    """
+    """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: a mistyped one."""
     for thumbprint in lost:
         if thumbprint not in counted and not (backups and backups.names(thumbprint)):
             raise AccessManagerError(

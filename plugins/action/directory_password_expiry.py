@@ -12,7 +12,7 @@ import typing as t
 
 from ..plugin_utils import _display
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._directory import computers, offline_changes, password_expiry, publication
+from ..plugin_utils._directory import computers, expiry_summary, offline_changes, password_expiry, publication
 from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
 from ..plugin_utils._directory.password_expiry import Tally, Work
 from ..plugin_utils._errors import AccessManagerError
@@ -87,7 +87,7 @@ class ActionModule(AccessManagerAction):
             self.lines.append(_line(work))
         if self.params["publish_only_plan"]:
             plan.add(work.computer.dn, list(work.changes()), work.password, work.history)
-        if self.params["publish_only_plan"] or self.check_mode:
+        if self._is_planned:
             for changes in work.changes():
                 password_expiry.count(changes, self.tally)
             return
@@ -100,6 +100,10 @@ class ActionModule(AccessManagerAction):
         if self.tally.begun % self.params["batch_size"] == 0 and not self._is_enough():
             _display.show(f"{work.computer.directory.server}: {self.tally.expired} passwords expired, {self._others()}")
             time.sleep(self.params["batch_pause"])
+
+    @property
+    def _is_planned(self) -> bool:
+        return bool(self.params["publish_only_plan"]) or self.check_mode
 
     def _is_enough(self) -> bool:
         return 0 < int(self.params["limit"]) <= self.tally.begun
@@ -139,6 +143,8 @@ class ActionModule(AccessManagerAction):
             "failed_computers": tally.failed,
             "finished": self.finished,
             "files": self.files,
+            "planned": self._is_planned,
+            "summary": expiry_summary.done(tally, self.params["limit"], planned=self._is_planned),
             "diff": {"prepared": "".join(f"{line}\n" for line in [*self.lines, *more])},
         }
 

@@ -50,6 +50,16 @@ options:
     type: list
     elements: str
     default: []
+  before:
+    description:
+      - RV(lost) of a census that was taken before an expiry. RV(summary) then says what remains.
+      - The passwords under its C(thumbprints) are counted in RV(lost), instead of those under O(lost_certificates).
+    type: dict
+  expiry:
+    description:
+      - The result of M(lithnet.access_manager.directory_password_expiry) between the two censuses, for RV(summary).
+      - It needs O(before).
+    type: dict
   search_base:
     description:
       - Count only what is below this distinguished name. It needs a single server in O(servers).
@@ -73,6 +83,15 @@ EXAMPLES = r"""
     bind_password: "{{ vault_recovery_password }}"
     backup_root: /srv/backup/access-manager
   register: census
+
+- name: Say what remains after an expiry
+  lithnet.access_manager.directory_info:
+    servers: [dc1.example.com]
+    bind_user: recovery@example.com
+    bind_password: "{{ vault_recovery_password }}"
+    before: "{{ census.lost }}"
+    expiry: "{{ expired }}"
+  register: after
 """
 
 RETURN = r"""
@@ -131,6 +150,29 @@ keys:
     backup:
       description: The C(host) and the C(id) of the newest such backup; null when there is none.
       type: dict
+lost:
+  description: How many passwords depend on the keys of O(lost_certificates), or of O(before).
+  returned: success
+  type: dict
+  contains:
+    thumbprints:
+      description: The thumbprints of these certificates, in upper case.
+      type: list
+      elements: str
+    current:
+      description: How many current passwords depend on their keys.
+      type: int
+    history:
+      description: How many earlier passwords do.
+      type: int
+summary:
+  description:
+    - What remains after an expiry, one sentence each.
+    - How many current passwords still depend on the lost key; of these, how many have expired and are renewed by their
+      agents, have not expired, or were not looked at; and how many earlier passwords nobody can read.
+  returned: success, with O(before)
+  type: list
+  elements: str
 uncovered:
   description: The thumbprints on which passwords depend and of which no backup holds the key.
   returned: success

@@ -130,7 +130,7 @@ history_gone:
   type: int
 changed_meanwhile:
   description:
-    - How many computers had another current password when theirs was to expire, or were gone. That password was left alone. Run again to look at them anew.
+    - How many computers had another current password when theirs was to expire, or were gone. That password was left alone. Run again to look at them again.
   returned: always
   type: int
 remaining:
@@ -148,6 +148,21 @@ finished:
   type: bool
 files:
   description: The files that were written to O(publish_only_plan).
+  returned: always
+  type: list
+  elements: str
+planned:
+  description:
+    - Whether nothing was changed in the directory, because of O(publish_only_plan) or check mode.
+    - RV(expired) and RV(history_deleted) are then a plan.
+  returned: always
+  type: bool
+summary:
+  description:
+    - What the run did, one sentence each.
+    - How many passwords expire, had expired before, were deleted, had changed meanwhile or could not be changed; which
+      computers failed and why; how many computers O(limit) left for the next run; and how many earlier passwords were
+      gone already.
   returned: always
   type: list
   elements: str

@@ -131,6 +131,24 @@ def result_of(census: Census) -> dict[str, t.Any]:
     }
 
 
+class Lost(t.TypedDict):
+    """How many passwords depend on the keys of lost certificates."""
+
+    thumbprints: list[str]
+    current: int
+    history: int
+
+
+def lost_of(keys: c.Iterable[dict[str, t.Any]], thumbprints: list[str]) -> Lost:
+    """What depends on these keys, of those that a result lists."""
+    lost = [key for key in keys if key["thumbprint"] in thumbprints]
+    return {
+        "thumbprints": thumbprints,
+        "current": sum(key["current"] for key in lost),
+        "history": sum(key["history"] for key in lost),
+    }
+
+
 _WHERE_ELSE = (
     "Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, in "
     "LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role recover_certificate says at its end: exactly what happened."""
+"""What the role recover_certificate prints: its plan, and at its end what the modules say."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -19,65 +20,45 @@ except ImportError:  # before ansible-core 2.19
         return value
 
 
-TEMPLATE = Path(__file__).resolve().parents[3] / "roles" / "recover_certificate" / "templates" / "report.j2"
+TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "recover_certificate" / "templates"
 LOST, NEW = "A1" * 20, "B2" * 20
 NONE = {"changed": False, "skipped": True}
 
 
-def told(*, before: int, after: int, hosts: dict[str, dict[str, Any]] | None = None, **expired: Any) -> str:
-    counts = {
-        "lost": before,
-        "expired": 0,
-        "expired_before": 0,
-        "history_deleted": 0,
-        "history_gone": 0,
-        "changed_meanwhile": 0,
-    }
-    more = {"remaining": 0, "failed_computers": [], "files": [], "changed": True}
+def printed(template: str, **variables: Any) -> list[str]:
+    text = (TEMPLATES / template).read_text()
+    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))).splitlines()
+
+
+def report(*, published: bool = True, hosts: dict[str, dict[str, Any]] | None = None, **results: Any) -> list[str]:
+    new = {"forest": "ad.lab.test", "certificate": {"thumbprint": NEW}, "backup": {"id": "1", "host": "ad.lab.test"}}
     variables = {
-        "recover_certificate_thumbprints": [LOST],
-        "recover_certificate_new": {
-            "published": True,
-            "forest": "ad.lab.test",
-            "certificate": {"thumbprint": NEW},
-            "backup": {"id": "1", "host": "ad.lab.test"},
-        },
-        "recover_certificate_limit": 2,
-        "recover_certificate_census": {"keys": [{"thumbprint": LOST, "current": before, "history": 0}]},
-        "recover_certificate_expired": counts | more | expired,
-        "recover_certificate_after": {"keys": [{"thumbprint": LOST, "current": after, "history": 0}]},
+        "recover_certificate_new": new | {"published": published},
+        "recover_certificate_publish_only_plan": "/srv/plan",
+        "recover_certificate_expired": NONE,
+        "recover_certificate_after": {"summary": []},
         "ansible_play_hosts": list(hosts or {}),
         "hostvars": hosts or {},
     }
-    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(TEMPLATE.read_text())))
+    return printed("report.j2", **(variables | results))
 
 
-def test_passwords_that_did_not_expire_are_not_said_to_be_renewed() -> None:
-    failed = [{"computer": f"CN=PC{number}", "reason": "refused."} for number in range(3)]
-    text = told(before=8, after=8, expired=2, remaining=3, failed_computers=failed)
-    assert "2 passwords expire, 0 had before" in text
-    assert "3 more computers were not reached, for the limit of 2" in text
-    assert "8 current passwords still depend on the lost key." in text
-    assert "2 have expired: their agents make new ones" in text
-    assert "6 have not expired, and their agents keep them." in text
+def test_the_report_prints_what_the_modules_say() -> None:
+    expired, after = {"summary": ["2 passwords expire.", "CN=PC1: refused."]}, {"summary": ["3 remain."]}
+    assert report(recover_certificate_expired=expired, recover_certificate_after=after) == [
+        f"ad.lab.test publishes {NEW}, in backup 1 of ad.lab.test.",
+        "2 passwords expire.",
+        "CN=PC1: refused.",
+        "3 remain.",
+    ]
 
 
-def test_a_plan_expires_nothing() -> None:
-    text = told(before=5, after=5, expired=5, files=["expire.ldif"])
-    assert "5 passwords are planned to expire" in text
-    assert "5 have not expired" in text
-    assert "their agents make new ones" not in text
-
-
-def test_what_was_not_looked_at_is_said() -> None:
-    text = told(before=5, after=5, lost=2, expired=2)
-    assert "3 that the first census counted were not looked at" in text
-    assert "have not expired" not in text
-
-
-def test_the_end_is_said() -> None:
-    text = told(before=5, after=0, lost=0)
-    assert "No current password depends on the lost key any more." in text
+def test_without_an_expiry_the_report_says_how_the_certificate_is_published() -> None:
+    assert report(published=False, recover_certificate_after={"summary": ["3 remain."]}) == [
+        f"Certificate {NEW} is in backup 1 of ad.lab.test, and not published yet. "
+        "Have what is in '/srv/plan' carried out, and run this again.",
+        "3 remain.",
+    ]
 
 
 def test_a_restart_is_said_with_its_reason() -> None:
@@ -89,9 +70,42 @@ def test_a_restart_is_said_with_its_reason() -> None:
         "ams3": {"recover_certificate_restarted": NONE, "recover_certificate_imported": owed},
         "ams4": {},
     }
-    text = told(before=1, after=1, expired=1, hosts=hosts)
+    text = "\n".join(report(hosts=hosts))
     assert "The service of ams1 was restarted, since it got the certificate." in text
-    assert (
-        "The service of ams2 was restarted, for an earlier run gave it the certificate and ended before that." in text
-    )
+    reason = "for an earlier run gave it the certificate and ended before that"
+    assert f"The service of ams2 was restarted, {reason}." in text
     assert "ams3" not in text
+
+
+@pytest.mark.parametrize(
+    ("history", "remove", "last"),
+    [
+        (7, False, "No earlier passwords are deleted; 7 stay that nobody can read."),
+        (0, False, "No earlier passwords are deleted."),
+        (7, True, "7 earlier passwords are deleted."),
+    ],
+)
+def test_the_plan_says_what_depends_on_which_key_and_what_will_be_done(history: int, remove: bool, last: str) -> None:
+    place = {"host": "ams1", "id": "1"}
+    keys = [
+        {"thumbprint": LOST, "current": 5, "history": history, "published": True, "covered": False, "backup": None},
+        {"thumbprint": NEW, "current": 2, "history": 1, "published": False, "covered": True, "backup": place},
+        {"thumbprint": "C3" * 20, "current": 1, "history": 0, "published": False, "covered": False, "backup": None},
+    ]
+    forests = [
+        {"forest": "one.test", "published": {"thumbprint": LOST}},
+        {"forest": "two.test", "published": None},
+        {"forest": "three.test", "published": {"thumbprint": NEW}},
+    ]
+    lost = {"thumbprints": [LOST], "current": 5, "history": history}
+    counted = {"computers": 8, "keys": keys, "forests": forests, "lost": lost}
+    assert printed("plan.j2", recover_certificate_census=counted, recover_certificate_remove_lost_history=remove) == [
+        "8 computers have stored passwords.",
+        f"{LOST}: 5 current, {history} earlier, published, lost",
+        f"{NEW}: 2 current, 1 earlier, in backup 1 of ams1",
+        f"{'C3' * 20}: 1 current, 0 earlier, in no backup",
+        "one.test gets another certificate, which is backed up first.",
+        "two.test gets another certificate, which is backed up first.",
+        f"three.test publishes {NEW}, which stays.",
+        f"5 current passwords are to expire, as far as they have not. {last}",
+    ]
