@@ -626,8 +626,8 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
     assert result["status"] == "incomplete"
     assert result["problems"] == [
         f"2 current and 2 earlier passwords in the directory depend on certificate {LOST.thumbprint}: no backup holds "
-        "its private key. Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, "
-        "in LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."
+        "its private key. Access Manager also finds a key in CurrentUser\\My of the service's account and, under any "
+        "name, in LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."
     ]
     keys = {key["thumbprint"]: (key["current"], key["history"], key["covered"]) for key in result["directory"]["keys"]}
     assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}

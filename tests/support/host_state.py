@@ -39,8 +39,8 @@ foreach ($root in $roots) {
         $time = if ($item -is [IO.FileInfo]) { $item.LastWriteTimeUtc.ToString('o') }
         $type = if ($item -is [IO.DirectoryInfo]) { 'DirectorySecurity' } else { 'FileSecurity' }
         $security = New-Object "Security.AccessControl.$type" $name, 'Access, Owner, Group'
-        "$name|$time|$([Int32]($item.Attributes -band 7))|$($security.GetSecurityDescriptorSddlForm('Access, Owner, "
-        "Group'))"
+        $sddl = $security.GetSecurityDescriptorSddlForm('Access, Owner, Group')
+        "$name|$time|$([Int32]($item.Attributes -band 7))|$sddl"
     }
 }
 """
