@@ -45,7 +45,15 @@ SNAPSHOT_CALLS = [
 def old(root: Path, idle: AmsHost) -> list[str]:
     """The ids of three backups as they may lie there: complete, incomplete, and with a damaged manifest."""
     ids = ["20250101T000000Z", "20250201T000000Z", "20250301T000000Z"]
-    common = {"format": 1, "host": idle.name, "problems": [], "artifacts": [], "content_digest": "", "inventory": {}}
+    common = {
+        "format": 1,
+        "host": idle.name,
+        "problems": [],
+        "artifacts": [],
+        "content_digest": "",
+        "inventory": {},
+        "nonce_sha256": "0" * 64,
+    }
     texts = [
         json.dumps(common | {"id": ids[number], "status": status})
         for number, status in enumerate(("complete", "incomplete"))

@@ -112,9 +112,9 @@ def refused(host: AmsHost, bad: dict[str, dict[str, Any]], work: Path, root: Pat
         ("two-seals", ("Both recipients and a passphrase are given",)),
         ("none-and-recipient", ("encryption is 'none', but recipients or a passphrase are given",)),
         ("root-missing", ("no-such-root' is not a folder", "create it")),
-        ("root-a-file", ("root-that-is-a-file' is not a folder",)),
+        ("root-a-file", ("root-that-is-a-file' cannot be used: Not a directory",)),
         ("root-full", ("not enough space", "small'", "MiB are needed", "1 MiB are free")),
-        ("root-read-only", ("not writable", "read-only'", "Mend")),
+        ("root-read-only", ("not writable", "read-only'", "Correct")),
     ],
 )
 def test_bad_input_is_refused_before_the_server_is_spoken_to(

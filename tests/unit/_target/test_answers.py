@@ -52,8 +52,9 @@ def description() -> dict[str, Any]:
     """An honest answer in which each list has an entry."""
     described = lying.honest("installation_info", {})
     described["certificates"] = [certificate()]
-    described["references"] = [{"key": "k", "value": "v", "path": "p", "place": "config", "exists": True}]
+    described["references"] = [{"key": "k", "value": "v", "path": "p", "place": "config", "exists": True, "name": "config/p"}]
     described["left_runs"], described["unended_restores"] = [LEFT], [EARLIER]
+    described["stale_runs"] = ["0123456789abcdef"]
     described["cluster"] = {"resource": "r", "owner": "o", "owned": True}
     return copy.deepcopy(described)
 
