@@ -62,7 +62,9 @@ EXAMPLES = r"""
 
 - name: Write one report of all hosts
   lithnet.access_manager.backup_report:
-    verifications: "{{ ansible_play_hosts_all | map('extract', hostvars) | selectattr('verified', 'defined') | map(attribute='verified') }}"
+    verifications: >-
+      {{ ansible_play_hosts_all | map('extract', hostvars) | selectattr('verified', 'defined')
+      | map(attribute='verified') }}
     hosts: "{{ ansible_play_hosts_all }}"
     json: /var/lib/access-manager-backup/report.json
     prometheus: /var/lib/prometheus/node-exporter/access_manager_backup.prom

@@ -52,7 +52,8 @@ def description() -> dict[str, Any]:
     """An honest answer in which each list has an entry."""
     described = lying.honest("installation_info", {})
     described["certificates"] = [certificate()]
-    described["references"] = [{"key": "k", "value": "v", "path": "p", "place": "config", "exists": True, "name": "config/p"}]
+    reference = {"key": "k", "value": "v", "path": "p", "place": "config", "exists": True, "name": "config/p"}
+    described["references"] = [reference]
     described["left_runs"], described["unended_restores"] = [LEFT], [EARLIER]
     described["stale_runs"] = ["0123456789abcdef"]
     described["cluster"] = {"resource": "r", "owner": "o", "owned": True}
