@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that stopped the service and were ended before they started it again, as _LeftService.psm1 finds them."""
+"""Runs that stopped the service and were ended before they started it again, as _InterruptedStop.psm1 finds them."""
 
 from __future__ import annotations
 
