@@ -186,7 +186,8 @@ hosts:
       type: float
     problems:
       description:
-        - That there is no backup, no complete one, or none that is young enough, why its folder cannot be listed, and which backups that this controller published
+        - That there is no backup, no complete one, or none that is young enough, why its folder cannot be
+          listed, and which backups that this controller published
           are not there any more.
       type: list
       elements: str

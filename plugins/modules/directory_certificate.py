@@ -12,8 +12,10 @@ description:
     Agents encrypt to it then.
   - Nothing is published before a backup with the private key lies on the disk, was opened from there, and the key decrypted what the certificate encrypts.
   - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When a run is interrupted before it
-    publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of O(allowed_signers), or with O(signing_key), or when
-    it is named in O(thumbprint). With O(allowed_signers), a new one is only made with a O(signing_key). Nothing else that lies there is ever published, since it may be of anybody who can write to the backups.
+    publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of
+    O(allowed_signers), or with O(signing_key), or when
+    it is named in O(thumbprint). With O(allowed_signers), a new one is only made with a O(signing_key).
+    Nothing else that lies there is ever published, since it may be of anybody who can write to the backups.
   - It changes nothing when the published certificate is none of O(lost_certificates), and a backup holds its key.
   - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is not known.
   - A failure after a change has C(changed) set, and says what was changed.

@@ -16,7 +16,8 @@ description:
     replicated, the later change wins, and it may be this one, which puts the earlier password back. The expiry then has the agent make another one; what it
     stored in between is lost. Ask the controller to which the agents of a site talk, or a time in which few of them do, where this matters.
   - It can be interrupted and run again at any time. What has expired already is not changed again.
-  - It goes on only when a published certificate is seen that is none of O(lost_certificates), because agents would encrypt to a lost one again. With O(backup_root), a
+  - It goes on only when a published certificate is seen that is none of O(lost_certificates), because agents
+    would encrypt to a lost one again. With O(backup_root), a
     backup must hold its key. It refuses when a backup under O(backup_root) holds a key that is said to be lost.
   - It fails when more than O(max_failures) computers could not be changed, and when none of those that were to be changed could be.
 author:
