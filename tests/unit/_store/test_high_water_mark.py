@@ -38,20 +38,25 @@ ONE_BACKUP_MILLISECONDS = 100
 """How long a run may take to see that a usual backup is unchanged and whole."""
 
 
-def opened(root: Path, inventory: dict[str, str] = INVENTORY, **options: Any) -> dict[str, Any]:
+def opened(root: Path, inventory: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
     result = run(
-        "backup_commit", backup_root=str(root), state="opened", encryption="none", inventory=inventory, **options
+        "backup_commit",
+        backup_root=str(root),
+        state="opened",
+        encryption="none",
+        inventory=inventory or INVENTORY,
+        **options,
     )
     assert not result.get("failed"), result
     return result
 
 
 def back_up(
-    root: Path, inventory: dict[str, str] = INVENTORY, *, problems: tuple[str, ...] = (), **options: Any
+    root: Path, inventory: dict[str, str] | None = None, *, problems: tuple[str, ...] = (), **options: Any
 ) -> str:
     """Makes a backup as the role does, whether anything has changed or not; returns its id."""
     backup_id = str(opened(root, inventory, force=True, **options)["backup_id"])
-    fill(BackupStore(str(root), HOST), backup_id, inventory=inventory, problems=problems)
+    fill(BackupStore(str(root), HOST), backup_id, inventory=inventory or INVENTORY, problems=problems)
     result = run("backup_commit", backup_root=str(root), backup_id=backup_id, **options)
     assert not result.get("failed"), result
     assert result["warnings"] == []

@@ -157,9 +157,9 @@ def test_nothing_in_the_place_of_a_partial_backup_is_used(store: BackupStore, pu
         lambda: backup.write("config.zip", lambda file: file.write(b"secret") and None),
         lambda: backup.incoming().__enter__(),
         lambda: backup.save_record("config", {}),
-        lambda: backup.records(),
+        backup.records,
         lambda: backup.publish({}),
-        lambda: backup.discard(),
+        backup.discard,
     ]
     for step in steps:
         with pytest.raises(AccessManagerError):
@@ -183,7 +183,7 @@ def test_what_is_written_goes_into_no_file_that_was_put_there(
         "config.zip": lambda: backup.write("config.zip", lambda file: file.write(b"secret") and None),
         ".config.record": lambda: backup.save_record("config", {}),
         "manifest.json": lambda: run("backup_commit", backup_root=str(store.root), backup_id=backup.id)["no failure"],
-        ".nonce": lambda: backup.nonce(),
+        ".nonce": backup.nonce,
     }
     with pytest.raises((AccessManagerError, KeyError)):
         steps[name]()

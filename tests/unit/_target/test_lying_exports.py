@@ -120,24 +120,6 @@ def test_an_honest_backup_is_complete_and_opens(root: Path, owner: KeyPair, lyin
     assert verified(root) == verified(root, identity_file=str(tmp_path / "key.txt")) == []
 
 
-LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
-    "NaN": (lambda lying: lying.described["installation"].update(extra=float("nan")), "NaN is not a number"),
-    "depth": (
-        lambda lying: lying.described["installation"].update(extra=json.loads("[" * 70 + "]" * 70)),
-        "more than 64 deep",
-    ),
-    "time": (lambda lying: lying.described["records"][3].update(created="yesterday"), "is no time"),
-    "certificate": (lambda lying: _other_certificate(lying), "is not the certificate of its PFX"),
-    "certificate without key": (
-        lambda lying: _other_certificate(lying, key=False),
-        "another certificate than its name says",
-    ),
-    "key": (lambda lying: _other_key(lying), "holds another one"),
-    "times": (lambda lying: lying.certificates[0].update(not_after="never"), "another not_after of certificate"),
-    "subject": (lambda lying: lying.certificates[0].update(subject="CN=other"), "another subject of certificate"),
-}
-
-
 def _other_certificate(lying: Server, *, key: bool = True) -> None:
     [export] = lying.exports.values()
     if not key:
@@ -149,6 +131,24 @@ def _other_certificate(lying: Server, *, key: bool = True) -> None:
 def _other_key(lying: Server) -> None:
     [export], other = lying.exports.values(), make_certificate()
     export.update(pfx=base64.b64encode(other.pfx).decode(), password=other.pfx_password)
+
+
+LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
+    "NaN": (lambda lying: lying.described["installation"].update(extra=float("nan")), "NaN is not a number"),
+    "depth": (
+        lambda lying: lying.described["installation"].update(extra=json.loads("[" * 70 + "]" * 70)),
+        "more than 64 deep",
+    ),
+    "time": (lambda lying: lying.described["records"][3].update(created="yesterday"), "is no time"),
+    "certificate": (_other_certificate, "is not the certificate of its PFX"),
+    "certificate without key": (
+        lambda lying: _other_certificate(lying, key=False),
+        "another certificate than its name says",
+    ),
+    "key": (_other_key, "holds another one"),
+    "times": (lambda lying: lying.certificates[0].update(not_after="never"), "another not_after of certificate"),
+    "subject": (lambda lying: lying.certificates[0].update(subject="CN=other"), "another subject of certificate"),
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
