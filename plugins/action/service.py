@@ -27,12 +27,15 @@ class ActionModule(AccessManagerAction):
             "controller": controller_name(),
         }
         if self.params["state"] == "recovered":
-            result = self.target.call(arguments | {"step": "take"}, ServiceState)
-            return {**result, "left_runs": interrupted_stops.warn(result.get("left_runs", []), self.target.label)}
+            return self._reported(self.target.call(arguments | {"step": "take"}, ServiceState))
         if self.check_mode:
             return {**self.target.call(arguments | {"step": "take"}, ServiceState)}
         with self.target.cleanup_on_failure(run):
             waits = self.params["lock_timeout"] + _WAITS_OF_A_RUN * timeout
             result = DetachedRun(self.target, arguments, ServiceState, timeout=waits).result()
         self.target.remove_run(run)
+        return self._reported(result)
+
+    def _reported(self, result: ServiceState) -> dict[str, t.Any]:
+        """The result, with a sentence for each run that left the service stopped, after a warning with it."""
         return {**result, "left_runs": interrupted_stops.warn(result.get("left_runs", []), self.target.label)}
