@@ -16,6 +16,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         private const uint ServicesLocation = 5u << 16;     // CERT_SYSTEM_STORE_SERVICES
         private const uint OpenExisting = 0x4000;           // CERT_STORE_OPEN_EXISTING_FLAG
         private const uint ReadOnly = 0x8000;               // CERT_STORE_READONLY_FLAG
+        private const uint ReplaceExisting = 3;             // CERT_STORE_ADD_REPLACE_EXISTING
         private const int FileNotFound = 2;                 // ERROR_FILE_NOT_FOUND
 
         [DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
@@ -24,6 +25,10 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
 
         [DllImport("crypt32.dll", SetLastError = true)]
         private static extern bool CertCloseStore(IntPtr store, uint flags);
+
+        [DllImport("crypt32.dll", SetLastError = true)]
+        private static extern bool CertAddCertificateContextToStore(IntPtr store, IntPtr certificate, uint disposition,
+            IntPtr added);
 
         /// <summary>The certificates of a store such as lithnetams\MY; none when the store does not exist yet.</summary>
         /// <exception cref="Win32Exception">The store cannot be opened.</exception>
@@ -36,10 +41,17 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         }
 
         /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not
-        /// exist.</summary>
+        /// exist. X509Store.Add would let it inherit the properties of one that is there: a reference to a lost key, for
+        /// one.</summary>
+        /// <exception cref="Win32Exception">The store cannot be opened or changed.</exception>
         public static void Add(string name, X509Certificate2 certificate)
         {
-            Use(Open(name, 0), delegate(X509Store store) { store.Add(certificate); return null; });
+            Use(Open(name, 0), delegate(X509Store store)
+            {
+                if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero))
+                    throw new Win32Exception(Marshal.GetLastWin32Error());
+                return null;
+            });
         }
 
         /// <summary>Takes a certificate out of a store; its private key stays where it is.</summary>

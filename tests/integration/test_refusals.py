@@ -112,7 +112,7 @@ def refused(host: AmsHost, bad: dict[str, dict[str, Any]], work: Path, root: Pat
         ("two-seals", ("Both recipients and a passphrase are given",)),
         ("none-and-recipient", ("encryption is 'none', but recipients or a passphrase are given",)),
         ("root-missing", ("no-such-root' is not a folder", "create it")),
-        ("root-a-file", ("root-that-is-a-file' cannot be used: Not a directory",)),
+        ("root-a-file", ("root-that-is-a-file' cannot be used: it is a file",)),
         ("root-full", ("not enough space", "small'", "MiB are needed", "1 MiB are free")),
         ("root-read-only", ("not writable", "read-only'", "Correct")),
     ],

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,17 @@ IN_CLEAR: dict[str, Any] = {"access_manager_encryption": "none"}
 """What a restore of a backup that L(forge) makes has to say: nobody encrypted it."""
 
 
-def forge(backup: Backup, folder: Path, changes: Mapping[str, bytes | None]) -> str:
-    """The folder of a backup without seals and a manifest, with other files in its config.zip; its path."""
+def forge(
+    backup: Backup,
+    folder: Path,
+    changes: Mapping[str, bytes | None],
+    references: Iterable[Mapping[str, object]] = (),
+) -> str:
+    """The path of a backup in clear and without a manifest, with other files and references in its config.zip."""
     members = dict(backup.config)
+    state = json.loads(members["state/installation.json"])
+    state["references"] += references
+    members["state/installation.json"] = json.dumps(state).encode()
     listed = json.loads(members["files.json"])
     for name, data in changes.items():
         record = next((one for one in listed["files"] if one["path"] == name), listed["files"][0])
@@ -288,9 +296,13 @@ def test_disk_that_fills_up_in_the_middle_is_rolled_back(
         pytest.skip("no small disk can be mounted here: run as root where mount is allowed")
     turns = len(server.turns())
     settings = json.loads(backup.config["config/appsettings.json"])
-    settings["Authorization"]["ComputerTargets"].append({"Id": "large", "Script": r"X:\Scripts\large.ps1"})
-    named = {"config/appsettings.json": json.dumps(settings).encode()}
-    large = forge(backup, tmp_path / "large", named | {"external/X/Scripts/large.ps1": b"#" * 2_000_000})
+    targets = settings["Authorization"]["ComputerTargets"]
+    script, name = r"X:\Scripts\large.ps1", "external/X/Scripts/large.ps1"
+    reference = {"key": f"Authorization.ComputerTargets[{len(targets)}].Script", "value": script, "path": script}
+    targets.append({"Id": "large", "Script": script})
+    named = {"config/appsettings.json": json.dumps(settings).encode(), name: b"#" * 2_000_000}
+    recorded = reference | {"place": "external", "exists": True, "name": name}
+    large = forge(backup, tmp_path / "large", named, references=[recorded])
     sentence = rolled_back(restore(server, work, options | IN_CLEAR, restore_id=large), server, spoiled)
     assert "writing the new files beside the old" in sentence
     assert list(disk.iterdir()) == []
