@@ -16,7 +16,7 @@ from ..plugin_utils._ams.description import files_of
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
-from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_server
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
 from ..plugin_utils._target.answers import Sent
@@ -26,7 +26,7 @@ from ..plugin_utils._target.envelope import Envelope
 _GROWTH = 64 * 1024**2
 
 
-class ActionModule(PartAction):
+class ActionModule(ExportAction):
     part = "config"
 
     def perform(self) -> dict[str, t.Any]:

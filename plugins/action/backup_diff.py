@@ -13,10 +13,10 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Opener
 from ..plugin_utils._ams.checks import refuse_without_rights, require_supported_version
 from ..plugin_utils._compare import comparison as comparison_module
-from ..plugin_utils._compare import states
+from ..plugin_utils._compare import state_sources
 from ..plugin_utils._compare import text as text_module
 from ..plugin_utils._compare.comparison import SameSecret, Side
-from ..plugin_utils._compare.states import OpenedBackup
+from ..plugin_utils._compare.state_sources import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -31,12 +31,12 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         opener = Opener.of(self.params)
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
-        sources = states.choose(store, self.params["before"], self.params["after"])
-        before = states.of_backup(sources[0], opener)
+        sources = state_sources.choose(store, self.params["before"], self.params["after"])
+        before = state_sources.of_backup(sources[0], opener)
         if sources[1] is None:
             after, same_secret = self._live(before)
         else:
-            other = states.of_backup(sources[1], opener)
+            other = state_sources.of_backup(sources[1], opener)
             after, same_secret = other.side, functools.partial(before.same_secret, other)
         self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
         return _result(before.side, after, same_secret)
@@ -56,7 +56,7 @@ class ActionModule(AccessManagerAction):
             value, mark = before.value_of(old), marks.get(old.path.lower())
             return is_mark_of(mark, value, nonce) if mark and value is not None else None
 
-        return states.of_server(described, described["computer_name"], configuration), same_secret
+        return state_sources.of_server(described, described["computer_name"], configuration), same_secret
 
 
 def _result(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:

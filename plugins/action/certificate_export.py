@@ -19,7 +19,7 @@ from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.keys import Certificate, checked_certificate
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
 from ..plugin_utils._target.answers import EXPORTS, Certificates, SealedCertificates
 from ..plugin_utils._target.envelope import Envelope
@@ -29,7 +29,7 @@ Exports = dict[str, dict[str, str]]
 """What the target sent of each certificate, by thumbprint: C(cer), and C(pfx) with C(password), or C(error)."""
 
 
-class ActionModule(PartAction):
+class ActionModule(ExportAction):
     part = "certificates"
 
     def perform(self) -> dict[str, t.Any]:

@@ -19,7 +19,7 @@ from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
 from ..plugin_utils._files import replace_atomically
 from ..plugin_utils._restore import bundle as bundle_module
-from ..plugin_utils._restore import document as document_module
+from ..plugin_utils._restore import plan_document
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
@@ -62,7 +62,7 @@ class ActionModule(RestoreAction):
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
             old = backup if self.params["other_server"] else None
-            document = document_module.document_of(contents, situation, plan, backup=old, parts=self.parts)
+            document = plan_document.document_of(contents, situation, plan, backup=old, parts=self.parts)
             self._write(document)
             self._acknowledge(contents, situation, plan)
             return planned | {
@@ -93,9 +93,9 @@ class ActionModule(RestoreAction):
             )
         return reported
 
-    def _write(self, document: document_module.Document) -> None:
+    def _write(self, document: plan_document.Document) -> None:
         """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
-        writers = {"plan_json": document_module.to_json, "plan_markdown": document_module.to_markdown}
+        writers = {"plan_json": plan_document.to_json, "plan_markdown": plan_document.to_markdown}
         for option, text_of in writers.items():
             if self.params[option]:
                 replace_atomically(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)

@@ -11,12 +11,12 @@ import typing as t
 
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.names import BINDING_KEY
-from ..plugin_utils._export_action import PartAction
+from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._target.answers import OPENED_SECRETS, SealedSecrets, Secrets
 from ..plugin_utils._target.envelope import Envelope
 
 
-class ActionModule(PartAction):
+class ActionModule(ExportAction):
     part = "secrets"
 
     def perform(self) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from ._store.partial import PartialBackup
 from ._store.store import BackupStore
 
 
-class PartAction(AccessManagerAction):
+class ExportAction(AccessManagerAction):
     """An action that writes one sealed artifact into the backup that is open, and a record of it for the manifest."""
 
     part: str

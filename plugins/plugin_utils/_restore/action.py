@@ -31,12 +31,12 @@ from .._target import clock, interrupted_stops
 from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
-from . import recovery
+from . import adapted_backup
+from .adapted_backup import RecoveryOptions
+from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, RestoreOptions, Task
 from .planner import make_plan
-from .recovery import Target
-from .recovery_facts import Recovery
 
 _MACHINE, _DOMAIN = 1, 3
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
@@ -163,7 +163,7 @@ class RestoreAction(AccessManagerAction):
 
     def for_this_server(self, contents: Contents, situation: Described) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
-        return recovery.translate(contents, situation, self._target()) if self.params["other_server"] else contents
+        return adapted_backup.adapt(contents, situation, self._target()) if self.params["other_server"] else contents
 
     def plan(self, contents: Contents, situation: Described) -> Plan:
         """The plan of a backup as it is to be restored here."""
@@ -171,14 +171,14 @@ class RestoreAction(AccessManagerAction):
         if plan.stop:
             refuse_clustered_stop(situation)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
-            recovery.refuse_configured(contents, situation, plan)
+            adapted_backup.refuse_configured(contents, situation, plan)
         return plan
 
     def manual_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
         """What a person has to do when this server takes the place of the one that made the backup."""
         if not self.params["other_server"]:
             return []
-        bindings = recovery.tls_bindings(contents, situation, self._target())
+        bindings = adapted_backup.tls_bindings(contents, situation, self._target())
         return tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
 
     def command_again(self, **variables: str) -> str:
@@ -205,13 +205,13 @@ class RestoreAction(AccessManagerAction):
             words += ["-e", _assignment(name, value)]
         return printable(shlex.join(words))
 
-    def _target(self) -> Target:
+    def _target(self) -> RecoveryOptions:
         if self.params["include_database"]:
             raise AccessManagerError(
                 "The database belongs to its server: it is not restored to another one. Leave include_database out; "
                 "Access Manager recreates it."
             )
-        return Target(
+        return RecoveryOptions(
             tls_thumbprint=self.params["tls_thumbprint"],
             relocate=self.params["external_files"] == "relocate",
             allow_version_mismatch=self.params["allow_version_mismatch"],

@@ -16,9 +16,9 @@ from .._ams.constants import CHANNELS, FIREWALL_RULE
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
+from .manual_task_facts import ACCOUNT, MODES, Recovery, matching
 from .plan import Task
-from .recovery_facts import ACCOUNT, MODES, Recovery, matching
-from .web_site import values_at
+from .web_address import values_at
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")

@@ -28,7 +28,7 @@ from .._windows.tls_binding import (
     words_of,
 )
 from .plan import Plan, RestoreOptions
-from .web_site import hosting_of
+from .web_address import hosting_of
 
 NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
 """Registry values that belong to the installer, and those in which the service remembers what it did."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import states
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import state_sources
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents, open_contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
@@ -147,7 +147,7 @@ def test_honest_backups_are_proved_restored_and_compared(honest: Path, opener: O
             assert "backup" not in contents.secrets
             assert contents.certificates
             source = select(BackupStore(str(honest), host), backup_id)
-            assert states.of_backup(source, opener).side.configuration
+            assert state_sources.of_backup(source, opener).side.configuration
 
 
 def test_a_copy_of_a_backup_elsewhere_is_honest(root: Path, tmp_path: Path, opener: Opener) -> None:
@@ -350,7 +350,7 @@ def test_parts_in_clear_are_refused_when_there_is_a_key(stripped: Path, given_by
     assert contents_of(stripped, "ams1", ID, opener).configuration.read("config/scripts/rule.ps1") == b"exit"
     source = select(BackupStore(str(stripped), "ams1"), OTHER_ID)
     with pytest.raises(AccessManagerError, match="is not encrypted"):
-        states.of_backup(source, opener)
+        state_sources.of_backup(source, opener)
 
 
 def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[str, str]) -> None:

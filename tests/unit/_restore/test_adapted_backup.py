@@ -20,16 +20,15 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.k
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.names import path_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import document as document_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import adapted_backup, plan_document
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.adapted_backup import RecoveryOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.items import OUTCOMES
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_task_facts import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_tasks import tasks_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions, Task
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery import Target
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.recovery_facts import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
@@ -108,7 +107,7 @@ def fresh(**state_changes: Any) -> dict[str, Any]:
 
 
 def translated(backup: Contents, described: dict[str, Any] | None = None, **target: Any) -> Contents:
-    return recovery.translate(backup, described or fresh(), Target(**target))
+    return adapted_backup.adapt(backup, described or fresh(), RecoveryOptions(**target))
 
 
 def planned(backup: Contents, described: dict[str, Any], wish: RestoreOptions | None = None, **target: Any) -> Plan:
@@ -325,7 +324,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
     plan = planned(backup, described)
     assert lines_of(plan) == []
     assert not plan.changed
-    recovery.refuse_configured(backup, described, plan)
+    adapted_backup.refuse_configured(backup, described, plan)
 
 
 # ---- settings of the server ----
@@ -538,7 +537,7 @@ def test_a_configured_server_is_not_overwritten() -> None:
     described = fresh()
     described["installation"]["configured"] = True
     with pytest.raises(AccessManagerError, match="is configured already"):
-        recovery.refuse_configured(contents(), described, planned(contents(), described))
+        adapted_backup.refuse_configured(contents(), described, planned(contents(), described))
 
 
 # ---- for a person ----
@@ -550,7 +549,7 @@ def again(**variables: str) -> str:
 
 def tasks(backup: Contents, described: dict[str, Any]) -> list[Task]:
     plan = planned(backup, described)
-    bindings = recovery.tls_bindings(backup, described, Target())
+    bindings = adapted_backup.tls_bindings(backup, described, RecoveryOptions())
     return tasks_of(Recovery(backup, described, plan, bindings, again))
 
 
@@ -720,7 +719,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     backup = contents(manifest=manifest, certificates=certificates)
     described = fresh() | {"certificates": [{"thumbprint": here, "key": {"present": True, "sddl": ""}}]}
     plan = planned(backup, described)
-    states = {one["thumbprint"]: one["state"] for one in document_module.census(backup, plan)}
+    states = {one["thumbprint"]: one["state"] for one in plan_document.census(backup, plan)}
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
     told = [task.text for task in plan.tasks + tasks(backup, described)]
     assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
@@ -728,7 +727,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
 
 def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
     backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
-    assert document_module.census(backup, planned(backup, fresh())) == [
+    assert plan_document.census(backup, planned(backup, fresh())) == [
         {"thumbprint": TLS, "subject": "", "state": "import"}
     ]
 
@@ -736,15 +735,15 @@ def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
 def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
     plan = planned(backup, described)
     plan.tasks += tasks(backup, described)
-    return document_module.document_of(translated(backup, described), described, plan, backup=backup)
+    return plan_document.document_of(translated(backup, described), described, plan, backup=backup)
 
 
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
     evil = "|<script>alert(1)</script>\n# heading `x`"
     backup = contents(settings_with(Authentication={"Mode": "Oidc", "Oidc": {"Authority": evil}}))
     told = document(backup, fresh())
-    assert json.loads(document_module.to_json(told)) == told
-    text = document_module.to_markdown(told).decode()
+    assert json.loads(plan_document.to_json(told)) == told
+    text = plan_document.to_markdown(told).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
     assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
@@ -771,7 +770,7 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
     assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
     line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
     assert line in told["changes"]
-    assert line in document_module.to_markdown(told).decode()
+    assert line in plan_document.to_markdown(told).decode()
     here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
     assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
 
@@ -795,7 +794,7 @@ def test_the_document_of_the_same_server_says_so() -> None:
     described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
-    text = document_module.to_markdown(document_module.document_of(contents(), described, plan)).decode()
+    text = plan_document.to_markdown(plan_document.document_of(contents(), described, plan)).decode()
     assert "It is the same server." in text
 
 

@@ -13,7 +13,7 @@ import typing as t
 from .._ams.description import Described, Record
 from .._contents.contents import Contents
 from .plan import Plan
-from .web_site import Hosting, hosting_of, texts
+from .web_address import Hosting, hosting_of, texts
 
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")

@@ -14,8 +14,8 @@ import typing as t
 from .._ams.description import Described
 from .._contents.contents import Contents
 from .._text import encodable, json_lines, printable
+from .item_outcomes import outcome_of_items
 from .items import OUTCOMES, Item, Outcome
-from .outcome import outcome_of_items
 from .plan import RESTORABLE, Plan, Task
 from .plan_text import lines_of
 

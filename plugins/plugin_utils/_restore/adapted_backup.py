@@ -30,7 +30,7 @@ from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, pla
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
-from .web_site import hosting_of
+from .web_address import hosting_of
 
 KEPT_VALUES = {
     ("", "path"),
@@ -58,7 +58,7 @@ _EXTERNAL, _CONFIG = "external/", "config/"
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class RecoveryOptions:
     """How the new server is to get the backup.
 
     C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound
@@ -70,11 +70,11 @@ class Target:
     allow_version_mismatch: bool = False
 
 
-def translate(contents: Contents, server: Described, target: Target) -> Contents:
+def adapt(contents: Contents, server: Described, target: RecoveryOptions) -> Contents:
     """The backup as this server would have made it. Raises AccessManagerError when it must not come here."""
     _refuse_versions(contents, server, target)
     configuration = contents.configuration
-    moves = _Moves(configuration, server["installation"]["config_path"], relocate=target.relocate)
+    moves = _PathMapping(configuration, server["installation"]["config_path"], relocate=target.relocate)
     rewrites = _rewrites(configuration, moves)
     described = _described(configuration, server, moves, tls_bindings(contents, server, target))
     values = {(one.place, one.before): one.after for one in rewrites.values()}
@@ -96,7 +96,7 @@ def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None
         )
 
 
-def _refuse_versions(contents: Contents, server: Described, target: Target) -> None:
+def _refuse_versions(contents: Contents, server: Described, target: RecoveryOptions) -> None:
     label, name = contents.source.label, server["computer_name"]
     there, here = (
         str(contents.configuration.described["installation"].get("version")),
@@ -128,7 +128,7 @@ def _version(text: str) -> tuple[int, ...]:
 # ---- files ----
 
 
-class _Moves:
+class _PathMapping:
     """Where files and folders of the backup go: another configuration folder, and files from elsewhere into it."""
 
     def __init__(self, configuration: Configuration, new_root: str, *, relocate: bool) -> None:
@@ -182,7 +182,7 @@ class _Moves:
         return None if there.lower() == wanted.lower() else wanted
 
 
-def _rewrites(configuration: Configuration, moves: _Moves) -> dict[tuple[str, int, int], Rewrite]:
+def _rewrites(configuration: Configuration, moves: _PathMapping) -> dict[tuple[str, int, int], Rewrite]:
     """The references that have to say something else, by their files and places in bytes."""
     return {
         (one.file, one.value.start, one.value.end): Rewrite(
@@ -209,7 +209,9 @@ def _edited(data: bytes, edits: dict[tuple[int, int], str]) -> bytes:
     return data
 
 
-def _config_zip(configuration: Configuration, moves: _Moves, rewritten: dict[str, bytes], described: Record) -> bytes:
+def _config_zip(
+    configuration: Configuration, moves: _PathMapping, rewritten: dict[str, bytes], described: Record
+) -> bytes:
     """A config.zip of all this, without the database: that belongs to its server."""
     files = {moves.name(name): name for name in configuration.files if not name.startswith(DATABASE_FOLDER)}
     listed = {
@@ -242,7 +244,7 @@ def _record(record: Record, name: str, data: bytes | None) -> Record:
 # ---- the state beside the files ----
 
 
-def tls_bindings(contents: Contents, server: Described, target: Target) -> dict[str, Record | None]:
+def tls_bindings(contents: Contents, server: Described, target: RecoveryOptions) -> dict[str, Record | None]:
     """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate
     is missing.
 
@@ -295,7 +297,7 @@ def _is_configured(configuration: Configuration) -> bool:
     return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
-def _asked_certificate(server: Described, target: Target, there: set[str]) -> str | None:
+def _asked_certificate(server: Described, target: RecoveryOptions, there: set[str]) -> str | None:
     if target.tls_thumbprint is None:
         return None
     (asked,) = thumbprints.parse([target.tls_thumbprint])
@@ -308,7 +310,7 @@ def _asked_certificate(server: Described, target: Target, there: set[str]) -> st
 
 
 def _described(
-    configuration: Configuration, server: Described, moves: _Moves, bindings: dict[str, Record | None]
+    configuration: Configuration, server: Described, moves: _PathMapping, bindings: dict[str, Record | None]
 ) -> Record:
     """The state of the backup as the new server would have reported it."""
     described, state, here = configuration.described, configuration.described["state"], server["state"]
@@ -340,7 +342,7 @@ def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) ->
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 
-def _reference(reference: Record, moves: _Moves, rewritten: dict[tuple[str, str], str]) -> Record:
+def _reference(reference: Record, moves: _PathMapping, rewritten: dict[tuple[str, str], str]) -> Record:
     name = moves.name(reference["name"]) if reference["name"] else None
     path = moves.path(reference["path"], reference["name"])
     value = rewritten.get((reference["key"], reference["value"]), reference["value"])
