@@ -20,9 +20,8 @@ options:
     default: true
 """
 
-    DOCUMENTATION = (
-        OWNER
-        + r"""
+    DOCUMENTATION = r"""
+options:
   backup_root:
     description:
       - The folder on the controller under which the backups of all hosts lie, each host's in a folder of its name.
@@ -35,4 +34,3 @@ options:
       - The inventory name of the host when not given.
     type: str
 """
-    )

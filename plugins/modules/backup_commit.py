@@ -16,6 +16,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
   - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
   - lithnet.access_manager.seal
   - lithnet.access_manager.signing

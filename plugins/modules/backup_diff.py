@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.decryption
   - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
   - lithnet.access_manager.staging

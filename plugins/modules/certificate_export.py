@@ -20,6 +20,7 @@ requirements:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
   - lithnet.access_manager.seal
 attributes:

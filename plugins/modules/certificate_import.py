@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.decryption
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
 options:
   thumbprints:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.signing
   - lithnet.access_manager.staging
   - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
 attributes:
   check_mode:
