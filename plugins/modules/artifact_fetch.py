@@ -20,6 +20,8 @@ requirements:
   - pyrage >= 1.2.3
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_parts
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
@@ -30,6 +32,9 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: none
+    details: A part is written once into the open backup.
   platform:
     support: full
 options:
@@ -49,6 +54,9 @@ options:
     description: How many seconds to wait for another run on the same server to end.
     type: int
     default: 300
+seealso:
+  - module: lithnet.access_manager.config_snapshot
+  - module: lithnet.access_manager.backup_commit
 """
 
 EXAMPLES = r"""

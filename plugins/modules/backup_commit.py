@@ -15,6 +15,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
@@ -26,6 +27,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+  idempotent:
+    support: partial
+    details: V(opened) changes nothing when the newest complete backup holds the same content. A backup is published or discarded once.
   platform:
     support: full
 options:
@@ -62,6 +66,11 @@ options:
     description: The size that the backup may have. The backup root must have that much space.
     type: int
     default: 0
+seealso:
+  - module: lithnet.access_manager.artifact_fetch
+  - module: lithnet.access_manager.certificate_export
+  - module: lithnet.access_manager.secret_export
+  - module: lithnet.access_manager.backup_verify
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,7 @@ requirements:
   - pyrage >= 1.2.3
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.decryption
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
@@ -34,6 +35,8 @@ attributes:
   check_mode:
     support: full
   diff_mode:
+    support: full
+  idempotent:
     support: full
   platform:
     support: full

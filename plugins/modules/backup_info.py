@@ -13,6 +13,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.signing
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
@@ -22,6 +23,8 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: full
   platform:
     support: full
 options:
@@ -48,6 +51,9 @@ options:
         named in a warning.
     type: bool
     default: false
+seealso:
+  - module: lithnet.access_manager.backup_verify
+  - module: lithnet.access_manager.backup_diff
 """
 
 EXAMPLES = r"""

@@ -27,6 +27,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
@@ -36,6 +37,8 @@ attributes:
   check_mode:
     support: full
   diff_mode:
+    support: full
+  idempotent:
     support: full
   platform:
     support: full
@@ -83,6 +86,9 @@ options:
     type: list
     elements: str
     default: []
+seealso:
+  - module: lithnet.access_manager.backup_info
+  - module: lithnet.access_manager.backup_verify
 """
 
 EXAMPLES = r"""

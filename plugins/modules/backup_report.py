@@ -16,11 +16,15 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: none
+    details: Each call writes the report again, with the time of its making.
   platform:
     support: full
 options:
@@ -51,6 +55,8 @@ options:
     description: The permissions of the files, as four octal digits in quotes. Use V('0644') when node exporter or a web server runs as another user.
     type: str
     default: '0600'
+seealso:
+  - module: lithnet.access_manager.backup_verify
 """
 
 EXAMPLES = r"""

@@ -25,6 +25,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
   - lithnet.access_manager.decryption
@@ -34,6 +35,8 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: full
   platform:
     support: full
 options:
@@ -67,6 +70,10 @@ options:
     description: Fail when there is a problem. The results are returned in any case, unless there was nothing to verify.
     type: bool
     default: true
+seealso:
+  - module: lithnet.access_manager.backup_info
+  - module: lithnet.access_manager.backup_report
+  - module: lithnet.access_manager.backup_prune
 """
 
 EXAMPLES = r"""

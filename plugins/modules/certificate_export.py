@@ -19,6 +19,8 @@ requirements:
   - pyrage >= 1.2.3
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_parts
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
@@ -28,8 +30,14 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: none
+    details: A part is written once into the open backup.
   platform:
     support: full
+seealso:
+  - module: lithnet.access_manager.certificate_import
+  - module: lithnet.access_manager.backup_commit
 """
 
 EXAMPLES = r"""

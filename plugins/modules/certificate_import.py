@@ -19,6 +19,8 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_restores
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.restore
   - lithnet.access_manager.signing
   - lithnet.access_manager.decryption
@@ -38,8 +40,13 @@ attributes:
     support: full
   diff_mode:
     support: full
+  idempotent:
+    support: full
   platform:
     support: full
+seealso:
+  - module: lithnet.access_manager.config_restore
+  - module: lithnet.access_manager.directory_certificate
 """
 
 EXAMPLES = r"""

@@ -20,6 +20,8 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_restores
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.restore
   - lithnet.access_manager.decryption
   - lithnet.access_manager.signing
@@ -31,6 +33,8 @@ attributes:
   check_mode:
     support: full
   diff_mode:
+    support: full
+  idempotent:
     support: full
   platform:
     support: full
@@ -66,6 +70,10 @@ options:
     description: How many seconds each wait for the service, its database files and its web site may take.
     type: int
     default: 120
+seealso:
+  - module: lithnet.access_manager.certificate_import
+  - module: lithnet.access_manager.backup_diff
+  - module: lithnet.access_manager.backup_verify
 """
 
 EXAMPLES = r"""

@@ -16,12 +16,16 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: none
+    details: Each call stages a copy of its own.
   platform:
     support: full
 options:
@@ -55,6 +59,9 @@ options:
     description: How many seconds to wait for another run on the same server to end.
     type: int
     default: 300
+seealso:
+  - module: lithnet.access_manager.artifact_fetch
+  - module: lithnet.access_manager.service
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,8 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_directory
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.directory
   - lithnet.access_manager.seal
@@ -35,6 +37,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+  idempotent:
+    support: partial
+    details: With O(thumbprint=new), each call makes a certificate.
   platform:
     support: full
 options:
@@ -74,6 +79,10 @@ options:
       - A folder on the controller, which must exist. What would be published is written there instead, for a domain administrator. These are the certificate,
         an LDIF file and a PowerShell script. The directory is not changed.
     type: path
+seealso:
+  - module: lithnet.access_manager.directory_info
+  - module: lithnet.access_manager.directory_password_expiry
+  - module: lithnet.access_manager.certificate_import
 """
 
 EXAMPLES = r"""

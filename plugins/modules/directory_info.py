@@ -20,6 +20,8 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_directory
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.directory
   - lithnet.access_manager.signing
@@ -28,6 +30,8 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: full
   platform:
     support: full
 options:
@@ -73,6 +77,9 @@ options:
       - Fail when there are computers whose passwords the account may not read.
     type: bool
     default: true
+seealso:
+  - module: lithnet.access_manager.directory_certificate
+  - module: lithnet.access_manager.directory_password_expiry
 """
 
 EXAMPLES = r"""

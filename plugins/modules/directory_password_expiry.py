@@ -24,6 +24,8 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_directory
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.directory
   - lithnet.access_manager.signing
@@ -31,6 +33,8 @@ attributes:
   check_mode:
     support: full
   diff_mode:
+    support: full
+  idempotent:
     support: full
   platform:
     support: full
@@ -91,6 +95,9 @@ options:
         domain, and a PowerShell script with its data. The LDIF file holds stored passwords as they are in the directory, encrypted to the lost key. The
         directory is not changed.
     type: path
+seealso:
+  - module: lithnet.access_manager.directory_info
+  - module: lithnet.access_manager.directory_certificate
 """
 
 EXAMPLES = r"""

@@ -18,6 +18,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.seal
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
@@ -29,6 +30,8 @@ attributes:
     details: The run outside its shell, and with it the probes, are left out.
   diff_mode:
     support: none
+  idempotent:
+    support: full
   platform:
     support: full
 options:

@@ -15,12 +15,15 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: full
   platform:
     support: full
 options:

@@ -15,12 +15,16 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: partial
+    details: V(restarted) restarts each time.
   platform:
     support: full
 options:
@@ -40,6 +44,9 @@ options:
     description: How many seconds to wait for another run on the same server to end.
     type: int
     default: 300
+seealso:
+  - module: lithnet.access_manager.config_snapshot
+  - module: lithnet.access_manager.config_restore
 """
 
 EXAMPLES = r"""

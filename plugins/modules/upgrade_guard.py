@@ -16,6 +16,7 @@ author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
   - lithnet.access_manager.attributes.controller
+  - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
@@ -25,6 +26,9 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    support: partial
+    details: V(marked) writes the marker each time.
   platform:
     support: full
 options:
@@ -45,6 +49,9 @@ options:
   access_manager_version:
     description: Fail when the marked backup is of another version of Access Manager.
     type: str
+seealso:
+  - module: lithnet.access_manager.backup_verify
+  - module: lithnet.access_manager.config_restore
 """
 
 EXAMPLES = r"""

@@ -84,7 +84,11 @@ def test_the_documentation_is_whole(module: str) -> None:
     assert docs["module"] == module
     assert docs["short_description"]
     assert docs["version_added_collection"] == "lithnet.access_manager"
-    assert {"check_mode", "diff_mode", "platform"} <= docs["attributes"].keys()
+    assert docs["attributes"].keys() == {"action_group", "check_mode", "diff_mode", "idempotent", "platform"}
+    assert docs["seealso"]
+    groups = _groups()
+    memberships = {f"lithnet.access_manager.{group}" for group in groups if module in groups[group]}
+    assert set(docs["attributes"]["action_group"]["membership"]) == memberships
     assert all({"description", "returned", "type"} <= value.keys() for value in returned.values())
 
 
@@ -98,10 +102,22 @@ def test_each_target_half_lies_beside_its_documentation() -> None:
 
 
 def test_each_module_is_in_the_action_group() -> None:
-    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    groups = _groups()
     assert groups["all"] == MODULES
     parts = [module for module in MODULES if {"backup_id", "recipients"} <= argument_spec_of(module).keys()]
     assert groups["parts"] == [part for part in parts if part not in ON_THE_CONTROLLER]
+
+
+def _groups() -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    return groups
+
+
+def test_each_role_is_described_for_galaxy_as_for_ansible_doc() -> None:
+    for role in (ROOT / "roles").iterdir():
+        specification = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+        galaxy = yaml.safe_load((role / "meta/main.yml").read_text())["galaxy_info"]
+        assert galaxy["description"] == specification["short_description"]
 
 
 ALWAYS = {"attempts", "changed", "failed", "msg", "reachable", "skipped", "warnings", "results"}
