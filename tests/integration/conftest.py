@@ -18,6 +18,32 @@ from support.playbook import COLLECTIONS
 
 init_plugin_loader([str(COLLECTIONS)])
 
+LONGEST = (
+    "restore_faults",
+    "recover_certificate",
+    "faults_service",
+    "faults_locks",
+    "faults_line",
+    "disaster_recovery",
+    "signatures",
+    "backup",
+    "restore_reinstalled",
+    "doctor",
+    "restore_parts",
+    "runbooks",
+    "hardened",
+    "upgrade",
+    "verify",
+    "restore",
+)
+"""The files of tests that take longest, the longest first: one that comes late keeps one worker waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first; the tests of a file stay in their order."""
+    rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def lab() -> None:

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the project's checks one after another, and ends with what passed, failed and was skipped.
+"""Runs the project's checks, and ends with what passed, failed and was skipped.
 
 check.py fast       units and lint
 check.py all        everything
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,25 @@ WINE = "wine is not installed (apt-get install --no-install-recommends wine wine
 
 @dataclass
 class Step:
+    """A check. workers: it uses all processors, so it runs alone; the others run two at a time. again: what failed is
+    run once more.
+    """
+
     name: str
     command: list[str]
+    workers: bool = False
     again: bool = False
     fast: bool = False
     needs_wine: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of a step."""
+
+    step: Step
+    outcome: str
+    seconds: float
 
 
 def target_code() -> list[str]:
@@ -41,6 +56,10 @@ def target_code() -> list[str]:
 
 
 INTEGRATION = "tests/integration"
+WORKERS = ["--numprocesses=2"]
+FILES = ["--dist=loadfile", "--no-loadscope-reorder"]
+"""Each worker takes whole files, in the order that tests/integration/conftest.py gives them."""
+
 LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
 
 
@@ -50,44 +69,70 @@ def failed_files() -> list[str]:
     return sorted({name.partition("::")[0] for name in names if name.startswith(INTEGRATION)})
 
 
-# Cheap ones first. The integration tests wait for hosts and services, and two files at a time leave little of a small
-# machine: one
-# in which something failed is run once more, without another beside it.
+# Of the steps that run two at a time, the longest come first. The integration tests wait for hosts and services, and
+# two files at a time leave little of a small machine: one in which something failed is run once more, alone.
 STEPS = [
-    Step("ruff", ["ruff", "check", "."], fast=True),
-    Step("yamllint", ["yamllint", "--strict", "."], fast=True),
-    Step("mypy", ["mypy"], fast=True),
-    Step("unit", ["pytest", "--numprocesses=2", "tests/unit"], fast=True),
-    Step("limits", [sys.executable, "tests/tools/limits.py"], fast=True),
-    Step("role-readmes", [sys.executable, "tests/tools/role_readmes.py", "--check"], fast=True),
-    Step("floors", [sys.executable, "tests/tools/floors.py"]),
-    Step("reuse", ["reuse", "lint", "--lines"]),
-    Step("changelog", ["antsibull-changelog", "lint"]),
-    Step("build", ["tests/tools/build.sh"]),
-    Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
-    Step("ansible-lint", ["ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"]),
-    Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
     Step("sanity", ["tests/tools/sanity.sh"]),
-    Step("integration", ["pytest", "--numprocesses=2", "--dist=loadfile", INTEGRATION], again=True, needs_wine=True),
+    Step("floors", [sys.executable, "tests/tools/floors.py"]),
+    Step("ansible-lint", ["ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"]),
+    Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
+    Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
+    Step("mypy", ["mypy"], fast=True),
+    Step("build", ["tests/tools/build.sh"]),
+    Step("changelog", ["antsibull-changelog", "lint"]),
+    Step("reuse", ["reuse", "lint", "--lines"]),
+    Step("yamllint", ["yamllint", "--strict", "."], fast=True),
+    Step("limits", [sys.executable, "tests/tools/limits.py"], fast=True),
+    Step("ruff", ["ruff", "check", "."], fast=True),
+    Step("role-readmes", [sys.executable, "tests/tools/role_readmes.py", "--check"], fast=True),
+    Step("unit", ["pytest", *WORKERS, "--durations=20", "tests/unit"], workers=True, fast=True),
+    Step(
+        "integration",
+        ["pytest", *WORKERS, *FILES, "--durations=20", INTEGRATION],
+        workers=True,
+        again=True,
+        needs_wine=True,
+    ),
 ]
 
 
-def run(step: Step) -> str:
+def run(step: Step) -> Outcome:
+    """Runs a step, and prints what it printed: at once when it runs alone, else when it has ended."""
+    start = time.monotonic()
     if step.needs_wine and not shutil.which("wine"):
-        print(f"skipped: {WINE}")
-        return "SKIPPED"
-    if _succeeds(step.command):
+        print(f"\n==== {step.name}\nskipped: {WINE}", flush=True)
+        return Outcome(step, "SKIPPED", 0)
+    succeeded = _alone(step) if step.workers else _beside_another(step)
+    return Outcome(step, succeeded, time.monotonic() - start)
+
+
+def _alone(step: Step) -> str:
+    print(f"\n==== {step.name}", flush=True)
+    if not _execute(step.command).returncode:
         return "passed"
     files = failed_files() if step.again else []
     if not files:
         return "FAILED"
     print(f"\n==== {step.name} once more, alone: {', '.join(files)}", flush=True)
-    return "passed, some alone" if _succeeds(["pytest", *files]) else "FAILED"
+    return "FAILED" if _execute(["pytest", *files]).returncode else "passed, some alone"
 
 
-def _succeeds(command: list[str]) -> bool:
+def _beside_another(step: Step) -> str:
+    done = _execute(step.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    print(f"\n==== {step.name}\n{done.stdout.decode(errors='replace')}", end="", flush=True)
+    return "FAILED" if done.returncode else "passed"
+
+
+def _execute(command: list[str], **output: int) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False, **output)
+
+
+def run_all(steps: list[Step]) -> list[Outcome]:
+    """Runs what uses one processor two at a time, then the rest one after the other."""
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(run, [step for step in steps if not step.workers]))
+    return outcomes + [run(step) for step in steps if step.workers]
 
 
 def main(wanted: list[str]) -> int:
@@ -96,18 +141,16 @@ def main(wanted: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
 
-    results = []
-    for step in steps:
-        print(f"\n==== {step.name}", flush=True)
-        start = time.monotonic()
-        results.append((step, run(step), time.monotonic() - start))
+    start = time.monotonic()
+    results = run_all(steps)
 
     print("\n==== summary")
-    for step, outcome, seconds in results:
-        print(f"{outcome:18} {step.name:14} {seconds:6.1f} s")
-    failed = [step.name for step, outcome, _seconds in results if outcome == "FAILED"]
-    skipped = [step.name for step, outcome, _seconds in results if outcome == "SKIPPED"]
-    print(f"{len(results) - len(failed) - len(skipped)} passed, {len(failed)} failed, {len(skipped)} skipped")
+    for one in results:
+        print(f"{one.outcome:18} {one.step.name:14} {one.seconds:6.1f} s")
+    failed = [one.step.name for one in results if one.outcome == "FAILED"]
+    skipped = [one.step.name for one in results if one.outcome == "SKIPPED"]
+    passed = len(results) - len(failed) - len(skipped)
+    print(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped, in {time.monotonic() - start:.0f} s")
     if skipped:
         print(f"SKIPPED, NOT TESTED: {', '.join(skipped).upper()}: {WINE.upper()}")
     return 1 if failed else 0
