@@ -78,8 +78,8 @@ def test_controller_that_ends_during_the_stop(one: AmsHost, two: AmsHost, place:
             during_the_stop(two, partial(end, interrupted, interrupt)),
         ):
             pass
-        assert killed.wait(60).rc == -signal.SIGKILL
-        assert interrupted.wait(120).rc not in (0, -signal.SIGKILL)
+        assert killed.wait(PATIENCE).rc == -signal.SIGKILL
+        assert interrupted.wait(PATIENCE).rc not in (0, -signal.SIGKILL)
         for trace in traces:
             trace.host.wait_for(partial(is_back, trace), PATIENCE)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
@@ -120,12 +120,13 @@ def test_second_controller_waits_for_the_first(one: AmsHost, place: Place) -> No
         Call("removed", "config_snapshot", {"state": "absent", "run_id": "{{ copy.run_id }}"}),
     ]
     with locking(one, rf"{CONFIG_PATH}\db\other.mdf", lambda: True):
-        first = place.start({one.name: one.inventory_vars() | {"backup_include_database": True}})
+        waiting = {"backup_include_database": True, "backup_service_timeout": 600}
+        first = place.start({one.name: one.inventory_vars() | waiting}, "first")
         one.wait_for(lambda: trace.turns() == ["stopped"], PATIENCE)
         owner = json.loads((one.drive_c / STAGING / "lock.json").read_text())
+        third = start_playbook(write_calls(place.folder / "patient.yml", patient), inventory)
         second = place.run({one.name: one.inventory_vars("psrp") | {"backup_lock_timeout": 1}})
         assert len(place.partials()) == 1
-        third = start_playbook(write_calls(place.folder / "patient.yml", patient), inventory)
         one.wait_for(lambda: len(runs_of(one)) == 2, PATIENCE)
         assert trace.turns() == ["stopped"]
     waited, done = called(third.wait(400)), first.wait(400)

@@ -14,7 +14,6 @@ import re
 import pytest
 from support.ams_host import AmsHost
 from support.faults import (
-    PATIENCE,
     Place,
     Trace,
     acting_during_the_copy,
@@ -73,7 +72,7 @@ def test_steady_saving_fails_without_a_stop_and_the_database_is_waited_for(
     one: AmsHost, two: AmsHost, place: Place
 ) -> None:
     trace1, trace2 = Trace(one), Trace(two)
-    with saving_steadily(one), knobs(two, UnlockDelayMs=1500):
+    with saving_steadily(one), knobs(two, UnlockDelayMs=3000):
         run = place.run(
             {
                 one.name: one.inventory_vars("psrp") | {"backup_stop_service": "never"},
@@ -180,7 +179,7 @@ def test_staging_disk_that_fills_up_and_a_file_that_vanishes(one: AmsHost, two: 
     vanishing.write_text("# here today")
 
     def fill_up() -> None:
-        one.wait_for(lambda: at_work(one), PATIENCE)
+        one.wait_for(lambda: at_work(one))
         one.wait_for(lambda: one.service_state() == "StopPending")
         fill(disk_x)
 

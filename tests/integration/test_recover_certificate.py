@@ -22,7 +22,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from support.ams_host import SERVICE_SID, AmsHost, MakeHost
+from support.ams_host import PATIENCE, SERVICE_SID, AmsHost, MakeHost
 from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CURRENT, make_certificate
 from support.domain import Domain, available, stored
@@ -56,7 +56,6 @@ PUBLISH, IMPORT, RESTART, CENSUS_AGAIN = (
 )
 """Tasks of the role in which runs are killed, beside the expiry."""
 
-PATIENCE = 300.0
 SLOWLY = {"recover_certificate_batch_size": 1, "recover_certificate_batch_pause": 1}
 OPEN = r"""
 $task = [Console]::In.ReadToEnd() | ConvertFrom-Json
@@ -123,7 +122,7 @@ class Story:
         running = self.start("-vvvvv", **SLOWLY, **options)
         wait_for(running, moment)
         running.kill()
-        assert running.wait(60).rc
+        assert running.wait(PATIENCE).rc
         return running
 
     def expired(self) -> int:

@@ -60,6 +60,8 @@ APPLICATION_ID = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
 KNOBS = r"HKLM\Software\WindowsLab\Service"
 POWERSHELL = "powershell.exe"
 USER = "backup"
+PATIENCE = 300.0
+"""Seconds to wait for what a host or a run does, on a busy machine."""
 Connection = Literal["winrm", "psrp"]
 Transport = Literal["ntlm", "basic"]
 
@@ -350,12 +352,12 @@ class AmsHost:
                 return line.split()[-1].title().replace("_", "")
         raise RuntimeError(f"the service's state on {self.name} cannot be told")
 
-    def start_service(self, timeout: float = 30) -> None:
+    def start_service(self, timeout: float = PATIENCE) -> None:
         """Starts the service and waits until it runs. TimeoutError after that many seconds."""
         self.run("sc.exe", "start", "lithnetams")
         self.wait_for(lambda: self.service_state() == "Running", timeout)
 
-    def stop_service(self, timeout: float = 30) -> None:
+    def stop_service(self, timeout: float = PATIENCE) -> None:
         """Stops the service and waits until it has. TimeoutError after that many seconds."""
         self.run("sc.exe", "stop", "lithnetams")
         self.wait_for(lambda: self.service_state() == "Stopped", timeout)
@@ -371,7 +373,7 @@ class AmsHost:
         self.run("sc.exe", "start", "lithnetams")
         self.wait_for(lambda: "started" in [text for _time, text in self.service_log()[before:]])
 
-    def wait_for(self, true: Callable[[], bool], timeout: float = 30) -> None:
+    def wait_for(self, true: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Waits until a condition is true. TimeoutError after that many seconds."""
         end = time.monotonic() + timeout
         while not true():

@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .ams_host import AmsHost, write_inventory
+from .ams_host import PATIENCE, AmsHost, write_inventory
 from .backups import Backup, KeyPair, backups_of
 from .configuration import EXTERNAL_DATA
 from .playbook import PlaybookRun, RunningPlaybook, hash_tree, start_playbook
@@ -34,9 +34,6 @@ from .plays import BACKUP
 STAGING = "ProgramData/lithnet.access_manager"
 LAST_LISTED = EXTERNAL_DATA / "Approve-Jit.ps1"
 """A file that a copy looks at when it has read the settings and listed the configuration, before it reads the files."""
-
-PATIENCE = 300.0
-"""Seconds to wait for something that a run does, on a busy machine."""
 
 _IN_OPEN = 0x20
 
@@ -302,7 +299,7 @@ def locking(host: AmsHost, path: str, when: Callable[[], bool]) -> Iterator[None
     """
 
     def let_go() -> None:
-        host.wait_for(when, 60)
+        host.wait_for(when)
         go.touch()
         host.wait_for(held.exists)
 
