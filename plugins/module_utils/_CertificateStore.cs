@@ -17,6 +17,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         private const uint OpenExisting = 0x4000;           // CERT_STORE_OPEN_EXISTING_FLAG
         private const uint ReadOnly = 0x8000;               // CERT_STORE_READONLY_FLAG
         private const uint ReplaceExisting = 3;             // CERT_STORE_ADD_REPLACE_EXISTING
+        private const uint Commit = 3;                      // CERT_STORE_CTRL_COMMIT
+        private const uint Force = 1;                       // CERT_STORE_CTRL_COMMIT_FORCE_FLAG
         private const int FileNotFound = 2;                 // ERROR_FILE_NOT_FOUND
 
         [DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
@@ -30,6 +32,9 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         private static extern bool CertAddCertificateContextToStore(IntPtr store, IntPtr certificate, uint disposition,
             IntPtr added);
 
+        [DllImport("crypt32.dll", SetLastError = true)]
+        private static extern bool CertControlStore(IntPtr store, uint flags, uint control, IntPtr parameter);
+
         /// <summary>The certificates of a store such as lithnetams\MY; none when the store does not exist yet.</summary>
         /// <exception cref="Win32Exception">The store cannot be opened.</exception>
         public static X509Certificate2Collection Read(string name)
@@ -42,13 +47,14 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
 
         /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not
         /// exist. X509Store.Add would let it inherit the properties of one that is there: a reference to a lost key, for
-        /// one.</summary>
+        /// one. Windows persists what is replaced at once; other providers do when they are asked to.</summary>
         /// <exception cref="Win32Exception">The store cannot be opened or changed.</exception>
         public static void Add(string name, X509Certificate2 certificate)
         {
             Use(Open(name, 0), delegate(X509Store store)
             {
-                if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero))
+                if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero) ||
+                    !CertControlStore(store.StoreHandle, Force, Commit, IntPtr.Zero))
                     throw new Win32Exception(Marshal.GetLastWin32Error());
                 return null;
             });
