@@ -47,15 +47,16 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
 
         /// <summary>Puts a certificate, with its private key if it has one, into a store, which is made when it does not
         /// exist. X509Store.Add would let it inherit the properties of one that is there: a reference to a lost key, for
-        /// one. Windows persists what is replaced at once; other providers do when they are asked to.</summary>
+        /// one. Windows persists what is replaced at once, and may refuse to be asked to; others do when they are asked.
+        /// </summary>
         /// <exception cref="Win32Exception">The store cannot be opened or changed.</exception>
         public static void Add(string name, X509Certificate2 certificate)
         {
             Use(Open(name, 0), delegate(X509Store store)
             {
-                if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero) ||
-                    !CertControlStore(store.StoreHandle, Force, Commit, IntPtr.Zero))
+                if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero))
                     throw new Win32Exception(Marshal.GetLastWin32Error());
+                CertControlStore(store.StoreHandle, Force, Commit, IntPtr.Zero);
                 return null;
             });
         }
