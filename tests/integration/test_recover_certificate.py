@@ -414,7 +414,7 @@ def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story:
     many = domain.add_computer("Büro", stored(ANOTHER), [*kept, *history])
     late = domain.add_computer("LATE", stored(ANOTHER))
     folder.mkdir()
-    plan = {"publish_only_plan": str(folder), "backup_root": str(tmp_path), "lost": [ANOTHER]}
+    plan = {"publish_only_plan": str(folder), "backup_root": str(tmp_path), "lost_certificates": [ANOTHER]}
     published = replace(story.recovery, root=tmp_path).publish(thumbprint=other.thumbprint, **plan)
     expiry = {"servers": domain.servers, "remove_lost_history": True} | domain.options() | plan
     expiry |= {"backup_root": str(story.recovery.root)}
