@@ -16,6 +16,9 @@ $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils
 $StoreName = 'lithnetams\MY'
 $ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 $AdministratorsSid = 'S-1-5-32-544'
+$NonceBytes = 32
+# OAEP with SHA-512 takes the nonce, two digests and two bytes. A web site's key may be shorter.
+$LeastBitsForSha512 = 8 * ($NonceBytes + 2 * 64 + 2)
 $Flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
 
 Function Get-CertificateOption {
@@ -172,13 +175,10 @@ Function Assert-Key {
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPrivateKey($Certificate)
     $public = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPublicKey($Certificate)
-    $padding = if ($key -is [Security.Cryptography.RSACng]) {
-        [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512
-    }
-    else {
-        [Security.Cryptography.RSAEncryptionPadding]::OaepSHA1
-    }
-    $nonce = New-RandomByte -Count 32
+    $padding = if ($key -isnot [Security.Cryptography.RSACng]) { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA1 }
+    elseif ($key.KeySize -ge $LeastBitsForSha512) { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512 }
+    else { [Security.Cryptography.RSAEncryptionPadding]::OaepSHA256 }
+    $nonce = New-RandomByte -Count $NonceBytes
     $opened = $key.Decrypt($public.Encrypt($nonce, $padding), $padding)
     if ([Convert]::ToBase64String($opened) -cne [Convert]::ToBase64String($nonce)) {
         throw 'its private key does not answer for it'
