@@ -8,9 +8,12 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Secret
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Account
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
+
+$AdministratorsSid = 'S-1-5-32-544'
 
 Function Read-Plan {
     # The text of the plan. Its length in bytes comes before it.
@@ -126,4 +129,27 @@ Function Get-UnreadableSecret {
     foreach ($secret in $Secrets) { if (-not (Test-Secret -Secret $secret)) { $secret.path } }
 }
 
-Export-ModuleMember -Function Expand-Bundle, Protect-StagedSecret, Get-UnreadableSecret
+Function Assert-OwnerRight {
+    # Refuses a plan when a file that it changes has an owner or a group, now or then, that an account with these privileges cannot give it.
+    param(
+        [Object] $Plan,
+        [String[]] $Privileges = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]::Privileges()
+    )
+    if ('SeRestorePrivilege' -in $Privileges) { return }
+    $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $owners = @($identity.User.Value, $AdministratorsSid)
+    $groups = $owners + @($identity.Groups | ForEach-Object -Process { $_.Value })
+    foreach ($record in $Plan.files) {
+        $item = New-Object -TypeName $(if ($record.kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }) -ArgumentList (Get-LongPath -Path $record.path)
+        $texts = @(if ($record.action -ne 'remove') { $record.sddl }) + @(if ($item.Exists) { Get-SecurityText -Item $item })
+        foreach ($text in $texts) {
+            $descriptor = New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $text
+            if ("$($descriptor.Owner)" -in $owners -and "$($descriptor.Group)" -in $groups) { continue }
+            throw ("'$($record.path)' has an owner and group, $($descriptor.Owner) and $($descriptor.Group), that $($identity.Name) cannot " +
+                "give to a file: that needs the privilege SeRestorePrivilege. Add the account, or Administrators, to 'Restore files and directories' " +
+                'under User Rights Assignment in the group policy, and run again.')
+        }
+    }
+}
+
+Export-ModuleMember -Function Expand-Bundle, Protect-StagedSecret, Get-UnreadableSecret, Assert-OwnerRight

@@ -89,6 +89,7 @@ Function Initialize-Bundle {
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) {
         Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists)
     }
+    Assert-OwnerRight -Plan $bundle.plan
     Assert-Service -Plan $bundle.plan
     if ($module.Params.close_editor) { Close-Editor }
     Assert-NoEditor
