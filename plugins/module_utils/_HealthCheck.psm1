@@ -75,7 +75,11 @@ Function Get-Status {
         if ($Url.Scheme -eq 'https') {
             $stream = New-Object -TypeName Net.Security.SslStream -ArgumentList $stream, $false,
                 ([Net.Security.RemoteCertificateValidationCallback] { $true })
-            $stream.AuthenticateAsClient($Url.IdnHost, $null, $Protocols, $false)
+            try { $stream.AuthenticateAsClient($Url.IdnHost, $null, $Protocols, $false) }
+            catch {
+                $text = "the TLS handshake failed: $($_.Exception.GetBaseException().Message)"
+                throw (New-Object -TypeName Security.Authentication.AuthenticationException -ArgumentList $text)
+            }
         }
         $headers = "Host: $(Get-HostHeader -Url $Url)`r`nConnection: close"
         $request = [Text.Encoding]::ASCII.GetBytes("GET $($Url.PathAndQuery) HTTP/1.1`r`n$headers`r`n`r`n")
@@ -88,16 +92,22 @@ Function Get-Status {
 }
 
 Function Test-Site {
-    # Why the web site does not serve at one address of this server; empty when it does. HTTP.sys itself answers 400, 404 or 503
-    # where nobody serves.
+    # Why the web site does not serve at one address of this server, and whether that is its TLS handshake; nothing when it serves.
+    # HTTP.sys itself answers 400, 404 or 503 where nobody serves.
     param(
         [Uri] $Url,
         [Net.IPAddress] $Address
     )
     try { $status = Get-Status -Url $Url -Address $Address }
-    catch { return "$Url does not answer at $($Address): $($_.Exception.GetBaseException().Message)" }
-    if ($status -lt 400 -or $status -in $LogonStatuses) { return '' }
-    return "$Url answers with HTTP status $status at $Address"
+    catch {
+        $cause = $_.Exception.GetBaseException()
+        return @{
+            text = "$Url does not answer at $($Address): $($cause.Message)"
+            handshake = $cause -is [Security.Authentication.AuthenticationException]
+        }
+    }
+    if ($status -lt 400 -or $status -in $LogonStatuses) { return }
+    @{ text = "$Url answers with HTTP status $status at $Address"; handshake = $false }
 }
 
 Function Get-OwnAddress {
@@ -108,7 +118,7 @@ Function Get-OwnAddress {
 
 Function Wait-Site {
     # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs.
-    # Returns why it does not; empty when it does.
+    # Returns why it does not, empty when it does, and whether a TLS handshake failed.
     param(
         [Uri] $Url,
         [Int32] $Timeout
@@ -116,12 +126,15 @@ Function Wait-Site {
     $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
     while ($true) {
-        $reasons = foreach ($address in $addresses) {
+        $reasons = @()
+        foreach ($address in $addresses) {
             $reason = Test-Site -Url $Url -Address $address
-            if (-not $reason) { return '' }
-            $reason
+            if (-not $reason) { return @{ text = ''; handshake = $false } }
+            $reasons += $reason
         }
-        if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') { return $reasons -join '; ' }
+        if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') {
+            return @{ text = $reasons.text -join '; '; handshake = $reasons.handshake -contains $true }
+        }
         Start-Sleep -Milliseconds 200
     }
 }
@@ -135,7 +148,7 @@ Function Get-SiteReason {
     $site = Get-Site -Documents @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
     $reasons = @{}
     foreach ($scheme in 'http', 'https') {
-        if ($site.$scheme) { $reasons[$scheme] = Wait-Site -Url $site.$scheme -Timeout $SecondsBefore }
+        if ($site.$scheme) { $reasons[$scheme] = (Wait-Site -Url $site.$scheme -Timeout $SecondsBefore).text }
     }
     $reasons
 }
@@ -199,7 +212,8 @@ Function Add-Check {
 
 Function Add-SiteCheck {
     # The same for an address of the web site. One that did not serve before the restore either is not waited for, and fails
-    # nothing.
+    # nothing. Nor does a TLS handshake where nothing says that it succeeded before: Windows may forbid this client every version of
+    # TLS that the site has.
     param(
         [Hashtable] $Done,
         [Uri] $Url,
@@ -207,11 +221,14 @@ Function Add-SiteCheck {
         [Int32] $Timeout
     )
     $name = $Url.Scheme
-    $was = if ($Before -and $Before.ContainsKey($name)) { $Before[$name] }
-    if (-not $was) { return Add-Check -Done $Done -Name $name -Body { Wait-Site -Url $Url -Timeout $Timeout } }
-    $reason = Wait-Site -Url $Url -Timeout 0
-    $Done.checks += @{ name = $name; passed = -not $reason; reason = $reason }
-    if ($reason) { $Done.warnings += "The web site did not serve before the restore, and does not now: $reason" }
+    $known = $Before -and $Before.ContainsKey($name)
+    $was = if ($known) { $Before[$name] }
+    $answer = Wait-Site -Url $Url -Timeout $(if ($was) { 0 } else { $Timeout })
+    $warning = if ($was) { 'The web site did not serve before the restore, and does not now' }
+    elseif (-not $known -and $answer.handshake) { 'Whether the web site serves over TLS could not be tested: open it in a browser' }
+    if (-not $answer.text -or -not $warning) { return Add-Check -Done $Done -Name $name -Body { $answer.text } }
+    $Done.checks += @{ name = $name; passed = $false; reason = $answer.text }
+    $Done.warnings += "$($warning): $($answer.text)"
 }
 
 Function Test-Health {

@@ -129,25 +129,43 @@ Function Get-UnreadableSecret {
     foreach ($secret in $Secrets) { if (-not (Test-Secret -Secret $secret)) { $secret.path } }
 }
 
+Function Test-SettableOwner {
+    # Whether this account, without SeRestorePrivilege, can give a file the owner and the group of a descriptor.
+    param([Security.AccessControl.RawSecurityDescriptor] $Descriptor)
+    $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $owners = @($identity.User.Value, $AdministratorsSid)
+    $groups = $owners + @($identity.Groups | ForEach-Object -Process { $_.Value })
+    "$($Descriptor.Owner)" -in $owners -and "$($Descriptor.Group)" -in $groups
+}
+
+Function Get-OwnerToGive {
+    # The descriptors whose owner and group a restore of this record gives to a file or folder, or its way back does. A file that is
+    # changed in place keeps those that it has.
+    param([Object] $Record)
+    $type = if ($Record.kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }
+    $item = New-Object -TypeName $type -ArgumentList (Get-LongPath -Path $Record.path)
+    $texts = @(if ($Record.action -ne 'remove') { $Record.sddl }) + @(if ($item.Exists) { Get-SecurityText -Item $item })
+    $descriptors = @(foreach ($text in $texts) {
+            New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $text
+        })
+    $different = @($descriptors | ForEach-Object -Process { "$($_.Owner) $($_.Group)" } | Select-Object -Unique).Count -gt 1
+    if ($Record.action -ne 'set' -or $different) { $descriptors }
+}
+
 Function Assert-OwnerRight {
-    # Refuses a plan when a file that it changes has an owner or a group, now or then, that an account with these privileges cannot give it.
+    # Refuses a plan when a file that it changes has an owner or a group, now or then, that an account with these privileges cannot
+    # give it.
     param(
         [Object] $Plan,
         [String[]] $Privileges = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]::Privileges()
     )
     if ('SeRestorePrivilege' -in $Privileges) { return }
-    $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
-    $owners = @($identity.User.Value, $AdministratorsSid)
-    $groups = $owners + @($identity.Groups | ForEach-Object -Process { $_.Value })
     foreach ($record in $Plan.files) {
-        $item = New-Object -TypeName $(if ($record.kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }) -ArgumentList (Get-LongPath -Path $record.path)
-        $texts = @(if ($record.action -ne 'remove') { $record.sddl }) + @(if ($item.Exists) { Get-SecurityText -Item $item })
-        foreach ($text in $texts) {
-            $descriptor = New-Object -TypeName Security.AccessControl.RawSecurityDescriptor -ArgumentList $text
-            if ("$($descriptor.Owner)" -in $owners -and "$($descriptor.Group)" -in $groups) { continue }
-            throw ("'$($record.path)' has an owner and group, $($descriptor.Owner) and $($descriptor.Group), that $($identity.Name) cannot " +
-                "give to a file: that needs the privilege SeRestorePrivilege. Add the account, or Administrators, to 'Restore files and directories' " +
-                'under User Rights Assignment in the group policy, and run again.')
+        foreach ($descriptor in Get-OwnerToGive -Record $record) {
+            if (Test-SettableOwner -Descriptor $descriptor) { continue }
+            throw ("'$($record.path)' has the owner $($descriptor.Owner) and the group $($descriptor.Group), which this account " +
+                'cannot give to a file without the privilege SeRestorePrivilege. Add the account, or Administrators, to ' +
+                "'Restore files and directories' under User Rights Assignment in the group policy, and run again.")
         }
     }
 }
