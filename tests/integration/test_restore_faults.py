@@ -480,6 +480,18 @@ def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
     assert told["refused"] != ""
     assert (told["deletion"], told["deleted"]) == ("", True)
     assert told["list"] == ["second", "False"]
+    foreign, *settable = told["owners"]
+    assert "SeRestorePrivilege" in foreign
+    assert settable == ["", "", ""]
+    assert "SeRestorePrivilege" in told["owner_of_old"]
+    taken, free = told["mutex"]
+    assert "keeps administrators from it" in taken
+    assert free == ""
+    *harmless, worse = told["handshakes"]
+    assert [one["failure"] for one in harmless] == ["", "", ""]
+    assert ["TLS handshake" in "".join(one["warnings"]) for one in harmless] == [True, True, True]
+    assert "TLS handshake" in worse["failure"]
+    assert not any(one["passed"] for one in told["handshakes"])
 
 
 def put_back(server: AmsHost) -> dict[str, Any]:

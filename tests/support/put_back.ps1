@@ -6,8 +6,8 @@
 
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
-foreach ($name in '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') { Add-Type -Path "$modules\$name.cs" }
-foreach ($name in '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask', '_Run', '_Snapshot', '_RestoreChange', '_EarlierRestore', '_SafetyCopy') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_Account', '_CertificateStore', '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') { Add-Type -Path "$modules\$name.cs" }
+foreach ($name in '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask', '_Run', '_Snapshot', '_Secret', '_RestoreBundle', '_RestoreChange', '_EarlierRestore', '_SafetyCopy', '_Certificate', '_HealthCheck') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"
@@ -89,6 +89,46 @@ $answer.deleted = -not [IO.File]::Exists($other)
 # A list that takes the place of another.
 foreach ($text in 'first', 'second') { Write-WholeFile -Path "$root\list.json" -Text $text }
 $answer.list = @([IO.File]::ReadAllText("$root\list.json"), [String][IO.File]::Exists("$root\list.json.new"))
+
+# Owners that an account without SeRestorePrivilege cannot give: wanted, and to be put back when the restore fails.
+Function Get-OwnerRefusal {
+    param($Record, $Privileges)
+    Get-Failure { Assert-OwnerRight -Plan @{ files = @($Record) } -Privileges $Privileges }
+}
+$foreign, $own = 'O:SYG:SYD:P(A;;FA;;;SY)', 'O:BAG:BAD:P(A;;FA;;;SY)'
+$absent = @{ path = "$root\absent.ps1"; kind = 'file'; action = 'add' }
+$answer.owners = @(
+    (Get-OwnerRefusal -Record ($absent + @{ sddl = $foreign }) -Privileges 'SeDebugPrivilege'),
+    (Get-OwnerRefusal -Record ($absent + @{ sddl = $own }) -Privileges 'SeDebugPrivilege'),
+    (Get-OwnerRefusal -Record ($absent + @{ sddl = $foreign }) -Privileges 'SeRestorePrivilege'),
+    (Get-Failure { Assert-OwnerRight -Plan @{ files = @($absent + @{ sddl = $foreign }) } })
+)
+Set-SecurityText -Item $new -Sddl $foreign
+$answer.owner_of_old = Get-OwnerRefusal -Record @{ path = $new.FullName; kind = 'file'; action = 'remove' } -Privileges 'SeDebugPrivilege'
+
+# A mutex that another program has made for itself alone.
+$security = New-Object -TypeName Security.AccessControl.MutexSecurity
+$security.SetSecurityDescriptorSddlForm('D:P(A;;GA;;;SY)')
+$made = $false
+$theirs = [Threading.MutexAcl]::Create($false, 'Global\lithnet.access_manager.theirs', [ref]$made, $security)
+$answer.mutex = @(
+    (Get-Failure { & (Get-Module -Name _Run) { Open-RunMutex -Name 'Global\lithnet.access_manager.theirs' } }),
+    (Get-Failure { & (Get-Module -Name _Run) { (Open-RunMutex -Name 'Global\lithnet.access_manager.ours').Dispose() } })
+)
+$theirs.Dispose()
+
+# A web site that refuses every TLS handshake: in a first restore, where it did not serve before, and where it did.
+$listener = New-Object -TypeName Net.Sockets.TcpListener -ArgumentList ([Net.IPAddress]::Loopback), 0
+$listener.Start()
+$closer = [PowerShell]::Create().AddScript('param($listener) while ($true) { $listener.AcceptTcpClient().Dispose() }').AddArgument($listener)
+[void]$closer.BeginInvoke()
+$url = [Uri]"https://localhost:$($listener.LocalEndpoint.Port)/"
+$answer.handshakes = @(foreach ($before in $null, @{}, @{ https = 'closed' }, @{ https = '' }) {
+        $done = @{ checks = @(); warnings = @(); failed_check = '' }
+        $failure = Get-Failure { & (Get-Module -Name _HealthCheck) { Add-SiteCheck -Done $args[0] -Url $args[1] -Before $args[2] -Timeout 1 } $done $url $before }
+        @{ failure = $failure; warnings = $done.warnings; passed = $done.checks[0].passed }
+    })
+$listener.Stop()
 
 Remove-AnyItem -Path "$root\new.ps1" -Kind 'file'
 [IO.Directory]::Delete($root, $true)
