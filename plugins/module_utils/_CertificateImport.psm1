@@ -65,7 +65,7 @@ Function Undo-Certificate {
         [String[]] $Usages
     )
     $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint -Usages $Usages -Anywhere:($Undo.action -eq 'give_access')
-    if (-not $stored -or ($Undo.action -eq 'give_key' -and -not $stored.HasPrivateKey)) { return }
+    if (-not $stored) { return }
     if ($Undo.action -eq 'give_access') {
         if ($Undo.sddl) {
             $file = New-Object -TypeName IO.FileInfo -ArgumentList (Get-KeyInformation -Certificate $stored).file
@@ -73,9 +73,10 @@ Function Undo-Certificate {
         }
         return
     }
+    $given = (Get-KeyInformation -Certificate $stored).present
     Remove-Key -Certificate $stored
-    $ServiceStore::Remove($StoreName, $stored)
-    if ($Undo.action -eq 'give_key') { Add-BareCertificate -Certificate $stored }
+    if ($Undo.action -eq 'import') { $ServiceStore::Remove($StoreName, $stored) }
+    elseif ($given) { Add-BareCertificate -Certificate $stored }
 }
 
 Function Complete-Certificate {
@@ -151,6 +152,7 @@ Function Add-KeyedCertificate {
 }
 
 Function Add-BareCertificate {
+    # Puts the certificate without its key in the place of the one with it, in one step.
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
     $bare = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $Certificate.RawData)
     $ServiceStore::Add($StoreName, $bare)

@@ -57,6 +57,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
                 if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero))
                     throw new Win32Exception(Marshal.GetLastWin32Error());
                 CertControlStore(store.StoreHandle, Force, Commit, IntPtr.Zero);
+                GC.KeepAlive(certificate);
                 return null;
             });
         }

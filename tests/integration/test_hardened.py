@@ -140,8 +140,9 @@ def test_scheduled_task_that_a_killed_call_left_is_removed_by_the_next_run(
     server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
 ) -> None:
     left, other = "lithnet.access_manager.20260102T030405Z-0a1b2c3d", "nightly"
+    once = ("/sc", "once", "/st", "23:59", "/ru", "SYSTEM")
     for name in (left, other):
-        server.run("schtasks.exe", "/create", "/tn", name, "/tr", "cmd.exe", "/sc", "once", "/st", "23:59", "/ru", "SYSTEM")
+        server.run("schtasks.exe", "/create", "/tn", name, "/tr", "cmd.exe", *once)
     assert tasks_of(server) == [left]
     run = back_up(server, work, options, "leftover")
     assert run.rc == 0, run.output

@@ -9,6 +9,7 @@ The tests go in order: those that fail find the server spoiled and leave it so, 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -24,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import pfx_key_provider
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE
 from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
-from support.certificates import CRYPTOAPI, CURRENT, EXPIRED
+from support.certificates import CRYPTOAPI, CURRENT, EXPIRED, TestCertificate, make_certificate
 from support.configuration import UNICODE_TEMPLATE
 from support.faults import kill_powershells, runs_of
 from support.host_state import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
@@ -463,7 +465,7 @@ def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
     """The target's functions one by one, in one process: what they leave for a moment only is in no result of a
     restore.
     """
-    told = put_back(server)
+    told = put_back(server, make_certificate(key_size=1024))
     assert told["unchanged"] == ""
     assert "other.ps1' has changed while this restore was at work" in told["changed"]
     assert told["removed"]
@@ -483,7 +485,9 @@ def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
     foreign, *settable = told["owners"]
     assert "SeRestorePrivilege" in foreign
     assert settable == ["", "", ""]
-    assert "SeRestorePrivilege" in told["owner_of_old"]
+    *refused, kept = told["owners_of_old"]
+    assert ["SeRestorePrivilege" in one for one in refused] == [True, True]
+    assert kept == ""
     taken, free = told["mutex"]
     assert "keeps administrators from it" in taken
     assert free == ""
@@ -492,16 +496,25 @@ def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
     assert ["TLS handshake" in "".join(one["warnings"]) for one in harmless] == [True, True, True]
     assert "TLS handshake" in worse["failure"]
     assert not any(one["passed"] for one in told["handshakes"])
+    imported, given = told["certificates"]
+    assert imported == {"failure": "", "action": "import", "restored": [True], "errors": [], "left": []}
+    assert given == {"failure": "", "action": "give_key", "restored": [True], "errors": [], "left": [False]}
 
 
-def put_back(server: AmsHost) -> dict[str, Any]:
+def put_back(server: AmsHost, certificate: TestCertificate) -> dict[str, Any]:
     """What put_back.ps1 tells."""
+    pfx = pfx_key_provider.name(certificate.pfx, certificate.pfx_password)
+    task = {"thumbprint": certificate.thumbprint, "password": certificate.pfx_password}
+    task["pfx"] = base64.b64encode(pfx).decode()
+    task["certificate"] = base64.b64encode(certificate.certificate_der).decode()
     folder = server.drive_c / "windows/temp/test-modules"
     folder.mkdir()
     try:
         for file in MODULES.iterdir():
             shutil.copyfile(file, folder / file.name)
-        told: dict[str, Any] = json.loads(server.powershell(PUT_BACK.read_text(encoding="utf-8")))
+        told: dict[str, Any] = json.loads(
+            server.powershell(PUT_BACK.read_text(encoding="utf-8"), json.dumps(task).encode())
+        )
     finally:
         shutil.rmtree(folder)
     return told

@@ -69,6 +69,11 @@ class TestCertificate:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
+    def certificate_der(self) -> bytes:
+        """The certificate as DER."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    @property
     def private_key_pem(self) -> bytes:
         """The private key as PEM, PKCS #8, not encrypted."""
         return _key_bytes(self.private_key, serialization.Encoding.PEM)

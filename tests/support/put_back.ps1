@@ -2,12 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What a restore and its way back do between their beginning and their end, which no result shows. Answers as JSON.
+# What a restore and its way back do between their beginning and their end, which no result shows. Its task is a certificate to
+# import, as JSON on stdin; it answers as JSON.
 
 Set-StrictMode -Version 2.0
 $modules = 'C:\windows\temp\test-modules'
-foreach ($name in '_Account', '_CertificateStore', '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') { Add-Type -Path "$modules\$name.cs" }
-foreach ($name in '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask', '_Run', '_Snapshot', '_Secret', '_RestoreBundle', '_RestoreChange', '_EarlierRestore', '_SafetyCopy', '_Certificate', '_HealthCheck') { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
+foreach ($name in '_Account', '_CertificateStore', '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') {
+    Add-Type -Path "$modules\$name.cs"
+}
+$names = '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask',
+    '_Run', '_Snapshot', '_Secret', '_RestoreBundle', '_RestoreChange', '_EarlierRestore', '_SafetyCopy', '_Certificate',
+    '_HealthCheck', '_Envelope', '_CertificateImport'
+foreach ($name in $names) { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
 $folder, $inner, $other = "$root\private", "$root\private\inner.ps1", "$root\other.ps1"
@@ -16,7 +22,9 @@ $global:seen = @()
 
 Function New-Record {
     param($Path, $Kind)
-    [PSCustomObject]@{ path = $Path; name = $Path; kind = $Kind; action = 'remove'; before = ''; is_database = $false; has_content = $false }
+    [PSCustomObject]@{
+        path = $Path; name = $Path; kind = $Kind; action = 'remove'; before = ''; is_database = $false; has_content = $false
+    }
 }
 
 Function Get-Failure {
@@ -104,7 +112,10 @@ $answer.owners = @(
     (Get-Failure { Assert-OwnerRight -Plan @{ files = @($absent + @{ sddl = $foreign }) } })
 )
 Set-SecurityText -Item $new -Sddl $foreign
-$answer.owner_of_old = Get-OwnerRefusal -Record @{ path = $new.FullName; kind = 'file'; action = 'remove' } -Privileges 'SeDebugPrivilege'
+$answer.owners_of_old = @(foreach ($change in @('remove', ''), @('set', $own), @('set', $foreign)) {
+        $record = @{ path = $new.FullName; kind = 'file'; action = $change[0]; sddl = $change[1] }
+        Get-OwnerRefusal -Record $record -Privileges 'SeDebugPrivilege'
+    })
 
 # A mutex that another program has made for itself alone.
 $security = New-Object -TypeName Security.AccessControl.MutexSecurity
@@ -120,15 +131,37 @@ $theirs.Dispose()
 # A web site that refuses every TLS handshake: in a first restore, where it did not serve before, and where it did.
 $listener = New-Object -TypeName Net.Sockets.TcpListener -ArgumentList ([Net.IPAddress]::Loopback), 0
 $listener.Start()
-$closer = [PowerShell]::Create().AddScript('param($listener) while ($true) { $listener.AcceptTcpClient().Dispose() }').AddArgument($listener)
+$closer = [PowerShell]::Create()
+[void]$closer.AddScript('param($listener) while ($true) { $listener.AcceptTcpClient().Dispose() }').AddArgument($listener)
 [void]$closer.BeginInvoke()
 $url = [Uri]"https://localhost:$($listener.LocalEndpoint.Port)/"
 $answer.handshakes = @(foreach ($before in $null, @{}, @{ https = 'closed' }, @{ https = '' }) {
         $done = @{ checks = @(); warnings = @(); failed_check = '' }
-        $failure = Get-Failure { & (Get-Module -Name _HealthCheck) { Add-SiteCheck -Done $args[0] -Url $args[1] -Before $args[2] -Timeout 1 } $done $url $before }
+        $check = { Add-SiteCheck -Done $args[0] -Url $args[1] -Before $args[2] -Timeout 1 }
+        $failure = Get-Failure { & (Get-Module -Name _HealthCheck) $check $done $url $before }
         @{ failure = $failure; warnings = $done.warnings; passed = $done.checks[0].passed }
     })
 $listener.Stop()
+
+# A certificate, where it is not, and where it is without its key: restored, and taken back twice.
+Function Get-KeyState {
+    # Whether each certificate of that thumbprint in the service's store has a key.
+    $found = $store::Read('lithnetams\MY') | Where-Object -FilterScript { $_.Thumbprint -eq $wanted.thumbprint }
+    @($found | ForEach-Object -Process { $_.HasPrivateKey })
+}
+$store = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
+$wanted = @{ action = 'import' }
+([Console]::In.ReadToEnd() | ConvertFrom-Json).PSObject.Properties | ForEach-Object -Process { $wanted[$_.Name] = $_.Value }
+$bare = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($wanted.certificate))
+$answer.certificates = @(foreach ($there in $false, $true) {
+        if ($there) { $store::Add('lithnetams\MY', $bare) }
+        $undo = New-Object -TypeName Collections.ArrayList
+        $failure = Get-Failure { Restore-Certificate -Wanted $wanted -Usages @() -Undo $undo }
+        $restored = @(Get-KeyState)
+        $errors = @(1, 2 | ForEach-Object -Process { Undo-RestoredCertificate -Undo $undo -Usages @() })
+        @{ failure = $failure; action = $undo[0].action; restored = $restored; errors = $errors; left = @(Get-KeyState) }
+    })
+$store::Remove('lithnetams\MY', $bare)
 
 Remove-AnyItem -Path "$root\new.ps1" -Kind 'file'
 [IO.Directory]::Delete($root, $true)

@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
+import ansible
 import pytest
 from support.playbook import REPOSITORY
 
 SCRIPTS = sorted(path for path in (REPOSITORY / "plugins").rglob("*.ps*1") if path.suffix in (".ps1", ".psm1"))
 _TABLE = re.compile(r"(\$[\w.:]+)\s*=\s*(?:\[Ordered\]\s*)?@\{\s*\}", re.IGNORECASE)
+MODULES = sorted((REPOSITORY / "plugins/modules").glob("*.ps1"))
+LARGEST_EVENT = 64 * 1024
+"""In bytes: Windows drops an event that is larger."""
+
 _LITERAL = re.compile(r"'[^']*'")
 _LOOP = r"foreach\s*\({name}\s+in\s+'[^']*'(?:\s*,\s*'[^']*')*\)"
 
@@ -51,3 +57,62 @@ def test_no_literal_hash_table_is_filled_by_names(path: Path) -> None:
 )
 def test_the_rule_finds_what_it_is_for(code: str, found: list[str]) -> None:
     assert filled_by_names(code) == found
+
+
+# ---- module logging ----
+
+_FUNCTION = re.compile(r"^Function ([\w-]+)", re.MULTILINE | re.IGNORECASE)
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+_CALL = re.compile(r"(?<![\w$.:'-])(?P<name>[A-Z][A-Za-z]+-[A-Z]\w+)\b(?P<arguments>(?:,[ ]*\n|[^\n|{};])*)")
+_CONFIDENTIAL = re.compile(
+    r"password|pfx|\$secret|\$bundle|\$plain|\$document|\$encryptionKey|\$macKey|\.(?:data|value)\b", re.IGNORECASE
+)
+FUNCTIONS = {name for path in SCRIPTS for name in _FUNCTION.findall(path.read_text(encoding="utf-8"))}
+
+
+def confidential_arguments(code: str) -> list[str]:
+    """The calls of cmdlets that are given a secret or a configuration: Windows writes their arguments into its log.
+
+    What functions, methods and constructors are given is in no log. ConvertFrom-Json is given a whole text.
+    """
+    found = []
+    for call in _CALL.finditer(_COMMENT.sub("", code)):
+        name, arguments = call["name"], call["arguments"]
+        if name in FUNCTIONS or name == "Export-ModuleMember":
+            continue
+        if name == "ConvertFrom-Json" or _CONFIDENTIAL.search(arguments):
+            found.append(f"{name}{arguments}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SCRIPTS if path.parent.name in ("modules", "module_utils")], ids=lambda path: path.name
+)
+def test_no_cmdlet_of_a_module_is_given_a_secret_or_a_configuration(path: Path) -> None:
+    assert confidential_arguments(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("$one = New-Object -TypeName X509Certificate2 -ArgumentList $pfx, $Wanted.password, $Flags", 1),
+        ("$one = New-Object -TypeName X509Certificate2 -ArgumentList $bytes,\n    $Wanted.password", 1),
+        ("$document = ConvertFrom-Json -InputObject $text", 1),
+        ("Write-Debug -Message $found.value", 1),
+        ("$one = [X509Certificate2]::new($pfx, $Wanted.password, $Flags)", 0),
+        ("$one = Open-Secret -Secret $secret", 0),
+        ("$document = [Json]::Parse($text)", 0),
+    ],
+)
+def test_that_rule_finds_what_it_is_for(code: str, found: int) -> None:
+    assert len(confidential_arguments(code)) == found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_the_event_with_the_options_of_a_module_is_too_large_for_windows_log(path: Path) -> None:
+    """Ansible gives them to ConvertFrom-Json, in one text with what the module uses of Ansible."""
+    assert "#AnsibleRequires -PowerShell ..module_utils._TargetModule" in path.read_text(encoding="utf-8")
+    target = (REPOSITORY / "plugins/module_utils/_TargetModule.psm1").read_text(encoding="utf-8")
+    assert "#AnsibleRequires -CSharpUtil Ansible.Basic" in target
+    basic = Path(ansible.__file__).parent / "module_utils/csharp/Ansible.Basic.cs"
+    assert len(base64.b64encode(basic.read_bytes()).decode().encode("utf-16-le")) > LARGEST_EVENT
