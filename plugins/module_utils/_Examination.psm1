@@ -67,6 +67,7 @@ Function Get-Platform {
         build = [Int32](Get-RegistryData -SubKey $key -Name 'CurrentBuildNumber')
         is_64_bit = [Environment]::Is64BitProcess
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
+        old_paths = Test-OldPathHandling
     }
 }
 

@@ -15,9 +15,10 @@ $NamesReadOtherwise = '[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)'
 
 Function Enable-LongPath {
     # Windows PowerShell 5.1 refuses \\?\ on hosts where .NET Framework's old path handling is in force: turn that off for this
-    # process.
-    try { [void][IO.Path]::GetFullPath('\\?\C:\') }
+    # process. Returns whether it was so.
+    try { [void][IO.Path]::GetFullPath('\\?\C:\'); $false }
     catch {
+        $true
         $switches = [Object].Assembly.GetType('System.AppContextSwitches')
         foreach ($name in '_useLegacyPathHandling', '_blockLongPaths') {
             $field = if ($switches) { $switches.GetField($name, [Reflection.BindingFlags]'NonPublic, Static') }
@@ -25,7 +26,12 @@ Function Enable-LongPath {
         }
     }
 }
-Enable-LongPath
+$OldPathHandling = Enable-LongPath
+
+Function Test-OldPathHandling {
+    # Whether .NET Framework's old path handling was in force, before this process turned it off.
+    $OldPathHandling
+}
 
 Function Get-LongPath {
     # The form of an absolute path that has no limit of 260 characters.
@@ -180,6 +186,6 @@ Function Get-FolderRecord {
     }
 }
 
-Export-ModuleMember -Function Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile, Open-WrittenFile, Read-TextFile,
-    New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText,
-    Get-ItemRecord, Get-FolderRecord
+Export-ModuleMember -Function Test-OldPathHandling, Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile,
+    Open-WrittenFile, Read-TextFile, New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex,
+    ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord

@@ -112,7 +112,7 @@ def test_restore_that_fails_in_the_middle_is_rolled_back(
     "Owner, group and rules as SDDL, also with `\\\\?\\`",
     "TLS bindings and URL reservations are added and deleted; a binding is read again",
     "A PFX becomes a key of the machine that stays and may be exported",
-    "A certificate is put into a service's store, and taken out",
+    "A certificate is put into a service's store",
     "A key decrypts what its certificate encrypts, by OAEP with SHA-512",
     "The service may read a key after a rule was added to its file",
     "A file that this process has open alone gets its permissions by its path",

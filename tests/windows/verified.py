@@ -66,16 +66,16 @@ def table(outcomes: Mapping[str, Iterable[Outcome]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rows(path: Path = VERIFIED) -> dict[str, str]:
-    """The calls of docs/verified.md that run on a server: first cell -> cell of the column `on Windows`."""
+def rows(path: Path = VERIFIED, column: str = "on Windows") -> dict[str, str]:
+    """The calls of docs/verified.md that run on a server: first cell -> cell of that column."""
     found: dict[str, str] = {}
-    column = None
+    at = None
     for line in path.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("|") or set(cells[0]) == {"-"}:
-            column = column if line.startswith("|") else None
-        elif column is None:
-            column = cells.index("on Windows") if "on Windows" in cells else -1
-        elif column >= 0:
-            found[cells[0]] = cells[column]
+            at = at if line.startswith("|") else None
+        elif at is None:
+            at = cells.index(column) if column in cells else -1
+        elif at >= 0:
+            found[cells[0]] = cells[at]
     return found

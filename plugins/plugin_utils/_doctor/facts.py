@@ -20,6 +20,7 @@ class Platform(t.TypedDict):
     build: int
     is_64_bit: bool
     language_mode: str
+    old_paths: bool
 
 
 class Account(t.TypedDict):

@@ -71,6 +71,15 @@ def _framework(facts: Facts) -> Verdict:
     )
 
 
+def _long_paths(facts: Facts) -> Verdict:
+    if facts.examination["platform"]["old_paths"]:
+        return ok(
+            ".NET Framework's old path handling was in force, and was switched off within the process, by reflection. "
+            "Scanners of scripts may take that for an attack: see 'Hardened servers' in docs/security.md."
+        )
+    return ok("Paths of more than 260 characters are open to PowerShell as it is.")
+
+
 def _clock(facts: Facts) -> Verdict:
     if clock.is_skewed(facts.skew):
         return warning(
@@ -165,6 +174,7 @@ CHECKS: tuple[Check[Facts], ...] = (
     Check("PowerShell", _powershell),
     Check("language mode", _language_mode),
     Check(".NET Framework", _framework),
+    Check("long paths", _long_paths),
     Check("clock", _clock),
     Check("script policies", _script_policy),
     Check("execution policy", _execution_policy),

@@ -51,6 +51,7 @@ EXAMINATION: dict[str, Any] = {
         "build": 20348,
         "is_64_bit": True,
         "language_mode": "FullLanguage",
+        "old_paths": False,
     },
     "account": {
         "name": r"EXAMPLE\backup",
@@ -270,6 +271,12 @@ def test_a_local_administrator_whom_uac_filters_is_told_of_uac() -> None:
     found = CHECKS["administrator"].finding(facts(change))
     assert "UAC" in found["found"]
     assert "LocalAccountTokenFilterPolicy" in found["advice"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_whether_the_old_path_handling_had_to_be_switched_off_is_said(old: bool) -> None:
+    found = CHECKS["long paths"].finding(facts(in_examination("platform", "old_paths", value=old)))
+    assert (found["state"], "switched off" in found["found"]) == ("ok", old)
 
 
 def test_a_virtual_account_has_its_right_by_the_group_of_all_services() -> None:

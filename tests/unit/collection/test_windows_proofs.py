@@ -160,3 +160,7 @@ def test_columns_are_found_wherever_they_stand(tmp_path: Path) -> None:
     )
     page.write_text("\n".join(tables))
     assert rows(page) == {"a": "no test", "c": "c"}
+
+
+def test_every_call_says_what_only_a_server_can_show() -> None:
+    assert [call for call, cell in rows(column="only a server can show").items() if not cell] == []
