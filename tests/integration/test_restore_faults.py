@@ -496,6 +496,7 @@ def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
     assert ["TLS handshake" in "".join(one["warnings"]) for one in harmless] == [True, True, True]
     assert "TLS handshake" in worse["failure"]
     assert not any(one["passed"] for one in told["handshakes"])
+    assert told["cluster"] == {"resource": "AMS", "owner": "", "owned": True}
     imported, given = told["certificates"]
     assert imported == {"failure": "", "action": "import", "restored": [True], "errors": [], "left": []}
     assert given == {"failure": "", "action": "give_key", "restored": [True], "errors": [], "left": [False]}

@@ -143,6 +143,16 @@ $answer.handshakes = @(foreach ($before in $null, @{}, @{ https = 'closed' }, @{
     })
 $listener.Stop()
 
+# A node of a failover cluster without its management tools, which does not say who owns the resource.
+$cluster = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('Cluster\Resources\1')
+$cluster.SetValue('Name', 'AMS')
+$parameters = $cluster.CreateSubKey('Parameters')
+$parameters.SetValue('ServiceName', 'lithnetams')
+$answer.cluster = Get-ClusterRole
+$parameters.Dispose()
+$cluster.Dispose()
+[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('Cluster')
+
 # A certificate, where it is not, and where it is without its key: restored, and taken back twice.
 Function Get-KeyState {
     # Whether each certificate of that thumbprint in the service's store has a key.
