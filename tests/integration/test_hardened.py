@@ -136,20 +136,6 @@ def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes
     assert server.turns()[before:] == []
 
 
-def test_scheduled_task_that_a_killed_call_left_is_removed_by_the_next_run(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
-) -> None:
-    left, other = "lithnet.access_manager.20260102T030405Z-0a1b2c3d", "nightly"
-    once = ("/sc", "once", "/st", "23:59", "/ru", "SYSTEM")
-    for name in (left, other):
-        server.run("schtasks.exe", "/create", "/tn", name, "/tr", "cmd.exe", *once)
-    assert tasks_of(server) == [left]
-    run = back_up(server, work, options, "leftover")
-    assert run.rc == 0, run.output
-    check_clean(server)
-    assert (server.drive_c / TASKS / other).exists()
-
-
 # ---- scanners ----
 
 

@@ -132,7 +132,8 @@ $theirs.Dispose()
 $listener = New-Object -TypeName Net.Sockets.TcpListener -ArgumentList ([Net.IPAddress]::Loopback), 0
 $listener.Start()
 $closer = [PowerShell]::Create()
-[void]$closer.AddScript('param($listener) while ($true) { $listener.AcceptTcpClient().Dispose() }').AddArgument($listener)
+$close = 'param($listener) $ErrorActionPreference = "Stop"; while ($true) { $listener.AcceptTcpClient().Dispose() }'
+[void]$closer.AddScript($close).AddArgument($listener)
 [void]$closer.BeginInvoke()
 $url = [Uri]"https://localhost:$($listener.LocalEndpoint.Port)/"
 $answer.handshakes = @(foreach ($before in $null, @{}, @{ https = 'closed' }, @{ https = '' }) {
