@@ -116,3 +116,26 @@ def test_the_event_with_the_options_of_a_module_is_too_large_for_windows_log(pat
     assert "#AnsibleRequires -CSharpUtil Ansible.Basic" in target
     basic = Path(ansible.__file__).parent / "module_utils/csharp/Ansible.Basic.cs"
     assert len(base64.b64encode(basic.read_bytes()).decode().encode("utf-16-le")) > LARGEST_EVENT
+
+
+# ---- the log of Ansible's modules ----
+
+_OPTION = re.compile(
+    r"\b(?:pfx|password|passphrase|bundle|value|data|salt|secret|payload|nonce)\s*=\s*@\{\s*type\s*=[^}]*\}",
+    re.IGNORECASE,
+)
+
+
+def logged_options(code: str) -> list[str]:
+    """The options that hold a secret and are not marked as such: Ansible writes the others into the event log."""
+    return [option for option in _OPTION.findall(code) if "no_log = $true" not in option]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_each_option_with_a_secret_is_masked_in_the_event_log(path: Path) -> None:
+    assert logged_options(path.read_text(encoding="utf-8")) == []
+
+
+def test_an_option_that_is_not_masked_is_found() -> None:
+    masked = "pfx = @{ type = 'str'; no_log = $true }"
+    assert logged_options(f"{masked}; password = @{{ type = 'str' }}") == ["password = @{ type = 'str' }"]
