@@ -31,8 +31,7 @@ def refuse_large_directory(data: bytes, label: str) -> None:
             f"{label} lists {count} entries in {size} bytes; with more than {MOST_ENTRIES} entries or "
             f"{LARGEST_DIRECTORY // 1024**2} MiB it is not opened."
         )
-    found = _counted(data, end - size, end)
-    if found != count:
+    if _counted(data, end - size, end, count) != count:
         raise AccessManagerError(
             f"{label} is not a zip archive as a backup has it: its directory is not what its end says."
         )
@@ -59,11 +58,11 @@ def _end_record(data: bytes, label: str) -> tuple[int, int, int]:
     return count, size, end
 
 
-def _counted(data: bytes, at: int, end: int) -> int:
-    """The entries of a directory that begins and ends there; -1 when it is not made of entries."""
+def _counted(data: bytes, at: int, end: int, most: int) -> int:
+    """The entries of a directory that begins and ends there; -1 when something else is there, or more than most."""
     count = 0
     while at < end:
-        if not data.startswith(_ENTRY, at) or at + _ENTRY_BYTES > end:
+        if count == most or not data.startswith(_ENTRY, at) or at + _ENTRY_BYTES > end:
             return -1
         at += _ENTRY_BYTES + sum(_LENGTHS.unpack_from(data, at + _LENGTHS_AT))
         count += 1
