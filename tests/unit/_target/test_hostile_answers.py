@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from support.playbook import PlaybookRun, results_of, run_playbook
 from support.plays import failure_of
+from unit.encrypted_backups import make, seal_to
 
 TESTS = Path(__file__).resolve().parents[2]
 EVIL, GOOD = "evil1", "good2"
@@ -39,8 +41,16 @@ class Controller:
         """Runs playbooks after each other. lies: what the server that lies puts into its answers, by step."""
         return self.run_all(*playbooks, liars=dict.fromkeys(hosts, {}) | {EVIL: lies or {}}, **variables)
 
-    def run_all(self, *playbooks: str, liars: dict[str, dict[str, Any]], **variables: Any) -> PlaybookRun:
-        """Runs playbooks after each other. liars: what each server puts into its answers, by its name and by step."""
+    def run_all(
+        self,
+        *playbooks: str,
+        liars: dict[str, dict[str, Any]],
+        own: dict[str, dict[str, Any]] | None = None,
+        **variables: Any,
+    ) -> PlaybookRun:
+        """Runs playbooks after each other. liars: what each server puts into its answers, by its name and by step; own:
+        what the inventory says of one server.
+        """
         (self.folder / "lies.json").write_text(json.dumps(liars))
         common = {
             "ansible_connection": "lying",
@@ -50,8 +60,8 @@ class Controller:
             "access_manager_recipients": [self.owner.public],
             "access_manager_identity_file": str(self.folder / "key.txt"),
         }
-        own = {host: {"ansible_password": f"password of {host}"} for host in liars}
-        inventory = {"access_manager": {"hosts": own, "vars": common | variables}}
+        hosts = {host: {"ansible_password": f"password of {host}"} | (own or {}).get(host, {}) for host in liars}
+        inventory = {"access_manager": {"hosts": hosts, "vars": common | variables}}
         (self.folder / "inventory.json").write_text(json.dumps(inventory))
         play = self.folder / "play.yml"
         play.write_text(json.dumps([{"import_playbook": playbook} for playbook in playbooks]))
@@ -156,8 +166,8 @@ def test_a_server_does_not_choose_whose_backup_it_is_given(controller: Controlle
 
 
 def test_a_server_does_not_have_its_good_backups_pruned(controller: Controller) -> None:
-    for _time in range(2):
-        controller.run(BACKUP, backup_force=True)
+    for backup_id in ("20261120T020000Z", "20261121T020000Z"):
+        make(BackupStore(str(controller.root), EVIL), backup_id, seal_to(controller.owner.public))
     before = controller.backups()
     assert len(before) == 2
     ran = controller.run(BACKUP, lies=facts(backup_keep={"last": 1}), backup_force=True)
@@ -169,13 +179,13 @@ def test_a_server_does_not_have_its_good_backups_pruned(controller: Controller) 
 
 
 def test_a_server_does_not_choose_where_a_plan_is_written(controller: Controller, tmp_path: Path) -> None:
-    profile = tmp_path / ".bashrc"
+    profile, plan = tmp_path / ".bashrc", tmp_path / "plan.md"
     profile.write_text("export PS1=here\n")
-    ran = controller.run(BACKUP, RESTORE, lies=facts(restore_plan_markdown=str(profile)))
+    liars = {EVIL: facts(restore_plan_markdown=str(profile)), GOOD: {}}
+    ran = controller.run_all(BACKUP, RESTORE, liars=liars, own={GOOD: {"restore_plan_markdown": str(plan)}})
     assert ran.rc == 0, ran.output
     assert profile.read_text() == "export PS1=here\n"
-    controller.run(RESTORE, restore_plan_markdown=str(tmp_path / "plan.md"))
-    assert (tmp_path / "plan.md").read_text().startswith("# ")
+    assert plan.read_text().startswith("# ")  # where the operator says
 
 
 def test_a_server_does_not_choose_the_directory_that_gets_a_password(
