@@ -53,7 +53,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.mani
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore  # noqa: E402
 from support import worst_cases  # noqa: E402
 from unit.actions import run as run_action  # noqa: E402
-from unit.encrypted_backups import make, seal_to  # noqa: E402
+from unit.encrypted_backups import encrypt_to, make  # noqa: E402
 from unit.opened_backups import files  # noqa: E402
 from unit.signers import ssh_key  # noqa: E402
 
@@ -273,7 +273,7 @@ def naive(folder: Path, variables: dict[str, Any]) -> None:
         theirs = measure("naive, winrm", [host], inventory, {}, playbook=playbook)
         show([ours, theirs])
         print(f"\nThe loop: {what}.")
-        print("It does not notice a save in between, exports no certificate, opens no secret, and seals nothing.")
+        print("It does not notice a save in between, exports no certificate, exports no secret, and encrypts nothing.")
         ratio("processes, naive to ours", theirs.count.commands, ours.count.commands)
         ratio("requests, naive to ours", theirs.count.requests, ours.count.requests)
         ratio("seconds, naive to ours", theirs.seconds, ours.seconds)
@@ -388,7 +388,7 @@ def unchanged(folder: Path, variables: dict[str, Any]) -> None:
     made = make(
         BackupStore(str(root), "ams1"),
         datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"),
-        seal_to(*variables["access_manager_recipients"]),
+        encrypt_to(*variables["access_manager_recipients"]),
         parts={"config.zip": random.Random(1).randbytes(USUAL_BYTES)},
         signer=key.signer(),
     )
@@ -488,13 +488,13 @@ WITHOUT_HOSTS = {"list", "unchanged", "verify", "worst", "census"}
 
 
 def make_backups(root: Path, variables: dict[str, Any], count: int, size: int = 0) -> None:
-    """Sealed backups of the host ams1, a minute apart; size: bytes that do not compress in each."""
-    store, seal = BackupStore(str(root), "ams1"), seal_to(*variables["access_manager_recipients"])
+    """Encrypted backups of the host ams1, a minute apart; size: bytes that do not compress in each."""
+    store, encryptor = BackupStore(str(root), "ams1"), encrypt_to(*variables["access_manager_recipients"])
     certificates = [make_certificate()]
     noise = {"config/noise.bin": random.Random(1).randbytes(size)} if size else {}
     for number in range(count):
         moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(minutes=number)
-        make(store, f"{moment:%Y%m%dT%H%M%SZ}", seal, content=files() | noise, certificates=certificates)
+        make(store, f"{moment:%Y%m%dT%H%M%SZ}", encryptor, content=files() | noise, certificates=certificates)
 
 
 def write_task(folder: Path, module: str, options: dict[str, Any]) -> Path:

@@ -86,7 +86,7 @@ def key_pair() -> str:
 
 
 def signing_key_pair() -> None:
-    """Makes the key that signs, once, and the file of allowed signers, as a person makes them."""
+    """Makes the key that signs, once, and the file of allowed signers, as an administrator makes them."""
     if not SIGNING_KEY.exists():
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", SIGNER, "-f", str(SIGNING_KEY)]
         subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
@@ -102,7 +102,7 @@ def clear_host() -> None:
 
 
 def write_inventory(host: AmsHost, recipient: str) -> Path:
-    """The inventory, as a person writes it. It holds the lab host's password, so it is 0600."""
+    """The inventory, as an administrator writes it. It holds the lab host's password, so it is 0600."""
     content = {
         "access_manager": {
             "hosts": {host.name: host.inventory_vars("winrm", "ntlm")},
@@ -204,7 +204,7 @@ def show_backup(backup: Path, manifest: dict[str, Any], run: tuple[Count, float]
         exported = "with its private key" if certificate["exported"] else "WITHOUT its private key"
         print(f"key        {certificate['thumbprint']}, until {certificate['not_after'][:10]}, {exported}")
     for secret in secrets:
-        print(f"secret     {secret['path']}, {'sealed' if secret['sealed'] else 'NOT SEALED'}")
+        print(f"secret     {secret['path']}, {'exported' if secret['exported'] else 'NOT EXPORTED'}")
     print(f"cost       {cost(run)}")
     downtime = f"{manifest['downtime_ms']} ms" if manifest["stopped"] else "none, the service was not stopped"
     print(f"downtime   {downtime}{' (its own log says so too)' if untouched and not manifest['stopped'] else ''}")
@@ -308,7 +308,7 @@ def heading(text: str) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as a person in the checkout types it."""
+    """A path as an administrator in the checkout types it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

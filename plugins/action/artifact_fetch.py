@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings a configuration to the controller and seals it as config.zip."""
+"""Brings a configuration to the controller and encrypts it as config.zip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from ..plugin_utils._age.decryption import LARGEST
-from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
 from ..plugin_utils._contents import binding
@@ -30,39 +30,39 @@ class ActionModule(ExportAction):
     part = "config"
 
     def perform(self) -> dict[str, t.Any]:
-        seal = self.seal()
+        encryptor = self.encryptor()
         if self.check_mode:
             return {"changed": True, "steady": True}
         if self.params["run_id"]:
             staged = self._run(self.params["run_id"])
-            return self.target.retry(lambda: self._fetch(seal, staged))
-        return self.target.retry_with_new_run(lambda: self._run(new_run_id()), lambda run: self._fetch(seal, run))
+            return self.target.retry(lambda: self._fetch(encryptor, staged))
+        return self.target.retry_with_new_run(lambda: self._run(new_run_id()), lambda run: self._fetch(encryptor, run))
 
     def _run(self, run_id: str) -> Run:
         return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
 
     @property
     def _most(self) -> int:
-        """How many bytes are taken: twice what was announced, as files may have grown, and never more than are opened
+        """How many bytes are taken: twice what was announced, as files may have grown, and at most what is decrypted
         again.
         """
         expected = self.params["expected_bytes"]
         return LARGEST if expected is None else min(LARGEST, 2 * expected + _GROWTH)
 
-    def _fetch(self, seal: Seal, run: Run) -> dict[str, t.Any]:
+    def _fetch(self, encryptor: Encryptor, run: Run) -> dict[str, t.Any]:
         envelope = Envelope(live_configuration.MODULE)
         answer = live_configuration.ask(self.target, run, envelope, lock_timeout=self.params["lock_timeout"])
         if answer["steady"] is False:
             return {"steady": False, "attempts": answer["attempts"]}
-        result = self._receive(seal, envelope, answer)
+        result = self._receive(encryptor, envelope, answer)
         if run["live"] and answer["path"]:
             self.target.remove_sent(run)
         return result
 
-    def _receive(self, seal: Seal, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
+    def _receive(self, encryptor: Encryptor, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
         with self.backup().incoming() as incoming:
             retries = transfer.receive(self.target.connection, self.target.label, answer, incoming, most=self._most)
-            bundle, artifact = self._sealed(seal, envelope, answer, incoming)
+            bundle, artifact = self._encrypted(encryptor, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
         files = files_of(described)
         details = {
@@ -76,26 +76,29 @@ class ActionModule(ExportAction):
         problems += bundle.left_out
         problems += problems_of_documents(described, bundle.unreadable)
         problems += [
-            f"No restore opens this configuration, which is kept as the server sent it: {why}" for why in bundle.refused
+            f"No restore reads this configuration, which is kept as the server sent it: {why}" for why in bundle.refused
         ]
         problems += earlier_restores.problems(taken.get("unended_restores", []))
-        if not taken["proven"]:
+        if not taken["consistent"]:
             problems.append(
-                f"Somebody else than the service saved the configuration during each of {taken['attempts']} copies "
-                "while it was stopped, so none of them is proven whole. Close the configuration tool, and run again."
+                f"Another program than the service saved the configuration during each of {taken['attempts']} copies "
+                "while it was stopped, so none of them is known to be consistent. Close the configuration tool, and "
+                "run again."
             )
         if taken["start_error"]:
             problems.append(f"The service was stopped for this backup and did not start again. {taken['start_error']}")
         inventory = inventory_of_server(described, include_database=self.params["include_database"])
-        self.save(seal, artifact, problems=problems, details=details, inventory=inventory)
+        self.save(encryptor, artifact, problems=problems, details=details, inventory=inventory)
         how = {"artifact": artifact, "problems": problems, "retries": retries, "attempts": answer.get("attempts", 1)}
         return {"changed": True, "steady": True} | how | details
 
-    def _sealed(
-        self, seal: Seal, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
+    def _encrypted(
+        self, encryptor: Encryptor, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
     ) -> tuple[Bundle, dict[str, t.Any]]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
-        artifact = self.backup().write(f"config.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+        artifact = self.backup().write(
+            f"config.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+        )
         return bundle, artifact

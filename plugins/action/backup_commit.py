@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
@@ -48,7 +48,7 @@ class ActionModule(AccessManagerAction):
         return steps[self.params["state"]]()
 
     def _check(self) -> dict[str, t.Any]:
-        self._seals()
+        self._encryption()
         refuse_unusable_root(self.store, self.params["expected_bytes"])
         trust, signer = Trust.of(self.params), Signer.of(self.params)
         if trust.is_required:
@@ -58,12 +58,12 @@ class ActionModule(AccessManagerAction):
         return {}
 
     def _open(self) -> dict[str, t.Any]:
-        """Opens a backup, unless the newest complete one that is accepted holds the same content under the same seals.
+        """Opens a backup, unless the newest complete one that is accepted holds the same content under the same keys.
 
-        Where signatures do not prove who made a backup, only the one counts that this controller published last, if it
+        Where signatures do not show who made a backup, only the one counts that this controller published last, if it
         knows one.
         """
-        seals = self._seals()
+        encryption = self._encryption()
         self.store.trust = self._trust()
         inventory = self._required("inventory")
         refuse_unusable_root(self.store, self.params["expected_bytes"])
@@ -72,7 +72,7 @@ class ActionModule(AccessManagerAction):
         self.warnings += self.high_water_mark.problems()
         published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
         known = self.store.latest_complete(only=published.sha256 if published else None)
-        unchanged = known is not None and known["inventory"] == inventory and _sealed_by(known) == seals
+        unchanged = known is not None and known["inventory"] == inventory and _encryption_of(known) == encryption
         if known and unchanged and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(known, self.store)}
         latest = known or self.store.latest_complete()
@@ -112,12 +112,14 @@ class ActionModule(AccessManagerAction):
     def _partial(self) -> PartialBackup:
         return PartialBackup(self.store, self._required("backup_id"))
 
-    def _seals(self) -> dict[str, tuple[str, list[str]]]:
-        """How each part of the backup will be sealed, by part."""
-        common = Seal.of(self.params)
-        keys = Seal.of(self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]})
-        seals = dict.fromkeys(RECORDS, common) | {"certificates": keys}
-        return {part: (seal.encryption, list(seal.recipients)) for part, seal in seals.items()}
+    def _encryption(self) -> dict[str, tuple[str, list[str]]]:
+        """How each part of the backup will be encrypted, by part."""
+        common = Encryptor.of(self.params)
+        keys = Encryptor.of(
+            self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]}
+        )
+        encryptors = dict.fromkeys(RECORDS, common) | {"certificates": keys}
+        return {part: (encryptor.encryption, list(encryptor.recipients)) for part, encryptor in encryptors.items()}
 
     def _trust(self) -> Trust:
         """Which backups count as the last one: those of the allowed signers, or without these those of this run's own
@@ -159,7 +161,7 @@ def _picked(record: dict[str, t.Any], names: c.Iterable[str]) -> dict[str, t.Any
     return {name: record[name] for name in names}
 
 
-def _sealed_by(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
+def _encryption_of(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
     """How the parts of a backup are encrypted, by part."""
     return {
         artifact["name"].split(".")[0]: (artifact.get("encryption"), artifact.get("recipients"))

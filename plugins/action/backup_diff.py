@@ -10,12 +10,12 @@ import os
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._ams.checks import refuse_without_rights, require_supported_version
 from ..plugin_utils._compare import comparison as comparison_module
 from ..plugin_utils._compare import state_sources
 from ..plugin_utils._compare import text as text_module
-from ..plugin_utils._compare.comparison import SameSecret, Side
+from ..plugin_utils._compare.comparison import ComparedState, SameSecret
 from ..plugin_utils._compare.state_sources import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
 from ..plugin_utils._signing.trust import Trust
@@ -29,23 +29,23 @@ _NONCE_BYTES = 32
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        opener = Opener.of(self.params)
+        decryptor = Decryptor.of(self.params)
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         sources = state_sources.choose(store, self.params["before"], self.params["after"])
-        before = state_sources.of_backup(sources[0], opener)
+        before = state_sources.of_backup(sources[0], decryptor)
         if sources[1] is None:
             after, same_secret = self._live(before)
         else:
-            other = state_sources.of_backup(sources[1], opener)
-            after, same_secret = other.side, functools.partial(before.same_secret, other)
+            other = state_sources.of_backup(sources[1], decryptor)
+            after, same_secret = other.state, functools.partial(before.same_secret, other)
         self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
-        return _result(before.side, after, same_secret)
+        return _result(before.state, after, same_secret)
 
-    def _live(self, before: OpenedBackup) -> tuple[Side, SameSecret]:
+    def _live(self, before: OpenedBackup) -> tuple[ComparedState, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""
         nonce = os.urandom(_NONCE_BYTES)
         run = {"staging_root": self.params["staging_root"], "lock_timeout": self.params["lock_timeout"]}
-        known = before.side.configuration
+        known = before.state.configuration
         described = describe(self.target, known, nonce, include_database=False, domain_secrets=False, **run)
         require_supported_version(described)
         refuse_without_rights(described)
@@ -59,8 +59,8 @@ class ActionModule(AccessManagerAction):
         return state_sources.of_server(described, described["computer_name"], configuration), same_secret
 
 
-def _result(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:
-    comparison = comparison_module.compare_sides(before, after, same_secret)
+def _result(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> dict[str, t.Any]:
+    comparison = comparison_module.compare_states(before, after, same_secret)
     differs = any(comparison[group] for group in comparison_module.GROUPS)
     lines = text_module.lines_of(comparison)
     notes = _notes(before, after, comparison)
@@ -77,7 +77,7 @@ def _result(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.A
     }
 
 
-def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]:
+def _notes(before: ComparedState, after: ComparedState, comparison: dict[str, t.Any]) -> list[str]:
     """A sentence for each thing that could not be compared."""
     notes = []
     if comparison["basis"] == comparison_module.INVENTORY:
@@ -87,8 +87,8 @@ def _notes(before: Side, after: Side, comparison: dict[str, t.Any]) -> list[str]
         )
     if comparison["certificates"] is None:
         notes.append("Certificates were not compared: one of the backups has no manifest.")
-    for side in (before, after):
-        for file, reason in (side.configuration.unreadable if side.configuration else {}).items():
-            why = f"{file} of {side.label} is not JSON in UTF-8 as this collection reads it: {reason}."
+    for state in (before, after):
+        for file, reason in (state.configuration.unreadable if state.configuration else {}).items():
+            why = f"{file} of {state.label} is not JSON in UTF-8 as this collection reads it: {reason}."
             notes.append(f"{why} It was compared as a file only.")
     return notes

@@ -12,7 +12,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Origin, Trust
-from ..plugin_utils._store import manifest as manifest_module
+from ..plugin_utils._statuses import COMPLETE, UNREADABLE
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._threads import in_threads
@@ -26,14 +26,14 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         self._trust = Trust.of(self.params)
         self._origins: dict[str, Origin] = {}
-        self._refuse_what_makes_no_sense()
+        self._check_options()
         places = itertools.chain.from_iterable(map(self._places, self._stores()))
         backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
-            backups = [backup for backup in backups if backup["status"] == manifest_module.COMPLETE]
+            backups = [backup for backup in backups if backup["status"] == COMPLETE]
         return {"backups": backups, "backup": self._selected(backups)}
 
-    def _refuse_what_makes_no_sense(self) -> None:
+    def _check_options(self) -> None:
         if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
             raise AccessManagerError(
                 "all_hosts lists the backups of every host: give neither backup_id nor host with it."
@@ -107,7 +107,7 @@ class ActionModule(AccessManagerAction):
             described = {
                 "id": backup_id,
                 "host": store.host,
-                "status": manifest_module.UNREADABLE,
+                "status": UNREADABLE,
                 "problems": [str(exc)],
             }
         path = str(store.folder / backup_id)

@@ -9,9 +9,9 @@ import datetime
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._maintenance import pruning
+from ..plugin_utils._maintenance import pruning, retention
 from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
@@ -23,20 +23,24 @@ from ..plugin_utils._text import printable
 
 
 class ActionModule(AccessManagerAction):
+    negative_options = frozenset(f"keep_{rule}" for rule in retention.RULES)
+
     def perform(self) -> dict[str, t.Any]:
-        rules, signer, opener = self._rules(), Signer.of(self.params), Opener.of(self.params)
+        rules, signer, decryptor = self._rules(), Signer.of(self.params), Decryptor.of(self.params)
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_unknown()
         refuse_without_key(store.trust, signer, "the record of what is pruned")
         mark = HighWaterMark(store, self.params["state_dir"])
         mark.refuse_rollback("Nothing is removed.")
         published = None if store.trust.is_required else mark.newest_complete()
-        with removal.alone(store):
+        with removal.locked(store):
             forgotten = pruning.forgotten(store, self.params["forget"])
             plan = Plan()
             if rules:
                 now = datetime.datetime.now(datetime.UTC)
-                plan = pruning.plan(store, rules, now=now, opener=opener, published=published.id if published else None)
+                plan = pruning.plan(
+                    store, rules, now=now, decryptor=decryptor, published=published.id if published else None
+                )
             if not self.check_mode:
                 removal.prune(store, list(plan.links.values()), forgotten=forgotten, signer=signer)
         return self._result(plan, [link.id for link in forgotten])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verifies the backups under a root: without a key what can be known so, and with one that everything opens and is
-proved.
+verified.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import itertools
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._age.decryption import Opener
+from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
-from ..plugin_utils._signing.trust import UNPROVEN, Trust
+from ..plugin_utils._signing.trust import UNVERIFIED, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
@@ -28,13 +28,13 @@ _SHOWN = 5
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        opener, now = Opener.of(self.params), datetime.datetime.now(datetime.UTC)
+        decryptor, now = Decryptor.of(self.params), datetime.datetime.now(datetime.UTC)
         self.trust = Trust.of(self.params)
-        self._refuse_what_makes_no_sense()
+        self._check_options()
         found = [verification.read_host(store) for store in self._stores()]
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
-        verification.verify(wanted, opener)
+        verification.verify(wanted, decryptor)
         backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
         hosts = [verification.result_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
         problems = list(itertools.chain.from_iterable(host["problems"] for host in hosts))
@@ -51,7 +51,7 @@ class ActionModule(AccessManagerAction):
         self.warnings += _warnings(backups, hosts)
         return result | self._verdict(problems)
 
-    def _refuse_what_makes_no_sense(self) -> None:
+    def _check_options(self) -> None:
         if self.params["check_age"] is not None and not self.params["check_age"] > 0:
             raise AccessManagerError(
                 f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero."
@@ -90,7 +90,7 @@ class ActionModule(AccessManagerAction):
     def _origin(self, backups: list[Result]) -> str:
         """One sentence on who made the backups."""
         if not self.trust.signers:
-            return UNPROVEN
+            return UNVERIFIED
         signed = sum(backup["signer"] is not None for backup in backups)
         others = " Others are accepted too, because allow_unsigned is set." if self.trust.allow_unsigned else ""
         return f"{signed} of {len(backups)} backup(s) are signed by an allowed signer.{others}"
@@ -98,7 +98,7 @@ class ActionModule(AccessManagerAction):
     def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
         """Whether the task fails, and what it says then."""
         if not problems:
-            return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNPROVEN}"}
+            return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNVERIFIED}"}
         more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
         return {
             "failed": self.params["fail_on_problems"],

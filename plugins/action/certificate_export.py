@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exports the certificates with their private keys, proves each, and seals them as certificates.zip."""
+"""Exports the certificates with their private keys, verifies each, and encrypts them as certificates.zip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
-from ..plugin_utils._target.answers import EXPORTS, Certificates, SealedCertificates
+from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
 
@@ -33,22 +33,24 @@ class ActionModule(ExportAction):
     part = "certificates"
 
     def perform(self) -> dict[str, t.Any]:
-        seal = self.seal()
+        encryptor = self.encryptor()
         if self.check_mode:
             known = self.target.call({"knowledge": knowledge()}, Certificates)
             return {"changed": True, **known}
         envelope = Envelope("certificate_export")
-        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, SealedCertificates)
+        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, EncryptedCertificates)
         exports: Exports = self.target.opened(envelope.open(answer["envelope"]), EXPORTS)
         problems = problems_of_certificates(answer["certificates"])
         exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
         problems += _differences(answer["certificates"], held)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
-        artifact = self.backup().write(f"certificates.zip{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+        artifact = self.backup().write(
+            f"certificates.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+        )
         details = {"certificates": [_details(record, held) for record in _distinct(answer["certificates"])]}
         inventory = inventory_of_certificates(answer["certificates"])
-        self.save(seal, artifact, problems=problems, details=details, inventory=inventory)
+        self.save(encryptor, artifact, problems=problems, details=details, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | details
 
 

@@ -46,8 +46,8 @@ class ActionModule(AccessManagerAction):
             if policy == "never":
                 raise AccessManagerError(
                     f"The configuration of {self.target.label} changed during each of {result['attempts']} copies, so "
-                    "none of them is proven whole. Run again when nobody saves, or allow a stop with stop_service: "
-                    "auto."
+                    "none of them is known to be consistent. Run again when nobody saves, or allow a stop with "
+                    "stop_service: auto."
                 )
         return self._copy_stopped() | {"copied": "stopped"}
 

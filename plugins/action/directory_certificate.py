@@ -1,8 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Publishes an encryption certificate in the directory, after its private key was backed up and the backup was opened.
-"""
+"""Publishes an encryption certificate in the directory, once its private key is in a backup that was verified."""
 
 from __future__ import annotations
 
@@ -11,8 +10,8 @@ import typing as t
 
 from ..plugin_utils import _display
 from ..plugin_utils._action import AccessManagerAction
-from ..plugin_utils._age.decryption import Opener
-from ..plugin_utils._age.encryption import Seal
+from ..plugin_utils._age.decryption import Decryptor
+from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._directory import certificate_backup, encryption_certificate, offline_changes, publication
 from ..plugin_utils._directory.encryption_certificate import EncryptionCertificate
 from ..plugin_utils._directory.ldap import Directory, connect
@@ -20,7 +19,7 @@ from ..plugin_utils._errors import AccessManagerError, UnansweredChangeError, Un
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import OVERRIDE, Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
-from ..plugin_utils._store.key_index import BackedUpKeys, Place
+from ..plugin_utils._store.key_index import BackupRef, KeyIndex
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._windows import thumbprints
 
@@ -45,15 +44,15 @@ class ActionModule(AccessManagerAction):
             }
 
     def _perform(self) -> Result:
-        self.seal, self.opener, self.now = (
-            Seal.of(self.params),
-            Opener.of(self.params),
+        self.encryptor, self.decryptor, self.now = (
+            Encryptor.of(self.params),
+            Decryptor.of(self.params),
             datetime.datetime.now(datetime.UTC),
         )
         self.trust, self.signer = Trust.of(self.params), Signer.of(self.params)
-        self.proof = self.signer.tried() if self.signer else self.trust
-        self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys.of(self.params, self.trust)
+        self.origin_trust = self.signer.tried() if self.signer else self.trust
+        self._check_options()
+        backups = KeyIndex.of(self.params, self.trust)
         backups.refuse_held(self.lost)
         with connect(self.params["server"], self.params) as directory:
             publication.refuse_without_entry(directory)
@@ -64,7 +63,7 @@ class ActionModule(AccessManagerAction):
                 "forest": directory.domain.forest,
                 "previous": previous,
                 "made": False,
-                "proven": False,
+                "verified": False,
                 "files": [],
             }
             place, thumbprint = self._chosen(backups, store, previous)
@@ -81,12 +80,12 @@ class ActionModule(AccessManagerAction):
                     )
                 made = encryption_certificate.make(directory.domain.forest, self.now)
                 place, thumbprint = self._backed_up(store, made), made.thumbprint
-            der = self._proven(place, thumbprint, directory.domain.forest)
+            der = self._verified(place, thumbprint, directory.domain.forest)
             certificate = encryption_certificate.description_of(der)
-            result |= {"certificate": certificate, "backup": _backup_of(place), "proven": True}
+            result |= {"certificate": certificate, "backup": _backup_of(place), "verified": True}
             return result | self._change(previous, certificate) | self._published(directory, der, seen)
 
-    def _refuse_what_makes_no_sense(self) -> None:
+    def _check_options(self) -> None:
         offline_changes.refuse_unusable(self.params["publish_only_plan"])
         self.lost = thumbprints.parse(self.params["lost_certificates"])
         named = self.params["thumbprint"] if self.params["thumbprint"] != NEW else None
@@ -96,13 +95,13 @@ class ActionModule(AccessManagerAction):
                 f"The certificate {self.wanted} is to be published, and is named in lost_certificates: it can only be "
                 "one of these."
             )
-        if self.seal.encryption == "recipients" and not self.opener.identities:
+        if self.encryptor.encryption == "recipients" and not self.decryptor.identities:
             raise AccessManagerError(
-                "A certificate is only published after its backup was opened: name the file of a private key that "
-                "opens it in access_manager_identity_file."
+                "A certificate is only published after its backup was decrypted: name the file of a private key that "
+                "decrypts it in access_manager_identity_file."
             )
 
-    def _chosen(self, backups: BackedUpKeys, store: BackupStore, previous: Result | None) -> tuple[Place | None, str]:
+    def _chosen(self, backups: KeyIndex, store: BackupStore, previous: Result | None) -> tuple[BackupRef | None, str]:
         """The backup and the thumbprint of the certificate to publish; no backup when a new one has to be made."""
         if self.wanted:
             place = backups.find(self.wanted)
@@ -121,7 +120,7 @@ class ActionModule(AccessManagerAction):
         certificate_backup.refuse_folder_of_server(store)
         return (None, "") if self.params["thumbprint"] == NEW else self._left_by_an_earlier_run(backups, store)
 
-    def _nowhere(self, backups: BackedUpKeys, thumbprint: str) -> str:
+    def _nowhere(self, backups: KeyIndex, thumbprint: str) -> str:
         """Why a certificate that was named is in no backup."""
         sentence = f"No whole backup in '{self.params['backup_root']}' holds the key of certificate {thumbprint}."
         place = backups.unaccepted(thumbprint)
@@ -132,31 +131,31 @@ class ActionModule(AccessManagerAction):
             f"where it comes from, allow it for one run with -e {OVERRIDE}=true."
         )
 
-    def _left_by_an_earlier_run(self, backups: BackedUpKeys, store: BackupStore) -> tuple[Place | None, str]:
+    def _left_by_an_earlier_run(self, backups: KeyIndex, store: BackupStore) -> tuple[BackupRef | None, str]:
         """The newest certificate of the forest's own folder, if it may be used: a run that was interrupted made it.
 
-        Raises AccessManagerError when no signature proves that: anybody who may write to the backups could have put it
+        Raises AccessManagerError when no signature shows that: who may write to the backups could have put it
         there.
         """
-        for manifest, origin in certificate_backup.accepted(store, self.proof):
+        for manifest, origin in certificate_backup.accepted(store, self.origin_trust):
             for certificate in manifest.get("certificates", []):
                 thumbprint = certificate["thumbprint"]
                 place = backups.find(thumbprint, preferred_host=store.host)
                 if not place or thumbprint in self.lost or certificate["not_after"] <= self.now.isoformat():
                     continue
-                if origin.is_proven:
+                if origin.is_verified:
                     return place, thumbprint
                 raise AccessManagerError(
                     f"The backup {place.label} holds certificate {thumbprint}, which is not published. An interrupted "
-                    "run may have made it, or someone else put it there: nothing proves its origin. If the output of "
+                    "run may have made it, or someone else put it there: nothing shows its origin. If the output of "
                     f"your run or its plan names this thumbprint, publish it with thumbprint: {thumbprint} "
                     f"(-e recover_certificate_thumbprint={thumbprint}). Else make another one with thumbprint: {NEW}, "
                     "and see who may write to the backups."
                 )
         return None, ""
 
-    def _backed_up(self, store: BackupStore, made: EncryptionCertificate) -> Place:
-        place, mark = certificate_backup.commit(store, self.seal, made, self.lost, self.now, self.signer)
+    def _backed_up(self, store: BackupStore, made: EncryptionCertificate) -> BackupRef:
+        place, mark = certificate_backup.commit(store, self.encryptor, made, self.lost, self.now, self.signer)
         self.changes.append(f"certificate {made.thumbprint} was made, and is in the backup {place.label}")
         try:
             HighWaterMark(store, self.params["state_dir"]).advance(mark)
@@ -164,8 +163,8 @@ class ActionModule(AccessManagerAction):
             _display.warn(f"A store that goes back in time would not be noticed: {exc}")
         return place
 
-    def _proven(self, place: Place, thumbprint: str, forest: str) -> bytes:
-        der = certificate_backup.opened(place, self.opener, thumbprint).certificate
+    def _verified(self, place: BackupRef, thumbprint: str, forest: str) -> bytes:
+        der = certificate_backup.opened(place, self.decryptor, thumbprint).certificate
         problem = encryption_certificate.problem(der, forest, self.now)
         if problem:
             raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")
@@ -195,7 +194,7 @@ class ActionModule(AccessManagerAction):
         return {"changed": True, "diff": {"before": _lines(previous), "after": _lines(new)}}
 
 
-def _backup_of(place: Place) -> Result:
+def _backup_of(place: BackupRef) -> Result:
     return {"host": place.store.host, "id": place.id}
 
 

@@ -16,7 +16,7 @@ from ..plugin_utils._directory.ldap import connect, refuse_one_domain_twice
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.trust import Trust
-from ..plugin_utils._store.key_index import BackedUpKeys
+from ..plugin_utils._store.key_index import KeyIndex
 from ..plugin_utils._windows import thumbprints
 
 Result = dict[str, t.Any]
@@ -25,8 +25,8 @@ Shape = t.TypeVar("Shape")
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> Result:
-        self._refuse_what_makes_no_sense()
-        backups = BackedUpKeys.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
+        self._check_options()
+        backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
             backups.refuse_held(self.lost)
         refuse_one_domain_twice(self.params["servers"], self.params)
@@ -58,7 +58,7 @@ class ActionModule(AccessManagerAction):
         lost = census_module.lost_of(keys, thumbprints.parse(self.before["thumbprints"]))
         return {"lost": lost, "summary": expiry_summary.remaining(self.before, lost, self.expiry)}
 
-    def _refuse_what_makes_no_sense(self) -> None:
+    def _check_options(self) -> None:
         servers, self.lost = self.params["servers"], thumbprints.parse(self.params["lost_certificates"])
         if not servers:
             raise AccessManagerError("servers is empty: name a domain controller of each domain.")
@@ -79,7 +79,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"{exc}: {option} takes {what}.") from exc
 
 
-def _result(census: Result, domains: list[Result], forests: list[Result], backups: BackedUpKeys | None) -> Result:
+def _result(census: Result, domains: list[Result], forests: list[Result], backups: KeyIndex | None) -> Result:
     published = {forest["published"]["thumbprint"] for forest in forests if forest["published"]}
     unused = {"current": 0, "history": 0, "oldest": None, "newest": None}
     counted = {key["thumbprint"] for key in census["keys"]}
@@ -98,7 +98,7 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
     }
 
 
-def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | None) -> None:
+def _refuse_unknown(lost: list[str], counted: set[str], backups: KeyIndex | None) -> None:
     """Raises AccessManagerError when nothing has to do with a certificate that is said to be lost: a mistyped one."""
     for thumbprint in lost:
         if thumbprint not in counted and not (backups and backups.names(thumbprint)):
@@ -110,6 +110,6 @@ def _refuse_unknown(lost: list[str], counted: set[str], backups: BackedUpKeys | 
             )
 
 
-def _cover(thumbprint: str, backups: BackedUpKeys | None) -> Result:
+def _cover(thumbprint: str, backups: KeyIndex | None) -> Result:
     place = backups.find(thumbprint) if backups else None
     return {"covered": place is not None, "backup": {"host": place.store.host, "id": place.id} if place else None}

@@ -51,7 +51,7 @@ options:
     default: as_found
   require_secrets:
     description:
-      - Refuse the restore when it has a secret that can be opened neither on the server nor from the backup, so that a person would have to enter it again.
+      - Refuse the restore when it has a secret that can be decrypted neither on the server nor from the backup, so that an administrator would have to enter it again.
       - With V(false), a backup that is named by its id or path may also lack its C(secrets.json.age).
     type: bool
     default: true
@@ -63,7 +63,7 @@ options:
   other_server:
     description:
       - Restore to another server than the one that was backed up, as one that was installed in its place. What is bound to the old server is rewritten, or
-        stays as the new one has it. Secrets are protected again with the values of the backup. The result says what is left to a person.
+        stays as the new one has it. Secrets are protected again with the values of the backup. The result says what is left to an administrator.
       - Nothing but the backup is used. The old server may be gone or alive.
     type: bool
     default: false

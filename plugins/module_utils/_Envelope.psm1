@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Data for one controller's eyes: AES-256-CBC and HMAC-SHA256 under keys that RSA-OAEP wraps for the controller's key of this call.
-# The MAC covers the context, the initialization vector and the ciphertext. plugin_utils/_envelope.py opens it.
+# Data that one controller alone can read: AES-256-CBC and HMAC-SHA256 under keys that RSA-OAEP wraps for the controller's key of
+# this call.
+# The MAC covers the context, the initialization vector and the ciphertext. plugin_utils/_target/envelope.py decrypts it.
 
 Set-StrictMode -Version 2.0
 

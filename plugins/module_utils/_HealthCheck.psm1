@@ -191,7 +191,7 @@ Function Get-LockedConfigurationSecret {
         if ($secret.action -notin 'keep', 'here', 'protect') { continue }
         $found = @($own | Where-Object -FilterScript { $_.path -eq $secret.path })
         if (-not $found) { "$($secret.path) is not there" }
-        elseif (Get-UnreadableSecret -Secrets $found) { "$($secret.path) does not open" }
+        elseif (Get-UnreadableSecret -Secrets $found) { "$($secret.path) cannot be decrypted" }
     }
 }
 

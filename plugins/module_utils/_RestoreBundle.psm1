@@ -124,7 +124,7 @@ Function Protect-StagedSecret {
 }
 
 Function Get-UnreadableSecret {
-    # The paths of those secrets that this server does not open.
+    # The paths of those secrets that this server cannot decrypt.
     param([Object[]] $Secrets)
     foreach ($secret in $Secrets) { if (-not (Test-Secret -Secret $secret)) { $secret.path } }
 }

@@ -38,7 +38,7 @@ Function Get-ProbeResult {
     foreach ($probe in $Probes) {
         $mark = ''
         foreach ($mine in @($Own | Where-Object -FilterScript { $_.path -eq $probe.path })) {
-            try { $mark = Get-SecretMark -Value (Open-Secret -Secret $mine) -Nonce $Nonce }
+            try { $mark = Get-SecretMark -Value (Unprotect-Secret -Secret $mine) -Nonce $Nonce }
             catch { $mark = '' }
         }
         @{

@@ -42,7 +42,7 @@ Function Save-RunResult {
 
 Function Wait-RunResult {
     # What a detached run left, waiting at most Timeout seconds: its JSON text, or the state 'running', 'ended' when it died without
-    # a result, or 'unknown' when it has not begun after StartTimeout seconds.
+    # a result, or 'unknown' when it did not begin after StartTimeout seconds.
     param(
         [String] $Folder,
         [Int32] $Timeout,

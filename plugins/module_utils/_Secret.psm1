@@ -12,7 +12,7 @@ Add-Type -AssemblyName System.Security
 
 $SaltBytes = 128
 
-Function Open-Secret {
+Function Unprotect-Secret {
     # The clear text of a secret: mode 0 is stored so, mode 1 is DPAPI of the local machine with the salt as entropy.
     param([Collections.IDictionary] $Secret)
     switch ($Secret.mode) {
@@ -24,13 +24,13 @@ Function Open-Secret {
             return [Text.Encoding]::UTF8.GetString($bytes)
         }
     }
-    throw "secrets of mode $($Secret.mode) cannot be opened by this module; the configuration holds it as it is"
+    throw "secrets of mode $($Secret.mode) cannot be decrypted by this module; the configuration holds it as it is"
 }
 
 Function Test-Secret {
-    # Whether this server opens a secret.
+    # Whether this server decrypts a secret.
     param([Collections.IDictionary] $Secret)
-    try { [void](Open-Secret -Secret $Secret); $true }
+    try { [void](Unprotect-Secret -Secret $Secret); $true }
     catch { $false }
 }
 
@@ -54,4 +54,4 @@ Function Get-SecretMark {
     finally { $mac.Dispose() }
 }
 
-Export-ModuleMember -Function Open-Secret, Test-Secret, Protect-Secret, Get-SecretMark
+Export-ModuleMember -Function Unprotect-Secret, Test-Secret, Protect-Secret, Get-SecretMark

@@ -132,7 +132,7 @@ Function Stop-AccessManager {
     }
     Wait-ServiceStop -Service $service -Timeout $Timeout
     if ($ProcessId -and -not (Wait-ProcessEnd -ProcessId $ProcessId -Timeout $Timeout)) {
-        throw "The service $($service.ServiceName) is stopped, but its process $ProcessId has not ended within $Timeout s."
+        throw "The service $($service.ServiceName) is stopped, but its process $ProcessId did not end within $Timeout s."
     }
     Get-ElapsedMillisecond -Watch $watch
 }

@@ -48,7 +48,7 @@ Function Write-Live {
         [IO.Stream] $Stream,
         [Collections.IDictionary] $Subject
     )
-    $taken = @{ attempts = 1; proven = $true; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
+    $taken = @{ attempts = 1; consistent = $true; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
     $about = @{
         Installation = $installation
         Subject = $Subject

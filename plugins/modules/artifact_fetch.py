@@ -5,10 +5,10 @@
 
 DOCUMENTATION = r"""
 module: artifact_fetch
-short_description: Brings the configuration to the controller and seals it
+short_description: Brings the configuration to the controller and encrypts it
 version_added: 1.0.0
 description:
-  - Without O(run_id), the configuration is read where it lies while the service runs. What was read is proven to be one state of it.
+  - Without O(run_id), the configuration is read where it lies while the service runs. What was read is verified to be one state of it.
     The hash of every file, C(Metadata.Usn) and the list of files are the same before and after, or it is read again.
   - With O(run_id), a snapshot is read that M(lithnet.access_manager.config_snapshot) has staged.
   - The target compresses and encrypts to a key that the controller makes for this call. The controller checks every file against its
@@ -25,7 +25,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
   - lithnet.access_manager.staging
 attributes:
   check_mode:
@@ -60,13 +60,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Fetch and seal the live configuration
+- name: Fetch and encrypt the live configuration
   lithnet.access_manager.artifact_fetch:
     backup_root: /srv/backup/access-manager
     backup_id: "{{ opened.backup_id }}"
     recipients: "{{ access_manager_recipients }}"
 
-- name: Fetch and seal a snapshot
+- name: Fetch and encrypt a snapshot
   lithnet.access_manager.artifact_fetch:
     backup_root: /srv/backup/access-manager
     backup_id: "{{ opened.backup_id }}"
@@ -77,7 +77,7 @@ EXAMPLES = r"""
 RETURN = r"""
 steady:
   description:
-    - Whether what was read is proven. When V(false), the configuration changed each time, and no artifact was written.
+    - Whether what was read is one state. When V(false), the configuration changed each time, and no artifact was written.
   returned: success
   type: bool
 attempts:

@@ -9,7 +9,7 @@ short_description: Opens, publishes or discards a backup on the controller
 version_added: 1.0.0
 description:
   - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers never see half a backup.
-  - It opens no backup when the newest complete one holds the same content, sealed to the same recipients. With O(signing_key) or O(allowed_signers), that one
+  - It opens no backup when the newest complete one holds the same content, encrypted to the same recipients. With O(signing_key) or O(allowed_signers), that one
     must be signed by an allowed signer, or by the same key when none are set.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.state
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
 attributes:
@@ -35,7 +35,7 @@ attributes:
 options:
   state:
     description:
-      - V(checked) makes sure that the seal, the backup root and O(signing_key) can be used, and changes nothing. The key signs something for it.
+      - V(checked) makes sure that the encryption, the backup root and O(signing_key) can be used, and changes nothing. The key signs something for it.
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
@@ -94,7 +94,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backup_id:
-  description: The id of the backup that was opened.
+  description: The id of the backup that was begun.
   returned: when O(state=opened), something has changed, and not in check mode
   type: str
   sample: 20261123T081500Z
@@ -145,7 +145,7 @@ certificates:
   type: list
   elements: dict
 secrets:
-  description: The path and the mode of each secret, and whether it was sealed.
+  description: The path and the mode of each secret, and whether it was exported.
   returned: when O(state=committed)
   type: list
   elements: dict

@@ -12,7 +12,7 @@ description:
     decoded to who gains and who loses which right. Files, permissions, certificates, registry values, HTTP.sys and service settings are compared too.
   - Secrets are reported as changed or unchanged only, never by their values. That holds for protected secrets, for the connection string, the URLs of webhooks
     and the licence, and for every key whose name says that it may hold a secret.
-  - Contents are compared when O(identity_file) or O(passphrase) opens the backups, or when they are not sealed. Otherwise the inventories of the
+  - Contents are compared when O(identity_file) or O(passphrase) decrypts the backups, or when they are not encrypted. Otherwise the inventories of the
     manifests are compared. They show which things differ, and not how. RV(basis) says which it was.
   - Nothing is written, neither on the controller nor on the server. The live server is asked by one call, and by a second one for its configuration when
     contents are compared. What it sends is encrypted for this call and held in memory.
@@ -134,7 +134,7 @@ rules:
       C(settings), C(gained), C(lost) and C(decoded).
     - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when it has none that is the same
       everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in C(gained) means that the trustee is denied the right now.
-    - C(decoded) is false when a part of a security descriptor could not be decoded. Accounts may have more or fewer rights then than is told, and the
+    - C(decoded) is false when a part of a security descriptor could not be decoded. Accounts may have more or fewer rights then than are listed, and the
       descriptor itself is in C(settings).
     - A security descriptor without an access list gives everyone all rights, and is marked so.
     - A rule gives nothing while it is disabled, or when a script decides.

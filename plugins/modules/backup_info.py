@@ -81,7 +81,7 @@ RETURN = r"""
 backups:
   description:
     - The manifests of the backups, by host and oldest first, without their inventory, with C(path) and C(size).
-    - C(signer) is who signed it, as C(principal) and C(fingerprint); null when that is not proven. C(origin) says it in one sentence. C(accepted) is whether
+    - C(signer) is who signed it, as C(principal) and C(fingerprint); null when that is not verified. C(origin) says it in one sentence. C(accepted) is whether
       this run, with these signers, would use it.
     - A backup whose manifest cannot be read has the status C(unreadable).
   returned: success

@@ -73,11 +73,11 @@ options:
     type: str
   identity_file:
     description:
-      - The file on the controller with the private key that opens the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
+      - The file on the controller with the private key that decrypts the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
         the backups that the rules keep are decrypted, and only those count that are verified.
     type: path
   passphrase:
-    description: The passphrase that opens them instead.
+    description: The passphrase that decrypts them instead.
     type: str
   forget:
     description:

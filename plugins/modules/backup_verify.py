@@ -12,10 +12,10 @@ description:
     manifest, that no manifest contradicts itself, that nothing else lies in a backup's folder, and that no manifest was removed or changed since a later
     one was made.
   - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
-  - With O(identity_file) or O(passphrase) it also opens each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
+  - With O(identity_file) or O(passphrase) it also decrypts each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
     each part belongs to the backup in which it lies, that the manifest describes what is there, that every secret is there, and that each private key
     decrypts what its certificate encrypted.
-  - With O(allowed_signers), a backup that none of them signed is a problem, and it is not opened.
+  - With O(allowed_signers), a backup that none of them signed is a problem, and it is not decrypted.
   - A host whose folder is a link is a problem. Links are not followed.
   - A part in clear is read without a key. With one it is a problem, unless O(encryption=none) is set.
   - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in time, and hosts whose backups are
@@ -63,7 +63,7 @@ options:
     description:
       - Accept that the newest backups are not those that this controller published last, as after the store was restored from a copy, or when the backups of a
         host were given up. What is there now is what later runs expect.
-      - For one run, when a person knows why.
+      - For one run, when an administrator knows why.
     type: bool
     default: false
   fail_on_problems:
@@ -81,7 +81,7 @@ EXAMPLES = r"""
   lithnet.access_manager.backup_verify:
     backup_root: /srv/backup/access-manager
 
-- name: Prove the newest backup of each host, which may not be older than a day and two hours
+- name: Verify the newest backup of each host, which may not be older than a day and two hours
   lithnet.access_manager.backup_verify:
     backup_root: /srv/backup/access-manager
     latest_only: true
@@ -153,7 +153,7 @@ backups:
       description: The version of Access Manager.
       type: str
     recipients:
-      description: The public keys that may open it.
+      description: The public keys that may decrypt it.
       type: list
       elements: str
     encryption:
@@ -164,7 +164,7 @@ backups:
       type: list
       elements: dict
     secrets:
-      description: The path and the mode of each secret, and whether it was sealed.
+      description: The path and the mode of each secret, and whether it was exported.
       type: list
       elements: dict
 hosts:
@@ -204,7 +204,7 @@ accepted_hosts:
   type: list
   elements: str
 origin:
-  description: One sentence on who made the backups. It says when that is not proven.
+  description: One sentence on who made the backups. It says when that is not verified.
   returned: when the root could be read
   type: str
   sample: 3 of 3 backup(s) are signed by an allowed signer.

@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: certificate_export
-short_description: Exports the certificates of Access Manager with their private keys, and seals them
+short_description: Exports the certificates of Access Manager with their private keys, and encrypts them
 version_added: 1.0.0
 description:
   - Exports every certificate that has a private key in the service's store, expired ones too, and those of LocalMachine\My that carry
@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
 attributes:
   check_mode:
     support: full

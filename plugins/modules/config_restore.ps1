@@ -59,7 +59,7 @@ Function Close-Editor {
 
 Function Assert-Service {
     # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to
-    # be started, since the way back stops what was started.
+    # be started, since the rollback stops what was started.
     param([Object] $Plan)
     if (-not $Plan.changes_server -and -not $Plan.start) { return }
     if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) {
@@ -85,7 +85,7 @@ Function Initialize-Bundle {
     $bundle.undo = New-Object -TypeName Collections.ArrayList
     $bundle.site = Get-SiteReason -Knowledge $module.Params.knowledge
     $locked = @(Get-UnreadableSecret -Secrets $bundle.secrets)
-    if ($locked) { throw "These secrets cannot be opened on this server any more: $($locked -join ', '). Run again." }
+    if ($locked) { throw "These secrets cannot be decrypted on this server any more: $($locked -join ', '). Run again." }
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) {
         Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists)
     }
@@ -96,10 +96,10 @@ Function Initialize-Bundle {
     $bundle
 }
 
-# ---- the change, and the way back ----
+# ---- the change, and its rollback ----
 
 Function Invoke-Change {
-    # Everything from the certificates to the last test of health. Done tells how far it came.
+    # Everything from the certificates to the last test of health. Done says how far it came.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
@@ -174,7 +174,7 @@ Function Undo-Change {
 }
 
 Function Complete-Failure {
-    # Rolls back, and tells what failed, and what the rollback did.
+    # Rolls back, and reports what failed, and what the rollback did.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,

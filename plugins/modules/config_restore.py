@@ -10,12 +10,12 @@ version_added: 1.0.0
 description:
   - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is
     not touched.
-  - The backup is opened in the controller's memory and checked before the server is asked anything.
+  - The backup is decrypted in the controller's memory and checked before the server is asked anything.
   - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops the service if it runs, changes what
     differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
     happens to the connection or the controller. When only certificates are missing, the service is not stopped.
     Where a failover cluster runs the service, a restore that needs a stop is refused until C(Stop-ClusterResource) has stopped it.
-  - Secrets that this server cannot open any more are protected again, with the values that the backup holds.
+  - Secrets that this server cannot decrypt any more are protected again, with the values that the backup holds.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -112,12 +112,12 @@ backup:
   type: str
   sample: 20261123T081500Z of ams1.example.com
 plan:
-  description: A line for each change and each task for a person.
+  description: A line for each change and each manual task.
   returned: always
   type: list
   elements: str
 tasks:
-  description: What a person has to do, in sentences.
+  description: What an administrator has to do, in sentences.
   returned: always
   type: list
   elements: str
@@ -182,11 +182,11 @@ downtime_ms:
   returned: when something was to be changed
   type: int
 signer:
-  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not proven.
+  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not verified.
   returned: always
   type: dict
 origin:
-  description: The same in one sentence. It says when the origin of the backup is not proven.
+  description: The same in one sentence. It says when the origin of the backup is not verified.
   returned: always
   type: str
 """

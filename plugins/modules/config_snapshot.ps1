@@ -57,7 +57,7 @@ Function New-CopyResult {
     # How a copy was made, before anything of it is known.
     @{
         attempts = 1
-        proven = $true
+        consistent = $true
         stopped = $false
         downtime_ms = [Int64]0
         stop_ms = [Int64]0
@@ -101,8 +101,8 @@ Function Copy-Stopped {
         for ($taken.attempts = 1; $true; $taken.attempts++) {
             $subject = Get-Subject
             [void](Copy-Subject -Subject $subject -Folder $Files)
-            $taken.proven = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (Get-Subject))
-            if ($taken.proven -or $taken.attempts -ge (Get-LiveAttempt)) { break }
+            $taken.consistent = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (Get-Subject))
+            if ($taken.consistent -or $taken.attempts -ge (Get-LiveAttempt)) { break }
         }
     }
     catch { $failure = $_ }

@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Copies the configuration folder, and the files elsewhere that it names, into a folder that SYSTEM and Administrators alone may enter,
     together with the registry values, the service's settings and the HTTP.sys configuration.
-  - A live copy is proven. The hash of every file and C(Metadata.Usn) are the same before and after, or it is made again.
+  - A live copy is verified. The hash of every file and C(Metadata.Usn) are the same before and after, or it is made again.
   - A copy with a stop runs in a process of its own on the target, which brings the service back whatever happens to the connection.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -87,11 +87,11 @@ copied:
   returned: when O(state=present)
   type: str
 attempts:
-  description: How many copies were made until one was proven.
+  description: How many copies were made until one was consistent.
   returned: when O(state=present)
   type: int
-proven:
-  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not, since somebody else may save.
+consistent:
+  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not, since other programs may save.
   returned: when O(state=present)
   type: bool
 stopped:

@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and publishes it.
     Agents encrypt to it then.
-  - Nothing is published before a backup with the private key lies on the disk, was opened from there, and the key decrypted what the certificate encrypts.
+  - Nothing is published before a backup with the private key lies on the disk, was decrypted from there, and the key decrypted what the certificate encrypts.
   - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When a run is interrupted before it
     publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of
     O(allowed_signers), or with O(signing_key), or when
@@ -28,7 +28,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.directory
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
@@ -71,8 +71,8 @@ options:
     type: str
   identity_file:
     description:
-      - The file on the controller with the private key that opens the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase. It is
-        needed to prove that the backup opens, unless O(passphrase) or O(encryption=none) is used.
+      - The file on the controller with the private key that decrypts the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase. It is
+        needed to verify that the backup can be decrypted, unless O(passphrase) or O(encryption=none) is used.
     type: path
   publish_only_plan:
     description:
@@ -122,7 +122,7 @@ backup:
   description: The C(host) and C(id) of the backup with its private key. Null in check mode when a new one would be made.
   returned: success
   type: dict
-proven:
+verified:
   description: Whether the backup was decrypted and the key verified in this run. It is not when nothing had to be published.
   returned: success
   type: bool

@@ -19,7 +19,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
   - lithnet.access_manager.staging

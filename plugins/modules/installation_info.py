@@ -136,7 +136,7 @@ problems:
 unended_restores:
   description:
     - A sentence for each restore that never ended, because the server went down or its process was killed. The server may be between two states, and a
-      backup of it is incomplete. That ends with a restore of all parts of a backup from before it, or when a person says so with a file in the folder
+      backup of it is incomplete. That ends with a restore of all parts of a backup from before it, or when an administrator says so with a file in the folder
       that the sentence names.
   returned: when Access Manager is installed
   type: list

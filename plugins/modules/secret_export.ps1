@@ -4,7 +4,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Opens the secrets that this server alone can open, in one envelope for the controller.
+# Decrypts the secrets that this server alone can decrypt, in one envelope for the controller.
 
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Envelope
@@ -28,7 +28,7 @@ Complete-TargetModule -Module $module -Body {
     if ($module.CheckMode) { return $answer }
     $opened = New-NameTable
     foreach ($secret in $secrets) {
-        try { $opened[$secret.path] = @{ mode = $secret.mode; value = Open-Secret -Secret $secret } }
+        try { $opened[$secret.path] = @{ mode = $secret.mode; value = Unprotect-Secret -Secret $secret } }
         catch { $opened[$secret.path] = @{ mode = $secret.mode; error = $_.Exception.GetBaseException().Message } }
     }
     $text = ConvertTo-Json -InputObject $opened -Depth 4 -Compress

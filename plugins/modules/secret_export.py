@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: secret_export
-short_description: Seals the secrets that an Access Manager server alone can open
+short_description: Exports the secrets that an Access Manager server alone can decrypt, and encrypts them
 version_added: 1.0.0
 description:
   - Access Manager protects the client secret of OpenID Connect and the password of its mail server with the DPAPI of its server. No
-    other server can open them. This module has the server open them and writes C(secrets.json.age) into the open backup.
+    other server can decrypt them. This module has the server decrypt them and writes C(secrets.json.age) into the open backup.
   - They arrive encrypted to a key that the controller makes for this call, and are never written in clear.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
-  - lithnet.access_manager.seal
+  - lithnet.access_manager.encryption
 attributes:
   check_mode:
     support: full
@@ -40,7 +40,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Seal the secrets
+- name: Export the secrets
   lithnet.access_manager.secret_export:
     backup_root: /srv/backup/access-manager
     backup_id: "{{ opened.backup_id }}"
@@ -53,12 +53,12 @@ artifact:
   returned: when not in check mode
   type: dict
 secrets:
-  description: The path and the mode of each secret, and whether it was sealed. Never its value.
+  description: The path and the mode of each secret, and whether it was exported. Never its value.
   returned: success
   type: list
   elements: dict
 problems:
-  description: The secrets that could not be opened, one sentence each.
+  description: The secrets that could not be decrypted, one sentence each.
   returned: when not in check mode
   type: list
   elements: str

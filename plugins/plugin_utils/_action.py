@@ -19,18 +19,6 @@ from ._errors import AccessManagerError, UnreachableError
 from ._target.call import Target, put_aside
 from ._text import printable_data, printable_lines
 
-_NUMBERS = frozenset(
-    {
-        "batch_pause",
-        "health_seconds",
-        "keep_safety_copies",
-        "limit",
-        "lock_timeout",
-        "max_failures",
-        "service_timeout",
-        "timeout",
-    }
-)
 _OWN_KEYS = frozenset({"changed", "failed", "msg", "reachable"})
 """What a result may have beside what its module documents: C(reachable) says whether a failure came from the
 connection."""
@@ -43,6 +31,9 @@ class AccessManagerAction(ActionBase):
 
     _supports_check_mode = True
     _supports_diff = True
+
+    negative_options: t.ClassVar[frozenset[str]] = frozenset()
+    """The options that may be negative numbers; no other may."""
 
     params: dict[str, t.Any]
     """The validated options."""
@@ -103,12 +94,12 @@ class AccessManagerAction(ActionBase):
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
-        for option in _NUMBERS.intersection(result.validated_parameters):
-            if (result.validated_parameters[option] or 0) < 0:
-                raise AccessManagerError(f"{option} is {result.validated_parameters[option]}: it cannot be negative.")
         if result.error_messages:
             raise AccessManagerError("; ".join(result.error_messages))
         validated: dict[str, t.Any] = result.validated_parameters
+        for option in sorted(validated.keys() - self.negative_options):
+            if isinstance(validated[option], int | float) and validated[option] < 0:
+                raise AccessManagerError(f"{option} is {validated[option]}: it cannot be negative.")
         return validated
 
     def _visible(self, result: dict[str, t.Any]) -> dict[str, t.Any]:

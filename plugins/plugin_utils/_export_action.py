@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ._action import AccessManagerAction
-from ._age.encryption import Seal
+from ._age.encryption import Encryptor
 from ._contents import binding
 from ._contents.binding import Binding
 from ._store.partial import PartialBackup
@@ -16,13 +16,13 @@ from ._store.store import BackupStore
 
 
 class ExportAction(AccessManagerAction):
-    """An action that writes one sealed artifact into the backup that is open, and a record of it for the manifest."""
+    """An action that writes one encrypted artifact into the backup that is open, and its record for the manifest."""
 
     part: str
     """The name of the part, one of partial.RECORDS."""
 
-    def seal(self) -> Seal:
-        return Seal.of(self.params)
+    def encryptor(self) -> Encryptor:
+        return Encryptor.of(self.params)
 
     def backup(self) -> PartialBackup:
         """The backup that is open."""
@@ -34,7 +34,7 @@ class ExportAction(AccessManagerAction):
 
     def save(
         self,
-        seal: Seal,
+        encryptor: Encryptor,
         artifact: dict[str, t.Any],
         *,
         problems: list[str],
@@ -43,7 +43,7 @@ class ExportAction(AccessManagerAction):
     ) -> None:
         """Leaves the record from which backup_commit makes the manifest."""
         record = {
-            "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+            "artifact": artifact | {"encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
             "problems": problems,
             "manifest": details,
             "inventory": inventory,

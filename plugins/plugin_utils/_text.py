@@ -19,9 +19,9 @@ _LONGEST = 10_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 
 
-def timestamp(moment: datetime.datetime) -> str:
+def timestamp(time: datetime.datetime) -> str:
     """A time in UTC, with its seconds, as ISO 8601 with a Z."""
-    return moment.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return time.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def time_of(text: str) -> datetime.datetime | None:
@@ -42,8 +42,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text without its middle when it is very long: it may repeat what a server says, and its end says what to do.
-    """
+    """The text without its middle when it is very long: it may repeat a server, and its end says what to do."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 

@@ -23,7 +23,7 @@ LONGEST = (
     "recover_certificate",
     "faults_service",
     "faults_locks",
-    "faults_line",
+    "faults_connection",
     "disaster_recovery",
     "signatures",
     "backup",
@@ -55,7 +55,7 @@ def lab() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where actions that run here keep what they published: not in the state of whoever runs the tests."""
+    """Where actions that run here keep what they published: not in the state of the user who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield

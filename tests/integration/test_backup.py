@@ -266,8 +266,8 @@ def test_files_json_tells_the_permissions_of_each_file_and_folder(first: Backup,
     $paths = ConvertFrom-Json -InputObject ([Console]::In.ReadToEnd())
     ConvertTo-Json -InputObject @($paths | ForEach-Object { (Get-Acl -LiteralPath $_).Sddl })
     """
-    told = server.powershell(script, json.dumps([one["source"] for one in records]).encode())
-    assert [one["sddl"] for one in records] == json.loads(told)
+    reported = server.powershell(script, json.dumps([one["source"] for one in records]).encode())
+    assert [one["sddl"] for one in records] == json.loads(reported)
     config = next(one for one in records if one["path"] == "config/")
     assert SERVICE_SID in config["sddl"]
 
@@ -378,12 +378,12 @@ def test_manifest_tells_each_artifact_certificate_and_secret(first: Backup, serv
     certificates = {one["thumbprint"]: one for one in first.manifest["certificates"]}
     assert certificates.keys() == {one.thumbprint for one in server.certificates}
     for one in server.certificates:
-        told = certificates[one.thumbprint]
-        assert told["exported"] is True
-        assert told["subject"] == f"CN={one.spec.subject}"
-        assert datetime.fromisoformat(told["not_before"]) == one.certificate.not_valid_before_utc
-        assert datetime.fromisoformat(told["not_after"]) == one.certificate.not_valid_after_utc
-    assert first.manifest["secrets"] == [{"path": path, "mode": 1, "sealed": True} for path in sorted(server.secrets)]
+        reported = certificates[one.thumbprint]
+        assert reported["exported"] is True
+        assert reported["subject"] == f"CN={one.spec.subject}"
+        assert datetime.fromisoformat(reported["not_before"]) == one.certificate.not_valid_before_utc
+        assert datetime.fromisoformat(reported["not_after"]) == one.certificate.not_valid_after_utc
+    assert first.manifest["secrets"] == [{"path": path, "mode": 1, "exported": True} for path in sorted(server.secrets)]
 
 
 def test_manifest_holds_nothing_secret(first: Backup, server: AmsHost) -> None:

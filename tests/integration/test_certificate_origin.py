@@ -25,8 +25,8 @@ from support.certificates import CURRENT, make_certificate
 from support.domain import Domain, available
 from support.recovery import Recovery, census
 from unit.actions import run
+from unit.encrypted_backups import encrypt_to
 from unit.encrypted_backups import make as make_backup
-from unit.encrypted_backups import seal_to
 from unit.signers import SshKey, ssh_key
 
 FOREST = "ad.lab.test"
@@ -83,9 +83,13 @@ def interrupted(recovery: Recovery, **options: Any) -> str:
 
 def planted(recovery: Recovery, host: str = FOREST) -> str:
     """A stranger's certificate in the store: who may write there encrypts its key to the public key of the backups."""
-    seal = seal_to(recovery.owner.public)
+    encryptor = encrypt_to(recovery.owner.public)
     place, _mark = certificate_backup.commit(
-        BackupStore(str(recovery.root), host), seal, STRANGERS, [LOST.thumbprint], datetime.datetime.now(datetime.UTC)
+        BackupStore(str(recovery.root), host),
+        encryptor,
+        STRANGERS,
+        [LOST.thumbprint],
+        datetime.datetime.now(datetime.UTC),
     )
     return place.id
 
@@ -121,7 +125,7 @@ def test_an_interrupted_run_goes_on_when_its_certificate_is_named(recovery: Reco
     assert f"thumbprint: {thumbprint}" in unnamed["msg"]
     assert recovery.published() == LOST.thumbprint
     went_on = recover(recovery, thumbprint=thumbprint)
-    assert (went_on["made"], went_on["published"], went_on["proven"]) == (False, True, True)
+    assert (went_on["made"], went_on["published"], went_on["verified"]) == (False, True, True)
     assert recovery.published() == thumbprint
 
 
@@ -188,7 +192,7 @@ def test_a_certificate_that_nobody_would_accept_afterwards_is_not_made(recovery:
 
 def test_the_word_of_an_unsigned_backup_covers_no_key(recovery: Recovery, key: SshKey) -> None:
     store = BackupStore(str(recovery.root), "ams1")
-    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
+    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[LOST])
     options: dict[str, Any] = {"backup_root": str(recovery.root)}
     assert census(recovery.domain, **options)["forests"][0]["published"]["covered"] is True
     assert (
@@ -198,7 +202,7 @@ def test_the_word_of_an_unsigned_backup_covers_no_key(recovery: Recovery, key: S
 
 def test_a_key_that_an_unsigned_backup_may_hold_is_not_given_up(recovery: Recovery, key: SshKey) -> None:
     store = BackupStore(str(recovery.root), "ams1")
-    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
+    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[LOST])
     refused = recover(recovery, allowed_signers=[key.public])
     assert "may not be lost: the backup 20261123T081500Z of ams1" in refused["msg"]
     assert "allow_unsigned: true" in refused["msg"]

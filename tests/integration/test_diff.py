@@ -128,7 +128,7 @@ def test_a_comparison_changes_nothing_and_is_two_calls(untouched: Step) -> None:
     assert untouched.count.commands <= 3
 
 
-def test_drift_is_told_by_meaning(drifted: Step, server: AmsHost) -> None:
+def test_drift_is_reported_by_meaning(drifted: Step, server: AmsHost) -> None:
     result = drifted.results["opened"]
     (rule,) = result["rules"]
     assert rule["name"] == "Access to File servers Berlin"
@@ -177,7 +177,9 @@ def test_difference_is_shown_and_nothing_stays_on_the_server(drifted: Step) -> N
     assert r"~ Parameters\LogRetentionDays: 7 -> 30" in drifted.run.stdout
 
 
-def test_nothing_secret_is_told(untouched: Step, drifted: Step, server: AmsHost, owner: KeyPair, root: Path) -> None:
+def test_nothing_secret_is_reported(
+    untouched: Step, drifted: Step, server: AmsHost, owner: KeyPair, root: Path
+) -> None:
     (backup,) = backups_of(root, NAME, owner.open)
     stored = [secret["Data"] for secret in protected_secrets(backup.json("config/appsettings.json"))]
     needles = server.planted_secrets() | {"identity": owner.private.encode(), "new": NEW_SECRET.encode()}

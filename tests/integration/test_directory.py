@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import computers
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import connect
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import (
-    Tally,
+    ExpiryStatistics,
     carry_out,
-    work_on,
+    change_of,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import DirectoryLostError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
@@ -31,8 +31,8 @@ from support.playbook import run_playbook
 from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
 from unit.actions import run
 from unit.backups import fill
+from unit.encrypted_backups import encrypt_to
 from unit.encrypted_backups import make as make_backup
-from unit.encrypted_backups import seal_to
 from unit.signers import ssh_key
 
 FIRST, SECOND, THIRD = "A1" * 20, "B2" * 20, "C3" * 20
@@ -81,7 +81,7 @@ def own(other: Domain) -> Domain:
 def renewed_root(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A backup root with the key of the certificate in place of the lost one."""
     root = tmp_path_factory.mktemp("backups")
-    make_backup(BackupStore(str(root), "ams1"), "20261123T081500Z", seal_to(), certificates=[RENEWED])
+    make_backup(BackupStore(str(root), "ams1"), "20261123T081500Z", encrypt_to(), certificates=[RENEWED])
     return str(root)
 
 
@@ -153,7 +153,7 @@ def test_what_does_not_parse_is_counted_apart(own: Domain) -> None:
 # ---- who may read ----
 
 
-def test_an_account_that_may_not_read_passwords_is_told_so(domain: Domain) -> None:
+def test_an_account_that_may_not_read_passwords_is_reported_so(domain: Domain) -> None:
     reader = domain.account("reader")
     result = census(domain, reader)
     assert result["failed"]
@@ -194,9 +194,9 @@ def test_a_server_that_is_not_there_is_said(domain: Domain) -> None:
 
 def test_a_wrong_port_is_not_taken_for_a_wrong_certificate(domain: Domain) -> None:
     for more in ({"port": 389}, {"port": 636, "transport": "starttls"}):
-        told = census(domain, **more)["msg"]
-        assert "Check the name, the port, the transport" in told
-        assert "not accepted" not in told
+        reported = census(domain, **more)["msg"]
+        assert "Check the name, the port, the transport" in reported
+        assert "not accepted" not in reported
 
 
 def test_a_server_that_is_frozen_is_waited_for_no_longer_than_the_timeout(domain: Domain) -> None:
@@ -225,13 +225,13 @@ def recovery(own: Domain, tmp_path: Path) -> Recovery:
     return Recovery(own, root, owner, key_file, ssh_key(tmp_path).path)
 
 
-def test_a_new_certificate_is_backed_up_proven_and_published_once(recovery: Recovery) -> None:
+def test_a_new_certificate_is_backed_up_verified_and_published_once(recovery: Recovery) -> None:
     planned = recovery.publish(check=True, lost_certificates=[LOST.thumbprint])
     assert (planned["changed"], planned["made"], planned["published"]) == (True, True, False)
     assert f"thumbprint: {LOST.thumbprint}" in planned["diff"]["before"]
     assert recovery.backups() == []
     made = recovery.publish(lost_certificates=[LOST.thumbprint.lower()])
-    assert (made["changed"], made["made"], made["published"], made["proven"]) == (True, True, True, True), made
+    assert (made["changed"], made["made"], made["published"], made["verified"]) == (True, True, True, True), made
     assert made["previous"]["thumbprint"] == LOST.thumbprint
     assert made["certificate"]["subject"] == "CN=ad.lab.test,OU=Access Manager,O=Lithnet"
     assert recovery.published() == made["certificate"]["thumbprint"]
@@ -269,9 +269,10 @@ def test_a_forest_without_an_entry_to_publish_in_gets_no_certificate(recovery: R
 def test_nothing_is_published_that_does_not_open(recovery: Recovery, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.txt"
     wrong.write_text(age_key().private)
-    assert "does not open" in recovery.publish(identity_file=str(wrong), lost_certificates=[LOST.thumbprint])["msg"]
+    refused = recovery.publish(identity_file=str(wrong), lost_certificates=[LOST.thumbprint])
+    assert "cannot be decrypted" in refused["msg"]
     assert (
-        "only published after its backup was opened"
+        "only published after its backup was decrypted"
         in recovery.publish(identity_file=None, lost_certificates=[LOST.thumbprint])["msg"]
     )
     assert recovery.published() == LOST.thumbprint
@@ -279,7 +280,7 @@ def test_nothing_is_published_that_does_not_open(recovery: Recovery, tmp_path: P
 
 def test_a_key_that_is_in_a_backup_is_not_lost(recovery: Recovery) -> None:
     store = BackupStore(str(recovery.root), "ams1")
-    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[LOST])
+    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[LOST])
     refused = recovery.publish(lost_certificates=[LOST.thumbprint])
     assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
     assert recovery.publish()["changed"] is False
@@ -294,7 +295,7 @@ def test_what_is_published_and_nowhere_backed_up_is_not_replaced_unasked(recover
 def test_a_certificate_of_a_backup_is_published_by_its_thumbprint(recovery: Recovery) -> None:
     other, foreign = make_certificate(replace(CURRENT, subject="ad.lab.test")), make_certificate()
     store = BackupStore(str(recovery.root), "ams1")
-    make_backup(store, "20261123T081500Z", seal_to(recovery.owner.public), certificates=[other, foreign])
+    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[other, foreign])
     assert "not of the forest" in recovery.publish(thumbprint=foreign.thumbprint)["msg"]
     assert "No whole backup" in recovery.publish(thumbprint="0" * 40)["msg"]
     published = recovery.publish(thumbprint=other.thumbprint, lost_certificates=[LOST.thumbprint])
@@ -399,15 +400,15 @@ def test_a_password_that_was_changed_after_it_was_read_is_left_alone(renewed: Do
     changed, gone, same = (
         renewed.add_computer(name, stored(FIRST), [stored(FIRST)]) for name in ("CHANGED", "GONE", "SAME")
     )
-    tally, new = Tally(), stored(SECOND)
+    statistics, new = ExpiryStatistics(), stored(SECOND)
     with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
         found = list(computers.read(directory))
-        works = [work_on(computer, {FIRST}, tally, history=False) for computer in found]
+        planned = [change_of(computer, {FIRST}, statistics, history=False) for computer in found]
         renewed.set(changed, "lithnetAdminPassword", new.encode())
         renewed.delete(gone)
-        for work in works:
-            carry_out(work, tally)
-    assert (tally.expired, tally.changed_meanwhile, tally.failed) == (1, 2, [])
+        for change in planned:
+            carry_out(change, statistics)
+    assert (statistics.expired, statistics.changed_meanwhile, statistics.failed) == (1, 2, [])
     values = renewed.values(changed)
     assert values["lithnetAdminPassword"] == [new]
     assert values["lithnetAdminPasswordExpiry"] != [EXPIRED]
@@ -418,14 +419,19 @@ def test_earlier_passwords_that_are_gone_meanwhile_do_not_hold_up_the_others(ren
     history = [stored(FIRST, created=1_600_000_000 + number) for number in range(1200)]
     kept = stored(SECOND)
     busy = renewed.add_computer("BUSY", stored(FIRST), [*history, kept])
-    tally, new = Tally(), stored(SECOND, created=1_700_000_000)
+    statistics, new = ExpiryStatistics(), stored(SECOND, created=1_700_000_000)
     with connect(renewed.servers[0], {"transport": "ldaps", "port": None} | renewed.options()) as directory:
-        (work,) = [work_on(computer, {FIRST}, tally, history=True) for computer in computers.read(directory)]
+        (change,) = [change_of(computer, {FIRST}, statistics, history=True) for computer in computers.read(directory)]
         renewed.remove_values(busy, "lithnetAdminPasswordHistory", history[:1] + history[1100:])
         renewed.set(busy, "lithnetAdminPassword", new.encode())
-        carry_out(work, tally)
-    assert (tally.expired, tally.changed_meanwhile, tally.history_deleted, tally.history_gone) == (0, 1, 1099, 101)
-    assert tally.failed == []
+        carry_out(change, statistics)
+    assert (statistics.expired, statistics.changed_meanwhile, statistics.history_deleted, statistics.history_gone) == (
+        0,
+        1,
+        1099,
+        101,
+    )
+    assert statistics.failed == []
     values = renewed.values(busy)
     assert (values["lithnetAdminPassword"], values["lithnetAdminPasswordHistory"]) == ([new], [kept])
 
@@ -458,7 +464,7 @@ def test_a_server_that_goes_away_in_the_middle_is_said_and_the_next_run_goes_on(
 def test_it_refuses_while_agents_would_encrypt_to_the_lost_key_again(recovery: Recovery) -> None:
     refused = expire(recovery.domain, lost_certificates=[LOST.thumbprint])
     assert "still publishes the lost certificate" in refused["msg"]
-    make_backup(BackupStore(str(recovery.root), "ams1"), "20261123T081500Z", seal_to(), certificates=[LOST])
+    make_backup(BackupStore(str(recovery.root), "ams1"), "20261123T081500Z", encrypt_to(), certificates=[LOST])
     refused = expire(recovery.domain, lost_certificates=[LOST.thumbprint], backup_root=str(recovery.root))
     assert "is not lost: the backup 20261123T081500Z of ams1" in refused["msg"]
 
@@ -514,7 +520,7 @@ def test_a_plan_of_the_expiry_for_another_team_does_what_it_says(
 # ---- least privilege ----
 
 
-def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_told(
+def test_an_account_with_the_documented_rights_can_do_it_and_one_without_is_reported(
     recovery: Recovery, tmp_path: Path
 ) -> None:
     own = recovery.domain
@@ -606,7 +612,9 @@ def test_a_certificate_that_nothing_knows_is_not_taken_for_a_lost_one(recovery: 
     assert "keys" in census(domain, backup_root=root, lost_certificates=[THIRD]), (
         "the new certificate's backup names what it replaces"
     )
-    make_backup(BackupStore(root, "ams1"), "20261123T081500Z", seal_to(recovery.owner.public), certificates=[RENEWED])
+    make_backup(
+        BackupStore(root, "ams1"), "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[RENEWED]
+    )
     assert (
         "is not lost: the backup 20261123T081500Z"
         in census(domain, backup_root=root, lost_certificates=[RENEWED.thumbprint])["msg"]
@@ -688,14 +696,14 @@ def test_the_playbook_makes_one_plan_after_the_other_and_then_has_nothing_to_do(
         assert done.rc == 0, done.output
         return any(one.result.get("changed") for one in done.results), done.stdout
 
-    changed, told = recover()
+    changed, reported = recover()
     assert (changed, recovery.published()) == (True, LOST.thumbprint)
-    assert f"and not published yet. Have what is in '{folder}' carried out" in told
+    assert f"and not published yet. Have what is in '{folder}' carried out" in reported
     assert not list(folder.glob("expire*"))
     ldapmodify(domain, folder / "publish-certificate.ldif")
-    changed, told = recover()
+    changed, reported = recover()
     assert (changed, expiries(domain, *names).count(EXPIRED)) == (True, 0)
-    assert "2 passwords are planned to expire" in told
+    assert "2 passwords are planned to expire" in reported
     domain.set(f"CN={names[0]},{domain.workstations}", "lithnetAdminPassword", stored(SECOND).encode())
     assert ldapmodify(domain, folder / "expire-passwords-ad.lab.test.ldif", may_fail=True) == 16  # noSuchAttribute
     assert [one == EXPIRED for one in expiries(domain, *names)] == [False, True]

@@ -215,13 +215,13 @@ def new_backup(
 # ---- the plan ----
 
 
-def test_what_is_missing_for_a_recovery_is_told(looked: PlaybookRun) -> None:
+def test_what_is_missing_for_a_recovery_is_reported(looked: PlaybookRun) -> None:
     sentence = failure_of(looked, "other-version")
     assert "is of Access Manager 1.0.7945.0, and AMSNEW has 1.0.8152.0" in sentence
     assert "install the MSI of Access Manager Service 1.0.7945.0" in sentence
     sentence = failure_of(looked, "no-secrets")
-    assert "Authentication.Oidc.Secret and Email.Password cannot be opened on AMSNEW" in sentence
-    assert "a person has to enter it again" in sentence
+    assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted on AMSNEW" in sentence
+    assert "an administrator has to enter it again" in sentence
     assert "has no certificate" in failure_of(looked, "no-certificate")
     assert "disaster_recovery" in failure_of(looked, "same-server")
 
@@ -233,8 +233,8 @@ def test_the_plan_says_what_happens_and_what_a_person_has_to_do(looked: Playbook
     assert not plan["configured"]
     assert {secret["action"] for secret in plan["secrets"]} == {"protect"}
     assert {one["state"] for one in plan["certificates"]} == {"import"}
-    told = {task["item"] for task in plan["tasks"]}
-    assert {"TLS certificate", "DNS and load balancer", "identity provider", "mail and webhooks"} <= told
+    reported = {task["item"] for task in plan["tasks"]}
+    assert {"TLS certificate", "DNS and load balancer", "identity provider", "mail and webhooks"} <= reported
     assert any(change.startswith(f"+ {CONFIG}\\external\\C\\AccessManagerScripts") for change in plan["changes"])
     text = (work / "plan.md").read_text()
     assert "| secrets of mode 1 | restored as it is | re-protected |" in text
@@ -330,7 +330,9 @@ def test_the_service_may_read_every_key_of_the_manifest(again: tuple[PlaybookRun
     assert {one["thumbprint"]: one["state"] for one in census} == dict.fromkeys(backup.pfx_passwords, "here")
 
 
-def test_nothing_secret_is_told_or_left(recovered: PlaybookRun, lost: AmsHost, server: AmsHost, backup: Backup) -> None:
+def test_nothing_secret_is_reported_or_left(
+    recovered: PlaybookRun, lost: AmsHost, server: AmsHost, backup: Backup
+) -> None:
     texts = [text_needles(path, secret.core) for path, secret in lost.planted.items()]
     passwords = [text_needles(thumbprint, password) for thumbprint, password in backup.pfx_passwords.items()]
     on_disk = {name: needle for needles in (*passwords, *texts) for name, needle in needles.items()}

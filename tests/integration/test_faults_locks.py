@@ -147,7 +147,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
     """Its controller starts the service again. Where that is gone too, the next run does, and says so."""
     traces = Trace(one), Trace(two)
     with knobs(one, StopDelayMs=10000), knobs(two, StopDelayMs=10000):
-        mended = place.start({one.name: one.inventory_vars() | ALWAYS}, "mended")
+        second = place.start({one.name: one.inventory_vars() | ALWAYS}, "second")
         dead = place.start({two.name: two.inventory_vars("psrp") | ALWAYS}, "dead")
         with meanwhile(
             during_the_stop(one, partial(kill_powershells, one)),
@@ -157,7 +157,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
         for trace in traces:
             trace.host.wait_for(lambda trace=trace: "stopped" in trace.turns())
         assert at_work(two)
-        failed = mended.wait(PATIENCE)
+        failed = second.wait(PATIENCE)
     assert failed.rc != 0
     assert "It had stopped the service, which has been started again." in (failure_of(failed, one.name))
     traces[0].check(["stopped", "started"], jobs=1)
@@ -168,9 +168,9 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
     try:
         run = place.run({two.name: two.inventory_vars() | ALWAYS | {"backup_lock_timeout": 1}})
         assert run.rc == 0, run.output
-        told = "\n".join(result_of(run, two.name, "Tell what was done")["msg"])
-        assert f"The run {left.name} of {socket.gethostname()} stopped the service at " in told
-        assert "It was found Stopped and started again at " in told
+        reported = "\n".join(result_of(run, two.name, "Tell what was done")["msg"])
+        assert f"The run {left.name} of {socket.gethostname()} stopped the service at " in reported
+        assert "It was found Stopped and started again at " in reported
         assert result_of(run, two.name, "Recover from interrupted runs")["changed"]
         assert place.backup(two).manifest["stopped"] is True
         traces[1].check(["stopped", "started", "stopped", "started"], staged=1)

@@ -30,7 +30,7 @@ from support.faults import (
 )
 from support.plays import failure_of, result_of, statuses
 
-LIVE = "Fetch and seal the configuration while the service runs"
+LIVE = "Fetch and encrypt the configuration while the service runs"
 STOP = "Stage the configuration with the service stopped"
 ALWAYS = {"backup_stop_service": "always"}
 DATABASE = {"backup_include_database": True}
@@ -46,7 +46,7 @@ def usn_of(host: AmsHost) -> int:
 def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(
     one: AmsHost, two: AmsHost, place: Place
 ) -> None:
-    """Who goes on saving while the service is stopped is no part of it: that copy is kept, and told as unproven."""
+    """A program that goes on saving while the service is stopped: that copy is kept, and reported as not verified."""
     before, (trace1, trace2) = usn_of(one), (Trace(one), Trace(two))
     with saving_once(one), saving_steadily(two):
         run = place.run({one.name: one.inventory_vars(), two.name: two.inventory_vars("psrp")})
@@ -59,10 +59,10 @@ def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(
 
     assert (tried["steady"], tried["attempts"]) == (False, 3)
     snapshot = result_of(run, two.name, STOP)
-    assert (snapshot["copied"], snapshot["attempts"], snapshot["proven"]) == ("stopped", 3, False)
+    assert (snapshot["copied"], snapshot["attempts"], snapshot["consistent"]) == ("stopped", 3, False)
     manifest = place.backup(two).manifest
     assert (manifest["stopped"], manifest["status"]) == (True, "incomplete")
-    assert "Somebody else than the service saved the configuration" in manifest["problems"][0]
+    assert "Another program than the service saved the configuration" in manifest["problems"][0]
     assert manifest["problems"][0] in failure_of(run, two.name)
     assert "The service was stopped for" in run.output
     trace2.check(["stopped", "started"])

@@ -129,8 +129,8 @@ def test_certificates_whose_keys_can_be_exported_are_kept(partly: Backup, broken
 
 def test_unreadable_secret_is_kept_as_an_error(partly: Backup) -> None:
     assert set(partly.secrets["Email.Password"]) == {"mode", "error"}
-    sealed = {one["path"]: one["sealed"] for one in partly.manifest["secrets"]}
-    assert sealed == {"Authentication.Oidc.Secret": True, "Email.Password": False}
+    exported = {one["path"]: one["exported"] for one in partly.manifest["secrets"]}
+    assert exported == {"Authentication.Oidc.Secret": True, "Email.Password": False}
 
 
 def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> None:
@@ -147,7 +147,9 @@ def test_incomplete_backup_passes_when_that_is_good_enough(
     assert len(as_it_is.manifest["certificates"]) == 2
 
 
-def test_settings_that_are_empty_missing_or_commented_are_told(garbled: AmsHost, as_it_is: Backup, work: Path) -> None:
+def test_settings_that_are_empty_missing_or_commented_are_reported(
+    garbled: AmsHost, as_it_is: Backup, work: Path
+) -> None:
     settings = garbled.config / "appsettings.json"
     playbook = write_calls(work / "info.yml", [Call("info", "installation_info")])
     inventory = garbled.write_inventory(work / "garbled.yml")

@@ -17,7 +17,7 @@ from support.ams_host import AmsHost
 from support.backups import KeyPair
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, Call, called, result_of, write_calls
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 
 OTHER = "good2"
 """Another server, whose backup the liar would like to be given."""
@@ -35,7 +35,7 @@ def lying(host: AmsHost, **keys: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def inventory(host: AmsHost, work: Path, root: Path, settings: dict[str, Any], owner: KeyPair) -> Path:
-    make(BackupStore(str(root), OTHER), "20260101T000000Z", seal_to(owner.public))
+    make(BackupStore(str(root), OTHER), "20260101T000000Z", encrypt_to(owner.public))
     key = work / "key.txt"
     key.touch(mode=0o600)
     key.write_text(owner.private)

@@ -130,7 +130,7 @@ def test_service_leaves_nothing_on_the_server(service: dict[str, dict[str, Any]]
 # ---- installation_info ----
 
 
-def test_installation_is_told_without_judging_it(others: dict[str, dict[str, Any]], idle: AmsHost) -> None:
+def test_installation_is_reported_without_judging_it(others: dict[str, dict[str, Any]], idle: AmsHost) -> None:
     result = others["installation"]
     assert result["changed"] is False
     assert result["installation"]["version"] == "1.0.7945.0"

@@ -23,7 +23,7 @@ from support.backups import KeyPair
 from support.certificates import CURRENT, EXPIRED, TestCertificate, make_certificate
 from support.playbook import PlaybookRun, hash_tree, run_playbook
 from support.plays import COLLECTION, failure_of, result_of, statuses
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import make, encrypt_to
 
 PRUNE, VERIFY = f"{COLLECTION}.prune", f"{COLLECTION}.verify"
 DAYS = tuple(f"202610{day}T120000Z" for day in range(10, 32))  # October 10, a Saturday, to October 31, a Saturday
@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, owner: KeyPair, certificates
     root = tmp_path_factory.mktemp("whole")
     for number, backup_id in enumerate(DAYS):
         held = list(certificates.values()) if number < 3 else [certificates["current"]]
-        make(BackupStore(str(root), "ams1"), backup_id, seal_to(owner.public), certificates=held)
+        make(BackupStore(str(root), "ams1"), backup_id, encrypt_to(owner.public), certificates=held)
     return root
 
 
@@ -252,7 +252,7 @@ def after_backup(controller: Controller) -> PlaybookRun:
     return run
 
 
-def test_a_complete_backup_prunes_what_the_role_was_told(after_backup: PlaybookRun, controller: Controller) -> None:
+def test_a_complete_backup_prunes_what_the_role_was_to_prune(after_backup: PlaybookRun, controller: Controller) -> None:
     assert len(result(after_backup, "complete")["removed"]) == 19
     assert controller.ids("complete") == [DAYS[2], *DAYS[20:]]
 

@@ -34,8 +34,8 @@ from support.recovery import EXPIRED, Recovery, counts, expiries, wait_until
 from support.recovery import census as take_census
 from support.runbooks import Runbook, commands
 from unit.actions import run as run_action
+from unit.encrypted_backups import encrypt_to
 from unit.encrypted_backups import make as make_backup
-from unit.encrypted_backups import seal_to
 from unit.signers import ssh_key
 
 NAME, FOREST = "ams-lost", "ad.lab.test"
@@ -64,12 +64,12 @@ $key = [Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSA
 $padding = [Security.Cryptography.RSAEncryptionPadding]::OaepSHA512
 $opened = $key.Decrypt([Convert]::FromBase64String($task.data), $padding)
 $file = New-Object IO.FileInfo "C:\ProgramData\Microsoft\Crypto\Keys\$($key.Key.UniqueName)"
-$told = @{
+$reported = @{
     text = [Text.Encoding]::UTF8.GetString($opened)
     kind = $key.GetType().Name
     sddl = $file.GetAccessControl().GetSecurityDescriptorSddlForm('Access')
 }
-[Console]::Out.Write(($told | ConvertTo-Json))
+[Console]::Out.Write(($reported | ConvertTo-Json))
 """
 
 
@@ -220,9 +220,9 @@ def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: 
         "holds its private key."
     )
     assert before.backup.manifest["status"] == "incomplete"
-    (told,) = before.backup.manifest["problems"]
-    assert told.startswith(problem)
-    assert "CurrentUser\\My of the service's account" in told
+    (reported,) = before.backup.manifest["problems"]
+    assert reported.startswith(problem)
+    assert "CurrentUser\\My of the service's account" in reported
     assert problem in failure_of(before.run, NAME)
 
 
@@ -288,17 +288,17 @@ def opened_by_the_server(story: Story) -> dict[str, Any]:
     assert isinstance(public, rsa.RSAPublicKey)
     oaep = padding.OAEP(padding.MGF1(hashes.SHA512()), hashes.SHA512(), None)
     task = {"thumbprint": story.recovery.published(), "data": base64.b64encode(public.encrypt(b"a key", oaep)).decode()}
-    told: dict[str, Any] = json.loads(story.server.powershell(STORE + OPEN, json.dumps(task).encode()))
-    return told
+    reported: dict[str, Any] = json.loads(story.server.powershell(STORE + OPEN, json.dumps(task).encode()))
+    return reported
 
 
 def test_a_run_without_a_name_tells_what_is_lost(after: After, story: Story) -> None:
-    told = failure_of(after.unnamed, NAME)
+    reported = failure_of(after.unnamed, NAME)
     assert (
         f"{COMPUTERS} current and {COMPUTERS} earlier passwords in the directory depend on certificate {story.lost}, "
         "which is published: no backup holds its private key."
-    ) in told
-    assert f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}" in told
+    ) in reported
+    assert f"1 current and 1 earlier passwords in the directory depend on certificate {ELSEWHERE}" in reported
 
 
 def test_check_mode_ends_with_a_plan(after: After, story: Story) -> None:
@@ -378,9 +378,9 @@ def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_
     assert counts(take_census(story.domain)) == {new: (COMPUTERS, 0)}
     backed_up = story.backup()
     assert backed_up.rc == 0, backed_up.output
-    told = failure_of(story.backup(backup_directory_port=1), NAME)
-    assert "so there is no new backup. " in told
-    assert "does not answer over ldaps on port 1" in told
+    reported = failure_of(story.backup(backup_directory_port=1), NAME)
+    assert "so there is no new backup. " in reported
+    assert "does not answer over ldaps on port 1" in reported
 
 
 # ---- another team owns the directory ----
@@ -406,7 +406,7 @@ def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story:
     make_backup(
         BackupStore(str(tmp_path), "ams9"),
         "20261123T081500Z",
-        seal_to(story.recovery.owner.public),
+        encrypt_to(story.recovery.owner.public),
         certificates=[other],
     )
     kept = [stored(ELSEWHERE), stored(ELSEWHERE)]
@@ -432,18 +432,18 @@ def test_the_scripts_for_another_team_do_what_the_plan_says(after: After, story:
     write(folder / "before", entries)
     shutil.copy(REPOSITORY / "tests" / "support" / "directory_services.cs", folder)
     scripts = "\n".join(commands(RUNBOOK, "powershell")).replace("example.com", FOREST)
-    told = story.server.powershell(RUN.replace("COMMANDS", scripts))
+    reported = story.server.powershell(RUN.replace("COMMANDS", scripts))
     expected = entries | {
         (many, "lithnetAdminPasswordExpiry"): [b"0"],
         (many, "lithnetAdminPasswordHistory"): [one.encode() for one in kept],
         (domain.info["config_dn"], "cACertificate"): [other.certificate.public_bytes(serialization.Encoding.DER)],
     }
     assert parsed(folder / "after") == {key: sorted(values) for key, values in expected.items()}
-    assert told.count(f"{many}: expired") == 2, told
-    assert told.count(f"{late}: changed meanwhile") == 2
-    assert [told.count(f"{many}: {number} earlier passwords deleted") for number in (1600, 0)] == [1, 1]
-    assert "The certificate is published.\n" in told.replace("\r", "")
-    assert "The certificate is published already." in told
+    assert reported.count(f"{many}: expired") == 2, reported
+    assert reported.count(f"{late}: changed meanwhile") == 2
+    assert [reported.count(f"{many}: {number} earlier passwords deleted") for number in (1600, 0)] == [1, 1]
+    assert "The certificate is published.\n" in reported.replace("\r", "")
+    assert "The certificate is published already." in reported
 
 
 def read(domain: Domain, dn: str) -> dict[str, list[bytes]]:

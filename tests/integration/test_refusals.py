@@ -58,7 +58,7 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 
 @pytest.fixture(scope="module")
 def stray_key() -> KeyPair:
-    """Whose private key somebody takes for a recipient."""
+    """Whose private key is taken for a recipient."""
     return age_key()
 
 
@@ -78,7 +78,7 @@ def bad(
         "bad-recipient": {"access_manager_recipients": [owner.public, "age1notarecipient"]},
         "private-key": {"access_manager_recipients": [owner.public, stray_key.private]},
         "bad-certificate-recipient": {"access_manager_certificate_recipients": ["ssh-ed25519 AAAA"]},
-        "two-seals": {"access_manager_passphrase": "correct horse battery staple"},
+        "two-encryptions": {"access_manager_passphrase": "correct horse battery staple"},
         "none-and-recipient": {"access_manager_encryption": "none"},
         "root-missing": {"access_manager_backup_root": str(work / "no-such-root")},
         "root-a-file": {"access_manager_backup_root": str(file_as_root)},
@@ -109,7 +109,7 @@ def refused(host: AmsHost, bad: dict[str, dict[str, Any]], work: Path, root: Pat
         ("bad-recipient", ("'age1notarecipient' is not an age or SSH public key", "age1")),
         ("private-key", ("One of the recipients is a private key", "give the public half")),
         ("bad-certificate-recipient", ("'ssh-ed25519 AAAA' is not an age or SSH public key",)),
-        ("two-seals", ("Both recipients and a passphrase are given",)),
+        ("two-encryptions", ("Both recipients and a passphrase are given",)),
         ("none-and-recipient", ("encryption is 'none', but recipients or a passphrase are given",)),
         ("root-missing", ("no-such-root' is not a folder", "create it")),
         ("root-a-file", ("root-that-is-a-file' cannot be used: it is a file",)),
@@ -138,7 +138,7 @@ def test_private_key_given_as_recipient_is_printed_nowhere(refused: PlaybookRun,
 
 @pytest.fixture(scope="module")
 def victim(make_host: MakeHost, disks: dict[str, Path]) -> AmsHost:
-    """The server that each of the tests below spoils and mends."""
+    """The server that each of the tests below spoils and repairs."""
     return make_host("ams-victim", drives={"X": disks["staging"]} if disks else {})
 
 

@@ -23,7 +23,7 @@ INSIDE = Path("ansible_collections/lithnet/access_manager")
 
 
 def galaxy(work: Path, *args: str | Path) -> None:
-    """Runs ansible-galaxy collection as somebody who has no other collection and no configuration."""
+    """Runs ansible-galaxy collection as a user who has no other collection and no configuration."""
     command = [sys.executable, Path(sys.executable).parent / "ansible-galaxy", "collection", *args]
     (work / "ansible.cfg").touch()
     environment = {

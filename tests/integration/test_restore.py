@@ -170,7 +170,7 @@ def test_everything_is_as_it_was_backed_up(restored: Step, whole: Whole, server:
     assert server.http_answers()
 
 
-def test_each_test_of_health_is_told(restored: Step) -> None:
+def test_each_test_of_health_is_reported(restored: Step) -> None:
     checks = {check["name"]: check["passed"] for check in restored.result["checks"]}
     assert checks == dict.fromkeys(
         ["running", "configured", "http", "https", "secrets", "certificates", "stays_running"], True
@@ -191,7 +191,7 @@ def test_safety_copy_holds_what_was_there(restored: Step, server: AmsHost) -> No
     assert any(item["path"].endswith("stray.ps1") for item in kept["items"])
 
 
-def test_nothing_secret_is_told(restored: Step, server: AmsHost, owner: KeyPair) -> None:
+def test_nothing_secret_is_reported(restored: Step, server: AmsHost, owner: KeyPair) -> None:
     needles = server.planted_secrets() | {"identity": owner.private.encode()}
     assert find_leaks(restored.run.output, needles) == ()
 
@@ -229,9 +229,9 @@ def test_keys_are_the_same_as_before(rescued: Step, server: AmsHost, root: Path,
     netsh.exe http show sslcert
     Get-ChildItem C:\ProgramData\Microsoft\Crypto\Keys | ForEach-Object { $_.Length }
     """
-    told = server.powershell(script)
-    assert APPLICATION_ID.lower() in told.lower()
-    assert re.search(r"Negotiate Client Certificate +: Enabled", told)
-    assert re.search(r"Verify Client Certificate Revocation +: Disabled", told)
+    reported = server.powershell(script)
+    assert APPLICATION_ID.lower() in reported.lower()
+    assert re.search(r"Negotiate Client Certificate +: Enabled", reported)
+    assert re.search(r"Verify Client Certificate Revocation +: Disabled", reported)
     assert len(first.manifest["certificates"]) == len(server.certificates)
     assert {one["action"] for one in rescued.plan["certificates"]} == {"import"}

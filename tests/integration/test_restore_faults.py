@@ -134,7 +134,7 @@ def forge(
     members["files.json"] = json.dumps(listed).encode()
     members["backup.json"] = json.dumps(backup.bindings["config.zip"]).encode()
     folder.mkdir()
-    (folder / "certificates.zip").write_bytes(backup.opener(backup.sealed("certificates.zip")))
+    (folder / "certificates.zip").write_bytes(backup.decryptor(backup.encrypted("certificates.zip")))
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, data in members.items():
@@ -239,7 +239,7 @@ def open_editor(server: AmsHost) -> Iterator[None]:
 
 
 def rolled_back(run: PlaybookRun, server: AmsHost, before: Whole) -> str:
-    """What a restore told that failed and left the server as it was before."""
+    """What a restore reported that failed and left the server as it was before."""
     assert run.rc != 0, run.stdout[-3000:]
     sentence = failure_of(run, NAME)
     assert "Everything was put back as it was" in sentence, sentence
@@ -326,7 +326,7 @@ def test_locked_database_is_rolled_back(
     assert sorted((server.config / "db").iterdir()) == files
 
 
-def test_what_cannot_be_put_back_is_told_and_the_rest_is(
+def test_what_cannot_be_put_back_is_reported_and_the_rest_is(
     server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     file = server.path(TEMPLATE)
@@ -359,10 +359,10 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
         with when(server, turned(server, "stopped"), running.kill):
             running.wait()
         run = run_playbook(RESTORE, inventory, args=("--check",))
-    (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]
-    assert "failed, and its controller did not read why. The restore failed while starting the service" in told
-    assert told in run.output.replace("\n", " ")
-    assert "\n".join(result_of(run, NAME, "Tell what was done")["msg"]).startswith(told)
+    (reported,) = result_of(run, NAME, PLANNED)["earlier_restores"]
+    assert "failed, and its controller did not read why. The restore failed while starting the service" in reported
+    assert reported in run.output.replace("\n", " ")
+    assert "\n".join(result_of(run, NAME, "Tell what was done")["msg"]).startswith(reported)
     assert left(server, spoiled, keys=True) == []
     assert server.http_answers()
 
@@ -409,7 +409,7 @@ def test_line_that_breaks_while_the_service_is_down_does_no_harm(
 # ---- a run that is killed on the server ----
 
 
-def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_again(
+def test_restore_that_never_ended_is_reported_until_one_has_and_the_service_runs_again(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     spoil(server)
@@ -428,8 +428,8 @@ def test_restore_that_never_ended_is_told_until_one_has_and_the_service_runs_aga
     for parts in (["certificates"], list(RESTORABLE)):  # the first of them leaves the server between two states
         run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]
-        (told,) = result_of(run, NAME, PLANNED)["earlier_restores"]
-        assert "never ended, so this server may be between two states" in told
+        (reported,) = result_of(run, NAME, PLANNED)["earlier_restores"]
+        assert "never ended, so this server may be between two states" in reported
         assert "* service: start" in result_of(run, NAME, PLANNED)["plan"]
         assert (server.config / "scripts/stray.ps1").exists() is ("config" not in parts)
     assert left(server, whole) == []
@@ -461,43 +461,43 @@ def test_missing_key_and_missing_permission_are_given_without_a_stop(
 # ---- between beginning and end ----
 
 
-def test_what_a_restore_and_its_way_back_do_in_between(server: AmsHost) -> None:
+def test_what_a_restore_and_its_rollback_do_in_between(server: AmsHost) -> None:
     """The target's functions one by one, in one process: what they leave for a moment only is in no result of a
     restore.
     """
-    told = put_back(server, make_certificate(key_size=1024))
-    assert told["unchanged"] == ""
-    assert "other.ps1' has changed while this restore was at work" in told["changed"]
-    assert told["removed"]
-    assert told["errors"] == []
-    assert [sddl.replace("D:PAI", "D:P") for sddl in told["folder"]] == ["O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"]
-    assert told["content"] == "as it was"
-    assert (told["key_left"], told["list_left"]) == (False, 0)
-    sddl, content, modified = told["before_permissions"]
+    reported = put_back(server, make_certificate(key_size=1024))
+    assert reported["unchanged"] == ""
+    assert "other.ps1' has changed while this restore was at work" in reported["changed"]
+    assert reported["removed"]
+    assert reported["errors"] == []
+    assert [sddl.replace("D:PAI", "D:P") for sddl in reported["folder"]] == ["O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"]
+    assert reported["content"] == "as it was"
+    assert (reported["key_left"], reported["list_left"]) == (False, 0)
+    sddl, content, modified = reported["before_permissions"]
     assert sddl.replace("D:PAI", "D:P").endswith("D:P(A;;FA;;;SY)(A;;FA;;;BA)")
     assert (content, modified) == ("as it was", TIME)
-    sddl, created, read_only = told["new"]
+    sddl, created, read_only = reported["new"]
     assert sddl.replace("D:PAI", "D:P") == "O:BAG:BAD:P(A;;FA;;;SY)(A;;FR;;;BA)"
     assert (created, read_only) == (TIME, "True")
-    assert told["refused"] != ""
-    assert (told["deletion"], told["deleted"]) == ("", True)
-    assert told["list"] == ["second", "False"]
-    foreign, *settable = told["owners"]
+    assert reported["refused"] != ""
+    assert (reported["deletion"], reported["deleted"]) == ("", True)
+    assert reported["list"] == ["second", "False"]
+    foreign, *settable = reported["owners"]
     assert "SeRestorePrivilege" in foreign
     assert settable == ["", "", ""]
-    *refused, kept = told["owners_of_old"]
+    *refused, kept = reported["owners_of_old"]
     assert ["SeRestorePrivilege" in one for one in refused] == [True, True]
     assert kept == ""
-    taken, free = told["mutex"]
+    taken, free = reported["mutex"]
     assert "keeps administrators from it" in taken
     assert free == ""
-    *harmless, worse = told["handshakes"]
+    *harmless, worse = reported["handshakes"]
     assert [one["failure"] for one in harmless] == ["", "", ""]
     assert ["TLS handshake" in "".join(one["warnings"]) for one in harmless] == [True, True, True]
     assert "TLS handshake" in worse["failure"]
-    assert not any(one["passed"] for one in told["handshakes"])
-    assert told["cluster"] == {"resource": "AMS", "owner": "", "owned": True}
-    imported, given = told["certificates"]
+    assert not any(one["passed"] for one in reported["handshakes"])
+    assert reported["cluster"] == {"resource": "AMS", "owner": "", "owned": True}
+    imported, given = reported["certificates"]
     assert imported == {"failure": "", "action": "import", "restored": [True], "errors": [], "left": []}
     assert given == {"failure": "", "action": "give_key", "restored": [True], "errors": [], "left": [False]}
 
@@ -513,12 +513,12 @@ def put_back(server: AmsHost, certificate: TestCertificate) -> dict[str, Any]:
     try:
         for file in MODULES.iterdir():
             shutil.copyfile(file, folder / file.name)
-        told: dict[str, Any] = json.loads(
+        reported: dict[str, Any] = json.loads(
             server.powershell(PUT_BACK.read_text(encoding="utf-8"), json.dumps(task).encode())
         )
     finally:
         shutil.rmtree(folder)
-    return told
+    return reported
 
 
 # ---- a service that will not stop ----

@@ -88,7 +88,7 @@ def parts_as_in(whole: Whole, server: AmsHost) -> set[str]:
 
 
 def restore(server: AmsHost, inventory: Path, part: str) -> dict[str, Any]:
-    """Restores one part; what the module told."""
+    """Restores one part; what the module reported."""
     run = run_playbook(RESTORE, inventory, extra_vars={"restore_only": [part]})
     assert run.rc == 0, run.stdout[-3000:]
     assert server.http_answers()

@@ -62,7 +62,7 @@ def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
     hosts = {name: server.inventory_vars() | variables for name, variables in cases.items()}
     run = run_playbook(RESTORE, write_inventory(work / "alone.yml", hosts), args=("--check",))
     sentence = failure_of(run, "strict")
-    assert "Authentication.Oidc.Secret and Email.Password cannot be opened" in sentence
+    assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted" in sentence
     assert "require_secrets" in sentence
     tasks = result_of(run, "lenient", PLANNED)["tasks"]
     for words in (
@@ -101,7 +101,7 @@ def test_tls_certificate_is_for_a_person(run: PlaybookRun, server: AmsHost) -> N
     assert any("TLS certificate" in task for task in result_of(run, server.name, PLANNED)["tasks"])
 
 
-def test_nothing_secret_is_told_or_left(run: PlaybookRun, old: AmsHost, server: AmsHost, backup: Backup) -> None:
+def test_nothing_secret_is_reported_or_left(run: PlaybookRun, old: AmsHost, server: AmsHost, backup: Backup) -> None:
     passwords = [text_needles(thumbprint, password) for thumbprint, password in backup.pfx_passwords.items()]
     texts = [text_needles(path, secret.core) for path, secret in old.planted.items()]
     on_disk = {name: needle for needles in (*passwords, *texts) for name, needle in needles.items()}

@@ -36,7 +36,7 @@ def new(make_host: MakeHost) -> AmsHost:
 
 @pytest.fixture(scope="module")
 def folder(server: AmsHost, new: AmsHost, root: Path, owner: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where somebody works through the runbooks, with the inventory and the key."""
+    """Where a user works through the runbooks, with the inventory and the key."""
     folder = tmp_path_factory.mktemp("controller")
     for name in ("key", "offline"):
         (folder / name).mkdir()
@@ -128,7 +128,7 @@ def test_new_server(folder: Path, places: dict[str, str], server: AmsHost, new: 
 
 
 def test_upgrade(folder: Path, places: dict[str, str], server: AmsHost) -> None:
-    """The way back undoes what was changed after the backup."""
+    """The rollback undoes what was changed after the backup."""
     template = server.config / "audit-templates/ops mail.html"
     whole = template.read_bytes()
     for step, _output in read("upgrade").run(folder, places):

@@ -31,7 +31,7 @@ def before(host: AmsHost, idle: AmsHost) -> dict[str, set[Leak]]:
 def run(
     host: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], before: dict[str, set[Leak]]
 ) -> PlaybookRun:
-    """With a stop over winrm and over psrp, and live under a passphrase over winrm without encryption of the line."""
+    """With a stop over winrm and over psrp, and live with a passphrase over winrm without its encryption."""
     stop = {"backup_stop_service": "always"}
     passphrase = settings | {"access_manager_recipients": [], "access_manager_passphrase": PASSPHRASE}
     hosts = {
@@ -49,8 +49,8 @@ def run(
 
 @pytest.fixture(scope="module")
 def backups(run: PlaybookRun, root: Path, owner: KeyPair) -> dict[str, Backup]:
-    openers = {"over-winrm": owner.open, "over-psrp": owner.open, "live": by_passphrase(PASSPHRASE)}
-    return {name: backups_of(root, name, opener)[0] for name, opener in openers.items()}
+    decryptors = {"over-winrm": owner.open, "over-psrp": owner.open, "live": by_passphrase(PASSPHRASE)}
+    return {name: backups_of(root, name, decryptor)[0] for name, decryptor in decryptors.items()}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_needles_find_the_secrets_where_they_are(
     backups: dict[str, Backup], needles: dict[str, bytes], host: AmsHost
 ) -> None:
     backup = backups["live"]
-    assert find_leaks(backup.opener(backup.sealed("secrets.json")), needles)
+    assert find_leaks(backup.decryptor(backup.encrypted("secrets.json")), needles)
     assert find_leaks(backup.certificates["passwords.json"], needles)
     assert find_leaks(host.certificates[0].private_key_pem, needles)
 
@@ -78,7 +78,7 @@ def test_loudest_output_of_both_connections_holds_no_secret(run: PlaybookRun, ne
     assert find_leaks(run.output, needles) == ()
 
 
-def test_controller_keeps_no_secret_outside_the_sealed_backups(
+def test_controller_keeps_no_secret_outside_the_encrypted_backups(
     run: PlaybookRun, root: Path, needles: dict[str, bytes]
 ) -> None:
     assert find_leaks(run.folder, needles) == ()

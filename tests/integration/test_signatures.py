@@ -23,7 +23,7 @@ from support.plays import BACKUP, COLLECTION, PLANNED, RESTORE, RESTORED, failur
 
 NAME = "ams-signed"
 VERIFY = f"{COLLECTION}.verify"
-CHECK = "Check the seal, the signing key and the backup root"
+CHECK = "Check the encryption, the signing key and the backup root"
 FUTURE = "20990101T000000Z"
 NAMESPACE = "backup@lithnet.access_manager"
 
@@ -159,7 +159,7 @@ def test_the_forged_backup_is_not_restored_and_the_genuine_one_is(
     assert "Spoiled" not in (server.config / "appsettings.json").read_text()
 
 
-def test_without_signers_a_restore_says_that_the_origin_is_not_proven(
+def test_without_signers_a_restore_says_that_the_origin_is_not_verified(
     forged: str, server: AmsHost, work: Path, settings: dict[str, Any], owner: KeyPair, root: Path
 ) -> None:
     shutil.rmtree(root / NAME / forged)
@@ -167,6 +167,6 @@ def test_without_signers_a_restore_says_that_the_origin_is_not_proven(
     run = run_playbook(RESTORE, inventory, args=["--check"])
     assert run.rc == 0, run.stdout[-3000:]
     assert (
-        "The origin of the backups is not proven: no allowed signers are set (access_manager_allowed_signers)."
+        "The origin of the backups is not verified: no allowed signers are set (access_manager_allowed_signers)."
         in run.stdout
     )

@@ -75,7 +75,7 @@ def test_stop_takes_at_most_four_more_processes(run: PlaybookRun, count: Count) 
     assert COMMANDS_OF_A_LIVE_COPY - 2 <= count.commands <= COMMANDS_OF_A_LIVE_COPY + COMMANDS_OF_A_STOP
 
 
-def test_downtime_is_told(with_database: Backup, host: AmsHost) -> None:
+def test_downtime_is_reported(with_database: Backup, host: AmsHost) -> None:
     (stopped, _stop), *_others, (started, _start) = host.service_log()[-3:]
     assert with_database.manifest["stopped"] is True
     assert with_database.manifest["downtime_ms"] >= (started - stopped).total_seconds() * 1000 - 50

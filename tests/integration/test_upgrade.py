@@ -37,7 +37,7 @@ UPGRADE = """
 
 @pytest.fixture(scope="module")
 def server(make_host: MakeHost) -> AmsHost:
-    """Its service is stopped already, as somebody may have done before an upgrade."""
+    """Its service is stopped already, as a user may have done before an upgrade."""
     return make_host(NAME, running=False)
 
 
@@ -76,7 +76,7 @@ def protected(refused: PlaybookRun, server: AmsHost, work: Path, inventory: Path
 
 @pytest.fixture(scope="module")
 def upgraded(protected: PlaybookRun, server: AmsHost, inventory: Path) -> PlaybookRun:
-    """What version 2 makes of the server, and a way back that comes too early."""
+    """What version 2 makes of the server, and a rollback that comes too early."""
     settings = server.config / "appsettings.json"
     settings.rename(settings.with_name("appsettings.json.2026-11-23.backup"))
     server.run("reg.exe", "add", BASE, "/v", "Version", "/d", "2.0.8600.0", "/f")
@@ -136,14 +136,14 @@ def test_the_vendors_warnings_are_shown(protected: PlaybookRun) -> None:
         assert words in protected.stdout
 
 
-def test_the_way_back_is_refused_while_the_new_version_is_there(upgraded: PlaybookRun) -> None:
+def test_the_rollback_is_refused_while_the_new_version_is_there(upgraded: PlaybookRun) -> None:
     assert upgraded.rc != 0
     sentence = failure_of(upgraded, NAME)
     assert "has version '2.0.8600.0'" in sentence
     assert "to install the MSI of version 1, and to run the playbook rollback" in sentence
 
 
-def test_the_way_back_makes_the_server_as_it_was_and_starts_it(
+def test_the_rollback_makes_the_server_as_it_was_and_starts_it(
     taken_back: PlaybookRun, server: AmsHost, whole: Whole
 ) -> None:
     lines = Whole.of(server).differences(whole)

@@ -21,7 +21,7 @@ from support.certificates import CURRENT, TestCertificate, make_certificate
 from support.leaks import find_leaks, key_needles, text_needles
 from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
 from support.plays import COLLECTION, failure_of
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 
 VERIFY = f"{COLLECTION}.verify"
 HOSTS = ("ams1", "ams2")
@@ -59,7 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, owner: KeyPair, certificate:
             make(
                 BackupStore(str(root), host),
                 backup_id,
-                seal_to(owner.public),
+                encrypt_to(owner.public),
                 certificates=[certificate],
                 secrets=secrets,
             )
@@ -98,26 +98,26 @@ def verify(folder: Path, root: Path, *args: str, hosts: tuple[str, ...] = HOSTS,
     return run
 
 
-def told(run: PlaybookRun) -> dict[str, Any]:
+def reported(run: PlaybookRun) -> dict[str, Any]:
     (result,) = results_of(run, "backup_verify")
     return result
 
 
 def levels(run: PlaybookRun) -> set[str]:
-    return {one["verified"] for one in told(run)["backups"]}
+    return {one["verified"] for one in reported(run)["backups"]}
 
 
 def test_whole_backups_pass_without_a_key(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root)
     assert run.rc == 0, run.output
     assert levels(run) == {"integrity"}
-    assert [(one["host"], one["id"]) for one in told(run)["backups"]] == [
+    assert [(one["host"], one["id"]) for one in reported(run)["backups"]] == [
         (host, one) for host in HOSTS for one in reversed(IDS)
     ]
-    assert [(one["host"], one["newest"], one["newest_complete"]) for one in told(run)["hosts"]] == [
+    assert [(one["host"], one["newest"], one["newest_complete"]) for one in reported(run)["hosts"]] == [
         (host, IDS[3], IDS[3]) for host in HOSTS
     ]
-    assert 2 <= told(run)["hosts"][0]["age_hours"] < 2.5
+    assert 2 <= reported(run)["hosts"][0]["age_hours"] < 2.5
     assert f"ams1  {IDS[3]}" in run.stdout
 
 
@@ -141,7 +141,7 @@ def test_whole_backups_are_proved_with_a_key_that_the_inventory_names_and_nothin
 def test_a_passphrase_proves_and_is_not_shown(tmp_path: Path) -> None:
     root = tmp_path / "backups"
     root.mkdir()
-    make(BackupStore(str(root), "ams1"), IDS[3], seal_to(passphrase=PASSPHRASE))
+    make(BackupStore(str(root), "ams1"), IDS[3], encrypt_to(passphrase=PASSPHRASE))
     run = verify(tmp_path, root, "-vvvvv", hosts=("ams1",), access_manager_passphrase=PASSPHRASE)
     assert run.rc == 0, run.output
     assert levels(run) == {"full"}
@@ -165,7 +165,7 @@ def test_the_text_false_lets_the_play_succeed_beside_a_problem(tmp_path: Path, r
     (root / "ams2" / IDS[1] / "config.zip.age").unlink()
     run = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")
     assert run.rc == 0, run.output
-    assert "1 problem(s) found" in told(run)["msg"]
+    assert "1 problem(s) found" in reported(run)["msg"]
 
 
 def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: 
 def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
     key_file.write_text(age_key().private)
     run = verify(tmp_path, root, access_manager_identity_file=str(key_file))
-    assert "does not open with the keys in" in failure_of(run, "localhost")
+    assert "cannot be decrypted with the keys in" in failure_of(run, "localhost")
     assert levels(run) == {"none"}
 
 
@@ -197,7 +197,7 @@ def test_a_host_without_a_backup_fails_the_play(tmp_path: Path, root: Path) -> N
 
 
 def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:
-    make(BackupStore(str(root), "ams1"), id_of(1), seal_to(owner.public), problems=["One file is missing."])
+    make(BackupStore(str(root), "ams1"), id_of(1), encrypt_to(owner.public), problems=["One file is missing."])
     run = verify(tmp_path, root, verify_check_age=26)
     assert run.rc == 0, run.output
     assert "is incomplete: One file is missing." in run.output
@@ -207,12 +207,12 @@ def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> N
     (root / "ams1" / IDS[0] / "config.zip.age").unlink()
     run = verify(tmp_path, root, verify_latest_only=True)
     assert run.rc == 0, run.output
-    assert [one["id"] for one in told(run)["backups"]] == [IDS[3], IDS[3]]
+    assert [one["id"] for one in reported(run)["backups"]] == [IDS[3], IDS[3]]
 
 
 def test_a_target_selects_hosts_and_one_without_hosts_is_refused(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root, target="ams2")
-    assert {one["host"] for one in told(run)["backups"]} == {"ams2"}
+    assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
     assert "No host of the inventory matches the target 'typo'" in failure_of(
         verify(tmp_path, root, target="typo"), "localhost"
     )
@@ -228,7 +228,7 @@ def test_a_limit_that_would_skip_the_verification_is_refused(tmp_path: Path, roo
 def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) -> None:
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(root)})
     assert run.rc == 0, run.output
-    assert {one["host"] for one in told(run)["backups"]} == set(HOSTS)
+    assert {one["host"] for one in reported(run)["backups"]} == set(HOSTS)
 
 
 def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
@@ -246,7 +246,7 @@ def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> N
     run = run_playbook(play, "localhost,")
     assert run.rc != 0
     assert "1 problem(s) found" in failure_of(run, "localhost")
-    assert [one["verified"] for one in told(run)["backups"]] == ["integrity"] * 3 + ["none"]
+    assert [one["verified"] for one in reported(run)["backups"]] == ["integrity"] * 3 + ["none"]
 
 
 def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path) -> None:

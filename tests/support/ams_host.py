@@ -350,7 +350,7 @@ class AmsHost:
         for line in self.run("sc.exe", "query", "lithnetams").splitlines():
             if line.strip().startswith("STATE"):
                 return line.split()[-1].title().replace("_", "")
-        raise RuntimeError(f"the service's state on {self.name} cannot be told")
+        raise RuntimeError(f"the service's state on {self.name} is unknown")
 
     def start_service(self, timeout: float = PATIENCE) -> None:
         """Starts the service and waits until it runs. TimeoutError after that many seconds."""

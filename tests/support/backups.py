@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-Opener = Callable[[bytes], bytes]
+Decryptor = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class KeyPair:
 
     public: str
     private: str
-    open: Opener
+    open: Decryptor
 
 
 def age_key() -> KeyPair:
@@ -48,28 +48,28 @@ def ssh_key() -> KeyPair:
     return KeyPair(public.decode(), private.decode(), lambda data: pyrage.decrypt(data, [identity]))
 
 
-def by_passphrase(passphrase: str) -> Opener:
-    """Opens what is sealed under a passphrase."""
+def by_passphrase(passphrase: str) -> Decryptor:
+    """Opens what is encrypted with a passphrase."""
     return lambda data: pyrage.passphrase.decrypt(data, passphrase)
 
 
 def in_clear(data: bytes) -> bytes:
-    """Opens what is not sealed."""
+    """Opens what is not encrypted."""
     return data
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A published backup. opener decrypts its parts; certificate_opener its certificates, when that is another."""
+    """A published backup. decryptor is for its parts; certificate_decryptor for its certificates, if not None."""
 
     folder: Path
-    opener: Opener
-    certificate_opener: Opener | None = None
+    decryptor: Decryptor
+    certificate_decryptor: Decryptor | None = None
 
     @property
     def suffix(self) -> str:
         """What the names of the parts end with."""
-        return "" if self.opener is in_clear else ".age"
+        return "" if self.decryptor is in_clear else ".age"
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -80,26 +80,28 @@ class Backup:
     @cached_property
     def config(self) -> dict[str, bytes]:
         """The members of config.zip, without what binds it."""
-        return _without_binding(_unzipped(self.opener(self.sealed("config.zip"))))
+        return _without_binding(_unzipped(self.decryptor(self.encrypted("config.zip"))))
 
     @cached_property
     def certificates(self) -> dict[str, bytes]:
         """The members of certificates.zip, without what binds it."""
-        return _without_binding(_unzipped((self.certificate_opener or self.opener)(self.sealed("certificates.zip"))))
+        return _without_binding(
+            _unzipped((self.certificate_decryptor or self.decryptor)(self.encrypted("certificates.zip")))
+        )
 
     @cached_property
     def secrets(self) -> dict[str, dict[str, Any]]:
         """The content of secrets.json, without what binds it."""
-        return _without_binding(json.loads(self.opener(self.sealed("secrets.json"))))
+        return _without_binding(json.loads(self.decryptor(self.encrypted("secrets.json"))))
 
     @property
     def bindings(self) -> dict[str, dict[str, str]]:
         """What each part says of itself, by its name."""
-        certificates = (self.certificate_opener or self.opener)(self.sealed("certificates.zip"))
+        certificates = (self.certificate_decryptor or self.decryptor)(self.encrypted("certificates.zip"))
         return {
-            "config.zip": json.loads(_unzipped(self.opener(self.sealed("config.zip")))["backup.json"]),
+            "config.zip": json.loads(_unzipped(self.decryptor(self.encrypted("config.zip")))["backup.json"]),
             "certificates.zip": json.loads(_unzipped(certificates)["backup.json"]),
-            "secrets.json": json.loads(self.opener(self.sealed("secrets.json")))["backup"],
+            "secrets.json": json.loads(self.decryptor(self.encrypted("secrets.json")))["backup"],
         }
 
     @property
@@ -125,7 +127,7 @@ class Backup:
         key = pkcs12.load_key_and_certificates(pfx, password.encode())[0]
         return key.private_numbers()  # type: ignore[union-attr]
 
-    def sealed(self, name: str) -> bytes:
+    def encrypted(self, name: str) -> bytes:
         """A part as it lies there, by its name without .age."""
         return (self.folder / f"{name}{self.suffix}").read_bytes()
 
@@ -144,8 +146,10 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def backups_of(root: Path, host: str, opener: Opener, certificate_opener: Opener | None = None) -> list[Backup]:
+def backups_of(
+    root: Path, host: str, decryptor: Decryptor, certificate_decryptor: Decryptor | None = None
+) -> list[Backup]:
     """The published backups of a host, oldest first."""
     folder = root / host
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
-    return [Backup(folder / name, opener, certificate_opener) for name in names]
+    return [Backup(folder / name, decryptor, certificate_decryptor) for name in names]

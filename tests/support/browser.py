@@ -52,7 +52,7 @@ def _program() -> str | None:
 
 
 class Browser:
-    """A page of a browser. events: all that it told since it was opened; requests: the addresses that it asked for."""
+    """A page of a browser. events: all of it since it was opened; requests: the addresses that it asked for."""
 
     def __init__(self) -> None:
         program = _program()

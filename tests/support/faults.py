@@ -340,7 +340,7 @@ def fill(folder: Path) -> None:
 
 
 def cut_at_command(host: AmsHost, number: int) -> Callable[[], None]:
-    """Cuts the line once, as soon as the process with that number, counted from now, has been started over it."""
+    """Cuts the connection once, as soon as the process with that number, counted from now, has been started over it."""
     before = host.stats()["commands"]
 
     def cut() -> None:

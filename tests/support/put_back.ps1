@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What a restore and its way back do between their beginning and their end, which no result shows. Its task is a certificate to
+# What a restore and its rollback do between their beginning and their end, which no result shows. Its task is a certificate to
 # import, as JSON on stdin; it answers as JSON.
 
 Set-StrictMode -Version 2.0

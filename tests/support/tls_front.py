@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 class TlsSite:
     """Passes what arrives at a TLS port on to an HTTP port. Answers 503 where nobody serves that, as HTTP.sys does.
 
-    served: False has it answer 503 though somebody does.
+    served: False has it answer 503 though there is a server.
     """
 
     def __init__(self, port: int, http_port: int, certificate: TestCertificate, folder: Path) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the largest inputs cost that the collection still takes: seconds and memory, each in a process of its own.
 
-For `bench.py worst`. The collection must be importable: Ansible's loader was told of it.
+For `bench.py worst`. The collection must be importable: Ansible's loader knows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pyrage
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import json_document
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_directory import MOST_ENTRIES
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_reader import Archive
@@ -136,10 +136,10 @@ def _memory(kind: str) -> int:
 
 def _opening(encrypted: bytes) -> Read:
     """Decrypts it as far as it goes without the right key."""
-    opener = Opener(identities=(pyrage.x25519.Identity.generate(),), passphrase="another horse")
+    decryptor = Decryptor(identities=(pyrage.x25519.Identity.generate(),), passphrase="another horse")
 
     def read() -> None:
         with contextlib.suppress(AccessManagerError):
-            opener.open(Path("config.zip.age"), encrypted)
+            decryptor.decrypt(Path("config.zip.age"), encrypted)
 
     return read

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole backups in a store, sealed, with real archives and keys: as the modules of a backup make them, without a
+"""Whole backups in a store, encrypted, with real archives and keys: as the modules of a backup make them, without a
 server.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Encryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
@@ -31,16 +31,16 @@ from unit.opened_backups import SECRET_PATHS, bound, config_zip, files, lists, s
 SECRETS = dict.fromkeys(SECRET_PATHS, "opened")
 
 
-def seal_to(*recipients: str, passphrase: str | None = None) -> Seal:
-    """A seal to these recipients, under a passphrase, or none."""
+def encrypt_to(*recipients: str, passphrase: str | None = None) -> Encryptor:
+    """An encryptor to these recipients, with a passphrase, or none."""
     encryption = "age" if recipients or passphrase else "none"
-    return Seal.of({"encryption": encryption, "recipients": list(recipients), "passphrase": passphrase})
+    return Encryptor.of({"encryption": encryption, "recipients": list(recipients), "passphrase": passphrase})
 
 
 def make(
     store: BackupStore,
     backup_id: str,
-    seal: Seal,
+    encryptor: Encryptor,
     *,
     content: Mapping[str, bytes] | None = None,
     certificates: Sequence[TestCertificate] = (),
@@ -74,17 +74,18 @@ def make(
             "downtime_ms": 0,
         },
         "certificates": {
-            "certificates": [_told(one, True) for one in certificates] + [_told(one, False) for one in without_key]
+            "certificates": [_reported(one, True) for one in certificates]
+            + [_reported(one, False) for one in without_key]
         },
-        "secrets": {"secrets": [{"path": path, "mode": 1, "sealed": True} for path in secrets]},
+        "secrets": {"secrets": [{"path": path, "mode": 1, "exported": True} for path in secrets]},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
         data = bound(clear[name], binding.make(PartialBackup(store, backup_id), part))
         artifact = PartialBackup(store, backup_id).write(
-            name + seal.suffix, lambda file, data=data: seal.write(io.BytesIO(data), file)
+            name + encryptor.suffix, lambda file, data=data: encryptor.write(io.BytesIO(data), file)
         )
         record = {
-            "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+            "artifact": artifact | {"encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
             "problems": list(problems) if part == "config" else [],
             "manifest": manifests[part],
             "inventory": {},
@@ -125,7 +126,7 @@ def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[
     )
 
 
-def _told(one: TestCertificate, exported: bool) -> dict[str, Any]:
+def _reported(one: TestCertificate, exported: bool) -> dict[str, Any]:
     dates = (one.certificate.not_valid_before_utc, one.certificate.not_valid_after_utc)
     not_before, not_after = (f"{date:%Y-%m-%dT%H:%M:%S}.0000000Z" for date in dates)
     subject = one.certificate.subject.rfc4514_string()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody may put in the place of a file or folder, and users who are not the one that runs the tests."""
+"""What an attacker may put in the place of a file or folder, and users who are not the one that runs the tests."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
             certificate(7100),
             certificate(-400, thumbprint="A1" * 20, subject="CN=forest.example (2004)"),
         ],
-        "secrets": [{"path": "Authentication.Oidc.Secret", "mode": 1, "sealed": True}],
+        "secrets": [{"path": "Authentication.Oidc.Secret", "mode": 1, "exported": True}],
     } | changes
 
 
@@ -70,7 +70,7 @@ def verification(host: str, backups: list[dict[str, Any]], problems: list[str] |
     if complete:
         made = datetime.strptime(complete["id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         age = (NOW - made).total_seconds() / 3600
-    told = {
+    reported = {
         "host": host,
         "newest": backups[0]["id"] if backups else None,
         "newest_complete": complete["id"] if complete else None,
@@ -78,7 +78,7 @@ def verification(host: str, backups: list[dict[str, Any]], problems: list[str] |
         "age_hours": age,
         "problems": problems or [],
     }
-    return {"backups": backups, "hosts": [told], "verified_at": rfc3339(NOW), "changed": False}
+    return {"backups": backups, "hosts": [reported], "verified_at": rfc3339(NOW), "changed": False}
 
 
 def healthy(host: str, days: int = 40, *, stops: bool = True, verified: str = "full") -> dict[str, Any]:

@@ -87,7 +87,7 @@ _SERVER = {
     "certificates": [],
     "taken": {
         "attempts": 1,
-        "proven": True,
+        "consistent": True,
         "stopped": False,
         "downtime_ms": 0,
         "start_error": "",

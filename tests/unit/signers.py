@@ -73,7 +73,7 @@ def ssh_agent(folder: Path) -> Iterator[str]:
 
 
 def add_to_agent(key: SshKey, socket: str, *, passphrase: str = "") -> None:
-    """Gives an agent a key, as a person does who types its passphrase."""
+    """Gives an agent a key, as an administrator does who types its passphrase."""
     helper = key.path.with_name("askpass")
     helper.write_text(f"#!/bin/sh\nprintf %s '{passphrase}'\n")
     helper.chmod(0o700)

@@ -12,7 +12,7 @@ function Get-Outline {
         $time = if ($item -is [IO.FileInfo]) { $item.LastWriteTimeUtc.ToString('o') }
         $security = New-Object -TypeName "Security.AccessControl.$type" -ArgumentList $item.FullName, 'Access, Owner, Group'
         $sddl = $security.GetSecurityDescriptorSddlForm('Access, Owner, Group')
-        $sddl = $sddl.Replace('D:AI(', 'D:(').Replace('D:PAI(', 'D:P(') # whoever sets permissions sets this flag
+        $sddl = $sddl.Replace('D:AI(', 'D:(').Replace('D:PAI(', 'D:P(') # a program that sets permissions sets this flag
         "$($item.FullName)|$hash|$time|$([Int32]($item.Attributes -band 7))|$sddl"
     }
 }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening what is sealed with age, in memory: with private keys from a file, or under a passphrase."""
+"""Decryption with age, in memory: with private keys from a file, or under a passphrase."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ except ImportError:
     pyrage = None
 
 LARGEST = 4 * 1024**3
-"""Bytes of an artifact, encrypted or unpacked, that are opened in memory at most."""
+"""Bytes of an artifact, encrypted or unpacked, that are decrypted in memory at most."""
 
 _AGE_KEY = "AGE-SECRET-KEY-1"
 _SSH_MARK = b"PRIVATE KEY-----"
 
 
 @dataclasses.dataclass(frozen=True)
-class Opener:
+class Decryptor:
     """What decrypts a backup: private keys, a passphrase, or nothing for one in clear.
 
     C(accepts_clear): whether parts in clear are accepted although there is a key or a passphrase. Who can write to the
@@ -41,8 +41,8 @@ class Opener:
     accepts_clear: bool = False
 
     @classmethod
-    def of(cls, params: dict[str, t.Any]) -> Opener:
-        """The opener that the options C(identity_file), C(passphrase) and C(encryption) make.
+    def of(cls, params: dict[str, t.Any]) -> Decryptor:
+        """The decryptor that the options C(identity_file), C(passphrase) and C(encryption) make.
 
         Raises AccessManagerError when both are given, or the file holds no private key.
         """
@@ -54,7 +54,7 @@ class Opener:
             raise MissingLibraryError("pyrage")
         if identity_file and passphrase:
             raise AccessManagerError(
-                "Both identity_file and passphrase are given: a backup opens with one or the other."
+                "Both identity_file and passphrase are given: a backup is decrypted with one or the other."
             )
         if passphrase:
             return cls(passphrase=str(passphrase), accepts_clear=accepts_clear)
@@ -66,11 +66,11 @@ class Opener:
         """Whether there is a private key or a passphrase."""
         return bool(self.identities or self.passphrase)
 
-    def may_open(self, path: pathlib.Path) -> bool:
+    def may_decrypt(self, path: pathlib.Path) -> bool:
         """Whether there is anything to try: the artifact is in clear, or a key or a passphrase is at hand."""
         return path.suffix != SUFFIX or self.has_key
 
-    def open(self, path: pathlib.Path, sealed: bytes, recipients: t.Sequence[str] = ()) -> bytes:
+    def decrypt(self, path: pathlib.Path, encrypted: bytes, recipients: t.Sequence[str] = ()) -> bytes:
         """The clear bytes of an artifact, whose path is for its suffix and for messages, as C(recipients) are.
 
         Raises AccessManagerError when it does not decrypt, or is in clear though there is a key.
@@ -84,37 +84,37 @@ class Opener:
                 "passphrase."
             )
         if path.suffix != SUFFIX:
-            return sealed
-        by_passphrase = _is_under_passphrase(path, sealed)
+            return encrypted
+        by_passphrase = _is_under_passphrase(path, encrypted)
         self._refuse_unfit(path, recipients, by_passphrase=by_passphrase)
         try:
             if by_passphrase:
-                return bytes(pyrage.passphrase.decrypt(sealed, t.cast(str, self.passphrase)))
-            return bytes(pyrage.decrypt(sealed, list(self.identities)))
+                return bytes(pyrage.passphrase.decrypt(encrypted, t.cast(str, self.passphrase)))
+            return bytes(pyrage.decrypt(encrypted, list(self.identities)))
         except pyrage.DecryptError as exc:
             if by_passphrase:
                 raise AccessManagerError(
-                    f"'{path}' does not open with this passphrase, or is damaged ({exc})."
+                    f"'{path}' cannot be decrypted with this passphrase, or is damaged ({exc})."
                 ) from None
             raise AccessManagerError(
-                f"'{path}' does not open with the keys in '{self.identity_file}', or is damaged "
+                f"'{path}' cannot be decrypted with the keys in '{self.identity_file}', or is damaged "
                 f"({exc}).{_opened_by(recipients)}"
             ) from None
 
     def _refuse_unfit(self, path: pathlib.Path, recipients: t.Sequence[str], *, by_passphrase: bool) -> None:
         if by_passphrase and self.passphrase is None:
-            raise AccessManagerError(f"'{path}' is sealed under a passphrase: give it in access_manager_passphrase.")
+            raise AccessManagerError(f"'{path}' is encrypted with a passphrase: give it in access_manager_passphrase.")
         if not by_passphrase and not self.identities:
             raise AccessManagerError(
-                f"'{path}' is sealed to public keys: name the file of a matching private key in "
+                f"'{path}' is encrypted to public keys: name the file of a matching private key in "
                 f"access_manager_identity_file.{_opened_by(recipients)}"
             )
 
 
-def _is_under_passphrase(path: pathlib.Path, sealed: bytes) -> bool:
+def _is_under_passphrase(path: pathlib.Path, encrypted: bytes) -> bool:
     """Whether a passphrase decrypts it. Raises AccessManagerError when its header would cost more than any backup's."""
     try:
-        return any(kind == header.PASSPHRASE for kind, _tag in header.stanzas(io.BytesIO(sealed)))
+        return any(kind == header.PASSPHRASE for kind, _tag in header.stanzas(io.BytesIO(encrypted)))
     except ValueError as exc:
         raise AccessManagerError(f"'{path}' {exc}.") from None
 
@@ -141,4 +141,4 @@ def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:
 
 
 def _opened_by(recipients: t.Sequence[str]) -> str:
-    return f" The private key of one of these opens it: {', '.join(recipients)}." if recipients else ""
+    return f" The private key of one of these decrypts it: {', '.join(recipients)}." if recipients else ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealing with age: to recipients, or under a passphrase."""
+"""Encryption with age: to recipients, or with a passphrase."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN, _SHOWN_PUBLIC = 32, 70
 
 
 @dataclasses.dataclass(frozen=True)
-class Seal:
+class Encryptor:
     """How the artifacts of a backup are closed: C(recipients), C(passphrase) or C(none)."""
 
     encryption: str
@@ -33,8 +33,8 @@ class Seal:
     passphrase: str | None = dataclasses.field(default=None, repr=False)
 
     @classmethod
-    def of(cls, params: dict[str, t.Any]) -> Seal:
-        """The seal that a module's options ask for.
+    def of(cls, params: dict[str, t.Any]) -> Encryptor:
+        """What a module's options ask for.
 
         Raises AccessManagerError when they ask for none, for two at once, or name a recipient that is not one.
         """
@@ -50,13 +50,13 @@ class Seal:
         if pyrage is None:
             raise MissingLibraryError("pyrage")
         if recipients and passphrase:
-            raise AccessManagerError("Both recipients and a passphrase are given: age seals to one or the other.")
+            raise AccessManagerError("Both recipients and a passphrase are given: age encrypts to one or the other.")
         if passphrase:
             _refuse_short(str(passphrase))
             return cls("passphrase", passphrase=str(passphrase))
         if not recipients:
             raise AccessManagerError(
-                "No recipient is given. Name the age or SSH public keys that may open the backups in "
+                "No recipient is given. Name the age or SSH public keys that may decrypt the backups in "
                 "access_manager_recipients (age-keygen makes a pair), or a passphrase; "
                 "encryption: none must be asked for by name."
             )
@@ -67,24 +67,24 @@ class Seal:
     def suffix(self) -> str:
         return "" if self.encryption == "none" else SUFFIX
 
-    def write(self, clear: t.BinaryIO, sealed: t.BinaryIO) -> None:
-        """Writes what it reads from one stream into the other, sealed."""
+    def write(self, clear: t.BinaryIO, encrypted: t.BinaryIO) -> None:
+        """Writes what it reads from one stream into the other, encrypted."""
         if self.encryption == "none":
             while chunk := clear.read(64 * 1024):
-                sealed.write(chunk)
+                encrypted.write(chunk)
         elif self.encryption == "passphrase":
-            sealed.write(_openable(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase))))
+            encrypted.write(_openable(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase))))
         else:
-            self._write_to_recipients(clear, sealed)
+            self._write_to_recipients(clear, encrypted)
 
-    def _write_to_recipients(self, clear: t.BinaryIO, sealed: t.BinaryIO) -> None:
+    def _write_to_recipients(self, clear: t.BinaryIO, encrypted: t.BinaryIO) -> None:
         try:
-            pyrage.encrypt_io(clear, sealed, [_parse(recipient) for recipient in self.recipients])
+            pyrage.encrypt_io(clear, encrypted, [_parse(recipient) for recipient in self.recipients])
         except pyrage.EncryptError as exc:  # pyrage hides what the streams raised
             raise (
                 getattr(clear, "failure", None)
-                or getattr(sealed, "failure", None)
-                or AccessManagerError(f"Sealing to the recipients failed: {exc}")
+                or getattr(encrypted, "failure", None)
+                or AccessManagerError(f"Encryption to the recipients failed: {exc}")
             ) from None
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of an age file: who may open it, as far as that can be seen without a key.
+"""The header of an age file: who may decrypt it, as far as that can be seen without a key.
 
 A stanza for an age key (X25519) is anonymous: only their number can be compared. One for an SSH key carries a tag of
 that key.
@@ -49,7 +49,7 @@ def problems(file: t.BinaryIO, path: pathlib.Path, encryption: t.Any, recipients
 def stanzas(file: t.BinaryIO) -> list[Stanza]:
     """The recipients of an age file in the order of its header, without those that age adds at random.
 
-    Raises ValueError, in words, when it is no age file, or its header is beyond what is opened.
+    Raises ValueError, in words, when it is no age file, or its header is beyond what is decrypted.
     """
     file.seek(0)
     data = file.read(2 * MOST_BYTES)
@@ -62,9 +62,11 @@ def stanzas(file: t.BinaryIO) -> list[Stanza]:
         raise ValueError(f"has an age header of more than {_READ // 1024} KiB, or without an end")
     lines = data[len(VERSION) - 1 : end].split(_STANZA)[1:]
     if len(lines) > MOST_STANZAS:
-        raise ValueError(f"has {len(lines)} stanzas in its age header; with more than {MOST_STANZAS} it is not opened")
+        raise ValueError(
+            f"has {len(lines)} stanzas in its age header; with more than {MOST_STANZAS} it is not decrypted"
+        )
     if end > MOST_BYTES:
-        raise ValueError(f"has an age header of {end} bytes; with more than {MOST_BYTES} it is not opened")
+        raise ValueError(f"has an age header of {end} bytes; with more than {MOST_BYTES} it is not decrypted")
     found = [_stanza(line.partition(b"\n")[0].decode("ascii", "replace").split()) for line in lines]
     return [stanza for stanza in found if not stanza[0].endswith(_GREASE)]
 
@@ -75,7 +77,7 @@ def _stanza(words: list[str]) -> Stanza:
         factor = arguments[-1] if arguments else ""
         if not _FACTOR.fullmatch(factor) or int(factor) > MOST_WORK:
             raise ValueError(
-                f"is encrypted with the work factor '{factor[:20]}' of scrypt; above {MOST_WORK} it is not opened"
+                f"is encrypted with the work factor '{factor[:20]}' of scrypt; above {MOST_WORK} it is not decrypted"
             )
     return kind, arguments[0] if kind.startswith("ssh-") and arguments else ""
 
@@ -96,7 +98,7 @@ def _differences(found: collections.Counter[Stanza], expected: collections.Count
     for stanza in sorted(found.keys() | expected.keys()):
         if found[stanza] != expected[stanza]:
             yield (
-                f"is sealed to {found[stanza] or 'no'} {_named(stanza)}; its manifest names "
+                f"is encrypted to {found[stanza] or 'no'} {_named(stanza)}; its manifest names "
                 f"{expected[stanza] or 'none'}"
             )
 

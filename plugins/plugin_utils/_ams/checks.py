@@ -13,8 +13,8 @@ from .constants import (
     JSON_FILES,
     LATER_VERSIONS,
     PASSWORD_ENCRYPTION_USAGE,
+    RETURN_TO_VERSION_1,
     SUPPORTED_MAJOR_VERSION,
-    WAY_BACK,
 )
 from .description import DATABASE_FOLDER, Described, inventory_name
 
@@ -23,12 +23,12 @@ FRAMEWORK_472 = 461808
 
 
 def require_supported_version(
-    described: Described, *, without_configuration: bool = False, way_back: str = WAY_BACK
+    described: Described, *, without_configuration: bool = False, how_to_return: str = RETURN_TO_VERSION_1
 ) -> None:
     """Raises AccessManagerError when the server has no Access Manager v1, or no configuration folder where one is
     needed.
 
-    C(way_back): what to do with a later version.
+    C(how_to_return): what to do with a later version.
     """
     name, installation = described["computer_name"], described["installation"]
     if not installation["exists"]:
@@ -41,7 +41,7 @@ def require_supported_version(
     if not major.isdecimal() or int(major) != SUPPORTED_MAJOR_VERSION:
         raise AccessManagerError(
             f"Access Manager on {name} has version '{version}'; this collection knows version "
-            f"{SUPPORTED_MAJOR_VERSION}. {LATER_VERSIONS} {way_back}"
+            f"{SUPPORTED_MAJOR_VERSION}. {LATER_VERSIONS} {how_to_return}"
         )
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
@@ -102,7 +102,7 @@ def problems_of_configuration(described: Described) -> list[str]:
         if not document["valid"]:
             problems.append(
                 f"{document['file']} is not valid JSON: it was backed up as it is, but the files and secrets it names "
-                "are unknown. Mend it on the server, and back up again."
+                "are unknown. Correct it on the server, and back up again."
             )
     for reference in described["references"]:
         if reference["place"] == "share":

@@ -8,6 +8,7 @@ Source: lithnet/access-manager, option classes in Lithnet.AccessManager.Server/C
 
 from __future__ import annotations
 
+import enum
 import re
 import typing as t
 
@@ -22,9 +23,23 @@ LATER_VERSIONS = (
 )
 """What the vendor's documents say to do with versions that this collection does not know."""
 
-WAY_BACK = (
-    "The way back to version 1 is to uninstall them, to install the MSI of version 1, and to run the playbook rollback."
+RETURN_TO_VERSION_1 = (
+    "To return to version 1, uninstall them, install the MSI of version 1, and run the playbook rollback."
 )
+
+SERVICE_STORE = r"lithnetams\MY"
+"""The certificate store of the service."""
+
+SERVICE_SETTINGS = (
+    "account",
+    "image_path",
+    "start",
+    "delayed_start",
+    "depends_on",
+    "sid_type",
+    "environment_variables",
+)
+"""What is configured of the service, as a target names it."""
 
 PASSWORD_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION_USAGE = "1.3.6.1.4.1.55989.2.1.2"
@@ -53,6 +68,18 @@ FILE_REFERENCES = {
     "Authorization.ComputerTargets[].Script": SCRIPT_FOLDER,
 }
 """The JSON keys that name files, and the folder in which a bare name lies."""
+
+
+class SecretMode(enum.IntEnum):
+    """How a secret is protected: not at all, by its server alone, by a certificate of a cluster, for accounts of the
+    domain.
+    """
+
+    CLEAR = 0
+    MACHINE = 1
+    CLUSTER = 2
+    DOMAIN = 3
+
 
 PROTECTED_SECRETS = ("Authentication.Oidc.Secret", "Email.Password", "DataProtection.Certificates[].Secret")
 """The JSON keys that hold an object with Data, Salt and Mode."""

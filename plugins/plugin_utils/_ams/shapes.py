@@ -240,7 +240,7 @@ class Taken(t.TypedDict):
     """How a snapshot was taken."""
 
     attempts: Count
-    proven: bool
+    consistent: bool
     stopped: bool
     downtime_ms: Count | None
     start_error: str

@@ -13,7 +13,7 @@ import dataclasses
 import operator
 import typing as t
 
-from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, is_secret_name
+from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, SERVICE_SETTINGS, is_secret_name
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
 from .._ams.json_document import Value, find
 from .._contents.configuration import Configuration, Secret
@@ -35,14 +35,13 @@ DETAILS = (
     "registry",
     "http_sys",
 )
-"""What can be compared only when both sides are open."""
+"""What can be compared only when both states are decrypted."""
 
 GROUPS = (*DETAILS, "certificates", "files", "server")
 """The keys of a comparison, in the order in which people want to read them."""
 
 _AUTHENTICATION = "authentication."
 _DETAILED = {"SecurityDescriptor".lower()}
-_SERVICE = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type", "environment_variables")
 _DATABASE = "state/database"
 """Whether a backup was to include the database: that is no difference of a server."""
 
@@ -59,10 +58,10 @@ _SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
-    """One of the two states. C(configuration): None when it is not open. C(certificates): by thumbprint, with subject,
-    not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest has
-    it.
+class ComparedState:
+    """One of the two states. C(configuration): None when it is not decrypted. C(certificates): by thumbprint, with
+    subject, not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest
+    has it.
     """
 
     label: str
@@ -75,17 +74,17 @@ SameSecret = c.Callable[[Secret, Secret], bool | None]
 """Whether two secrets have the same value, however they are protected; None when that is not known."""
 
 
-def compare_sides(before: Side, after: Side, same_secret: SameSecret) -> dict[str, t.Any]:
+def compare_states(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> dict[str, t.Any]:
     """The comparison: C(basis), and for each of GROUPS a list of changes, or None when it could not be compared."""
     groups: dict[str, t.Any] = dict.fromkeys(GROUPS)
     groups["certificates"] = _certificates(before.certificates, after.certificates)
     if before.configuration and after.configuration:
         groups |= _opened(before.configuration, after.configuration, same_secret)
         return {"basis": CONTENTS} | groups
-    for side in (before, after):
-        if side.inventory is None:
+    for state in (before, after):
+        if state.inventory is None:
             raise AccessManagerError(
-                f"The {side.label} has no manifest, and without a key nothing else can be compared: "
+                f"The {state.label} has no manifest, and without a key nothing else can be compared: "
                 "give identity_file or passphrase."
             )
     inventories = _inventories(before.inventory or {}, after.inventory or {})
@@ -106,7 +105,7 @@ def _opened(before: Configuration, after: Configuration, same_secret: SameSecret
 
 
 def _readable_secrets(configuration: Configuration, unread: set[str]) -> dict[str, Secret]:
-    """By their paths in lower case, without those of files that could not be read on either side."""
+    """By their paths in lower case, without those of files that could not be read in either state."""
     return {secret.path.lower(): secret for secret in configuration.secrets if secret.file not in unread}
 
 
@@ -368,7 +367,7 @@ def _facts(described: Described) -> dict[str, t.Any]:
         "version": installation.get("version"),
         "configuration folder": installation.get("config_path"),
     }
-    facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in _SERVICE}
+    facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in SERVICE_SETTINGS}
     permissions = state.get("registry_permissions", [])
     facts |= {f"permissions of HKLM\\{one['key']}": sddl_module.normal_form(one["sddl"]) for one in permissions}
     facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state.get("firewall", [])}

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sides of a comparison: a backup, opened if there is a key, and a server as it describes itself."""
+"""The states of a comparison: a backup, decrypted if there is a key, and a server as it describes itself."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._ams.description import Described
 from .._contents.binding import PartReader
 from .._contents.configuration import Configuration, Secret
@@ -17,17 +17,17 @@ from .._contents.source import LATEST, Source, select
 from .._errors import AccessManagerError
 from .._store.inventory import inventory_of_certificates, inventory_of_server
 from .._store.store import BackupStore
-from .comparison import Side
+from .comparison import ComparedState
 
 LIVE, PREVIOUS = "live", "previous"
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenedBackup:
-    """A side that is a backup, and the clear values of its secrets by path in lower case; empty when they are not open.
+    """A state that is a backup, and the values of its secrets by path in lower case; empty when they are not decrypted.
     """
 
-    side: Side
+    state: ComparedState
     values: dict[str, str] = dataclasses.field(repr=False)
 
     def same_secret(self, other: OpenedBackup, before: Secret, after: Secret) -> bool | None:
@@ -58,23 +58,23 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
     return select(store, manifest["id"]), new
 
 
-def of_backup(source: Source, opener: Opener) -> OpenedBackup:
-    """Raises AccessManagerError when a key is given that does not open it."""
+def of_backup(source: Source, decryptor: Decryptor) -> OpenedBackup:
+    """Raises AccessManagerError when a key is given that does not decrypt it."""
     manifest = source.manifest or {}
-    opens = opener.may_open(source.parts["config"].path)
-    parts = PartReader(source, opener)
-    side = Side(
+    opens = decryptor.may_decrypt(source.parts["config"].path)
+    parts = PartReader(source, decryptor)
+    state = ComparedState(
         label=f"backup {source.label}",
         configuration=Configuration(parts.read("config"), tolerant=True) if opens else None,
         inventory=manifest.get("inventory"),
         certificates=_certificates_of(manifest) if "certificates" in manifest else None,
     )
     values = read_secrets(parts.read("secrets")) if opens and "secrets" in source.parts else {}
-    return OpenedBackup(side, {path.lower(): value for path, value in values.items()})
+    return OpenedBackup(state, {path.lower(): value for path, value in values.items()})
 
 
-def of_server(described: Described, label: str, configuration: Configuration | None) -> Side:
-    """The side that is a server. C(described): as installation_info returns it."""
+def of_server(described: Described, label: str, configuration: Configuration | None) -> ComparedState:
+    """The state that is a server. C(described): as installation_info returns it."""
     fingerprints = inventory_of_certificates(described["certificates"])
     found: dict[str, Described] = {}
     for certificate in described["certificates"]:
@@ -86,7 +86,7 @@ def of_server(described: Described, label: str, configuration: Configuration | N
             "fingerprint": fingerprints[f"certificates/{thumbprint}"],
         }
     inventory = inventory_of_server(described, include_database=False) | fingerprints
-    return Side(f"{label} now", configuration, inventory, found)
+    return ComparedState(f"{label} now", configuration, inventory, found)
 
 
 def _certificates_of(manifest: dict[str, t.Any]) -> dict[str, Described]:

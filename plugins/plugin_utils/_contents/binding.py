@@ -17,7 +17,7 @@ import json
 import pathlib
 import typing as t
 
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked, matching
 from .._store.manifest import PARTS
@@ -71,8 +71,8 @@ class PartReader:
     Where there is no manifest, the parts must belong to one backup, whichever it is.
     """
 
-    def __init__(self, source: Source, opener: Opener) -> None:
-        self._source, self._opener = source, opener
+    def __init__(self, source: Source, decryptor: Decryptor) -> None:
+        self._source, self._decryptor = source, decryptor
         self._backup: _Backup | None = None
         if manifest := source.manifest:
             self._backup = _Backup(manifest["host"], manifest["id"], manifest["nonce_sha256"])
@@ -82,7 +82,7 @@ class PartReader:
 
         Raises AccessManagerError when it does not decrypt, or is not that part of this backup.
         """
-        path, data = self._source.parts[part].path, self._source.open(part, self._opener)
+        path, data = self._source.parts[part].path, self._source.open(part, self._decryptor)
         binding = _binding_in(data, part, path)
         found = _Backup(binding["host"], binding["id"], hashlib.sha256(bytes.fromhex(binding["nonce"])).hexdigest())
         wanted = self._backup or found

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents of a backup, opened in memory.
+"""The contents of a backup, decrypted in memory.
 
 A backup is not trusted: names, sizes, hashes and keys are checked before use.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._errors import AccessManagerError
 from .binding import PartReader
 from .configuration import Configuration
@@ -34,7 +34,7 @@ class Rewrite:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """An opened backup. C(certificates) is None when it was not asked for, or has none.
+    """A decrypted backup. C(certificates) is None when it was not asked for, or has none.
 
     C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another
     server.
@@ -54,11 +54,11 @@ class Contents:
         return self.held
 
 
-def open_contents(source: Source, opener: Opener, *, certificates: bool) -> Contents:
+def open_contents(source: Source, decryptor: Decryptor, *, certificates: bool) -> Contents:
     """Opens and checks a backup, all that a restore of it needs."""
     if certificates and "certificates" not in source.parts and source.manifest:
         raise AccessManagerError(f"The backup {source.label} has no certificates.zip.")
-    parts = PartReader(source, opener)
+    parts = PartReader(source, decryptor)
     return Contents(
         source=source,
         held=Configuration(parts.read("config")) if "config" in source.parts else None,

@@ -81,6 +81,6 @@ def read_secret_records(data: bytes) -> dict[str, Record]:
 
 
 def read_secrets(data: bytes) -> dict[str, str]:
-    """The values of secrets.json by path, without those that could not be opened."""
+    """The values of secrets.json by path, without those that could not be decrypted."""
     records = read_secret_records(data)
     return {path: record["value"] for path, record in records.items() if isinstance(record.get("value"), str)}

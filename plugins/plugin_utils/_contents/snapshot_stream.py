@@ -56,7 +56,7 @@ class Bundle:
         """Why a restore could not read a JSON file, of those whose entries were drawn."""
 
         self.refused: list[str] = []
-        """Why no restore opens the configuration, when its entries were drawn."""
+        """Why no restore reads the configuration, when its entries were drawn."""
 
     def entries(self) -> c.Iterator[Entry]:
         """The entries of config.zip: what describes the backup first, then the folders and files.

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import pathlib
 
-from .._age.decryption import LARGEST, Opener
+from .._age.decryption import LARGEST, Decryptor
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin, Trust
@@ -36,13 +36,13 @@ class Source:
     missing: tuple[str, ...] = ()
     origin: Origin = Origin()
 
-    def open(self, part: str, opener: Opener) -> bytes:
+    def open(self, part: str, decryptor: Decryptor) -> bytes:
         """The clear bytes of a part, from the bytes that were compared with the manifest.
 
         Raises AccessManagerError when it cannot be read, is not what the manifest says, or does not decrypt.
         """
         artifact = self.parts[part]
-        return opener.open(artifact.path, artifact.read(LARGEST), (artifact.record or {}).get("recipients", []))
+        return decryptor.decrypt(artifact.path, artifact.read(LARGEST), (artifact.record or {}).get("recipients", []))
 
 
 def select(

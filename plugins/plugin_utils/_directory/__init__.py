@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Active Directory over LDAP: the published certificate, the census of stored passwords, and their expiry.
 
-Knows no Windows server. C(ldap) is a bound connection, with TLS verified or Kerberos sealed, and there is no other;
+Knows no Windows server. C(ldap) is a bound connection, with TLS verified or Kerberos encrypted, and there is no other;
 each of its calls ends by a C(deadline), because libldap has none for a handshake. A confidential attribute comes back
 empty to an account that may not read it, so each computer's access list is evaluated where nothing else came back.
 Changes delete the exact value that was seen and add its successor in one modification: keep that, it is the only

@@ -164,5 +164,5 @@ def problem(key: dict[str, t.Any]) -> str:
     )
 
 
-def _utc(moment: datetime.datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+def _utc(time: datetime.datetime | None) -> str | None:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ") if time else None

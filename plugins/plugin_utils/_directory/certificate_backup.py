@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups of a forest's certificates alone, in a folder of the forest's name: made, opened and verified."""
+"""Backups of a forest's certificates alone, in a folder of the forest's name: made, decrypted and verified."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import collections.abc as c
 import datetime
 import json
 
-from .._age.decryption import Opener
-from .._age.encryption import Seal
+from .._age.decryption import Decryptor
+from .._age.encryption import Encryptor
 from .._contents import binding
 from .._contents.binding import PartReader
 from .._contents.keys import Certificate, read_certificates
@@ -22,7 +22,7 @@ from .._signing.trust import Origin, Trust
 from .._store import manifest
 from .._store.high_water_mark import Mark
 from .._store.inventory import inventory_of_certificates
-from .._store.key_index import Place
+from .._store.key_index import BackupRef
 from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest
 from .._store.partial import PartialBackup, refuse_unusable_root
 from .._store.store import BackupStore
@@ -31,13 +31,13 @@ from .encryption_certificate import EncryptionCertificate, description_of
 _PART = "certificates"
 
 
-def accepted(store: BackupStore, proof: Trust) -> c.Iterator[tuple[Manifest, Origin]]:
-    """The backups of a folder that are accepted, newest first, each with what C(proof) says of its origin."""
+def accepted(store: BackupStore, trust: Trust) -> c.Iterator[tuple[Manifest, Origin]]:
+    """The backups of a folder that are accepted, newest first, each with what C(trust) says of its origin."""
     for backup_id in reversed(store.ids()):
         data = store.manifest_bytes(backup_id)
         found = store.parsed_manifest(backup_id, data)
         if store.trust.accepts(store.origin(backup_id, data)):
-            yield found, store.origin(backup_id, data, proof)
+            yield found, store.origin(backup_id, data, trust)
 
 
 def refuse_folder_of_server(store: BackupStore) -> None:
@@ -52,12 +52,12 @@ def refuse_folder_of_server(store: BackupStore) -> None:
 
 def commit(
     store: BackupStore,
-    seal: Seal,
+    encryptor: Encryptor,
     certificate: EncryptionCertificate,
     replaces: c.Sequence[str],
     now: datetime.datetime,
     signer: Signer | None = None,
-) -> tuple[Place, Mark]:
+) -> tuple[BackupRef, Mark]:
     """Encrypts a new certificate with its key, and publishes the backup of it.
 
     C(replaces): the thumbprints of lost ones.
@@ -66,22 +66,22 @@ def commit(
     refuse_unusable_root(store, len(certificate.pfx))
     backup = PartialBackup.begin(store)
     try:
-        _write(backup, seal, certificate, replaces, now)
+        _write(backup, encryptor, certificate, replaces, now)
         made = backup.manifest(backup.records((_PART,)), now)
         backup.publish(made, signer)
     except BaseException:
         backup.discard()
         raise
-    return Place(store, backup.id), Mark.of(made, manifest.to_bytes(made))
+    return BackupRef(store, backup.id), Mark.of(made, manifest.to_bytes(made))
 
 
-def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
-    """A certificate from a backup, opened as it lies on the disk, with its key verified.
+def opened(place: BackupRef, decryptor: Decryptor, thumbprint: str) -> Certificate:
+    """A certificate from a backup, decrypted as it lies on the disk, with its key verified.
 
-    Raises AccessManagerError when it does not open, or the key is not there or not the certificate's.
+    Raises AccessManagerError when it is not decrypted, or the key is not there or not the certificate's.
     """
     source = select(place.store, place.id, certificates_alone=True)
-    held = read_certificates(PartReader(source, opener).read(_PART)).get(thumbprint)
+    held = read_certificates(PartReader(source, decryptor).read(_PART)).get(thumbprint)
     if held is None or held.pfx is None:
         raise AccessManagerError(f"The backup {place.label} does not hold the private key of certificate {thumbprint}.")
     return held
@@ -89,17 +89,17 @@ def opened(place: Place, opener: Opener, thumbprint: str) -> Certificate:
 
 def _write(
     backup: PartialBackup,
-    seal: Seal,
+    encryptor: Encryptor,
     certificate: EncryptionCertificate,
     replaces: c.Sequence[str],
     now: datetime.datetime,
 ) -> None:
     bound = binding.entry(binding.make(backup, _PART))
     clear = ChunkReader(zip_chunks([bound, *_entries(certificate, now)]))
-    artifact = backup.write(f"{PARTS[_PART]}{seal.suffix}", lambda sealed: seal.write(clear, sealed))
+    artifact = backup.write(f"{PARTS[_PART]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted))
     key = {"present": True, "exportable": True}
     record = {
-        "artifact": artifact | {"encryption": seal.encryption, "recipients": list(seal.recipients)},
+        "artifact": artifact | {"encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
         "problems": [],
         "manifest": {
             "kind": CERTIFICATES_ALONE,

@@ -11,11 +11,11 @@ import threading
 import typing as t
 
 
-class OverdueError(Exception):
-    """A call has not returned in time."""
+class DeadlineExceededError(Exception):
+    """A call did not return in time."""
 
 
-class Patience:
+class Deadline:
     """Makes calls in threads of their own.
 
     A call that is overdue is abandoned: it may still be at work, with what it was given.
@@ -28,10 +28,10 @@ class Patience:
     def call(self, function: c.Callable[..., t.Any], *args: t.Any, **options: t.Any) -> t.Any:
         """What the function returns or raises.
 
-        Raises OverdueError when it does neither in time, or an earlier call did not.
+        Raises DeadlineExceededError when it does neither in time, or an earlier call did not.
         """
         if self.is_over:
-            raise OverdueError
+            raise DeadlineExceededError
         answers: queue.SimpleQueue[tuple[t.Any, BaseException | None]] = queue.SimpleQueue()
 
         def work() -> None:
@@ -45,7 +45,7 @@ class Patience:
             result, problem = answers.get(timeout=self.seconds)
         except queue.Empty:
             self.is_over = True
-            raise OverdueError from None
+            raise DeadlineExceededError from None
         if problem:
             raise problem
         return result

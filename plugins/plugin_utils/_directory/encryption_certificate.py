@@ -89,8 +89,8 @@ def description_of(der: bytes) -> dict[str, t.Any]:
     return {
         "thumbprint": thumbprint_of(certificate),
         "subject": certificate.subject.rfc4514_string(),
-        "not_before": _time(certificate.not_valid_before_utc),
-        "not_after": _time(certificate.not_valid_after_utc),
+        "not_before": _file_time(certificate.not_valid_before_utc),
+        "not_after": _file_time(certificate.not_valid_after_utc),
     }
 
 
@@ -104,8 +104,8 @@ def problem(der: bytes, forest: str, now: datetime.datetime) -> str | None:
         return f"its subject is '{certificate.subject.rfc4514_string()}', which is not of the forest {forest}"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         return (
-            f"it is valid from {_time(certificate.not_valid_before_utc)} to "
-            f"{_time(certificate.not_valid_after_utc)} only"
+            f"it is valid from {_file_time(certificate.not_valid_before_utc)} to "
+            f"{_file_time(certificate.not_valid_after_utc)} only"
         )
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -142,13 +142,13 @@ def _key_encipherment() -> x509.KeyUsage:
     )
 
 
-def _years_after(moment: datetime.datetime, years: int) -> datetime.datetime:
+def _years_after(time: datetime.datetime, years: int) -> datetime.datetime:
     """The same day so many years later; the day before the 1st of March for a 29th of February that is not there."""
     try:
-        return moment.replace(year=moment.year + years)
+        return time.replace(year=time.year + years)
     except ValueError:
-        return moment.replace(year=moment.year + years, day=28)
+        return time.replace(year=time.year + years, day=28)
 
 
-def _time(moment: datetime.datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
+def _file_time(time: datetime.datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .census import Lost
-from .password_expiry import Tally
+from .password_expiry import ExpiryStatistics
 
 
 class Expiry(t.TypedDict):
@@ -20,21 +20,21 @@ class Expiry(t.TypedDict):
     planned: bool
 
 
-def done(tally: Tally, limit: int, *, planned: bool) -> list[str]:
+def done(statistics: ExpiryStatistics, limit: int, *, planned: bool) -> list[str]:
     """What a run did. C(limit): how many computers it was to change at most. C(planned): it changed no computer."""
     expire, deleted = ("are planned to expire", "are planned to be deleted") if planned else ("expire", "are deleted")
     sentences = [
-        f"{tally.expired} passwords {expire}, {tally.expired_before} had before, "
-        f"{tally.history_deleted} earlier ones {deleted}, "
-        f"{tally.changed_meanwhile} had changed meanwhile, {len(tally.failed)} failed.",
-        *(f"{one['computer']}: {one['reason']}" for one in tally.failed),
+        f"{statistics.expired} passwords {expire}, {statistics.expired_before} had before, "
+        f"{statistics.history_deleted} earlier ones {deleted}, "
+        f"{statistics.changed_meanwhile} had changed meanwhile, {len(statistics.failed)} failed.",
+        *(f"{one['computer']}: {one['reason']}" for one in statistics.failed),
     ]
-    if tally.remaining:
+    if statistics.remaining:
         sentences.append(
-            f"{tally.remaining} more computers were not reached, for the limit of {limit}: run this again."
+            f"{statistics.remaining} more computers were not reached, for the limit of {limit}: run this again."
         )
-    if tally.history_gone:
-        sentences.append(f"{tally.history_gone} earlier passwords were gone already.")
+    if statistics.history_gone:
+        sentences.append(f"{statistics.history_gone} earlier passwords were gone already.")
     return sentences
 
 

@@ -26,7 +26,7 @@ from .._errors import (
     ValueChangedError,
 )
 from .._text import printable
-from .deadline import OverdueError, Patience
+from .deadline import Deadline, DeadlineExceededError
 from .logon import KERBEROS, PORTS, STRENGTH, Logon, is_host, message_of
 from .pages import Pages
 
@@ -98,9 +98,9 @@ class Domain:
 class Directory:
     """A bound connection. Made by C(connect)."""
 
-    def __init__(self, connection: t.Any, server: str, patience: Patience) -> None:
+    def __init__(self, connection: t.Any, server: str, deadline: Deadline) -> None:
         self._connection = connection
-        self._patience = patience
+        self._deadline = deadline
         self.server = server
         top = self.entry("", [*_CONTEXTS, _TOKEN])
         texts = [(top.first(name) or b"").decode("utf-8", "replace") for name in _CONTEXTS]
@@ -132,9 +132,9 @@ class Directory:
         controls = [page, *_controls(security=security)]
         pages = Pages(self.server, base)
         while True:
-            with self._explained(f"the search below '{printable(base)}'"):
+            with self._translated_errors(f"the search below '{printable(base)}'"):
                 search = (base, ldap.SCOPE_SUBTREE, search_filter, list(attributes))
-                found, answered = self._patience.call(self._answer, page_size, search, controls)
+                found, answered = self._deadline.call(self._answer, page_size, search, controls)
             pages.refuse_endless([dn for dn, _values in found if dn is not None])
             yield from (_entry(dn, values) for dn, values in found if dn is not None)
             cookies = [control.cookie for control in answered if control.controlType == page.controlType]
@@ -144,9 +144,9 @@ class Directory:
 
     def entry(self, dn: str, attributes: c.Sequence[str], *, security: bool = False) -> Entry:
         """One entry. Raises NoSuchEntryError when there is none."""
-        with self._explained(f"reading '{printable(dn)}'"):
+        with self._translated_errors(f"reading '{printable(dn)}'"):
             search = (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes))
-            found, _answered = self._patience.call(self._answer, 1, search, _controls(security=security))
+            found, _answered = self._deadline.call(self._answer, 1, search, _controls(security=security))
         entries = [_entry(name, values) for name, values in found if name is not None]
         if not entries:
             raise NoSuchEntryError(
@@ -175,11 +175,11 @@ class Directory:
         UnansweredChangeError when no answer came, DirectoryError when the server refuses.
         """
         operations = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "replace": ldap.MOD_REPLACE}
-        with self._explained(f"changing '{printable(dn)}'"):
+        with self._translated_errors(f"changing '{printable(dn)}'"):
             made = [(operations[operation], attribute, values) for operation, attribute, values in changes]
             try:
-                self._patience.call(self._connection.modify_s, dn, made)
-            except (OverdueError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
+                self._deadline.call(self._connection.modify_s, dn, made)
+            except (DeadlineExceededError, ldap.TIMEOUT, ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as exc:
                 raise UnansweredChangeError(
                     f"{self.server} went away during changing '{printable(dn)}', before it answered "
                     f"({message_of(exc)}). Whether this "
@@ -207,7 +207,7 @@ class Directory:
                 )
 
     @contextlib.contextmanager
-    def _explained(self, doing: str) -> c.Iterator[None]:
+    def _translated_errors(self, doing: str) -> c.Iterator[None]:
         try:
             yield
         except ldap.NO_SUCH_ATTRIBUTE:
@@ -217,9 +217,9 @@ class Directory:
                 f"{doing[0].upper()}{doing[1:]} is not possible: {self.server} knows no such entry, or this account "
                 "may not see it."
             ) from None
-        except (OverdueError, ldap.TIMEOUT):
+        except (DeadlineExceededError, ldap.TIMEOUT):
             raise DirectoryLostError(
-                f"{self.server} went away during {doing}: no answer came within {self._patience.seconds:g} seconds. "
+                f"{self.server} went away during {doing}: no answer came within {self._deadline.seconds:g} seconds. "
                 "Run this again when it is back."
             ) from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY) as exc:
@@ -266,16 +266,16 @@ def connect(server: str, params: c.Mapping[str, t.Any]) -> c.Iterator[Directory]
         )
     logon = Logon(server, params.get("port") or PORTS[transport], params)
     connection = logon.open()
-    patience = Patience(params["timeout"])
+    deadline = Deadline(params["timeout"])
     try:
         with logon.explained():
-            patience.call(logon.bind, connection)
+            deadline.call(logon.bind, connection)
         if transport == KERBEROS and connection.get_option(ldap.OPT_X_SASL_SSF) < STRENGTH:
             raise DirectoryError(f"{server} does not encrypt what passes over Kerberos: use the transport ldaps.")
-        yield Directory(connection, server, patience)
+        yield Directory(connection, server, deadline)
     finally:
-        with contextlib.suppress(ldap.LDAPError, OverdueError):
-            patience.call(connection.unbind_s)
+        with contextlib.suppress(ldap.LDAPError, DeadlineExceededError):
+            deadline.call(connection.unbind_s)
 
 
 def refuse_one_domain_twice(servers: c.Sequence[str], params: c.Mapping[str, t.Any]) -> None:

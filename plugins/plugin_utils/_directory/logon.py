@@ -17,7 +17,7 @@ import typing as t
 from .._errors import AccessManagerError, DirectoryError, DirectoryLostError
 from .._text import printable
 from . import tls_probe
-from .deadline import OverdueError, Patience
+from .deadline import Deadline, DeadlineExceededError
 
 try:
     import ldap
@@ -111,7 +111,7 @@ class Logon:
             wrong = "the user or the password is wrong"
             reason = _REFUSALS.get(code.group(1), wrong) if code else wrong
             raise DirectoryError(f"{server} refuses the logon of '{self._user}': {reason}.") from None
-        except (OverdueError, ldap.TIMEOUT):
+        except (DeadlineExceededError, ldap.TIMEOUT):
             raise DirectoryLostError(
                 f"{server} does not answer {over} within {self._seconds} seconds. Check the name, the port and the "
                 "firewall."
@@ -138,8 +138,8 @@ class Logon:
         if self._transport == KERBEROS or left <= 0:
             return None
         options = {"starttls": self._transport == STARTTLS, "ca_file": self._ca_file, "timeout": left}
-        with contextlib.suppress(OverdueError):
-            refusal: str | None = Patience(left).call(tls_probe.refusal, self._server, self._port, **options)
+        with contextlib.suppress(DeadlineExceededError):
+            refusal: str | None = Deadline(left).call(tls_probe.refusal, self._server, self._port, **options)
             return refusal
         return None
 
@@ -166,4 +166,6 @@ def message_of(exc: Exception) -> str:
     """What LDAP says of an error, on one line."""
     about = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else {}
     parts = [str(about[key]).strip() for key in ("desc", "info") if about.get(key)]
-    return printable(": ".join(parts) or ("no answer in time" if isinstance(exc, OverdueError) else type(exc).__name__))
+    return printable(
+        ": ".join(parts) or ("no answer in time" if isinstance(exc, DeadlineExceededError) else type(exc).__name__)
+    )

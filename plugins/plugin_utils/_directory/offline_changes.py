@@ -54,7 +54,7 @@ def write_publication(
     return _write(folder, contents, check_mode=check_mode)
 
 
-class Expiry:
+class PasswordExpiryPlan:
     """The changes that expire passwords, collected computer by computer."""
 
     def __init__(self, server: str) -> None:

@@ -24,7 +24,7 @@ MOST_DELETED = 500
 
 
 @dataclasses.dataclass
-class Work:
+class ComputerChange:
     """What is to be done on a computer.
 
     C(password): the current one, if it is to expire. C(history): earlier ones to delete.
@@ -68,7 +68,7 @@ def deletion(history: list[bytes]) -> list[Change]:
 
 
 @dataclasses.dataclass
-class Tally:
+class ExpiryStatistics:
     """What became of the computers of a run. C(failed): names with reasons. C(hidden): names of those that could not be
     read.
 
@@ -102,70 +102,70 @@ class Tally:
         return bool(self.failed) and len(self.failed) == self.begun and not self.changed
 
 
-def work_on(computer: Computer, lost: c.Set[str], tally: Tally, *, history: bool) -> Work:
+def change_of(computer: Computer, lost: c.Set[str], statistics: ExpiryStatistics, *, history: bool) -> ComputerChange:
     """What is to be done on a computer. C(lost): thumbprints. C(history): whether earlier passwords are deleted."""
-    work = Work(computer)
-    tally.computers += 1
+    change = ComputerChange(computer)
+    statistics.computers += 1
     if PASSWORD in computer.hidden or (history and HISTORY in computer.hidden):
-        tally.hidden.append(printable(computer.dn))
+        statistics.hidden.append(printable(computer.dn))
     if computer.password is not None and _depends(computer.password, lost):
-        tally.lost += 1
+        statistics.lost += 1
         if computer.expiry == EXPIRED:
-            tally.expired_before += 1
+            statistics.expired_before += 1
         else:
-            work.password = computer.password
+            change.password = computer.password
     if history:
-        work.history = [value for value in computer.history() if _depends(value, lost)]
-    return work
+        change.history = [value for value in computer.history() if _depends(value, lost)]
+    return change
 
 
-def carry_out(work: Work, tally: Tally) -> None:
+def carry_out(change: ComputerChange, statistics: ExpiryStatistics) -> None:
     """Changes a computer. Raises DirectoryLostError when the server is gone; all else is counted."""
     try:
-        _expire(work, tally)
-        for part in work.parts():
-            _delete(work.computer, part, tally)
+        _expire(change, statistics)
+        for part in change.parts():
+            _delete(change.computer, part, statistics)
     except UnansweredChangeError:
-        tally.is_unclear = True
+        statistics.is_unclear = True
         raise
     except DirectoryLostError:
         raise
     except NoSuchEntryError:
-        tally.changed_meanwhile += 1
+        statistics.changed_meanwhile += 1
     except DirectoryError as exc:
-        tally.failed.append({"computer": printable(work.computer.dn), "reason": str(exc)})
+        statistics.failed.append({"computer": printable(change.computer.dn), "reason": str(exc)})
 
 
-def _expire(work: Work, tally: Tally) -> None:
+def _expire(change: ComputerChange, statistics: ExpiryStatistics) -> None:
     try:
-        if expiry := work.expiry():
-            _change(work.computer, expiry, tally)
+        if expiry := change.expiry():
+            _change(change.computer, expiry, statistics)
     except ValueChangedError:
-        tally.changed_meanwhile += 1
+        statistics.changed_meanwhile += 1
 
 
-def _delete(computer: Computer, history: list[bytes], tally: Tally) -> None:
+def _delete(computer: Computer, history: list[bytes], statistics: ExpiryStatistics) -> None:
     """Deletes earlier passwords. Those that are gone meanwhile do not hold up the others."""
     try:
-        _change(computer, deletion(history), tally)
+        _change(computer, deletion(history), statistics)
     except ValueChangedError:
         there = frozenset(computer.history_now())
         left = [value for value in history if value in there]
-        tally.history_gone += len(history) - len(left)
+        statistics.history_gone += len(history) - len(left)
         if left:
-            _change(computer, deletion(left), tally)
+            _change(computer, deletion(left), statistics)
 
 
-def _change(computer: Computer, changes: list[Change], tally: Tally) -> None:
+def _change(computer: Computer, changes: list[Change], statistics: ExpiryStatistics) -> None:
     computer.directory.modify(computer.dn, changes)
-    count(changes, tally)
+    count(changes, statistics)
 
 
-def count(changes: c.Sequence[Change], tally: Tally) -> None:
+def count(changes: c.Sequence[Change], statistics: ExpiryStatistics) -> None:
     """Counts a modification as made."""
     for _operation, attribute, values in changes[:1]:
-        tally.expired += attribute == PASSWORD
-        tally.history_deleted += len(values) if attribute == HISTORY else 0
+        statistics.expired += attribute == PASSWORD
+        statistics.history_deleted += len(values) if attribute == HISTORY else 0
 
 
 def _depends(value: bytes, lost: c.Set[str]) -> bool:

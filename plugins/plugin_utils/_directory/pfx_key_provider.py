@@ -5,7 +5,7 @@
 CryptoAPI.
 
 Without the name, Windows chooses an older provider. The cryptography library cannot write it, so the attributes of the
-key are completed here, and the PFX is sealed with its password again (RFC 7292).
+key are completed here, and the PFX is authenticated with its password again (RFC 7292).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def name(pfx: bytes, password: str) -> bytes:
     for content in safe:
         if content["contentType"] == rfc2315.data:
             content["content"] = univ.Any(encoder.encode(univ.OctetString(_named(_octets(content["content"])))))
-    sealed = encoder.encode(safe)
-    whole["authSafe"]["content"] = univ.Any(encoder.encode(univ.OctetString(sealed)))
+    content = encoder.encode(safe)
+    whole["authSafe"]["content"] = univ.Any(encoder.encode(univ.OctetString(content)))
     mac = whole["macData"]
     key = _mac_key(password, bytes(mac["macSalt"]), int(mac["iterations"]))
-    mac["mac"]["digest"] = hmac.digest(key, sealed, "sha1")
+    mac["mac"]["digest"] = hmac.digest(key, content, "sha1")
     return bytes(encoder.encode(whole))
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .._ams.constants import CONFIGURATION_ENTRY, PUBLISHED_CERTIFICATE
 from .._errors import AccessManagerError, DirectoryError, NoSuchEntryError, UnclearChangeError, ValueChangedError
-from .._store.key_index import BackedUpKeys
+from .._store.key_index import KeyIndex
 from . import encryption_certificate
 from .attribute_rights import may_read
 from .ldap import Directory
@@ -57,7 +57,7 @@ def read_der(directory: Directory) -> bytes | None:
     return entry.first(PUBLISHED_CERTIFICATE)
 
 
-def refuse_unless_another(directory: Directory, lost: c.Collection[str], backups: BackedUpKeys | None) -> None:
+def refuse_unless_another(directory: Directory, lost: c.Collection[str], backups: KeyIndex | None) -> None:
     """Raises AccessManagerError unless the forest is seen to publish a certificate that is none of the lost ones.
 
     With C(backups), one of them must hold its key.

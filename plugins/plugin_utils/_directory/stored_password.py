@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password as agents store it in the directory: which certificate's key opens it stands in clear before the
+"""A password as agents store it in the directory: which certificate's key decrypts it stands in clear before the
 ciphertext.
 
 The attribute is JSON, C({"data": ..., "created": ..., "retired": ...}). The decoded C(data) begins with a version of 4
@@ -46,7 +46,7 @@ def parse(value: bytes) -> StoredPassword:
     if not isinstance(item, dict) or not isinstance(item.get("data"), str):
         raise ValueError("it has no text 'data'")
     version, thumbprint = _header(item["data"])
-    return StoredPassword(thumbprint, version, _moment(item.get("created")))
+    return StoredPassword(thumbprint, version, _time(item.get("created")))
 
 
 def _header(data: str) -> tuple[int, str]:
@@ -62,9 +62,9 @@ def _header(data: str) -> tuple[int, str]:
     return version, blob[_VERSION_BYTES : _VERSION_BYTES + _THUMBPRINT_BYTES].hex().upper()
 
 
-def _moment(text: object) -> datetime.datetime | None:
+def _time(text: object) -> datetime.datetime | None:
     try:
-        moment = datetime.datetime.fromisoformat(printable(str(text)))
-        return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+        time = datetime.datetime.fromisoformat(printable(str(text)))
+        return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._age.encryption import Seal
+from .._age.encryption import Encryptor
 from .._signing.signer import Signer, refuse_without_key
 from .._signing.trust import Trust
 from .._store.partial import refuse_unusable_root
@@ -30,8 +30,8 @@ class Controller(t.NamedTuple):
 def _recipients(controller: Controller) -> Verdict:
     def verdict() -> Verdict:
         params = controller.params
-        common = Seal.of(params)
-        keys = Seal.of(params | {"recipients": params["certificate_recipients"] or params["recipients"]})
+        common = Encryptor.of(params)
+        keys = Encryptor.of(params | {"recipients": params["certificate_recipients"] or params["recipients"]})
         if common.encryption == "none":
             return warning("Backups are not encrypted.", "Name recipients, and set access_manager_encryption to age.")
         if common.encryption == "passphrase":

@@ -26,7 +26,7 @@ def _encryption_certificates(facts: Facts) -> Verdict:
         return warning(" ".join(problems), "A backup would be incomplete by this: keep these keys by other means.")
     if not used:
         return ok("There is no encryption certificate, as where passwords in Active Directory are not encrypted.")
-    latest = max((moment for one in used if (moment := time_of(one["not_after"]))), default=facts.now)
+    latest = max((time for one in used if (time := time_of(one["not_after"]))), default=facts.now)
     found = f"{len(used)} encryption certificates with exportable keys, the last of them until {latest:%Y-%m-%d}."
     if latest < facts.now + _SOON:
         return warning(found, "Make a new encryption certificate in the configuration tool, and back it up.")
@@ -87,7 +87,7 @@ def _http_sys(facts: Facts) -> Verdict:
     if unknown:
         return warning(
             f"Access Manager's bindings have settings that no backup holds: {', '.join(unknown)}.",
-            "Write down what 'netsh http show sslcert' says of them: after a restore a person sets them again.",
+            "Write down what 'netsh http show sslcert' says of them: after a restore an administrator sets them again.",
         )
     return ok(f"{len(own['bindings'])} bindings and {len(own['reservations'])} reservations are Access Manager's.")
 

@@ -84,7 +84,7 @@ def started(leaves_job: bool, by_task: bool) -> Verdict:
     if by_task:
         return warning(
             "A run starts only by a scheduled task of SYSTEM: its shell holds it, and WMI starts no process.",
-            "That is enough. To have the usual way back, allow WMI processes (ASR rule d1e49aac, EDR, rights on "
+            "That is enough. To have the usual way, allow WMI processes (ASR rule d1e49aac, EDR, rights on "
             "root\\cimv2).",
         )
     way = "leaves the job of its shell (breakaway)" if leaves_job else "is started by WMI (Win32_Process.Create)"

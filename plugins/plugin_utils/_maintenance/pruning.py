@@ -10,11 +10,11 @@ import dataclasses
 import datetime
 import itertools
 
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._errors import AccessManagerError
 from .._store import upgrade_marker
 from .._store.chain import Link
-from .._store.store import BackupStore, is_to_come, moment_of
+from .._store.store import BackupStore, is_in_future, time_of_id
 from .._text import printable
 from .._threads import in_threads
 from . import retention, verification
@@ -38,16 +38,18 @@ class Plan:
     sizes: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def plan(store: BackupStore, rules: Rules, *, now: datetime.datetime, opener: Opener, published: str | None) -> Plan:
+def plan(
+    store: BackupStore, rules: Rules, *, now: datetime.datetime, decryptor: Decryptor, published: str | None
+) -> Plan:
     """What to do with the backups of a host.
 
-    Only complete backups count that are accepted, and that verification finds no problem with; with a key, it opens
+    Only complete backups count that are accepted, and that verification finds no problem with; with a key, it decrypts
     them. One with a problem is neither counted nor removed. C(published): the id of the one that this controller
     published last.
     """
-    backups = _Verified(verification.read(store), opener)
-    backups.doubt_what_is_to_come(now)
-    backups.doubt_what_is_not_accepted()
+    backups = _Verified(verification.read(store), decryptor)
+    backups.flag_future_backups(now)
+    backups.flag_unaccepted_backups()
     kept = _kept_by_rules(backups, rules, now)
     counted, newest = list(kept), max(kept, default="")
     removed = {}
@@ -107,22 +109,20 @@ def forgotten(store: BackupStore, ids: c.Collection[str]) -> list[Link]:
 class _Verified:
     """The backups of a host, each verified once, when that is asked for."""
 
-    def __init__(self, backups: c.Iterable[Backup], opener: Opener) -> None:
+    def __init__(self, backups: c.Iterable[Backup], decryptor: Decryptor) -> None:
         self._backups = {backup.id: backup for backup in backups}
-        self._opener = opener
+        self._decryptor = decryptor
         self._checked: set[str] = set()
 
     def __getitem__(self, backup_id: str) -> Backup:
         return self._backups[backup_id]
 
-    def doubt_what_is_to_come(self, now: datetime.datetime) -> None:
+    def flag_future_backups(self, now: datetime.datetime) -> None:
         for backup in self._backups.values():
-            if is_to_come(backup.id, now):
-                backup.problems.append(
-                    f"The backup {backup.id} is of a time to come: the controller's clock was or is wrong."
-                )
+            if is_in_future(backup.id, now):
+                backup.problems.append(f"The backup {backup.id} is dated in the future: check the controller's clock.")
 
-    def doubt_what_is_not_accepted(self) -> None:
+    def flag_unaccepted_backups(self) -> None:
         in_threads(lambda backup: backup.is_accepted, self._backups.values())
         for backup in self._backups.values():
             if not backup.is_accepted:
@@ -140,9 +140,9 @@ class _Verified:
     def are_sound(self, ids: c.Iterable[str]) -> bool:
         """Whether all files of these are as they were written, and, with a key, hold what their manifests say."""
         new = [self._backups[backup_id] for backup_id in ids if backup_id not in self._checked]
-        verification.verify(new, self._opener)
+        verification.verify(new, self._decryptor)
         for backup in new:
-            backup.problems += backup.unproven
+            backup.problems += backup.unverified
         self._checked.update(backup.id for backup in new)
         return not any(self._backups[backup_id].problems for backup_id in ids)
 
@@ -150,8 +150,8 @@ class _Verified:
 def _kept_by_rules(backups: _Verified, rules: Rules, now: datetime.datetime) -> dict[str, list[str]]:
     """The backups that the rules keep, all of them sound: the rules are asked again without one that is not."""
     while True:
-        complete = {moment_of(backup.id): backup.id for backup in backups.sound() if backup.is_complete}
-        kept = {complete[moment]: reasons for moment, reasons in retention.select(complete, rules, now=now).items()}
+        complete = {time_of_id(backup.id): backup.id for backup in backups.sound() if backup.is_complete}
+        kept = {complete[time]: reasons for time, reasons in retention.select(complete, rules, now=now).items()}
         if backups.are_sound(kept):
             return kept
 

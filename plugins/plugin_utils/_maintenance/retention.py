@@ -33,12 +33,14 @@ _PERIODS = {
 }
 """What two backups of one period have in common, by rule. For C(last), each backup is a period of its own."""
 
+RULES = tuple(_PERIODS)
+
 _WITHIN = re.compile(r"(?:([0-9]{1,5})y)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?")
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 @dataclasses.dataclass(frozen=True)
-class Within:
+class Period:
     """A time back from the newest backup."""
 
     years: int = 0
@@ -47,7 +49,7 @@ class Within:
     hours: int = 0
 
     @classmethod
-    def of(cls, text: str) -> Within:
+    def of(cls, text: str) -> Period:
         """The time that a text such as C(1y6m14d12h) is. Raises AccessManagerError when it is none."""
         found = _WITHIN.fullmatch(text.strip())
         within = cls(*(int(number or 0) for number in found.groups())) if found else cls()
@@ -57,11 +59,11 @@ class Within:
             )
         return within
 
-    def before(self, moment: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:
-        """That long before a moment, by the calendar of the zone; the last day of a month where a month has no such
+    def before(self, time: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:
+        """That long before a time, by the calendar of the zone; the last day of a month where a month has no such
         day.
         """
-        local = moment.astimezone(zone)
+        local = time.astimezone(zone)
         year, month = divmod(local.year * 12 + local.month - 1 - self.years * 12 - self.months, 12)
         try:
             day = min(local.day, calendar.monthrange(year, month + 1)[1])
@@ -82,7 +84,7 @@ class Rules:
     weekly: int = 0
     monthly: int = 0
     yearly: int = 0
-    within: Within | None = None
+    within: Period | None = None
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Rules:
@@ -91,31 +93,31 @@ class Rules:
         for rule, count in counts.items():
             if count < UNLIMITED:
                 raise AccessManagerError(f"keep_{rule} is {count}: it must be a number of backups, or -1 for all.")
-        return cls(**counts, within=Within.of(params["keep_within"]) if params["keep_within"] else None)
+        return cls(**counts, within=Period.of(params["keep_within"]) if params["keep_within"] else None)
 
     def __bool__(self) -> bool:
         return self != Rules()
 
 
 def select(
-    moments: c.Iterable[datetime.datetime], rules: Rules, *, now: datetime.datetime, zone: datetime.tzinfo | None = None
+    times: c.Iterable[datetime.datetime], rules: Rules, *, now: datetime.datetime, zone: datetime.tzinfo | None = None
 ) -> dict[datetime.datetime, list[str]]:
     """The backups to keep, by when they were made, newest first, each with the rules that keep it.
 
-    C(moments) and C(now) are aware. C(zone) is that of the periods: None for the controller's own.
+    C(times) and C(now) are aware. C(zone) is that of the periods: None for the controller's own.
     """
-    ordered = sorted(set(moments), reverse=True)
-    kept: dict[datetime.datetime, list[str]] = {moment: [] for moment in ordered}
+    ordered = sorted(set(times), reverse=True)
+    kept: dict[datetime.datetime, list[str]] = {time: [] for time in ordered}
     if rules.within:
-        newest = max((moment for moment in ordered if moment <= now), default=None)
+        newest = max((time for time in ordered if time <= now), default=None)
         earliest = rules.within.before(newest, zone) if newest else _EARLIEST
-        for moment in ordered:
-            if moment > earliest:
-                kept[moment].append("within")
+        for time in ordered:
+            if time > earliest:
+                kept[time].append("within")
     for rule in _PERIODS:
-        for moment, reason in _of_one_rule(ordered, rule, getattr(rules, rule), zone):
-            kept[moment].append(reason)
-    return {moment: reasons for moment, reasons in kept.items() if reasons}
+        for time, reason in _of_one_rule(ordered, rule, getattr(rules, rule), zone):
+            kept[time].append(reason)
+    return {time: reasons for time, reasons in kept.items() if reasons}
 
 
 def _of_one_rule(
@@ -123,14 +125,14 @@ def _of_one_rule(
 ) -> c.Iterator[tuple[datetime.datetime, str]]:
     """The backups that one rule keeps, newest first."""
     seen = None
-    for moment in ordered:
+    for time in ordered:
         if not count:
             return
-        period = moment.astimezone(zone).strftime(_PERIODS[rule])
+        period = time.astimezone(zone).strftime(_PERIODS[rule])
         if period != seen:
-            yield moment, rule
-        elif moment == ordered[-1]:
-            yield moment, f"oldest of {rule}"
+            yield time, rule
+        elif time == ordered[-1]:
+            yield time, f"oldest of {rule}"
         else:
             continue
         seen = period

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verification of the backups of a host: what can be known without a key, and what an opened backup proves."""
+"""Verification of the backups of a host: what can be known without a key, and what a decrypted backup shows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import pathlib
 import typing as t
 
 from .._age import header
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
+from .._statuses import COMPLETE, DAMAGED, FULL, INTEGRITY, NONE, STATUSES
 from .._store import artifact as artifact_module
 from .._store import chain
 from .._store import manifest as manifest_module
@@ -29,14 +30,11 @@ from .._store.chain import Link
 from .._store.folder import Folder
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, Manifest
-from .._store.store import BackupStore, moment_of
+from .._store.store import BackupStore, time_of_id
 from .._text import printable, time_of
 from .._threads import in_threads
-from . import proof
+from . import content_verification
 
-NONE, INTEGRITY, FULL = "none", "integrity", "full"
-DAMAGED = "damaged"
-STATUSES = (manifest_module.COMPLETE, manifest_module.INCOMPLETE, DAMAGED)
 _LONGEST_BACKUP = datetime.timedelta(days=1)
 _REPORTED = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
@@ -48,7 +46,7 @@ class Backup:
     """A backup as it lies in its folder. C(manifest): without its inventory, which is large; None when it cannot be
     read.
 
-    C(problems): of its integrity. C(unproven): of its contents. C(whole): whether its files are as they were written.
+    C(problems): of its integrity. C(unverified): of its contents. C(whole): whether its files are as they were written.
     """
 
     store: BackupStore
@@ -56,7 +54,7 @@ class Backup:
     manifest: Manifest | None = None
     link: Link | None = None
     problems: list[str] = dataclasses.field(default_factory=list)
-    unproven: list[str] = dataclasses.field(default_factory=list)
+    unverified: list[str] = dataclasses.field(default_factory=list)
     contents_verified: bool = False
     whole: bool = True
 
@@ -66,7 +64,7 @@ class Backup:
 
     @functools.cached_property
     def origin(self) -> Origin:
-        """Who made it, as far as the signature of its manifest proves it. Found out when it is asked for."""
+        """Who made it, as far as the signature of its manifest shows. Found out when it is asked for."""
         if not self.store.trust.signers or self.link is None:
             return Origin()
         try:
@@ -91,7 +89,7 @@ class Backup:
 
     @property
     def is_complete(self) -> bool:
-        return self.status == manifest_module.COMPLETE
+        return self.status == COMPLETE
 
     @property
     def is_of_server(self) -> bool:
@@ -100,7 +98,7 @@ class Backup:
 
     @property
     def verified(self) -> str:
-        if self.problems or self.unproven:
+        if self.problems or self.unverified:
             return NONE
         return FULL if self.contents_verified else INTEGRITY
 
@@ -172,12 +170,12 @@ def newest_complete(backups: c.Sequence[Backup]) -> Backup | None:
     return next((backup for backup in reversed(backups) if backup.is_complete and backup.is_accepted), None)
 
 
-def verify(backups: c.Sequence[Backup], opener: Opener) -> None:
-    """Checks the integrity of backups, and then verifies the contents of those that are whole and can be opened."""
+def verify(backups: c.Sequence[Backup], decryptor: Decryptor) -> None:
+    """Checks the integrity of backups, and then verifies the contents of those that are whole and can be decrypted."""
     check_integrity(backups)
     for backup in backups:
-        if backup.manifest and backup.link and backup.whole and _is_openable(backup.manifest, opener):
-            backup.unproven = proof.problems(backup.store, backup.id, backup.link.sha256, opener)
+        if backup.manifest and backup.link and backup.whole and _is_openable(backup.manifest, decryptor):
+            backup.unverified = content_verification.problems(backup.store, backup.id, backup.link.sha256, decryptor)
             backup.contents_verified = True
 
 
@@ -200,7 +198,7 @@ def result_of_backup(backup: Backup) -> Result:
         "status": backup.status,
         "verified": backup.verified,
         "signer": backup.origin.signer,
-        "problems": [printable(problem) for problem in backup.problems + backup.unproven],
+        "problems": [printable(problem) for problem in backup.problems + backup.unverified],
         "backup_problems": manifest.get("problems", []),
         "size": size_of(backup),
         "recipients": manifest.get("recipients", []),
@@ -213,7 +211,7 @@ def result_of_backup(backup: Backup) -> Result:
 def result_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Result:
     """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
     newest = newest_complete(host.backups)
-    age = round((now - moment_of(newest.id)).total_seconds() / 3600, 2) if newest else None
+    age = round((now - time_of_id(newest.id)).total_seconds() / 3600, 2) if newest else None
     return {
         "host": host.store.host,
         "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
@@ -235,8 +233,8 @@ def _problems_of_host(host: Host, age: float | None, check_age: float | None) ->
         yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
     elif age < -1:
         yield (
-            f"The newest complete backup of {store.host} is of {-age} hours from now: the controller's clock was "
-            "or is wrong."
+            f"The newest complete backup of {store.host} is dated {-age} hours in the future: check the controller's "
+            "clock."
         )
     elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
         yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
@@ -288,7 +286,7 @@ def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     checks = {
         "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
         "its content_digest is not of its inventory": manifest["content_digest"] == digest_of(manifest["inventory"]),
-        "its status does not fit its problems": (manifest["status"] == manifest_module.COMPLETE)
+        "its status does not fit its problems": (manifest["status"] == COMPLETE)
         == (not manifest["problems"]),
         "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
         "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
@@ -309,8 +307,8 @@ def _is_near(created: str | None, backup_id: str) -> bool:
     """
     if created is None:
         return True
-    moment = time_of(created)
-    return moment is not None and abs(moment - moment_of(backup_id)) <= _LONGEST_BACKUP
+    time = time_of(created)
+    return time is not None and abs(time - time_of_id(backup_id)) <= _LONGEST_BACKUP
 
 
 def _has_times(certificate: Manifest) -> bool:
@@ -338,9 +336,9 @@ def _strangers(folder: Folder, records: c.Iterable[Record]) -> c.Iterator[str]:
         yield f"'{folder.path / name}' is not part of the backup: someone put it there."
 
 
-def _is_openable(manifest: Manifest, opener: Opener) -> bool:
-    """Whether the contents are to be verified: something to open them with was given, or nothing is needed."""
-    return opener.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
+def _is_openable(manifest: Manifest, decryptor: Decryptor) -> bool:
+    """Whether the contents are to be verified: something to decrypt them with was given, or nothing is needed."""
+    return decryptor.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 
 
 def size_of(backup: Backup) -> int:

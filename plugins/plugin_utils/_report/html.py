@@ -18,6 +18,7 @@ import typing as t
 
 import jinja2
 
+from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE
 from .._text import printable
 from . import report as report_module
 from .report import Report
@@ -48,9 +49,9 @@ class Axis:
     start: datetime.datetime
     end: datetime.datetime
 
-    def place(self, moment: datetime.datetime) -> float:
-        """Where a moment stands, in per cent. What is to come stands at the end."""
-        return round(100 * ((min(moment, self.end) - self.start) / (self.end - self.start)), 2)
+    def place(self, time: datetime.datetime) -> float:
+        """Where a time stands, in per cent. A time in the future stands at the end."""
+        return round(100 * ((min(time, self.end) - self.start) / (self.end - self.start)), 2)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
@@ -58,11 +59,9 @@ class Axis:
         days = (self.end - self.start) / report_module.DAY
         step = next((one for one in _TICKS if days / one <= _MOST_TICKS), None)
         dates = (
-            [(moment, f"{moment.day} {_MONTHS[moment.month - 1]}") for moment in self._days(step)]
-            if step
-            else self._months()
+            [(time, f"{time.day} {_MONTHS[time.month - 1]}") for time in self._days(step)] if step else self._months()
         )
-        return [(self.place(moment), label) for moment, label in dates if moment >= self.start]
+        return [(self.place(time), label) for time, label in dates if time >= self.start]
 
     def _days(self, step: int) -> list[datetime.datetime]:
         last = self.end.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -86,7 +85,7 @@ def html_of(report: Report, title: str) -> str:
         "size": size,
         "duration": duration,
         "age": age,
-        "moment": moment,
+        "time": time_text,
         "clean": _clean,
         "number": _number,
     }
@@ -131,9 +130,9 @@ def age(hours: float | None) -> str:
     return f"{max(0, hours):.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
-def moment(text: t.Any) -> str:
+def time_text(text: t.Any) -> str:
     """A time, or the id of a backup, to the minute."""
-    found = report_module.moment_of(text) or report_module.moment_of_id(str(text))
+    found = report_module.time_of(text) or report_module.time_of_id(str(text))
     return f"{found:%Y-%m-%d %H:%M}" if found else "unknown"
 
 
@@ -150,14 +149,14 @@ def _clean(text: t.Any) -> str:
 
 def _axis(report: Report) -> Axis:
     """From the oldest backup that is shown to the verification, and a day at the least."""
-    end = t.cast(datetime.datetime, report_module.moment_of(report["verified_at"]))
+    end = t.cast(datetime.datetime, report_module.time_of(report["verified_at"]))
     backups = itertools.chain.from_iterable(host["backups"] for host in report["hosts"])
     earliest = max(min(filter(None, map(_made, backups)), default=end), end - _SHOWN_DAYS * report_module.DAY)
     return Axis(min(earliest, end - report_module.DAY), end)
 
 
 def _made(backup: Report) -> datetime.datetime | None:
-    return report_module.moment_of_id(backup["id"])
+    return report_module.time_of_id(backup["id"])
 
 
 def _host(host: Report, axis: Axis) -> dict[str, t.Any]:
@@ -183,9 +182,9 @@ def _place(backup: Report, axis: Axis) -> float | None:
 
 def kind_of(backup: Report) -> str:
     """How a backup is drawn: full, integrity, incomplete or damaged."""
-    if backup["status"] == "damaged" or backup["verified"] == "none":
-        return "damaged"
-    return str(backup["verified"]) if backup["status"] == "complete" else "incomplete"
+    if backup["status"] == DAMAGED or backup["verified"] == NONE:
+        return DAMAGED
+    return str(backup["verified"]) if backup["status"] == COMPLETE else INCOMPLETE
 
 
 def _marks(drawn: list[tuple[float, Report]]) -> c.Iterator[dict[str, t.Any]]:
@@ -194,7 +193,7 @@ def _marks(drawn: list[tuple[float, Report]]) -> c.Iterator[dict[str, t.Any]]:
     Of those of a kind that would lie upon each other only the last is drawn; bad ones lie on top.
     """
     marks = {(kind_of(backup), round(place / 100 * _MARKS)): (place, backup) for place, backup in drawn}
-    order = ("full", "integrity", "incomplete", "damaged")
+    order = (FULL, INTEGRITY, INCOMPLETE, DAMAGED)
     for (kind, _slot), (place, backup) in sorted(marks.items(), key=lambda one: (order.index(one[0][0]), one[1][0])):
         yield {"kind": kind, "x": place, "backup": backup}
 

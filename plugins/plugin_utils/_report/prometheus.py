@@ -9,9 +9,10 @@ import collections.abc as c
 import itertools
 import typing as t
 
+from .._statuses import LEVELS, NONE, STATUSES
 from .._text import printable
 from . import report as report_module
-from .report import LEVELS, STATUSES, Report
+from .report import Report
 
 PREFIX = "lithnet_access_manager"
 Sample = tuple[dict[str, str], int | float | None]
@@ -72,8 +73,8 @@ def _newest_value(name: str, scale: float = 1) -> c.Callable[[Report], int | flo
 
 
 def _seconds(text: t.Any) -> int | None:
-    moment = report_module.moment_of(text)
-    return int(moment.timestamp()) if moment else None
+    time = report_module.time_of(text)
+    return int(time.timestamp()) if time else None
 
 
 def _left(certificate: Report, verified_at: int | None) -> int | None:
@@ -103,7 +104,7 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
     (
         "backup_verified_level",
         "How far the newest complete backup is verified: 0 not, 1 its integrity, 2 all of it with its key.",
-        lambda host: LEVELS.get(_newest(host).get("verified", ""), 0),
+        lambda host: LEVELS.index(_newest(host).get("verified", NONE)),
     ),
     (
         "backup_problems",

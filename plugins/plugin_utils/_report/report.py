@@ -17,13 +17,12 @@ import re
 import typing as t
 
 from .._errors import AccessManagerError
+from .._statuses import COMPLETE, DAMAGED, LEVELS, NONE, STATUSES
 from .._text import BACKUP_ID, encodable
 
 FORMAT = 1
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
 STATES = (OK, WARNING, CRITICAL)
-LEVELS = {"none": 0, "integrity": 1, "full": 2}
-STATUSES = ("complete", "incomplete", "damaged")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
@@ -38,14 +37,14 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
     When several verifications report the same backup or host, the latest of them counts.
     Raises AccessManagerError when one of the verifications is none.
     """
-    moments = [moment for one in verifications if (moment := moment_of(one.get("verified_at")))]
-    if not moments or not all(map(_is_verification, verifications)):
+    times = [time for one in verifications if (time := time_of(one.get("verified_at")))]
+    if not times or not all(map(_is_verification, verifications)):
         raise AccessManagerError(
             "There is nothing to report: 'verifications' must be a list of what lithnet.access_manager.backup_verify "
             "returned, each with hosts, backups and verified_at."
         )
-    verified_at = max(moments)
-    verifications = sorted(verifications, key=lambda one: moment_of(one.get("verified_at")) or verified_at)
+    verified_at = max(times)
+    verifications = sorted(verifications, key=lambda one: time_of(one.get("verified_at")) or verified_at)
     backups = _backups_by_host(verifications)
     listed = {encodable(host["host"]): host for host in _listed(verifications, "hosts") if _is_host(host)}
     names = sorted({*listed, *map(encodable, expected), *backups})
@@ -87,7 +86,7 @@ def _is_verification(record: Report) -> bool:
     return isinstance(record.get("hosts"), list) and isinstance(record.get("backups"), list)
 
 
-def moment_of(text: t.Any) -> datetime.datetime | None:
+def time_of(text: t.Any) -> datetime.datetime | None:
     """A time as RFC 3339 has it, in UTC; None when it is none."""
     try:
         return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC) if isinstance(text, str) else None
@@ -95,9 +94,9 @@ def moment_of(text: t.Any) -> datetime.datetime | None:
         return None
 
 
-def moment_of_id(backup_id: str) -> datetime.datetime | None:
-    """When a backup was opened; None when that is no id."""
-    return moment_of(backup_id) if _ID.fullmatch(backup_id) else None
+def time_of_id(backup_id: str) -> datetime.datetime | None:
+    """When a backup was begun; None when that is no id."""
+    return time_of(backup_id) if _ID.fullmatch(backup_id) else None
 
 
 def problems_of(backup: Report) -> list[str]:
@@ -133,11 +132,11 @@ def _host(name: str, summary: Report | None, backups: list[Report], verified_at:
 
 
 def _state(problems: list[str], warnings: list[str], newest: Report | None, backups: list[Report]) -> str:
-    """Critical: there may be nothing to restore from. Warning: something needs a person."""
-    if problems or newest is None or newest["verified"] == "none":
+    """Critical: there may be nothing to restore from. Warning: something needs an administrator."""
+    if problems or newest is None or newest["verified"] == NONE:
         return CRITICAL
     return (
-        WARNING if warnings or any(problems_of(backup) or backup["status"] != "complete" for backup in backups) else OK
+        WARNING if warnings or any(problems_of(backup) or backup["status"] != COMPLETE for backup in backups) else OK
     )
 
 
@@ -191,8 +190,8 @@ def _backup(record: Report) -> Report:
         "id": encodable(record["id"]),
         "path": _text(record.get("path")),
         "created": _text(record.get("created")),
-        "status": status if status in STATUSES else "damaged",
-        "verified": verified if isinstance(verified, str) and verified in LEVELS else "none",
+        "status": status if status in STATUSES else DAMAGED,
+        "verified": verified if verified in LEVELS else NONE,
         "signer": _signer(record.get("signer")),
         "problems": _texts(record.get("problems")),
         "backup_problems": _texts(record.get("backup_problems")),
@@ -206,21 +205,21 @@ def _backup(record: Report) -> Report:
         "encryption": _text(record.get("encryption")),
         "certificates": list(map(_certificate_record, _dicts(record.get("certificates")))),
         "secrets": [
-            {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "sealed": one.get("sealed") is True}
+            {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "exported": one.get("exported") is True}
             for one in _dicts(record.get("secrets"))
         ],
     }
 
 
 def _signer(record: t.Any) -> Report:
-    """Who signed a backup, as the verification proved it."""
+    """Who signed a backup, as the verification found."""
     known = record if isinstance(record, dict) else {}
     return {name: _text(known.get(name)) for name in ("principal", "fingerprint")}
 
 
 def _certificate(certificate: Report, verified_at: datetime.datetime) -> Report:
     """A certificate with the whole days that are left of it; less than none when it has expired."""
-    ends = moment_of(certificate["not_after"])
+    ends = time_of(certificate["not_after"])
     return certificate | {"days_left": math.floor((ends - verified_at) / DAY) if ends else None}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules of a restore share: the opened backup, the server as it is, and the plan between them."""
+"""What the modules of a restore share: the decrypted backup, the server as it is, and the plan between them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ansible import constants as C
 
 from .. import _display
 from .._action import AccessManagerAction
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
-from .._ams.constants import WAY_BACK
+from .._ams.constants import RETURN_TO_VERSION_1
 from .._ams.description import Described
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
@@ -74,14 +74,14 @@ class RestoreAction(AccessManagerAction):
         return parts & _PARTS_WITH_FILES if self.params["restore_files"] else parts
 
     def contents(self, *, certificates_alone: bool = False) -> Contents:
-        """The backup, opened and checked in memory, before anything is asked of the server.
+        """The backup, decrypted and checked in memory, before anything is asked of the server.
 
         C(certificates_alone): a backup of a forest's certificates will do.
         """
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
-        return open_contents(source, Opener.of(self.params), certificates="certificates" in self.parts)
+        return open_contents(source, Decryptor.of(self.params), certificates="certificates" in self.parts)
 
     def _refuse_rollback(self, store: BackupStore) -> None:
         """Raises AccessManagerError when the store went back in time, and the backup to restore would be another for
@@ -95,7 +95,7 @@ class RestoreAction(AccessManagerAction):
         mark = HighWaterMark(store, self.params["state_dir"])
         if wanted == LATEST:
             mark.refuse_rollback(f"The newest backup of {self.host} is not restored: name one by its id, or see why.")
-        mark.refuse_rollback(f"The backup {wanted} of {self.host} is not restored.", of=wanted)
+        mark.refuse_rollback(f"The backup {wanted} of {self.host} is not restored.", backup_id=wanted)
         for problem in mark.problems():
             _display.warn(problem)
 
@@ -123,7 +123,7 @@ class RestoreAction(AccessManagerAction):
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
-        require_supported_version(answer, without_configuration=True, way_back=self._way_back(contents))
+        require_supported_version(answer, without_configuration=True, how_to_return=self._way_back(contents))
         refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -132,7 +132,7 @@ class RestoreAction(AccessManagerAction):
         answer.pop("unended_restores", None)  # they are among the earlier ones
         return answer | {
             "clock_skew_seconds": skew,
-            "opened_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
+            "decrypted_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
             "same_documents": _same_documents(contents, probes, masked, nonce),
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
@@ -154,7 +154,7 @@ class RestoreAction(AccessManagerAction):
     def _way_back(self, contents: Contents) -> str:
         """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
         if not self.params["other_server"] or contents.held is None:
-            return WAY_BACK
+            return RETURN_TO_VERSION_1
         version = printable(str(contents.held.described["installation"].get("version")))
         return (
             f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and "
@@ -175,7 +175,7 @@ class RestoreAction(AccessManagerAction):
         return plan
 
     def manual_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
-        """What a person has to do when this server takes the place of the one that made the backup."""
+        """What an administrator has to do when this server takes the place of the one that made the backup."""
         if not self.params["other_server"]:
             return []
         bindings = adapted_backup.tls_bindings(contents, situation, self._target())

@@ -30,7 +30,7 @@ from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, pla
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
-from .web_address import hosting_of
+from .web_address import web_address_of
 
 KEPT_VALUES = {
     ("", "path"),
@@ -288,7 +288,7 @@ def _default_binding(configuration: Configuration) -> Record:
     """The binding that Access Manager makes where the backup's settings say that its web site is, without a
     certificate.
     """
-    endpoint, application = hosting_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
+    endpoint, application = web_address_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
     return plain_binding(ADDRESS, endpoint, "", application, "My")
 
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.constants import JSON_FILES
+from .._ams.constants import JSON_FILES, SecretMode
 from .._ams.description import own_http_configuration
 from .._contents.contents import Contents
 from .items import Item, Outcome
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 
-_SECRETS = (Item.SECRETS_OF_MODE_0, Item.SECRETS_OF_MODE_1, Item.SECRETS_OF_MODE_2, Item.SECRETS_OF_MODE_3)
+_SECRETS: dict[int, Item] = {
+    SecretMode.CLEAR: Item.SECRETS_OF_MODE_0,
+    SecretMode.MACHINE: Item.SECRETS_OF_MODE_1,
+    SecretMode.CLUSTER: Item.SECRETS_OF_MODE_2,
+    SecretMode.DOMAIN: Item.SECRETS_OF_MODE_3,
+}
 """By their mode."""
 
 _ITEMS_OF_PART = {
@@ -23,7 +28,7 @@ _ITEMS_OF_PART = {
         Item.REFERENCES_INSIDE,
         Item.REFERENCES_ELSEWHERE,
         Item.OTHER_FILES,
-        *_SECRETS,
+        *_SECRETS.values(),
     ),
     "external": (Item.FILES_ELSEWHERE,),
     "registry": (Item.REGISTRY_OTHER_VALUES, Item.REGISTRY_CONFIGURED, Item.TLS_BINDING, Item.URL_RESERVATIONS),
@@ -32,7 +37,7 @@ _ITEMS_OF_PART = {
 """What is left out with a part of restore_only."""
 
 _OUTCOME_OF_ACTION = {
-    "enter": Outcome.PERSON,
+    "enter": Outcome.MANUAL,
     "protect": Outcome.REPROTECTED,
     "untested": Outcome.RESTORED,
     "clear": Outcome.RESTORED,
@@ -87,11 +92,11 @@ def _external_files(backup: Contents) -> list[str]:
 
 def _secrets(contents: Contents, plan: Plan) -> dict[Item, Outcome]:
     modes = {secret.path: secret.mode for secret in contents.configuration.secrets}
-    actions: dict[Item, set[str]] = {item: set() for item in (Item.CERTIFICATE_SYNCHRONISATION, *_SECRETS)}
+    actions: dict[Item, set[str]] = {item: set() for item in (Item.CERTIFICATE_SYNCHRONISATION, *_SECRETS.values())}
     for secret in plan.secrets:
         mode = modes.get(secret["path"], -1)
-        if mode in range(len(_SECRETS)):
-            actions[_SECRETS[mode]].add(secret["action"])
+        if item := _SECRETS.get(mode):
+            actions[item].add(secret["action"])
         if secret["path"].lower().startswith("dataprotection."):
             actions[Item.CERTIFICATE_SYNCHRONISATION].add(secret["action"])
     return {item: _outcome_of_actions(found) for item, found in actions.items()}

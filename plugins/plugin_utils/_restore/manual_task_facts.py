@@ -13,7 +13,7 @@ import typing as t
 from .._ams.description import Described, Record
 from .._contents.contents import Contents
 from .plan import Plan
-from .web_address import Hosting, hosting_of, texts
+from .web_address import WebAddress, texts, web_address_of
 
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
@@ -46,11 +46,11 @@ class Recovery:
     @property
     def web_name(self) -> str:
         """The name of the web site, as far as the configuration says."""
-        return self.hosting.name or "WEB-SITE-NAME"
+        return self.web_address.name or "WEB-SITE-NAME"
 
     @property
-    def hosting(self) -> Hosting:
-        return hosting_of(self.contents.configuration)
+    def web_address(self) -> WebAddress:
+        return web_address_of(self.contents.configuration)
 
     @property
     def is_renamed(self) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person has to do when a server takes another's place, each with the commands for it.
+"""What an administrator has to do when a server takes another's place, each with the commands for it.
 
 What comes from a backup goes into a command only when it looks like what it must be: an administrator will run it.
 """
@@ -12,7 +12,7 @@ import collections.abc as c
 import itertools
 import re
 
-from .._ams.constants import CHANNELS, FIREWALL_RULE
+from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
@@ -41,7 +41,6 @@ _FEDERATED = {
 _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
 
-_MODE_CLEAR, _MODE_MACHINE, _MODE_DOMAIN = 0, 1, 3
 
 
 def tasks_of(recovery: Recovery) -> list[Task]:
@@ -49,17 +48,17 @@ def tasks_of(recovery: Recovery) -> list[Task]:
     return list(itertools.chain.from_iterable(find_tasks(recovery) for find_tasks in _TASKS))
 
 
-def _account(of: Recovery) -> c.Iterator[Task]:
-    here = str(of.server["state"]["service"].get("account", ""))
-    if of.account.lower().startswith(_BUILT_IN) and of.account.lower() == here.lower():
+def _account(recovery: Recovery) -> c.Iterator[Task]:
+    here = str(recovery.server["state"]["service"].get("account", ""))
+    if recovery.account.lower().startswith(_BUILT_IN) and recovery.account.lower() == here.lower():
         return
-    named = of.account if ACCOUNT.fullmatch(of.account) else "DOMAIN\\ACCOUNT"
+    named = recovery.account if ACCOUNT.fullmatch(recovery.account) else "DOMAIN\\ACCOUNT"
     identity = named.partition("\\")[2].removesuffix("$")
     if not named.endswith("$"):
-        if of.account.lower() != here.lower():
+        if recovery.account.lower() != here.lower():
             text = (
-                f"The service ran as '{printable(of.account)}' and runs as '{printable(here)}' here: set account and "
-                "password."
+                f"The service ran as '{printable(recovery.account)}' and runs as '{printable(here)}' here: set account "
+                "and password."
             )
             yield Task(Item.SERVICE_ACCOUNT, text, ("services.msc",))
         return
@@ -67,15 +66,15 @@ def _account(of: Recovery) -> c.Iterator[Task]:
     yield Task(
         Item.GMSA,
         f"The service ran as the group managed service account '{named}': an administrator of the domain lets "
-        f"{of.new} use it.",
+        f"{recovery.new} use it.",
         (
             f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
             f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity "
-            f"'{of.new}').DistinguishedName)",
+            f"'{recovery.new}').DistinguishedName)",
             f"Test-ADServiceAccount -Identity '{identity}'",
         ),
     )
-    if of.account.lower() != here.lower():
+    if recovery.account.lower() != here.lower():
         text = (
             f"The service runs as '{printable(here)}' here: give it that account in Access Manager's configuration "
             "tool, under "
@@ -98,8 +97,10 @@ def _account(of: Recovery) -> c.Iterator[Task]:
         yield Task(Item.SERVICE_ACCOUNT, text, commands)
 
 
-def _kds(of: Recovery) -> c.Iterator[Task]:
-    if of.account.endswith("$") or any(secret.mode == _MODE_DOMAIN for secret in of.contents.configuration.secrets):
+def _kds(recovery: Recovery) -> c.Iterator[Task]:
+    if recovery.account.endswith("$") or any(
+        secret.mode == SecretMode.DOMAIN for secret in recovery.contents.configuration.secrets
+    ):
         text = (
             "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see "
             "that there is one."
@@ -107,44 +108,46 @@ def _kds(of: Recovery) -> c.Iterator[Task]:
         yield Task(Item.KDS_ROOT_KEY, text, ("Get-KdsRootKey",))
 
 
-def _spn(of: Recovery) -> c.Iterator[Task]:
-    if of.authentication in MODES[1:]:
+def _spn(recovery: Recovery) -> c.Iterator[Task]:
+    if recovery.authentication in MODES[1:]:
         return
-    spn = f"HTTP/{of.web_name}"
-    needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {of.new}:"
-    if of.is_renamed:
-        commands = (f"setspn -Q {spn}", f"setspn -D {spn} {of.old}", f"setspn -S {spn} {of.new}")
+    spn = f"HTTP/{recovery.web_name}"
+    needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {recovery.new}:"
+    if recovery.is_renamed:
+        commands = (f"setspn -Q {spn}", f"setspn -D {spn} {recovery.old}", f"setspn -S {spn} {recovery.new}")
         yield Task(Item.SPN, f"{needed} a domain administrator moves it.", commands)
     else:
         yield Task(
-            Item.SPN, f"{needed} see that it is there, or add it.", (f"setspn -Q {spn}", f"setspn -S {spn} {of.new}")
+            Item.SPN,
+            f"{needed} see that it is there, or add it.",
+            (f"setspn -Q {spn}", f"setspn -S {spn} {recovery.new}"),
         )
 
 
-def _dns(of: Recovery) -> c.Iterator[Task]:
-    if not of.is_renamed:
+def _dns(recovery: Recovery) -> c.Iterator[Task]:
+    if not recovery.is_renamed:
         return
-    name, _dot, zone = of.web_name.partition(".")
+    name, _dot, zone = recovery.web_name.partition(".")
     record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
     yield Task(
         Item.DNS,
-        f"Let the DNS name of the web site, and a load balancer, lead to {of.new}. The first command shows where it "
-        f"leads now, the others change it; put the address of {of.new} for NEW-ADDRESS.",
+        f"Let the DNS name of the web site, and a load balancer, lead to {recovery.new}. The first command shows where "
+        f"it leads now, the others change it; put the address of {recovery.new} for NEW-ADDRESS.",
         (
-            f"Resolve-DnsName -Name {of.web_name}",
+            f"Resolve-DnsName -Name {recovery.web_name}",
             f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
             f"Add-DnsServerResourceRecordA {record} -IPv4Address NEW-ADDRESS",
         ),
     )
 
 
-def _tls(of: Recovery) -> c.Iterator[Task]:
-    missing = [endpoint for endpoint, binding in of.bindings.items() if binding is None]
+def _tls(recovery: Recovery) -> c.Iterator[Task]:
+    missing = [endpoint for endpoint, binding in recovery.bindings.items() if binding is None]
     if not missing:
         return
     text = (
         f"There is no certificate for {', '.join(missing)}: Configured stays as it is, so that nothing is served yet. "
-        f"Import one for {of.web_name} with its private key, and run the recovery again with its thumbprint."
+        f"Import one for {recovery.web_name} with its private key, and run the recovery again with its thumbprint."
     )
     location = r"Cert:\LocalMachine\My"
     yield Task(
@@ -154,16 +157,16 @@ def _tls(of: Recovery) -> c.Iterator[Task]:
             f"Import-PfxCertificate -FilePath .\\web.pfx -CertStoreLocation {location} -Password (Read-Host "
             "-AsSecureString)",
             f"Get-ChildItem {location} | Format-List Subject, Thumbprint, HasPrivateKey",
-            of.again(restore_tls_thumbprint="THUMBPRINT"),
+            recovery.again(restore_tls_thumbprint="THUMBPRINT"),
         ),
     )
 
 
-def _identity_provider(of: Recovery) -> c.Iterator[Task]:
-    if of.authentication in _FEDERATED and of.is_renamed:
-        path, kind = _FEDERATED[of.authentication]
-        provider = printable((of.texts(path) or ["the identity provider"])[-1])
-        address = of.hosting.address(of.web_name)
+def _identity_provider(recovery: Recovery) -> c.Iterator[Task]:
+    if recovery.authentication in _FEDERATED and recovery.is_renamed:
+        path, kind = _FEDERATED[recovery.authentication]
+        provider = printable((recovery.texts(path) or ["the identity provider"])[-1])
+        address = recovery.web_address.address(recovery.web_name)
         uris = f"{address}/auth and {address}/auth/logout"
         yield Task(
             Item.IDENTITY_PROVIDER,
@@ -171,9 +174,9 @@ def _identity_provider(of: Recovery) -> c.Iterator[Task]:
         )
 
 
-def _firewall(of: Recovery) -> c.Iterator[Task]:
-    here = [str(rule["rule"]) for rule in of.server["state"]["firewall"]]
-    ports = (of.hosting.http_port, of.hosting.https_port)
+def _firewall(recovery: Recovery) -> c.Iterator[Task]:
+    here = [str(rule["rule"]) for rule in recovery.server["state"]["firewall"]]
+    ports = (recovery.web_address.http_port, recovery.web_address.https_port)
     listed = f"{ports[0]},{ports[1]}"
     if here:
         closed = [str(port) for port in ports if not is_let_in(port, here)]
@@ -184,7 +187,7 @@ def _firewall(of: Recovery) -> c.Iterator[Task]:
             )
             command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
             yield Task(Item.FIREWALL, text, (f"{command} -LocalPort {listed}",))
-    elif of.contents.configuration.described["state"].get("firewall"):
+    elif recovery.contents.configuration.described["state"].get("firewall"):
         text = (
             "The firewall rule of Access Manager is missing here: add it, or save the web settings in the "
             "configuration tool."
@@ -193,13 +196,13 @@ def _firewall(of: Recovery) -> c.Iterator[Task]:
         yield Task(Item.FIREWALL, text, (f"{rule} -LocalPort {listed}",))
 
 
-def _cluster(of: Recovery) -> c.Iterator[Task]:
-    here, there = of.server.get("cluster"), of.contents.configuration.described.get("cluster")
+def _cluster(recovery: Recovery) -> c.Iterator[Task]:
+    here, there = recovery.server.get("cluster"), recovery.contents.configuration.described.get("cluster")
     if here:
         resource = matching(here.get("resource"), _RESOURCE, "RESOURCE")
         yield Task(
             Item.FAILOVER_CLUSTER,
-            f"{of.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and "
+            f"{recovery.new} is a node of a failover cluster. TLS certificate, HTTP.sys, firewall, service account and "
             "Configured are of "
             "each node: see that the cluster replicates the registry key, move the role to each other node, and "
             "recover that too.",
@@ -207,108 +210,109 @@ def _cluster(of: Recovery) -> c.Iterator[Task]:
                 f"Get-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint",
                 f"Add-ClusterCheckpoint -ResourceName '{resource}' -RegistryCheckpoint '{_CHECKPOINT}'",
                 f"Move-ClusterGroup -Name (Get-ClusterResource -Name '{resource}').OwnerGroup.Name -Node OTHER-NODE",
-                of.again(target="OTHER-NODE"),
+                recovery.again(target="OTHER-NODE"),
             ),
         )
     elif there:
         text = (
-            f"The old server was a node of a failover cluster, and {of.new} is none: it serves alone, until its role "
-            "is made in a cluster and the recovery was run on the node that owns it."
+            f"The old server was a node of a failover cluster, and {recovery.new} is none: it serves alone, until its "
+            "role is made in a cluster and the recovery was run on the node that owns it."
         )
         yield Task(
             Item.FAILOVER_CLUSTER, text, ("Get-ClusterResource | Where-Object ResourceType -eq 'Generic Service'",)
         )
 
 
-def _mail_and_webhooks(of: Recovery) -> c.Iterator[Task]:
-    mail = of.texts("Email.Host")
+def _mail_and_webhooks(recovery: Recovery) -> c.Iterator[Task]:
+    mail = recovery.texts("Email.Host")
     if mail:
-        text = f"The mail server '{printable(mail[-1])}' must take mail from {of.new}."
+        text = f"The mail server '{printable(mail[-1])}' must take mail from {recovery.new}."
         host = mail[-1] if _HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
-        port = (of.texts("Email.Port") or ["25"])[-1]
+        port = (recovery.texts("Email.Port") or ["25"])[-1]
         command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
         yield Task(Item.MAIL_AND_WEBHOOKS, text, (command,))
     (webhooks,) = (place for place, kind in CHANNELS.items() if kind == "Webhook")
-    if of.texts(f"{webhooks}.Url"):
-        yield Task(Item.MAIL_AND_WEBHOOKS, f"Whoever receives webhooks must take them from the address of {of.new}.")
+    if recovery.texts(f"{webhooks}.Url"):
+        text = f"The receivers of webhooks must accept them from the address of {recovery.new}."
+        yield Task(Item.MAIL_AND_WEBHOOKS, text)
 
 
-def _shares(of: Recovery) -> c.Iterator[Task]:
-    for reference in of.contents.configuration.described["references"]:
+def _shares(recovery: Recovery) -> c.Iterator[Task]:
+    for reference in recovery.contents.configuration.described["references"]:
         if reference["place"] == "share":
             text = (
-                f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {of.new} "
+                f"{printable(reference['key'])} names '{printable(reference['value'])}' on a share: let {recovery.new} "
                 "read it."
             )
             yield Task(Item.FILES_ON_SHARES, text)
 
 
-def _modules(of: Recovery) -> c.Iterator[Task]:
-    configuration = of.contents.configuration
+def _modules(recovery: Recovery) -> c.Iterator[Task]:
+    configuration = recovery.contents.configuration
     scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
     loaded: set[str] = set()
     for name in scripts:
         loaded.update(_LOADED.findall(configuration.read(name).decode("utf-8", "replace")))
     if loaded:
         text = (
-            f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {of.new} "
+            f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {recovery.new} "
             "has them."
         )
         names = sorted(name for name in loaded if _MODULE.fullmatch(name))
         yield Task(Item.SCRIPT_MODULES, text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())
 
 
-def _variables(of: Recovery) -> c.Iterator[Task]:
+def _variables(recovery: Recovery) -> c.Iterator[Task]:
     names = sorted(
-        {one["variable"].partition("=")[0] for one in of.contents.configuration.described.get("environment", [])}
+        {one["variable"].partition("=")[0] for one in recovery.contents.configuration.described.get("environment", [])}
     )
-    here = {str(name).lower() for name in of.server["state"]["service"].get("environment_variables", [])}
+    here = {str(name).lower() for name in recovery.server["state"]["service"].get("environment_variables", [])}
     missing = [printable(name) for name in names if name.lower() not in here]
     if missing:
         text = f"Environment variables overrode the configuration: {', '.join(missing)}."
         yield Task(Item.ENVIRONMENT_VARIABLES, f"{text} Their values are in state/installation.json of config.zip.")
 
 
-def _database(of: Recovery) -> c.Iterator[Task]:
-    external = list(values_at(of.contents.configuration, "DatabaseConfiguration.UseExternalSql"))
+def _database(recovery: Recovery) -> c.Iterator[Task]:
+    external = list(values_at(recovery.contents.configuration, "DatabaseConfiguration.UseExternalSql"))
     if external and external[-1] is True:
-        text = f"The database lies in an external SQL Server: let the service of {of.new} log on there."
+        text = f"The database lies in an external SQL Server: let the service of {recovery.new} log on there."
         yield Task(Item.EXTERNAL_SQL_SERVER, text)
 
 
-def _secrets(of: Recovery) -> c.Iterator[Task]:
-    for secret in of.contents.configuration.secrets:
-        if secret.mode == _MODE_CLEAR:
+def _secrets(recovery: Recovery) -> c.Iterator[Task]:
+    for secret in recovery.contents.configuration.secrets:
+        if secret.mode == SecretMode.CLEAR:
             text = (
                 f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the "
                 "configuration tool."
             )
             yield Task(Item.SECRETS_OF_MODE_0, text)
-        elif secret.mode == _MODE_DOMAIN:
-            opens = of.server.get("opened_secrets", {}).get(secret.path)
-            account = "opens for the account of this run" if opens else "does not open for the account of this run"
+        elif secret.mode == SecretMode.DOMAIN:
+            opens = recovery.server.get("decrypted_secrets", {}).get(secret.path)
+            account = f"{'can' if opens else 'cannot'} be decrypted by the account of this run"
             text = (
-                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {of.new} "
-                f"it {account}."
+                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On "
+                f"{recovery.new} it {account}."
             )
-            more = "" if opens else " If the service cannot open it either, enter it again in the configuration tool."
-            yield Task(Item.SECRETS_OF_MODE_3, text + more)
-        elif secret.mode != _MODE_MACHINE:
+            more = " If the service cannot decrypt it either, enter it again in the configuration tool."
+            yield Task(Item.SECRETS_OF_MODE_3, text if opens else text + more)
+        elif secret.mode != SecretMode.MACHINE:
             text = (
                 f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was "
                 "kept untested."
             )
             yield Task(
                 Item.SECRETS_OF_MODE_2,
-                f"{text} If the service of {of.new} cannot decrypt it, enter it again in the configuration tool.",
+                f"{text} If the service of {recovery.new} cannot decrypt it, enter it again in the configuration tool.",
             )
 
 
-def _certificates(of: Recovery) -> c.Iterator[Task]:
-    there = set(of.plan.usable_certificates)
-    for certificate in (of.contents.source.manifest or {}).get("certificates", []):
+def _certificates(recovery: Recovery) -> c.Iterator[Task]:
+    there = set(recovery.plan.usable_certificates)
+    for certificate in (recovery.contents.source.manifest or {}).get("certificates", []):
         thumbprint = certificate["thumbprint"]
-        if thumbprint not in there and thumbprint not in (of.contents.certificates or {}):
+        if thumbprint not in there and thumbprint not in (recovery.contents.certificates or {}):
             shown = printable(thumbprint)
             yield Task(
                 Item.CERTIFICATES,

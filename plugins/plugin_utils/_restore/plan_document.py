@@ -1,8 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a restore as a document: what happens to each thing of Access Manager, what changes, and what a person
-has to do.
+"""The plan of a restore as a document: what happens to each thing of Access Manager, what changes, and the manual
+tasks.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _here(found: dict[Item, Outcome], tasks: c.Iterable[Task]) -> dict[Item, Out
     otherwise.
     """
     general = {item: _without_task(other) for item, (_same, other) in OUTCOMES.items()}
-    return general | found | {task.item: Outcome.PERSON for task in tasks if task.item is not None}
+    return general | found | {task.item: Outcome.MANUAL for task in tasks if task.item is not None}
 
 
 def _without_task(outcome: Outcome) -> Outcome:
-    return Outcome.NOTHING if outcome is Outcome.PERSON else outcome
+    return Outcome.NOTHING if outcome is Outcome.MANUAL else outcome
 
 
 def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
@@ -130,7 +130,7 @@ def to_markdown(document: Document) -> bytes:
         "",
         *_table(("Secret", "Action"), [list(one.values()) for one in document["secrets"]]),
         "",
-        "## For a person",
+        "## Manual tasks",
         "",
         *(_tasks_lines(document["tasks"]) if document["tasks"] else ["Nothing."]),
     ]

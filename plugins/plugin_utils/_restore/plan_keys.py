@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.constants import SERVICE_SID
+from .._ams.constants import SERVICE_SID, SecretMode
 from .._ams.description import Described
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
@@ -16,7 +16,6 @@ from .plan import Plan, RestoreOptions
 from .plan_files import is_same_json, is_wanted
 
 ADMINISTRATORS = ("BA", "S-1-5-32-544")
-_MODE_CLEAR, _MODE_MACHINE = 0, 1
 
 
 def service_may_read(key: Described) -> bool:
@@ -53,8 +52,8 @@ def plan_secrets(plan: Plan, contents: Contents, server: Described, options: Res
     missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
     if lost and options.require_secrets:
         raise AccessManagerError(
-            f"{_list(lost)} cannot be opened on {server['computer_name']}, and the backup has no clear value of it: "
-            f"a person has to enter it again in the configuration tool after the restore.{missing} "
+            f"{_list(lost)} cannot be decrypted on {server['computer_name']}, and the backup has no clear value of it: "
+            f"an administrator has to enter it again in the configuration tool after the restore.{missing} "
             "To restore without it, set require_secrets to false."
         )
     for path in lost:
@@ -64,11 +63,11 @@ def plan_secrets(plan: Plan, contents: Contents, server: Described, options: Res
 
 
 def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Contents, server: Described) -> str:
-    if mode == _MODE_CLEAR:
+    if mode == SecretMode.CLEAR:
         return "clear"
-    if mode != _MODE_MACHINE:
+    if mode != SecretMode.MACHINE:
         return "untested"
-    if server.get("opened_secrets", {}).get(path):
+    if server.get("decrypted_secrets", {}).get(path):
         return "keep"
     if is_same_json(f"config/{file}", server):
         return "here"

@@ -28,7 +28,7 @@ from .._windows.tls_binding import (
     words_of,
 )
 from .plan import Plan, RestoreOptions
-from .web_address import hosting_of
+from .web_address import web_address_of
 
 NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
 """Registry values that belong to the installer, and those in which the service remembers what it did."""
@@ -143,7 +143,7 @@ def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[
 
 def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[Record]:
     """The bindings by host name and of the central store on the web site's port that have another application's id."""
-    port = str(hosting_of(contents.configuration).https_port)
+    port = str(web_address_of(contents.configuration).https_port)
     return [
         binding
         for binding in bindings

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a restore for a person: a line for each change and each task."""
+"""The plan of a restore for an administrator: a line for each change and each task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CERTIFICATE_WORDS = {
 }
 _SECRET_WORDS = {
     "protect": "protect it for this server",
-    "enter": "a person has to enter it again",
+    "enter": "an administrator has to enter it again",
     "untested": "restored as it is, without a test",
 }
 
@@ -47,7 +47,7 @@ def _http_lines(kinds: dict[str, list[Record]]) -> list[str]:
 
 
 def lines_of(plan: Plan) -> list[str]:
-    """The plan for a person: a line for each change and each task."""
+    """The plan for an administrator: a line for each change and each task."""
     lines = list(itertools.chain.from_iterable(map(_file_lines, plan.files)))
     lines += [f"~ {one['key']} in {one['file']}: {one['before']} -> {one['after']}" for one in plan.references]
     lines += [_registry_line(value) for value in plan.registry["set"]]

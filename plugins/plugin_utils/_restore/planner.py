@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the plan of a restore from an opened backup and the description of a server, or refuses."""
+"""Makes the plan of a restore from a decrypted backup and the description of a server, or refuses."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _HIGHEST_PORT = 65535
 
 
 @dataclasses.dataclass(frozen=True)
-class Hosting:
+class WebAddress:
     """What does not look like a port, name or path is left out.
 
     C(name): None when the files name none. C(path): with its slash.
@@ -42,13 +42,13 @@ class Hosting:
         return f"https://{name}" + ("" if self.https_port == HTTPS else f":{self.https_port}") + self.path
 
 
-def hosting_of(configuration: Configuration) -> Hosting:
+def web_address_of(configuration: Configuration) -> WebAddress:
     named = [
         *texts(configuration, "Hosting.HttpSys.Hostname"),
         *texts(configuration, "ForwardedHeaders.AllowedHosts[]"),
     ]
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
-    return Hosting(
+    return WebAddress(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),
         https_port=_port(_last(configuration, "Hosting.HttpSys.HttpsPort"), HTTPS),
         name=next((name for name in named if _HOST_NAME.fullmatch(name)), None),

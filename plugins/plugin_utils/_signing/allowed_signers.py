@@ -80,7 +80,7 @@ def _texts_of(option: str) -> list[str]:
         raise AccessManagerError(f"The allowed signers '{path}' ({OPTION}) cannot be read: {exc.strerror}.") from None
     if mode & stat.S_IWOTH:
         raise AccessManagerError(
-            f"Everybody may write to the allowed signers '{path}' (mode {stat.S_IMODE(mode):04o}), so they prove "
+            f"Everybody may write to the allowed signers '{path}' (mode {stat.S_IMODE(mode):04o}), so they show "
             "nothing: chmod o-w it, and see whether its keys are yours."
         )
     if len(content) > _LARGEST:

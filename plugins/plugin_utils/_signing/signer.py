@@ -54,7 +54,7 @@ class Signer:
         signature = _signed(self.key, data)
         trust = self.trust if self.trust.signers else Trust(_alone(self.key, signature))
         origin = trust.origin_of(data, signature.armored, str(self.key))
-        if not origin.is_proven:
+        if not origin.is_verified:
             fingerprint = signature.fingerprint
             raise AccessManagerError(
                 f"What is signed with '{self.key}' ({OPTION}) would not be accepted afterwards: its key {fingerprint} "

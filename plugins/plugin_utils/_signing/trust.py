@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who made a backup, as far as the signature of its manifest proves it.
+"""Who made a backup, as far as the signature of its manifest shows.
 
 Here alone is decided which backups are accepted.
 """
@@ -18,7 +18,7 @@ from .allowed_signers import OPTION
 from .openssh import NAMESPACE, in_memory, path_of, ssh_keygen
 from .signature import Signature
 
-UNPROVEN = f"The origin of the backups is not proven: no allowed signers are set ({OPTION})."
+UNVERIFIED = f"The origin of the backups is not verified: no allowed signers are set ({OPTION})."
 OVERRIDE = "access_manager_allow_unsigned"
 
 
@@ -31,20 +31,20 @@ class Origin:
 
     principal: str = ""
     fingerprint: str = ""
-    problem: str = UNPROVEN
+    problem: str = UNVERIFIED
 
     @property
-    def is_proven(self) -> bool:
+    def is_verified(self) -> bool:
         return bool(self.fingerprint)
 
     @property
     def signer(self) -> dict[str, str] | None:
         """The signer as results have it."""
-        return {"principal": self.principal, "fingerprint": self.fingerprint} if self.is_proven else None
+        return {"principal": self.principal, "fingerprint": self.fingerprint} if self.is_verified else None
 
     @property
     def sentence(self) -> str:
-        return f"Signed by {self.principal} ({self.fingerprint})." if self.is_proven else self.problem
+        return f"Signed by {self.principal} ({self.fingerprint})." if self.is_verified else self.problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Trust:
 
     @property
     def is_required(self) -> bool:
-        """Whether only backups of a proven origin are accepted."""
+        """Whether only backups of a verified origin are accepted."""
         return bool(self.signers) and not self.allow_unsigned
 
     @property
@@ -90,25 +90,25 @@ class Trust:
         if not self.signers:
             return Origin()
         if signature is None:
-            return _unproven(f"'{place}' is not signed: there is no '{place}.sig'.")
+            return _unverified(f"'{place}' is not signed: there is no '{place}.sig'.")
         try:
             parsed = Signature.parse(signature)
         except ValueError:
-            return _unproven(f"'{place}.sig' is damaged: it is not a signature in OpenSSH's format.")
+            return _unverified(f"'{place}.sig' is damaged: it is not a signature in OpenSSH's format.")
         if parsed.namespace != NAMESPACE:
-            return _unproven(f"'{place}.sig' is a signature for '{parsed.namespace}', and not for '{NAMESPACE}'.")
+            return _unverified(f"'{place}.sig' is a signature for '{parsed.namespace}', and not for '{NAMESPACE}'.")
         principals = self._principals_of(parsed)
         for principal in principals:
             if self._verifies(data, parsed, principal):
                 return Origin(printable(principal), parsed.fingerprint, "")
-        return _unproven(_refusal(data, parsed, place, known=bool(principals)))
+        return _unverified(_refusal(data, parsed, place, known=bool(principals)))
 
     def origin_without_manifest(self, place: str) -> Origin:
         """The origin of a part that lies alone."""
-        return _unproven(f"'{place}' has no manifest, so nothing proves who made it.") if self.signers else Origin()
+        return _unverified(f"'{place}' has no manifest, so nothing shows who made it.") if self.signers else Origin()
 
     def accepts(self, origin: Origin) -> bool:
-        return origin.is_proven or not self.is_required
+        return origin.is_verified or not self.is_required
 
     def refuse(self, origin: Origin) -> None:
         """Raises AccessManagerError when backups of this origin are not accepted."""
@@ -134,7 +134,7 @@ class Trust:
             return ssh_keygen("-Y", *arguments, data=data, descriptors=(signers, file)).returncode == 0
 
 
-def _unproven(problem: str) -> Origin:
+def _unverified(problem: str) -> Origin:
     return Origin(problem=printable(problem))
 
 

@@ -53,8 +53,8 @@ class Artifact:
             size = _size(file)
             if size > limit:
                 raise AccessManagerError(
-                    f"'{self.path}' has {size} bytes: more than {limit // 1024**3} GiB are not opened, which is done "
-                    "in memory. age itself can open it."
+                    f"'{self.path}' has {size} bytes: more than {limit // 1024**3} GiB are not decrypted, which is "
+                    "done in memory. age itself can decrypt it."
                 )
             data = file.read(size)
         if self.record and (

@@ -25,9 +25,9 @@ from .._ams.json_document import strict
 from .._errors import AccessManagerError
 from .._files import open_regular, replace_atomically
 from .._shape import Rule, checked, matching
-from . import manifest as manifest_module
+from .._statuses import COMPLETE
 from .manifest import Manifest
-from .store import BackupStore, is_id, is_to_come
+from .store import BackupStore, is_id, is_in_future
 
 FORMAT = 1
 SIZE_LIMIT = 64 * 1024
@@ -67,7 +67,7 @@ class Mark:
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> Mark:
         """C(data): the bytes of the manifest."""
-        return cls(manifest["id"], hashlib.sha256(data).hexdigest(), manifest["status"] == manifest_module.COMPLETE)
+        return cls(manifest["id"], hashlib.sha256(data).hexdigest(), manifest["status"] == COMPLETE)
 
 
 class HighWaterMark:
@@ -94,14 +94,15 @@ class HighWaterMark:
             raise AccessManagerError(f"'{self.path}' is of {document['host']} in '{document['root']}': remove it.")
         return [Mark(**mark) for mark in document["marks"]]
 
-    def problems(self, of: str | None = None) -> list[str]:
+    def problems(self, backup_id: str | None = None) -> list[str]:
         """A sentence for each backup that is not in the store as this controller published it, though nothing excuses
         that.
 
-        C(of): the id of the only backup that is looked for.
+        C(backup_id): of the only backup that is looked for.
         """
         try:
-            found = [sentence for mark in self.marks() if of in (None, mark.id) and (sentence := self._problem(mark))]
+            marks = [mark for mark in self.marks() if backup_id in (None, mark.id)]
+            found = list(filter(None, map(self._problem, marks)))
         except AccessManagerError as exc:
             return [str(exc)]
         in_order = (
@@ -110,11 +111,11 @@ class HighWaterMark:
         )
         return [f"{sentence} {in_order}" for sentence in found]
 
-    def refuse_rollback(self, refusal: str, *, of: str | None = None) -> None:
-        """Raises AccessManagerError, which begins with C(refusal), when there are problems, those C(of) one backup
-        alone.
+    def refuse_rollback(self, refusal: str, *, backup_id: str | None = None) -> None:
+        """Raises AccessManagerError, which begins with C(refusal), when there are problems, of one backup
+        alone when C(backup_id) names it.
         """
-        if problems := self.problems(of):
+        if problems := self.problems(backup_id):
             raise AccessManagerError(" ".join([refusal, *problems]))
 
     def newest_complete(self) -> Mark | None:
@@ -189,13 +190,13 @@ class HighWaterMark:
             return False
 
     def _newest_there(self, now: datetime.datetime) -> c.Iterator[Mark]:
-        """The newest backup whose manifest can be read, and the newest complete one; none of a time to come."""
+        """The newest backup whose manifest can be read, and the newest complete one; none is dated in the future."""
         newest = True
         for backup_id in reversed(self._store.ids()):
             with contextlib.suppress(AccessManagerError):
                 data = self._store.manifest_bytes(backup_id)
                 mark = Mark.of(self._store.parsed_manifest(backup_id, data), data)
-                if is_to_come(backup_id, now):
+                if is_in_future(backup_id, now):
                     continue
                 if newest or mark.complete:
                     yield mark
@@ -242,8 +243,7 @@ def _folder(state_dir: str | None) -> pathlib.Path:
 
 
 def _refuse_writable(status: os.stat_result, path: pathlib.Path) -> None:
-    """Raises AccessManagerError when others than this user, or root, can write to a file: what it says would be theirs.
-    """
+    """Raises AccessManagerError when a file can be written by others than this user and root: it may be theirs."""
     if status.st_uid not in (os.geteuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise AccessManagerError(
             f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode "

@@ -10,6 +10,7 @@ import hashlib
 import json
 import typing as t
 
+from .._ams.constants import SERVICE_SETTINGS
 from .._ams.description import (
     DATABASE_FOLDER,
     MEANINGFUL_ATTRIBUTES,
@@ -20,16 +21,6 @@ from .._ams.description import (
 )
 from .._text import printable
 from .._windows.sddl import normal_form
-
-_SERVICE_SETTINGS = (
-    "account",
-    "image_path",
-    "start",
-    "delayed_start",
-    "depends_on",
-    "sid_type",
-    "environment_variables",
-)
 
 
 def inventory_of_server(described: Described, *, include_database: bool) -> dict[str, str]:
@@ -54,7 +45,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
         "state/registry_permissions": _fingerprint(
             sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
         ),
-        "state/service": _fingerprint({name: state["service"][name] for name in _SERVICE_SETTINGS}),
+        "state/service": _fingerprint({name: state["service"][name] for name in SERVICE_SETTINGS}),
         "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),

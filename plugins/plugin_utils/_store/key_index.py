@@ -17,7 +17,7 @@ from .store import BackupStore, hosts
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class BackupRef:
     """A backup that holds a key."""
 
     store: BackupStore
@@ -28,7 +28,7 @@ class Place:
         return f"{self.id} of {self.store.host}"
 
 
-class BackedUpKeys:
+class KeyIndex:
     """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are
     asked for.
 
@@ -36,22 +36,22 @@ class BackedUpKeys:
     """
 
     def __init__(self, root: str, trust: Trust | None = None, *, check_owner: bool = True) -> None:
-        self._places: dict[str, list[tuple[Place, Manifest]]] = {}
-        self._unaccepted: dict[str, list[tuple[Place, Manifest]]] = {}
-        self._whole: dict[Place, bool] = {}
+        self._places: dict[str, list[tuple[BackupRef, Manifest]]] = {}
+        self._unaccepted: dict[str, list[tuple[BackupRef, Manifest]]] = {}
+        self._whole: dict[BackupRef, bool] = {}
         self._named: set[str] = set()
         for host in hosts(root, check_owner=check_owner):
             store = BackupStore(root, host, trust, check_owner=check_owner)
             for backup_id in reversed(store.ids()):
                 with contextlib.suppress(AccessManagerError):
-                    self._read(Place(store, backup_id))
+                    self._read(BackupRef(store, backup_id))
 
     @classmethod
-    def of(cls, params: dict[str, t.Any], trust: Trust) -> BackedUpKeys:
+    def of(cls, params: dict[str, t.Any], trust: Trust) -> KeyIndex:
         """Those under the root that the options C(backup_root) and C(check_backup_owner) name."""
         return cls(params["backup_root"], trust, check_owner=params["check_backup_owner"])
 
-    def find(self, thumbprint: str, *, preferred_host: str = "") -> Place | None:
+    def find(self, thumbprint: str, *, preferred_host: str = "") -> BackupRef | None:
         """The newest backup, of any host, that holds the private key and whose certificates are as they were written.
 
         One of the preferred host comes first.
@@ -61,7 +61,7 @@ class BackedUpKeys:
             sorted(found, key=lambda one: (one[0].store.host == preferred_host, one[0].id), reverse=True)
         )
 
-    def unaccepted(self, thumbprint: str) -> Place | None:
+    def unaccepted(self, thumbprint: str) -> BackupRef | None:
         """A backup that says that it holds the private key, and is not accepted."""
         return self._first_whole(self._unaccepted.get(thumbprint, []))
 
@@ -89,7 +89,7 @@ class BackedUpKeys:
                     "and allow_unsigned: true. If it is not, remove it."
                 )
 
-    def _first_whole(self, places: c.Iterable[tuple[Place, Manifest]]) -> Place | None:
+    def _first_whole(self, places: c.Iterable[tuple[BackupRef, Manifest]]) -> BackupRef | None:
         for place, manifest in places:
             if place not in self._whole:
                 self._whole[place] = not place.store.damage(manifest)
@@ -97,7 +97,7 @@ class BackedUpKeys:
                 return place
         return None
 
-    def _read(self, place: Place) -> None:
+    def _read(self, place: BackupRef) -> None:
         store = place.store
         data = store.manifest_bytes(place.id)
         manifest = store.parsed_manifest(place.id, data)
@@ -112,7 +112,7 @@ class BackedUpKeys:
         self._named |= {certificate["thumbprint"].upper() for certificate in manifest.get("certificates", [])}
 
     @staticmethod
-    def _add(place: Place, manifest: Manifest, places: dict[str, list[tuple[Place, Manifest]]]) -> None:
+    def _add(place: BackupRef, manifest: Manifest, places: dict[str, list[tuple[BackupRef, Manifest]]]) -> None:
         slim = {
             "id": manifest["id"],
             "artifacts": [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])],

@@ -16,6 +16,7 @@ import typing as t
 from .._age.decryption import LARGEST
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .._statuses import COMPLETE, INCOMPLETE
 from .._text import printable, shortened
 from .folder import Folder
 
@@ -35,7 +36,6 @@ CERTIFICATES_ALONE = "certificates"
 MOST_LISTED = 10_000
 """How many entries a list of a manifest has at most."""
 
-COMPLETE, INCOMPLETE, UNREADABLE = "complete", "incomplete", "unreadable"
 
 Manifest = dict[str, t.Any]
 
@@ -69,7 +69,7 @@ _OPTIONAL: dict[str, type | tuple[type, ...]] = {
 }
 _LISTED: dict[str, dict[str, type]] = {
     "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
-    "secrets": {"path": str, "sealed": bool},
+    "secrets": {"path": str, "exported": bool},
 }
 _TEXTS = ("problems", "recipients")
 _ARTIFACT = {"name": str, "size": int, "sha256": str}

@@ -63,15 +63,15 @@ class PartialBackup:
         Its id is the time now in UTC, or the next second that is free.
         """
         with explained(store.folder), store.opened_root() as root, root.make_subfolder(store.host) as folder:
-            moment = datetime.datetime.now(datetime.UTC)
+            begun = datetime.datetime.now(datetime.UTC)
             while True:
-                partial = cls(store, id_at(moment))
+                partial = cls(store, id_at(begun))
                 if not folder.has(partial.id):
                     with contextlib.suppress(FileExistsError), folder.new_subfolder(partial._name) as made:
                         with made.create_file(_NONCE) as file:
                             file.write(os.urandom(NONCE_BYTES))
                         return partial
-                moment += datetime.timedelta(seconds=1)
+                begun += datetime.timedelta(seconds=1)
 
     def nonce(self) -> bytes:
         """The random bytes that all parts of this backup share. They are gone when it is published."""

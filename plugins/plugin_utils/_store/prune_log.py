@@ -131,6 +131,6 @@ def _accepted(lines: list[_Line], trust: Trust, path: pathlib.Path) -> list[_Lin
 def _is_signed(line: _Line, trust: Trust, place: str) -> bool:
     signature = line.get("signature")
     try:
-        return signature is not None and trust.origin_of(_signed(line), signature.encode(), place).is_proven
+        return signature is not None and trust.origin_of(_signed(line), signature.encode(), place).is_verified
     except (AccessManagerError, UnicodeEncodeError):
         return False

@@ -22,7 +22,7 @@ _REMOVED = re.compile(rf"\.removing-{BACKUP_ID}")
 
 
 @contextlib.contextmanager
-def alone(store: BackupStore) -> c.Iterator[None]:
+def locked(store: BackupStore) -> c.Iterator[None]:
     """Lets no other run remove backups of this host meanwhile, where the file system knows locks.
 
     Two runs with different rules could each remove what the other keeps as the last copy of a key.
@@ -38,7 +38,7 @@ def prune(
 ) -> None:
     """Removes published backups: they are recorded, then they lose their names, and then their files are deleted.
 
-    The plan for it is to be made, and carried out, within C(alone).
+    The plan for it is to be made, and carried out, within C(locked).
     C(forgotten): backups that are missing already, which are recorded only. Nothing outside the host's folder is
     touched, whatever links lie in it. Raises AccessManagerError when a backup cannot be removed.
     """

@@ -18,6 +18,7 @@ import typing as t
 from .._errors import AccessManagerError
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._signing.trust import Origin, Trust
+from .._statuses import COMPLETE
 from .._text import BACKUP_ID
 from . import artifact as artifact_module
 from . import manifest as manifest_module
@@ -131,8 +132,7 @@ class BackupStore:
         return self._accepted(backup_id, self.manifest_bytes(backup_id))
 
     def origin(self, backup_id: str, data: bytes, trust: Trust | None = None) -> Origin:
-        """Who made a backup whose manifest has these bytes, as far as its signature proves it to this or another trust.
-        """
+        """Who made a backup whose manifest has these bytes, as far as its signature says to this or another trust."""
         with self.backup(backup_id) as folder:
             return origin_in(folder, data, trust or self.trust)
 
@@ -177,7 +177,7 @@ class BackupStore:
     def latest_complete(self, *, before: str | None = None, only: str | None = None) -> Manifest | None:
         """The manifest of the newest complete backup whose artifacts are whole.
 
-        Those that are unreadable, not accepted or of a time to come are passed over. C(before): an id; only backups
+        Those that are unreadable, not accepted or dated in the future are passed over. C(before): an id; only backups
         that are older count. C(only): the SHA-256 of the only manifest that counts.
         """
         now = datetime.datetime.now(datetime.UTC)
@@ -187,7 +187,7 @@ class BackupStore:
                 if only not in (None, hashlib.sha256(data).hexdigest()):
                     continue
                 manifest = self._accepted(backup_id, data)
-                complete = manifest["status"] == manifest_module.COMPLETE and not is_to_come(backup_id, now)
+                complete = manifest["status"] == COMPLETE and not is_in_future(backup_id, now)
                 if complete and not self.damage(manifest):
                     return manifest
         return None
@@ -212,7 +212,7 @@ class BackupStore:
 
 
 def origin_in(folder: Folder, data: bytes, trust: Trust) -> Origin:
-    """Who made the backup in a folder, whose manifest has these bytes, as far as its signature proves it."""
+    """Who made the backup in a folder, whose manifest has these bytes, as far as its signature shows."""
     try:
         signature = folder.read_file(manifest_module.SIGNATURE, LARGEST_SIGNATURE)
     except FileNotFoundError:
@@ -227,24 +227,24 @@ def is_id(name: str) -> bool:
     if not _ID.fullmatch(name):
         return False
     try:
-        return moment_of(name).year >= _FIRST_YEAR
+        return time_of_id(name).year >= _FIRST_YEAR
     except ValueError:
         return False
 
 
-def moment_of(backup_id: str) -> datetime.datetime:
+def time_of_id(backup_id: str) -> datetime.datetime:
     """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
     return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
 
 
-def is_to_come(backup_id: str, now: datetime.datetime) -> bool:
-    """Whether a backup is of a time to come, by more than clocks differ: no backup made since can be newer than it."""
-    return moment_of(backup_id) > now + CLOCKS_DIFFER
+def is_in_future(backup_id: str, now: datetime.datetime) -> bool:
+    """Whether a backup is dated in the future, by more than clocks differ: no backup made since can be newer."""
+    return time_of_id(backup_id) > now + CLOCKS_DIFFER
 
 
-def id_at(moment: datetime.datetime) -> str:
+def id_at(time: datetime.datetime) -> str:
     """The id of a backup that is made at a time in UTC."""
-    return moment.strftime(_ID_FORMAT)
+    return time.strftime(_ID_FORMAT)
 
 
 def hosts(root: str, *, check_owner: bool = True) -> list[str]:

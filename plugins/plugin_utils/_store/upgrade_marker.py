@@ -17,21 +17,17 @@ import typing as t
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked, fault_of
+from .._statuses import COMPLETE, FULL, INTEGRITY
 from .._text import timestamp
-from . import manifest as manifest_module
 from .folder import explained
 from .manifest import Manifest
-from .store import BackupStore, is_id, moment_of
+from .store import BackupStore, is_id, time_of_id
 
 NAME = ".pre-upgrade.json"
 FORMAT = 1
 SIZE_LIMIT = 64 * 1024
 _CLOCKS_APART = 0.25
 """Hours: as far the clocks of two controllers may be apart."""
-
-FULL, INTEGRITY = "full", "integrity"
-"""How far the marked backup was verified: decrypted and verified with a key, or by sizes, hashes and the chain alone.
-"""
 
 
 class _MarkerShape(t.TypedDict):
@@ -61,7 +57,7 @@ UPGRADE_WARNINGS = (
     "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back "
     "up version 2.",
     "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts "
-    "and templates stay in the configuration folder and are not used any more. The way back is the MSI of version 1 "
+    "and templates stay in the configuration folder and are not used any more. To return, use the MSI of version 1 "
     "and this backup.",
     "The Community Edition of version 2 cannot read encrypted passwords. Without an Enterprise licence, users lose "
     "access to them.",
@@ -90,7 +86,7 @@ def mark(
     data = store.manifest_bytes(backup_id)
     manifest = store.parsed_manifest(backup_id, data)
     store.trust.refuse(store.origin(backup_id, data))
-    if manifest["status"] != manifest_module.COMPLETE:
+    if manifest["status"] != COMPLETE:
         raise AccessManagerError(
             f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: "
             f"{' '.join(manifest['problems'])}"
@@ -122,7 +118,7 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     """
     marker = _read(store)
     backup_id = marker["backup_id"]
-    age = (now - moment_of(backup_id)).total_seconds() / 3600
+    age = (now - time_of_id(backup_id)).total_seconds() / 3600
     if max_age is not None and age < -_CLOCKS_APART:
         raise AccessManagerError(
             f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means "

@@ -67,7 +67,7 @@ class Header(t.TypedDict):
     data: t.NotRequired[str]
 
 
-class SealedCertificates(t.TypedDict):
+class EncryptedCertificates(t.TypedDict):
     certificates: list[Certificate]
     envelope: Header
 
@@ -76,7 +76,7 @@ class Certificates(t.TypedDict):
     certificates: list[Certificate]
 
 
-class SealedSecrets(t.TypedDict):
+class EncryptedSecrets(t.TypedDict):
     secrets: list[ProtectedSecret]
     envelope: Header
 
@@ -102,19 +102,19 @@ EXPORTS: t.Any = dict[Thumbprint, ExportedKey | UnexportedKey]
 """What certificate_export sends encrypted."""
 
 
-class OpenSecret(t.TypedDict):
+class DecryptedSecret(t.TypedDict):
     mode: int | str
     value: str
 
 
-class LockedSecret(t.TypedDict):
-    """C(error) says why the server could not open it."""
+class UnreadableSecret(t.TypedDict):
+    """C(error) says why the server could not decrypt it."""
 
     mode: int | str
     error: str
 
 
-OPENED_SECRETS: t.Any = dict[str, OpenSecret | LockedSecret]
+DECRYPTED_SECRETS: t.Any = dict[str, DecryptedSecret | UnreadableSecret]
 """What secret_export sends encrypted, by the secrets' places in the configuration."""
 
 
@@ -138,7 +138,7 @@ class Staged(t.TypedDict):
     steady: t.Literal[True]
     changed: bool
     attempts: Count
-    proven: bool
+    consistent: bool
     stopped: bool
     downtime_ms: Count | None
     stop_ms: Count

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a server describes itself beside a backup: which secrets open there, and what it has in their places."""
+"""How a server describes itself beside a backup: which secrets it can decrypt, and what it has in their places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import base64
 import hmac
 import time
 
-from .._ams.constants import knowledge
+from .._ams.constants import SecretMode, knowledge
 from .._ams.description import Described
 from .._contents.configuration import Configuration, Secret
 from .._contents.names import path_of
@@ -19,8 +19,6 @@ from .call import Run, Target, new_run_id
 from .detached_run import COLLECT_SECONDS
 
 _MODULE = "config_restore"
-_MACHINE, _DOMAIN = 1, 3
-"""The modes of secrets that this server alone opens, and that accounts of its domain open."""
 
 
 def describe(
@@ -68,11 +66,13 @@ def _question(configuration: Configuration | None, nonce: bytes, *, domain_secre
         "step": "describe",
         "knowledge": knowledge(),
         "nonce": base64.b64encode(nonce).decode(),
-        "probes": [_probe(configuration, secret) for secret in secrets if configuration and secret.mode == _MACHINE],
+        "probes": [
+            _probe(configuration, secret) for secret in secrets if configuration and secret.mode == SecretMode.MACHINE
+        ],
         "domain_secrets": [
             {"path": secret.path, "data": secret.data}
             for secret in secrets
-            if domain_secrets and secret.mode == _DOMAIN
+            if domain_secrets and secret.mode == SecretMode.DOMAIN
         ],
         "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith("external/")],
     }

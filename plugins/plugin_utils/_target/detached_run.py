@@ -78,7 +78,7 @@ class DetachedRun(t.Generic[T]):
         """Launches the run and asks for its result until it is there, through lost connections.
 
         Raises AccessManagerError with the target's own sentence when it failed, EndedRunError when its process died,
-        UnfinishedRunError when it has not ended in time, and LostRunError when nothing was heard of it.
+        UnfinishedRunError when it did not end in time, and LostRunError when nothing is known of it.
         """
         while time.monotonic() < self._deadline:
             if self._state == _UNKNOWN:

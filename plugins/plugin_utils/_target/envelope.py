@@ -67,7 +67,7 @@ class Envelope:
         """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after
         C(most) bytes.
 
-        Raises AccessManagerError when the ciphertext is not what this call's target sealed.
+        Raises AccessManagerError when the ciphertext is not what this call's target encrypted.
         """
         iv, mac_of_target = _bytes_of(header, "iv"), _bytes_of(header, "mac")
         if len(iv) != AES.block_size // 8:
@@ -76,7 +76,9 @@ class Envelope:
             oaep = OAEP(mgf=MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)
             keys = self._key.decrypt(_bytes_of(header, "key"), oaep)
         except ValueError:
-            raise AccessManagerError("The target's answer is not sealed to this call's key: it is not used.") from None
+            raise AccessManagerError(
+                "The target's answer is not encrypted to this call's key: it is not used."
+            ) from None
         if len(keys) != 2 * _KEY_BYTES:
             raise AccessManagerError("The target's answer has no proper keys: it is not used.")
         encryption_key, mac_key = keys[:_KEY_BYTES], keys[_KEY_BYTES:]

@@ -47,7 +47,7 @@ def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
     """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the
     certificate as DER.
 
-    Raises AccessManagerError when the PFX does not open, holds another certificate, or its key is not the
+    Raises AccessManagerError when the PFX cannot be decrypted, holds another certificate, or its key is not the
     certificate's.
     """
     if not HAS_CRYPTOGRAPHY:
@@ -75,18 +75,18 @@ def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
 
 
 def _why_closed(pfx: bytes) -> str:
-    """Why a PFX does not open: OpenSSL says of ciphers that it does not have the same as of a wrong password."""
+    """Why a PFX cannot be decrypted: OpenSSL says of ciphers that it does not have the same as of a wrong password."""
     if _PBES1 in pfx and _has_fips():
         return (
-            "cannot be opened on this controller, which allows only FIPS algorithms (fips_enabled): Windows encrypts "
-            "a PFX with older ones. It may be sound. Run this on a controller without that restriction"
+            "cannot be decrypted on this controller, which allows only FIPS algorithms (fips_enabled): Windows "
+            "encrypts a PFX with older ones. It may be sound. Run this on a controller without that restriction"
         )
     if any(cipher in pfx for cipher in _RC2) and not _has_rc2():
         return (
             "is encrypted with RC2, which OpenSSL on this controller opens only with its legacy provider. It may be "
             "sound. Install that provider, unset CRYPTOGRAPHY_OPENSSL_NO_LEGACY, or run this on another controller"
         )
-    return "does not open with its password"
+    return "cannot be decrypted with its password"
 
 
 def _has_fips() -> bool:
@@ -117,12 +117,12 @@ def differences(certificate: bytes, described: c.Mapping[str, t.Any]) -> c.Itera
     is_text = all(isinstance(value, str) for value in values)
     if is_text and distinguished_name.values_of(described["subject"]) != sorted(map(str, values)):
         yield "subject"
-    for key, moment in times.items():
-        if _moment_of(described[key]) != moment:
+    for key, time in times.items():
+        if _time_of(described[key]) != time:
             yield key
 
 
-def _moment_of(text: str) -> datetime.datetime | None:
+def _time_of(text: str) -> datetime.datetime | None:
     try:
         return datetime.datetime.fromisoformat(text)
     except ValueError:

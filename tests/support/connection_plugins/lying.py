@@ -143,7 +143,7 @@ def left(module: str) -> dict[str, Any]:
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "left_runs": []}
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
-    taken = {"attempts": 1, "proven": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
+    taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
     return {"changed": True, "steady": True, "files": 3, "bytes": 11} | taken | waits
 
 

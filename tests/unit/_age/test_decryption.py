@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening what is sealed: with keys from a file, or under a passphrase; the wrong ones are refused in a sentence."""
+"""Decryption: with keys from a file, or under a passphrase; the wrong ones are refused in a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.artifact import Artifact
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from support.backups import KeyPair, age_key, ssh_key
 
 
-def sealed(folder: Path, data: bytes, recipient: str) -> Path:
+def encrypted(folder: Path, data: bytes, recipient: str) -> Path:
     kind = pyrage.ssh.Recipient if recipient.startswith("ssh-") else pyrage.x25519.Recipient
     path = folder / "config.zip.age"
     path.write_bytes(pyrage.encrypt(data, [kind.from_str(recipient)]))
@@ -35,53 +35,55 @@ def key_file(folder: Path, content: str) -> str:
     return str(folder / "key.txt")
 
 
-def open_with(opener: Opener, path: Path, recipients: tuple[str, ...] = ()) -> bytes:
+def open_with(decryptor: Decryptor, path: Path, recipients: tuple[str, ...] = ()) -> bytes:
     artifact = Artifact(path, functools.partial(Folder.at, path.parent))
-    return opener.open(path, artifact.read(LARGEST), recipients)
+    return decryptor.decrypt(path, artifact.read(LARGEST), recipients)
 
 
 def refusal(path: Path, recipients: tuple[str, ...] = (), **params: str) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        open_with(Opener.of(params), path, recipients)
+        open_with(Decryptor.of(params), path, recipients)
     return str(caught.value)
 
 
 def test_an_age_key_between_comments_opens(tmp_path: Path) -> None:
     key, other = age_key(), age_key()
     identity = key_file(tmp_path, f"# created: today\n# public key: {key.public}\n{other.private}\n\n{key.private}\n")
-    assert open_with(Opener.of({"identity_file": identity}), sealed(tmp_path, b"content", key.public)) == b"content"
+    assert (
+        open_with(Decryptor.of({"identity_file": identity}), encrypted(tmp_path, b"content", key.public)) == b"content"
+    )
 
 
 def test_an_ssh_key_opens(tmp_path: Path) -> None:
     key = ssh_key()
-    opener = Opener.of({"identity_file": key_file(tmp_path, key.private)})
-    assert open_with(opener, sealed(tmp_path, b"content", key.public)) == b"content"
+    decryptor = Decryptor.of({"identity_file": key_file(tmp_path, key.private)})
+    assert open_with(decryptor, encrypted(tmp_path, b"content", key.public)) == b"content"
 
 
 @pytest.mark.parametrize("kind", [age_key, ssh_key])
 def test_a_key_with_a_byte_order_mark_opens(tmp_path: Path, kind: Callable[[], KeyPair]) -> None:
     key = kind()
-    opener = Opener.of({"identity_file": key_file(tmp_path, f"\ufeff{key.private}")})
-    assert open_with(opener, sealed(tmp_path, b"content", key.public)) == b"content"
+    decryptor = Decryptor.of({"identity_file": key_file(tmp_path, f"\ufeff{key.private}")})
+    assert open_with(decryptor, encrypted(tmp_path, b"content", key.public)) == b"content"
 
 
 def test_a_passphrase_opens(tmp_path: Path) -> None:
     path = tmp_path / "config.zip.age"
     path.write_bytes(pyrage.passphrase.encrypt(b"content", "correct horse"))
-    assert open_with(Opener.of({"passphrase": "correct horse"}), path) == b"content"
-    assert "does not open with this passphrase" in refusal(path, passphrase="wrong")
+    assert open_with(Decryptor.of({"passphrase": "correct horse"}), path) == b"content"
+    assert "cannot be decrypted with this passphrase" in refusal(path, passphrase="wrong")
     key = age_key()
-    assert "sealed under a passphrase" in refusal(path, identity_file=key_file(tmp_path, key.private))
+    assert "encrypted with a passphrase" in refusal(path, identity_file=key_file(tmp_path, key.private))
 
 
 def test_a_clear_file_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.zip").write_bytes(b"content")
-    assert open_with(Opener(), tmp_path / "config.zip") == b"content"
+    assert open_with(Decryptor(), tmp_path / "config.zip") == b"content"
 
 
-def test_the_wrong_key_is_told_who_could_open_it(tmp_path: Path) -> None:
+def test_the_wrong_key_is_reported_who_could_open_it(tmp_path: Path) -> None:
     key, other = age_key(), age_key()
-    path = sealed(tmp_path, b"content", key.public)
+    path = encrypted(tmp_path, b"content", key.public)
     sentence = refusal(path, (key.public,), identity_file=key_file(tmp_path, other.private))
     assert key.public in sentence
     assert other.private not in sentence
@@ -95,19 +97,19 @@ def test_the_wrong_key_is_told_who_could_open_it(tmp_path: Path) -> None:
 )
 def test_a_file_without_a_usable_key_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(AccessManagerError) as caught:
-        Opener.of({"identity_file": key_file(tmp_path, content)})
+        Decryptor.of({"identity_file": key_file(tmp_path, content)})
     assert "key.txt" in str(caught.value)
     assert "private key" in str(caught.value)
 
 
 def test_key_and_passphrase_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AccessManagerError, match="Both identity_file and passphrase"):
-        Opener.of({"identity_file": "x", "passphrase": "y"})
+        Decryptor.of({"identity_file": "x", "passphrase": "y"})
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(AccessManagerError, match=r"identity file '.*no-key' cannot be read"):
-        Opener.of({"identity_file": str(tmp_path / "no-key")})
+        Decryptor.of({"identity_file": str(tmp_path / "no-key")})
     assert "cannot be read" in refusal(tmp_path / "no-backup")
 
 
@@ -177,7 +179,7 @@ def test_as_many_recipients_as_are_encrypted_to_open_soon(tmp_path: Path) -> Non
         pyrage.encrypt(b"content", [pyrage.x25519.Recipient.from_str(key.public)] * (header.MOST_STANZAS - 1))
     )
     before = time.process_time()
-    assert open_with(Opener.of({"identity_file": key_file(tmp_path, key.private)}), path) == b"content"
+    assert open_with(Decryptor.of({"identity_file": key_file(tmp_path, key.private)}), path) == b"content"
     assert time.process_time() - before < 5
 
 
@@ -190,12 +192,12 @@ def test_any_bytes_are_opened_or_refused_in_a_sentence(tmp_path: Path, data: byt
 @given(place=st.integers(0, 2000), change=st.integers(1, 255))
 def test_a_changed_byte_never_opens_as_something_else(tmp_path: Path, place: int, change: int) -> None:
     key = age_key()
-    path = sealed(tmp_path, b"content" * 100, key.public)
+    path = encrypted(tmp_path, b"content" * 100, key.public)
     data = bytearray(path.read_bytes())
     data[place % len(data)] ^= change
     path.write_bytes(data)
     try:
-        opened = open_with(Opener.of({"identity_file": key_file(tmp_path, key.private)}), path)
+        opened = open_with(Decryptor.of({"identity_file": key_file(tmp_path, key.private)}), path)
     except AccessManagerError:
         return
     assert opened == b"content" * 100

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealing: who can open what was sealed, and what is refused before anything is."""
+"""Encryption: who can decrypt, and what is refused before anything is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Encryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import ChunkReader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
@@ -34,9 +34,9 @@ def params(**changes: Any) -> dict[str, Any]:
     return {"encryption": "age", "recipients": [], "passphrase": None} | changes
 
 
-def sealed(seal: Seal, clear: bytes = CLEAR) -> bytes:
+def encrypted(encryptor: Encryptor, clear: bytes = CLEAR) -> bytes:
     output = io.BytesIO()
-    seal.write(io.BytesIO(clear), output)
+    encryptor.write(io.BytesIO(clear), output)
     return output.getvalue()
 
 
@@ -51,7 +51,7 @@ def ssh_pair(key: Any) -> tuple[str, pyrage.ssh.Identity]:
 
 def refusal(**options: Any) -> str:
     with pytest.raises(AccessManagerError) as caught:
-        Seal.of(params(**options))
+        Encryptor.of(params(**options))
     return str(caught.value)
 
 
@@ -60,14 +60,14 @@ def refusal(**options: Any) -> str:
 
 def test_each_recipient_alone_opens() -> None:
     identities = [pyrage.x25519.Identity.generate() for _number in range(3)]
-    output = sealed(Seal.of(params(recipients=[str(identity.to_public()) for identity in identities])))
+    output = encrypted(Encryptor.of(params(recipients=[str(identity.to_public()) for identity in identities])))
     assert CLEAR[:20] not in output
     for identity in identities:
         assert pyrage.decrypt(output, [identity]) == CLEAR
 
 
 def test_nobody_else_opens(recipient: str) -> None:
-    output = sealed(Seal.of(params(recipients=[recipient])))
+    output = encrypted(Encryptor.of(params(recipients=[recipient])))
     with pytest.raises(pyrage.DecryptError):
         pyrage.decrypt(output, [pyrage.x25519.Identity.generate()])
 
@@ -80,32 +80,32 @@ def test_nobody_else_opens(recipient: str) -> None:
 @pytest.mark.parametrize("comment", ["", " admin@example.org"])
 def test_an_ssh_recipient_opens(make: Any, comment: str) -> None:
     public, identity = ssh_pair(make())
-    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[public + comment]))), [identity]) == CLEAR
+    assert pyrage.decrypt(encrypted(Encryptor.of(params(recipients=[public + comment]))), [identity]) == CLEAR
 
 
 def test_age_and_ssh_recipients_mix(identity: pyrage.x25519.Identity, recipient: str) -> None:
     public, ssh = ssh_pair(ed25519.Ed25519PrivateKey.generate())
-    output = sealed(Seal.of(params(recipients=[recipient, public])))
+    output = encrypted(Encryptor.of(params(recipients=[recipient, public])))
     assert pyrage.decrypt(output, [identity]) == pyrage.decrypt(output, [ssh]) == CLEAR
 
 
 def test_spaces_around_a_recipient_do_no_harm(identity: pyrage.x25519.Identity, recipient: str) -> None:
-    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[f"  {recipient}\n"]))), [identity]) == CLEAR
+    assert pyrage.decrypt(encrypted(Encryptor.of(params(recipients=[f"  {recipient}\n"]))), [identity]) == CLEAR
 
 
 def test_the_passphrase_opens() -> None:
-    output = sealed(Seal.of(params(passphrase="correct horse")))
+    output = encrypted(Encryptor.of(params(passphrase="correct horse")))
     assert pyrage.passphrase.decrypt(output, "correct horse") == CLEAR
 
 
 def test_none_writes_clear() -> None:
-    assert sealed(Seal.of(params(encryption="none"))) == CLEAR
+    assert encrypted(Encryptor.of(params(encryption="none"))) == CLEAR
 
 
 @pytest.mark.skipif(not shutil.which("age"), reason="the age program is not installed")
 def test_the_age_program_opens(tmp_path: Path, identity: pyrage.x25519.Identity, recipient: str) -> None:
     (tmp_path / "key.txt").write_text(f"{identity}\n")
-    output = sealed(Seal.of(params(recipients=[recipient])))
+    output = encrypted(Encryptor.of(params(recipients=[recipient])))
     age = subprocess.run(["age", "-d", "-i", tmp_path / "key.txt"], input=output, capture_output=True, check=True)
     assert age.stdout == CLEAR
 
@@ -115,18 +115,20 @@ def test_the_age_program_opens(tmp_path: Path, identity: pyrage.x25519.Identity,
 @example(b"x" * 65536)
 @example(b"x" * 65537)
 def test_any_content_comes_back(identity: pyrage.x25519.Identity, recipient: str, clear: bytes) -> None:
-    assert pyrage.decrypt(sealed(Seal.of(params(recipients=[recipient])), clear), [identity]) == clear
+    assert pyrage.decrypt(encrypted(Encryptor.of(params(recipients=[recipient])), clear), [identity]) == clear
 
 
-def test_names_of_sealed_artifacts_end_with_age(recipient: str) -> None:
+def test_names_of_encrypted_artifacts_end_with_age(recipient: str) -> None:
     assert (
-        Seal.of(params(recipients=[recipient])).suffix == Seal.of(params(passphrase="correct horse")).suffix == ".age"
+        Encryptor.of(params(recipients=[recipient])).suffix
+        == Encryptor.of(params(passphrase="correct horse")).suffix
+        == ".age"
     )
-    assert Seal.of(params(encryption="none")).suffix == ""
+    assert Encryptor.of(params(encryption="none")).suffix == ""
 
 
 def test_a_passphrase_is_not_shown() -> None:
-    assert "correct horse" not in repr(Seal.of(params(passphrase="correct horse")))
+    assert "correct horse" not in repr(Encryptor.of(params(passphrase="correct horse")))
 
 
 # ---- refusals ----
@@ -179,10 +181,14 @@ def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, leng
 
 
 def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decrypts(tmp_path: Path) -> None:
-    assert pyrage.passphrase.decrypt(sealed(Seal.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR
+    assert (
+        pyrage.passphrase.decrypt(encrypted(Encryptor.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR
+    )
     (tmp_path / "config.zip.age").write_bytes(pyrage.passphrase.encrypt(CLEAR, "a"))
     assert (
-        Opener.of({"passphrase": "a"}).open(tmp_path / "config.zip.age", (tmp_path / "config.zip.age").read_bytes())
+        Decryptor.of({"passphrase": "a"}).decrypt(
+            tmp_path / "config.zip.age", (tmp_path / "config.zip.age").read_bytes()
+        )
         == CLEAR
     )
 
@@ -191,8 +197,8 @@ def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decryp
 def test_more_recipients_than_are_decrypted_are_refused(recipient: str, count: int) -> None:
     message = refusal(recipients=[recipient] * count)
     assert f"{count} recipients are too many" in message
-    assert "with more than 64 it is not opened" in message
-    assert Seal.of(params(recipients=[recipient] * 60))
+    assert "with more than 64 it is not decrypted" in message
+    assert Encryptor.of(params(recipients=[recipient] * 60))
 
 
 def test_a_work_factor_that_would_not_be_decrypted_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,14 +208,14 @@ def test_a_work_factor_that_would_not_be_decrypted_is_not_written(monkeypatch: p
     monkeypatch.setattr(pyrage.passphrase, "encrypt", lambda *_arguments: slow)
     output = io.BytesIO()
     with pytest.raises(AccessManagerError, match="the work factor '21' of scrypt"):
-        Seal.of(params(passphrase="correct horse")).write(io.BytesIO(CLEAR), output)
+        Encryptor.of(params(passphrase="correct horse")).write(io.BytesIO(CLEAR), output)
     assert output.getvalue() == b""
 
 
 @given(st.text(max_size=200))
-def test_no_text_gives_anything_but_a_seal_or_a_sentence(text: str) -> None:
+def test_no_text_gives_anything_but_an_encryptor_or_a_sentence(text: str) -> None:
     with contextlib.suppress(AccessManagerError):
-        Seal.of(params(recipients=[text]))
+        Encryptor.of(params(recipients=[text]))
 
 
 def private_keys() -> Iterator[Any]:
@@ -249,40 +255,40 @@ def test_none_is_refused_together_with_a_key(too_much: dict[str, Any]) -> None:
     assert "correct horse" not in message
 
 
-# ---- failures while sealing ----
+# ---- failures while encrypting ----
 
 
 @pytest.fixture(params=["recipients", "passphrase", "none"])
-def any_seal(request: pytest.FixtureRequest, recipient: str) -> Seal:
+def any_encryptor(request: pytest.FixtureRequest, recipient: str) -> Encryptor:
     options = {
         "recipients": {"recipients": [recipient]},
         "passphrase": {"passphrase": "correct horse"},
         "none": {"encryption": "none"},
     }
-    return Seal.of(params(**options[request.param]))
+    return Encryptor.of(params(**options[request.param]))
 
 
-def test_a_failure_of_the_source_is_told_in_its_own_words(any_seal: Seal) -> None:
+def test_a_failure_of_the_source_is_reported_in_its_own_words(any_encryptor: Encryptor) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"x" * 100_000
         raise AccessManagerError("'config/a.json' arrived with another SHA-256.")
 
     with pytest.raises(AccessManagerError, match=r"^'config/a\.json' arrived with another SHA-256\.$"):
-        any_seal.write(ChunkReader(chunks()), io.BytesIO())
+        any_encryptor.write(ChunkReader(chunks()), io.BytesIO())
 
 
 @pytest.mark.parametrize("room", [0, 100, 100_000])
 @pytest.mark.parametrize("encryption", ["age", "none"])
-def test_a_disk_that_takes_no_more_is_told_in_a_sentence_and_nothing_is_left(
+def test_a_disk_that_takes_no_more_is_reported_in_a_sentence_and_nothing_is_left(
     root: Path, recipient: str, encryption: str, room: int
 ) -> None:
-    seal = Seal.of(params(encryption=encryption, recipients=[recipient] if encryption == "age" else []))
+    encryptor = Encryptor.of(params(encryption=encryption, recipients=[recipient] if encryption == "age" else []))
     store = BackupStore(str(root), "ams1")
     backup_id = PartialBackup.begin(store).id
     sentence = r"config\.zip\.age' cannot be written on the controller: File too large"
     with pytest.raises(AccessManagerError, match=sentence), largest_file(room):
         PartialBackup(store, backup_id).write(
-            "config.zip.age", lambda sealed: seal.write(io.BytesIO(CLEAR * 1000), sealed)
+            "config.zip.age", lambda encrypted: encryptor.write(io.BytesIO(CLEAR * 1000), encrypted)
         )
     assert list((root / "ams1" / f".partial-{backup_id}").iterdir()) == [
         root / "ams1" / f".partial-{backup_id}" / ".nonce"

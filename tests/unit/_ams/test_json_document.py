@@ -93,7 +93,7 @@ def test_garbage_is_refused_in_words(data: bytes) -> None:
         ("", "no value"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, words: str) -> None:
+def test_what_is_wrong_is_reported(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words.replace("(", r"\(")):
         parse(text.encode())
 

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import text as text_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import (
     GROUPS,
-    Side,
-    compare_sides,
+    ComparedState,
+    compare_states,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -55,7 +55,7 @@ class Backup:
         rule: dict[str, Any] = self.settings["Authorization"]["ComputerTargets"][number]
         return rule
 
-    def side(self) -> Side:
+    def side(self) -> ComparedState:
         files = {
             "config/appsettings.json": self.text or to_json(self.settings),
             "config/apphost.json": to_json(self.apphost),
@@ -65,7 +65,7 @@ class Backup:
         for record in listed["files"]:
             record["sddl"] = self.sddl.get(record["path"], record["sddl"])
         data = config_zip(files, listed=listed, described=self.described)
-        return Side("backup", Configuration(data, tolerant=True), {}, self.certificates)
+        return ComparedState("backup", Configuration(data, tolerant=True), {}, self.certificates)
 
 
 def certificate(**changes: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def compared(change: Callable[[Backup], object], same: bool | None = False) -> d
     """What differs after a change."""
     after = Backup()
     change(after)
-    return compare_sides(Backup().side(), after.side(), lambda _before, _after: same)
+    return compare_states(Backup().side(), after.side(), lambda _before, _after: same)
 
 
 def only(result: dict[str, Any], group: str) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def test_a_rule_that_stays_undecoded_does_not_differ() -> None:
     before, after = Backup(), Backup()
     for side in (before, after):
         side.rule()["SecurityDescriptor"] = "nonsense"
-    assert compare_sides(before.side(), after.side(), lambda _before, _after: True)["rules"] == []
+    assert compare_states(before.side(), after.side(), lambda _before, _after: True)["rules"] == []
 
 
 def test_blanks_in_a_descriptor_hide_nobody() -> None:
@@ -203,7 +203,7 @@ def test_blanks_in_a_descriptor_hide_nobody() -> None:
     assert (rule["decoded"], rule["settings"]) == (True, [])
 
 
-def test_a_denial_is_told_as_one() -> None:
+def test_a_denial_is_reported_as_one() -> None:
     def deny(after: Backup) -> None:
         after.rule()["SecurityDescriptor"] = after.rule()["SecurityDescriptor"].replace(
             f"(D;;0x1e00;;;{GUEST})", "(D;;0x200;;;WD)"
@@ -257,7 +257,7 @@ def test_settings_of_a_rule() -> None:
     ]
 
 
-def test_two_rules_of_one_id_are_told_apart_by_their_place() -> None:
+def test_two_rules_of_one_id_are_reported_apart_by_their_place() -> None:
     def double(after: Backup) -> None:
         after.rule(8)["Id"] = after.rule(7)["Id"].upper()
 
@@ -278,7 +278,7 @@ def test_no_rule_hides_behind_the_name_of_another(name: str | None) -> None:
     old, new = Backup(), Backup()
     before(old)
     change(new)
-    (rule,) = compare_sides(old.side(), new.side(), lambda _before, _after: None)["rules"]
+    (rule,) = compare_states(old.side(), new.side(), lambda _before, _after: None)["rules"]
     assert granted(rule["gained"]) == {("allow", "S-1-1-0"): [PASSWORD]}
 
 
@@ -330,13 +330,13 @@ def test_json_that_cannot_be_read_is_compared_as_a_file() -> None:
 # ---- secrets ----
 
 
-@pytest.mark.parametrize(("same", "told"), [(True, "protected_again"), (False, "changed"), (None, "unknown")])
-def test_a_secret_is_changed_or_not(same: bool | None, told: str) -> None:
+@pytest.mark.parametrize(("same", "reported"), [(True, "protected_again"), (False, "changed"), (None, "unknown")])
+def test_a_secret_is_changed_or_not(same: bool | None, reported: str) -> None:
     def change(after: Backup) -> None:
         after.settings["Email"]["Password"] = ProtectedSecret("bmV3", "c2FsdA==").as_json()
 
     result = compared(change, same)
-    assert only(result, "secrets") == {"change": told, "path": "Email.Password"}
+    assert only(result, "secrets") == {"change": reported, "path": "Email.Password"}
 
 
 SECRET = "hunter2-s3cr3t"
@@ -376,13 +376,13 @@ SECRET = "hunter2-s3cr3t"
         ("registry", lambda one: one.described["state"]["registry"].append(registry("ConnectionString", SECRET))),
     ],
 )
-def test_no_value_of_a_secret_is_told(group: str, change: Callable[[Backup], object]) -> None:
+def test_no_value_of_a_secret_is_reported(group: str, change: Callable[[Backup], object]) -> None:
     result = compared(change)
     assert result[group]
     assert SECRET not in json.dumps(result) + text(result)
     backwards = Backup()
     change(backwards)
-    result = compare_sides(backwards.side(), Backup().side(), lambda _before, _after: None)
+    result = compare_states(backwards.side(), Backup().side(), lambda _before, _after: None)
     assert result[group]
     assert SECRET not in json.dumps(result) + text(result)
 
@@ -481,9 +481,13 @@ def test_registry_http_sys_and_service() -> None:
 
 
 def test_inventories_tell_what_and_not_how() -> None:
-    before = Side("one", None, {"config/a": "1", "config/b": "1", "state/registry": "1", "state/database": "1"}, None)
-    after = Side("other", None, {"config/b": "2", "config/c": "1", "state/registry": "2", "certificates/AB": "1"}, None)
-    result = compare_sides(before, after, lambda _before, _after: None)
+    before = ComparedState(
+        "one", None, {"config/a": "1", "config/b": "1", "state/registry": "1", "state/database": "1"}, None
+    )
+    after = ComparedState(
+        "other", None, {"config/b": "2", "config/c": "1", "state/registry": "2", "certificates/AB": "1"}, None
+    )
+    result = compare_states(before, after, lambda _before, _after: None)
     assert result["basis"] == "inventory"
     assert {one["path"]: one["change"] for one in result["files"]} == {
         "config/a": "removed",
@@ -498,7 +502,7 @@ def test_inventories_tell_what_and_not_how() -> None:
 
 def test_without_a_key_and_a_manifest_nothing_can_be_compared() -> None:
     with pytest.raises(AccessManagerError, match="identity_file or passphrase"):
-        compare_sides(Side("one"), Side("other", None, {}), lambda _before, _after: None)
+        compare_states(ComparedState("one"), ComparedState("other", None, {}), lambda _before, _after: None)
 
 
 # ---- hostile text ----

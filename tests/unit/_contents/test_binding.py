@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import state_sources
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents, open_contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
@@ -36,7 +36,7 @@ from hypothesis import strategies as st
 from support.backups import KeyPair
 from support.certificates import TestCertificate
 from unit.actions import run
-from unit.encrypted_backups import bound, config_zip, make, seal_to
+from unit.encrypted_backups import bound, config_zip, encrypt_to, make
 from unit.opened_backups import files
 
 ID, OTHER_ID = "20261123T010000Z", "20261123T020000Z"
@@ -63,10 +63,10 @@ PLACES = [Place(host, backup_id, part) for host in HOSTS for backup_id in IDS fo
 
 
 @pytest.fixture(scope="module")
-def opener(owner: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> Opener:
+def decryptor(owner: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> Decryptor:
     key = tmp_path_factory.mktemp("key") / "key.txt"
     key.write_text(owner.private)
-    return Opener.of({"identity_file": str(key)})
+    return Decryptor.of({"identity_file": str(key)})
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def honest(owner: KeyPair, certificate: TestCertificate, tmp_path_factory: pytes
     root = tmp_path_factory.mktemp("honest")
     for host in HOSTS:
         for backup_id in IDS:
-            make(BackupStore(str(root), host), backup_id, seal_to(owner.public), certificates=[certificate])
+            make(BackupStore(str(root), host), backup_id, encrypt_to(owner.public), certificates=[certificate])
     return root
 
 
@@ -106,22 +106,22 @@ def exchange(root: Path, stolen: Place, put: Place) -> None:
     forge_manifest(put.path(root).parent)
 
 
-def problems_of(root: Path, host: str, backup_id: str, opener: Opener) -> list[str]:
+def problems_of(root: Path, host: str, backup_id: str, decryptor: Decryptor) -> list[str]:
     """What a verification finds in a backup."""
     (backup,) = [one for one in verification.read(BackupStore(str(root), host)) if one.id == backup_id]
-    verification.verify([backup], opener)
+    verification.verify([backup], decryptor)
     return verification.result_of_backup(backup)["problems"]
 
 
-def contents_of(root: Path, host: str, backup_id: str, opener: Opener) -> Contents:
+def contents_of(root: Path, host: str, backup_id: str, decryptor: Decryptor) -> Contents:
     """What a restore of a backup works with."""
-    return open_contents(select(BackupStore(str(root), host), backup_id), opener, certificates=True)
+    return open_contents(select(BackupStore(str(root), host), backup_id), decryptor, certificates=True)
 
 
-def refusal(root: Path, host: str, backup_id: str, opener: Opener) -> str:
+def refusal(root: Path, host: str, backup_id: str, decryptor: Decryptor) -> str:
     """Why a restore refuses a backup."""
     with pytest.raises(AccessManagerError) as caught:
-        contents_of(root, host, backup_id, opener)
+        contents_of(root, host, backup_id, decryptor)
     return str(caught.value)
 
 
@@ -138,25 +138,25 @@ def said_in(data: bytes) -> Says:
 # ---- honest backups ----
 
 
-def test_honest_backups_are_proved_restored_and_compared(honest: Path, opener: Opener) -> None:
+def test_honest_backups_are_proved_restored_and_compared(honest: Path, decryptor: Decryptor) -> None:
     for host in HOSTS:
         for backup_id in IDS:
-            assert problems_of(honest, host, backup_id, opener) == []
-            contents = contents_of(honest, host, backup_id, opener)
+            assert problems_of(honest, host, backup_id, decryptor) == []
+            contents = contents_of(honest, host, backup_id, decryptor)
             assert contents.configuration.files.keys() == files().keys()
             assert "backup" not in contents.secrets
             assert contents.certificates
             source = select(BackupStore(str(honest), host), backup_id)
-            assert state_sources.of_backup(source, opener).side.configuration
+            assert state_sources.of_backup(source, decryptor).side.configuration
 
 
-def test_a_copy_of_a_backup_elsewhere_is_honest(root: Path, tmp_path: Path, opener: Opener) -> None:
+def test_a_copy_of_a_backup_elsewhere_is_honest(root: Path, tmp_path: Path, decryptor: Decryptor) -> None:
     copy = shutil.copytree(root / "ams1" / ID, tmp_path / "usb stick")
     for place in (copy, copy / "config.zip.age"):
         source = select(BackupStore(str(root), "ams9"), str(place))
-        assert open_contents(source, opener, certificates=False).configuration.files
+        assert open_contents(source, decryptor, certificates=False).configuration.files
     (copy / "manifest.json").unlink()
-    assert open_contents(select(BackupStore(str(root), "ams9"), str(copy)), opener, certificates=True).certificates
+    assert open_contents(select(BackupStore(str(root), "ams9"), str(copy)), decryptor, certificates=True).certificates
 
 
 def test_each_part_says_whose_it_is_and_all_share_what_the_manifest_has_the_hash_of(
@@ -197,32 +197,34 @@ def test_without_it_a_part_cannot_be_made(root: Path) -> None:
             PartialBackup(store, backup_id).nonce()
 
 
-def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPair, opener: Opener) -> None:
-    made = [encryption_certificate.make("forest.example", verification.moment_of(one)) for one in IDS]
+def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPair, decryptor: Decryptor) -> None:
+    made = [encryption_certificate.make("forest.example", verification.time_of_id(one)) for one in IDS]
     places = []
     for number, one in enumerate(made):
         store = BackupStore(str(tmp_path), f"forest{number}.example")
-        places.append(certificate_backup.commit(store, seal_to(owner.public), one, [], verification.moment_of(ID))[0])
-        assert certificate_backup.opened(places[-1], opener, one.thumbprint).pfx == one.pfx
+        places.append(
+            certificate_backup.commit(store, encrypt_to(owner.public), one, [], verification.time_of_id(ID))[0]
+        )
+        assert certificate_backup.opened(places[-1], decryptor, one.thumbprint).pfx == one.pfx
     theirs, ours = (place.store.folder / place.id for place in places)
     shutil.copyfile(theirs / "certificates.zip.age", ours / "certificates.zip.age")
     forge_manifest(ours)
     with pytest.raises(
         AccessManagerError, match=rf"is certificates\.zip of the backup {places[0].id} of forest0\.example"
     ):
-        certificate_backup.opened(places[1], opener, made[0].thumbprint)
+        certificate_backup.opened(places[1], decryptor, made[0].thumbprint)
 
 
 # ---- parts that were exchanged ----
 
 
 @given(stolen=st.sampled_from(PLACES), put=st.sampled_from(PLACES))
-def test_any_exchange_of_two_parts_is_found(honest: Path, opener: Opener, stolen: Place, put: Place) -> None:
+def test_any_exchange_of_two_parts_is_found(honest: Path, decryptor: Decryptor, stolen: Place, put: Place) -> None:
     assume(stolen != put)
     whole = {path: path.read_bytes() for path in (put.path(honest), put.path(honest).parent / "manifest.json")}
     try:
         exchange(honest, stolen, put)
-        found, refused = problems_of(honest, put.host, put.id, opener), refusal(honest, put.host, put.id, opener)
+        found, refused = problems_of(honest, put.host, put.id, decryptor), refusal(honest, put.host, put.id, decryptor)
     finally:
         for path, data in whole.items():
             path.write_bytes(data)
@@ -231,41 +233,41 @@ def test_any_exchange_of_two_parts_is_found(honest: Path, opener: Opener, stolen
 
 
 @pytest.mark.parametrize("part", NAMES)
-def test_a_part_of_another_backup_is_named_with_where_it_is_from(root: Path, opener: Opener, part: str) -> None:
+def test_a_part_of_another_backup_is_named_with_where_it_is_from(root: Path, decryptor: Decryptor, part: str) -> None:
     stolen, put = Place("ams2", ID, part), Place("ams1", OTHER_ID, part)
     exchange(root, stolen, put)
-    sentence = refusal(root, "ams1", OTHER_ID, opener)
+    sentence = refusal(root, "ams1", OTHER_ID, decryptor)
     assert f"is not {NAMES[part]} of the backup {OTHER_ID} of ams1" in sentence
     assert f"it is {NAMES[part]} of the backup {ID} of ams2" in sentence
     assert "It is not used." in sentence
-    assert sentence in problems_of(root, "ams1", OTHER_ID, opener)
+    assert sentence in problems_of(root, "ams1", OTHER_ID, decryptor)
 
 
-def test_a_renamed_part_is_found(root: Path, opener: Opener) -> None:
+def test_a_renamed_part_is_found(root: Path, decryptor: Decryptor) -> None:
     exchange(root, Place("ams1", ID, "certificates"), Place("ams1", ID, "config"))
-    assert "it is certificates.zip of the backup" in refusal(root, "ams1", ID, opener)
+    assert "it is certificates.zip of the backup" in refusal(root, "ams1", ID, decryptor)
 
 
-def test_a_redated_backup_is_found(root: Path, opener: Opener) -> None:
+def test_a_redated_backup_is_found(root: Path, decryptor: Decryptor) -> None:
     later = "20261124T030000Z"
     (root / "ams1" / ID).rename(root / "ams1" / later)
     forge_manifest(root / "ams1" / later, id=later, created="2026-11-24T03:00:00Z")
-    assert f"it is config.zip of the backup {ID} of ams1" in refusal(root, "ams1", "latest", opener)
-    assert len(problems_of(root, "ams1", later, opener)) >= 3
+    assert f"it is config.zip of the backup {ID} of ams1" in refusal(root, "ams1", "latest", decryptor)
+    assert len(problems_of(root, "ams1", later, decryptor)) >= 3
 
 
-def test_a_whole_backup_of_another_server_is_found(root: Path, opener: Opener) -> None:
+def test_a_whole_backup_of_another_server_is_found(root: Path, decryptor: Decryptor) -> None:
     shutil.rmtree(root / "ams1" / OTHER_ID)
     shutil.copytree(root / "ams2" / OTHER_ID, root / "ams1" / OTHER_ID)
     forge_manifest(root / "ams1" / OTHER_ID, host="ams1")
-    assert f"of the backup {OTHER_ID} of ams2" in refusal(root, "ams1", OTHER_ID, opener)
+    assert f"of the backup {OTHER_ID} of ams2" in refusal(root, "ams1", OTHER_ID, decryptor)
 
 
-def test_parts_without_a_manifest_must_be_of_one_backup(root: Path, tmp_path: Path, opener: Opener) -> None:
+def test_parts_without_a_manifest_must_be_of_one_backup(root: Path, tmp_path: Path, decryptor: Decryptor) -> None:
     copy = shutil.copytree(root / "ams1" / ID, tmp_path / "copy")
     (copy / "manifest.json").unlink()
     shutil.copyfile(Place("ams1", OTHER_ID, "secrets").path(root), copy / "secrets.json.age")
-    assert f"it is secrets.json of the backup {OTHER_ID} of ams1" in refusal(root, "ams1", str(copy), opener)
+    assert f"it is secrets.json of the backup {OTHER_ID} of ams1" in refusal(root, "ams1", str(copy), decryptor)
 
 
 # ---- parts that were forged ----
@@ -293,7 +295,7 @@ FORGERIES: dict[str, tuple[Callable[[Says], Says | None], str]] = {
 @pytest.mark.parametrize("part", ["config", "secrets"])
 @pytest.mark.parametrize("kind", FORGERIES)
 def test_a_part_that_was_encrypted_by_who_knows_the_public_key_alone_is_refused(
-    root: Path, owner: KeyPair, opener: Opener, part: str, kind: str
+    root: Path, owner: KeyPair, decryptor: Decryptor, part: str, kind: str
 ) -> None:
     """All that stands in clear in the store is known to the forger: names, times, and the nonce's hash."""
     change, sentence = FORGERIES[kind]
@@ -301,24 +303,24 @@ def test_a_part_that_was_encrypted_by_who_knows_the_public_key_alone_is_refused(
     manifest = json.loads((place.path(root).parent / "manifest.json").read_bytes())
     known = {"host": "ams1", "id": OTHER_ID, "part": NAMES[part], "sha256": manifest["nonce_sha256"]}
     with place.path(root).open("wb") as file:
-        seal_to(owner.public).write(io.BytesIO(evil(part, change(known))), file)
+        encrypt_to(owner.public).write(io.BytesIO(evil(part, change(known))), file)
     forge_manifest(place.path(root).parent)
-    refused = refusal(root, "ams1", "latest", opener)
+    refused = refusal(root, "ams1", "latest", decryptor)
     assert sentence in refused
     assert "\x1b" not in refused
-    assert any(sentence in problem for problem in problems_of(root, "ams1", OTHER_ID, opener))
+    assert any(sentence in problem for problem in problems_of(root, "ams1", OTHER_ID, decryptor))
 
 
 def test_a_forged_part_with_a_manifest_that_fits_it_is_betrayed_by_the_others(
-    root: Path, owner: KeyPair, opener: Opener
+    root: Path, owner: KeyPair, decryptor: Decryptor
 ) -> None:
     place = Place("ams1", OTHER_ID, "config")
     says = {"host": "ams1", "id": OTHER_ID, "part": "config.zip", "nonce": "11" * 32}
     with place.path(root).open("wb") as file:
-        seal_to(owner.public).write(io.BytesIO(evil("config", says)), file)
+        encrypt_to(owner.public).write(io.BytesIO(evil("config", says)), file)
     forge_manifest(place.path(root).parent, nonce_sha256=hashlib.sha256(bytes.fromhex("11" * 32)).hexdigest())
-    assert "one of them is forged" in refusal(root, "ams1", OTHER_ID, opener)
-    assert any("one of them is forged" in problem for problem in problems_of(root, "ams1", OTHER_ID, opener))
+    assert "one of them is forged" in refusal(root, "ams1", OTHER_ID, decryptor)
+    assert any("one of them is forged" in problem for problem in problems_of(root, "ams1", OTHER_ID, decryptor))
 
 
 # ---- a stripped encryption ----
@@ -335,22 +337,22 @@ def given_by(request: pytest.FixtureRequest, owner: KeyPair, tmp_path: Path) -> 
 def stripped(tmp_path: Path, owner: KeyPair, given_by: dict[str, str]) -> Path:
     """A root with an encrypted backup, and a newer one in clear that calls itself so: it needs no key to be forged."""
     root = tmp_path / "backups"
-    seal = seal_to(owner.public) if "identity_file" in given_by else seal_to(passphrase=PASSPHRASE)
-    make(BackupStore(str(root), "ams1"), ID, seal)
-    make(BackupStore(str(root), "ams1"), OTHER_ID, seal_to(), content=files() | EVIL)
+    encryptor = encrypt_to(owner.public) if "identity_file" in given_by else encrypt_to(passphrase=PASSPHRASE)
+    make(BackupStore(str(root), "ams1"), ID, encryptor)
+    make(BackupStore(str(root), "ams1"), OTHER_ID, encrypt_to(), content=files() | EVIL)
     return root
 
 
 def test_parts_in_clear_are_refused_when_there_is_a_key(stripped: Path, given_by: dict[str, str]) -> None:
-    opener = Opener.of(given_by)
-    refused = refusal(stripped, "ams1", "latest", opener)
+    decryptor = Decryptor.of(given_by)
+    refused = refusal(stripped, "ams1", "latest", decryptor)
     assert "config.zip' is not encrypted, though" in refused
     assert "encryption to 'none'" in refused
     assert PASSPHRASE not in refused
-    assert contents_of(stripped, "ams1", ID, opener).configuration.read("config/scripts/rule.ps1") == b"exit"
+    assert contents_of(stripped, "ams1", ID, decryptor).configuration.read("config/scripts/rule.ps1") == b"exit"
     source = select(BackupStore(str(stripped), "ams1"), OTHER_ID)
     with pytest.raises(AccessManagerError, match="is not encrypted"):
-        state_sources.of_backup(source, opener)
+        state_sources.of_backup(source, decryptor)
 
 
 def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[str, str]) -> None:
@@ -361,16 +363,16 @@ def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[st
     manifest["artifacts"][2] |= {"name": "secrets.json", "encryption": "none", "recipients": []}
     write_manifest(folder, manifest)
     forge_manifest(folder)
-    assert "secrets.json' is not encrypted" in refusal(stripped, "ams1", ID, Opener.of(given_by))
+    assert "secrets.json' is not encrypted" in refusal(stripped, "ams1", ID, Decryptor.of(given_by))
 
 
 def test_what_was_asked_for_by_name_is_opened(stripped: Path, given_by: dict[str, str]) -> None:
-    for opener in (Opener.of({}), Opener.of(given_by | {"encryption": "none"})):
+    for decryptor in (Decryptor.of({}), Decryptor.of(given_by | {"encryption": "none"})):
         assert (
-            contents_of(stripped, "ams1", OTHER_ID, opener).configuration.read("config/scripts/rule.ps1")
+            contents_of(stripped, "ams1", OTHER_ID, decryptor).configuration.read("config/scripts/rule.ps1")
             == b"Invoke-Evil"
         )
-    both = Opener.of(given_by | {"encryption": "none"})
+    both = Decryptor.of(given_by | {"encryption": "none"})
     assert contents_of(stripped, "ams1", ID, both).configuration.read("config/scripts/rule.ps1") == b"exit"
 
 
@@ -378,8 +380,8 @@ def test_the_modules_refuse_and_report_it_unless_it_was_asked_for(stripped: Path
     common: dict[str, Any] = {"backup_root": str(stripped), **given_by}
     verified = run("backup_verify", **common)
     assert verified["failed"]
-    told = {one["id"]: one["verified"] for one in verified["backups"]}
-    assert told == {ID: "full", OTHER_ID: "none"}
+    reported = {one["id"]: one["verified"] for one in verified["backups"]}
+    assert reported == {ID: "full", OTHER_ID: "none"}
     assert "config.zip' is not encrypted" in verified["msg"]
     assert "is not encrypted" in run("config_restore", state="planned", **common)["msg"]
     assert "is not encrypted" in run("certificate_import", **common)["msg"]

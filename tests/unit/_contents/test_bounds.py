@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Seal
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Encryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_directory
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_directory import (
     MOST_ENTRIES,
@@ -39,7 +39,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.backups import age_key
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 from unit.faults import free_bytes
 from unit.opened_backups import config_zip, zipped
 
@@ -55,15 +55,15 @@ def endless() -> Iterator[bytes]:
         yield os.urandom(MIB)
 
 
-@pytest.mark.parametrize("seal", [seal_to(), seal_to(age_key().public)], ids=["none", "recipients"])
-def test_one_server_never_fills_the_root_of_all(small_file_system: Path, seal: Seal) -> None:
+@pytest.mark.parametrize("encryptor", [encrypt_to(), encrypt_to(age_key().public)], ids=["none", "recipients"])
+def test_one_server_never_fills_the_root_of_all(small_file_system: Path, encryptor: Encryptor) -> None:
     evil, good = (BackupStore(str(small_file_system), host) for host in ("evil", "good"))
     partial = PartialBackup.begin(evil)
     with pytest.raises(AccessManagerError, match=r"not enough space in '.*evil.*': [0-9]+ MiB are needed"):
-        partial.write("config.zip", lambda file: seal.write(ChunkReader(endless()), file))
+        partial.write("config.zip", lambda file: encryptor.write(ChunkReader(endless()), file))
     assert free_bytes(small_file_system) >= RESERVE
     assert [path.name for path in partial.path.iterdir()] == [".nonce"]
-    make(good, ID, seal_to())
+    make(good, ID, encrypt_to())
     assert good.damage(good.manifest(ID)) == []
 
 
@@ -79,7 +79,7 @@ def test_more_than_is_opened_again_is_not_written(store: BackupStore, monkeypatc
 
 
 def test_a_sparse_artifact_is_refused_before_it_is_hashed(store: BackupStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(store, ID, seal_to())
+    make(store, ID, encrypt_to())
     manifest = store.manifest(ID)
     path = store.folder / ID / "config.zip"
     with path.open("r+b") as file:
@@ -113,7 +113,7 @@ def test_a_whole_artifact_of_zeros_is_none(store: BackupStore) -> None:
 
 @pytest.mark.parametrize("size", [-1, True, LARGEST + 1, 8 * 1024**4, 10**30])
 def test_an_absurd_size_in_a_manifest_is_refused(store: BackupStore, size: int) -> None:
-    make(store, ID, seal_to())
+    make(store, ID, encrypt_to())
     manifest = store.manifest(ID)
     manifest["artifacts"][0]["size"] = size
     with pytest.raises(AccessManagerError, match=f"'config.zip' has the size {size}: it must be from 0 to {LARGEST}"):
@@ -123,20 +123,20 @@ def test_an_absurd_size_in_a_manifest_is_refused(store: BackupStore, size: int) 
 # ---- directories of zip files ----
 
 
-def many_entries(count: int, *, told: int | None = None) -> bytes:
+def many_entries(count: int, *, reported: int | None = None) -> bytes:
     """A zip of which only the directory is large: all of its entries lie at its beginning."""
     entry = struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     directory = entry * count
-    said = count if told is None else told
+    said = count if reported is None else reported
     end64 = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, said, said, len(directory), 0)
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(directory), 1)
     end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     return directory + end64 + locator + end
 
 
-@pytest.mark.parametrize("told", [None, 1, 0])
-def test_a_directory_of_millions_of_entries_is_refused_at_once(told: int | None) -> None:
-    data = many_entries(1_000_000, told=told)
+@pytest.mark.parametrize("reported", [None, 1, 0])
+def test_a_directory_of_millions_of_entries_is_refused_at_once(reported: int | None) -> None:
+    data = many_entries(1_000_000, reported=reported)
     before = time.process_time()
     tracemalloc.start()
     try:

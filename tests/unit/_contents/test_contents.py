@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import zip_directory, zip_reader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import open_contents
@@ -264,7 +264,7 @@ def test_a_certificate_without_its_key_is_known_as_such(certificate: TestCertifi
 
 def test_a_wrong_password_is_refused(certificate: TestCertificate) -> None:
     data = certificates(certificate, passwords_dot_json=json.dumps({certificate.thumbprint: "wrong"}).encode())
-    assert "does not open with its password" in refusal(data, read_certificates)
+    assert "cannot be decrypted with its password" in refusal(data, read_certificates)
 
 
 def test_strange_entries_and_other_certificates_are_refused(certificate: TestCertificate) -> None:
@@ -317,7 +317,7 @@ def test_a_folder_or_a_file_without_a_manifest_will_do(root: Path, tmp_path: Pat
     (tmp_path / "secrets.json").write_bytes(b"{}")
     assert set(alone.parts) == {"config"}
     assert set(select(store, str(tmp_path)).parts) == {"config", "secrets"}
-    assert open_contents(alone, Opener.of({}), certificates=True).certificates is None
+    assert open_contents(alone, Decryptor.of({}), certificates=True).certificates is None
     for wrong in ("secrets.json", "nothing"):
         with pytest.raises(AccessManagerError, match=wrong):
             select(store, str(tmp_path / wrong))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backup folders that somebody prepared to do harm: refused in a sentence, whatever is in them, and nothing is written.
+"""Backup folders that an attacker prepared: refused in a sentence, whatever is in them, and nothing is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from support.backups import KeyPair, ssh_key
 from support.certificates import TestCertificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
-from unit.encrypted_backups import certificates_zip, make, seal_to
+from unit.encrypted_backups import certificates_zip, encrypt_to, make
 from unit.opened_backups import FOLDERS, config_zip, files, lists, state, zipped
 
 ID = "20261123T020000Z"
@@ -74,9 +74,9 @@ def problems(result: dict[str, Any]) -> str:
     return " ".join(problem for one in result["backups"] + result["hosts"] for problem in one["problems"])
 
 
-def sealed(store: BackupStore, owner: KeyPair, **parts: bytes) -> None:
+def encrypted(store: BackupStore, owner: KeyPair, **parts: bytes) -> None:
     """A backup that is whole but for what its parts hold."""
-    make(store, ID, seal_to(owner.public), parts={name.replace("_", "."): data for name, data in parts.items()})
+    make(store, ID, encrypt_to(owner.public), parts={name.replace("_", "."): data for name, data in parts.items()})
 
 
 # ---- manifests ----
@@ -89,7 +89,7 @@ def sealed(store: BackupStore, owner: KeyPair, **parts: bytes) -> None:
 def test_a_manifest_that_names_a_file_outside_or_another_is_refused(
     store: BackupStore, owner: KeyPair, name: str
 ) -> None:
-    sealed(store, owner)
+    encrypted(store, owner)
     path = store.folder / ID / "manifest.json"
     manifest = json.loads(path.read_bytes())
     manifest["artifacts"][0]["name"] = name
@@ -104,28 +104,28 @@ def test_a_manifest_that_names_a_file_outside_or_another_is_refused(
     [b"\xff\xfe\x00", b'{"id": "\xe9"}', b"[" * 500_000, b"9" * 100_000, b"", b"null"],
     ids=["utf-16", "latin-1", "deep", "digits", "empty", "null"],
 )
-def test_what_is_no_manifest_is_told(store: BackupStore, owner: KeyPair, content: bytes) -> None:
-    sealed(store, owner)
+def test_what_is_no_manifest_is_reported(store: BackupStore, owner: KeyPair, content: bytes) -> None:
+    encrypted(store, owner)
     (store.folder / ID / "manifest.json").write_bytes(content)
     assert "manifest.json'" in problems(verify(store))
 
 
 def test_a_huge_manifest_is_not_read(store: BackupStore, owner: KeyPair) -> None:
-    sealed(store, owner)
+    encrypted(store, owner)
     with (store.folder / ID / "manifest.json").open("wb") as file:
         file.truncate(10 * 1024**4)
     assert "manifest.json' cannot be read: it has more than" in problems(verify(store))
 
 
 def test_a_huge_record_of_pruned_backups_is_not_read_whole(store: BackupStore, owner: KeyPair) -> None:
-    sealed(store, owner)
+    encrypted(store, owner)
     with (store.folder / prune_log.NAME).open("wb") as file:
         file.truncate(10 * 1024**4)
     assert "the record of pruned backups" in problems(verify(store)).lower()
 
 
 def test_a_part_that_is_named_twice_is_refused(store: BackupStore, owner: KeyPair) -> None:
-    sealed(store, owner)
+    encrypted(store, owner)
     path = store.folder / ID / "manifest.json"
     manifest = json.loads(path.read_bytes())
     manifest["artifacts"].append(manifest["artifacts"][0] | {"name": "config.zip"})
@@ -144,15 +144,15 @@ def test_no_value_of_a_manifest_is_a_traceback_or_goes_unseen(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
 ) -> None:
     store = BackupStore(str(tmp_path_factory.mktemp("root")), HOST)
-    make(store, ID, seal_to())
+    make(store, ID, encrypt_to())
     path = store.folder / ID / "manifest.json"
     manifest = json.loads(path.read_bytes())
     if manifest.get(key) != value or type(manifest.get(key)) is not type(value):
         path.write_text(json.dumps(manifest | {key: value}))
-        (told,) = verify(store)["backups"]
-        assert told["verified"] == "none"
-        assert told["problems"]
-        assert isinstance(told["certificates"], list)
+        (reported,) = verify(store)["backups"]
+        assert reported["verified"] == "none"
+        assert reported["problems"]
+        assert isinstance(reported["certificates"], list)
 
 
 @settings(max_examples=60)
@@ -161,13 +161,13 @@ def test_no_bytes_of_a_manifest_are_a_traceback(tmp_path_factory: pytest.TempPat
     root = tmp_path_factory.mktemp("root")
     (root / HOST / ID).mkdir(parents=True)
     (root / HOST / ID / "manifest.json").write_bytes(content)
-    (told,) = verify(BackupStore(str(root), HOST))["backups"]
-    assert (told["status"], told["verified"]) == ("damaged", "none")
+    (reported,) = verify(BackupStore(str(root), HOST))["backups"]
+    assert (reported["status"], reported["verified"]) == ("damaged", "none")
 
 
 @pytest.mark.parametrize("status", ["", "Complete", "damaged"])
 def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, status: str) -> None:
-    sealed(store, owner)
+    encrypted(store, owner)
     path = store.folder / ID / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"status": status}))
     assert f"its status is '{status}'" in problems(verify(store))
@@ -186,7 +186,7 @@ def test_what_has_no_name_of_a_backup_is_none(root: Path, name: str) -> None:
     assert "There is no backup of ams1" in problems(result)
 
 
-def test_a_file_in_place_of_a_backup_is_told(store: BackupStore) -> None:
+def test_a_file_in_place_of_a_backup_is_reported(store: BackupStore) -> None:
     store.folder.mkdir()
     (store.folder / ID).touch()
     assert "it is a file" in problems(verify(store))
@@ -197,7 +197,7 @@ def test_a_host_that_leads_elsewhere_is_refused(root: Path) -> None:
         assert f"'{host}'" in run("backup_verify", backup_root=str(root), hosts=[host])["msg"]
 
 
-def test_a_link_that_leads_round_is_told(store: BackupStore) -> None:
+def test_a_link_that_leads_round_is_reported(store: BackupStore) -> None:
     store.folder.mkdir()
     (store.folder / ID).symlink_to(store.folder / ID)
     assert "is a link, which is not followed" in problems(verify(store))
@@ -218,7 +218,7 @@ def test_a_bomb_is_not_unpacked(
 ) -> None:
     """Blanks in place of a JSON file take a thousandth of their size."""
     monkeypatch.setattr(zip_reader, "LARGEST_DOCUMENT", 1024**2)
-    sealed(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
+    encrypted(store, owner, config_zip=config_zip(files() | {"config/apphost.json": b" " * (2 * 1024**2)}))
     assert "'config/apphost.json' in config.zip unpacks to more than 1 MiB" in problems(verify(store, key_file))
 
 
@@ -226,19 +226,19 @@ def test_a_bomb_that_says_so_is_not_opened(store: BackupStore, owner: KeyPair, k
     data = config_zip(files() | {"config/a": b"\0" * 100_001, "config/b": b"\0" * 100_002})
     for size in (100_001, 100_002):
         data = data.replace(size.to_bytes(4, "little"), (2**32 - 2).to_bytes(4, "little"))
-    sealed(store, owner, config_zip=data)
+    encrypted(store, owner, config_zip=data)
     assert "unpacks to more than" in problems(verify(store, key_file))
 
 
 def test_a_bomb_that_lies_is_stopped(store: BackupStore, owner: KeyPair, key_file: str) -> None:
     data = config_zip(files() | {"config/a": b"\0" * 100_001})
-    sealed(store, owner, config_zip=data.replace((100_001).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    encrypted(store, owner, config_zip=data.replace((100_001).to_bytes(4, "little"), (10).to_bytes(4, "little")))
     assert "'config/a' in config.zip" in problems(verify(store, key_file))
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_another_compression_is_not_opened(store: BackupStore, owner: KeyPair, key_file: str, compression: int) -> None:
-    sealed(store, owner, config_zip=zip_with("config/x", b"x" * 1000, compression))
+    encrypted(store, owner, config_zip=zip_with("config/x", b"x" * 1000, compression))
     assert "compressed in a way that no backup is" in problems(verify(store, key_file))
 
 
@@ -248,7 +248,7 @@ def test_another_compression_is_not_opened(store: BackupStore, owner: KeyPair, k
 def test_entries_that_lead_elsewhere_are_refused(
     store: BackupStore, owner: KeyPair, key_file: str, name: str, tmp_path: Path
 ) -> None:
-    sealed(store, owner, config_zip=config_zip(files() | {name: b"x"}))
+    encrypted(store, owner, config_zip=config_zip(files() | {name: b"x"}))
     before = hash_tree(tmp_path)
     assert "which cannot be a file of a backup" in problems(verify(store, key_file))
     assert hash_tree(tmp_path) == before
@@ -282,7 +282,7 @@ def test_no_value_in_an_opened_backup_is_a_traceback(
         "state/installation.json": json.dumps(both["state"]).encode(),
         "files.json": json.dumps(both["files"]).encode(),
     }
-    make(store, ID, seal_to(), parts={"config.zip": zipped(entries | dict.fromkeys(FOLDERS, b"") | files())})
+    make(store, ID, encrypt_to(), parts={"config.zip": zipped(entries | dict.fromkeys(FOLDERS, b"") | files())})
     assert len(verify(store)["backups"]) == 1
     compared = run("backup_diff", backup_root=str(store.root), before=ID, after=ID)
     assert compared.get("lines") == [] or compared["msg"].strip()
@@ -294,11 +294,11 @@ def test_a_state_whose_lists_are_none_is_refused(value: Any) -> None:
         assert only_sentences(Configuration, config_zip(described=state(**{name: value}))) is None
 
 
-def test_an_encrypted_zip_is_told(store: BackupStore, owner: KeyPair, key_file: str) -> None:
+def test_an_encrypted_zip_is_reported(store: BackupStore, owner: KeyPair, key_file: str) -> None:
     data = bytearray(config_zip())
     at = data.rindex(b"PK\x01\x02")
     data[at + 8] |= 1
-    sealed(store, owner, config_zip=bytes(data))
+    encrypted(store, owner, config_zip=bytes(data))
     assert "config.zip" in problems(verify(store, key_file))
 
 
@@ -373,7 +373,7 @@ def test_a_header_without_an_end_is_not_read_for_ever() -> None:
 
 
 @pytest.mark.parametrize("recipient", ["ssh-rsa", "ssh-rsa !", "ssh-ed25519 AAA", "ssh-ed25519 \udc80"])
-def test_a_recipient_that_is_no_key_is_told(recipient: str) -> None:
+def test_a_recipient_that_is_no_key_is_reported(recipient: str) -> None:
     assert "which is not an SSH key" in header_problems(header.VERSION + b"---\n", recipient)[0]
 
 
@@ -411,7 +411,7 @@ def test_nothing_in_a_manifest_or_a_name_controls_a_terminal(store: BackupStore,
     odd = BackupStore(str(store.root), f"ams{escape}2")
     for one in (store, odd):
         for backup_id in ids:
-            make(one, backup_id, seal_to(owner.public))
+            make(one, backup_id, encrypt_to(owner.public))
     for one, backup_id, changes in (
         (store, ids[0], {"host": escape}),
         (store, ids[1], {"previous_id": escape, "previous": "00" * 32}),

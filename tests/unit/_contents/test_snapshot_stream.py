@@ -233,7 +233,7 @@ def test_what_is_in_a_folder_that_is_left_out_is_left_out_with_it_and_the_folder
 
 
 def test_the_bytes_of_what_is_left_out_are_checked_too() -> None:
-    assert "arrived with another SHA-256" in refusal(bundle(described(file_record("config/a.", b"told")), [b"sent"]))
+    assert "arrived with another SHA-256" in refusal(bundle(described(file_record("config/a.", b"said")), [b"sent"]))
 
 
 @given(st.text(max_size=30))
@@ -308,9 +308,9 @@ def test_a_line_of_many_values_takes_no_memory() -> None:
 # ---- what no restore opens ----
 
 
-def received(told: dict[str, Any], *contents: bytes) -> tuple[list[str], bytes]:
+def received(reported: dict[str, Any], *contents: bytes) -> tuple[list[str], bytes]:
     """What a stream is refused for by a restore, and the config.zip that comes of it all the same."""
-    stream = Bundle(io.BytesIO(bundle(told, contents)))
+    stream = Bundle(io.BytesIO(bundle(reported, contents)))
     archive = b"".join(zip_chunks(stream.entries()))
     return stream.refused, archive
 
@@ -334,20 +334,26 @@ def test_what_a_server_sends_that_nothing_is_wrong_with_is_opened_again() -> Non
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda told: told["installation"].update(extra=float("nan")), "NaN is not a number"),
-        (lambda told: told["installation"].update(extra=float("-inf")), "Infinity is not a number"),
-        (lambda told: told["installation"].update(extra=nested(70)), "nested more than 64 deep"),
-        (lambda told: told["records"][1].update(created="yesterday"), "its time 'yesterday' (created) is no time"),
-        (lambda told: told["records"][1].update(modified="2026-13-01T00:00:00.0000000Z"), "(modified) is no time"),
-        (lambda told: told["records"][0].update(created="2026-01-01"), "(created) is no time"),
-        (lambda told: told["records"].pop(0), "holds no configuration folder"),
-        (lambda told: told["state"]["registry"][0].update(key="Other"), "registry value"),
+        (lambda reported: reported["installation"].update(extra=float("nan")), "NaN is not a number"),
+        (lambda reported: reported["installation"].update(extra=float("-inf")), "Infinity is not a number"),
+        (lambda reported: reported["installation"].update(extra=nested(70)), "nested more than 64 deep"),
+        (
+            lambda reported: reported["records"][1].update(created="yesterday"),
+            "its time 'yesterday' (created) is no time",
+        ),
+        (
+            lambda reported: reported["records"][1].update(modified="2026-13-01T00:00:00.0000000Z"),
+            "(modified) is no time",
+        ),
+        (lambda reported: reported["records"][0].update(created="2026-01-01"), "(created) is no time"),
+        (lambda reported: reported["records"].pop(0), "holds no configuration folder"),
+        (lambda reported: reported["state"]["registry"][0].update(key="Other"), "registry value"),
     ],
 )
 def test_what_no_restore_opens_is_kept_and_said(change: Any, why: str) -> None:
-    told = described(*copy.deepcopy(WITH_FILE))
-    change(told)
-    refused, archive = received(told, b"{}")
+    reported = described(*copy.deepcopy(WITH_FILE))
+    change(reported)
+    refused, archive = received(reported, b"{}")
     assert [why in sentence for sentence in refused] == [True]
     with pytest.raises(AccessManagerError):
         Configuration(archive)
@@ -357,17 +363,17 @@ def test_what_no_restore_opens_is_kept_and_said(change: Any, why: str) -> None:
 @settings(max_examples=60)
 @given(key=st.sampled_from(["installation", "state", "documents", "references"]), data=st.data())
 def test_whatever_a_server_says_of_itself_is_refused_or_opened_or_said(key: str, data: Any) -> None:
-    told = described(*copy.deepcopy(WITH_FILE))
+    reported = described(*copy.deepcopy(WITH_FILE))
     words = st.text(max_size=5)
     values = st.none() | st.booleans() | st.integers() | st.floats() | words
     value = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
-    place = told[key]
+    place = reported[key]
     if isinstance(place, dict):
         place[data.draw(st.sampled_from(sorted(place)))] = data.draw(value)
     else:
         place.append(data.draw(value))
     try:
-        refused, archive = received(told, b"{}")
+        refused, archive = received(reported, b"{}")
     except AccessManagerError:
         return
     try:
@@ -419,10 +425,10 @@ def test_a_manifest_that_is_none_is_refused_in_a_sentence(line: bytes) -> None:
 
 
 def test_a_description_of_another_shape_is_refused_and_its_first_wrong_value_named() -> None:
-    told = described(*copy.deepcopy(WITH_FILE))
-    told["state"]["registry"] = [{"key": "Other"}]
+    reported = described(*copy.deepcopy(WITH_FILE))
+    reported["state"]["registry"] = [{"key": "Other"}]
     assert (
-        refusal(bundle(told, [b"{}"]))
+        refusal(bundle(reported, [b"{}"]))
         == "The target sent a manifest that is not used: 'state.registry[0].name' is missing."
     )
 
@@ -485,13 +491,13 @@ def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
     ],
 )
 def test_a_json_file_that_no_restore_takes_is_a_problem_of_the_backup(data: bytes, problem: str | None) -> None:
-    told = described(file_record("config/appsettings.json", data), file_record("config/other.json", b"{"))
-    told["documents"] = [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}]
-    received = Bundle(io.BytesIO(bundle(told, [data, b"{"])))
+    reported = described(file_record("config/appsettings.json", data), file_record("config/other.json", b"{"))
+    reported["documents"] = [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}]
+    received = Bundle(io.BytesIO(bundle(reported, [data, b"{"])))
     for entry in received.entries():
         b"".join(entry.content)
     problems = problems_of_documents(received.described, received.unreadable)
     assert len(problems) == (0 if problem is None else 1)
     assert all(str(problem) in line and "no restore takes it" in line for line in problems)
-    told["documents"] = [{"file": "appsettings.json", "valid": False}]
-    assert problems_of_documents(told, received.unreadable) == []
+    reported["documents"] = [{"file": "appsettings.json", "valid": False}]
+    assert problems_of_documents(reported, received.unreadable) == []

@@ -20,7 +20,10 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import census
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.census import Census, KeyUse
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.deadline import OverdueError, Patience
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.deadline import (
+    Deadline,
+    DeadlineExceededError,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.ldap import dns_name
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.offline_changes import ldif
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -89,10 +92,10 @@ def test_without_python_ldap_the_sentence_says_how_to_install_it() -> None:
         "from unit.actions import run\n"
         "print(run('directory_info', servers=['dc1'], bind_user='u', bind_password='not-needed')['msg'])\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "'python-ldap' is missing" in told
-    assert "apt-get install python3-ldap" in told
-    assert "dnf install python3-ldap" in told
+    reported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "'python-ldap' is missing" in reported
+    assert "apt-get install python3-ldap" in reported
+    assert "dnf install python3-ldap" in reported
 
 
 def test_options_that_make_no_sense_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
@@ -116,9 +119,9 @@ def test_a_server_that_accepts_and_stays_silent_is_waited_for_no_longer_than_the
     pytest.importorskip("ldap", reason="python-ldap is not installed")
     begun = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        told = ask("127.0.0.1", port=silent.getsockname()[1], timeout=1, transport=transport)
-    assert f"127.0.0.1 does not answer over {transport} on port" in told
-    assert "within 1 seconds" in told
+        reported = ask("127.0.0.1", port=silent.getsockname()[1], timeout=1, transport=transport)
+    assert f"127.0.0.1 does not answer over {transport} on port" in reported
+    assert "within 1 seconds" in reported
     assert time.monotonic() - begun < 4
 
 
@@ -127,11 +130,11 @@ def test_a_server_that_hangs_up_is_not_said_to_have_a_wrong_certificate(transpor
     pytest.importorskip("ldap", reason="python-ldap is not installed")
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as threads:
         stopped = threads.submit(hang_up, server)
-        told = ask("127.0.0.1", port=server.getsockname()[1], timeout=5, transport=transport)
+        reported = ask("127.0.0.1", port=server.getsockname()[1], timeout=5, transport=transport)
         server.shutdown(socket.SHUT_RDWR)
         stopped.result(5)
-    assert "does not answer over" in told
-    assert "certificate" not in told
+    assert "does not answer over" in reported
+    assert "certificate" not in reported
 
 
 def hang_up(server: socket.socket) -> None:
@@ -141,14 +144,14 @@ def hang_up(server: socket.socket) -> None:
 
 
 def test_a_call_that_is_overdue_is_abandoned_and_no_other_is_made() -> None:
-    patience = Patience(0.05)
-    assert patience.call(int, "7", base=8) == 7
+    deadline = Deadline(0.05)
+    assert deadline.call(int, "7", base=8) == 7
     with pytest.raises(ValueError, match="invalid literal"):
-        patience.call(int, "x")
-    with pytest.raises(OverdueError):
-        patience.call(threading.Event().wait)
-    with pytest.raises(OverdueError):
-        patience.call(int, "7")
+        deadline.call(int, "x")
+    with pytest.raises(DeadlineExceededError):
+        deadline.call(threading.Event().wait)
+    with pytest.raises(DeadlineExceededError):
+        deadline.call(int, "7")
 
 
 @pytest.mark.parametrize("server", ["", "ldaps://dc1", "dc1:636", "dc1/", "[]", "dc 1", "-dc1", "dc1..x"])

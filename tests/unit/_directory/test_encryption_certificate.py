@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
     encryption_certificate,
@@ -21,7 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.
     EncryptionCertificate,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import BackedUpKeys
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import KeyIndex
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 from cryptography import x509
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from unit.actions import run
 from unit.backups import publish
-from unit.encrypted_backups import seal_to
+from unit.encrypted_backups import encrypt_to
 
 pytest.importorskip("pyasn1_modules", reason="python-ldap, which brings it, is not installed")
 
@@ -61,17 +61,17 @@ def test_it_is_like_access_managers_own(made: EncryptionCertificate) -> None:
 
 def test_its_pfx_opens_and_names_the_provider_of_windows(made: EncryptionCertificate) -> None:
     assert pfx.verify(made.pfx, made.password, made.thumbprint) == made.der
-    with pytest.raises(AccessManagerError, match="does not open"):
+    with pytest.raises(AccessManagerError, match="cannot be decrypted"):
         pfx.verify(made.pfx, f"{made.password}x", made.thumbprint)
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
     command = ["openssl", "pkcs12", "-info", "-nokeys", "-legacy", "-passin", f"pass:{made.password}"]
-    told = subprocess.run(command, input=made.pfx, capture_output=True, check=True)
-    shown = (told.stdout + told.stderr).decode()
+    reported = subprocess.run(command, input=made.pfx, capture_output=True, check=True)
+    shown = (reported.stdout + reported.stderr).decode()
     assert "MAC: sha1" in shown
     command[3] = "-nocerts"
-    told = subprocess.run([*command, "-nodes"], input=made.pfx, capture_output=True, check=True)
-    assert "Microsoft CSP Name: Microsoft Software Key Storage Provider" in told.stdout.decode()
+    reported = subprocess.run([*command, "-nodes"], input=made.pfx, capture_output=True, check=True)
+    assert "Microsoft CSP Name: Microsoft Software Key Storage Provider" in reported.stdout.decode()
 
 
 @pytest.mark.parametrize(
@@ -95,36 +95,36 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
 ) -> None:
     store = BackupStore(str(root), FOREST)
     place, _mark = certificate_backup.commit(
-        store, seal_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC)
+        store, encrypt_to(recipient), made, ["A1" * 20], datetime.datetime.now(datetime.UTC)
     )
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))
-    assert certificate_backup.opened(place, Opener((identity,)), made.thumbprint).pfx == made.pfx
+    assert certificate_backup.opened(place, Decryptor((identity,)), made.thumbprint).pfx == made.pfx
     verified = run("backup_verify", backup_root=str(root), identity_file=str(key), check_age=0.0001)
     assert verified.get("failed", False) is False, verified
     assert [one["verified"] for one in verified["backups"]] == ["full"]
-    found = BackedUpKeys(str(root)).find(made.thumbprint)
+    found = KeyIndex(str(root)).find(made.thumbprint)
     assert found and found.label == place.label
 
 
 def test_its_key_counts_as_backed_up_while_the_file_is_whole(made: EncryptionCertificate, root: Path) -> None:
-    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), encrypt_to(), made, [], NOW)
     with pytest.raises(AccessManagerError, match=f"is not lost: the backup {place.label}"):
-        BackedUpKeys(str(root)).refuse_held([made.thumbprint])
+        KeyIndex(str(root)).refuse_held([made.thumbprint])
     (place.store.folder / place.id / "certificates.zip").write_bytes(b"damaged")
-    assert BackedUpKeys(str(root)).find(made.thumbprint) is None
+    assert KeyIndex(str(root)).find(made.thumbprint) is None
 
 
 def test_it_never_stands_among_the_backups_of_a_server(made: EncryptionCertificate, root: Path) -> None:
     store = BackupStore(str(root), "ams1")
     publish(store)
     with pytest.raises(AccessManagerError, match="holds backups of a server"):
-        certificate_backup.commit(store, seal_to(), made, [], NOW)
+        certificate_backup.commit(store, encrypt_to(), made, [], NOW)
     assert len(store.ids()) == 1
 
 
 def test_nothing_but_certificates_can_be_restored_or_compared(made: EncryptionCertificate, root: Path) -> None:
-    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), seal_to(), made, [], NOW)
+    place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), encrypt_to(), made, [], NOW)
     compared = run("backup_diff", backup_root=str(root), host=FOREST, before=place.id, after=place.id)
     assert "holds certificates alone" in compared["msg"]

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import census, expiry_summary
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.census import Lost
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.expiry_summary import Expiry
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import Tally
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.password_expiry import ExpiryStatistics
 from unit.actions import run
 
 LOST, NEW = "A1" * 20, "B2" * 20
@@ -23,15 +23,15 @@ def lost(current: int, history: int = 0) -> Lost:
     return {"thumbprints": [LOST], "current": current, "history": history}
 
 
-def done(*, planned: bool = False, **tally: Any) -> list[str]:
-    return expiry_summary.done(Tally(**tally), LIMIT, planned=planned)
+def done(*, planned: bool = False, **statistics: Any) -> list[str]:
+    return expiry_summary.done(ExpiryStatistics(**statistics), LIMIT, planned=planned)
 
 
-def remaining(*, before: int, after: int, history: int = 0, planned: bool = False, **tally: int) -> list[str]:
+def remaining(*, before: int, after: int, history: int = 0, planned: bool = False, **statistics: int) -> list[str]:
     expiry: Expiry = {
-        "lost": tally.get("lost", before),
-        "expired": tally.get("expired", 0),
-        "expired_before": tally.get("expired_before", 0),
+        "lost": statistics.get("lost", before),
+        "expired": statistics.get("expired", 0),
+        "expired_before": statistics.get("expired_before", 0),
         "planned": planned,
     }
     return expiry_summary.remaining(lost(before, history), lost(after, history), expiry)

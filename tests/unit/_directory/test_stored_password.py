@@ -41,13 +41,13 @@ def test_the_thumbprint_stands_before_the_ciphertext(thumbprint: bytes, version:
         (None, None),
     ],
 )
-def test_a_time_is_utc_or_not_told(created: object, expected: datetime.datetime | None) -> None:
+def test_a_time_is_utc_or_not_reported(created: object, expected: datetime.datetime | None) -> None:
     assert parse(item(bytes(20), created=created)).created == expected
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
-def test_anything_else_is_told_as_such(value: bytes) -> None:
-    """No value, whoever wrote it, stops a census with another error."""
+def test_anything_else_is_reported_as_such(value: bytes) -> None:
+    """No value stops a census with another error."""
     with contextlib.suppress(ValueError):
         assert len(parse(value).thumbprint) == 40
 

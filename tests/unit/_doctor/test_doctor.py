@@ -262,7 +262,7 @@ def test_an_interrupted_stop_is_a_failure() -> None:
     assert (found["state"], "0123456789abcdef" in found["found"]) == ("failure", True)
 
 
-def test_a_local_administrator_whom_uac_filters_is_told_of_uac() -> None:
+def test_a_local_administrator_whom_uac_filters_is_reported_of_uac() -> None:
     def change(described: dict[str, Any], examined: dict[str, Any]) -> None:
         described["administrator"] = False
         examined["account"]["name"] = r"AMS1\backup"

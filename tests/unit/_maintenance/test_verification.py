@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verification: whole backups are proved, and whatever was done to one is found and named."""
+"""Verification: whole backups are verified, and whatever was done to one is found and named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of
@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from support.backups import KeyPair, age_key, ssh_key
 from support.certificates import EXPIRED, TestCertificate, make_certificate, pfx_bytes
 from unit.actions import run
-from unit.encrypted_backups import certificates_zip, make, seal_to
+from unit.encrypted_backups import certificates_zip, encrypt_to, make
 from unit.opened_backups import config_zip, files, lists, protected, settings, zipped
 
 IDS = ("20261120T020000Z", "20261121T020000Z", "20261122T020000Z", "20261123T020000Z")
@@ -41,9 +41,9 @@ def expired() -> TestCertificate:
 
 
 @pytest.fixture
-def opener(owner: KeyPair, tmp_path: Path) -> Opener:
+def decryptor(owner: KeyPair, tmp_path: Path) -> Decryptor:
     (tmp_path / "key.txt").write_text(owner.private)
-    return Opener.of({"identity_file": str(tmp_path / "key.txt")})
+    return Decryptor.of({"identity_file": str(tmp_path / "key.txt")})
 
 
 @pytest.fixture
@@ -51,24 +51,24 @@ def four(store: BackupStore, owner: KeyPair, certificate: TestCertificate) -> Ba
     """A store with four backups of different contents."""
     for number, backup_id in enumerate(IDS):
         content = files() | {"config/scripts/rule.ps1": f"exit {number}".encode()}
-        make(store, backup_id, seal_to(owner.public), content=content, certificates=[certificate])
+        make(store, backup_id, encrypt_to(owner.public), content=content, certificates=[certificate])
     return store
 
 
-def verified(store: BackupStore, opener: Opener | None = None) -> list[dict[str, Any]]:
+def verified(store: BackupStore, decryptor: Decryptor | None = None) -> list[dict[str, Any]]:
     """What a verification says of the backups of a host, oldest first."""
     backups = verification.read(store)
-    verification.verify(backups, opener or Opener())
+    verification.verify(backups, decryptor or Decryptor())
     return [verification.result_of_backup(backup) for backup in backups]
 
 
-def problems(store: BackupStore, opener: Opener | None = None) -> dict[str, list[str]]:
+def problems(store: BackupStore, decryptor: Decryptor | None = None) -> dict[str, list[str]]:
     """The problems of a store's backups, by id, of those that have some."""
-    return {one["id"]: one["problems"] for one in verified(store, opener) if one["problems"]}
+    return {one["id"]: one["problems"] for one in verified(store, decryptor) if one["problems"]}
 
 
 def edit(store: BackupStore, backup_id: str, *, sum_up: bool = True, **changes: Any) -> None:
-    """Changes a manifest as a forger does, who mends its checksum."""
+    """Changes a manifest as a forger does, who corrects its checksum."""
     path = store.folder / backup_id / "manifest.json"
     manifest = json.loads(path.read_bytes()) | changes
     if sum_up:
@@ -85,20 +85,20 @@ def flip(path: Path, place: int) -> None:
 # ---- whole backups ----
 
 
-def test_whole_backups_have_no_problem_and_are_proved_with_a_key(four: BackupStore, opener: Opener) -> None:
-    without, with_key = verified(four), verified(four, opener)
+def test_whole_backups_have_no_problem_and_are_proved_with_a_key(four: BackupStore, decryptor: Decryptor) -> None:
+    without, with_key = verified(four), verified(four, decryptor)
     assert [one["verified"] for one in without] == ["integrity"] * 4
     assert [one["verified"] for one in with_key] == ["full"] * 4
     assert not any(one["problems"] for one in without + with_key)
 
 
-def test_a_backup_is_told_as_the_report_needs_it(
+def test_a_backup_is_reported_as_the_report_needs_it(
     store: BackupStore, owner: KeyPair, certificate: TestCertificate
 ) -> None:
-    make(store, IDS[0], seal_to(owner.public), certificates=[certificate], problems=["One file is missing."])
-    (told,) = verified(store)
+    make(store, IDS[0], encrypt_to(owner.public), certificates=[certificate], problems=["One file is missing."])
+    (reported,) = verified(store)
     sizes = [(store.folder / IDS[0] / name).stat().st_size for name in ARTIFACTS]
-    assert told == {
+    assert reported == {
         "host": "ams1",
         "id": IDS[0],
         "path": str(store.folder / IDS[0]),
@@ -124,25 +124,25 @@ def test_a_backup_is_told_as_the_report_needs_it(
 def test_a_passphrase_proves_and_a_clear_backup_needs_nothing_unless_there_is_a_key(
     store: BackupStore, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
-    make(store, IDS[0], seal_to(passphrase="correct horse"), certificates=[certificate, expired])
-    make(store, IDS[1], seal_to(), certificates=[certificate], without_key=[expired])
+    make(store, IDS[0], encrypt_to(passphrase="correct horse"), certificates=[certificate, expired])
+    make(store, IDS[1], encrypt_to(), certificates=[certificate], without_key=[expired])
     assert [one["verified"] for one in verified(store)] == ["integrity", "full"]
-    assert [one["verified"] for one in verified(store, Opener(passphrase="correct horse"))] == ["full", "none"]
-    in_clear = Opener(passphrase="correct horse", accepts_clear=True)
+    assert [one["verified"] for one in verified(store, Decryptor(passphrase="correct horse"))] == ["full", "none"]
+    in_clear = Decryptor(passphrase="correct horse", accepts_clear=True)
     assert [one["verified"] for one in verified(store, in_clear)] == ["full", "full"]
 
 
 def test_several_recipients_of_all_kinds_are_compared_with_the_header(store: BackupStore, owner: KeyPair) -> None:
     one, two = ssh_key(), ssh_key()
-    make(store, IDS[0], seal_to(owner.public, one.public, age_key().public, two.public))
+    make(store, IDS[0], encrypt_to(owner.public, one.public, age_key().public, two.public))
     assert problems(store) == {}
 
 
 def test_the_wrong_key_proves_nothing_and_says_so(four: BackupStore, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text(age_key().private)
-    told = verified(four, Opener.of({"identity_file": str(tmp_path / "other.txt")}))
-    assert [one["verified"] for one in told] == ["none"] * 4
-    assert all("does not open with the keys in" in problem for one in told for problem in one["problems"])
+    reported = verified(four, Decryptor.of({"identity_file": str(tmp_path / "other.txt")}))
+    assert [one["verified"] for one in reported] == ["none"] * 4
+    assert all("cannot be decrypted with the keys in" in problem for one in reported for problem in one["problems"])
 
 
 # ---- tampering: each thing is found and named ----
@@ -150,9 +150,9 @@ def test_the_wrong_key_proves_nothing_and_says_so(four: BackupStore, tmp_path: P
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("place", [0, 100, -1])
-def test_one_flipped_bit_is_found(four: BackupStore, opener: Opener, name: str, place: int) -> None:
+def test_one_flipped_bit_is_found(four: BackupStore, decryptor: Decryptor, name: str, place: int) -> None:
     flip(four.folder / IDS[1] / name, place)
-    for found in (problems(four), problems(four, opener)):
+    for found in (problems(four), problems(four, decryptor)):
         assert list(found) == [IDS[1]]
         assert f"{IDS[1]}/{name}' is not what was written: its SHA-256 is another" in found[IDS[1]][0]
     assert verified(four)[1]["verified"] == "none"
@@ -289,24 +289,24 @@ def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, A
         ({"certificates": []}, "which the manifest does not name"),
         (forged_certificate(exported=False), "is in certificates.zip, though the manifest denies it"),
         ({"secrets": []}, "holds a secret Authentication.Oidc.Secret, which the manifest does not name"),
-        ({"secrets": [{"path": "Email.Other", "mode": 1, "sealed": True}]}, "holds no value of Email.Other"),
+        ({"secrets": [{"path": "Email.Other", "mode": 1, "exported": True}]}, "holds no value of Email.Other"),
     ],
 )
 def test_a_forged_newest_manifest_is_found_with_a_key(
-    four: BackupStore, opener: Opener, changes: Any, sentence: str
+    four: BackupStore, decryptor: Decryptor, changes: Any, sentence: str
 ) -> None:
     edit(four, IDS[3], **(changes(four.manifest(IDS[3])) if callable(changes) else changes))
     assert problems(four) == {}  # nothing vouches for it but its contents
-    assert sentence in " ".join(problems(four, opener)[IDS[3]])
+    assert sentence in " ".join(problems(four, decryptor)[IDS[3]])
 
 
-def test_a_forged_inventory_is_found_with_a_key(four: BackupStore, opener: Opener) -> None:
+def test_a_forged_inventory_is_found_with_a_key(four: BackupStore, decryptor: Decryptor) -> None:
     inventory = four.manifest(IDS[3])["inventory"] | {"config/apphost.json": "00" * 32}
     edit(four, IDS[3], inventory=inventory)
     assert "content_digest is not of its inventory" in problems(four)[IDS[3]][0]
     edit(four, IDS[3], content_digest=digest_of(inventory))
     assert problems(four) == {}
-    assert "of something else than config.zip holds: config/apphost.json" in problems(four, opener)[IDS[3]][0]
+    assert "of something else than config.zip holds: config/apphost.json" in problems(four, decryptor)[IDS[3]][0]
 
 
 def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) -> None:
@@ -355,7 +355,7 @@ def test_a_first_backup_that_is_not_the_oldest_is_found(four: BackupStore) -> No
 def test_a_clock_that_was_ahead_at_the_first_backup_breaks_no_chain(store: BackupStore, owner: KeyPair) -> None:
     first, *later = "20261125T020000Z", "20261120T020000Z", "20261121T020000Z", "20261126T020000Z"
     for backup_id in (first, *later):
-        make(store, backup_id, seal_to(owner.public))
+        make(store, backup_id, encrypt_to(owner.public))
     assert problems(store) == {}
     edit(store, later[0], previous=None)
     assert (
@@ -367,36 +367,36 @@ def test_a_clock_that_was_ahead_at_the_first_backup_breaks_no_chain(store: Backu
 def test_another_number_of_recipients_in_the_header_is_found(
     store: BackupStore, owner: KeyPair, recipients: int
 ) -> None:
-    make(store, IDS[0], seal_to(owner.public, age_key().public))
+    make(store, IDS[0], encrypt_to(owner.public, age_key().public))
     manifest = store.manifest(IDS[0])
     named = [owner.public] if recipients == 0 else [owner.public, age_key().public, age_key().public]
     artifacts = [artifact | {"recipients": named} for artifact in manifest["artifacts"]]
     edit(store, IDS[0], artifacts=artifacts, recipients=named)
     found = problems(store)[IDS[0]]
     assert len(found) == 3
-    assert f"is sealed to 2 age key(s); its manifest names {len(named)}" in found[0]
+    assert f"is encrypted to 2 age key(s); its manifest names {len(named)}" in found[0]
 
 
 def test_another_ssh_key_in_the_header_is_found(store: BackupStore) -> None:
     one, other = ssh_key(), ssh_key()
-    make(store, IDS[0], seal_to(one.public))
+    make(store, IDS[0], encrypt_to(one.public))
     artifacts = [artifact | {"recipients": [other.public]} for artifact in store.manifest(IDS[0])["artifacts"]]
     edit(store, IDS[0], artifacts=artifacts, recipients=[other.public])
     found = " ".join(problems(store)[IDS[0]])
-    assert "is sealed to 1 key(s) ssh-ed25519 with the tag" in found
-    assert "is sealed to no key(s) ssh-ed25519 with the tag" in found
+    assert "is encrypted to 1 key(s) ssh-ed25519 with the tag" in found
+    assert "is encrypted to no key(s) ssh-ed25519 with the tag" in found
 
 
 def test_a_passphrase_where_keys_are_named_is_found(store: BackupStore, owner: KeyPair) -> None:
-    make(store, IDS[0], seal_to(passphrase="correct horse"))
+    make(store, IDS[0], encrypt_to(passphrase="correct horse"))
     artifacts = [
         artifact | {"encryption": "recipients", "recipients": [owner.public]}
         for artifact in store.manifest(IDS[0])["artifacts"]
     ]
     edit(store, IDS[0], artifacts=artifacts, recipients=[owner.public])
     found = " ".join(problems(store)[IDS[0]])
-    assert "is sealed to 1 passphrase(s); its manifest names none" in found
-    assert "is sealed to no age key(s); its manifest names 1" in found
+    assert "is encrypted to 1 passphrase(s); its manifest names none" in found
+    assert "is encrypted to no age key(s); its manifest names 1" in found
 
 
 def test_what_somebody_put_into_a_backup_is_found(four: BackupStore) -> None:
@@ -404,7 +404,7 @@ def test_what_somebody_put_into_a_backup_is_found(four: BackupStore) -> None:
     assert "config.zip' is not part of the backup" in problems(four)[IDS[1]][0]
 
 
-# ---- contents that prove nothing: found with a key ----
+# ---- contents that fail: found with a key ----
 
 
 def broken_key(one: TestCertificate, other: TestCertificate) -> bytes:
@@ -443,7 +443,7 @@ CONTENTS: dict[str, tuple[Parts, str]] = {
                 {f"{one.thumbprint}.cer": b"", f"{one.thumbprint}.pfx": one.pfx, "passwords.json": b'{"x": "y"}'}
             )
         },
-        "does not open with its password",
+        "cannot be decrypted with its password",
     ),
     "no key": (
         lambda one, two: {"certificates.zip": certificates_zip([], [one])},
@@ -465,34 +465,40 @@ CONTENTS: dict[str, tuple[Parts, str]] = {
 def test_contents_that_do_not_hold_are_found_with_a_key(
     store: BackupStore,
     owner: KeyPair,
-    opener: Opener,
+    decryptor: Decryptor,
     certificate: TestCertificate,
     expired: TestCertificate,
     kind: str,
 ) -> None:
     parts, sentence = CONTENTS[kind]
-    make(store, IDS[0], seal_to(owner.public), certificates=[certificate], parts=parts(certificate, expired))
+    make(store, IDS[0], encrypt_to(owner.public), certificates=[certificate], parts=parts(certificate, expired))
     assert problems(store) == {}
-    (told,) = verified(store, opener)
-    assert told["verified"] == "none"
-    assert sentence in " ".join(told["problems"])
-    assert certificate.pfx_password not in json.dumps(told)
+    (reported,) = verified(store, decryptor)
+    assert reported["verified"] == "none"
+    assert sentence in " ".join(reported["problems"])
+    assert certificate.pfx_password not in json.dumps(reported)
 
 
-def test_an_incomplete_backup_is_not_passed_off_as_complete(store: BackupStore, owner: KeyPair, opener: Opener) -> None:
+def test_an_incomplete_backup_is_not_passed_off_as_complete(
+    store: BackupStore, owner: KeyPair, decryptor: Decryptor
+) -> None:
     records = {"Email.Password": {"mode": 3, "error": "x"}, "Authentication.Oidc.Secret": {"mode": 1, "value": "x"}}
-    make(store, IDS[0], seal_to(owner.public), problems=["One."], parts={"secrets.json": json.dumps(records).encode()})
-    told = [{"path": path, "mode": record["mode"], "sealed": "value" in record} for path, record in records.items()]
-    edit(store, IDS[0], secrets=told)
-    assert problems(store, opener) == {}
+    make(
+        store, IDS[0], encrypt_to(owner.public), problems=["One."], parts={"secrets.json": json.dumps(records).encode()}
+    )
+    reported = [
+        {"path": path, "mode": record["mode"], "exported": "value" in record} for path, record in records.items()
+    ]
+    edit(store, IDS[0], secrets=reported)
+    assert problems(store, decryptor) == {}
     edit(store, IDS[0], status="complete", problems=[])
     assert (
         "no value of Email.Password, though the manifest says that the backup is complete"
-        in problems(store, opener)[IDS[0]][0]
+        in problems(store, decryptor)[IDS[0]][0]
     )
-    edit(store, IDS[0], secrets=told[1:])
+    edit(store, IDS[0], secrets=reported[1:])
     assert "holds a secret Email.Password, which the manifest does not name" in " ".join(
-        problems(store, opener)[IDS[0]]
+        problems(store, decryptor)[IDS[0]]
     )
 
 
@@ -526,30 +532,32 @@ def test_a_subject_as_windows_writes_it_is_that_of_its_certificate(name: x509.Na
         name, name, key.public_key(), 7, datetime.datetime(2026, 1, 1), datetime.datetime(2046, 1, 1)
     )
     der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-    told = {
+    reported = {
         "thumbprint": "x",
         "not_before": "2026-01-01T00:00:00.0000000Z",
         "not_after": "2046-01-01T00:00:00.0000000Z",
     }
-    assert list(pfx_module.differences(der, told | {"subject": written})) == []
+    assert list(pfx_module.differences(der, reported | {"subject": written})) == []
     for other in {"CN=other", *WRITTEN} - {written}:
-        assert list(pfx_module.differences(der, told | {"subject": other})) == ["subject"]
+        assert list(pfx_module.differences(der, reported | {"subject": other})) == ["subject"]
 
 
 def test_a_certificate_under_another_name_is_found(
-    store: BackupStore, owner: KeyPair, opener: Opener, certificate: TestCertificate, expired: TestCertificate
+    store: BackupStore, owner: KeyPair, decryptor: Decryptor, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
     entries = {f"{certificate.thumbprint}.cer": b"x", "passwords.json": b"{}"}
-    make(store, IDS[0], seal_to(owner.public), without_key=[certificate], parts={"certificates.zip": zipped(entries)})
-    assert "is another certificate than its name says" in problems(store, opener)[IDS[0]][0]
+    make(
+        store, IDS[0], encrypt_to(owner.public), without_key=[certificate], parts={"certificates.zip": zipped(entries)}
+    )
+    assert "is another certificate than its name says" in problems(store, decryptor)[IDS[0]][0]
 
 
 def test_a_secret_of_the_configuration_that_was_not_exported_is_found(
-    store: BackupStore, owner: KeyPair, opener: Opener
+    store: BackupStore, owner: KeyPair, decryptor: Decryptor
 ) -> None:
     content = files() | {"config/appsettings.json": json.dumps(settings(password=protected("bmV3"))).encode()}
-    make(store, IDS[0], seal_to(owner.public), content=content, secrets={"authentication.oidc.secret": "x"})
-    assert problems(store, opener) == {
+    make(store, IDS[0], encrypt_to(owner.public), content=content, secrets={"authentication.oidc.secret": "x"})
+    assert problems(store, decryptor) == {
         IDS[0]: ["appsettings.json has a secret Email.Password, of which the backup knows nothing."]
     }
 
@@ -561,8 +569,8 @@ def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any
     return verification.result_of_host(verification.read_host(store), check_age=check_age, now=NOW)
 
 
-def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owner: KeyPair) -> None:
-    make(four, "20261123T120000Z", seal_to(owner.public), problems=["One."])
+def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, owner: KeyPair) -> None:
+    make(four, "20261123T120000Z", encrypt_to(owner.public), problems=["One."])
     assert of_host(four) == {
         "host": "ams1",
         "counts": {"complete": 4, "incomplete": 1, "damaged": 0},
@@ -580,7 +588,7 @@ def test_the_newest_complete_backup_is_told_with_its_age(four: BackupStore, owne
 
 def test_a_host_without_a_backup_or_a_complete_one_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
     assert "There is no backup of ams1" in of_host(store)["problems"][0]
-    make(store, IDS[0], seal_to(owner.public), problems=["One."])
+    make(store, IDS[0], encrypt_to(owner.public), problems=["One."])
     assert "There is no complete backup of ams1" in of_host(store)["problems"][0]
 
 
@@ -596,12 +604,12 @@ def test_a_root_without_any_host_is_refused(root: Path) -> None:
 
 
 def test_a_backup_from_the_future_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
-    make(store, "20300101T000000Z", seal_to(owner.public))
-    assert "the controller's clock was or is wrong" in of_host(store)["problems"][0]
+    make(store, "20300101T000000Z", encrypt_to(owner.public))
+    assert "hours in the future: check the controller's clock" in of_host(store)["problems"][0]
 
 
 def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, owner: KeyPair) -> None:
-    make(four, "20261123T120000Z", seal_to(owner.public), problems=["One."])
+    make(four, "20261123T120000Z", encrypt_to(owner.public), problems=["One."])
     assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[3], "20261123T120000Z"]
     (four.folder / IDS[3] / "manifest.json").write_text("{")
     assert [backup.id for backup in verification.latest(verification.read(four))] == [
@@ -619,7 +627,7 @@ def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:
         )
 
 
-# ---- a folder that somebody prepared ----
+# ---- a folder that an attacker prepared ----
 
 
 def test_a_link_in_place_of_a_backup_is_not_followed(four: BackupStore, tmp_path: Path) -> None:
@@ -645,7 +653,7 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(
     assert f"{name}' cannot be read: it is " in sentences[0]
 
 
-def test_a_link_in_place_of_a_host_is_told_and_hides_no_other_host(
+def test_a_link_in_place_of_a_host_is_reported_and_hides_no_other_host(
     four: BackupStore, root: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(four.folder, tmp_path / "elsewhere")
@@ -684,7 +692,7 @@ def test_all_backups_are_counted_also_when_only_the_latest_is_verified(four: Bac
     assert result["hosts"][0]["counts"] == {"complete": 3, "incomplete": 0, "damaged": 1}
 
 
-def test_nothing_is_written(four: BackupStore, opener: Opener, root: Path) -> None:
+def test_nothing_is_written(four: BackupStore, decryptor: Decryptor, root: Path) -> None:
     before = {path: path.lstat().st_mtime_ns for path in root.rglob("*")}
-    verified(four, opener)
+    verified(four, decryptor)
     assert {path: path.lstat().st_mtime_ns for path in root.rglob("*")} == before

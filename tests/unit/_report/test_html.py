@@ -142,7 +142,7 @@ def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Pat
     assert all(before[1] < after[0] for before, after in itertools.pairwise(dates)), dates
 
 
-def test_a_year_is_told_by_months_and_what_is_older_by_its_number(browser: Browser, pages: dict[str, Path]) -> None:
+def test_a_year_is_reported_by_months_and_what_is_older_by_its_number(browser: Browser, pages: dict[str, Path]) -> None:
     browser.show(pages["years"], DESKTOP, "light")
     assert [date[2] for date in browser.evaluate(DATES)] == [
         f"{month} 2026" for month in ("Jan", "Mar", "May", "Jul", "Sep", "Nov")

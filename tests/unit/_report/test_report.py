@@ -71,8 +71,8 @@ def test_documented_keys_are_those_of_the_report() -> None:
             return {at}
         return set().union(*(keys(one, f"{at}.{name}" if at else name) for name, one in value.items()))
 
-    told = {name.removesuffix("[]") for name in keys(report_module.build(troubled() + fleet(1)))}
-    assert told == documented - {"hosts", "hosts[].backups"}
+    reported = {name.removesuffix("[]") for name in keys(report_module.build(troubled() + fleet(1)))}
+    assert reported == documented - {"hosts", "hosts[].backups"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_backups_that_were_not_verified_are_counted() -> None:
     assert metrics[(("host", "ams1"), ("status", "complete"))] == 40
 
 
-def test_a_backup_that_was_verified_twice_is_told_once_as_it_was_found_last() -> None:
+def test_a_backup_that_was_verified_twice_is_reported_once_as_it_was_found_last() -> None:
     made = NOW - timedelta(hours=4)
     first = verification("ams1", [backup("ams1", made, verified="full")])
     second = verification("ams1", [backup("ams1", made, verified="none", problems=["A file is missing."])])
@@ -162,10 +162,10 @@ def samples(text: str) -> Samples:
 
 def test_metrics_of_a_host() -> None:
     made = NOW - timedelta(hours=4)
-    told = backup(
+    reported = backup(
         "ams1", made, size=1000, stopped=True, downtime_ms=2500, verified="full", certificates=[certificate(10, False)]
     )
-    metrics = samples(prometheus.text_of(report_module.build([verification("ams1", [told])])))
+    metrics = samples(prometheus.text_of(report_module.build([verification("ams1", [reported])])))
     host = (("host", "ams1"),)
     values = {
         name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value
@@ -218,7 +218,7 @@ def test_promtool_finds_nothing_to_lint() -> None:
 def hostile() -> list[dict[str, Any]]:
     """Verifications whose texts try to be something else."""
     text = 'x"} 1\nlithnet 2\\<script>alert(1)</script>\u202e\x1b[2J{{ 7*7 }}'
-    told = backup(
+    reported = backup(
         text,
         NOW,
         problems=[text],
@@ -237,7 +237,7 @@ def hostile() -> list[dict[str, Any]]:
         problems={},
     )
     return [
-        verification(text, [told], [text]),
+        verification(text, [reported], [text]),
         verification("wrong", [wrong]),
         verification("h", [backup("h", NOW, verified=7)]),
     ]
@@ -265,9 +265,9 @@ def test_hostile_text_ends_no_line_of_the_metrics() -> None:
     )
 )
 def test_any_manifest_is_reported(changes: dict[str, Any]) -> None:
-    told = backup("h", NOW) | changes
+    reported = backup("h", NOW) | changes
     whole = verification("h", [backup("h", NOW)])
-    report = report_module.build([whole | {"backups": [told]}])
+    report = report_module.build([whole | {"backups": [reported]}])
     json.dumps(report).encode()
     samples(prometheus.text_of(report))
     html.html_of(report, "Backups").encode()

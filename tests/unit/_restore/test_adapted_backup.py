@@ -1,8 +1,8 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup that comes to another server: what is rewritten, what stays as it is there, what is refused, and what a
-person does.
+"""A backup that comes to another server: what is rewritten, what stays as it is there, what is refused, and the
+manual tasks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SMTP = "Auditing.NotificationChannels.Smtp[0].TemplateSuccess"
 
 
 def settings_with(*, script: Any = r"C:\Scripts\über.ps1", template: Any = "mail.html", **more: Any) -> bytes:
-    """appsettings.json as a person may write it, with what Access Manager does not know."""
+    """appsettings.json as an administrator may write it, with what Access Manager does not know."""
     content = settings() | {
         "Auditing": {
             "NotificationChannels": {"Smtp": [{"TemplateSuccess": template, "Unknown": OLD + r"\scripts\x.ps1"}]}
@@ -79,7 +79,7 @@ def contents(
 
 def fresh(**state_changes: Any) -> dict[str, Any]:
     """Another server on which Access Manager was installed just now."""
-    described = server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "opened_secrets": {}}
+    described = server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "decrypted_secrets": {}}
     described["installation"] |= {
         "configured": False,
         "config_path": NEW,
@@ -435,7 +435,7 @@ def _own_id() -> str:
     return str(state()["state"]["http_sys"]["bindings"][0]["application_id"])
 
 
-def test_without_a_certificate_nothing_is_configured_and_a_person_is_told() -> None:
+def test_without_a_certificate_nothing_is_configured_and_a_person_is_reported() -> None:
     described = fresh() | {"machine_certificates": []}
     backup = contents()
     plan = planned(backup, described)
@@ -463,7 +463,7 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
     store: BackupStore, certificate: TestCertificate, by_path: bool
 ) -> None:
     backup_id = "20261123T081500Z"
-    encrypted_backups.make(store, backup_id, encrypted_backups.seal_to(), certificates=[certificate])
+    encrypted_backups.make(store, backup_id, encrypted_backups.encrypt_to(), certificates=[certificate])
     (store.folder / backup_id / "secrets.json").unlink()
     options: dict[str, Any] = {
         "backup_root": str(store.root),
@@ -473,7 +473,7 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
         "installation": fresh() | {"earlier": [], "machine_certificates": []},
     }
     refused = run("config_restore", **options)
-    assert "Authentication.Oidc.Secret and Email.Password cannot be opened on AMS2" in refused["msg"]
+    assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted on AMS2" in refused["msg"]
     assert "secrets.json is missing in the backup" in refused["msg"]
     result = run("config_restore", **options, require_secrets=False)
     assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
@@ -525,7 +525,7 @@ def test_another_version_is_refused_unless_the_server_has_a_newer_one(
         assert words in refusal(backup, described, allow_version_mismatch=allowed)
 
 
-def test_a_recovery_onto_a_later_version_is_told_which_msi_it_needs() -> None:
+def test_a_recovery_onto_a_later_version_is_reported_which_msi_it_needs() -> None:
     action = object.__new__(RestoreAction)
     action.params = {"other_server": True}
     assert "install the MSI of Access Manager Service 1.0.8152.0" in action._way_back(contents())
@@ -540,7 +540,7 @@ def test_a_configured_server_is_not_overwritten() -> None:
         adapted_backup.refuse_configured(contents(), described, planned(contents(), described))
 
 
-# ---- for a person ----
+# ---- manual tasks ----
 
 
 def again(**variables: str) -> str:
@@ -581,39 +581,41 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
         described={"firewall": state()["state"]["firewall"]},
     )
     described = fresh(service=server()["state"]["service"] | {"account": "LocalSystem"})
-    told = commands(backup, described)
-    assert "setspn -D HTTP/ams.forest.example AMS1" in told["SPN"]
-    assert "setspn -S HTTP/ams.forest.example AMS2" in told["SPN"]
-    assert "Set-ADServiceAccount -Identity 'svc-ams'" in told["gMSA"]
-    assert "Get-ADComputer -Identity 'AMS2'" in told["gMSA"]
-    assert r"""sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= '""'""" in told["service account"]
-    assert "sc.exe managedaccount lithnetams true" in told["service account"]
-    assert "SeServiceLogonRight" in told["service account"].partition("Restart-Service")[0]
-    assert "Get-KdsRootKey" in told["KDS root key"]
-    assert "Resolve-DnsName -Name ams.forest.example" in told["DNS and load balancer"]
-    assert "-ZoneName forest.example -Name ams -IPv4Address NEW-ADDRESS" in told["DNS and load balancer"]
-    assert "-LocalPort 8080,8443" in told["firewall"]
-    assert "Test-NetConnection -ComputerName smtp.forest.example -Port 587" in told["mail and webhooks"]
-    assert r"\\fs\x.html" in told["files on shares"]
-    assert "AccessManagerService__Email__Host" in told["environment variables"]
-    assert "secret.example" not in told["environment variables"]
+    reported = commands(backup, described)
+    assert "setspn -D HTTP/ams.forest.example AMS1" in reported["SPN"]
+    assert "setspn -S HTTP/ams.forest.example AMS2" in reported["SPN"]
+    assert "Set-ADServiceAccount -Identity 'svc-ams'" in reported["gMSA"]
+    assert "Get-ADComputer -Identity 'AMS2'" in reported["gMSA"]
+    assert r"""sc.exe config lithnetams obj= 'EXAMPLE\svc-ams$' password= '""'""" in reported["service account"]
+    assert "sc.exe managedaccount lithnetams true" in reported["service account"]
+    assert "SeServiceLogonRight" in reported["service account"].partition("Restart-Service")[0]
+    assert "Get-KdsRootKey" in reported["KDS root key"]
+    assert "Resolve-DnsName -Name ams.forest.example" in reported["DNS and load balancer"]
+    assert "-ZoneName forest.example -Name ams -IPv4Address NEW-ADDRESS" in reported["DNS and load balancer"]
+    assert "-LocalPort 8080,8443" in reported["firewall"]
+    assert "Test-NetConnection -ComputerName smtp.forest.example -Port 587" in reported["mail and webhooks"]
+    assert r"\\fs\x.html" in reported["files on shares"]
+    assert "AccessManagerService__Email__Host" in reported["environment variables"]
+    assert "secret.example" not in reported["environment variables"]
 
 
 @pytest.mark.parametrize(
     ("mode", "section", "path"),
     [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")],
 )
-def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, path: str) -> None:
+def test_identity_providers_are_reported_and_need_no_spn(mode: Any, section: str, path: str) -> None:
     authentication = {"Mode": mode, section: {path: "https://idp.example"}}
-    told = commands(contents(settings_with(Authentication=authentication)))
-    assert "https://idp.example" in told["identity provider"]
-    assert "/auth/logout" in told["identity provider"]
-    assert "SPN" not in told
+    reported = commands(contents(settings_with(Authentication=authentication)))
+    assert "https://idp.example" in reported["identity provider"]
+    assert "/auth/logout" in reported["identity provider"]
+    assert "SPN" not in reported
     hosting = b'{"Hosting": {"HttpSys": {"HttpsPort": 8443, "Hostname": "ams.forest.example", "Path": "/ams/"}}}'
-    told = commands(contents(settings_with(Authentication=authentication), content={"config/apphost.json": hosting}))
+    reported = commands(
+        contents(settings_with(Authentication=authentication), content={"config/apphost.json": hosting})
+    )
     assert (
         "https://ams.forest.example:8443/ams/auth and https://ams.forest.example:8443/ams/auth/logout"
-        in told["identity provider"]
+        in reported["identity provider"]
     )
 
 
@@ -629,57 +631,57 @@ def test_identity_providers_are_told_and_need_no_spn(mode: Any, section: str, pa
         ("LPort=RPC|", "TCP 8080 and 8443:"),
     ],
 )
-def test_a_firewall_rule_with_other_ports_is_told(ports: str, closed: str | None) -> None:
+def test_a_firewall_rule_with_other_ports_is_reported(ports: str, closed: str | None) -> None:
     rule = {"name": "{b}", "rule": f"v2.10|Action=Allow|Dir=In|Protocol=6|{ports}"}
-    told = commands(contents(content={"config/apphost.json": HOSTING}), fresh(firewall=[rule]))
+    reported = commands(contents(content={"config/apphost.json": HOSTING}), fresh(firewall=[rule]))
     if closed is None:
-        assert "firewall" not in told
+        assert "firewall" not in reported
     else:
-        assert closed in told["firewall"]
-        assert "-Enabled True -Action Allow -Protocol TCP -LocalPort 8080,8443" in told["firewall"]
+        assert closed in reported["firewall"]
+        assert "-Enabled True -Action Allow -Protocol TCP -LocalPort 8080,8443" in reported["firewall"]
 
 
 def test_a_node_of_a_cluster_has_a_task_for_the_others() -> None:
-    told = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})[
+    reported = commands(contents(), fresh() | {"cluster": {"resource": "AMS (1)", "owner": "AMS2", "owned": True}})[
         "failover cluster"
     ]
-    assert "Get-ClusterCheckpoint -ResourceName 'AMS (1)' -RegistryCheckpoint" in told
-    assert again(target="OTHER-NODE") in told
+    assert "Get-ClusterCheckpoint -ResourceName 'AMS (1)' -RegistryCheckpoint" in reported
+    assert again(target="OTHER-NODE") in reported
     backup = contents()
     backup.configuration.described["cluster"] = {"resource": "'; evil", "owner": "AMS1", "owned": True}
-    told = commands(backup)["failover cluster"]
-    assert "AMS2 is none" in told
-    assert "evil" not in told
+    reported = commands(backup)["failover cluster"]
+    assert "AMS2 is none" in reported
+    assert "evil" not in reported
 
 
 def test_a_server_of_the_same_name_needs_no_move() -> None:
     described = fresh() | {"computer_name": "AMS1"}
     described["state"]["computer_name"] = "AMS1"
-    told = commands(contents(), described)
-    assert "setspn -D" not in told["SPN"]
-    assert "DNS and load balancer" not in told
+    reported = commands(contents(), described)
+    assert "setspn -D" not in reported["SPN"]
+    assert "DNS and load balancer" not in reported
 
 
-def test_clear_and_domain_secrets_are_told() -> None:
+def test_clear_and_domain_secrets_are_reported() -> None:
     backup = contents(
         settings_with(
             Authentication={"Oidc": {"Secret": protected("clear", mode=0)}},
             Email={"Password": protected("bmc=", mode=3)},
         )
     )
-    described = fresh() | {"opened_secrets": {"Email.Password": False}}
-    told = commands(backup, described)
-    assert "stands in clear in appsettings.json (mode 0)" in told["secrets of mode 0"]
-    assert "On AMS2 it does not open for the account of this run" in told["secrets of mode 3"]
+    described = fresh() | {"decrypted_secrets": {"Email.Password": False}}
+    reported = commands(backup, described)
+    assert "stands in clear in appsettings.json (mode 0)" in reported["secrets of mode 0"]
+    assert "On AMS2 it cannot be decrypted by the account of this run" in reported["secrets of mode 3"]
     assert (
-        "it opens for the account"
-        in commands(backup, described | {"opened_secrets": {"Email.Password": True}})["secrets of mode 3"]
+        "it can be decrypted by the account"
+        in commands(backup, described | {"decrypted_secrets": {"Email.Password": True}})["secrets of mode 3"]
     )
 
 
-def test_an_sql_server_elsewhere_is_told() -> None:
-    told = commands(contents(settings_with(DatabaseConfiguration={"UseExternalSql": True})))
-    assert "external SQL Server" in told
+def test_an_sql_server_elsewhere_is_reported() -> None:
+    reported = commands(contents(settings_with(DatabaseConfiguration={"UseExternalSql": True})))
+    assert "external SQL Server" in reported
 
 
 @pytest.mark.parametrize(
@@ -721,8 +723,8 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     plan = planned(backup, described)
     states = {one["thumbprint"]: one["state"] for one in plan_document.census(backup, plan)}
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
-    told = [task.text for task in plan.tasks + tasks(backup, described)]
-    assert sum(lost in text for text in told) == sum(gone in text for text in told) == 1
+    reported = [task.text for task in plan.tasks + tasks(backup, described)]
+    assert sum(lost in text for text in reported) == sum(gone in text for text in reported) == 1
 
 
 def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
@@ -741,41 +743,41 @@ def document(backup: Contents, described: dict[str, Any]) -> dict[str, Any]:
 def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> None:
     evil = "|<script>alert(1)</script>\n# heading `x`"
     backup = contents(settings_with(Authentication={"Mode": "Oidc", "Oidc": {"Authority": evil}}))
-    told = document(backup, fresh())
-    assert json.loads(plan_document.to_json(told)) == told
-    text = plan_document.to_markdown(told).decode()
+    reported = document(backup, fresh())
+    assert json.loads(plan_document.to_json(reported)) == reported
+    text = plan_document.to_markdown(reported).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
     assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
-    number = next(number for number, task in enumerate(told["tasks"], 1) if task["item"] == "gMSA")
-    assert f"| gMSA | kept from the target | needs a person | needs a person | {number} |" in text
+    number = next(number for number, task in enumerate(reported["tasks"], 1) if task["item"] == "gMSA")
+    assert f"| gMSA | kept from the target | manual | manual | {number} |" in text
     assert f"{number}. " in text
     assert "        Test-ADServiceAccount -Identity 'svc-ams'" in text
 
 
 def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_what() -> None:
     backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
-    told = document(backup, fresh() | {"machine_certificates": []})
-    here = {one["item"]: one["this_run"] for one in told["items"]}
+    reported = document(backup, fresh() | {"machine_certificates": []})
+    here = {one["item"]: one["this_run"] for one in reported["items"]}
     assert here["files elsewhere"] == "moved into the configuration folder"
     assert (
         here["references to files in the configuration folder"] == here["references to files elsewhere"] == "rewritten"
     )
     assert here["TLS binding"] == "not made: there is no certificate"
     assert here["registry: Configured"] == "kept from the target"
-    assert (here["failover cluster"], here["firewall"]) == ("nothing to do", "needs a person")
+    assert (here["failover cluster"], here["firewall"]) == ("nothing to do", "manual")
     assert here["certificate synchronisation"] == "none in the backup"
     assert here["secrets of mode 3"] == "none in the backup"
-    changed = {one["key"]: (one["before"], one["after"]) for one in told["references"]}
+    changed = {one["key"]: (one["before"], one["after"]) for one in reported["references"]}
     assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
     line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
-    assert line in told["changes"]
-    assert line in plan_document.to_markdown(told).decode()
+    assert line in reported["changes"]
+    assert line in plan_document.to_markdown(reported).decode()
     here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
     assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
 
 
-def test_modules_and_secrets_of_other_modes_are_told() -> None:
+def test_modules_and_secrets_of_other_modes_are_reported() -> None:
     script = (
         b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# "
         b"Import-Module no\n"
@@ -784,14 +786,14 @@ def test_modules_and_secrets_of_other_modes_are_told() -> None:
     backup = contents(
         settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script}
     )
-    told = commands(backup)
-    assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in told["modules that scripts load"]
-    assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in told["modules that scripts load"]
-    assert "(mode 2)" in told["secrets of mode 2"]
+    reported = commands(backup)
+    assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in reported["modules that scripts load"]
+    assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in reported["modules that scripts load"]
+    assert "(mode 2)" in reported["secrets of mode 2"]
 
 
 def test_the_document_of_the_same_server_says_so() -> None:
-    described = server() | {"opened_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
+    described = server() | {"decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
     text = plan_document.to_markdown(plan_document.document_of(contents(), described, plan)).decode()

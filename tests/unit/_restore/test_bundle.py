@@ -47,7 +47,10 @@ def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
 
 def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
     backup, described = contents(), server()
-    described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
+    described["records"], described["decrypted_secrets"] = (
+        [],
+        {"Authentication.Oidc.Secret": True, "Email.Password": True},
+    )
     plan = make_plan(backup, described, RestoreOptions())
     target = io.BytesIO()
     bundle.write(backup, plan, target)
@@ -74,7 +77,10 @@ def test_a_secret_is_asked_for_as_it_is_written() -> None:
 
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
     backup, described = contents(), server()
-    described["records"], described["opened_secrets"] = [], {"Authentication.Oidc.Secret": True, "Email.Password": True}
+    described["records"], described["decrypted_secrets"] = (
+        [],
+        {"Authentication.Oidc.Secret": True, "Email.Password": True},
+    )
     with bundle.in_memory(backup, make_plan(backup, described, RestoreOptions())) as path:
         assert path.startswith("/proc/self/fd/")
         assert Path(path).read_bytes()[:2] == b"\x1f\x8b"
@@ -119,7 +125,7 @@ def test_secret_that_a_person_entered_counts_as_restored() -> None:
         ("{", "Running", "failed, and", False),
     ],
 )
-def test_earlier_restores_are_told_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
+def test_earlier_restores_are_reported_in_a_sentence(result: str, service: str, words: str, left_stopped: bool) -> None:
     kept = json.dumps({"about": {"backup": "B", "controller": "C", "begun": "T", "service": service}})
     earlier = EarlierRestore.of({"run_id": "R", "kept": kept, "result": result, "folder": "F"})
     assert words in earlier.sentence

@@ -58,7 +58,7 @@ def here(backup: Contents) -> dict[str, Any]:
         for kind, records in (("folder", backup.configuration.folders), ("file", backup.configuration.files))
         for name, record in records.items()
     ]
-    described["opened_secrets"] = {secret.path: True for secret in backup.configuration.secrets}
+    described["decrypted_secrets"] = {secret.path: True for secret in backup.configuration.secrets}
     described["machine_certificates"] = ["AA" * 20]
     return described
 
@@ -107,7 +107,7 @@ def test_capitals_of_names_and_inherited_permissions_do_not_count() -> None:
 # ---- files ----
 
 
-def test_missing_changed_and_strange_files_are_told_apart() -> None:
+def test_missing_changed_and_strange_files_are_reported_apart() -> None:
     backup = contents()
     described = here(backup)
     described["records"] = [one for one in described["records"] if not one["name"].startswith("config/scripts")]
@@ -176,7 +176,7 @@ def test_a_file_elsewhere_that_nothing_names_and_a_file_below_a_link_are_refused
 
 def test_named_files_are_restored_alone() -> None:
     backup = contents(content=files() | {"config/more/x.ps1": b"x"})
-    described = here(backup) | {"opened_secrets": {}}
+    described = here(backup) | {"decrypted_secrets": {}}
     described["records"] = [one for one in described["records"] if not one["name"].startswith("config/more")]
     for name in ("config/scripts/rule.ps1", "config/apphost.json", "external/C/Scripts/über.ps1"):
         record_of(described, name)["sha256"] = "00" * 32
@@ -203,7 +203,7 @@ def test_the_database_is_restored_only_when_asked_for() -> None:
     assert actions(make(backup, described, include_database=True)) == {"config/db/ams.mdf": "replace"}
 
 
-def test_what_else_differs_of_a_replaced_file_is_told() -> None:
+def test_what_else_differs_of_a_replaced_file_is_reported() -> None:
     backup = contents()
     described = here(backup)
     record = record_of(described, "config/appsettings.json")
@@ -303,7 +303,7 @@ def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
     assert len(make(backup, found).http_sys["add"]["bindings"]) == 1
 
 
-def test_a_file_that_windows_encrypted_is_told_to_be_clear_afterwards() -> None:
+def test_a_file_that_windows_encrypted_is_reported_to_be_clear_afterwards() -> None:
     backup = contents()
     described = here(backup)
     script = record_of(described, "config/scripts/rule.ps1")
@@ -370,7 +370,7 @@ def test_bindings_by_host_name_and_of_the_central_store_come_back() -> None:
     assert not make(backup, here(backup)).changed
 
 
-def test_another_applications_binding_on_the_port_of_the_web_site_is_told() -> None:
+def test_another_applications_binding_on_the_port_of_the_web_site_is_reported() -> None:
     described = state()
     other = plain_binding("host_name", "ams.example:443", "AA" * 20, "{OTHER}", "My")
     elsewhere = plain_binding("host_name", "ams.example:8443", "AA" * 20, "{OTHER}", "My")
@@ -383,7 +383,7 @@ def test_another_applications_binding_on_the_port_of_the_web_site_is_told() -> N
     assert not [task for task in sentences(make(backup, here(backup))) if "{OTHER}" in task]
 
 
-def test_settings_of_a_binding_that_windows_keeps_elsewhere_are_told() -> None:
+def test_settings_of_a_binding_that_windows_keeps_elsewhere_are_reported() -> None:
     described = state()
     described["state"]["http_sys"]["bindings"][0]["other_values"] = ["Http2Window"]
     backup = contents(described=described)
@@ -458,9 +458,9 @@ def test_a_key_that_nobody_has_is_for_a_person() -> None:
 
 def test_secrets_that_do_not_open_are_protected_again_or_entered_by_a_person() -> None:
     backup = contents(secrets={"Email.Password": "x"})
-    described = here(backup) | {"opened_secrets": {}}
+    described = here(backup) | {"decrypted_secrets": {}}
     sentence = refusal(backup, described)
-    assert "Authentication.Oidc.Secret cannot be opened on AMS1" in sentence
+    assert "Authentication.Oidc.Secret cannot be decrypted on AMS1" in sentence
     assert "Email.Password" not in sentence
     plan = make(backup, described, require_secrets=False)
     assert {one["path"]: one["action"] for one in plan.secrets} == {
@@ -473,7 +473,7 @@ def test_secrets_that_do_not_open_are_protected_again_or_entered_by_a_person() -
 
 def test_secrets_that_are_already_protected_again_are_left_alone() -> None:
     backup = contents()
-    described = here(backup) | {"opened_secrets": {}, "same_documents": {"appsettings.json": True}}
+    described = here(backup) | {"decrypted_secrets": {}, "same_documents": {"appsettings.json": True}}
     record_of(described, "config/appsettings.json")["sha256"] = "00" * 32
     assert not make(backup, described).changed
     record_of(described, "config/scripts/rule.ps1")["sha256"] = "11" * 32

@@ -24,11 +24,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 from support.backups import KeyPair
 from unit.actions import HOST, run
 from unit.backups import fill
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 from unit.signers import SshKey, ssh_key
 
 GENUINE, LATER, FUTURE = "20261123T081500Z", "20261124T081500Z", "20990101T000000Z"
-UNPROVEN = "The origin of the backups is not proven: no allowed signers are set (access_manager_allowed_signers)."
+UNVERIFIED = "The origin of the backups is not verified: no allowed signers are set (access_manager_allowed_signers)."
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def attacker(tmp_path_factory: pytest.TempPathFactory) -> SshKey:
 @pytest.fixture
 def genuine(store: BackupStore, owner: KeyPair, key: SshKey) -> BackupStore:
     """A store with one signed backup, made in November 2026."""
-    make(store, GENUINE, seal_to(owner.public), signer=key.signer())
+    make(store, GENUINE, encrypt_to(owner.public), signer=key.signer())
     return store
 
 
@@ -80,23 +80,23 @@ Attack = Callable[[BackupStore, KeyPair, SshKey], str]
 
 
 def forged_to_the_recipient_of_the_manifest(store: BackupStore, owner: KeyPair, _attacker: SshKey) -> str:
-    make(store, LATER, seal_to(owner.public))
+    make(store, LATER, encrypt_to(owner.public))
     return LATER
 
 
 def forged_with_a_key_of_the_attacker(store: BackupStore, owner: KeyPair, attacker: SshKey) -> str:
-    make(store, LATER, seal_to(owner.public), signer=attacker.signer())
+    make(store, LATER, encrypt_to(owner.public), signer=attacker.signer())
     return LATER
 
 
 def forged_with_the_signature_of_the_genuine_one(store: BackupStore, owner: KeyPair, _attacker: SshKey) -> str:
-    make(store, LATER, seal_to(owner.public))
+    make(store, LATER, encrypt_to(owner.public))
     shutil.copy(store.folder / GENUINE / "manifest.json.sig", store.folder / LATER)
     return LATER
 
 
 def forged_without_encryption(store: BackupStore, _owner: KeyPair, _attacker: SshKey) -> str:
-    make(store, LATER, seal_to())
+    make(store, LATER, encrypt_to())
     return LATER
 
 
@@ -107,13 +107,13 @@ def re_dated(store: BackupStore, _owner: KeyPair, _attacker: SshKey) -> str:
 
 
 def of_the_year_2099(store: BackupStore, owner: KeyPair, attacker: SshKey) -> str:
-    make(store, FUTURE, seal_to(owner.public), signer=attacker.signer())
+    make(store, FUTURE, encrypt_to(owner.public), signer=attacker.signer())
     return FUTURE
 
 
 def taken_from_another_host(store: BackupStore, owner: KeyPair, _attacker: SshKey) -> str:
     other = BackupStore(str(store.root), "ams2")
-    make(other, LATER, seal_to(owner.public), signer=ssh_key(store.root.parent, "of_ams2").signer())
+    make(other, LATER, encrypt_to(owner.public), signer=ssh_key(store.root.parent, "of_ams2").signer())
     shutil.copytree(other.folder / LATER, store.folder / LATER)
     shutil.rmtree(other.folder)
     rewritten(store, LATER, host=HOST)
@@ -121,13 +121,13 @@ def taken_from_another_host(store: BackupStore, owner: KeyPair, _attacker: SshKe
 
 
 def stripped_of_its_signature(store: BackupStore, owner: KeyPair, _attacker: SshKey) -> str:
-    make(store, LATER, seal_to(owner.public), signer=ssh_key(store.root.parent, "stripped").signer())
+    make(store, LATER, encrypt_to(owner.public), signer=ssh_key(store.root.parent, "stripped").signer())
     (store.folder / LATER / "manifest.json.sig").unlink()
     return LATER
 
 
 def signed_by_a_link_to_a_genuine_signature(store: BackupStore, owner: KeyPair, _attacker: SshKey) -> str:
-    make(store, LATER, seal_to(owner.public))
+    make(store, LATER, encrypt_to(owner.public))
     (store.folder / LATER / "manifest.json.sig").symlink_to(store.folder / GENUINE / "manifest.json.sig")
     return LATER
 
@@ -212,18 +212,18 @@ def test_a_forged_manifest_cannot_accuse_a_genuine_one(
     assert "is not the signature of" in problems(allowed_signers=[key.public])[GENUINE]
 
 
-def test_without_signers_a_forged_backup_is_taken_and_each_result_says_that_the_origin_is_not_proven(
+def test_without_signers_a_forged_backup_is_taken_and_each_result_says_that_the_origin_is_not_verified(
     genuine: BackupStore, owner: KeyPair, attacker: SshKey
 ) -> None:
     forged = forged_to_the_recipient_of_the_manifest(genuine, owner, attacker)
     root = str(genuine.root)
     assert select(genuine, "latest").label == f"{forged} of {HOST}"
-    assert select(genuine, "latest").origin.sentence == UNPROVEN
+    assert select(genuine, "latest").origin.sentence == UNVERIFIED
     verified = run("backup_verify", backup_root=root)
-    assert verified["origin"] == UNPROVEN
-    assert verified["msg"] == f"No problem was found. {UNPROVEN}"
+    assert verified["origin"] == UNVERIFIED
+    assert verified["msg"] == f"No problem was found. {UNVERIFIED}"
     listed = run("backup_info", backup_root=root, backup_id="latest")["backup"]
-    assert (listed["id"], listed["accepted"], listed["signer"], listed["origin"]) == (forged, True, None, UNPROVEN)
+    assert (listed["id"], listed["accepted"], listed["signer"], listed["origin"]) == (forged, True, None, UNVERIFIED)
 
 
 def test_allow_unsigned_takes_for_one_run_what_is_not_signed_and_verification_says_so(
@@ -241,8 +241,8 @@ def test_allow_unsigned_takes_for_one_run_what_is_not_signed_and_verification_sa
 def test_an_archive_alone_is_refused_when_signers_are_set(genuine: BackupStore, key: SshKey, tmp_path: Path) -> None:
     alone = shutil.copy(genuine.folder / GENUINE / "config.zip.age", tmp_path / "config.zip.age")
     for wanted in (str(alone), str(tmp_path)):
-        assert select(genuine, wanted).origin.sentence == UNPROVEN
-        with pytest.raises(AccessManagerError, match="has no manifest, so nothing proves who made it"):
+        assert select(genuine, wanted).origin.sentence == UNVERIFIED
+        with pytest.raises(AccessManagerError, match="has no manifest, so nothing shows who made it"):
             select(BackupStore(str(genuine.root), HOST, Trust.of({"allowed_signers": [key.public]})), wanted)
 
 
@@ -281,7 +281,7 @@ def test_the_documented_commands_check_a_backup_as_they_are_printed(
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     key = ssh_key(home / ".ssh", "access_manager_backup")
-    make(store, GENUINE, seal_to(owner.public), signer=key.signer())
+    make(store, GENUINE, encrypt_to(owner.public), signer=key.signer())
     shutil.copytree(store.folder / GENUINE, home / GENUINE)
     signers, signature, hashes = documented_commands("console")
     assert as_printed(signers, home).returncode == 0

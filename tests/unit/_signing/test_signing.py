@@ -83,10 +83,10 @@ def test_a_key_in_a_real_agent_signs_by_its_public_file_or_by_its_locked_one(
     with ssh_agent(tmp_path) as socket:
         add_to_agent(key, socket, passphrase=PASSPHRASE)
         monkeypatch.setenv("SSH_AUTH_SOCK", socket)
-        assert origin(trust_in(key.public), key.signer().sign(DATA).signature).is_proven
+        assert origin(trust_in(key.public), key.signer().sign(DATA).signature).is_verified
         key.path.unlink()
         alone = Signer.of({"signing_key": str(key.public_path)})
-        assert alone and origin(trust_in(key.public), alone.sign(DATA).signature).is_proven
+        assert alone and origin(trust_in(key.public), alone.sign(DATA).signature).is_verified
 
 
 def test_a_key_with_a_passphrase_and_no_agent_is_refused_at_once_and_nothing_is_asked(
@@ -146,26 +146,26 @@ def test_a_certificate_counts_when_its_authority_is_allowed(tmp_path: Path) -> N
     assert "is a certificate: name its authority" in signing_refused(certificate)
 
 
-def test_without_allowed_signers_the_origin_is_not_proven_and_nothing_is_refused(key: SshKey) -> None:
+def test_without_allowed_signers_the_origin_is_not_verified_and_nothing_is_refused(key: SshKey) -> None:
     trust = Trust.of({})
     for signature in (None, b"noise", key.signature(DATA)):
         found = origin(trust, signature)
-        assert (found.is_proven, found.signer) == (False, None)
+        assert (found.is_verified, found.signer) == (False, None)
         assert found.sentence == (
-            "The origin of the backups is not proven: no allowed signers are set (access_manager_allowed_signers)."
+            "The origin of the backups is not verified: no allowed signers are set (access_manager_allowed_signers)."
         )
         trust.refuse(found)
 
 
-def test_allow_unsigned_accepts_what_the_signers_do_not_but_does_not_call_it_proven(
+def test_allow_unsigned_accepts_what_the_signers_do_not_but_does_not_call_it_verified(
     key: SshKey, stranger: SshKey
 ) -> None:
     trust = trust_in(key.public, allow_unsigned=True)
     for signature in (None, stranger.signature(DATA)):
         found = origin(trust, signature)
-        assert not found.is_proven
+        assert not found.is_verified
         trust.refuse(found)
-    assert origin(trust, key.signature(DATA)).is_proven
+    assert origin(trust, key.signature(DATA)).is_verified
 
 
 # ---- what is not accepted ----
@@ -196,10 +196,10 @@ def test_a_key_that_is_allowed_for_something_else_or_no_more_is_refused(key: Ssh
     signature = key.signature(DATA)
     for option in ('namespaces="git"', 'valid-before="20200101"'):
         found = origin(trust_in(f"backup {option} {bare}"), signature)
-        assert not found.is_proven
+        assert not found.is_verified
         assert key.fingerprint in found.problem
     for option in ('namespaces="git,backup@lithnet.access_manager"', 'valid-after="20200101"'):
-        assert origin(trust_in(f"backup {option} {bare}"), signature).is_proven
+        assert origin(trust_in(f"backup {option} {bare}"), signature).is_verified
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_no_change_of_a_signature_is_accepted_for_another_text(
     changed = bytearray(signature)
     changed[place % len(changed)] = letter
     found = origin(trust_in(key.public), bytes(changed), DATA.replace(b"23T", b"24T"))
-    assert not found.is_proven
+    assert not found.is_verified
     assert "\n" not in found.problem
 
 
@@ -223,7 +223,7 @@ def test_noise_in_the_armor_of_a_signature_is_damaged_and_never_a_traceback(nois
     armored = b"-----BEGIN SSH SIGNATURE-----\n" + base64.b64encode(noise) + b"\n-----END SSH SIGNATURE-----\n"
     with_magic = armored.replace(base64.b64encode(noise), base64.b64encode(b"SSHSIG\0\0\0\1" + noise))
     for one in (noise, armored, with_magic):
-        assert not origin(trust_in(key.public), one).is_proven
+        assert not origin(trust_in(key.public), one).is_verified
 
 
 def test_a_forged_signature_that_names_a_genuine_key_does_not_make_the_key_unknown(
@@ -239,8 +239,8 @@ def test_a_forged_signature_that_names_a_genuine_key_does_not_make_the_key_unkno
         armored = b"\n".join(
             [b"-----BEGIN SSH SIGNATURE-----", base64.b64encode(forged), b"-----END SSH SIGNATURE-----\n"]
         )
-        assert not origin(trust, armored).is_proven
-    assert origin(trust, signature).is_proven
+        assert not origin(trust, armored).is_verified
+    assert origin(trust, signature).is_verified
 
 
 def test_what_a_hostile_signature_says_is_printed_without_its_escapes(key: SshKey) -> None:
@@ -366,7 +366,7 @@ def test_signers_are_taken_as_keys_as_lines_as_a_text_or_from_a_file(
     }
     for principal, allowed in expected.items():
         assert origin(Trust.of({"allowed_signers": allowed}), key.signature(DATA)).principal == principal
-    assert origin(Trust.of({"allowed_signers": key.public}), key.signature(DATA)).is_proven
+    assert origin(Trust.of({"allowed_signers": key.public}), key.signature(DATA)).is_verified
 
 
 def test_signers_that_name_nobody_are_refused(tmp_path: Path) -> None:

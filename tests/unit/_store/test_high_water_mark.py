@@ -31,7 +31,7 @@ from support.playbook import PlaybookRun, hash_tree, run_playbook
 from support.plays import COLLECTION, failure_of
 from unit.actions import HOST, run
 from unit.backups import fill
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 
 INVENTORY = {"config/": "1", "config/appsettings.json": "2"}
 ONE_BACKUP_MILLISECONDS = 100
@@ -129,7 +129,7 @@ def test_what_is_pruned_is_not_missed(root: Path) -> None:
     """An incomplete backup that is superseded on another controller, and older complete ones here."""
     store, mark = BackupStore(str(root), HOST), HighWaterMark(BackupStore(str(root), HOST), None)
     for day, problems in ((19, ()), (20, ("Something is missing.",)), (21, ())):
-        made = make(store, f"202611{day}T020000Z", seal_to(), problems=problems)
+        made = make(store, f"202611{day}T020000Z", encrypt_to(), problems=problems)
         if day < 21:  # this controller did not see the last one
             mark.advance(Mark.of(made, manifest.to_bytes(made)))
     elsewhere = str(root.parent / "another controller")
@@ -215,7 +215,8 @@ def test_a_backup_reports_it_and_goes_on_and_it_stays_a_problem(root: Path) -> N
 def test_a_comparison_warns_of_it(root: Path) -> None:
     store = BackupStore(str(root), HOST)
     made = [
-        make(store, backup_id, seal_to()) for backup_id in ("20261119T020000Z", "20261120T020000Z", "20261121T020000Z")
+        make(store, backup_id, encrypt_to())
+        for backup_id in ("20261119T020000Z", "20261120T020000Z", "20261121T020000Z")
     ]
     HighWaterMark(store, None).advance(Mark.of(made[2], manifest.to_bytes(made[2])))
     options = {"backup_root": str(root), "before": made[0]["id"], "after": made[1]["id"]}
@@ -229,7 +230,7 @@ def test_the_newest_backup_of_such_a_store_is_not_restored(
     root: Path, owner: KeyPair, tmp_path: Path, module: str
 ) -> None:
     store = BackupStore(str(root), HOST)
-    made = [make(store, backup_id, seal_to(owner.public)) for backup_id in ("20261120T020000Z", "20261121T020000Z")]
+    made = [make(store, backup_id, encrypt_to(owner.public)) for backup_id in ("20261120T020000Z", "20261121T020000Z")]
     HighWaterMark(store, None).advance(Mark.of(made[1], manifest.to_bytes(made[1])))
     key = tmp_path / "key.txt"
     key.write_text(owner.private)
@@ -276,7 +277,7 @@ def test_an_unmounted_root_is_a_problem(root: Path, tmp_path: Path) -> None:
 
 def test_the_playbook_keeps_it_where_the_inventory_says_and_accepts_by_a_variable(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), HOST)
-    made = [make(store, backup_id, seal_to()) for backup_id in ("20261120T020000Z", "20261121T020000Z")]
+    made = [make(store, backup_id, encrypt_to()) for backup_id in ("20261120T020000Z", "20261121T020000Z")]
     HighWaterMark(store, str(tmp_path / "kept")).advance(Mark.of(made[1], manifest.to_bytes(made[1])))
     move_back(root, made[1]["id"])
     settings = {"access_manager_backup_root": str(root), "access_manager_state_dir": str(tmp_path / "kept")}
@@ -363,7 +364,7 @@ def test_seeing_that_nothing_has_changed_is_quick(root: Path, owner: KeyPair) ->
     This one has 2 MiB, of which all is hashed.
     """
     store = BackupStore(str(root), HOST)
-    made = make(store, "20261120T020000Z", seal_to(owner.public), parts={"config.zip": os.urandom(2 * 1024**2)})
+    made = make(store, "20261120T020000Z", encrypt_to(owner.public), parts={"config.zip": os.urandom(2 * 1024**2)})
     HighWaterMark(store, None).advance(Mark.of(made, manifest.to_bytes(made)))
     published = HighWaterMark(store, None).newest_complete()
     assert published

@@ -56,12 +56,12 @@ def refusal(path: Path, content: bytes | dict[str, Any]) -> str:
 
 
 def record(
-    name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **told: Any
+    name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **reported: Any
 ) -> dict[str, Any]:
     return {
         "artifact": {"name": name, "size": 1, "sha256": "ab" * 32, "recipients": list(recipients)},
         "problems": list(problems),
-        "manifest": told,
+        "manifest": reported,
     }
 
 
@@ -226,7 +226,7 @@ CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_aft
         lambda value: {"inventory": {"a": value}},
         lambda value: {"more": value},
         lambda value: {"certificates": [CERTIFICATE | {"more": value}]},
-        lambda value: {"secrets": [{"path": "a", "sealed": True, "mode": value}]},
+        lambda value: {"secrets": [{"path": "a", "exported": True, "mode": value}]},
     ],
 )
 def test_what_is_nested_without_end_is_refused(path: Path, place: Any, depth: int) -> None:

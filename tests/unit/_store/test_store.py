@@ -192,7 +192,7 @@ def test_nothing_is_left_of_an_interrupted_artifact(store: BackupStore) -> None:
     assert names(partial(store, backup_id)) == [".nonce"]
 
 
-def test_a_disk_that_takes_no_more_when_all_is_written_is_told(store: BackupStore) -> None:
+def test_a_disk_that_takes_no_more_when_all_is_written_is_reported(store: BackupStore) -> None:
     backup_id = PartialBackup.begin(store).id
     with (
         pytest.raises(AccessManagerError, match=r"config\.zip\.age' cannot be written on the controller"),
@@ -280,7 +280,7 @@ def test_a_record_that_a_crash_left_half_written_is_refused_in_a_sentence(store:
         PartialBackup(store, backup_id).records()
 
 
-def test_a_record_that_finds_no_room_is_told_and_not_committed(store: BackupStore) -> None:
+def test_a_record_that_finds_no_room_is_reported_and_not_committed(store: BackupStore) -> None:
     backup_id = PartialBackup.begin(store).id
     fill(store, backup_id, parts=["certificates", "secrets"])
     with pytest.raises(AccessManagerError, match="cannot be written on the controller"), largest_file(10):

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Opener
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import source as source_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import open_contents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import proof
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import content_verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import prune_log, upgrade_marker
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
@@ -31,7 +31,7 @@ from support.backups import KeyPair
 from support.playbook import hash_tree
 from unit.actions import HOST, run
 from unit.backups import fill, publish
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 from unit.obstacles import NOBODY, OTHERS, is_root, others, within
 
 ID, OLDER = "20261123T020000Z", "20261122T020000Z"
@@ -49,7 +49,7 @@ def _at_once() -> Iterator[None]:
 def two(store: BackupStore, owner: KeyPair) -> BackupStore:
     """Two backups that a key opens."""
     for backup_id in (OLDER, ID):
-        make(store, backup_id, seal_to(owner.public))
+        make(store, backup_id, encrypt_to(owner.public))
     return store
 
 
@@ -216,13 +216,13 @@ def test_what_is_put_in_the_place_of_an_artifact_after_its_check_is_refused_at_o
     two: BackupStore, key_file: str, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     put, words = OTHERS[kind]
-    problems = proof.problems
+    problems = content_verification.problems
 
     def swapped(store: BackupStore, backup_id: str, *arguments: Any) -> list[str]:
         replace(store.folder / backup_id / "config.zip.age", put)
         return problems(store, backup_id, *arguments)
 
-    monkeypatch.setattr(proof, "problems", swapped)
+    monkeypatch.setattr(content_verification, "problems", swapped)
     verified = run("backup_verify", backup_root=str(two.root), identity_file=key_file, fail_on_problems=False)
     assert {one["verified"] for one in verified["backups"]} == {"none"}
     for one in verified["backups"]:
@@ -233,7 +233,7 @@ def test_what_is_put_in_the_place_of_an_artifact_after_its_check_is_refused_at_o
 def other_config(store: BackupStore, owner: KeyPair) -> bytes:
     """config.zip.age of another configuration, encrypted to the same key."""
     elsewhere = BackupStore(str(store.root.parent / "elsewhere"), HOST)
-    make(elsewhere, ID, seal_to(owner.public), content={"config/apphost.json": b'{"forged": true}'})
+    make(elsewhere, ID, encrypt_to(owner.public), content={"config/apphost.json": b'{"forged": true}'})
     return (elsewhere.folder / ID / "config.zip.age").read_bytes()
 
 
@@ -245,14 +245,14 @@ def swap(path: Path, content: bytes) -> None:
 def test_a_manifest_that_is_replaced_between_check_and_proof_is_said(
     two: BackupStore, key_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    problems = proof.problems
+    problems = content_verification.problems
 
     def swapped(store: BackupStore, backup_id: str, *arguments: Any) -> list[str]:
         path = store.folder / backup_id / "manifest.json"
         path.write_bytes(path.read_bytes() + b"\n")
         return problems(store, backup_id, *arguments)
 
-    monkeypatch.setattr(proof, "problems", swapped)
+    monkeypatch.setattr(content_verification, "problems", swapped)
     verified = run("backup_verify", backup_root=str(two.root), identity_file=key_file, fail_on_problems=False)
     for one in verified["backups"]:
         assert any("was changed while it was verified" in problem for problem in one["problems"])
@@ -269,16 +269,16 @@ def test_what_is_swapped_between_check_and_restore_is_not_restored(
         return checked
 
     monkeypatch.setattr(source_module, "_undamaged", swapped)
-    opener = Opener.of({"identity_file": key_file})
+    decryptor = Decryptor.of({"identity_file": key_file})
     with pytest.raises(AccessManagerError, match=r"config\.zip\.age' is not what was written"):
-        open_contents(select(two, ID), opener, certificates=False)
+        open_contents(select(two, ID), decryptor, certificates=False)
 
 
 def test_what_is_swapped_while_it_is_open_is_not_restored(
     two: BackupStore, key_file: str, other_config: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opener = Opener.of({"identity_file": key_file})
-    honest = open_contents(select(two, ID), opener, certificates=False)
+    decryptor = Decryptor.of({"identity_file": key_file})
+    honest = open_contents(select(two, ID), decryptor, certificates=False)
     open_file = Folder.open_file
 
     def swapped(self: Folder, name: str) -> io.BufferedReader:
@@ -289,7 +289,7 @@ def test_what_is_swapped_while_it_is_open_is_not_restored(
 
     source = select(two, ID)
     monkeypatch.setattr(Folder, "open_file", swapped)
-    restored = open_contents(source, opener, certificates=False)
+    restored = open_contents(source, decryptor, certificates=False)
     assert (two.folder / ID / "config.zip.age").read_bytes() == other_config
     assert restored.held and honest.held
     assert restored.held.files == honest.held.files
@@ -396,28 +396,28 @@ def test_the_option_relaxes_the_owner_and_nothing_else(two: BackupStore, key_fil
 
 @is_root
 def test_a_backup_by_its_path_is_checked_the_same_way(two: BackupStore, key_file: str) -> None:
-    opener = Opener.of({"identity_file": key_file})
+    decryptor = Decryptor.of({"identity_file": key_file})
     folder, config = f"{two.folder}/{ID}", f"{two.folder}/{ID}/config.zip.age"
     for wanted in (folder, config):
-        assert open_contents(select(two, wanted), opener, certificates=False).held
+        assert open_contents(select(two, wanted), decryptor, certificates=False).held
     os.chown(folder, NOBODY, NOBODY)
     for wanted in (folder, config):
         with pytest.raises(AccessManagerError, match="its owner can replace backups"):
-            open_contents(select(two, wanted), opener, certificates=False)
+            open_contents(select(two, wanted), decryptor, certificates=False)
         relaxed = BackupStore(str(two.root), HOST, check_owner=False)
-        assert open_contents(select(relaxed, wanted), opener, certificates=False).held
+        assert open_contents(select(relaxed, wanted), decryptor, certificates=False).held
 
 
 @others
 def test_nothing_else_than_a_backup_is_opened_by_its_path(
     two: BackupStore, key_file: str, put: Put, words: str
 ) -> None:
-    opener = Opener.of({"identity_file": key_file})
+    decryptor = Decryptor.of({"identity_file": key_file})
     folder, config = two.folder / ID, two.folder / ID / "config.zip.age"
     for path in (config, folder):
         replace(path, put)
         with pytest.raises(AccessManagerError, match=words):
-            open_contents(select(two, str(path)), opener, certificates=False)
+            open_contents(select(two, str(path)), decryptor, certificates=False)
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o755])
@@ -451,14 +451,13 @@ NAMED = re.compile(
     r"listdir|scandir|rmtree|copyfile"
 )
 NOT_FILES = {
-    "opener.open",
     "self._source.open",
     "self._zip.open",
     "archive.open",
     "read_bytes",
     "manifest_module.read_bytes",
 }
-"""What is named so, and opens nothing by a name: what decrypts, what reads a zip in memory, the bytes of a manifest."""
+"""What is named so, and opens nothing by a name: what reads a zip in memory, the bytes of a manifest."""
 
 
 def uses_by_name(tree: ast.AST) -> Iterator[str]:

@@ -28,7 +28,7 @@ from support.certificates import EXPIRED, TestCertificate, make_certificate
 from support.playbook import hash_tree
 from unit.actions import HOST, run
 from unit.backups import fill
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 from unit.signers import SshKey, ssh_key
 
 GENUINE = ("20261120T020000Z", "20261121T020000Z", "20261122T020000Z")
@@ -53,7 +53,7 @@ def genuine(
 ) -> BackupStore:
     for backup_id in GENUINE:
         held = [certificate, expired] if backup_id == GENUINE[0] else [certificate]
-        make(store, backup_id, seal_to(owner.public), certificates=held, signer=key.signer())
+        make(store, backup_id, encrypt_to(owner.public), certificates=held, signer=key.signer())
     return store
 
 
@@ -138,7 +138,7 @@ def test_whole_backups_of_a_stranger_to_the_public_key_count_for_nothing_with_si
     genuine: BackupStore, signed: dict[str, Any], owner: KeyPair, certificate: TestCertificate
 ) -> None:
     for backup_id in FORGED:
-        make(genuine, backup_id, seal_to(owner.public), certificates=[certificate])
+        make(genuine, backup_id, encrypt_to(owner.public), certificates=[certificate])
     assert removed(prune(genuine, keep_last=2, keep_daily=2, **signed)) == []
     assert set(GENUINE) <= set(genuine.ids())
 
@@ -171,7 +171,7 @@ def test_unsigned_backups_count_when_that_is_allowed_by_name(
     store: BackupStore, owner: KeyPair, signed: dict[str, Any]
 ) -> None:
     for backup_id in GENUINE:
-        make(store, backup_id, seal_to(owner.public))
+        make(store, backup_id, encrypt_to(owner.public))
     assert removed(prune(store, keep_last=1, **signed)) == []
     assert removed(prune(store, keep_last=1, **signed, allow_unsigned=True)) == [*GENUINE[:2]]
 
@@ -332,7 +332,7 @@ def committed(store: BackupStore, **options: Any) -> dict[str, Any]:
 def test_a_stranger_that_is_there_when_a_backup_is_made_and_gone_afterwards_accuses_it_of_no_gap(
     genuine: BackupStore, signed: dict[str, Any], owner: KeyPair, backup_id: str
 ) -> None:
-    make(genuine, backup_id, seal_to(owner.public))
+    make(genuine, backup_id, encrypt_to(owner.public))
     made = committed(genuine, **signed)
     shutil.rmtree(genuine.folder / backup_id)
     assert genuine.manifest(made["id"])["previous_id"] == GENUINE[2]
@@ -375,7 +375,7 @@ def mark(store: BackupStore, backup_id: str, **options: Any) -> dict[str, Any]:
 def test_only_a_signed_backup_protects_an_upgrade(genuine: BackupStore, owner: KeyPair, signed: dict[str, Any]) -> None:
     trusted = {"allowed_signers": signed["allowed_signers"]}
     unsigned = "20261123T020000Z"
-    make(genuine, unsigned, seal_to(owner.public))
+    make(genuine, unsigned, encrypt_to(owner.public))
     assert "is not signed" in mark(genuine, unsigned, **trusted)["msg"]
     assert mark(genuine, GENUINE[2], **trusted)["changed"]
     assert run("upgrade_guard", backup_root=str(genuine.root), **trusted)["marker"]["backup_id"] == GENUINE[2]
@@ -390,7 +390,7 @@ def test_only_a_signed_backup_protects_an_upgrade(genuine: BackupStore, owner: K
 def test_only_signed_backups_are_compared(genuine: BackupStore, owner: KeyPair, signed: dict[str, Any]) -> None:
     options = {"backup_root": str(genuine.root), "allowed_signers": signed["allowed_signers"]}
     unsigned = "20261123T020000Z"
-    make(genuine, unsigned, seal_to(owner.public))
+    make(genuine, unsigned, encrypt_to(owner.public))
     assert (
         run("backup_diff", **options, before=GENUINE[0], after=GENUINE[2])["before"] == f"backup {GENUINE[0]} of {HOST}"
     )

@@ -16,7 +16,7 @@ from support.backups import KeyPair
 from support.certificates import TestCertificate
 from support.host_state import identity_file
 from unit.actions import HOST, run
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 
 
 def moment(hours_ago: float) -> str:
@@ -44,7 +44,7 @@ def require(store: BackupStore, **options: Any) -> dict[str, Any]:
 def marked(store: BackupStore, owner: KeyPair) -> str:
     """The id of a marked backup of an hour ago."""
     backup_id = moment(1)
-    make(store, backup_id, seal_to(owner.public))
+    make(store, backup_id, encrypt_to(owner.public))
     assert mark(store, backup_id)["changed"]
     return backup_id
 
@@ -70,23 +70,23 @@ def test_with_a_key_it_says_that_everything_was_proved(
     store: BackupStore, owner: KeyPair, certificate: TestCertificate, tmp_path: Path
 ) -> None:
     backup_id = moment(0)
-    make(store, backup_id, seal_to(owner.public), certificates=[certificate])
+    make(store, backup_id, encrypt_to(owner.public), certificates=[certificate])
     verification = verified(store, identity_file=str(identity_file(tmp_path, owner)))
     assert mark(store, backup_id, verification)["marker"]["verified"] == "full"
 
 
 def test_check_mode_marks_nothing(store: BackupStore, owner: KeyPair) -> None:
-    make(store, moment(0), seal_to(owner.public))
+    make(store, moment(0), encrypt_to(owner.public))
     assert mark(store, store.ids()[0], check=True)["changed"]
     assert "No backup protects an upgrade of ams1" in require(store)["msg"]
 
 
 def test_incomplete_unverified_and_damaged_backups_are_not_marked(store: BackupStore, owner: KeyPair) -> None:
     incomplete, damaged, unverified = moment(3), moment(2), moment(1)
-    make(store, incomplete, seal_to(owner.public), problems=["A file is missing."])
-    make(store, damaged, seal_to(owner.public))
+    make(store, incomplete, encrypt_to(owner.public), problems=["A file is missing."])
+    make(store, damaged, encrypt_to(owner.public))
     verification = verified(store)
-    make(store, unverified, seal_to(owner.public))
+    make(store, unverified, encrypt_to(owner.public))
     path = store.folder / damaged / "config.zip.age"
     path.write_bytes(path.read_bytes()[:-1])
     assert "is incomplete, so it protects no upgrade: A file is missing." in mark(store, incomplete)["msg"]
@@ -115,7 +115,7 @@ def test_an_upgrade_is_refused_that_the_marker_does_not_protect(
 
 def test_what_was_damaged_after_its_verification_is_not_marked(store: BackupStore, owner: KeyPair) -> None:
     backup_id = moment(1)
-    make(store, backup_id, seal_to(owner.public))
+    make(store, backup_id, encrypt_to(owner.public))
     verification = verified(store)
     path = store.folder / backup_id / "config.zip.age"
     path.write_bytes(path.read_bytes()[:-1])
@@ -134,7 +134,7 @@ def test_a_verification_that_is_none_is_refused_in_words(
 
 def test_a_marked_backup_of_the_future_has_no_age(store: BackupStore, owner: KeyPair) -> None:
     backup_id = moment(-2)
-    make(store, backup_id, seal_to(owner.public))
+    make(store, backup_id, encrypt_to(owner.public))
     verification = {"backups": [{"host": HOST, "id": backup_id, "verified": "integrity", "problems": []}]}
     mark(store, backup_id, verification)
     assert "is of the future" in require(store, max_age=1)["msg"]
@@ -166,7 +166,7 @@ def test_pruning_keeps_the_marked_backup_until_another_is_marked(
     store: BackupStore, marked: str, owner: KeyPair
 ) -> None:
     newer = moment(0)
-    make(store, newer, seal_to(owner.public))
+    make(store, newer, encrypt_to(owner.public))
     result = run("backup_prune", backup_root=str(store.root), keep_last=1)
     assert {one["id"]: one["reasons"] for one in result["kept"]}[marked] == ["it protects an upgrade"]
     mark(store, newer)

@@ -114,8 +114,8 @@ def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd
 KEY = Envelope("x").public_key
 HONEST: dict[str, tuple[Any, Any]] = {
     "artifact_fetch": (lying.honest("artifact_fetch", {"public_key": KEY}), answers.SENT_OR_NOT),
-    "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.SealedCertificates),
-    "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.SealedSecrets),
+    "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.EncryptedCertificates),
+    "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.EncryptedSecrets),
     "config_snapshot": (lying.left("config_snapshot"), answers.Staged),
     "service": (lying.left("service"), answers.ServiceState),
     "config_restore": (lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []}, answers.SITUATION),

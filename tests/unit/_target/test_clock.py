@@ -27,7 +27,7 @@ def test_clocks_that_differ_by_less_than_a_minute_agree(ahead: int) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(3600, "3600 s ahead of"), (-120, "120 s behind")])
-def test_clocks_that_differ_are_told(ahead: int, words: str) -> None:
+def test_clocks_that_differ_are_reported(ahead: int, words: str) -> None:
     _said, skew = clock.timed(lambda: answer(ahead))
     assert clock.is_skewed(skew)
     assert words in clock.sentence(ahead, "ams1")

@@ -244,7 +244,7 @@ def test_a_module_that_lost_the_race_for_the_event_source_is_called_again(messag
     assert action.executed == 2
 
 
-def test_a_race_that_is_always_lost_and_any_other_failure_are_told() -> None:
+def test_a_race_that_is_always_lost_and_any_other_failure_are_reported() -> None:
     action = Executing({"failed": True, "msg": RACES[0]})
     with pytest.raises(AccessManagerError, match="Source Ansible already exists"):
         action.target.call({}, Change, repeatable=False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The envelope: what a target sealed for this call opens, and nothing else does."""
+"""The envelope: what a target encrypted for this call is decrypted, and nothing else does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def envelope() -> Envelope:
 
 
 @pytest.fixture(scope="module")
-def sealed(envelope: Envelope) -> dict[str, Any]:
+def encrypted(envelope: Envelope) -> dict[str, Any]:
     return protect(b"PFX password: correct horse", envelope.public_key, CONTEXT)
 
 
@@ -42,7 +42,7 @@ def open_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
 @given(st.binary(max_size=5000))
 @example(b"")
 @example("Grüße".encode() * 50_000)
-def test_what_a_target_sealed_opens(envelope: Envelope, clear: bytes) -> None:
+def test_what_a_target_encrypted_is_decrypted(envelope: Envelope, clear: bytes) -> None:
     assert envelope.open(protect(clear, envelope.public_key, CONTEXT)) == clear
 
 
@@ -53,54 +53,54 @@ def test_what_a_target_sealed_opens(envelope: Envelope, clear: bytes) -> None:
     change=st.integers(1, 255),
 )
 def test_no_changed_byte_passes(
-    envelope: Envelope, sealed: dict[str, Any], part: str, place: float, change: int
+    envelope: Envelope, encrypted: dict[str, Any], part: str, place: float, change: int
 ) -> None:
-    changed = bytearray(base64.b64decode(sealed[part]))
+    changed = bytearray(base64.b64decode(encrypted[part]))
     changed[int(place * len(changed))] ^= change
     with pytest.raises(AccessManagerError, match=SENTENCE):  # at once: not when it is read
-        open_stream(envelope, sealed | {part: base64.b64encode(changed).decode()})
+        open_stream(envelope, encrypted | {part: base64.b64encode(changed).decode()})
 
 
 @pytest.mark.parametrize("part", ["data", "mac", "key", "iv"])
 @pytest.mark.parametrize("kept", [0, 1, 16, -16, -1])
-def test_nothing_cut_short_passes(envelope: Envelope, sealed: dict[str, Any], part: str, kept: int) -> None:
-    cut = base64.b64decode(sealed[part])[:kept]
-    if cut != base64.b64decode(sealed[part]):
+def test_nothing_cut_short_passes(envelope: Envelope, encrypted: dict[str, Any], part: str, kept: int) -> None:
+    cut = base64.b64decode(encrypted[part])[:kept]
+    if cut != base64.b64decode(encrypted[part]):
         with pytest.raises(AccessManagerError, match=SENTENCE):
-            open_stream(envelope, sealed | {part: base64.b64encode(cut).decode()})
+            open_stream(envelope, encrypted | {part: base64.b64encode(cut).decode()})
 
 
-def test_nothing_appended_passes(envelope: Envelope, sealed: dict[str, Any]) -> None:
-    longer = base64.b64decode(sealed["data"]) + bytes(16)
+def test_nothing_appended_passes(envelope: Envelope, encrypted: dict[str, Any]) -> None:
+    longer = base64.b64decode(encrypted["data"]) + bytes(16)
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        open_stream(envelope, sealed | {"data": base64.b64encode(longer).decode()})
+        open_stream(envelope, encrypted | {"data": base64.b64encode(longer).decode()})
 
 
 @pytest.mark.parametrize("length", [8, 12, 32])
 def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(
-    envelope: Envelope, sealed: dict[str, Any], length: int
+    envelope: Envelope, encrypted: dict[str, Any], length: int
 ) -> None:
-    whole = base64.b64decode(sealed["iv"]) + base64.b64decode(sealed["data"])
+    whole = base64.b64decode(encrypted["iv"]) + base64.b64decode(encrypted["data"])
     shifted = {"iv": base64.b64encode(whole[:length]).decode(), "data": base64.b64encode(whole[length:]).decode()}
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        open_stream(envelope, sealed | shifted)
+        open_stream(envelope, encrypted | shifted)
 
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
 @pytest.mark.parametrize("garbage", ["not base64!", "AAA", "Ünicode"])
 def test_what_is_not_base64_is_refused_in_a_sentence(
-    envelope: Envelope, sealed: dict[str, Any], part: str, garbage: str
+    envelope: Envelope, encrypted: dict[str, Any], part: str, garbage: str
 ) -> None:
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        envelope.open(sealed | {part: garbage})
+        envelope.open(encrypted | {part: garbage})
 
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
 def test_an_answer_without_a_part_is_refused_in_a_sentence(
-    envelope: Envelope, sealed: dict[str, Any], part: str
+    envelope: Envelope, encrypted: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(AccessManagerError):
-        envelope.open({key: value for key, value in sealed.items() if key != part})
+        envelope.open({key: value for key, value in encrypted.items() if key != part})
 
 
 PACKED = gzip.compress(os.urandom(1000))
@@ -124,9 +124,9 @@ def test_an_answer_of_another_step_does_not_pass(envelope: Envelope) -> None:
         envelope.open(protect(b"clear", envelope.public_key, "secret_export"))
 
 
-def test_an_answer_to_another_call_does_not_pass(sealed: dict[str, Any]) -> None:
-    with pytest.raises(AccessManagerError, match="not sealed to this call's key"):
-        Envelope(CONTEXT).open(sealed)
+def test_an_answer_to_another_call_does_not_pass(encrypted: dict[str, Any]) -> None:
+    with pytest.raises(AccessManagerError, match="not encrypted to this call's key"):
+        Envelope(CONTEXT).open(encrypted)
 
 
 def test_each_call_has_its_own_key(envelope: Envelope) -> None:

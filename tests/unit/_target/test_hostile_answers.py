@@ -88,7 +88,7 @@ def controller(tmp_path: Path, owner: KeyPair) -> Controller:
 
 @pytest.fixture
 def attacker() -> Iterator[tuple[int, list[Any]]]:
-    """A port at which somebody listens, and who came."""
+    """A port that is listened to, and who came."""
     came: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of runs that left the service stopped."""
+"""What is reported of runs that left the service stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN = {"run_id": "R", "controller": "C", "stopped_at": "T", "found": "", "starte
         ({"found": "Running", "started_at": "S"}, "It was found running at S.", False),
     ],
 )
-def test_run_that_left_the_service_stopped_is_told_in_a_sentence(
+def test_run_that_left_the_service_stopped_is_reported_in_a_sentence(
     more: dict[str, str], words: str, stopped: bool
 ) -> None:
     run = RUN | more
@@ -31,9 +31,9 @@ def test_run_that_left_the_service_stopped_is_told_in_a_sentence(
     assert bool(interrupted_stops.stopped([run])) is stopped
 
 
-def test_damaged_mark_is_told_too() -> None:
-    told = interrupted_stops.warn([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
-    assert told == [
+def test_damaged_mark_is_reported_too() -> None:
+    reported = interrupted_stops.warn([RUN | {"controller": "", "stopped_at": "", "error": "a\nb"}], "ams1")
+    assert reported == [
         "The run R of an unknown controller stopped the service at an unknown time, and did not start it again. "
         "It could not be started since: a\nb"
     ]

@@ -179,7 +179,7 @@ def test_a_file_is_streamed_by_one_process(incoming: io.BufferedRandom, content:
     assert (host.open_commands, host.resets) == (0, 0)
 
 
-LOST_LINES: dict[str, Callable[[], Exception]] = {
+LOST_CONNECTIONS: dict[str, Callable[[], Exception]] = {
     "connection": lambda: LostConnectionError("Remote end closed connection without response"),
     "socket": lambda: ConnectionResetError(104, "Connection reset by peer"),
     "ansible": lambda: AnsibleConnectionFailure("winrm connection error"),
@@ -188,9 +188,9 @@ LOST_LINES: dict[str, Callable[[], Exception]] = {
 }
 
 
-@pytest.mark.parametrize("kind", LOST_LINES)
-def test_a_lost_line_is_resumed_where_it_broke(incoming: io.BufferedRandom, kind: str) -> None:
-    host = WinRMHost(CONTENT, [(4, LOST_LINES[kind]())])
+@pytest.mark.parametrize("kind", LOST_CONNECTIONS)
+def test_a_lost_connection_is_resumed_where_it_broke(incoming: io.BufferedRandom, kind: str) -> None:
+    host = WinRMHost(CONTENT, [(4, LOST_CONNECTIONS[kind]())])
     assert receive(host, CONTENT, incoming) == 1
     assert content_of(incoming) == CONTENT
     assert host.offsets == [0, 4 * 61440]
@@ -247,7 +247,7 @@ def test_content_that_is_right_the_second_time_is_taken(incoming: io.BufferedRan
     assert host.offsets == [0, 0]
 
 
-def test_what_the_target_says_when_it_cannot_send_is_told(incoming: io.BufferedRandom) -> None:
+def test_what_the_target_says_when_it_cannot_send_is_reported(incoming: io.BufferedRandom) -> None:
     host = WinRMHost(b"")
     host.errors, host.code = b"Could not find file 'C:\\staging\\bundle'.", 1
     with pytest.raises(AccessManagerError, match="Could not find file"):
@@ -276,10 +276,10 @@ def test_over_psrp_a_file_comes_in_slices(incoming: io.BufferedRandom) -> None:
     assert host.longest < 12 * MIB
 
 
-@pytest.mark.parametrize("kind", LOST_LINES)
+@pytest.mark.parametrize("kind", LOST_CONNECTIONS)
 def test_a_lost_slice_is_asked_for_again(incoming: io.BufferedRandom, kind: str) -> None:
     content = os.urandom(20 * MIB)
-    host = PSRPHost(content, {2: LOST_LINES[kind]()})
+    host = PSRPHost(content, {2: LOST_CONNECTIONS[kind]()})
     assert receive(host, content, incoming) == host.resets == 1
     assert content_of(incoming) == content
     assert host.offsets == [0, 8 * MIB, 8 * MIB, 16 * MIB]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PFX files: a key is proved, and what cannot be is told in a sentence that names the certificate."""
+"""PFX files: a key is verified, and what cannot be is reported in a sentence that names the certificate."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ import sys, base64
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 try:
     pfx.verify(base64.b64decode(sys.argv[1]), sys.argv[2], sys.argv[3])
-    print("proved")
+    print("verified")
 except pfx.AccessManagerError as exc:
     print(exc)
 """
@@ -98,11 +98,11 @@ def test_the_thumbprint_is_the_one_of_windows(certificate: TestCertificate) -> N
 
 
 def test_a_wrong_password_is_refused(certificate: TestCertificate) -> None:
-    assert "does not open" in refusal(certificate.pfx, "wrong password", certificate.thumbprint)
+    assert "cannot be decrypted" in refusal(certificate.pfx, "wrong password", certificate.thumbprint)
 
 
 def without_legacy(pfx: bytes, password: str, thumbprint: str) -> str:
-    """What the proof says where OpenSSL has no legacy provider."""
+    """What the verification says where OpenSSL has no legacy provider."""
     environment = os.environ | {"CRYPTOGRAPHY_OPENSSL_NO_LEGACY": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", PROVE, base64.b64encode(pfx).decode(), password, thumbprint]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -119,8 +119,8 @@ def test_a_pfx_of_an_old_windows_names_the_missing_provider_not_its_password() -
 
 
 def test_without_the_legacy_provider_a_pfx_of_todays_windows_is_proved(certificate: TestCertificate) -> None:
-    assert without_legacy(certificate.pfx, certificate.pfx_password, certificate.thumbprint) == "proved\n"
-    assert "does not open with its password" in without_legacy(certificate.pfx, "wrong", certificate.thumbprint)
+    assert without_legacy(certificate.pfx, certificate.pfx_password, certificate.thumbprint) == "verified\n"
+    assert "cannot be decrypted with its password" in without_legacy(certificate.pfx, "wrong", certificate.thumbprint)
 
 
 def test_where_only_fips_algorithms_are_allowed_that_is_the_cause(
@@ -192,7 +192,7 @@ def test_a_key_is_proved_however_short_it_is(certificate: TestCertificate, bits:
 
 @pytest.mark.parametrize("garbage", [b"", b"PFX", b"0" * 2000])
 def test_garbage_is_refused(certificate: TestCertificate, garbage: bytes) -> None:
-    assert "does not open" in refusal(garbage, "correct horse", certificate.thumbprint)
+    assert "cannot be decrypted" in refusal(garbage, "correct horse", certificate.thumbprint)
 
 
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))

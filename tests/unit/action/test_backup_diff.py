@@ -30,7 +30,7 @@ CLEAR = "the-clear-value-of-a-secret"
 def publish(
     root: Path, recipient: str | None, port: int, *, salt: str = "c2FsdA==", value: str = CLEAR, **inventory: str
 ) -> str:
-    """Makes a whole backup of a server whose HTTP port is that; sealed to a recipient, or in clear."""
+    """Makes a whole backup of a server whose HTTP port is that; encrypted to a recipient, or in clear."""
     secrets = {path: ProtectedSecret("b2xk", salt) for path in SECRET_PATHS}
     files = {"config/appsettings.json": to_json(settings(secrets)), "config/apphost.json": to_json(apphost(port))}
     parts = {
@@ -42,9 +42,9 @@ def publish(
     backup_id = PartialBackup.begin(store).id
     for part, (name, clear) in parts.items():
         clear = bound(clear, binding.make(PartialBackup(store, backup_id), part))
-        sealed = pyrage.encrypt(clear, [pyrage.x25519.Recipient.from_str(recipient)]) if recipient else clear
+        encrypted = pyrage.encrypt(clear, [pyrage.x25519.Recipient.from_str(recipient)]) if recipient else clear
         artifact = PartialBackup(store, backup_id).write(
-            name + (".age" if recipient else ""), lambda file, sealed=sealed: file.write(sealed) and None
+            name + (".age" if recipient else ""), lambda file, encrypted=encrypted: file.write(encrypted) and None
         )
         record: dict[str, Any] = {
             "artifact": artifact
@@ -131,7 +131,7 @@ def test_a_wrong_key_is_refused(root: Path, recipient: str, tmp_path: Path) -> N
     publish(root, recipient, 81)
     other = tmp_path / "other.key"
     other.write_text(f"{pyrage.x25519.Identity.generate()}\n")
-    assert "does not open with the keys" in diff(root, identity_file=str(other))["msg"]
+    assert "cannot be decrypted with the keys" in diff(root, identity_file=str(other))["msg"]
 
 
 def test_what_is_not_there_is_refused(root: Path, recipient: str, key: str) -> None:

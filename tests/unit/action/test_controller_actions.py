@@ -81,7 +81,7 @@ def test_a_playbook_makes_and_lists_a_backup(root: Path, tmp_path: Path) -> None
     assert results_of(ran, "backup_info")[0]["backup"]["status"] == "complete"
     assert opened["comparison"] == {"added": ["new"], "changed": [], "removed": []}
     assert "+ new" in ran.stdout
-    assert "age seals to one or the other" in refusal["msg"]
+    assert "age encrypts to one or the other" in refusal["msg"]
     assert "correct horse" not in ran.output
     assert ran.rc == 2
 
@@ -142,7 +142,7 @@ def test_changed_content_opens_a_backup_and_says_what_changed(root: Path) -> Non
     ]
 
 
-def test_the_same_content_under_another_seal_opens_a_backup(root: Path, recipient: str) -> None:
+def test_the_same_content_under_another_encryption_begins_a_backup(root: Path, recipient: str) -> None:
     make(root)
     assert commit(root, "opened", inventory=INVENTORY, encryption="age", recipients=[recipient])["changed"]
 

@@ -89,7 +89,7 @@ def test_what_the_documentation_asserts_lets_check_mode_pass(page: str, blocks: 
 
 
 @pytest.mark.parametrize("playbook", ["prune", "restore"])
-def test_a_host_without_a_backup_root_is_told_which_variable_to_set(tmp_path: Path, playbook: str) -> None:
+def test_a_host_without_a_backup_root_is_reported_which_variable_to_set(tmp_path: Path, playbook: str) -> None:
     inventory = write_inventory(tmp_path / "inventory.yml", {"ams1": {}})
     variables = {"target": "ams1", "prune_keep": {"last": 1}}
     run = run_playbook(f"{COLLECTION}.{playbook}", inventory, extra_vars=variables)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the parts of a backup are sealed."""
+"""How the parts of a backup are encrypted."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class ModuleDocFragment:
 options:
   encryption:
     description:
-      - V(age) seals with L(age,https://age-encryption.org) to O(recipients) or under O(passphrase).
+      - V(age) encrypts with L(age,https://age-encryption.org) to O(recipients) or under O(passphrase).
       - V(none) writes the backup in clear. It must be asked for by name.
     type: str
     choices: [age, none]
     default: age
   recipients:
     description:
-      - The public keys that may open the backup, as age (C(age1...)) or SSH (C(ssh-ed25519 ...), C(ssh-rsa ...)) writes them.
-      - Each of them alone can open it. The controller needs none of the private keys.
+      - The public keys that may decrypt the backup, as age (C(age1...)) or SSH (C(ssh-ed25519 ...), C(ssh-rsa ...)) writes them.
+      - Each of them alone can decrypt it. The controller needs none of the private keys.
     type: list
     elements: str
     default: []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an opened backup proves: that everything in it is what its manifest says, and that its keys are the
+"""What is verified of a decrypted backup: that everything in it is what its manifest says, and that its keys are the
 certificates'.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .._age.decryption import Opener
+from .._age.decryption import Decryptor
 from .._contents.binding import PartReader
 from .._contents.configuration import Configuration
 from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
@@ -18,7 +18,7 @@ from .._contents.names import FILES, STATE
 from .._contents.source import source_of
 from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError
-from .._store import manifest as manifest_module
+from .._statuses import COMPLETE
 from .._store.inventory import inventory_of_server
 from .._store.manifest import PARTS, Manifest
 from .._store.store import BackupStore
@@ -28,7 +28,7 @@ _CERTIFICATES = "certificates/"
 _DATABASE = "state/database"
 
 
-def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) -> list[str]:
+def problems(store: BackupStore, backup_id: str, sha256: str, decryptor: Decryptor) -> list[str]:
     """Opens each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is
     wrong.
 
@@ -40,7 +40,7 @@ def problems(store: BackupStore, backup_id: str, sha256: str, opener: Opener) ->
     except AccessManagerError as exc:
         return [str(exc)]
     found: list[str] = []
-    parts = PartReader(source, opener)
+    parts = PartReader(source, decryptor)
     for part, problems_of in _PROOFS.items():
         if part in source.parts:
             try:
@@ -137,13 +137,13 @@ def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     for path in sorted(expected.keys() | records.keys()):
         if path not in expected:
             yield f"{PARTS['secrets']} holds a secret {path}, which the manifest does not name."
-        elif expected[path]["sealed"] and path not in there:
+        elif expected[path]["exported"] and path not in there:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says so."
-        elif path in there and not expected[path]["sealed"]:
+        elif path in there and not expected[path]["exported"]:
             yield f"{PARTS['secrets']} holds a value of {path}, though the manifest says that it does not."
         elif path in records and expected[path].get("mode") != records[path].get("mode"):
             yield f"The manifest has another mode of {path} than {PARTS['secrets']}."
-        elif path not in there and manifest["status"] == manifest_module.COMPLETE:
+        elif path not in there and manifest["status"] == COMPLETE:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says that the backup is complete."
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways to seal a backup. One run backs up one server under three names, each with its own seal, one over PSRP."""
+"""The ways to encrypt a backup. One run backs up one server under three names, each in its own way, one over PSRP."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def custodian() -> KeyPair:
 
 
 @pytest.fixture(scope="module")
-def sealed(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: KeyPair, custodian: KeyPair) -> Path:
+def encrypted(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: KeyPair, custodian: KeyPair) -> Path:
     """The backup root after the run."""
-    seals: dict[str, dict[str, Any]] = {
+    variants: dict[str, dict[str, Any]] = {
         "to-keys": {
             "access_manager_recipients": [owner.public, ssh_owner.public],
             "access_manager_certificate_recipients": [custodian.public],
@@ -47,9 +47,9 @@ def sealed(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: Key
         "in-clear": {"access_manager_encryption": "none"},
     }
     common = {"access_manager_backup_root": str(root)}
-    connections = {name: host.inventory_vars("psrp" if name == "to-keys" else "winrm") for name in seals}
+    connections = {name: host.inventory_vars("psrp" if name == "to-keys" else "winrm") for name in variants}
     inventory = write_inventory(
-        work / "inventory.yml", {name: connections[name] | common | seals[name] for name in seals}
+        work / "inventory.yml", {name: connections[name] | common | variants[name] for name in variants}
     )
     run = run_playbook(BACKUP, inventory)
     assert run.rc == 0, run.output
@@ -57,8 +57,8 @@ def sealed(host: AmsHost, root: Path, work: Path, owner: KeyPair, ssh_owner: Key
 
 
 @pytest.fixture(scope="module")
-def clear(sealed: Path) -> Backup:
-    (backup,) = backups_of(sealed, "in-clear", in_clear)
+def clear(encrypted: Path) -> Backup:
+    (backup,) = backups_of(encrypted, "in-clear", in_clear)
     return backup
 
 
@@ -71,17 +71,17 @@ def assert_same_content(backup: Backup, clear: Backup) -> None:
 
 
 def test_each_of_the_recipients_alone_opens_a_backup(
-    sealed: Path, clear: Backup, owner: KeyPair, ssh_owner: KeyPair
+    encrypted: Path, clear: Backup, owner: KeyPair, ssh_owner: KeyPair
 ) -> None:
     for key in (owner, ssh_owner):
-        (backup,) = backups_of(sealed, "to-keys", key.open)
+        (backup,) = backups_of(encrypted, "to-keys", key.open)
         assert_same_content(backup, clear)
         assert backup.manifest["recipients"][:2] == [owner.public, ssh_owner.public]
 
 
 @pytest.mark.skipif(not (shutil.which("age") and shutil.which("unzip")), reason="age or unzip is not installed")
-def test_people_see_by_hand_to_which_backup_a_part_belongs(sealed: Path, owner: KeyPair, tmp_path: Path) -> None:
-    (backup,) = backups_of(sealed, "to-keys", owner.open)
+def test_people_see_by_hand_to_which_backup_a_part_belongs(encrypted: Path, owner: KeyPair, tmp_path: Path) -> None:
+    (backup,) = backups_of(encrypted, "to-keys", owner.open)
     (tmp_path / "key.txt").write_text(f"{owner.private}\n")
     command = ["age", "-d", "-i", str(tmp_path / "key.txt"), "-o", str(tmp_path / "config.zip")]
     subprocess.run([*command, str(backup.folder / "config.zip.age")], check=True)
@@ -93,10 +93,10 @@ def test_people_see_by_hand_to_which_backup_a_part_belongs(sealed: Path, owner: 
 
 
 def test_the_parts_of_a_backup_share_what_its_manifest_has_the_hash_of(
-    sealed: Path, clear: Backup, owner: KeyPair, custodian: KeyPair
+    encrypted: Path, clear: Backup, owner: KeyPair, custodian: KeyPair
 ) -> None:
-    (to_keys,) = backups_of(sealed, "to-keys", owner.open, custodian.open)
-    (secret,) = backups_of(sealed, "by-passphrase", by_passphrase(PASSPHRASE))
+    (to_keys,) = backups_of(encrypted, "to-keys", owner.open, custodian.open)
+    (secret,) = backups_of(encrypted, "by-passphrase", by_passphrase(PASSPHRASE))
     nonces = {}
     for backup in (to_keys, secret, clear):
         for part, says in backup.bindings.items():
@@ -107,9 +107,9 @@ def test_the_parts_of_a_backup_share_what_its_manifest_has_the_hash_of(
 
 
 def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_for_by_name(
-    sealed: Path, work: Path
+    encrypted: Path, work: Path
 ) -> None:
-    variables = {"access_manager_backup_root": str(sealed), "access_manager_passphrase": PASSPHRASE}
+    variables = {"access_manager_backup_root": str(encrypted), "access_manager_passphrase": PASSPHRASE}
     inventory = write_inventory(work / "clear.yml", {"by-passphrase": variables, "in-clear": variables})
     run = run_playbook(VERIFY, inventory)
     assert run.rc == 2, run.output
@@ -128,19 +128,19 @@ def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_
 
 
 def test_certificates_have_recipients_of_their_own(
-    sealed: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair
+    encrypted: Path, host: AmsHost, owner: KeyPair, custodian: KeyPair
 ) -> None:
-    (backup,) = backups_of(sealed, "to-keys", owner.open, custodian.open)
+    (backup,) = backups_of(encrypted, "to-keys", owner.open, custodian.open)
     assert backup.private_numbers(host.certificates[0].thumbprint) == host.certificates[0].private_key.private_numbers()
     with pytest.raises(pyrage.DecryptError):
-        owner.open(backup.sealed("certificates.zip"))
+        owner.open(backup.encrypted("certificates.zip"))
     for other in ("config.zip", "secrets.json"):
         with pytest.raises(pyrage.DecryptError):
-            custodian.open(backup.sealed(other))
+            custodian.open(backup.encrypted(other))
 
 
-def test_passphrase_opens_a_backup(sealed: Path, host: AmsHost, clear: Backup) -> None:
-    (backup,) = backups_of(sealed, "by-passphrase", by_passphrase(PASSPHRASE))
+def test_passphrase_opens_a_backup(encrypted: Path, host: AmsHost, clear: Backup) -> None:
+    (backup,) = backups_of(encrypted, "by-passphrase", by_passphrase(PASSPHRASE))
     assert_same_content(backup, clear)
     assert backup.private_numbers(host.certificates[1].thumbprint) == host.certificates[1].private_key.private_numbers()
     assert PASSPHRASE not in (backup.folder / "manifest.json").read_text()
@@ -159,9 +159,9 @@ def test_backup_in_clear_has_names_without_age(clear: Backup, host: AmsHost) -> 
 
 
 def test_other_recipients_make_a_new_backup_though_nothing_has_changed(
-    sealed: Path, host: AmsHost, work: Path, owner: KeyPair
+    encrypted: Path, host: AmsHost, work: Path, owner: KeyPair
 ) -> None:
-    variables = {"access_manager_backup_root": str(sealed), "access_manager_recipients": [owner.public]}
+    variables = {"access_manager_backup_root": str(encrypted), "access_manager_recipients": [owner.public]}
     inventory = write_inventory(work / "other.yml", {"by-passphrase": host.inventory_vars() | variables})
     run = run_playbook(BACKUP, inventory, args=["--check"])
     assert run.rc == 0, run.output

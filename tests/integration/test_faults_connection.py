@@ -15,7 +15,7 @@ from support.ams_host import AmsHost
 from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, knobs, meanwhile
 from support.plays import result_of
 
-FETCH = "Fetch and seal what was staged"
+FETCH = "Fetch and encrypt what was staged"
 ALWAYS = {"backup_stop_service": "always"}
 MEBIBYTE = 1024 * 1024
 LAUNCH, COLLECT = 2, 3
@@ -54,7 +54,7 @@ def test_line_cut_during_the_stop_where_windows_ends_the_process(one: AmsHost, t
 
 
 def dropping_during_the_stop(trace: Trace) -> Callable[[], None]:
-    """Cuts the line again and again from the moment a run is at work until the service runs again, and once at the
+    """Cuts the connection again and again from when a run is at work until the service runs again, and once at the
     least.
     """
 

@@ -1,0 +1,14 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the status of a backup may be, and how far it may have been verified."""
+
+COMPLETE, INCOMPLETE, DAMAGED, UNREADABLE = "complete", "incomplete", "damaged", "unreadable"
+STATUSES = (COMPLETE, INCOMPLETE, DAMAGED)
+"""Those that a verification gives."""
+
+NONE, INTEGRITY, FULL = "none", "integrity", "full"
+"""With a problem; by sizes, hashes and the chain alone; decrypted and verified with a key."""
+
+LEVELS = (NONE, INTEGRITY, FULL)
+"""In rising order."""
