@@ -23,7 +23,7 @@ from support.backups import KeyPair
 from support.certificates import CURRENT, EXPIRED, TestCertificate, make_certificate
 from support.playbook import PlaybookRun, hash_tree, run_playbook
 from support.plays import COLLECTION, failure_of, result_of, statuses
-from unit.encrypted_backups import make, encrypt_to
+from unit.encrypted_backups import encrypt_to, make
 
 PRUNE, VERIFY = f"{COLLECTION}.prune", f"{COLLECTION}.verify"
 DAYS = tuple(f"202610{day}T120000Z" for day in range(10, 32))  # October 10, a Saturday, to October 31, a Saturday

@@ -470,7 +470,9 @@ def test_what_a_restore_and_its_rollback_do_in_between(server: AmsHost) -> None:
     assert "other.ps1' has changed while this restore was at work" in reported["changed"]
     assert reported["removed"]
     assert reported["errors"] == []
-    assert [sddl.replace("D:PAI", "D:P") for sddl in reported["folder"]] == ["O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"]
+    assert [sddl.replace("D:PAI", "D:P") for sddl in reported["folder"]] == [
+        "O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+    ]
     assert reported["content"] == "as it was"
     assert (reported["key_left"], reported["list_left"]) == (False, 0)
     sddl, content, modified = reported["before_permissions"]

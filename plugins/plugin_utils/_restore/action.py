@@ -123,7 +123,7 @@ class RestoreAction(AccessManagerAction):
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
-        require_supported_version(answer, without_configuration=True, how_to_return=self._way_back(contents))
+        require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
         refuse_without_rights(answer)
         contents = self.for_this_server(contents, answer)
         probes, masked = answer.pop("probes"), answer.pop("masked")
@@ -151,7 +151,7 @@ class RestoreAction(AccessManagerAction):
             lock_timeout=self.params["lock_timeout"],
         )
 
-    def _way_back(self, contents: Contents) -> str:
+    def _how_to_return(self, contents: Contents) -> str:
         """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
         if not self.params["other_server"] or contents.held is None:
             return RETURN_TO_VERSION_1

@@ -528,9 +528,9 @@ def test_another_version_is_refused_unless_the_server_has_a_newer_one(
 def test_a_recovery_onto_a_later_version_is_reported_which_msi_it_needs() -> None:
     action = object.__new__(RestoreAction)
     action.params = {"other_server": True}
-    assert "install the MSI of Access Manager Service 1.0.8152.0" in action._way_back(contents())
+    assert "install the MSI of Access Manager Service 1.0.8152.0" in action._how_to_return(contents())
     action.params = {"other_server": False}
-    assert "run the playbook rollback" in action._way_back(contents())
+    assert "run the playbook rollback" in action._how_to_return(contents())
 
 
 def test_a_configured_server_is_not_overwritten() -> None:
