@@ -202,7 +202,7 @@ def test_backup_consists_of_its_parts_alone_closed_to_others(first: Backup, root
     assert stat.S_IMODE((root / NAME).stat().st_mode) == 0o700
 
 
-def test_a_backup_of_a_server_is_proved_with_its_key(
+def test_a_backup_of_a_server_is_verified_with_its_key(
     first: Backup, inventory: Path, owner: KeyPair, tmp_path: Path
 ) -> None:
     """What a server's Windows writes of certificates, secrets and files is what the verification compares."""

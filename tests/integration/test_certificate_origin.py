@@ -154,7 +154,7 @@ def test_a_strangers_certificate_is_passed_over_when_signers_are_set(recovery: R
     assert recovery.published() == made["certificate"]["thumbprint"] != STRANGERS.thumbprint
 
 
-def test_a_signature_of_a_stranger_proves_nothing(recovery: Recovery, key: SshKey, tmp_path: Path) -> None:
+def test_a_signature_of_a_stranger_shows_nothing(recovery: Recovery, key: SshKey, tmp_path: Path) -> None:
     stranger = ssh_key(tmp_path, "stranger")
     folder = recovery.root / FOREST / planted(recovery)
     (folder / "manifest.json.sig").write_bytes(stranger.signature((folder / "manifest.json").read_bytes()))

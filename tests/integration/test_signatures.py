@@ -124,7 +124,7 @@ def test_a_forged_backup_of_2099_does_not_make_the_server_unchanged_for_ever(
         server.edit_settings(lambda content: content["RateLimits"].pop("Changed"))
 
 
-def test_verification_names_the_forged_backup_and_proves_the_genuine_one(
+def test_verification_names_the_forged_backup_and_verifies_the_genuine_one(
     forged: str, inventory: Path, root: Path
 ) -> None:
     run = run_playbook(VERIFY, inventory)

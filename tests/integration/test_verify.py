@@ -121,7 +121,7 @@ def test_whole_backups_pass_without_a_key(tmp_path: Path, root: Path) -> None:
     assert f"ams1  {IDS[3]}" in run.stdout
 
 
-def test_whole_backups_are_proved_with_a_key_that_the_inventory_names_and_nothing_leaks(
+def test_whole_backups_are_verified_with_a_key_that_the_inventory_names_and_nothing_leaks(
     tmp_path: Path, root: Path, key_file: Path, owner: KeyPair, certificate: TestCertificate
 ) -> None:
     where = inventory(tmp_path, root, *HOSTS, access_manager_identity_file=str(key_file))
@@ -138,7 +138,7 @@ def test_whole_backups_are_proved_with_a_key_that_the_inventory_names_and_nothin
     assert SECRET not in run.output
 
 
-def test_a_passphrase_proves_and_is_not_shown(tmp_path: Path) -> None:
+def test_a_passphrase_verifies_and_is_not_shown(tmp_path: Path) -> None:
     root = tmp_path / "backups"
     root.mkdir()
     make(BackupStore(str(root), "ams1"), IDS[3], encrypt_to(passphrase=PASSPHRASE))

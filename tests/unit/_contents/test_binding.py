@@ -138,7 +138,7 @@ def said_in(data: bytes) -> Says:
 # ---- honest backups ----
 
 
-def test_honest_backups_are_proved_restored_and_compared(honest: Path, decryptor: Decryptor) -> None:
+def test_honest_backups_are_verified_restored_and_compared(honest: Path, decryptor: Decryptor) -> None:
     for host in HOSTS:
         for backup_id in IDS:
             assert problems_of(honest, host, backup_id, decryptor) == []

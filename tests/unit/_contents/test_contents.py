@@ -250,7 +250,7 @@ def certificates(one: TestCertificate, **changes: bytes | None) -> bytes:
     return zipped({name: data for name, data in entries.items() if data is not None})
 
 
-def test_certificates_are_read_and_proved(certificate: TestCertificate) -> None:
+def test_certificates_are_read_and_verified(certificate: TestCertificate) -> None:
     (found,) = read_certificates(certificates(certificate)).values()
     assert found.pfx
     assert found.password == certificate.pfx_password

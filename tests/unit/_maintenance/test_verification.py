@@ -85,7 +85,7 @@ def flip(path: Path, place: int) -> None:
 # ---- whole backups ----
 
 
-def test_whole_backups_have_no_problem_and_are_proved_with_a_key(four: BackupStore, decryptor: Decryptor) -> None:
+def test_whole_backups_have_no_problem_and_are_verified_with_a_key(four: BackupStore, decryptor: Decryptor) -> None:
     without, with_key = verified(four), verified(four, decryptor)
     assert [one["verified"] for one in without] == ["integrity"] * 4
     assert [one["verified"] for one in with_key] == ["full"] * 4
@@ -121,7 +121,7 @@ def test_a_backup_is_reported_as_the_report_needs_it(
     }
 
 
-def test_a_passphrase_proves_and_a_clear_backup_needs_nothing_unless_there_is_a_key(
+def test_a_passphrase_verifies_and_a_clear_backup_needs_nothing_unless_there_is_a_key(
     store: BackupStore, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
     make(store, IDS[0], encrypt_to(passphrase="correct horse"), certificates=[certificate, expired])
@@ -138,7 +138,7 @@ def test_several_recipients_of_all_kinds_are_compared_with_the_header(store: Bac
     assert problems(store) == {}
 
 
-def test_the_wrong_key_proves_nothing_and_says_so(four: BackupStore, tmp_path: Path) -> None:
+def test_the_wrong_key_verifies_nothing_and_says_so(four: BackupStore, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text(age_key().private)
     reported = verified(four, Decryptor.of({"identity_file": str(tmp_path / "other.txt")}))
     assert [one["verified"] for one in reported] == ["none"] * 4
