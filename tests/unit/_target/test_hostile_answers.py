@@ -18,7 +18,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 from support.backups import KeyPair
 from support.playbook import PlaybookRun, results_of, run_playbook
 from support.plays import failure_of
-from unit.encrypted_backups import make, seal_to
+from unit.encrypted_backups import encrypt_to, make
 
 TESTS = Path(__file__).resolve().parents[2]
 EVIL, GOOD = "evil1", "good2"
@@ -167,7 +167,7 @@ def test_a_server_does_not_choose_whose_backup_it_is_given(controller: Controlle
 
 def test_a_server_does_not_have_its_good_backups_pruned(controller: Controller) -> None:
     for backup_id in ("20261120T020000Z", "20261121T020000Z"):
-        make(BackupStore(str(controller.root), EVIL), backup_id, seal_to(controller.owner.public))
+        make(BackupStore(str(controller.root), EVIL), backup_id, encrypt_to(controller.owner.public))
     before = controller.backups()
     assert len(before) == 2
     ran = controller.run(BACKUP, lies=facts(backup_keep={"last": 1}), backup_force=True)
