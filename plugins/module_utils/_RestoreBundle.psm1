@@ -139,7 +139,7 @@ Function Test-SettableOwner {
 }
 
 Function Get-OwnerToGive {
-    # The descriptors whose owner and group a restore of this record gives to a file or folder, or its way back does. A file that is
+    # The descriptors whose owner and group a restore of this record gives to a file or folder, or its rollback does. A file that is
     # changed in place keeps those that it has.
     param([Object] $Record)
     $type = if ($Record.kind -eq 'folder') { 'IO.DirectoryInfo' } else { 'IO.FileInfo' }

@@ -59,7 +59,7 @@ OLD_PFX = base64.b64decode(
 PBE-SHA1-RC2-40.
 """
 
-PROVE = """
+VERIFY = """
 import sys, base64
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 try:
@@ -104,7 +104,7 @@ def test_a_wrong_password_is_refused(certificate: TestCertificate) -> None:
 def without_legacy(pfx: bytes, password: str, thumbprint: str) -> str:
     """What the verification says where OpenSSL has no legacy provider."""
     environment = os.environ | {"CRYPTOGRAPHY_OPENSSL_NO_LEGACY": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PROVE, base64.b64encode(pfx).decode(), password, thumbprint]
+    command = [sys.executable, "-c", VERIFY, base64.b64encode(pfx).decode(), password, thumbprint]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 

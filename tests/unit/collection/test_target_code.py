@@ -100,7 +100,7 @@ def test_no_cmdlet_of_a_module_is_given_a_secret_or_a_configuration(path: Path) 
         ("$document = ConvertFrom-Json -InputObject $text", 1),
         ("Write-Debug -Message $found.value", 1),
         ("$one = [X509Certificate2]::new($pfx, $Wanted.password, $Flags)", 0),
-        ("$one = Open-Secret -Secret $secret", 0),
+        ("$one = Unprotect-Secret -Secret $secret", 0),
         ("$document = [Json]::Parse($text)", 0),
     ],
 )
