@@ -26,11 +26,12 @@ help:
 
 venv: $(STAMP) $(LINK)
 
-$(STAMP): tests/requirements.txt meta/ee-requirements.txt
+$(STAMP): tests/requirements.txt tests/requirements-optional.txt meta/ee-requirements.txt
 	tests/tools/packages.sh $(PYTHON) venv python-ldap ssh-keygen
 	@test ! -L $(VENV) || { echo "$(VENV) is a link: what it names is not cleared. Remove the link, or bring that up to date." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	-$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements-optional.txt
 	touch $@
 
 $(LINK):

@@ -15,7 +15,7 @@ from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import get_docstring
 
 COLLECTION = "lithnet.access_manager"
-SECRET_OPTIONS = frozenset({"bind_password", "passphrase"})
+SECRET_OPTIONS = frozenset({"bind_password", "passphrase", "secret_key", "session_token"})
 """The options whose values never appear in a result."""
 
 _TAKEN = ("type", "required", "default", "elements", "aliases")
@@ -55,4 +55,6 @@ def _argument(name: str, option: dict[str, t.Any]) -> dict[str, t.Any]:
     argument["no_log"] = name in SECRET_OPTIONS
     if "choices" in option:
         argument["choices"] = list(option["choices"])
+    if "suboptions" in option:
+        argument["options"] = {key: _argument(key, inner) for key, inner in option["suboptions"].items()}
     return argument

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from support.backups import Backup, KeyPair, backups_of
 from support.host_state import identity_file, restoring
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, run_playbook
-from support.plays import BACKUP, PLANNED, RESTORE, failure_of, result_of
+from support.plays import BACKUP, COPY, PLANNED, RESTORE, failure_of, result_of
+from support.s3_server import S3Server, program, serving
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +51,39 @@ def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def run(server: AmsHost, work: Path, options: dict[str, Any]) -> PlaybookRun:
-    done = run_playbook(RESTORE, server.write_inventory(work / "new.yml", variables=options), args=("-vvvvv",))
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server | None]:
+    """A server of S3 with a bucket for copies; None where there is no such program."""
+    if not program():
+        yield None
+        return
+    with serving(tmp_path_factory.mktemp("s3")) as running:
+        running.make_bucket("copies")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def source(
+    bucket: S3Server | None, backup: Backup, old: AmsHost, work: Path, settings: dict[str, Any], root: Path
+) -> dict[str, Any]:
+    """What names the copy in the bucket as the source of a restore, for a controller whose own backups are lost."""
+    if bucket is None:
+        return {}
+    copies = {"access_manager_copies": [bucket.options(prefix="production")]}
+    run = run_playbook(COPY, old.write_inventory(work / "copy.yml", variables=settings | copies))
+    assert run.rc == 0, run.stdout[-3000:]
+    place = bucket.options()
+    names = ("endpoint", "region", "access_key", "secret_key")
+    return {"restore_root": "s3://copies/production", "restore_s3": {name: place[name] for name in names}}
+
+
+@pytest.fixture(scope="module")
+def run(server: AmsHost, work: Path, root: Path, options: dict[str, Any], source: dict[str, Any]) -> PlaybookRun:
+    inventory = server.write_inventory(work / "new.yml", variables=options | source)
+    lost = root.rename(root.with_name("lost")) if source else root
+    done = run_playbook(RESTORE, inventory, args=("-vvvvv",))
+    lost.rename(root)
     assert done.rc == 0, done.stdout[-3000:]
+    assert not list(Path(tempfile.gettempdir()).glob("access-manager-*"))
     return done
 
 

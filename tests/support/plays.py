@@ -15,6 +15,7 @@ from .playbook import PlaybookRun
 
 COLLECTION = "lithnet.access_manager"
 BACKUP = f"{COLLECTION}.backup"
+COPY = f"{COLLECTION}.copy"
 RESTORE = f"{COLLECTION}.restore"
 PLANNED, RESTORED = "Open the backup, read the server, and plan", "Restore what differs"
 """Tasks of the role restore."""

@@ -21,6 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "backup": "backup.md",
+    "copy": "copies.md",
     "doctor": "doctor.md",
     "pre_upgrade": "runbook_upgrade.md",
     "prune": "prune.md",

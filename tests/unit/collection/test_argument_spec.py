@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 ON_THE_CONTROLLER = {
     "backup_commit",
+    "backup_copy",
     "backup_diff",
+    "backup_fetch",
     "backup_info",
     "backup_prune",
     "backup_report",
@@ -54,9 +56,15 @@ def test_options_are_what_the_documentation_says(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_a_passphrase_and_a_password_are_secret(module: str) -> None:
+def test_only_passphrases_passwords_and_keys_of_accounts_are_secret(module: str) -> None:
     spec = argument_spec_of(module)
-    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & {"bind_password", "passphrase"}
+    secret = {"bind_password", "passphrase", "secret_key", "session_token"}
+    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & secret
+
+
+def test_keys_of_accounts_are_secret_in_destinations_too() -> None:
+    options = argument_spec_of("backup_copy")["destinations"]["options"]
+    assert {name for name, option in options.items() if option["no_log"]} == {"secret_key", "session_token"}
 
 
 @pytest.mark.parametrize("module", MODULES)

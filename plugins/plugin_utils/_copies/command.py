@@ -1,0 +1,86 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy that a command of the user makes, such as rclone or rsync. No shell reads it."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import subprocess
+import typing as t
+
+from .._errors import AccessManagerError
+from .._text import one_line
+from .backup_files import BackupToCopy
+
+_LONGEST_OUTPUT = 2000
+"""Letters of what a command says that failed: its end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandDestination:
+    """C(command): a program and its arguments, in which C({source}), C({host}) and C({id}) stand for the folder of a
+    backup, its host and its id. C(copied): ids, by host, which it has copied already: nothing else can be asked.
+
+    C(timeout): in seconds.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    timeout: int
+    copied: c.Callable[[str], c.Container[str]]
+
+    def prepare(self) -> list[str]:
+        return []
+
+    def holds(self, backup: BackupToCopy) -> bool:
+        return backup.id in self.copied(backup.host)
+
+    def copy(self, backup: BackupToCopy) -> int:
+        """Runs the command for a backup. Raises AccessManagerError unless it ends with 0 in time."""
+        values = {"{source}": str(backup.store.folder / backup.id), "{host}": backup.host, "{id}": backup.id}
+        try:
+            ended = subprocess.run(
+                [_filled(argument, values) for argument in self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise AccessManagerError(
+                f"The command of the copies '{self.name}' did not end within {self.timeout} s for {backup.label}: it "
+                "was stopped. Set its timeout higher, or see what it waits for."
+            ) from None
+        except OSError as exc:
+            raise AccessManagerError(
+                f"The command '{self.command[0]}' of the copies '{self.name}' cannot be run: {exc.strerror}."
+            ) from None
+        if ended.returncode:
+            said = one_line(ended.stdout.decode(errors="replace")[-_LONGEST_OUTPUT:]).strip() or "nothing"
+            raise AccessManagerError(
+                f"The command of the copies '{self.name}' ended with {ended.returncode} for {backup.label}. It said: "
+                f"{said}"
+            )
+        return backup.size
+
+    def verify(self, backup: BackupToCopy) -> list[str]:
+        """Nothing but that the command was run for it can be known."""
+        if self.holds(backup):
+            return []
+        return [f"{backup.label.capitalize()} was not copied to '{self.name}' yet."]
+
+    def unread(self, backup: BackupToCopy) -> int:
+        return backup.size
+
+
+def _filled(argument: str, values: dict[str, t.Any]) -> str:
+    """An argument with the values in place of their names, each replaced once: no value is read for names again."""
+    for name, value in values.items():
+        if name in argument:
+            head, _, tail = argument.partition(name)
+            others = {other: filling for other, filling in values.items() if other != name}
+            return f"{_filled(head, others)}{value}{_filled(tail, values)}"
+    return argument

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies the backups of a host to a destination, or verifies the copies there. A failure ends nothing but itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import AccessManagerError
+from .._store.store import BackupStore
+from .._text import timestamp
+from .backup_files import BackupToCopy
+from .destinations import Destination
+from .history import CopyHistory
+
+
+@dataclasses.dataclass
+class CopyResult:
+    """What became of one destination. C(present): backups that were there already. C(bytes): sent in this run.
+
+    C(unread): bytes that a verification did not have to read. C(problems): a sentence for each thing that failed.
+    """
+
+    destination: str
+    copied: list[str] = dataclasses.field(default_factory=list)
+    present: list[str] = dataclasses.field(default_factory=list)
+    bytes: int = 0
+    unread: int = 0
+    problems: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    last_success: datetime.datetime | None = None
+
+    def named(self, sentences: list[str]) -> list[str]:
+        """Sentences with the name of the destination before each."""
+        return [f"{self.destination}: {sentence}" for sentence in sentences]
+
+    def as_result(self) -> dict[str, t.Any]:
+        """For the result of a module: without the warnings, which Ansible shows by itself."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del values["warnings"]
+        return values | {"last_success": timestamp(self.last_success) if self.last_success else None}
+
+
+def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, check_mode: bool) -> CopyResult:
+    """Copies every backup of a host that is not there, the newest first. In check mode nothing is sent."""
+    result = CopyResult(destination.name, last_success=history.last_success(destination.name))
+    try:
+        result.warnings += [] if check_mode else destination.prepare()
+        for backup_id in reversed(store.ids()):
+            _copy_one(store, backup_id, destination, result, check_mode=check_mode)
+    except AccessManagerError as exc:
+        result.problems.append(str(exc))
+    if not check_mode:
+        _record(destination, history, result)
+    return result
+
+
+def verify(store: BackupStore, destination: Destination, history: CopyHistory) -> CopyResult:
+    """Verifies that the destination has every backup of a host as its manifest says."""
+    result = CopyResult(destination.name, last_success=history.last_success(destination.name))
+    for backup_id in store.ids():
+        try:
+            backup = BackupToCopy.of(store, backup_id)
+            problems = destination.verify(backup)
+        except AccessManagerError as exc:
+            problems = [str(exc)]
+        else:
+            result.unread += 0 if problems else destination.unread(backup)
+        result.problems += problems
+        result.present += [] if problems else [backup_id]
+    return result
+
+
+def _copy_one(
+    store: BackupStore, backup_id: str, destination: Destination, result: CopyResult, *, check_mode: bool
+) -> None:
+    """Raises AccessManagerError when the destination fails; a backup that is not copied is a problem of itself."""
+    try:
+        backup = BackupToCopy.of(store, backup_id)
+        damage = store.damage(store.manifest(backup_id))
+    except AccessManagerError as exc:
+        damage = [str(exc)]
+    if damage:
+        result.problems.append(f"The backup {backup_id} of {store.host} is not copied: {' '.join(damage)}")
+    elif destination.holds(backup):
+        result.present.append(backup_id)
+    else:
+        result.bytes += backup.size if check_mode else destination.copy(backup)
+        result.copied.append(backup_id)
+
+
+def _record(destination: Destination, history: CopyHistory, result: CopyResult) -> None:
+    if not result.problems:
+        result.last_success = datetime.datetime.now(datetime.UTC)
+    try:
+        there = sorted({*history.ids(destination.name), *result.copied, *result.present})
+        history.record(destination.name, there, None if result.problems else result.last_success)
+    except AccessManagerError as exc:
+        result.warnings.append(str(exc))

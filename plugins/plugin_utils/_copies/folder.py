@@ -1,0 +1,110 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy on another disk or mount: a folder of the same form as the backup root, which every module can read."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import pathlib
+import typing as t
+
+from .._errors import AccessManagerError
+from .._store.folder import Folder, explained, sync
+from .backup_files import BackupToCopy, CopiedFile
+
+_CHUNK = 1024 * 1024
+_UNFINISHED = ".copying-"
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderDestination:
+    """C(path): of a folder that exists, such as a mount. A backup lies in it as under the backup root: C(HOST/ID)."""
+
+    name: str
+    path: pathlib.Path
+    check_owner: bool = True
+
+    def prepare(self) -> list[str]:
+        """Raises AccessManagerError when the folder is not there, or is not only its owner's to write to."""
+        with self._opened() as folder:
+            if not folder.is_writable:
+                raise AccessManagerError(f"The folder '{self.path}' of the copies '{self.name}' is not writable.")
+        return []
+
+    def holds(self, backup: BackupToCopy) -> bool:
+        try:
+            with self._opened() as root, root.subfolder(backup.host) as host, host.subfolder(backup.id) as folder:
+                return all(folder.status(file.name).st_size == file.size for file in backup.files)
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise AccessManagerError(
+                f"'{self.path / backup.host / backup.id}' cannot be used: {exc.strerror}."
+            ) from exc
+
+    def copy(self, backup: BackupToCopy) -> int:
+        """Writes a backup under another name, reads each file again, and then gives it its own. Returns the bytes
+        written."""
+        path, unfinished = self.path / backup.host / backup.id, _UNFINISHED + backup.id
+        with explained(path), self._opened() as root, root.make_subfolder(backup.host) as host:
+            if host.has(unfinished):
+                host.remove_tree(unfinished)
+            if host.has(backup.id):
+                raise AccessManagerError(
+                    f"'{path}' is not the copy of {backup.label}: it is not replaced. Find out who wrote it, and "
+                    "move it away."
+                )
+            with host.new_subfolder(unfinished) as folder:
+                for file in backup.files:
+                    _write(folder, file)
+                folder.sync()
+            host.rename(unfinished, backup.id)
+            host.sync()
+        return backup.size
+
+    def verify(self, backup: BackupToCopy) -> list[str]:
+        """A sentence for each file that is missing, or not what the manifest says. Reads all of them."""
+        path = self.path / backup.host / backup.id
+        try:
+            with self._opened() as root, root.subfolder(backup.host) as host, host.subfolder(backup.id) as folder:
+                return [sentence for file in backup.files if (sentence := _damage(folder, file))]
+        except OSError as exc:
+            return [f"'{path}' cannot be read: {exc.strerror}."]
+
+    def unread(self, _backup: BackupToCopy) -> int:
+        """How many bytes a verification need not read."""
+        return 0
+
+    @contextlib.contextmanager
+    def _opened(self) -> t.Iterator[Folder]:
+        try:
+            root = Folder.at(self.path, check_owner=self.check_owner)
+        except OSError as exc:
+            raise AccessManagerError(
+                f"The folder '{self.path}' of the copies '{self.name}' cannot be used: {exc.strerror}. Mount it, or "
+                "create it with mode 0700."
+            ) from None
+        with root:
+            yield root
+
+
+def _write(folder: Folder, file: CopiedFile) -> None:
+    with file.open() as source, folder.create_file(file.name) as target:
+        while chunk := source.read(_CHUNK):
+            target.write(chunk)
+        sync(target)
+    if sentence := _damage(folder, file):
+        raise AccessManagerError(f"{sentence} The copy is not complete.")
+
+
+def _damage(folder: Folder, file: CopiedFile) -> str | None:
+    path = folder.path / file.name
+    try:
+        with folder.open_file(file.name) as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as exc:
+        return f"'{path}' cannot be read: {exc.strerror}."
+    return None if digest == file.sha256 else f"'{path}' is not what the manifest says: its SHA-256 is another."

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this controller has copied where, and when a destination last had every backup of a host.
+
+One file for each host of a root, STATE/copies/HOST-DIGEST.json, outside the store.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+
+from .._errors import AccessManagerError
+from .._files import replace_atomically
+from .._shape import Rule, at_most
+from .._store.state_file import StateFile
+from .._store.store import BackupStore, is_id
+from .._text import time_of, timestamp
+
+MOST_IDS = 20_000
+_SIZE_LIMIT = 16 * 1024 * 1024
+
+
+class _Destination(t.TypedDict):
+    last_success: t.Annotated[str, Rule(lambda text: time_of(text) is not None, "a time in UTC")] | None
+    ids: t.Annotated[list[t.Annotated[str, Rule(is_id, "the id of a backup")]], at_most(MOST_IDS)]
+
+
+class _Document(t.TypedDict):
+    format: t.Literal[1]
+    root: str
+    host: str
+    destinations: dict[str, _Destination]
+
+
+class CopyHistory:
+    """Of the backups of one host. A file that cannot be used is a missing one: everything is looked at again."""
+
+    def __init__(self, store: BackupStore, state_dir: str | None) -> None:
+        self._file = StateFile(state_dir, "copies", str(store.root), store.host)
+        self._destinations = self._read()
+
+    def ids(self, destination: str) -> frozenset[str]:
+        """The ids that were copied there."""
+        known = self._destinations.get(destination)
+        return frozenset(known["ids"] if known else ())
+
+    def last_success(self, destination: str) -> datetime.datetime | None:
+        """When every backup of the host was there for the last time, in UTC; None when that never was."""
+        known = self._destinations.get(destination)
+        return time_of(known["last_success"]) if known and known["last_success"] else None
+
+    def record(self, destination: str, ids: list[str], success: datetime.datetime | None) -> None:
+        """Notes which backups are there now. C(success): when that were all of them; None leaves the time as it was.
+
+        Raises AccessManagerError when it cannot be written.
+        """
+        last = success or self.last_success(destination)
+        self._destinations[destination] = {"last_success": timestamp(last) if last else None, "ids": ids[-MOST_IDS:]}
+        document = self._file.identity | {"destinations": self._destinations}
+        replace_atomically(self._file.ready_path(), (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+
+    def _read(self) -> dict[str, _Destination]:
+        try:
+            document = self._file.read(_Document, _SIZE_LIMIT)
+        except AccessManagerError:
+            return {}
+        return document["destinations"] if document else {}

