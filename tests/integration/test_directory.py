@@ -207,7 +207,7 @@ def test_a_server_that_is_frozen_is_waited_for_no_longer_than_the_timeout(domain
             assert "does not answer over" in census(domain, timeout=2, transport=transport)["msg"]
         with pytest.raises(DirectoryLostError, match="no answer came within 2 seconds"):
             list(computers.read(directory))
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
     assert census(domain)["computers"] == COMPUTERS
 
 

@@ -318,10 +318,10 @@ def test_no_list_and_an_empty_one_are_not_the_same() -> None:
     "sddl", ["O:" * 80_000, "(D:A)" * 40_000, "D:" + "(A;;FA;;;SY)" * 15_000, "D:" + "(" * 80_000, 'D:("' * 40_000]
 )
 def test_a_long_descriptor_is_read_in_time(sddl: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     sddl_module.same(sddl, sddl + " ")
     list(sddl_module.rules(sddl))
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_server_that_accepts_and_stays_silent_is_waited_for_no_longer_than_the
         reported = ask("127.0.0.1", port=silent.getsockname()[1], timeout=1, transport=transport)
     assert f"127.0.0.1 does not answer over {transport} on port" in reported
     assert "within 1 seconds" in reported
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 30  # a busy machine adds to the second; the system alone waits for minutes
 
 
 @pytest.mark.parametrize("transport", ["ldaps", "starttls"])

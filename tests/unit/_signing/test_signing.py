@@ -102,7 +102,7 @@ def test_a_key_with_a_passphrase_and_no_agent_is_refused_at_once_and_nothing_is_
     key = ssh_key(tmp_path, passphrase=PASSPHRASE)
     begun = time.monotonic()
     sentence = signing_refused(key.path)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert f"'{key.path}' (access_manager_signing_key) has a passphrase, which is never asked for" in sentence
     assert f"ssh-add '{key.path}'" in sentence
     assert not asked.exists()
