@@ -156,23 +156,19 @@ def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path
     assert run.rc != 0
     assert f"ams2 {IDS[1]}: '{path}' is not what was written" in failure_of(run, "localhost")
     assert f"ams2 {IDS[1]}: '{path}' is not what was written" in run.stdout  # in the table too
-    tolerant = verify(tmp_path, root, verify_fail_on_problems=False)
+    tolerant = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")  # a text, as a command line gives it
     assert tolerant.rc == 0
     assert levels(tolerant) == {"integrity", "none"}
+    assert "1 problem(s) found" in reported(tolerant)["msg"]
 
 
-def test_the_text_false_lets_the_play_succeed_beside_a_problem(tmp_path: Path, root: Path) -> None:
-    (root / "ams2" / IDS[1] / "config.zip.age").unlink()
-    run = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")
-    assert run.rc == 0, run.output
-    assert "1 problem(s) found" in reported(run)["msg"]
-
-
-def test_a_backup_deleted_from_the_middle_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
+def test_a_backup_deleted_from_the_middle_and_a_host_without_one_fail_the_play_and_are_named(
+    tmp_path: Path, root: Path
+) -> None:
     shutil.rmtree(root / "ams1" / IDS[2])
-    assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in failure_of(
-        verify(tmp_path, root), "localhost"
-    )
+    sentence = failure_of(verify(tmp_path, root, hosts=(*HOSTS, "ams3")), "localhost")
+    assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in sentence
+    assert "There is no backup of ams3" in sentence
 
 
 def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
@@ -183,17 +179,11 @@ def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path
 
 
 def test_a_host_whose_newest_backup_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
-    assert verify(tmp_path, root, verify_check_age=26).rc == 0
     for backup_id in IDS[2:]:
         shutil.rmtree(root / "ams1" / backup_id)
     run = verify(tmp_path, root, verify_check_age=26)
     assert "The newest complete backup of ams1 is 50" in failure_of(run, "localhost")
     assert "ams2" not in failure_of(run, "localhost")
-
-
-def test_a_host_without_a_backup_fails_the_play(tmp_path: Path, root: Path) -> None:
-    run = verify(tmp_path, root, hosts=(*HOSTS, "ams3"))
-    assert "There is no backup of ams3" in failure_of(run, "localhost")
 
 
 def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:
@@ -210,12 +200,9 @@ def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> N
     assert [one["id"] for one in reported(run)["backups"]] == [IDS[3], IDS[3]]
 
 
-def test_a_target_selects_hosts_and_one_without_hosts_is_refused(tmp_path: Path, root: Path) -> None:
+def test_a_target_selects_hosts(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root, target="ams2")
     assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
-    assert "No host of the inventory matches the target 'typo'" in failure_of(
-        verify(tmp_path, root, target="typo"), "localhost"
-    )
 
 
 def test_a_limit_that_would_skip_the_verification_is_refused(tmp_path: Path, root: Path) -> None:
