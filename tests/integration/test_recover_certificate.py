@@ -368,7 +368,7 @@ def test_it_restarts_the_service_if_asked_waits_for_agents_and_then_a_backup_is_
     running = story.start(
         recover_certificate_remove_lost_history=True, recover_certificate_restart_service=True, **options
     )
-    wait_for(running, began(CENSUS_AGAIN, seconds=5))
+    wait_for(running, lambda running: f"FAILED - RETRYING: [{NAME}]: " in running.stdout)
     story.domain.set(story.dn(story.names[0]), "lithnetAdminPassword", stored(new).encode())
     done = running.wait(PATIENCE)
     assert done.rc == 0, done.output
