@@ -17,9 +17,10 @@ from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
-from ..plugin_utils._store.inventory import compare_inventories
+from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
 from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
+from ..plugin_utils._text import timestamp
 
 _KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
 """What a manifest says of a key."""
@@ -55,7 +56,7 @@ class ActionModule(AccessManagerAction):
             refuse_without_key(trust, signer, "a backup")
         if signer:
             signer.tried()
-        return {}
+        return {"started": timestamp(datetime.datetime.now(datetime.UTC))}
 
     def _open(self) -> dict[str, t.Any]:
         """Opens a backup, unless the newest complete one that is accepted holds the same content under the same keys.
@@ -76,11 +77,21 @@ class ActionModule(AccessManagerAction):
         if known and unchanged and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(known, self.store)}
         latest = known or self.store.latest_complete()
+        self.warnings += [*_another_computer(latest, inventory, self.host), *self._passed_over()]
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = PartialBackup.begin(self.store).id
         return result
+
+    def _passed_over(self) -> c.Iterator[str]:
+        """A sentence when the newest backup is damaged or not accepted: the new one is made all the same."""
+        ids, newest = self.store.ids(), self.store.newest()
+        if ids and (newest is None or newest[0] != ids[-1]):
+            yield (
+                f"The newest backup of {self.host}, {ids[-1]}, cannot be read or is not accepted. The new backup "
+                "names the one before it. Run the playbook verify: it says what is wrong."
+            )
 
     def _commit(self) -> dict[str, t.Any]:
         self.store.trust = Trust.of(self.params)
@@ -159,6 +170,16 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
 
 def _picked(record: dict[str, t.Any], names: c.Iterable[str]) -> dict[str, t.Any]:
     return {name: record[name] for name in names}
+
+
+def _another_computer(latest: dict[str, t.Any] | None, inventory: dict[str, str], host: str) -> c.Iterator[str]:
+    """A sentence when the newest complete backup is of another computer: no restore of it is accepted there."""
+    known = latest["inventory"].get(COMPUTER_NAME) if latest else None
+    if latest and known not in (None, inventory.get(COMPUTER_NAME)):
+        yield (
+            f"The server behind {host} has another computer name than in the backup {latest['id']}: it was renamed, or "
+            "another server answers. See whether the inventory is right."
+        )
 
 
 def _encryption_of(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:

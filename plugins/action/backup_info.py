@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import re
 import typing as t
@@ -14,7 +15,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._statuses import COMPLETE, UNREADABLE
 from ..plugin_utils._store.high_water_mark import HighWaterMark
-from ..plugin_utils._store.store import BackupStore, hosts
+from ..plugin_utils._store.store import BackupStore, hosts, is_in_future
 from ..plugin_utils._threads import in_threads
 
 LATEST = "latest"
@@ -82,7 +83,8 @@ class ActionModule(AccessManagerAction):
         wanted = self.params["backup_id"]
         if wanted is None:
             return None
-        accepted = [backup for backup in backups if backup["accepted"]]
+        now = datetime.datetime.now(datetime.UTC)
+        accepted = [backup for backup in backups if backup["accepted"] and not is_in_future(backup["id"], now)]
         found = accepted[-1:] if wanted == LATEST else [backup for backup in backups if backup["id"] == wanted]
         if not found:
             kind = "complete backup" if self.params["complete_only"] else "backup"

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import pathlib
-import re
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._files import replace_atomically
+from ..plugin_utils._files import mode_of, replace_atomically
 from ..plugin_utils._report import html, prometheus
 from ..plugin_utils._report import report as report_module
 from ..plugin_utils._text import json_lines
 
 _FILES = ("json", "prometheus", "html")
-_MODE = re.compile(r"0[0-7]{3}")
 
 
 class ActionModule(AccessManagerAction):
@@ -27,7 +25,7 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError("No file is named: give json, prometheus or html a path.")
         if len(set(wanted.values())) < len(wanted):
             raise AccessManagerError("json, prometheus and html name the same file: give each a path of its own.")
-        mode = self._mode()
+        mode = mode_of(self.params["mode"])
         report = report_module.build(self.params["verifications"], self.params["hosts"])
         texts = {
             "json": lambda: json_lines(report),
@@ -40,9 +38,3 @@ class ActionModule(AccessManagerAction):
             if replace_atomically(path, texts[kind]().encode(), mode, check_mode=self.check_mode)
         ]
         return {"changed": bool(written), "written": written, "summary": report["summary"]}
-
-    def _mode(self) -> int:
-        mode = str(self.params["mode"])
-        if not _MODE.fullmatch(mode):
-            raise AccessManagerError(f"mode is '{mode}': give four octal digits in quotes, such as '0644'.")
-        return int(mode, 8)

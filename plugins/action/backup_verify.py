@@ -16,6 +16,7 @@ from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
+from ..plugin_utils._report.table import table_of
 from ..plugin_utils._signing.trust import UNVERIFIED, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -31,25 +32,27 @@ class ActionModule(AccessManagerAction):
         decryptor, now = Decryptor.of(self.params), datetime.datetime.now(datetime.UTC)
         self.trust = Trust.of(self.params)
         self._check_options()
-        found = [verification.read_host(store) for store in self._stores()]
+        found = [verification.read_host(store, now) for store in self._stores()]
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
         backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
-        hosts = [verification.result_of_host(host, check_age=self.params["check_age"], now=now) for host in found]
+        hosts = [verification.result_of_host(host, check_age=self.params["check_age"]) for host in found]
         problems = list(itertools.chain.from_iterable(host["problems"] for host in hosts))
         for backup in backups:
             problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
-        result = {
+        origin = self._origin(backups)
+        self.warnings += itertools.chain.from_iterable(map(verification.warnings_of_host, found))
+        return {
             "changed": bool(accepted),
             "accepted_hosts": accepted,
             "backups": backups,
             "hosts": hosts,
             "verified_at": timestamp(now),
-            "origin": self._origin(backups),
-        }
-        self.warnings += _warnings(backups, hosts)
-        return result | self._verdict(problems)
+            "origin": origin,
+            "problem_count": len(problems),
+            "table": table_of(hosts, backups, origin),
+        } | self._verdict(problems)
 
     def _check_options(self) -> None:
         if self.params["check_age"] is not None and not self.params["check_age"] > 0:
@@ -75,7 +78,7 @@ class ActionModule(AccessManagerAction):
         Returns whether that was accepted as it is.
         """
         mark = HighWaterMark(host.store, self.params["state_dir"])
-        host.lost = [] if host.unreadable else mark.problems()
+        host.lost = [] if host.unreadable else [*mark.problems(), *mark.problems_of_runs(host.runs.last)]
         if not host.lost or not self.params["accept_history"]:
             return False
         if not self.check_mode:
@@ -85,7 +88,7 @@ class ActionModule(AccessManagerAction):
 
     def _wanted(self, host: Host) -> list[Backup]:
         """The backups to verify, the newest first."""
-        return list(reversed(verification.latest(host.backups) if self.params["latest_only"] else host.backups))
+        return list(reversed(verification.latest(host) if self.params["latest_only"] else host.backups))
 
     def _origin(self, backups: list[Result]) -> str:
         """One sentence on who made the backups."""
@@ -104,13 +107,3 @@ class ActionModule(AccessManagerAction):
             "failed": self.params["fail_on_problems"],
             "msg": f"{len(problems)} problem(s) found. {' '.join(problems[:_SHOWN])}{more}",
         }
-
-
-def _warnings(backups: list[Result], hosts: list[Result]) -> list[str]:
-    """What no task fails for: a newest backup that was incomplete when it was made."""
-    newest = {(host["host"], host["newest"]) for host in hosts}
-    return [
-        f"The newest backup of {one['host']}, {one['id']}, is incomplete: {' '.join(one['backup_problems'][:_SHOWN])}"
-        for one in backups
-        if (one["host"], one["id"]) in newest and one["status"] == "incomplete"
-    ]

@@ -93,6 +93,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+started:
+  description: When the checks were made, in UTC, for M(lithnet.access_manager.backup_record).
+  returned: when O(state=checked)
+  type: str
+  sample: '2026-11-23T08:15:00Z'
 backup_id:
   description: The id of the backup that was begun.
   returned: when O(state=opened), something has changed, and not in check mode

@@ -57,7 +57,8 @@ options:
     default: false
   check_age:
     description:
-      - After how many hours the newest complete backup of a host is too old, which is a problem then. Its id says when it was made.
+      - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that made the newest complete backup, or found
+        the server as it is in it, as M(lithnet.access_manager.backup_record) recorded it. Where no run is recorded, it is the one that made that backup.
     type: float
   accept_history:
     description:
@@ -189,11 +190,20 @@ hosts:
       description: When the manifest of that was written, in UTC.
       type: str
     age_hours:
-      description: How many hours ago that backup was begun.
+      description: How many hours ago that backup was begun, which is the age of its content.
       type: float
+    last_success:
+      description: When a run last made that backup, or found the server as it is in it, in UTC.
+      type: str
+    last_success_age_hours:
+      description: How many hours ago that was.
+      type: float
+    last_run:
+      description: The last backup run, however it ended, as RV(lithnet.access_manager.backup_record#module:run); null when none is recorded.
+      type: dict
     problems:
       description:
-        - That there is no backup, no complete one, or none that is young enough, why its folder cannot be
+        - That there is no backup, no complete one, or no successful run that is recent enough, why its folder cannot be
           listed, and which backups that this controller published
           are not there any more.
       type: list
@@ -208,6 +218,15 @@ origin:
   returned: when the root could be read
   type: str
   sample: 3 of 3 backup(s) are signed by an allowed signer.
+problem_count:
+  description: How many problems there are, of hosts and of backups.
+  returned: when the root could be read
+  type: int
+table:
+  description: What was found, as lines for a terminal.
+  returned: when the root could be read
+  type: list
+  elements: str
 verified_at:
   description: When this verification began, in UTC.
   returned: when the root could be read

@@ -10,10 +10,21 @@ import errno
 import io
 import os
 import pathlib
+import re
 import stat
 import tempfile
+import typing as t
 
 from ._errors import AccessManagerError
+
+_MODE = re.compile(r"0[0-7]{3}")
+
+
+def mode_of(option: t.Any) -> int:
+    """The permissions that an option names. Raises AccessManagerError unless it is four octal digits."""
+    if not _MODE.fullmatch(str(option)):
+        raise AccessManagerError(f"mode is '{option}': give four octal digits in quotes, such as '0644'.")
+    return int(str(option), 8)
 
 
 def open_regular(path: pathlib.Path) -> io.BufferedReader:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.ams_host import APPLICATION_ID, SERVICE_SID, AmsHost, Count, MakeHost
-from support.backups import Backup, KeyPair, backups_of
+from support.backups import Backup, KeyPair, backups_of, runs_of
 from support.certificates import CertificateSpec, TestCertificate
 from support.configuration import (
     EMPTY_FOLDERS,
@@ -29,7 +29,7 @@ from support.configuration import (
 )
 from support.host_state import identity_file
 from support.leaks import find_leaks
-from support.playbook import PlaybookRun, hash_tree, results_of, run_playbook
+from support.playbook import PlaybookRun, hash_backups, results_of, run_playbook
 from support.plays import BACKUP, COLLECTION, result_of
 
 VERIFY = f"{COLLECTION}.verify"
@@ -91,7 +91,7 @@ def inventory(server: AmsHost, work: Path, settings: dict[str, Any]) -> Path:
 
 def step(server: AmsHost, inventory: Path, root: Path, *args: str) -> Step:
     """Runs the playbook and looks at everything before and after."""
-    disk, registry, store, log = server.disk(), server.registry(), hash_tree(root), server.service_log()
+    disk, registry, store, log = server.disk(), server.registry(), hash_backups(root), server.service_log()
     with server.counting() as count:
         run = run_playbook(BACKUP, inventory, args=args)
     assert run.rc == 0, run.output
@@ -100,7 +100,7 @@ def step(server: AmsHost, inventory: Path, root: Path, *args: str) -> Step:
         count,
         (disk, server.disk()),
         (registry, server.registry()),
-        (store, hash_tree(root)),
+        (store, hash_backups(root)),
         (log, server.service_log()),
     )
 
@@ -196,7 +196,7 @@ def test_backup_consists_of_its_parts_alone_closed_to_others(first: Backup, root
         "certificates.zip.age",
         "secrets.json.age",
     }
-    assert [path.name for path in (root / NAME).iterdir()] == [first.folder.name]
+    assert {path.name for path in (root / NAME).iterdir()} == {first.folder.name, ".runs.jsonl"}
     for path in (root / NAME).rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert stat.S_IMODE((root / NAME).stat().st_mode) == 0o700
@@ -400,6 +400,15 @@ def test_second_backup_is_not_made_when_nothing_has_changed(again: Step) -> None
     assert again.store[0] == again.store[1]
     assert {one.task for one in again.run.results if one.result.get("changed")} == set()
     assert "Unchanged since" in again.run.output
+
+
+def test_each_run_leaves_a_record_of_how_it_ended(again: Step, first: Backup, root: Path) -> None:
+    made, unchanged, *_later = runs_of(root, NAME)
+    assert (made["outcome"], unchanged["outcome"]) == ("complete", "unchanged")
+    assert {made["backup_id"], unchanged["backup_id"]} == {first.folder.name}
+    assert made["seconds"] > 0
+    assert (made["downtime_ms"], made["problems"]) == (0, [])
+    assert made["finished"] <= unchanged["finished"]
 
 
 def test_finding_nothing_changed_takes_one_process_and_no_stop(again: Step) -> None:

@@ -16,7 +16,7 @@ from support.ams_host import AmsHost, Count, MakeHost, free_port
 from support.backups import Backup, KeyPair
 from support.certificates import CertificateSpec, TestCertificate
 from support.faults import Place, Trace, fault_hosts
-from support.playbook import PlaybookRun, hash_tree
+from support.playbook import PlaybookRun, hash_backups
 from support.plays import failure_of, result_of, statuses
 
 GONE = "ams-gone"
@@ -101,13 +101,13 @@ def test_play_ends_with_a_table(stopped: PlaybookRun, first: list[Backup]) -> No
         for one in reversed(stopped.results)
         if one.task.endswith("Show what became of each host") and one.status == "ok"
     )
-    assert table[0].split() == ["HOST", "STATUS", "SIZE", "DOWNTIME", "REASON"]
+    assert table[0].split() == ["HOST", "STATUS", "SIZE", "DOWNTIME", "AGE", "LAST", "SUCCESS", "REASON"]
     rows = {line.split()[0]: line for line in table[1:]}
     assert rows.keys() == {GONE, *(backup.manifest["host"] for backup in first)}
-    assert re.fullmatch(rf"{GONE} +failed +- +- +There is no connection to {GONE}.*", rows[GONE])
+    assert re.fullmatch(rf"{GONE} +failed +- +- +- +- +There is no connection to {GONE}.*", rows[GONE])
     for backup in first:
         downtime = backup.manifest["downtime_ms"]
-        assert re.fullmatch(rf"\S+ +complete +[\d.]+ KB +{downtime} ms", rows[backup.manifest["host"]])
+        assert re.fullmatch(rf"\S+ +complete +[\d.]+ KB +{downtime} ms +0\.0 h +0\.0 h", rows[backup.manifest["host"]])
 
 
 # ---- unchanged, and forced ----
@@ -120,7 +120,7 @@ def log(first: list[Backup], hosts: tuple[AmsHost, AmsHost, AmsHost]) -> list[in
 
 @pytest.fixture(scope="module")
 def store(first: list[Backup], place: Place) -> dict[str, str]:
-    return hash_tree(place.root)
+    return hash_backups(place.root)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_only_the_forced_server_has_a_new_backup(
     assert forced.manifest["content_digest"] == old.manifest["content_digest"]
     assert {
         name: what
-        for name, what in hash_tree(place.root).items()
+        for name, what in hash_backups(place.root).items()
         if f"{hosts[1].name}/{forced.folder.name}" not in name
     } == store
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from support.ams_host import AmsHost, MakeHost, write_inventory
-from support.backups import KeyPair, age_key
-from support.playbook import PlaybookRun, hash_tree, run_playbook
+from support.backups import KeyPair, age_key, runs_of
+from support.playbook import PlaybookRun, hash_backups, hash_tree, run_playbook
 from support.plays import BACKUP, failure_of, statuses
 
 BASE_KEY = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
@@ -92,13 +92,13 @@ def bad(
 @pytest.fixture(scope="module")
 def refused(host: AmsHost, bad: dict[str, dict[str, Any]], work: Path, root: Path) -> PlaybookRun:
     """One very loud run for all of them."""
-    reach, store = host.inventory_vars(), hash_tree(root)
+    reach, store = host.inventory_vars(), hash_backups(root)
     inventory = write_inventory(work / "bad.yml", {name: reach | variables for name, variables in bad.items()})
     with host.counting() as count:
         run = run_playbook(BACKUP, inventory, args=["-vvvvv"])
     assert run.rc != 0
     assert count.requests == 0
-    assert hash_tree(root) == store
+    assert hash_backups(root) == store
     return run
 
 
@@ -127,10 +127,20 @@ def test_bad_input_is_refused_before_the_server_is_spoken_to(
         assert word in sentence
 
 
-def test_private_key_given_as_recipient_is_printed_nowhere(refused: PlaybookRun, stray_key: KeyPair) -> None:
+def test_a_run_that_failed_is_recorded_where_the_root_can_be_written(refused: PlaybookRun, root: Path) -> None:
+    (recorded,) = runs_of(root, "bad-recipient")
+    assert (recorded["outcome"], recorded["backup_id"]) == ("failed", None)
+    assert recorded["problems"] == [failure_of(refused, "bad-recipient")]
+
+
+def test_private_key_given_as_recipient_is_written_nowhere(
+    refused: PlaybookRun, stray_key: KeyPair, root: Path
+) -> None:
     body = stray_key.private.removeprefix("AGE-SECRET-KEY-")
     assert body not in refused.output
     assert body.lower() not in refused.output.lower()
+    for record in root.glob("*/.runs.jsonl"):
+        assert body.lower() not in record.read_text().lower()
 
 
 # ---- on the server ----
@@ -152,10 +162,10 @@ def bare(make_host: MakeHost) -> AmsHost:
 def unchanged(root: Path, *hosts: AmsHost) -> Iterator[None]:
     """Holds that a block changes nothing on either side."""
     before = [(host.disk(), host.service_log()) for host in hosts]
-    store = hash_tree(root)
+    store = hash_backups(root)
     yield
     assert [(host.disk(), host.service_log()) for host in hosts] == before
-    assert hash_tree(root) == store
+    assert hash_backups(root) == store
 
 
 def set_version(host: AmsHost, version: str) -> None:

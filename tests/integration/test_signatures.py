@@ -18,7 +18,7 @@ import pytest
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair, backups_of
 from support.host_state import Whole, identity_file, restoring
-from support.playbook import PlaybookRun, run_playbook
+from support.playbook import PlaybookRun, hash_backups, run_playbook
 from support.plays import BACKUP, COLLECTION, PLANNED, RESTORE, RESTORED, failure_of, result_of
 
 NAME = "ams-signed"
@@ -96,7 +96,7 @@ def test_a_key_that_cannot_be_used_ends_the_run_before_the_server_is_asked(
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True, stdin=subprocess.DEVNULL
     )
-    before = sorted(path.name for path in (root / NAME).rglob("*"))
+    before = hash_backups(root)
     with server.counting() as count:
         run = run_playbook(
             BACKUP, inventory, extra_vars={"access_manager_signing_key": str(other), "backup_force": True}
@@ -104,9 +104,9 @@ def test_a_key_that_cannot_be_used_ends_the_run_before_the_server_is_asked(
     assert run.rc == 2
     assert "would not be accepted afterwards" in failure_of(run, NAME)
     failed = [one.task.rpartition(" : ")[2] for one in run.results if one.status == "failed"]
-    assert failed == [CHECK, "Fail where the role failed"]
+    assert failed == [CHECK, "Record the run that failed, and fail", "Fail where the role failed"]
     assert count.requests == 0
-    assert sorted(path.name for path in (root / NAME).rglob("*")) == before
+    assert hash_backups(root) == before
 
 
 def test_a_forged_backup_of_2099_does_not_make_the_server_unchanged_for_ever(

@@ -182,7 +182,7 @@ def test_a_host_whose_newest_backup_is_too_old_fails_the_play(tmp_path: Path, ro
     for backup_id in IDS[2:]:
         shutil.rmtree(root / "ams1" / backup_id)
     run = verify(tmp_path, root, verify_check_age=26)
-    assert "The newest complete backup of ams1 is 50" in failure_of(run, "localhost")
+    assert "The last successful backup run of ams1 was 50" in failure_of(run, "localhost")
     assert "ams2" not in failure_of(run, "localhost")
 
 

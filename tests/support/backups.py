@@ -146,6 +146,11 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def runs_of(root: Path, host: str) -> list[dict[str, Any]]:
+    """What the runs of a host recorded, oldest first."""
+    return [json.loads(line) for line in (root / host / ".runs.jsonl").read_text().splitlines()]
+
+
 def backups_of(
     root: Path, host: str, decryptor: Decryptor, certificate_decryptor: Decryptor | None = None
 ) -> list[Backup]:

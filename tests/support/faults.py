@@ -89,7 +89,7 @@ class Place:
 
     def partials(self) -> list[str]:
         """The names of unpublished backups."""
-        return [path.name for path in self.root.glob("*/.*")]
+        return [path.name for path in self.root.glob("*/.*") if path.name != ".runs.jsonl"]
 
 
 class Trace:

@@ -238,6 +238,14 @@ def hash_tree(root: Path, *, ignore: Sequence[str] = ()) -> dict[str, str]:
     return tree
 
 
+def hash_backups(root: Path) -> dict[str, str]:
+    """The same of a backup root, without the records of runs, and without folders that hold nothing else."""
+    tree = hash_tree(root, ignore=["*/.runs.jsonl"])
+    return {
+        name: what for name, what in tree.items() if what != "folder" or any(one.startswith(f"{name}/") for one in tree)
+    }
+
+
 def _described(path: Path) -> str:
     if path.is_symlink():
         return f"link {path.readlink()}"

@@ -62,6 +62,19 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def a_run(backup_id: str | None, outcome: str = "unchanged", problems: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A run of an hour ago."""
+    return {
+        "host": "ams1",
+        "finished": rfc3339(NOW - timedelta(hours=1)),
+        "outcome": outcome,
+        "backup_id": backup_id,
+        "seconds": 12.5,
+        "downtime_ms": 250,
+        "problems": list(problems),
+    }
+
+
 def verification(host: str, backups: list[dict[str, Any]], problems: list[str] | None = None) -> dict[str, Any]:
     """What backup_verify returns of one host."""
     backups = sorted(backups, key=lambda one: one["id"], reverse=True)
@@ -76,6 +89,9 @@ def verification(host: str, backups: list[dict[str, Any]], problems: list[str] |
         "newest_complete": complete["id"] if complete else None,
         "newest_complete_created": complete["created"] if complete else None,
         "age_hours": age,
+        "last_success": rfc3339(NOW - timedelta(hours=1)) if complete else None,
+        "last_success_age_hours": 1.0 if complete else None,
+        "last_run": a_run(complete["id"]) if complete else None,
         "problems": problems or [],
     }
     return {"backups": backups, "hosts": [reported], "verified_at": rfc3339(NOW), "changed": False}
@@ -105,8 +121,9 @@ def troubled() -> list[dict[str, Any]]:
     late = verification(
         "ams-late.example.com",
         late["backups"],
-        ["The newest complete backup is 197 hours old; at most 26 were allowed."],
+        ["The last successful backup run of ams-late.example.com was 197 hours ago; 26 are allowed."],
     )
+    late["hosts"][0]["last_run"] = a_run(None, "failed", ("There is no connection.",))
     damaged = healthy("ams-damaged.example.com", 30)
     damaged["backups"][4] |= {
         "verified": "none",

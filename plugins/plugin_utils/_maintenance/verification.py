@@ -21,21 +21,23 @@ from .._age.decryption import Decryptor
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
-from .._statuses import COMPLETE, DAMAGED, FULL, INTEGRITY, NONE, STATUSES
+from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE, STATUSES
 from .._store import artifact as artifact_module
-from .._store import chain
+from .._store import chain, run_log
 from .._store import manifest as manifest_module
 from .._store.artifact import Record
 from .._store.chain import Link
 from .._store.folder import Folder
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, Manifest
-from .._store.store import BackupStore, time_of_id
+from .._store.run_log import Runs, without_signature
+from .._store.store import BackupStore, is_in_future, time_of_id
 from .._text import printable, time_of
 from .._threads import in_threads
 from . import content_verification
 
 _LONGEST_BACKUP = datetime.timedelta(days=1)
+_SHOWN = 5
 _REPORTED = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
 Result = dict[str, t.Any]
@@ -107,24 +109,42 @@ class Backup:
 class Host:
     """The backups of a host, oldest first. C(unreadable): why they cannot be listed.
 
-    C(lost): a sentence for each backup that this controller published and that is not there any more.
+    C(now): when they are verified. C(runs): what is recorded of its last runs.
+    C(lost): a sentence for each backup and run that this controller recorded and that is not there any more.
     """
 
     store: BackupStore
+    now: datetime.datetime
     backups: list[Backup] = dataclasses.field(default_factory=list)
     unreadable: str | None = None
+    runs: Runs = dataclasses.field(default_factory=Runs)
     lost: list[str] = dataclasses.field(default_factory=list)
 
+    @functools.cached_property
+    def newest_complete(self) -> Backup | None:
+        return newest_complete(self.backups, self.now)
 
-def read_host(store: BackupStore) -> Host:
-    """The backups of a host.
+    @property
+    def in_future(self) -> list[str]:
+        """The ids of the backups that nothing takes for the newest: the clock was ahead when they were made."""
+        return [backup.id for backup in self.backups if is_in_future(backup.id, self.now)]
+
+    @property
+    def last_success(self) -> datetime.datetime | None:
+        return run_log.success_of(self.runs, self.newest_complete.id if self.newest_complete else None)
+
+
+def read_host(store: BackupStore, now: datetime.datetime) -> Host:
+    """The backups of a host, and what is recorded of its runs.
 
     One whose folder is a link, or refuses to be listed, does not keep others from being verified.
     """
     try:
-        return Host(store, read(store))
+        host = Host(store, now, read(store))
+        host.runs = run_log.read(store, host.newest_complete.id if host.newest_complete else None, now)
     except AccessManagerError as exc:
-        return Host(store, unreadable=str(exc))
+        return Host(store, now, unreadable=str(exc))
+    return host
 
 
 def read(store: BackupStore) -> list[Backup]:
@@ -159,15 +179,16 @@ def _broken_chain(
     )
 
 
-def latest(backups: c.Sequence[Backup]) -> list[Backup]:
-    """The newest complete backup of those that is accepted, and what is newer than it."""
-    newest = newest_complete(backups)
-    return [backup for backup in backups if newest is None or backup.id >= newest.id]
+def latest(host: Host) -> list[Backup]:
+    """The newest complete backup of a host that is accepted, and what is newer than it."""
+    newest = host.newest_complete
+    return [backup for backup in host.backups if newest is None or backup.id >= newest.id]
 
 
-def newest_complete(backups: c.Sequence[Backup]) -> Backup | None:
-    """The newest complete backup of those that is accepted."""
-    return next((backup for backup in reversed(backups) if backup.is_complete and backup.is_accepted), None)
+def newest_complete(backups: c.Sequence[Backup], now: datetime.datetime) -> Backup | None:
+    """The newest complete backup of those that is accepted, and not dated in the future."""
+    past = (backup for backup in reversed(backups) if not is_in_future(backup.id, now))
+    return next((backup for backup in past if backup.is_complete and backup.is_accepted), None)
 
 
 def verify(backups: c.Sequence[Backup], decryptor: Decryptor) -> None:
@@ -208,37 +229,50 @@ def result_of_backup(backup: Backup) -> Result:
     } | {key: manifest.get(key) for key in _REPORTED}
 
 
-def result_of_host(host: Host, *, check_age: float | None, now: datetime.datetime) -> Result:
-    """What it says of a host. C(check_age): after how many hours its newest complete backup is too old."""
-    newest = newest_complete(host.backups)
-    age = round((now - time_of_id(newest.id)).total_seconds() / 3600, 2) if newest else None
+def result_of_host(host: Host, *, check_age: float | None) -> Result:
+    """What it says of a host. C(check_age): after how many hours without a successful run there is a problem."""
+    newest = host.newest_complete
     return {
         "host": host.store.host,
         "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
         "newest": host.backups[-1].id if host.backups else None,
         "newest_complete": newest.id if newest else None,
         "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
-        "age_hours": age,
-        "problems": [printable(problem) for problem in _problems_of_host(host, age, check_age)],
-    }
+        "last_run": without_signature(host.runs.last) if host.runs.last else None,
+        "problems": [printable(problem) for problem in _problems_of_host(host, check_age)],
+    } | run_log.ages(host.runs, newest.id if newest else None, host.now)
 
 
-def _problems_of_host(host: Host, age: float | None, check_age: float | None) -> c.Iterator[str]:
+def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
     store = host.store
     if host.unreadable:
         yield host.unreadable
     elif not host.backups:
         yield f"There is no backup of {store.host} in '{store.folder}'."
-    elif age is None:
+    elif host.last_success is None:
         yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
-    elif age < -1:
-        yield (
-            f"The newest complete backup of {store.host} is dated {-age} hours in the future: check the controller's "
-            "clock."
-        )
-    elif check_age is not None and age > check_age and any(backup.is_of_server for backup in host.backups):
-        yield f"The newest complete backup of {store.host} is {age} hours old; {check_age:g} are allowed."
+    elif check_age is not None and any(backup.is_of_server for backup in host.backups):
+        age = run_log.hours(host.last_success, host.now)
+        if age > check_age:
+            yield f"The last successful backup run of {store.host} was {age} hours ago; {check_age:g} are allowed."
+    if host.runs.problem:
+        yield host.runs.problem
     yield from host.lost
+
+
+def warnings_of_host(host: Host) -> c.Iterator[str]:
+    """What no task fails for: a newest backup that was incomplete, a failed last run, a backup dated in the future."""
+    name, newest, last = host.store.host, host.backups[-1] if host.backups else None, host.runs.last
+    if newest and newest.is_there and newest.status == INCOMPLETE:
+        problems = " ".join(t.cast(Manifest, newest.manifest)["problems"][:_SHOWN])
+        yield f"The newest backup of {name}, {newest.id}, is incomplete: {problems}"
+    if last and last["outcome"] == run_log.FAILED:
+        yield f"The last backup run of {name}, of {last['finished']}, failed: {' '.join(last['problems'])}"
+    for backup_id in host.in_future:
+        yield (
+            f"The backup {backup_id} of {name} is dated in the future: the controller's clock was ahead. Nothing takes "
+            f"it for the newest one. Remove it when its clock was wrong: docs/verify.md says how."
+        )
 
 
 # ---- one backup ----

@@ -23,12 +23,21 @@ def text_of(report: Report) -> str:
     return "".join(_family(name, help_text, samples) for name, help_text, samples in _families(report))
 
 
+def text_of_runs(hosts: c.Sequence[Report]) -> str:
+    """The last runs of hosts, as backup_metrics reads them. No name of a metric is one of a verification's."""
+    return "".join(_family(name, help_text, _samples(hosts, value)) for name, help_text, value in _RUN_METRICS)
+
+
+def _samples(hosts: c.Sequence[Report], value: c.Callable[[Report], int | float | None]) -> list[Sample]:
+    return [({"host": host["host"]}, value(host)) for host in hosts]
+
+
 def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
     """Each metric: its name without the prefix, what it says, and its samples. All are gauges."""
     verified_at = _seconds(report["verified_at"])
     yield "verification_timestamp_seconds", "When the backups were verified.", [({}, verified_at)]
     for name, help_text, value in _HOST_METRICS:
-        yield name, help_text, [({"host": host["host"]}, value(host)) for host in report["hosts"]]
+        yield name, help_text, _samples(report["hosts"], value)
     yield (
         "backups",
         "Backups by host and status, whether they were verified or not.",
@@ -77,6 +86,15 @@ def _seconds(text: t.Any) -> int | None:
     return int(time.timestamp()) if time else None
 
 
+def _run(host: Report) -> Report:
+    """The last run of a host; an empty one when none is known."""
+    return host["last_run"] or {}
+
+
+def _scaled(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
 def _left(certificate: Report, verified_at: int | None) -> int | None:
     ends = _seconds(certificate["not_after"])
     return None if ends is None or verified_at is None else ends - verified_at
@@ -85,6 +103,16 @@ def _left(certificate: Report, verified_at: int | None) -> int | None:
 _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], ...] = (
     (
         "backup_last_success_timestamp_seconds",
+        "When a run last made the newest complete backup, or found the server as it is in it.",
+        lambda host: _seconds(host["last_success"] or host["newest_complete"]),
+    ),
+    (
+        "backup_last_run_timestamp_seconds",
+        "When the last backup run ended, however it did.",
+        lambda host: _seconds(_run(host).get("finished")),
+    ),
+    (
+        "backup_content_timestamp_seconds",
         "When the newest complete backup was begun, as its id says.",
         lambda host: _seconds(host["newest_complete"]),
     ),
@@ -110,6 +138,28 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
         "backup_problems",
         "Problems of a host and of its backups that were verified.",
         lambda host: host["problem_count"],
+    ),
+)
+
+_RUN_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], ...] = (
+    ("run_timestamp_seconds", "When the last backup run ended.", lambda host: _seconds(_run(host).get("finished"))),
+    (
+        "run_success",
+        "Whether it made a complete backup, or found the server as it is in the newest one.",
+        lambda host: int(_run(host)["outcome"] in ("complete", "unchanged")) if host["last_run"] else None,
+    ),
+    ("run_duration_seconds", "How long it took.", lambda host: _run(host).get("seconds")),
+    ("run_downtime_seconds", "How long it stopped the service.", lambda host: _scaled(_run(host).get("downtime_ms"))),
+    ("run_problems", "What was wrong with it.", lambda host: len(_run(host)["problems"]) if host["last_run"] else None),
+    (
+        "run_last_success_timestamp_seconds",
+        "When the last successful backup run ended.",
+        lambda host: _seconds(host["last_success"]),
+    ),
+    (
+        "run_content_timestamp_seconds",
+        "When the newest complete backup was begun, as its id says.",
+        lambda host: _seconds(host["newest_complete"]),
     ),
 )
 

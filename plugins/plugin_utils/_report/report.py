@@ -23,6 +23,7 @@ from .._text import BACKUP_ID, encodable
 FORMAT = 1
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
 STATES = (OK, WARNING, CRITICAL)
+OUTCOMES = ("complete", "unchanged", "incomplete", "failed")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
@@ -111,10 +112,13 @@ def _host(name: str, summary: Report | None, backups: list[Report], verified_at:
     backups = sorted(backups, key=lambda backup: str(backup["id"]), reverse=True)
     newest = _find(backups, (summary or {}).get("newest_complete"))
     problems = _texts((summary or {}).get("problems")) if summary else ["This host was not verified."]
+    last_run = _run((summary or {}).get("last_run"))
     certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
     warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
     if certificates and all(_has_expired(one) for one in certificates):
         warnings.append(_NONE_VALID)
+    if last_run and last_run["outcome"] == "failed":
+        warnings.append(" ".join([f"The last backup run, of {last_run['finished']}, failed.", *last_run["problems"]]))
     return {
         "host": name,
         "state": _state(problems, warnings, newest, backups),
@@ -123,6 +127,9 @@ def _host(name: str, summary: Report | None, backups: list[Report], verified_at:
         "newest_complete": newest["id"] if newest else None,
         "newest_complete_created": _text((summary or {}).get("newest_complete_created")),
         "age_hours": _number((summary or {}).get("age_hours")),
+        "last_success": _text((summary or {}).get("last_success")),
+        "last_success_age_hours": _number((summary or {}).get("last_success_age_hours")),
+        "last_run": last_run,
         "problems": problems,
         "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
@@ -208,6 +215,20 @@ def _backup(record: Report) -> Report:
             {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "exported": one.get("exported") is True}
             for one in _dicts(record.get("secrets"))
         ],
+    }
+
+
+def _run(record: t.Any) -> Report | None:
+    """The last run of a host; None when none is recorded."""
+    if not isinstance(record, dict) or record.get("outcome") not in OUTCOMES:
+        return None
+    return {
+        "finished": _text(record.get("finished")),
+        "outcome": record["outcome"],
+        "backup_id": _text(record.get("backup_id")),
+        "seconds": _number(record.get("seconds")),
+        "downtime_ms": _number(record.get("downtime_ms")),
+        "problems": _texts(record.get("problems")),
     }
 
 

@@ -60,6 +60,11 @@ class Trust:
     _principals: dict[bytes, list[str]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """The principals of the allowed keys that this run has seen already."""
 
+    _allowed: dict[bytes, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """The principal as whom ssh-keygen accepted a key in this run: what else an Ed25519 key signed is verified without
+    another process.
+    """
+
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Trust:
         """What the options C(allowed_signers) and C(allow_unsigned) ask for.
@@ -97,9 +102,13 @@ class Trust:
             return _unverified(f"'{place}.sig' is damaged: it is not a signature in OpenSSH's format.")
         if parsed.namespace != NAMESPACE:
             return _unverified(f"'{place}.sig' is a signature for '{parsed.namespace}', and not for '{NAMESPACE}'.")
+        principal = self._allowed.get(parsed.public_key)
+        if principal is not None and parsed.is_by_ed25519(data):
+            return Origin(printable(principal), parsed.fingerprint, "")
         principals = self._principals_of(parsed)
         for principal in principals:
             if self._verifies(data, parsed, principal):
+                self._allowed[parsed.public_key] = principal
                 return Origin(printable(principal), parsed.fingerprint, "")
         return _unverified(_refusal(data, parsed, place, known=bool(principals)))
 

@@ -4,7 +4,7 @@
 """What this controller published last, kept outside the store: a store that went back in time does not fit it.
 
 One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those
-that were missing already when a newer one was published, until that is accepted.
+that were missing already when a newer one was published, until that is accepted; and when the last run was recorded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from .._errors import AccessManagerError
 from .._files import open_regular, replace_atomically
 from .._shape import Rule, checked, matching
 from .._statuses import COMPLETE
+from .._text import time_of
 from .manifest import Manifest
+from .run_log import Run, Time, moment_of
 from .store import BackupStore, is_id, is_in_future
 
 FORMAT = 1
@@ -49,6 +51,7 @@ class _Document(t.TypedDict):
     root: str
     host: str
     marks: list[_Mark]
+    last_run: t.NotRequired[Time]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -87,12 +90,8 @@ class HighWaterMark:
 
     def marks(self) -> list[Mark]:
         """As they were published. Raises AccessManagerError when there is a file that cannot be used."""
-        document = _read(self.path)
-        if document is None:
-            return []
-        if (document["root"], document["host"]) != (self._root, self._store.host):
-            raise AccessManagerError(f"'{self.path}' is of {document['host']} in '{document['root']}': remove it.")
-        return [Mark(**mark) for mark in document["marks"]]
+        document = self._document()
+        return [Mark(**mark) for mark in document["marks"]] if document else []
 
     def problems(self, backup_id: str | None = None) -> list[str]:
         """A sentence for each backup that is not in the store as this controller published it, though nothing excuses
@@ -118,6 +117,25 @@ class HighWaterMark:
         if problems := self.problems(backup_id):
             raise AccessManagerError(" ".join([refusal, *problems]))
 
+    def problems_of_runs(self, last: Run | None) -> list[str]:
+        """A sentence when the last run that is recorded in the store is an older one than this controller recorded."""
+        try:
+            document = self._document()
+        except AccessManagerError:  # C(problems) says it
+            return []
+        recorded = document.get("last_run") if document else None
+        if recorded is None or (last and moment_of(last) >= t.cast(datetime.datetime, time_of(recorded))):
+            return []
+        return [
+            f"The record of the backup run of {self._store.host} of {recorded} is missing from "
+            f"'{self._store.folder}', though this controller wrote it. If that is in order, run the playbook verify "
+            "once with verify_accept_history=true."
+        ]
+
+    def record_run(self, run: Run) -> None:
+        """Remembers the last run. Raises AccessManagerError when that cannot be written."""
+        self._write(self.marks(), run["finished"])
+
     def newest_complete(self) -> Mark | None:
         """The complete backup that was published last; None when none is known."""
         try:
@@ -129,13 +147,16 @@ class HighWaterMark:
     def advance(self, mark: Mark) -> None:
         """Records a backup that was just published. Raises AccessManagerError when that cannot be written."""
         try:
-            known = self.marks()
+            document = self._document()
         except AccessManagerError:  # it was reported when the backup was opened
-            known = []
+            document = None
+        known = [Mark(**one) for one in document["marks"]] if document else []
         before = [backup_id for backup_id in self._store.ids() if backup_id != mark.id]
         missing = [dataclasses.replace(one, lost=True) for one in known if self._problem(one, before)]
         complete = [one for one in known if one.complete and self._is_there(one)]
-        self._write([*missing, *([] if mark.complete else complete[-1:]), mark])
+        self._write(
+            [*missing, *([] if mark.complete else complete[-1:]), mark], document.get("last_run") if document else None
+        )
 
     def accept(self, now: datetime.datetime) -> bool:
         """Takes the newest backups that are there for what is to be there.
@@ -206,9 +227,17 @@ class HighWaterMark:
 
     # ---- the file ----
 
-    def _write(self, marks: c.Sequence[Mark]) -> bool:
+    def _document(self) -> _Document | None:
+        """Raises AccessManagerError when it cannot be used."""
+        document = _read(self.path)
+        if document and (document["root"], document["host"]) != (self._root, self._store.host):
+            raise AccessManagerError(f"'{self.path}' is of {document['host']} in '{document['root']}': remove it.")
+        return document
+
+    def _write(self, marks: c.Sequence[Mark], last_run: str | None = None) -> bool:
         kept = [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]
         document = {"format": FORMAT, "root": self._root, "host": self._store.host, "marks": kept}
+        document |= {"last_run": last_run} if last_run else {}
         text = json.dumps(document, indent=1) + "\n"
         try:
             self.path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,6 +22,8 @@ from .._ams.description import (
 from .._text import printable
 from .._windows.sddl import normal_form
 
+COMPUTER_NAME = "state/computer_name"
+
 
 def inventory_of_server(described: Described, *, include_database: bool) -> dict[str, str]:
     """A fingerprint for each file, folder and group of settings: what decides whether a server has changed.
@@ -38,6 +40,7 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
         if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
     }
     return inventory | {
+        COMPUTER_NAME: _fingerprint(state["computer_name"].upper()),
         "state/version": _fingerprint(described["installation"]["version"]),
         "state/registry": _fingerprint(
             sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))

@@ -207,6 +207,7 @@ CHANGES: dict[str, tuple[Callable[[Described], Any], str]] = {
     ),
     "registry value": (lambda d: d["state"]["registry"][2].update(data=r"D:\config"), "state/registry"),
     "registry kind": (lambda d: d["state"]["registry"][1].update(kind="QWord"), "state/registry"),
+    "computer name": (lambda d: d["state"].update(computer_name="NEWNAME"), "state/computer_name"),
     "version": (lambda d: d["installation"].update(version="1.0.9000.0"), "state/version"),
     "account": (lambda d: d["state"]["service"].update(account="LocalSystem"), "state/service"),
     "start": (lambda d: d["state"]["service"].update(start=4), "state/service"),

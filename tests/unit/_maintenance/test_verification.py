@@ -566,7 +566,7 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return verification.result_of_host(verification.read_host(store), check_age=check_age, now=NOW)
+    return verification.result_of_host(verification.read_host(store, NOW), check_age=check_age)
 
 
 def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, owner: KeyPair) -> None:
@@ -578,11 +578,14 @@ def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, 
         "newest_complete": IDS[3],
         "newest_complete_created": "2026-11-23T02:00:00Z",
         "age_hours": 12.0,
+        "last_success": "2026-11-23T02:00:00Z",
+        "last_success_age_hours": 12.0,
+        "last_run": None,
         "problems": [],
     }
     assert of_host(four, 12)["problems"] == []
     assert of_host(four, 11.5)["problems"] == [
-        "The newest complete backup of ams1 is 12.0 hours old; 11.5 are allowed."
+        "The last successful backup run of ams1 was 12.0 hours ago; 11.5 are allowed."
     ]
 
 
@@ -603,28 +606,35 @@ def test_a_root_without_any_host_is_refused(root: Path) -> None:
     assert "There is no backup of ams1" in result["msg"]
 
 
-def test_a_backup_from_the_future_is_a_problem(store: BackupStore, owner: KeyPair) -> None:
+def test_a_backup_in_the_future_is_passed_over_with_a_warning(four: BackupStore, owner: KeyPair) -> None:
+    make(four, "20300101T000000Z", encrypt_to(owner.public))
+    found = of_host(four, 13)
+    assert (found["newest_complete"], found["age_hours"], found["problems"]) == (IDS[3], 12.0, [])
+    (warning,) = verification.warnings_of_host(verification.read_host(four, NOW))
+    assert "The backup 20300101T000000Z of ams1 is dated in the future" in warning
+
+
+def test_a_host_whose_only_backup_is_in_the_future_has_no_complete_one(store: BackupStore, owner: KeyPair) -> None:
     make(store, "20300101T000000Z", encrypt_to(owner.public))
-    assert "hours in the future: check the controller's clock" in of_host(store)["problems"][0]
+    assert "There is no complete backup of ams1" in of_host(store)["problems"][0]
+
+
+def latest_ids(store: BackupStore) -> list[str]:
+    return [backup.id for backup in verification.latest(verification.read_host(store, NOW))]
 
 
 def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, owner: KeyPair) -> None:
     make(four, "20261123T120000Z", encrypt_to(owner.public), problems=["One."])
-    assert [backup.id for backup in verification.latest(verification.read(four))] == [IDS[3], "20261123T120000Z"]
+    assert latest_ids(four) == [IDS[3], "20261123T120000Z"]
     (four.folder / IDS[3] / "manifest.json").write_text("{")
-    assert [backup.id for backup in verification.latest(verification.read(four))] == [
-        IDS[2],
-        IDS[3],
-        "20261123T120000Z",
-    ]
+    assert latest_ids(four) == [IDS[2], IDS[3], "20261123T120000Z"]
 
 
 def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:
-    for age in (0, -1, "nan"):
-        assert (
-            "it must be a number of hours above zero"
-            in run("backup_verify", backup_root=str(root), check_age=age)["msg"]
-        )
+    for age in (0, "nan"):
+        refused = run("backup_verify", backup_root=str(root), check_age=age)
+        assert "it must be a number of hours above zero" in refused["msg"]
+    assert "cannot be negative" in run("backup_verify", backup_root=str(root), check_age=-1)["msg"]
 
 
 # ---- a folder that an attacker prepared ----

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from support.playbook import REPOSITORY, run_playbook
 from unit.action.test_controller_actions import run
 from unit.faults import largest_file
-from unit.reports import NOW, backup, certificate, fleet, healthy, troubled, verification
+from unit.reports import NOW, a_run, backup, certificate, fleet, healthy, rfc3339, troubled, verification
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
@@ -171,7 +171,9 @@ def test_metrics_of_a_host() -> None:
         name.removeprefix("lithnet_access_manager_"): value[host] for name, value in metrics.items() if host in value
     }
     assert values == {
-        "backup_last_success_timestamp_seconds": made.timestamp(),
+        "backup_last_success_timestamp_seconds": (NOW - timedelta(hours=1)).timestamp(),
+        "backup_last_run_timestamp_seconds": (NOW - timedelta(hours=1)).timestamp(),
+        "backup_content_timestamp_seconds": made.timestamp(),
         "backup_age_seconds": 4 * 3600,
         "backup_size_bytes": 1000,
         "backup_content_bytes": 1_495_786,
@@ -194,11 +196,59 @@ def test_what_is_not_known_has_no_sample() -> None:
 
 
 UNITS = ("_seconds", "_bytes")
-COUNTS = ("backups", "backup_files", "backup_problems", "backup_verified_level", "certificate_exported")
+COUNTS = (
+    "backups",
+    "backup_files",
+    "backup_problems",
+    "backup_verified_level",
+    "certificate_exported",
+    "run_success",
+    "run_problems",
+)
+
+
+def runs() -> list[dict[str, Any]]:
+    """The last runs of three hosts: one went well, one failed, and one is not known."""
+    told = {"newest_complete": "20261101T000000Z", "last_success": rfc3339(NOW - timedelta(hours=1))}
+    failed = a_run(None, "failed", ("No route to host.",)) | {"downtime_ms": None}
+    unknown = {"newest_complete": None, "last_success": None, "last_run": None}
+    return [
+        {"host": "good", "last_run": a_run("20261101T000000Z")} | told,
+        {"host": "failed", "last_run": failed} | told,
+        {"host": "new"} | unknown,
+    ]
+
+
+def test_metrics_of_runs_say_how_the_last_one_ended() -> None:
+    metrics = samples(prometheus.text_of_runs(runs()))
+    values = {name.removeprefix("lithnet_access_manager_run_"): value for name, value in metrics.items()}
+    good, failed = (("host", "good"),), (("host", "failed"),)
+    ended = (NOW - timedelta(hours=1)).timestamp()
+    content = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+    assert values == {
+        "timestamp_seconds": {good: ended, failed: ended},
+        "success": {good: 1, failed: 0},
+        "duration_seconds": {good: 12.5, failed: 12.5},
+        "downtime_seconds": {good: 0.25},
+        "problems": {good: 0, failed: 1},
+        "last_success_timestamp_seconds": {good: ended, failed: ended},
+        "content_timestamp_seconds": {good: content, failed: content},
+    }
+    assert not metrics.keys() & samples(prometheus.text_of(report_module.build(fleet(1)))).keys()
+
+
+def test_a_last_run_that_failed_is_a_warning_of_the_report() -> None:
+    told = healthy("ams1", 3)
+    told["hosts"][0]["last_run"] = a_run(None, "failed", ("No route to host.",))
+    (host,) = report_module.build([told])["hosts"]
+    assert (host["state"], host["last_run"]["outcome"]) == ("warning", "failed")
+    assert host["warnings"] == ["The last backup run, of 2026-11-23T05:30:00Z, failed. No route to host."]
+    told["hosts"][0]["last_run"] = {"outcome": ["failed"], "problems": 3}
+    assert report_module.build([told])["hosts"][0]["last_run"] is None
 
 
 def test_names_keep_the_conventions_of_prometheus() -> None:
-    text = prometheus.text_of(report_module.build(troubled() + fleet(2)))
+    text = prometheus.text_of(report_module.build(troubled() + fleet(2))) + prometheus.text_of_runs(runs())
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert set(kinds) == set(re.findall(r"^# HELP (\S+) \S.*\.$", text, re.MULTILINE)) >= set(samples(text))
     assert set(kinds.values()) == {"gauge"}
@@ -211,6 +261,7 @@ def test_names_keep_the_conventions_of_prometheus() -> None:
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (apt-get install prometheus)")
 def test_promtool_finds_nothing_to_lint() -> None:
     text = prometheus.text_of(report_module.build([*troubled(), *fleet(2), *hostile()]))
+    text += prometheus.text_of_runs(runs())
     done = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
@@ -396,4 +447,5 @@ def test_documented_alerts_are_rules_of_prometheus(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     used = set(re.findall(r"lithnet_access_manager_\w+", documented))
-    assert used <= set(samples(prometheus.text_of(report_module.build(fleet(1)))))
+    written = prometheus.text_of(report_module.build(fleet(1))) + prometheus.text_of_runs(runs())
+    assert used <= set(samples(written))

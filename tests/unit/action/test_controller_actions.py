@@ -16,6 +16,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 from support.playbook import results_of, run_playbook
 from unit.actions import HOST, run
 from unit.backups import fill, publish
+from unit.encrypted_backups import open_as
 
 INVENTORY = {"config/": "1", "config/appsettings.json": "2", "state/version": "3"}
 
@@ -140,6 +141,42 @@ def test_changed_content_opens_a_backup_and_says_what_changed(root: Path) -> Non
         "~ config/appsettings.json",
         "- state/version",
     ]
+
+
+def test_another_computer_behind_the_name_is_a_change_and_a_warning(root: Path) -> None:
+    named = INVENTORY | {"state/computer_name": "4"}
+    first = make(root, named)
+    assert commit(root, "opened", inventory=named)["warnings"] == []
+    opened = commit(root, "opened", inventory=named | {"state/computer_name": "5"})
+    assert opened["comparison"]["changed"] == ["state/computer_name"]
+    (warning,) = opened["warnings"]
+    assert f"has another computer name than in the backup {first['id']}" in warning
+
+
+@pytest.mark.parametrize("damage", ["no manifest", "an empty folder dated in the future"])
+def test_a_damaged_newest_backup_is_named_and_keeps_no_new_one_from_being_made(root: Path, damage: str) -> None:
+    first = make(root)
+    if damage == "no manifest":
+        (Path(first["path"]) / "manifest.json").unlink()
+        broken = first["id"]
+    else:
+        broken = "20991129T235959Z"
+        (root / HOST / broken).mkdir(mode=0o700)
+    opened = commit(root, "opened", inventory=INVENTORY, force=True)
+    assert any(f"The newest backup of {HOST}, {broken}, cannot be read" in one for one in opened["warnings"])
+    fill(BackupStore(str(root), HOST), opened["backup_id"], inventory=INVENTORY)
+    assert run("backup_commit", backup_root=str(root), backup_id=opened["backup_id"])["status"] == "complete"
+
+
+def test_a_backup_in_the_future_is_neither_the_latest_nor_the_reason_for_new_ones(root: Path) -> None:
+    first = make(root)
+    store = BackupStore(str(root), HOST)
+    open_as(store, "20991129T235959Z")
+    fill(store, "20991129T235959Z", inventory=INVENTORY | {"config/": "future"})
+    run("backup_commit", backup_root=str(root), backup_id="20991129T235959Z")
+    second = make(root)
+    assert commit(root, "opened", inventory=INVENTORY)["latest"]["id"] == second["id"] > first["id"]
+    assert run("backup_info", backup_root=str(root), backup_id="latest")["backup"]["id"] == second["id"]
 
 
 def test_the_same_content_under_another_encryption_begins_a_backup(root: Path, recipient: str) -> None:
