@@ -31,7 +31,7 @@ from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inv
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED, TestCertificate, make_certificate
 from support.configuration import UNICODE_TEMPLATE
-from support.faults import kill_powershells, runs_of
+from support.faults import kill_powershells, locking, runs_of
 from support.host_state import Whole, forbid_keys, identity_file, remove_certificate, restoring, safety_copies
 from support.playbook import PlaybookRun, run_playbook, start_playbook
 from support.plays import BACKUP, PLANNED, RESTORE, RESTORED, failure_of, result_of
@@ -280,7 +280,7 @@ def test_site_that_nobody_serves_is_rolled_back(
     server: AmsHost, spoiled: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     with unserved(server):
-        run = restore(server, work, options, restore_service_timeout=5)
+        run = restore(server, work, options, restore_service_timeout=8)
     assert "The check 'https' failed" in rolled_back(run, server, spoiled)
     assert "answers with HTTP status 503" in failure_of(run, NAME)
 
@@ -331,9 +331,8 @@ def test_what_cannot_be_put_back_is_reported_and_the_rest_is(
 ) -> None:
     file = server.path(TEMPLATE)
     times = file.stat()
-    lock = f"$file = [IO.File]::Open('{TEMPLATE}', 'Open', 'Read', 'None'); Start-Sleep -Seconds 40"
-    with unserved(server), when(server, turned(server, "stopped", "started"), lambda: server.powershell(lock)):
-        run = restore(server, work, options, restore_service_timeout=15)
+    with unserved(server), locking(server, TEMPLATE, turned(server, "stopped", "started")):
+        run = restore(server, work, options, restore_service_timeout=8)
     result = result_of(run, NAME, RESTORED)
     assert result["state"] == "half_rolled_back"
     (error,) = result["rollback_errors"]
