@@ -148,7 +148,6 @@ def refused(read: Callable[[bytes], Any], data: bytes, words: str) -> None:
 def test_a_key_that_stands_twice_at_the_end_of_a_megabyte_is_found_at_once(read: Callable[[bytes], Any]) -> None:
     whole, twice = keys(75_000), keys(75_000, "000000001")
     assert len(twice) > 1024**2
-    read(whole)
     assert (
         seconds(lambda: refused(read, twice, "the key '000000001' stands twice"))
         < 3 * seconds(lambda: read(whole)) + 0.1
