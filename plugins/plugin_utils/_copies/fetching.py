@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fetches a backup from a bucket into a folder of the controller, where every module can use it.
 
-Whoever may write to the bucket can hide objects and cover them with others: of each object, the version is taken that
+Who may write to the bucket can hide objects and cover them with others: of each object, the version is taken that
 the manifest names by its SHA-256, and of the manifest the one that an allowed signer has signed.
 """
 
@@ -38,7 +38,7 @@ _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefi
 
 @dataclasses.dataclass(frozen=True)
 class Fetched:
-    """A backup that lies in a store now. C(warnings): what somebody did to its copy."""
+    """A backup that lies in a store now. C(warnings): what was done to its copy."""
 
     id: str
     bytes: int

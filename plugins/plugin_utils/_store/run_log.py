@@ -4,7 +4,7 @@
 """The record of the last runs of a host: .runs.jsonl in its folder, a line for each backup run, failed ones too.
 
 Where there is a signing key, each line carries its own signature. A line dated in the future counts for nothing, and a
-successful one counts only for the backup that it names: whoever removes lines makes backups look older, never younger.
+successful one counts only for the backup that it names: who removes lines makes backups look older, never younger.
 """
 
 from __future__ import annotations

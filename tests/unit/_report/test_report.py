@@ -209,12 +209,12 @@ COUNTS = (
 
 def runs() -> list[dict[str, Any]]:
     """The last runs of three hosts: one went well, one failed, and one is not known."""
-    told = {"newest_complete": "20261101T000000Z", "last_success": rfc3339(NOW - timedelta(hours=1))}
+    reported = {"newest_complete": "20261101T000000Z", "last_success": rfc3339(NOW - timedelta(hours=1))}
     failed = a_run(None, "failed", ("No route to host.",)) | {"downtime_ms": None}
     unknown = {"newest_complete": None, "last_success": None, "last_run": None}
     return [
-        {"host": "good", "last_run": a_run("20261101T000000Z")} | told,
-        {"host": "failed", "last_run": failed} | told,
+        {"host": "good", "last_run": a_run("20261101T000000Z")} | reported,
+        {"host": "failed", "last_run": failed} | reported,
         {"host": "new"} | unknown,
     ]
 
@@ -238,13 +238,13 @@ def test_metrics_of_runs_say_how_the_last_one_ended() -> None:
 
 
 def test_a_last_run_that_failed_is_a_warning_of_the_report() -> None:
-    told = healthy("ams1", 3)
-    told["hosts"][0]["last_run"] = a_run(None, "failed", ("No route to host.",))
-    (host,) = report_module.build([told])["hosts"]
+    reported = healthy("ams1", 3)
+    reported["hosts"][0]["last_run"] = a_run(None, "failed", ("No route to host.",))
+    (host,) = report_module.build([reported])["hosts"]
     assert (host["state"], host["last_run"]["outcome"]) == ("warning", "failed")
     assert host["warnings"] == ["The last backup run, of 2026-11-23T05:30:00Z, failed. No route to host."]
-    told["hosts"][0]["last_run"] = {"outcome": ["failed"], "problems": 3}
-    assert report_module.build([told])["hosts"][0]["last_run"] is None
+    reported["hosts"][0]["last_run"] = {"outcome": ["failed"], "problems": 3}
+    assert report_module.build([reported])["hosts"][0]["last_run"] is None
 
 
 def test_names_keep_the_conventions_of_prometheus() -> None:

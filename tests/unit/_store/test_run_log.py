@@ -33,7 +33,7 @@ def ago(hours: float) -> str:
 
 
 def a_run(hours: float, outcome: str = run_log.UNCHANGED, **changes: Any) -> Run:
-    told = {
+    reported = {
         "host": "ams1",
         "finished": ago(hours),
         "outcome": outcome,
@@ -42,7 +42,7 @@ def a_run(hours: float, outcome: str = run_log.UNCHANGED, **changes: Any) -> Run
         "downtime_ms": 0,
         "problems": ["It failed."] if outcome == run_log.FAILED else [],
     }
-    return told | changes  # type: ignore[return-value]
+    return reported | changes  # type: ignore[return-value]
 
 
 def read(store: BackupStore) -> Runs:
