@@ -50,7 +50,7 @@ class ActionModule(AccessManagerAction):
 
     def _check(self) -> dict[str, t.Any]:
         self._encryption()
-        refuse_unusable_root(self.store, self.params["expected_bytes"])
+        self._refuse_unusable_root()
         trust, signer = Trust.of(self.params), Signer.of(self.params)
         if trust.is_required:
             refuse_without_key(trust, signer, "a backup")
@@ -67,7 +67,7 @@ class ActionModule(AccessManagerAction):
         encryption = self._encryption()
         self.store.trust = self._trust()
         inventory = self._required("inventory")
-        refuse_unusable_root(self.store, self.params["expected_bytes"])
+        self._refuse_unusable_root()
         if not self.check_mode:
             sweep(self.store)
         self.warnings += self.high_water_mark.problems()
@@ -119,6 +119,10 @@ class ActionModule(AccessManagerAction):
     def _discard(self) -> dict[str, t.Any]:
         backup = self._partial()
         return {"changed": False if self.check_mode else backup.discard()}
+
+    def _refuse_unusable_root(self) -> None:
+        allow_unmounted = self.params["allow_unmounted_root"]
+        refuse_unusable_root(self.store, self.params["expected_bytes"], allow_unmounted=allow_unmounted)
 
     def _partial(self) -> PartialBackup:
         return PartialBackup(self.store, self._required("backup_id"))

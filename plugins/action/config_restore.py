@@ -118,12 +118,9 @@ class ActionModule(RestoreAction):
     def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
         self.refuse_kept_arguments()
         run = self._named_run()
+        reported = self._reported(contents, situation, as_backup=True)
         with self._sent(contents, plan) as bundle, self.target.cleanup_on_failure(run):
-            answer = self._run(
-                run
-                | bundle
-                | self._arguments(contents, plan, reported=self._reported(contents, situation, as_backup=True))
-            )
+            answer = self._run(run | bundle | self._arguments(contents, plan, reported=reported))
         self._remove_reported(run)
         for sentence in answer["warnings"]:
             _display.warn(f"{self.target.label}: {sentence}")

@@ -73,11 +73,8 @@ class ActionModule(AccessManagerAction):
                 refuse_without_key(self.trust, self.signer, "the backup of a new certificate")
                 result |= {"made": True}
                 if self.check_mode:
-                    return (
-                        result
-                        | self._change(previous, None)
-                        | {"published": False, "certificate": None, "backup": None}
-                    )
+                    unknown = {"published": False, "certificate": None, "backup": None}
+                    return result | self._change(previous, None) | unknown
                 made = encryption_certificate.make(directory.domain.forest, self.now)
                 place, thumbprint = self._backed_up(store, made), made.thumbprint
             der = self._verified(place, thumbprint, directory.domain.forest)
@@ -155,7 +152,10 @@ class ActionModule(AccessManagerAction):
         return None, ""
 
     def _backed_up(self, store: BackupStore, made: EncryptionCertificate) -> BackupRef:
-        place, mark = certificate_backup.commit(store, self.encryptor, made, self.lost, self.now, self.signer)
+        allow_unmounted = self.params["allow_unmounted_root"]
+        place, mark = certificate_backup.commit(
+            store, self.encryptor, made, self.lost, self.now, self.signer, allow_unmounted=allow_unmounted
+        )
         self.changes.append(f"certificate {made.thumbprint} was made, and is in the backup {place.label}")
         try:
             HighWaterMark(store, self.params["state_dir"]).advance(mark)

@@ -36,15 +36,14 @@ class ActionModule(AccessManagerAction):
             return described
         require_supported_version(described)
         refuse_without_rights(described)
-        files = files_of(described)
+        files, certificates = files_of(described), described["certificates"]
+        server = inventory_of_server(described, include_database=self.params["include_database"])
+        problems = [*problems_of_configuration(described), *problems_of_certificates(certificates)]
         return described | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
-            "inventory": inventory_of_server(described, include_database=self.params["include_database"])
-            | inventory_of_certificates(described["certificates"]),
-            "problems": problems_of_configuration(described)
-            + problems_of_certificates(described["certificates"])
-            + described["unended_restores"],
+            "inventory": server | inventory_of_certificates(certificates),
+            "problems": [*problems, *described["unended_restores"]],
         }
 
     def _described(self) -> Described:

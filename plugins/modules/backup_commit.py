@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.encryption
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
+  - lithnet.access_manager.root
 attributes:
   check_mode:
     support: full

@@ -76,6 +76,15 @@ options:
       - The file on the controller with the private key that decrypts the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
         the backups that the rules keep are decrypted, and only those count that are verified.
     type: path
+  identity:
+    description:
+      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no message.
+    type: str
+  identity_passphrase:
+    description:
+      - The passphrase of an identity that C(age -p) encrypted, or the PIN for which an age plugin asks.
+      - A wrong one is given to a plugin for one file only, because a hardware token locks itself.
+    type: str
   passphrase:
     description: The passphrase that decrypts them instead.
     type: str

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.state
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
+  - lithnet.access_manager.root
 attributes:
   check_mode:
     support: full
@@ -74,6 +75,15 @@ options:
       - The file on the controller with the private key that decrypts the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase. It is
         needed to verify that the backup can be decrypted, unless O(passphrase) or O(encryption=none) is used.
     type: path
+  identity:
+    description:
+      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no message.
+    type: str
+  identity_passphrase:
+    description:
+      - The passphrase of an identity that C(age -p) encrypted, or the PIN for which an age plugin asks.
+      - A wrong one is given to a plugin for one file only, because a hardware token locks itself.
+    type: str
   publish_only_plan:
     description:
       - A folder on the controller, which must exist. What would be published is written there instead, for a domain administrator. These are the certificate,

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.signing.key
   - lithnet.access_manager.staging
   - lithnet.access_manager.store.owner
+  - lithnet.access_manager.root
 attributes:
   check_mode:
     support: full

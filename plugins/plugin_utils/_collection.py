@@ -15,7 +15,9 @@ from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import get_docstring
 
 COLLECTION = "lithnet.access_manager"
-SECRET_OPTIONS = frozenset({"bind_password", "passphrase", "secret_key", "session_token"})
+SECRET_OPTIONS = frozenset(
+    {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "session_token"}
+)
 """The options whose values never appear in a result."""
 
 _TAKEN = ("type", "required", "default", "elements", "aliases")

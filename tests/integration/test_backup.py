@@ -27,7 +27,6 @@ from support.configuration import (
     SPECIAL_TEMPLATE,
     UNICODE_TEMPLATE,
 )
-from support.host_state import identity_file
 from support.leaks import find_leaks
 from support.playbook import PlaybookRun, hash_backups, results_of, run_playbook
 from support.plays import BACKUP, COLLECTION, result_of
@@ -202,14 +201,13 @@ def test_backup_consists_of_its_parts_alone_closed_to_others(first: Backup, root
     assert stat.S_IMODE((root / NAME).stat().st_mode) == 0o700
 
 
-def test_a_backup_of_a_server_is_verified_with_its_key(
-    first: Backup, inventory: Path, owner: KeyPair, tmp_path: Path
+def test_a_backup_of_a_server_is_verified_with_its_key_from_a_variable(
+    first: Backup, inventory: Path, owner: KeyPair
 ) -> None:
     """What a server's Windows writes of certificates, secrets and files is what the verification compares."""
-    run = run_playbook(
-        VERIFY, inventory, extra_vars={"access_manager_identity_file": str(identity_file(tmp_path, owner))}
-    )
+    run = run_playbook(VERIFY, inventory, args=["-v"], extra_vars={"access_manager_identity": owner.private})
     assert run.rc == 0, run.output
+    assert owner.private[:30] not in run.output
     (result,) = results_of(run, "backup_verify")
     assert {(one["verified"], tuple(one["problems"])) for one in result["backups"]} == {("full", ())}
 

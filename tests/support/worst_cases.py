@@ -23,6 +23,7 @@ from pathlib import Path
 import pyrage
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST, Decryptor
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.identities import Identities
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams import json_document
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_directory import MOST_ENTRIES
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_reader import Archive
@@ -136,7 +137,7 @@ def _memory(kind: str) -> int:
 
 def _opening(encrypted: bytes) -> Read:
     """Decrypts it as far as it goes without the right key."""
-    decryptor = Decryptor(identities=(pyrage.x25519.Identity.generate(),), passphrase="another horse")
+    decryptor = Decryptor(Identities((pyrage.x25519.Identity.generate(),)), passphrase="another horse")
 
     def read() -> None:
         with contextlib.suppress(AccessManagerError):

@@ -28,9 +28,10 @@ PAGES = {
     "recover_certificate": "directory.md",
     "restore": "restore.md",
     "rollback": "runbook_upgrade.md",
+    "schedule": "schedule.md",
     "verify": "verify.md",
 }
-ON_THE_CONTROLLER = {"verify"}
+ON_THE_CONTROLLER = {"schedule", "verify"}
 _NOTHING = ("", "omit", "''", "[]")
 
 PAGE = """\
@@ -54,7 +55,7 @@ Made by tests/tools/role_readmes.py from meta/argument_specs.yml and defaults/ma
 ```
 
 The playbook `lithnet.access_manager.{role}` does this for a whole inventory.
-[docs/{page}](../../docs/{page}) explains it.
+[docs/{page}](https://github.com/lithnet/ansible-access-manager/blob/main/docs/{page}) explains it.
 
 | option | type | default | meaning |
 |---|---|---|---|

@@ -1,11 +1,10 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decryption with age, in memory: with private keys from a file, or under a passphrase."""
+"""Decrypting what age encrypted, in memory: with private keys from a file or a variable, or under a passphrase."""
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import io
 import pathlib
@@ -13,7 +12,9 @@ import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
 from . import header
-from .encryption import SUFFIX
+from .encryption import SUFFIX, shortened
+from .identities import Identities
+from .plugin import Prompts, Session, without_marks
 
 try:
     import pyrage
@@ -23,8 +24,7 @@ except ImportError:
 LARGEST = 4 * 1024**3
 """Bytes of an artifact, encrypted or unpacked, that are decrypted in memory at most."""
 
-_AGE_KEY = "AGE-SECRET-KEY-1"
-_SSH_MARK = b"PRIVATE KEY-----"
+_SOURCES = ("identity", "identity_file", "passphrase")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,31 +35,34 @@ class Decryptor:
     store can put such parts in the place of encrypted ones, and a manifest that calls them in clear beside them.
     """
 
-    identities: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
+    identities: Identities = dataclasses.field(default=Identities(), repr=False)
     passphrase: str | None = dataclasses.field(default=None, repr=False)
-    identity_file: str = ""
+    source: str = ""
     accepts_clear: bool = False
+    prompts: Prompts = dataclasses.field(default_factory=Prompts, repr=False)
 
     @classmethod
     def of(cls, params: dict[str, t.Any]) -> Decryptor:
-        """The decryptor that the options C(identity_file), C(passphrase) and C(encryption) make.
+        """The decryptor that the options C(identity), C(identity_file), C(passphrase) and C(encryption) make.
 
-        Raises AccessManagerError when both are given, or the file holds no private key.
+        Raises AccessManagerError when several are given, or there is no private key.
         """
-        identity_file, passphrase = params.get("identity_file"), params.get("passphrase")
-        if not identity_file and not passphrase:
+        given = [option for option in _SOURCES if params.get(option)]
+        if not given:
             return cls()
-        accepts_clear = params.get("encryption") == "none"
         if pyrage is None:
             raise MissingLibraryError("pyrage")
-        if identity_file and passphrase:
+        if len(given) > 1:
             raise AccessManagerError(
-                "Both identity_file and passphrase are given: a backup is decrypted with one or the other."
+                f"Both {given[0]} and {given[1]} are given: a backup is decrypted with one or the other."
             )
-        if passphrase:
-            return cls(passphrase=str(passphrase), accepts_clear=accepts_clear)
-        identities = _identities(pathlib.Path(str(identity_file)))
-        return cls(identities, identity_file=str(identity_file), accepts_clear=accepts_clear)
+        accepts_clear = params.get("encryption") == "none"
+        if params.get("passphrase"):
+            return cls(passphrase=str(params["passphrase"]), accepts_clear=accepts_clear)
+        secret = params.get("identity_passphrase")
+        content, source = _content(params)
+        identities = Identities.of(content, source, secret)
+        return cls(identities, source=source, accepts_clear=accepts_clear, prompts=Prompts(secret))
 
     @property
     def has_key(self) -> bool:
@@ -77,28 +80,34 @@ class Decryptor:
         """
         if path.suffix != SUFFIX and self.has_key and not self.accepts_clear:
             raise AccessManagerError(
-                f"'{path}' is not encrypted, though {'a passphrase' if self.passphrase else 'an identity file'} is "
-                "given: it may "
-                "stand there in the place of an encrypted one, so it is not used. If this backup was made in clear on "
-                "purpose, set encryption to 'none' (access_manager_encryption=none), or give neither a key nor a "
-                "passphrase."
+                f"'{path}' is not encrypted, though {'a passphrase' if self.passphrase else 'a private key'} is given: "
+                "it may stand there in the place of an encrypted one, so it is not used. If this backup was made in "
+                "clear on purpose, set encryption to 'none' (access_manager_encryption=none), or give neither a key "
+                "nor a passphrase."
             )
         if path.suffix != SUFFIX:
             return encrypted
         by_passphrase = _is_under_passphrase(path, encrypted)
         self._refuse_unfit(path, recipients, by_passphrase=by_passphrase)
+        return self._by_passphrase(path, encrypted) if by_passphrase else self._by_keys(path, encrypted, recipients)
+
+    def _by_passphrase(self, path: pathlib.Path, encrypted: bytes) -> bytes:
         try:
-            if by_passphrase:
-                return bytes(pyrage.passphrase.decrypt(encrypted, t.cast(str, self.passphrase)))
-            return bytes(pyrage.decrypt(encrypted, list(self.identities)))
+            return bytes(pyrage.passphrase.decrypt(encrypted, t.cast(str, self.passphrase)))
         except pyrage.DecryptError as exc:
-            if by_passphrase:
-                raise AccessManagerError(
-                    f"'{path}' cannot be decrypted with this passphrase, or is damaged ({exc})."
-                ) from None
             raise AccessManagerError(
-                f"'{path}' cannot be decrypted with the keys in '{self.identity_file}', or is damaged "
-                f"({exc}).{_opened_by(recipients)}"
+                f"'{path}' cannot be decrypted with this passphrase, or is damaged ({exc})."
+            ) from None
+
+    def _by_keys(self, path: pathlib.Path, encrypted: bytes, recipients: t.Sequence[str]) -> bytes:
+        session = Session(self.prompts)
+        try:
+            return bytes(pyrage.decrypt(encrypted, self.identities.for_one_file(session)))
+        except pyrage.DecryptError as exc:
+            session.failed()
+            raise AccessManagerError(
+                f"'{path}' cannot be decrypted with the keys of {self.source}, or is damaged "
+                f"({without_marks(exc)}).{_opened_by(recipients)}"
             ) from None
 
     def _refuse_unfit(self, path: pathlib.Path, recipients: t.Sequence[str], *, by_passphrase: bool) -> None:
@@ -106,8 +115,8 @@ class Decryptor:
             raise AccessManagerError(f"'{path}' is encrypted with a passphrase: give it in access_manager_passphrase.")
         if not by_passphrase and not self.identities:
             raise AccessManagerError(
-                f"'{path}' is encrypted to public keys: name the file of a matching private key in "
-                f"access_manager_identity_file.{_opened_by(recipients)}"
+                f"'{path}' is encrypted to public keys: give a matching private key in "
+                f"access_manager_identity_file or access_manager_identity.{_opened_by(recipients)}"
             )
 
 
@@ -119,26 +128,17 @@ def _is_under_passphrase(path: pathlib.Path, encrypted: bytes) -> bool:
         raise AccessManagerError(f"'{path}' {exc}.") from None
 
 
-def _identities(path: pathlib.Path) -> tuple[t.Any, ...]:
-    """The private keys of a file: one SSH key, or age keys, each on a line of its own between comments."""
+def _content(params: dict[str, t.Any]) -> tuple[bytes, str]:
+    """What is given as private keys, and what messages call it."""
+    if params.get("identity"):
+        return str(params["identity"]).encode(), "access_manager_identity"
+    path = pathlib.Path(str(params["identity_file"]))
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # an editor on Windows may put it there
+        return path.read_bytes(), f"the file '{path}'"
     except OSError as exc:
         raise AccessManagerError(f"The identity file '{path}' cannot be read: {exc.strerror}.") from None
-    try:
-        if _SSH_MARK in content:
-            return (pyrage.ssh.Identity.from_buffer(content),)
-        lines = [line.strip() for line in content.decode().splitlines()]
-        found = tuple(pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#"))
-    except (pyrage.IdentityError, ValueError):
-        raise AccessManagerError(
-            f"'{path}' holds something else than private keys: it must be an SSH private key without a passphrase, or "
-            f"lines that begin with {_AGE_KEY}, as age-keygen writes them."
-        ) from None
-    if not found:
-        raise AccessManagerError(f"The identity file '{path}' holds no private key.")
-    return found
 
 
 def _opened_by(recipients: t.Sequence[str]) -> str:
-    return f" The private key of one of these decrypts it: {', '.join(recipients)}." if recipients else ""
+    named = ", ".join(shortened(recipient) for recipient in recipients)
+    return f" The private key of one of these decrypts it: {named}." if recipients else ""

@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
 from . import header
+from .plugin import Prompts, Session, without_marks
 
 try:
     import pyrage
@@ -60,7 +61,7 @@ class Encryptor:
                 "access_manager_recipients (age-keygen makes a pair), or a passphrase; "
                 "encryption: none must be asked for by name."
             )
-        _refuse_too_many(recipients)
+        _refuse_unusable(recipients)
         return cls("recipients", recipients)
 
     @property
@@ -79,12 +80,12 @@ class Encryptor:
 
     def _write_to_recipients(self, clear: t.BinaryIO, encrypted: t.BinaryIO) -> None:
         try:
-            pyrage.encrypt_io(clear, encrypted, [_parse(recipient) for recipient in self.recipients])
+            pyrage.encrypt_io(clear, encrypted, _parsed(self.recipients))
         except pyrage.EncryptError as exc:  # pyrage hides what the streams raised
             raise (
                 getattr(clear, "failure", None)
                 or getattr(encrypted, "failure", None)
-                or AccessManagerError(f"Encryption to the recipients failed: {exc}")
+                or AccessManagerError(f"Encryption to the recipients failed: {without_marks(exc)}")
             ) from None
 
 
@@ -100,13 +101,14 @@ def _refuse_short(passphrase: str) -> None:
         )
 
 
-def _refuse_too_many(recipients: t.Sequence[str]) -> None:
-    """Raises AccessManagerError when one is no recipient, or when what is encrypted to all of them would not be
-    decrypted.
+def _refuse_unusable(recipients: t.Sequence[str]) -> None:
+    """Raises AccessManagerError when one is no recipient, when age does not encrypt to all of them together, or when
+    what it encrypted would not be decrypted.
     """
-    parsed = [_parse(recipient) for recipient in recipients]
     try:
-        header.stanzas(io.BytesIO(pyrage.encrypt(b"", parsed)))
+        header.stanzas(io.BytesIO(pyrage.encrypt(b"", _parsed(recipients))))
+    except pyrage.EncryptError as exc:
+        raise AccessManagerError(f"Nothing can be encrypted to these recipients: {without_marks(exc)}") from None
     except ValueError as exc:
         raise AccessManagerError(
             f"{len(recipients)} recipients are too many for one backup: it {exc}. Name fewer; keys of age need less "
@@ -123,16 +125,21 @@ def _openable(encrypted: bytes) -> bytes:
     return encrypted
 
 
-def _parse(recipient: str) -> t.Any:
+def _parsed(recipients: t.Sequence[str]) -> list[t.Any]:
+    """The recipients as pyrage takes them. Raises pyrage.EncryptError when the plugin of one is not installed."""
+    session = Session(Prompts())
+    return [_parse(recipient, session) for recipient in recipients]
+
+
+def _parse(recipient: str, session: Session) -> t.Any:
     """The recipient that a public key names. A private key given by mistake is not repeated."""
     if any(mark in recipient.upper() for mark in _PRIVATE_KEY_MARKS):
         raise AccessManagerError(
             "One of the recipients is a private key. Recipients are public keys (age1..., ssh-ed25519 ..., ssh-rsa "
             "...): give the public half, and treat that private key as exposed if the inventory is shared."
         )
-    kind = pyrage.ssh.Recipient if recipient.startswith("ssh-") else pyrage.x25519.Recipient
     try:
-        return kind.from_str(recipient)
+        return _of_kind(recipient, session)
     except (pyrage.RecipientError, ValueError):
         raise AccessManagerError(
             f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with "
@@ -140,12 +147,31 @@ def _parse(recipient: str) -> t.Any:
         ) from None
 
 
+def _of_kind(recipient: str, session: Session) -> t.Any:
+    if recipient.startswith("ssh-"):
+        return pyrage.ssh.Recipient.from_str(recipient)
+    name = header.plugin_of(recipient)
+    if not name:
+        return pyrage.x25519.Recipient.from_str(recipient)
+    if name in header.TAGGED:
+        if not hasattr(pyrage, name):
+            raise AccessManagerError(f"Recipients age1{name}1... need pyrage 1.4 or newer on the controller.")
+        return getattr(pyrage, name).Recipient.from_str(recipient)
+    key = pyrage.plugin.Recipient.from_str(recipient)
+    return pyrage.plugin.RecipientPluginV1(key.plugin(), [key], [], session)
+
+
 def _shown(recipient: str) -> str:
     """What may be shown of a text that is no recipient: a longer one may be a private key without its beginning."""
     if recipient.startswith(_PUBLIC_KEY_STARTS):
-        return f"'{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}'"
+        return f"'{shortened(recipient)}'"
     return (
         f"'{recipient}'"
         if len(recipient) <= _SHOWN
         else f"A recipient of {len(recipient)} letters, which is not shown,"
     )
+
+
+def shortened(recipient: str) -> str:
+    """A public key as a message names it: those of post-quantum keys have 2000 letters."""
+    return f"{recipient[:_SHOWN_PUBLIC]}{'...' if len(recipient) > _SHOWN_PUBLIC else ''}"

@@ -57,13 +57,15 @@ def commit(
     replaces: c.Sequence[str],
     now: datetime.datetime,
     signer: Signer | None = None,
+    *,
+    allow_unmounted: bool = False,
 ) -> tuple[BackupRef, Mark]:
     """Encrypts a new certificate with its key, and publishes the backup of it.
 
     C(replaces): the thumbprints of lost ones.
     """
     refuse_folder_of_server(store)
-    refuse_unusable_root(store, len(certificate.pfx))
+    refuse_unusable_root(store, len(certificate.pfx), allow_unmounted=allow_unmounted)
     backup = PartialBackup.begin(store)
     try:
         _write(backup, encryptor, certificate, replaces, now)

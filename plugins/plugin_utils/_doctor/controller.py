@@ -49,7 +49,11 @@ def _root(controller: Controller) -> Verdict:
         return failure("No backup root is named.", "Set access_manager_backup_root to a folder on the controller.")
 
     def verdict() -> Verdict:
-        refuse_unusable_root(BackupStore.of(controller.params, controller.host), controller.expected_bytes)
+        refuse_unusable_root(
+            BackupStore.of(controller.params, controller.host),
+            controller.expected_bytes,
+            allow_unmounted=controller.params["allow_unmounted_root"],
+        )
         return ok(f"'{root}' is writable, and has space for a backup.")
 
     return without_error(verdict, "Correct it on the controller: docs/security.md says who may write there.")

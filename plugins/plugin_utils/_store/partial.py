@@ -28,6 +28,7 @@ from .._signing.signer import Signer
 from .._text import BACKUP_ID, timestamp
 from . import artifact as artifact_module
 from . import manifest as manifest_module
+from .container import refuse_lost_with_container
 from .folder import Folder, explained, sync
 from .inventory import digest_of
 from .manifest import Manifest
@@ -206,14 +207,16 @@ class PartialBackup:
             ) from None
 
 
-def refuse_unusable_root(store: BackupStore, expected_bytes: int) -> None:
-    """Raises AccessManagerError when no backup of that size can be written under the root."""
+def refuse_unusable_root(store: BackupStore, expected_bytes: int, *, allow_unmounted: bool = False) -> None:
+    """Raises AccessManagerError when no backup of that size can be written under the root, or would not last."""
     try:
         place = store.opened()
     except FileNotFoundError:
         place = store.opened_root()
     with place:
         _refuse_unusable(place, expected_bytes)
+        if not allow_unmounted:
+            refuse_lost_with_container(place)
 
 
 def sweep(store: BackupStore) -> None:

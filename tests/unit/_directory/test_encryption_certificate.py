@@ -13,6 +13,7 @@ from pathlib import Path
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.identities import Identities
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
     encryption_certificate,
@@ -100,7 +101,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))
-    assert certificate_backup.opened(place, Decryptor((identity,)), made.thumbprint).pfx == made.pfx
+    assert certificate_backup.opened(place, Decryptor(Identities((identity,))), made.thumbprint).pfx == made.pfx
     verified = run("backup_verify", backup_root=str(root), identity_file=str(key), check_age=0.0001)
     assert verified.get("failed", False) is False, verified
     assert [one["verified"] for one in verified["backups"]] == ["full"]

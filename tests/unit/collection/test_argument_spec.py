@@ -58,10 +58,11 @@ def test_options_are_what_the_documentation_says(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_passphrases_passwords_and_keys_of_accounts_are_secret(module: str) -> None:
+def test_only_passphrases_passwords_and_private_keys_are_secret(module: str) -> None:
     spec = argument_spec_of(module)
-    secret = {"bind_password", "passphrase", "secret_key", "session_token"}
-    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & secret
+    secrets = {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "session_token"}
+    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & secrets
+    assert ("identity_file" in spec) == ("identity" in spec) == ("identity_passphrase" in spec)
 
 
 def test_keys_of_accounts_are_secret_in_destinations_too() -> None:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-FLOOR = re.compile(r"\b(cryptography|pyrage|pypsrp|pywinrm) *>= *([0-9.]+)")
+FLOOR = re.compile(r"\b(cryptography|pyrage|pypsrp|pywinrm)(?:\[kerberos\])? *>= *([0-9.]+)")
 
 
 def floors(path: Path) -> dict[str, str]:
@@ -19,6 +19,7 @@ def floors(path: Path) -> dict[str, str]:
 def test_modules_and_documents_name_the_versions_that_are_required() -> None:
     required = floors(ROOT / "meta/ee-requirements.txt")
     assert required.keys() == {"cryptography", "pyrage", "pypsrp", "pywinrm"}
+    assert floors(ROOT / "meta/ee-python.txt") == required
     documents = [*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
     named = {path: floors(path) for path in documents}
     assert sum(map(bool, named.values())) >= 4

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# ansible-lint as the certification of collections calls it: on a plain checkout, which no environment variable leads to the collection.
+set -euo pipefail
+
+copy=.build/plain
+rm -rf "$copy"
+mkdir -p "$copy"
+git ls-files --cached --others --exclude-standard -z |
+    while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+    tar --create --null --files-from=- | tar --extract --directory "$copy"
+git init --quiet "$copy"
+git -C "$copy" add --all
+cd "$copy"
+unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
+ansible-lint --profile production -x sanity --strict --nocolor
