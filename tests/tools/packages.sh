@@ -13,6 +13,7 @@ for need in "$@"; do
     case $need in
         wine) command -v wine >/dev/null || missing+=(wine wine64) ;;
         ssh-keygen) command -v ssh-keygen >/dev/null || missing+=(openssh-client) ;;
+        systemd-analyze) command -v systemd-analyze >/dev/null || missing+=(systemd) ;;
         promtool) command -v promtool >/dev/null || missing+=(prometheus) ;;
         samba)
             for program in samba:samba-ad-dc samba-tool:samba-ad-provision wbinfo:winbind ldbadd:ldb-tools kinit:krb5-user ldapmodify:ldap-utils openssl:openssl; do
