@@ -106,7 +106,7 @@ class Decryptor:
         except pyrage.DecryptError as exc:
             session.failed()
             raise AccessManagerError(
-                f"'{path}' cannot be decrypted with the keys of {self.source}, or is damaged "
+                f"'{path}' cannot be decrypted with the keys in {self.source}, or is damaged "
                 f"({without_marks(exc)}).{_opened_by(recipients)}"
             ) from None
 
