@@ -13,7 +13,7 @@ CHECK := $(BIN)/python tests/tools/check.py
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export LC_ALL := C.UTF-8
 
-.PHONY: help venv wine demo bench test test-fast test-windows named-inventory clean
+.PHONY: help venv wine demo bench judges test test-fast test-windows named-inventory clean
 
 help:
 	@echo 'make demo       back up a lab host, from nothing, and show what came of it'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-fast  units and lint'
 	@echo 'make test-windows INVENTORY=...  the tests that any Windows server of an inventory can run, with a stand-in of Access Manager'
 	@echo 'make bench      processes, requests, times and downtime of a backup, and the worst cases within the bounds'
+	@echo 'make judges     what Galaxy, certification and the documentation site would say'
 	@echo 'make clean      remove what these made'
 	@echo 'PYTHON=python3.13 VENV=.venv313 chooses another Python'
 
@@ -46,6 +47,11 @@ demo: wine venv
 
 bench: wine venv
 	$(BIN)/python tests/bench.py
+
+# Their tools are not needed to develop, and pip takes minutes to install them.
+judges: venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/judges.txt
+	$(CHECK) judges
 
 test-fast: venv
 	$(CHECK) fast

@@ -6,7 +6,8 @@
 """Runs the project's checks, and ends with what passed, failed and was skipped.
 
 check.py fast       units and lint
-check.py all        everything
+check.py all        everything but the judges
+check.py judges     those of the ecosystem, which need tests/judges.txt
 check.py STEP...    only these
 """
 
@@ -30,7 +31,7 @@ WINE = "wine is not installed (apt-get install --no-install-recommends wine wine
 @dataclass
 class Step:
     """A check. workers: it uses all processors, so it runs alone; the others run two at a time. again: what failed is
-    run once more.
+    run once more. judge: a check of the ecosystem that needs the tools of tests/judges.txt.
     """
 
     name: str
@@ -39,6 +40,11 @@ class Step:
     again: bool = False
     fast: bool = False
     needs_wine: bool = False
+    judge: bool = False
+
+    @property
+    def group(self) -> str:
+        return "judges" if self.judge else "all"
 
 
 @dataclass
@@ -75,6 +81,11 @@ STEPS = [
     Step("sanity", ["tests/tools/sanity.sh"]),
     Step("floors", [sys.executable, "tests/tools/floors.py"]),
     Step("ansible-lint", ["ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"]),
+    Step("plain-lint", ["tests/tools/lint.sh"], judge=True),
+    Step("nox", ["tests/tools/nox.sh"], judge=True),
+    Step("docsite", ["tests/tools/docsite.sh"], judge=True),
+    Step("ee", ["tests/tools/ee.sh"], judge=True),
+    Step("workflows", ["tests/tools/workflows.sh"], judge=True),
     Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
     Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
     Step("mypy", ["mypy"], fast=True),
@@ -136,7 +147,7 @@ def run_all(steps: list[Step]) -> list[Outcome]:
 
 
 def main(wanted: list[str]) -> int:
-    steps = [s for s in STEPS if "all" in wanted or s.name in wanted or (s.fast and "fast" in wanted)]
+    steps = [step for step in STEPS if step.name in wanted or step.group in wanted or (step.fast and "fast" in wanted)]
     if not steps:
         print(__doc__, file=sys.stderr)
         return 2
