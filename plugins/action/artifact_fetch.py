@@ -18,6 +18,7 @@ from ..plugin_utils._contents.snapshot_stream import Bundle
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_server
+from ..plugin_utils._store.manifest import Details, Written
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
 from ..plugin_utils._target.answers import Sent
 from ..plugin_utils._target.call import Run, new_run_id
@@ -64,8 +65,8 @@ class ActionModule(ExportAction):
             retries = transfer.receive(self.target.connection, self.target.label, answer, incoming, most=self._most)
             bundle, artifact = self._encrypted(encryptor, envelope, answer, incoming)
         described, taken = bundle.described, bundle.described["taken"]
-        files = files_of(described)
-        details = {
+        files = files_of(described["records"])
+        details: Details = {
             "access_manager_version": described["installation"]["version"],
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
@@ -94,7 +95,7 @@ class ActionModule(ExportAction):
 
     def _encrypted(
         self, encryptor: Encryptor, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
-    ) -> tuple[Bundle, dict[str, t.Any]]:
+    ) -> tuple[Bundle, Written]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))

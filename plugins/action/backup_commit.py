@@ -13,17 +13,16 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
+from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord, part_of
 from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._text import timestamp
-
-_KEY = ("thumbprint", "current", "history", "oldest", "newest", "published", "covered")
-"""What a manifest says of a key."""
 
 _TOLD = (
     "id",
@@ -99,14 +98,14 @@ class ActionModule(AccessManagerAction):
         records = backup.records()
         if self.params["directory"] is not None:
             records["directory"] = _directory_record(
-                self.params["directory"], records["certificates"]["manifest"]["certificates"]
+                self.params["directory"], records["certificates"]["manifest"].get("certificates", [])
             )
         manifest = backup.manifest(records, datetime.datetime.now(datetime.UTC))
         if not self.check_mode:
             self._publish(backup, manifest)
         return {"changed": True} | _summary(manifest, self.store)
 
-    def _publish(self, backup: PartialBackup, manifest: dict[str, t.Any]) -> None:
+    def _publish(self, backup: PartialBackup, manifest: Manifest) -> None:
         """Publishes the backup. A warning says when the high-water mark could not record it."""
         backup.publish(manifest, Signer.of(self.params))
         try:
@@ -149,7 +148,7 @@ class ActionModule(AccessManagerAction):
         return self.params[option]
 
 
-def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRecord]) -> PartRecord:
     """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds.
 
     A census that failed is a problem too: the rest of the server is backed up all the same.
@@ -158,25 +157,23 @@ def _directory_record(census: dict[str, t.Any], certificates: list[dict[str, t.A
         reason = str(census.get("msg") or "the census failed.")
         problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
         return {"problems": [problem], "manifest": {}, "inventory": {}}
+    try:
+        counted = checked(census, Census, "directory")
+    except ShapeError as exc:
+        raise AccessManagerError(
+            f"directory is not what directory_info returns: {exc}. Give it the registered result."
+        ) from None
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
-    keys = [key | {"covered": key["covered"] or key["thumbprint"] in held} for key in census["keys"]]
-    census = {
-        "computers": census["computers"],
-        "keys": [_picked(key, _KEY) for key in keys],
-        "unparsable": _picked(census["unparsable"], ("current", "history")),
-    }
+    for key in counted["keys"]:
+        key["covered"] = key["covered"] or key["thumbprint"] in held
     return {
-        "problems": [census_module.problem(key) for key in keys if not key["covered"]],
-        "manifest": {"directory": census},
+        "problems": [census_module.problem(key) for key in counted["keys"] if not key["covered"]],
+        "manifest": {"directory": counted},
         "inventory": {},
     }
 
 
-def _picked(record: dict[str, t.Any], names: c.Iterable[str]) -> dict[str, t.Any]:
-    return {name: record[name] for name in names}
-
-
-def _another_computer(latest: dict[str, t.Any] | None, inventory: dict[str, str], host: str) -> c.Iterator[str]:
+def _another_computer(latest: Manifest | None, inventory: dict[str, str], host: str) -> c.Iterator[str]:
     """A sentence when the newest complete backup is of another computer: no restore of it is accepted there."""
     known = latest["inventory"].get(COMPUTER_NAME) if latest else None
     if latest and known not in (None, inventory.get(COMPUTER_NAME)):
@@ -186,24 +183,21 @@ def _another_computer(latest: dict[str, t.Any] | None, inventory: dict[str, str]
         )
 
 
-def _encryption_of(manifest: dict[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
+def _encryption_of(manifest: Manifest) -> dict[str, tuple[str, list[str]]]:
     """How the parts of a backup are encrypted, by part."""
-    return {
-        artifact["name"].split(".")[0]: (artifact.get("encryption"), artifact.get("recipients"))
-        for artifact in manifest["artifacts"]
-    }
+    return {part_of(artifact): (artifact["encryption"], artifact["recipients"]) for artifact in manifest["artifacts"]}
 
 
-def _summary(manifest: dict[str, t.Any], store: BackupStore) -> dict[str, t.Any]:
+def _summary(manifest: Manifest, store: BackupStore) -> dict[str, t.Any]:
     """What a result says of a backup."""
-    return {key: manifest[key] for key in _TOLD if key in manifest} | {
+    return {key: value for key, value in manifest.items() if key in _TOLD} | {
         "path": str(store.folder / manifest["id"]),
         "signer": store.origins.get(manifest["id"], Origin()).signer,
         "size": sum(artifact["size"] for artifact in manifest["artifacts"]),
     }
 
 
-def _diff(comparison: dict[str, list[str]], latest: dict[str, t.Any] | None) -> dict[str, str]:
+def _diff(comparison: dict[str, list[str]], latest: Manifest | None) -> dict[str, str]:
     """What --diff shows: one line for each thing that is not as in the last backup."""
     since = f"since {latest['id']}" if latest else "there is no complete backup before this one"
     lines: list[str] = []

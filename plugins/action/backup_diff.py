@@ -12,6 +12,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._ams.checks import refuse_without_rights, require_supported_version
+from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._compare import comparison as comparison_module
 from ..plugin_utils._compare import state_sources
 from ..plugin_utils._compare import text as text_module
@@ -56,7 +57,8 @@ class ActionModule(AccessManagerAction):
             value, mark = before.value_of(old), marks.get(old.path.lower())
             return is_mark_of(mark, value, nonce) if mark and value is not None else None
 
-        return state_sources.of_server(described, described["computer_name"], configuration), same_secret
+        server = t.cast(Server, described)
+        return state_sources.of_server(server, server["computer_name"], configuration), same_secret
 
 
 def _result(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> dict[str, t.Any]:

@@ -14,13 +14,14 @@ import typing as t
 
 from ..plugin_utils._ams.checks import problems_of_certificates
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._ams.shapes import Certificate as CertificateRecord
+from ..plugin_utils._ams.shapes import Certificate as FoundCertificate
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.keys import Certificate, checked_certificate
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
+from ..plugin_utils._store.manifest import CertificateRecord, Details
 from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
@@ -48,7 +49,7 @@ class ActionModule(ExportAction):
         artifact = self.backup().write(
             f"certificates.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
-        details = {"certificates": [_details(record, held) for record in _distinct(answer["certificates"])]}
+        details: Details = {"certificates": [_details(record, held) for record in _distinct(answer["certificates"])]}
         inventory = inventory_of_certificates(answer["certificates"])
         self.save(encryptor, artifact, problems=problems, details=details, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | details
@@ -78,7 +79,7 @@ def _key(export: dict[str, str]) -> tuple[bytes, str] | tuple[()]:
     return (base64.b64decode(export["pfx"]), export["password"]) if "pfx" in export else ()
 
 
-def _differences(records: list[CertificateRecord], held: dict[str, Certificate]) -> c.Iterator[str]:
+def _differences(records: list[FoundCertificate], held: dict[str, Certificate]) -> c.Iterator[str]:
     """A sentence for each thing that the manifest will tell of a certificate and that is not so."""
     for record in _distinct(records):
         if record["thumbprint"] in held:
@@ -97,13 +98,17 @@ def _entries(certificates: c.Iterable[Certificate]) -> c.Iterator[Entry]:
     yield Entry("passwords.json", now, [json.dumps(passwords, indent=1).encode()])
 
 
-def _distinct(records: list[CertificateRecord]) -> list[CertificateRecord]:
+def _distinct(records: list[FoundCertificate]) -> list[FoundCertificate]:
     """One record for each thumbprint: a certificate may lie in two stores."""
     return list({record["thumbprint"]: record for record in reversed(records)}.values())[::-1]
 
 
-def _details(record: CertificateRecord, held: dict[str, Certificate]) -> dict[str, t.Any]:
+def _details(record: FoundCertificate, held: dict[str, Certificate]) -> CertificateRecord:
     """What the manifest says of a certificate."""
     return {
-        key: value for key, value in record.items() if key in ("thumbprint", "subject", "not_before", "not_after")
-    } | {"exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None}
+        "thumbprint": record["thumbprint"],
+        "subject": record["subject"],
+        "not_before": record["not_before"],
+        "not_after": record["not_after"],
+        "exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None,
+    }

@@ -14,7 +14,6 @@ import typing as t
 
 from ..plugin_utils import _display
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._ams.description import Described
 from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
 from ..plugin_utils._files import replace_atomically
@@ -23,6 +22,7 @@ from ..plugin_utils._restore import plan_document
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
+from ..plugin_utils._restore.target_server import TargetServer
 from ..plugin_utils._target import clock, earlier_restores
 from ..plugin_utils._target.answers import Change, Restored, Upload
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
@@ -75,22 +75,20 @@ class ActionModule(RestoreAction):
             return planned | {"changed": plan.changed}
         return planned | self._restore(contents, plan, situation)
 
-    def _acknowledge(self, contents: Contents, situation: Described, plan: Plan) -> None:
+    def _acknowledge(self, contents: Contents, situation: TargetServer, plan: Plan) -> None:
         """Has the server remember which earlier restores were reported."""
         reported = self._reported(contents, situation, as_backup=not plan.changed)
         if reported and not self.check_mode:
             self.target.call(self._named_run() | {"step": "acknowledge", "reported": reported}, Change)
 
-    def _reported(self, contents: Contents, situation: Described, *, as_backup: bool) -> list[str]:
+    def _reported(self, contents: Contents, situation: TargetServer, *, as_backup: bool) -> list[str]:
         """The earlier restores that need not be reported again: an interrupted one only when all parts are as before
         it.
         """
-        reported = list(situation.get("ended_runs", []))
+        reported = list(situation["ended_runs"])
         if as_backup and self.parts == frozenset(RESTORABLE):
-            skewed = clock.is_skewed(situation.get("clock_skew_seconds", 0))
-            reported += earlier_restores.settled_by(
-                contents.source, situation.get("interrupted_runs", []), by_time=not skewed
-            )
+            skewed = clock.is_skewed(situation["clock_skew_seconds"])
+            reported += earlier_restores.settled_by(contents.source, situation["interrupted_runs"], by_time=not skewed)
         return reported
 
     def _write(self, document: plan_document.Document) -> None:
@@ -115,7 +113,7 @@ class ActionModule(RestoreAction):
             },
         }
 
-    def _restore(self, contents: Contents, plan: Plan, situation: Described) -> dict[str, t.Any]:
+    def _restore(self, contents: Contents, plan: Plan, situation: TargetServer) -> dict[str, t.Any]:
         self.refuse_kept_arguments()
         run = self._named_run()
         reported = self._reported(contents, situation, as_backup=True)

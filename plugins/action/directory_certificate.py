@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import typing as t
 
@@ -20,6 +21,7 @@ from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import OVERRIDE, Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.key_index import BackupRef, KeyIndex
+from ..plugin_utils._store.manifest import CertificateDetails
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._windows import thumbprints
 
@@ -98,7 +100,9 @@ class ActionModule(AccessManagerAction):
                 "decrypts it in access_manager_identity_file."
             )
 
-    def _chosen(self, backups: KeyIndex, store: BackupStore, previous: Result | None) -> tuple[BackupRef | None, str]:
+    def _chosen(
+        self, backups: KeyIndex, store: BackupStore, previous: CertificateDetails | None
+    ) -> tuple[BackupRef | None, str]:
         """The backup and the thumbprint of the certificate to publish; no backup when a new one has to be made."""
         if self.wanted:
             place = backups.find(self.wanted)
@@ -189,8 +193,8 @@ class ActionModule(AccessManagerAction):
             self.changes.append("what the forest publishes was changed")
             raise
 
-    def _change(self, previous: Result | None, certificate: Result | None) -> Result:
-        new = certificate or {"thumbprint": "a new certificate"}
+    def _change(self, previous: CertificateDetails | None, certificate: CertificateDetails | None) -> Result:
+        new: c.Mapping[str, object] = certificate or {"thumbprint": "a new certificate"}
         return {"changed": True, "diff": {"before": _lines(previous), "after": _lines(new)}}
 
 
@@ -198,5 +202,5 @@ def _backup_of(place: BackupRef) -> Result:
     return {"host": place.store.host, "id": place.id}
 
 
-def _lines(certificate: Result | None) -> str:
+def _lines(certificate: c.Mapping[str, object] | None) -> str:
     return "".join(f"{name}: {value}\n" for name, value in (certificate or {}).items())

@@ -17,6 +17,7 @@ from ..plugin_utils._ams.checks import (
 )
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.description import Described, files_of
+from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
@@ -36,23 +37,24 @@ class ActionModule(AccessManagerAction):
             return described
         require_supported_version(described)
         refuse_without_rights(described)
-        files, certificates = files_of(described), described["certificates"]
-        server = inventory_of_server(described, include_database=self.params["include_database"])
-        problems = [*problems_of_configuration(described), *problems_of_certificates(certificates)]
+        server = t.cast(Server, described)
+        files, certificates = files_of(server["records"]), server["certificates"]
+        inventory = inventory_of_server(server, include_database=self.params["include_database"])
+        problems = [*problems_of_configuration(server), *problems_of_certificates(certificates)]
         return described | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
-            "inventory": server | inventory_of_certificates(certificates),
+            "inventory": inventory | inventory_of_certificates(certificates),
             "problems": [*problems, *described["unended_restores"]],
         }
 
-    def _described(self) -> Described:
+    def _described(self) -> dict[str, t.Any]:
         question = {
             "knowledge": knowledge(),
             "include_database": self.params["include_database"],
             "staging_root": self.params["staging_root"] or "",
         }
-        described: Described = self.target.call(question, DESCRIPTION)
+        described: dict[str, t.Any] = self.target.call(question, DESCRIPTION)
         return described
 
     def _unended(self, described: Described) -> list[str]:

@@ -12,6 +12,7 @@ import typing as t
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.names import BINDING_KEY
 from ..plugin_utils._export_action import ExportAction
+from ..plugin_utils._store.manifest import Details
 from ..plugin_utils._target.answers import DECRYPTED_SECRETS, EncryptedSecrets, Secrets
 from ..plugin_utils._target.envelope import Envelope
 
@@ -38,7 +39,7 @@ class ActionModule(ExportAction):
             for path, secret in sorted(opened.items())
             if "error" in secret
         ]
-        details = {
+        details: Details = {
             "secrets": [
                 {"path": path, "mode": secret["mode"], "exported": "value" in secret}
                 for path, secret in sorted(opened.items())

@@ -118,6 +118,7 @@ Function Get-Manifest {
         environment = @(Get-ConfigurationVariable)
         documents = @(Get-DocumentRecord -Documents $Subject.documents)
         references = $Subject.references
+        cluster = Get-ClusterRole
         records = $Subject.records
         taken = $Taken + @{ unended_restores = @(Get-UnendedRestore) }
     }

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ._action import AccessManagerAction
 from ._age.encryption import Encryptor
 from ._contents import binding
 from ._contents.binding import Binding
+from ._store.manifest import Details, PartRecord, Written
 from ._store.partial import PartialBackup
 from ._store.store import BackupStore
 
@@ -35,15 +34,15 @@ class ExportAction(AccessManagerAction):
     def save(
         self,
         encryptor: Encryptor,
-        artifact: dict[str, t.Any],
+        artifact: Written,
         *,
         problems: list[str],
-        details: dict[str, t.Any],
+        details: Details,
         inventory: dict[str, str],
     ) -> None:
         """Leaves the record from which backup_commit makes the manifest."""
-        record = {
-            "artifact": artifact | {"encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
+        record: PartRecord = {
+            "artifact": {**artifact, "encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
             "problems": problems,
             "manifest": details,
             "inventory": inventory,

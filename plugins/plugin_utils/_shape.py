@@ -72,6 +72,15 @@ def checked(value: object, shape: type[T], name: str = "") -> T:
     return t.cast(T, _check_of(t.cast(t.Any, shape))(value, name))
 
 
+def conforming(value: object, shape: type[T], name: str = "") -> T:
+    """The value itself, with the keys that the shape does not list: where a checksum covers those too.
+
+    Raises ShapeError when it has another shape.
+    """
+    _check_of(t.cast(t.Any, shape))(value, name)
+    return t.cast(T, value)
+
+
 def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
     """Why a value does not have that shape, in words; None when it has."""
     try:
@@ -79,11 +88,6 @@ def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
     except ShapeError as exc:
         return str(exc)
     return None
-
-
-def keys_of(shape: t.Any) -> frozenset[str]:
-    """The keys that a TypedDict lists."""
-    return frozenset(t.get_type_hints(shape))
 
 
 @functools.cache
@@ -148,10 +152,13 @@ def _members(shape: t.Any) -> Check:
     def check(value: t.Any, name: str) -> t.Any:
         if not isinstance(value, dict):
             raise ShapeError(name, _kind_of(value), "an object")
-        for key in checks:
-            if key not in value and key not in optional:
+        kept = {}
+        for key, member in checks.items():
+            if key in value:
+                kept[key] = member(value[key], _joined(name, key))
+            elif key not in optional:
                 raise ShapeError(_joined(name, key), "missing", "")
-        return {key: member(value[key], _joined(name, key)) for key, member in checks.items() if key in value}
+        return kept
 
     return check
 
@@ -198,7 +205,8 @@ def _any_of(shapes: tuple[t.Any, ...]) -> Check:
             except ShapeError as exc:
                 errors.append(exc)
         deeper = next((error for error in reversed(errors) if error.name != name), None)
-        raise deeper or ShapeError(name, errors[0].found, " or ".join(error.expected for error in errors))
+        expected = " or ".join(dict.fromkeys(error.expected for error in errors))
+        raise deeper or ShapeError(name, errors[0].found, expected)
 
     return check
 

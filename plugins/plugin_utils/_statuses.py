@@ -3,11 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the status of a backup may be, and how far it may have been verified."""
 
+from __future__ import annotations
+
+import typing as t
+
 COMPLETE, INCOMPLETE, DAMAGED, UNREADABLE = "complete", "incomplete", "damaged", "unreadable"
 STATUSES = (COMPLETE, INCOMPLETE, DAMAGED)
 """Those that a verification gives."""
 
-NONE, INTEGRITY, FULL = "none", "integrity", "full"
+NONE: t.Final = "none"
+INTEGRITY: t.Final = "integrity"
+FULL: t.Final = "full"
 """With a problem; by sizes, hashes and the chain alone; decrypted and verified with a key."""
 
 LEVELS = (NONE, INTEGRITY, FULL)

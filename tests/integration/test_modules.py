@@ -48,11 +48,17 @@ def old(root: Path, idle: AmsHost) -> list[str]:
     common = {
         "format": 1,
         "host": idle.name,
+        "collection_version": "1.0.0",
+        "created": "2025-01-01T00:00:00Z",
         "problems": [],
         "artifacts": [],
         "content_digest": "",
         "inventory": {},
         "nonce_sha256": "0" * 64,
+        "recipients": [],
+        "previous": None,
+        "previous_id": None,
+        "checksum": "",
     }
     texts = [
         json.dumps(common | {"id": ids[number], "status": status})

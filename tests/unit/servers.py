@@ -96,12 +96,33 @@ _SERVER = {
 }
 
 
+_BESIDE_A_BACKUP = {
+    "framework_release": 528040,
+    "secrets": [],
+    "machine_certificates": [],
+    "staging": {"root": r"C:\ProgramData\staging", "free_bytes": 2**40},
+    "missing_drives": [],
+    "clock_skew_seconds": 0,
+    "decrypted_secrets": {},
+    "same_documents": {},
+    "earlier": [],
+    "ended_runs": [],
+    "interrupted_runs": [],
+    "left_stopped": False,
+}
+"""What is known of a server to which a backup is to be restored, beside what it says of itself."""
+
 _KEY_FILE = {"file": "", "sddl": "O:SYD:(A;;FA;;;SY)"}
 
 
 def server() -> dict[str, Any]:
     """A server with Access Manager 1 on it that nothing is wrong with."""
     return copy.deepcopy(_SERVER)
+
+
+def target_server() -> dict[str, Any]:
+    """The same server as a restore finds it."""
+    return server() | copy.deepcopy(_BESIDE_A_BACKUP)
 
 
 def certificate(thumbprint: str = "AB" * 20, **key: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _SHOWN, _SHOWN_PUBLIC = 32, 70
 class Encryptor:
     """How the artifacts of a backup are closed: C(recipients), C(passphrase) or C(none)."""
 
-    encryption: str
+    encryption: t.Literal["recipients", "passphrase", "none"]
     recipients: tuple[str, ...] = ()
     passphrase: str | None = dataclasses.field(default=None, repr=False)
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections.abc as c
-import typing as t
 
 from .._errors import AccessManagerError
 from .constants import (
@@ -17,6 +16,7 @@ from .constants import (
     SUPPORTED_MAJOR_VERSION,
 )
 from .description import DATABASE_FOLDER, Described, inventory_name
+from .shapes import Certificate, Server, SnapshotManifest
 
 FRAMEWORK_472 = 461808
 """The Release of .NET Framework 4.7.2, as Microsoft documents it."""
@@ -91,7 +91,7 @@ def refuse_clustered_stop(described: Described) -> None:
     )
 
 
-def problems_of_configuration(described: Described) -> list[str]:
+def problems_of_configuration(described: Server | SnapshotManifest) -> list[str]:
     """One sentence for each thing that makes a backup of this configuration less than whole."""
     problems = []
     if not any(document["file"] == JSON_FILES[0] for document in described["documents"]):
@@ -121,7 +121,7 @@ def problems_of_configuration(described: Described) -> list[str]:
     return problems
 
 
-def problems_of_documents(described: Described, unreadable: dict[str, str]) -> list[str]:
+def problems_of_documents(described: SnapshotManifest, unreadable: dict[str, str]) -> list[str]:
     """One sentence for each JSON file that the server reads and a restore would not.
 
     C(unreadable): the reasons, by file.
@@ -135,7 +135,7 @@ def problems_of_documents(described: Described, unreadable: dict[str, str]) -> l
     ]
 
 
-def problems_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -> list[str]:
+def problems_of_certificates(certificates: c.Iterable[Certificate]) -> list[str]:
     """One sentence for each password encryption certificate whose key cannot be backed up."""
     problems = []
     for certificate in certificates:

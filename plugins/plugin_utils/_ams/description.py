@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import typing as t
 
-from .constants import (
-    SERVICE_SID,
-)
+from .constants import SERVICE_SID
+from .shapes import HttpSys, Item, Link
 
-Record = dict[str, t.Any]
-
-Described = dict[str, t.Any]
-"""What installation_info or a snapshot's manifest says of a server."""
+Described = c.Mapping[str, t.Any]
+"""What a server says of itself that may be without Access Manager."""
 
 ACCESS_MANAGER_APPLICATION = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
 """The application id that Access Manager gives its TLS bindings."""
@@ -32,20 +30,20 @@ WRITTEN_BY_THE_SERVICE: frozenset[tuple[str, str]] = frozenset(
 """Registry values in which Access Manager remembers what it did: no configuration. Key and name, in lower case."""
 
 
-def files_of(described: Described) -> list[Described]:
-    return [record for record in described["records"] if record["kind"] == "file"]
+def files_of(records: c.Iterable[Link | Item]) -> list[Item]:
+    return [record for record in records if record["kind"] == "file"]
 
 
-def own_http_configuration(http_sys: Described) -> Described:
+def own_http_configuration(http_sys: HttpSys) -> HttpSys:
     """Of a server's HTTP.sys configuration, what is Access Manager's."""
     bindings = [binding for binding in http_sys["bindings"] if binding["application_id"] == ACCESS_MANAGER_APPLICATION]
     reservations = [reservation for reservation in http_sys["reservations"] if SERVICE_SID in reservation["sddl"]]
     return {
-        "bindings": sorted(bindings, key=lambda binding: str(binding["endpoint"])),
-        "reservations": sorted(reservations, key=lambda reservation: str(reservation["url"])),
+        "bindings": sorted(bindings, key=lambda binding: binding["endpoint"]),
+        "reservations": sorted(reservations, key=lambda reservation: reservation["url"]),
     }
 
 
-def inventory_name(record: Described) -> str:
+def inventory_name(record: Link | Item) -> str:
     """The name of a file or folder in a backup: a folder's ends with a slash."""
-    return f"{record['name']}/" if record["kind"] == "folder" else str(record["name"])
+    return f"{record['name']}/" if record["kind"] == "folder" else record["name"]

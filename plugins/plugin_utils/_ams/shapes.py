@@ -53,6 +53,7 @@ class Service(t.TypedDict):
     environment_variables: list[str]
 
 
+@t.final
 class Binding(t.TypedDict):
     """A TLS binding. C(other_values): the names of registry values that none of its parameters stands for."""
 
@@ -70,6 +71,7 @@ class Binding(t.TypedDict):
     other_values: list[str]
 
 
+@t.final
 class Reservation(t.TypedDict):
     url: str
     sddl: str
@@ -145,11 +147,13 @@ class ProtectedSecret(t.TypedDict):
     mode: int | str
 
 
+@t.final
 class MissingKey(t.TypedDict):
     present: t.Literal[False]
     reason: str
 
 
+@t.final
 class PresentKey(t.TypedDict):
     present: t.Literal[True]
     provider: str | None
@@ -254,13 +258,41 @@ class SentItem(Item):
     modified: str
 
 
-class SnapshotManifest(t.TypedDict):
-    """The first line of a snapshot's stream."""
+class BackedUpServer(t.TypedDict):
+    """What a backup keeps of a server beside its files."""
 
     installation: Installation
     state: State
     environment: list[EnvironmentVariable]
     documents: list[Document]
     references: list[Reference]
+    cluster: Cluster | None
+
+
+class SnapshotManifest(BackedUpServer):
+    """The first line of a snapshot's stream."""
+
     records: list[Link | SentItem]
     taken: Taken
+
+
+class InventoriedServer(t.TypedDict):
+    """What the inventory of a backup is made from."""
+
+    installation: Installation
+    state: State
+    records: list[Link | Item]
+
+
+@t.final
+class DecryptedSecret(t.TypedDict):
+    mode: int | str
+    value: str
+
+
+@t.final
+class UnreadableSecret(t.TypedDict):
+    """C(error) says why the server could not open it."""
+
+    mode: int | str
+    error: str

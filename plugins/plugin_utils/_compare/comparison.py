@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
-import operator
 import typing as t
 
 from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, SERVICE_SETTINGS, is_secret_name
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, own_http_configuration
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, own_http_configuration
 from .._ams.json_document import Value, find
+from .._ams.shapes import BackedUpServer, Binding, HttpSys, RegistryValue, Reservation
 from .._contents.configuration import Configuration, Secret
+from .._contents.file_list import FolderRecord
 from .._errors import AccessManagerError
 from .._store.inventory import compare_inventories
+from .._store.manifest import CertificateRecord
 from .._windows import sddl as sddl_module
 from .._windows.sids import sid_of
 from .._windows.tls_binding import place_of_binding, words_of
@@ -57,17 +59,22 @@ _FILE_RIGHTS = {
 _SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
 
 
+class KnownCertificate(CertificateRecord):
+    """C(fingerprint): of its key and who may read it, as an inventory has it."""
+
+    fingerprint: str | None
+
+
 @dataclasses.dataclass(frozen=True)
 class ComparedState:
-    """One of the two states. C(configuration): None when it is not decrypted. C(certificates): by thumbprint, with
-    subject, not_before, not_after, exported and fingerprint; None when they are not known. C(inventory): as a manifest
-    has it.
+    """One of the two states. C(configuration): None when it is not decrypted. C(certificates): by thumbprint;
+    None when they are not known. C(inventory): as a manifest has it.
     """
 
     label: str
     configuration: Configuration | None = None
     inventory: dict[str, str] | None = None
-    certificates: dict[str, Described] | None = None
+    certificates: dict[str, KnownCertificate] | None = None
 
 
 SameSecret = c.Callable[[Secret, Secret], bool | None]
@@ -233,7 +240,9 @@ def _secret_change(before: Secret, after: Secret, same_secret: SameSecret) -> st
 # ---- certificates ----
 
 
-def _certificates(before: dict[str, Described] | None, after: dict[str, Described] | None) -> list[Change] | None:
+def _certificates(
+    before: dict[str, KnownCertificate] | None, after: dict[str, KnownCertificate] | None
+) -> list[Change] | None:
     if before is None or after is None:
         return None
     changes = []
@@ -241,16 +250,21 @@ def _certificates(before: dict[str, Described] | None, after: dict[str, Describe
         old, new = before.get(thumbprint), after.get(thumbprint)
         what = _certificate_details(old, new) if old and new else []
         if what or not (old and new):
-            known = t.cast(Described, new or old)
-            details = {name: known.get(name) for name in ("subject", "not_before", "not_after", "exported")}
+            known = t.cast(KnownCertificate, new or old)
+            details = {
+                "subject": known["subject"],
+                "not_before": known["not_before"],
+                "not_after": known["not_after"],
+                "exported": known["exported"],
+            }
             changes.append({"change": kind_of(old, new), "thumbprint": thumbprint, **details, "what": what})
     return changes
 
 
-def _certificate_details(before: Described, after: Described) -> list[str]:
-    if before.get("exported") != after.get("exported"):
+def _certificate_details(before: KnownCertificate, after: KnownCertificate) -> list[str]:
+    if before["exported"] != after["exported"]:
         return ["exported"]
-    return ["key"] if before.get("fingerprint") != after.get("fingerprint") else []
+    return ["key"] if before["fingerprint"] != after["fingerprint"] else []
 
 
 # ---- files ----
@@ -258,7 +272,7 @@ def _certificate_details(before: Described, after: Described) -> list[str]:
 
 def _files(before: Configuration, after: Configuration) -> list[Change]:
     """A change for each file and folder; the database is a cache that changes by itself."""
-    old, new = (configuration.files | configuration.folders for configuration in (before, after))
+    old, new = _records(before), _records(after)
     changes = []
     for name in sorted(old.keys() | new.keys()):
         one, other = old.get(name), new.get(name)
@@ -266,12 +280,17 @@ def _files(before: Configuration, after: Configuration) -> list[Change]:
         if name.startswith(DATABASE_FOLDER) or not (what or one is None or other is None):
             continue
         permissions = _permissions(one, other) if one and other and "permissions" in what else _SAME_PERMISSIONS
-        source = t.cast(Described, other or one).get("source")
+        source = t.cast(FolderRecord, other or one)["source"]
         changes.append({"change": kind_of(one, other), "path": name, "source": source, "what": what, **permissions})
     return changes
 
 
-def _file_details(before: Described, after: Described) -> list[str]:
+def _records(configuration: Configuration) -> dict[str, FolderRecord]:
+    """Files and folders by their names in a backup."""
+    return {**configuration.files, **configuration.folders}
+
+
+def _file_details(before: FolderRecord, after: FolderRecord) -> list[str]:
     differs = {
         "content": before.get("sha256") != after.get("sha256"),
         "attributes": (before["attributes"] ^ after["attributes"]) & MEANINGFUL_ATTRIBUTES,
@@ -280,7 +299,7 @@ def _file_details(before: Described, after: Described) -> list[str]:
     return [detail for detail, different in differs.items() if different]
 
 
-def _permissions(before: Described, after: Described) -> Change:
+def _permissions(before: FolderRecord, after: FolderRecord) -> Change:
     """Who gains and who loses which rights by rules that are set on the file itself, and its owner."""
     old, new = (frozenset(_file_grants(record["sddl"])) for record in (before, after))
     return compare_grants(old, new) | {
@@ -297,51 +316,58 @@ def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
 # ---- what lies beside the files ----
 
 
-def _registry(before: list[Described], after: list[Described]) -> list[Change]:
+def _registry(before: list[RegistryValue], after: list[RegistryValue]) -> list[Change]:
     old, new = _by_place(before), _by_place(after)
     changes = []
     for place in sorted(old.keys() | new.keys()):
         one, other = old.get(place), new.get(place)
-        if one and other and (one["kind"], one.get("data")) == (other["kind"], other.get("data")):
+        if one and other and (one["kind"], one["data"]) == (other["kind"], other["data"]):
             continue
-        known = t.cast(Described, other or one)
-        data = ((one or {}).get("data"), (other or {}).get("data"))
+        known = t.cast(RegistryValue, other or one)
+        data = (one["data"] if one else None, other["data"] if other else None)
         changes.append({"key": known["key"]} | _change(known["name"], *data, absent=(one is None, other is None)))
     return changes
 
 
-def _by_place(values: list[Described]) -> dict[tuple[str, str], Described]:
+def _by_place(values: list[RegistryValue]) -> dict[tuple[str, str], RegistryValue]:
     return {(value["key"].lower(), value["name"].lower()): value for value in values}
 
 
-def _by_binding(bindings: list[Described]) -> dict[t.Any, Described]:
+def _by_binding(bindings: list[Binding]) -> dict[tuple[str, str], Binding]:
     return {place_of_binding(binding): binding for binding in bindings}
 
 
-def _by_url(reservations: list[Described]) -> dict[t.Any, Described]:
+def _by_url(reservations: list[Reservation]) -> dict[str, Reservation]:
     return {reservation["url"].lower(): reservation for reservation in reservations}
 
 
-def _http_sys(before: Described, after: Described) -> list[Change]:
+def _http_sys(before: HttpSys, after: HttpSys) -> list[Change]:
     old, new = own_http_configuration(before), own_http_configuration(after)
-    bindings = _http_changes("binding", "endpoint", _by_binding(old["bindings"]), _by_binding(new["bindings"]))
-    return bindings + _http_changes("reservation", "url", _by_url(old["reservations"]), _by_url(new["reservations"]))
+    return [
+        *_bindings(_by_binding(old["bindings"]), _by_binding(new["bindings"])),
+        *_reservations(_by_url(old["reservations"]), _by_url(new["reservations"])),
+    ]
 
 
-def _http_changes(kind: str, name: str, old: dict[t.Any, Described], new: dict[t.Any, Described]) -> list[Change]:
-    """What differs of TLS bindings or URL reservations, given by what they are for."""
-    value = words_of if kind == "binding" else operator.itemgetter("sddl")
-    changes = []
-    for place in sorted(old.keys() | new.keys()):
-        one, other = old.get(place), new.get(place)
+def _bindings(before: dict[tuple[str, str], Binding], after: dict[tuple[str, str], Binding]) -> c.Iterator[Change]:
+    for place in sorted(before.keys() | after.keys()):
+        one, other = before.get(place), after.get(place)
         if one != other:
-            known = t.cast(Described, other or one)
-            values = (value(one) if one else None, value(other) if other else None)
-            changes.append({"kind": kind} | _change(known[name], *values, absent=(one is None, other is None)))
-    return changes
+            known = t.cast(Binding, other or one)
+            words = (words_of(one) if one else None, words_of(other) if other else None)
+            yield {"kind": "binding"} | _change(known["endpoint"], *words, absent=(one is None, other is None))
 
 
-def _server_settings(before: Described, after: Described) -> list[Change]:
+def _reservations(before: dict[str, Reservation], after: dict[str, Reservation]) -> c.Iterator[Change]:
+    for place in sorted(before.keys() | after.keys()):
+        one, other = before.get(place), after.get(place)
+        if one != other:
+            known = t.cast(Reservation, other or one)
+            sddl = (one["sddl"] if one else None, other["sddl"] if other else None)
+            yield {"kind": "reservation"} | _change(known["url"], *sddl, absent=(one is None, other is None))
+
+
+def _server_settings(before: BackedUpServer, after: BackedUpServer) -> list[Change]:
     """Version, service, firewall rule and overriding environment variables. A variable's value may be secret."""
     old, new = _facts(before), _facts(after)
     return [
@@ -360,19 +386,23 @@ def _server_settings(before: Described, after: Described) -> list[Change]:
 _VARIABLE = "environment variable "
 
 
-def _facts(described: Described) -> dict[str, t.Any]:
+def _facts(described: BackedUpServer) -> dict[str, t.Any]:
     installation, state = described["installation"], described["state"]
-    facts = {
-        "computer name": state.get("computer_name"),
-        "version": installation.get("version"),
-        "configuration folder": installation.get("config_path"),
+    facts: dict[str, t.Any] = {
+        "computer name": state["computer_name"],
+        "version": installation["version"],
+        "configuration folder": installation["config_path"],
     }
-    facts |= {f"service {name.replace('_', ' ')}": state.get("service", {}).get(name) for name in SERVICE_SETTINGS}
-    permissions = state.get("registry_permissions", [])
+    facts |= {
+        f"service {name.replace('_', ' ')}": value
+        for name, value in state["service"].items()
+        if name in SERVICE_SETTINGS
+    }
+    permissions = state["registry_permissions"]
     facts |= {f"permissions of HKLM\\{one['key']}": sddl_module.normal_form(one["sddl"]) for one in permissions}
-    facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state.get("firewall", [])}
-    for one in described.get("environment", []):
-        name, _equals, value = str(one["variable"]).partition("=")
+    facts |= {f"firewall rule {rule['name']}": rule["rule"] for rule in state["firewall"]}
+    for one in described["environment"]:
+        name, _equals, value = one["variable"].partition("=")
         facts[f"{_VARIABLE}{name} of the {one['scope']}"] = value
     return facts
 

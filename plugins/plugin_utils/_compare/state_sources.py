@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 
 from .._age.decryption import Decryptor
-from .._ams.description import Described
+from .._ams.shapes import Server
 from .._contents.binding import PartReader
 from .._contents.configuration import Configuration, Secret
 from .._contents.keys import read_secrets
 from .._contents.source import LATEST, Source, select
 from .._errors import AccessManagerError
 from .._store.inventory import inventory_of_certificates, inventory_of_server
+from .._store.manifest import Manifest
 from .._store.store import BackupStore
-from .comparison import ComparedState
+from .comparison import ComparedState, KnownCertificate
 
 LIVE, PREVIOUS = "live", "previous"
 
@@ -60,40 +60,42 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
 
 def of_backup(source: Source, decryptor: Decryptor) -> OpenedBackup:
     """Raises AccessManagerError when a key is given that does not decrypt it."""
-    manifest = source.manifest or {}
+    manifest = source.manifest
     opens = decryptor.may_decrypt(source.parts["config"].path)
     parts = PartReader(source, decryptor)
     state = ComparedState(
         label=f"backup {source.label}",
         configuration=Configuration(parts.read("config"), tolerant=True) if opens else None,
-        inventory=manifest.get("inventory"),
-        certificates=_certificates_of(manifest) if "certificates" in manifest else None,
+        inventory=manifest["inventory"] if manifest else None,
+        certificates=_certificates_of(manifest) if manifest and "certificates" in manifest else None,
     )
     values = read_secrets(parts.read("secrets")) if opens and "secrets" in source.parts else {}
     return OpenedBackup(state, {path.lower(): value for path, value in values.items()})
 
 
-def of_server(described: Described, label: str, configuration: Configuration | None) -> ComparedState:
+def of_server(described: Server, label: str, configuration: Configuration | None) -> ComparedState:
     """The state that is a server. C(described): as installation_info returns it."""
     fingerprints = inventory_of_certificates(described["certificates"])
-    found: dict[str, Described] = {}
+    found: dict[str, KnownCertificate] = {}
     for certificate in described["certificates"]:
         thumbprint, key = certificate["thumbprint"], certificate["key"]
-        exported = bool(key["present"] and key.get("exportable")) or found.get(thumbprint, {}).get("exported", False)
+        known = thumbprint in found and found[thumbprint]["exported"]
         found[thumbprint] = {
-            **{name: certificate[name] for name in ("subject", "not_before", "not_after")},
-            "exported": exported,
+            "thumbprint": thumbprint,
+            "subject": certificate["subject"],
+            "not_before": certificate["not_before"],
+            "not_after": certificate["not_after"],
+            "exported": known or bool(key["present"] and key.get("exportable")),
             "fingerprint": fingerprints[f"certificates/{thumbprint}"],
         }
     inventory = inventory_of_server(described, include_database=False) | fingerprints
     return ComparedState(f"{label} now", configuration, inventory, found)
 
 
-def _certificates_of(manifest: dict[str, t.Any]) -> dict[str, Described]:
+def _certificates_of(manifest: Manifest) -> dict[str, KnownCertificate]:
     """The certificates that a manifest lists, by thumbprint, each with its fingerprint in the inventory."""
-    listed = manifest["certificates"] if isinstance(manifest["certificates"], list) else []
+    fingerprints = manifest["inventory"]
     return {
-        str(one["thumbprint"]): one | {"fingerprint": manifest["inventory"].get(f"certificates/{one['thumbprint']}")}
-        for one in listed
-        if isinstance(one, dict) and "thumbprint" in one
+        one["thumbprint"]: {**one, "fingerprint": fingerprints.get(f"certificates/{one['thumbprint']}")}
+        for one in manifest.get("certificates", [])
     }

@@ -13,8 +13,8 @@ import ntpath
 import typing as t
 
 from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
-from .._ams.description import Record
 from .._ams.json_document import Value, find, parse
+from .._ams.shapes import Reference as RecordedReference
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
 from .file_list import checked_lists
@@ -104,12 +104,12 @@ class Configuration:
         return {reference.name for reference in self.references}
 
     @functools.cached_property
-    def _recorded(self) -> dict[tuple[str, str], Record]:
+    def _recorded(self) -> dict[tuple[str, str], RecordedReference]:
         return {(record["key"], record["value"]): record for record in self.described["references"]}
 
     def _reference(self, file: str, place: str, value: Value, folder: str) -> Reference:
         """What the server recorded of a value, where it can be of this value."""
-        root = str(self.described["installation"].get("config_path", ""))
+        root = self.described["installation"]["config_path"]
         resolved = ntpath.normpath(ntpath.join(root, folder, value.value))
         record = self._recorded.get((place, value.value))
         if record is None or not may_stand_for(resolved, record["path"]):

@@ -5,54 +5,68 @@
 
 from __future__ import annotations
 
-import collections.abc as c
 import re
 import typing as t
 
-from .._ams.description import Record
+from .._ams.shapes import Count, Sha256
 from .._errors import AccessManagerError
+from .._shape import ShapeError, checked
 from .._store.manifest import PARTS
 from .._text import time_of
 from .names import FILES, is_portable_name
-from .server_state import checked_record
 
-_FILE: dict[str, type] = {
-    "path": str,
-    "sha256": str,
-    "size": int,
-    "created": str,
-    "modified": str,
-    "attributes": int,
-    "sddl": str,
-}
-_FOLDER: dict[str, type] = {key: _FILE[key] for key in ("path", "created", "modified", "attributes", "sddl")}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", re.ASCII)
 _CONFIG = "config/"
 
-Records = dict[str, Record]
-"""Records of files or folders by their path in the backup."""
+
+class FolderRecord(t.TypedDict):
+    """C(path): the name in the backup. C(source): the path on the server."""
+
+    path: str
+    source: str
+    created: str
+    modified: str
+    attributes: int
+    sddl: str
 
 
-def checked_lists(content: Record) -> tuple[Records, Records]:
-    """The files and the folders that files.json lists. Raises AccessManagerError when it cannot be that of a backup."""
-    files = {record["path"]: record for record in _records(content.get("files"), _FILE)}
-    folders = {record["path"]: record for record in _records(content.get("folders"), _FOLDER)}
+class FileRecord(FolderRecord):
+    sha256: Sha256
+    size: Count
+
+
+class FileList(t.TypedDict):
+    """The content of files.json."""
+
+    files: list[FileRecord]
+    folders: list[FolderRecord]
+
+
+def checked_lists(content: object) -> tuple[dict[str, FileRecord], dict[str, FolderRecord]]:
+    """The files and the folders that files.json lists, by their paths in the backup.
+
+    Raises AccessManagerError when it cannot be that of a backup.
+    """
+    try:
+        listed = checked(content, FileList)
+    except ShapeError as exc:
+        raise AccessManagerError(
+            f"'{FILES}' in {PARTS['config']} is not as a backup has it: {exc}. The backup is not used."
+        ) from None
+    for record in [*listed["files"], *listed["folders"]]:
+        _refuse_impossible(record)
+    folders = {record["path"]: record for record in listed["folders"]}
     if _CONFIG not in folders:
         raise AccessManagerError(f"{PARTS['config']} holds no configuration folder.")
-    return files, folders
+    return {record["path"]: record for record in listed["files"]}, folders
 
 
-def _records(records: t.Any, shape: dict[str, type]) -> c.Iterator[Record]:
-    if not isinstance(records, list):
-        raise AccessManagerError(f"'{FILES}' in {PARTS['config']} lists no files: the backup is not used.")
-    for record in records:
-        checked_record(record, shape, f"A file of '{FILES}'")
-        if not is_portable_name(record["path"].removesuffix("/")):
-            raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
-        for key in ("created", "modified"):
-            if not _TIME.fullmatch(record[key]) or time_of(record[key]) is None:
-                raise AccessManagerError(
-                    f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup: "
-                    f"its time '{record[key][:40]}' ({key}) is no time."
-                )
-        yield record
+def _refuse_impossible(record: FolderRecord) -> None:
+    if not is_portable_name(record["path"].removesuffix("/")):
+        raise AccessManagerError(f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup.")
+    for key, time in (("created", record["created"]), ("modified", record["modified"])):
+        if not _TIME.fullmatch(time) or time_of(time) is None:
+            raise AccessManagerError(
+                f"'{FILES}' describes '{record['path']}', which cannot be a file of a backup: "
+                f"its time '{time[:40]}' ({key}) is no time."
+            )

@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
 import dataclasses
 import hashlib
+import typing as t
 
-from .._ams.description import Record
+from .._ams.shapes import DecryptedSecret, UnreadableSecret
 from .._errors import AccessManagerError
+from .._shape import ShapeError, checked
 from .._store.manifest import PARTS
 from .._windows import pfx as pfx_module
 from .._windows.thumbprints import THUMBPRINT
-from .names import BINDING, BINDING_KEY
+from .names import BINDING
 from .zip_reader import Archive, json_object
+
+_PASSWORDS = "passwords.json"
+
+_SECRET: t.Any = DecryptedSecret | UnreadableSecret
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Certificate:
 def read_certificates(data: bytes) -> dict[str, Certificate]:
     """The certificates of certificates.zip by thumbprint, each key verified."""
     archive = Archive(data, PARTS["certificates"])
-    passwords = archive.json("passwords.json")
+    passwords = read_passwords(archive)
     return {thumbprint: read_certificate(archive, passwords, thumbprint) for thumbprint in thumbprints_in(archive)}
 
 
@@ -39,7 +47,7 @@ def thumbprints_in(archive: Archive) -> list[str]:
 
     Raises AccessManagerError when something else is in it.
     """
-    names = archive.names - {"passwords.json", BINDING}
+    names = archive.names - {_PASSWORDS, BINDING}
     for name in sorted(names):
         thumbprint, _dot, kind = name.partition(".")
         if not THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
@@ -49,13 +57,23 @@ def thumbprints_in(archive: Archive) -> list[str]:
     return sorted({name.partition(".")[0] for name in names})
 
 
-def read_certificate(archive: Archive, passwords: Record, thumbprint: str) -> Certificate:
+def read_passwords(archive: Archive) -> dict[str, str]:
+    """The passwords of the PFX files in certificates.zip, by thumbprint."""
+    try:
+        return checked(archive.json(_PASSWORDS), dict[str, str])
+    except ShapeError as exc:
+        raise AccessManagerError(
+            f"'{_PASSWORDS}' in {PARTS['certificates']} is not as a backup has it: {exc}. It is not used."
+        ) from None
+
+
+def read_certificate(archive: Archive, passwords: c.Mapping[str, str], thumbprint: str) -> Certificate:
     """One certificate of certificates.zip. Raises AccessManagerError when it is another, or its key does not fit it."""
     certificate = archive.read(f"{thumbprint}.cer")
     if f"{thumbprint}.pfx" not in archive.names:
         return checked_certificate(thumbprint, certificate)
     return checked_certificate(
-        thumbprint, certificate, archive.read(f"{thumbprint}.pfx"), str(passwords.get(thumbprint, ""))
+        thumbprint, certificate, archive.read(f"{thumbprint}.pfx"), passwords.get(thumbprint, "")
     )
 
 
@@ -74,13 +92,16 @@ def checked_certificate(
     return Certificate(thumbprint, certificate, pfx, password)
 
 
-def read_secret_records(data: bytes) -> dict[str, Record]:
-    """What secrets.json holds of each secret, by path: C(mode), and C(value) or C(error)."""
-    content = json_object(data, PARTS["secrets"])
-    return {path: record for path, record in content.items() if isinstance(record, dict) and path != BINDING_KEY}
+def read_secret_records(data: bytes) -> dict[str, DecryptedSecret | UnreadableSecret]:
+    """What secrets.json holds of each secret, by path. What describes none is left out."""
+    records: dict[str, DecryptedSecret | UnreadableSecret] = {}
+    for path, record in json_object(data, PARTS["secrets"]).items():
+        with contextlib.suppress(ShapeError):
+            records[path] = checked(record, _SECRET)
+    return records
 
 
 def read_secrets(data: bytes) -> dict[str, str]:
     """The values of secrets.json by path, without those that could not be decrypted."""
     records = read_secret_records(data)
-    return {path: record["value"] for path, record in records.items() if isinstance(record.get("value"), str)}
+    return {path: record["value"] for path, record in records.items() if "value" in record}

@@ -10,30 +10,13 @@ import binascii
 import re
 import typing as t
 
-from .._ams.description import Record, own_http_configuration
+from .._ams.description import own_http_configuration
+from .._ams.shapes import BackedUpServer
 from .._errors import AccessManagerError
+from .._shape import ShapeError, between, checked, conforming, matching
+from .._store.manifest import PARTS
 from .._windows import tls_binding
 from .names import STATE
-
-_STATE: dict[str, type] = {"installation": dict, "state": dict, "references": list}
-
-_LISTS: dict[str, dict[str, type]] = {
-    "registry": {"key": str, "name": str, "kind": str},
-    "firewall": {"name": str, "rule": str},
-    "registry_permissions": {"key": str, "sddl": str},
-    "bindings": {
-        **dict.fromkeys(
-            ("kind", "endpoint", "thumbprint", "application_id", "store", "ctl_identifier", "ctl_store"), str
-        ),
-        **dict.fromkeys(tls_binding.NUMBERS, int),
-        "other_values": list,
-    },
-    "reservations": {"url": str, "sddl": str},
-    "environment": {"scope": str, "variable": str},
-}
-"""The lists of the state, and what their records have."""
-
-_REFERENCE: dict[str, type] = {"key": str, "value": str, "path": str, "place": str, "exists": bool}
 
 _ENDPOINTS = {
     tls_binding.ADDRESS: re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):\d{1,5}"),
@@ -42,80 +25,64 @@ _ENDPOINTS = {
 }
 """What a TLS binding of each kind is for."""
 
-_OWN_HTTP = {
-    "bindings": {
-        "kind": re.compile("|".join(_ENDPOINTS)),
-        "thumbprint": re.compile(r"(?:[0-9A-Fa-f]{40})?"),
-        "store": re.compile(r"[A-Za-z0-9]*"),
-        "ctl_identifier": re.compile(r"[^\"\r\n]{0,256}"),
-        "ctl_store": re.compile(r"[A-Za-z0-9]*"),
-    },
-    "reservations": {
-        "url": re.compile(r"https?://(?:[^\s\"'/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}/[^\s\"']*"),
-        "sddl": re.compile(r"[^\"\r\n]+"),
-    },
-}
-"""What Access Manager's own records of HTTP.sys look like: a restore gives them to Windows."""
+_Number = t.Annotated[int, between(0, 2**32 - 1)]
+_StoreName = t.Annotated[str, matching("[A-Za-z0-9]*", "the name of a certificate store, or empty")]
 
-_TOO_LARGE = 2**32
+
+class _OwnBinding(t.TypedDict):
+    kind: t.Literal["address", "host_name", "central_store"]
+    endpoint: str
+    thumbprint: t.Annotated[str, matching("(?:[0-9A-Fa-f]{40})?", "a thumbprint, 40 hexadecimal digits, or empty")]
+    store: _StoreName
+    flags: _Number
+    check_mode: _Number
+    revocation_freshness: _Number
+    revocation_timeout: _Number
+    ctl_identifier: t.Annotated[str, matching(r"[^\"\r\n]{0,256}", "a text of at most 256 letters without quotes")]
+    ctl_store: _StoreName
+
+
+class _OwnReservation(t.TypedDict):
+    url: t.Annotated[
+        str, matching(r"https?://(?:[^\s\"'/:\[\]]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}/[^\s\"']*", "a URL of HTTP.sys")
+    ]
+    sddl: t.Annotated[str, matching(r"[^\"\r\n]+", "permissions in SDDL")]
+
+
+class _OwnHttpSys(t.TypedDict):
+    """What Access Manager's own records of HTTP.sys look like: a restore gives them to Windows."""
+
+    bindings: list[_OwnBinding]
+    reservations: list[_OwnReservation]
+
+
 _REGISTRY_KEYS = ("", "Parameters")
 
 
-def checked_record(record: t.Any, shape: dict[str, type], label: str) -> Record:
-    for key, kind in shape.items():
-        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
-            raise AccessManagerError(f"{label} has no proper '{key}': the backup is not used.")
-    return t.cast(Record, record)
+def checked_state(content: object) -> BackedUpServer:
+    """The state of a server as state/installation.json has it.
 
-
-def checked_state(content: Record) -> Record:
-    """The state of a server as state/installation.json has it, with the lists that a comparison and a restore read."""
-    described, label = checked_record(content, _STATE, f"'{STATE}'"), f"'{STATE}'"
-    parts: dict[str, type] = {
-        "registry": list,
-        "registry_permissions": list,
-        "service": dict,
-        "http_sys": dict,
-        "firewall": list,
-    }
-    state = checked_record(described["state"], parts, label)
-    http_sys = checked_record(state["http_sys"], {"bindings": list, "reservations": list}, label)
-    lists = checked_record(
-        state | http_sys | {"environment": described.get("environment", [])}, dict.fromkeys(_LISTS, list), label
-    )
-    for name, shape in _LISTS.items():
-        for record in lists[name]:
-            checked_record(record, shape, f"A record of '{name}' in '{STATE}'")
-    for reference in described["references"]:
-        checked_record(reference, _REFERENCE, f"A record of 'references' in '{STATE}'")
-        if not isinstance(reference.get("name", 0), str | None):
+    Raises AccessManagerError when it cannot be that of a server, or holds what no restore may give to Windows.
+    """
+    try:
+        described = conforming(content, BackedUpServer)
+        own = checked(own_http_configuration(described["state"]["http_sys"]), _OwnHttpSys, "state.http_sys")
+    except ShapeError as exc:
+        raise AccessManagerError(
+            f"'{STATE}' in {PARTS['config']} is not as a backup has it: {exc}. The backup is not used."
+        ) from None
+    for binding in own["bindings"]:
+        if not _ENDPOINTS[binding["kind"]].fullmatch(binding["endpoint"]):
             raise AccessManagerError(
-                f"A record of 'references' in '{STATE}' has no proper 'name': the backup is not used."
+                f"'{STATE}' has a TLS binding of Access Manager with the endpoint '{binding['endpoint']}', which "
+                f"cannot be one of the kind '{binding['kind']}': the backup is not used."
             )
-    for value in state["registry"]:
-        if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value.get("data")):
+    for value in described["state"]["registry"]:
+        if value["key"] not in _REGISTRY_KEYS or not _is_registry_data(value["kind"], value["data"]):
             raise AccessManagerError(
                 f"The registry value '{value['name']}' in '{STATE}' cannot be one: the backup is not used."
             )
-    for name, records in own_http_configuration(http_sys).items():
-        for key, pattern in _OWN_HTTP[name].items():
-            for record in records:
-                if not pattern.fullmatch(record[key]):
-                    raise AccessManagerError(
-                        f"'{STATE}' has {name} of HTTP.sys with the {key} '{record[key]}': it cannot be one."
-                    )
-    for binding in own_http_configuration(http_sys)["bindings"]:
-        _refuse_impossible(binding)
     return described
-
-
-def _refuse_impossible(binding: Record) -> None:
-    impossible = [] if _ENDPOINTS[binding["kind"]].fullmatch(binding["endpoint"]) else ["endpoint"]
-    impossible += [name for name in tls_binding.NUMBERS if not 0 <= binding[name] < _TOO_LARGE]
-    for name in impossible:
-        raise AccessManagerError(
-            f"'{STATE}' has bindings of HTTP.sys with the {name} '{binding[name]}': it cannot be one."
-        )
 
 
 def _is_registry_data(kind: str, data: t.Any) -> bool:

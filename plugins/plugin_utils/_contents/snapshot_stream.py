@@ -18,13 +18,13 @@ import typing as t
 
 from .._age.decryption import LARGEST
 from .._ams.constants import JSON_FILES
-from .._ams.description import Described, Record, files_of, inventory_name
+from .._ams.description import files_of, inventory_name
 from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
-from .._ams.shapes import SnapshotManifest
+from .._ams.shapes import Item, SnapshotManifest
 from .._errors import AccessManagerError
-from .._shape import fault_of
+from .._shape import ShapeError, conforming
 from .._text import time_of
-from .file_list import checked_lists
+from .file_list import FileList, FileRecord, FolderRecord, checked_lists
 from .names import FILES, STATE, is_name_of_backup, left_out
 from .server_state import checked_state
 from .zip_directory import MOST_ENTRIES
@@ -33,7 +33,6 @@ from .zip_writer import Entry
 
 MANIFEST_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
-_LISTED = ("created", "modified", "attributes", "sddl")
 _NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -48,7 +47,7 @@ class Bundle:
         self.described = self._read_manifest()
         self._check_records()
         self._refuse_too_much(most)
-        self._sent = files_of(self.described)
+        self._sent = files_of(self.described["records"])
         self.left_out = self._leave_out()
         """Why the backup holds some files and folders not, in sentences."""
 
@@ -70,7 +69,7 @@ class Bundle:
         for record in self.described["records"]:
             if record["kind"] == "folder":
                 yield Entry(inventory_name(record), _modified(record))
-        kept = {record["name"] for record in files_of(self.described)}
+        kept = {record["name"] for record in files_of(self.described["records"])}
         for record in self._sent:
             content, file = self._content(record), str(record["name"]).removeprefix("config/")
             if record["name"] not in kept:
@@ -81,12 +80,13 @@ class Bundle:
         if self._stream.read(1):
             raise AccessManagerError("The target sent more than its manifest names: the transfer is not used.")
 
-    def list_of_files(self) -> dict[str, list[Described]]:
+    def list_of_files(self) -> FileList:
         """The content of files.json."""
         folders = [record for record in self.described["records"] if record["kind"] == "folder"]
-        return {"files": list(map(_listed_file, files_of(self.described))), "folders": list(map(_listed, folders))}
+        files = files_of(self.described["records"])
+        return {"files": list(map(_listed_file, files)), "folders": list(map(_listed, folders))}
 
-    def _read_manifest(self) -> Described:
+    def _read_manifest(self) -> SnapshotManifest:
         line = self._stream.readline(MANIFEST_LIMIT)
         if not line.endswith(b"\n"):
             raise AccessManagerError(
@@ -98,12 +98,13 @@ class Bundle:
             manifest = json.loads(line)
         except (ValueError, RecursionError):
             raise AccessManagerError("The target sent a manifest that is not JSON: the transfer is not used.") from None
-        if fault := fault_of(manifest, SnapshotManifest):
-            raise AccessManagerError(f"The target sent a manifest that is not used: {fault}.")
-        return t.cast(Described, manifest)
+        try:
+            return conforming(manifest, SnapshotManifest)
+        except ShapeError as exc:
+            raise AccessManagerError(f"The target sent a manifest that is not used: {exc}.") from None
 
     def _refuse_too_much(self, most: int) -> None:
-        files = files_of(self.described)
+        files = files_of(self.described["records"])
         count, size = len(self.described["records"]), sum(file["size"] for file in files)
         if count > MOST_ENTRIES or size > most:
             raise AccessManagerError(
@@ -131,7 +132,7 @@ class Bundle:
             if (reason := why[record["name"]])
         ]
 
-    def _read_back(self, name: str, content: Described, check: c.Callable[[Record], object]) -> bytes:
+    def _read_back(self, name: str, content: object, check: c.Callable[[object], object]) -> bytes:
         """The bytes of an entry, which are read as a restore would read them.
 
         They are kept also when it would refuse them.
@@ -159,8 +160,8 @@ class Bundle:
             if record["kind"] == "file" and "sha256" not in record:
                 raise AccessManagerError(f"The target gives no SHA-256 of '{name}'.")
 
-    def _content(self, record: Described) -> c.Iterator[bytes]:
-        digest, left = hashlib.sha256(), int(record["size"])
+    def _content(self, record: Item) -> c.Iterator[bytes]:
+        digest, left = hashlib.sha256(), record["size"]
         while left:
             chunk = self._stream.read(min(left, CHUNK))
             if not chunk:
@@ -183,16 +184,23 @@ class Bundle:
             self.unreadable[file] = str(exc)
 
 
-def _listed(record: Described) -> Described:
+def _listed(record: Item) -> FolderRecord:
     """What files.json says of a file or folder."""
-    return {"path": inventory_name(record), "source": record["path"]} | {key: record[key] for key in _LISTED}
+    return {
+        "path": inventory_name(record),
+        "source": record["path"],
+        "created": record["created"],
+        "modified": record["modified"],
+        "attributes": record["attributes"],
+        "sddl": record["sddl"],
+    }
 
 
-def _listed_file(record: Described) -> Described:
-    return _listed(record) | {"sha256": record["sha256"], "size": record["size"]}
+def _listed_file(record: Item) -> FileRecord:
+    return {**_listed(record), "sha256": record["sha256"], "size": record["size"]}
 
 
-def _modified(record: Described) -> datetime.datetime:
+def _modified(record: Item) -> datetime.datetime:
     """The time of last change, for the zip; files.json has it as the server wrote it."""
     return time_of(record["modified"]) or _NO_TIME
 

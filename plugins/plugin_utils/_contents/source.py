@@ -17,7 +17,7 @@ from .._signing.trust import Origin, Trust
 from .._store import manifest as manifest_module
 from .._store.artifact import Artifact
 from .._store.folder import Folder
-from .._store.manifest import PARTS, Manifest
+from .._store.manifest import PARTS, CertificateRecord, Manifest, part_of
 from .._store.store import BackupStore, origin_in
 
 LATEST = "latest"
@@ -36,13 +36,20 @@ class Source:
     missing: tuple[str, ...] = ()
     origin: Origin = Origin()
 
+    @property
+    def certificates(self) -> list[CertificateRecord]:
+        """Those that the manifest names, if there is one."""
+        return self.manifest.get("certificates", []) if self.manifest else []
+
     def open(self, part: str, decryptor: Decryptor) -> bytes:
         """The clear bytes of a part, from the bytes that were compared with the manifest.
 
         Raises AccessManagerError when it cannot be read, is not what the manifest says, or does not decrypt.
         """
         artifact = self.parts[part]
-        return decryptor.decrypt(artifact.path, artifact.read(LARGEST), (artifact.record or {}).get("recipients", []))
+        return decryptor.decrypt(
+            artifact.path, artifact.read(LARGEST), artifact.record["recipients"] if artifact.record else []
+        )
 
 
 def select(
@@ -141,7 +148,7 @@ def _opened(path: pathlib.Path, *, check_owner: bool) -> Folder:
 
 
 def _described(path: pathlib.Path, opened: c.Callable[[], Folder], manifest: Manifest) -> Source:
-    records = {record["name"].split(".")[0]: record for record in manifest["artifacts"]}
+    records = {part_of(record): record for record in manifest["artifacts"]}
     if "config" not in records and not manifest_module.holds_certificates_alone(manifest):
         raise AccessManagerError(f"The manifest in '{path}' names no config.zip.")
     parts = {part: Artifact(path / record["name"], opened, record) for part, record in records.items()}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import collections.abc as c
 import io
+import typing as t
 import zipfile
 import zlib
 
 from .._age.decryption import LARGEST
-from .._ams.description import Record
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
 from .names import twins
@@ -81,11 +81,11 @@ class Archive:
             )
         return b"".join(self.chunks(name))
 
-    def json(self, name: str) -> Record:
+    def json(self, name: str) -> dict[str, t.Any]:
         return json_object(self.read(name), f"'{name}' in {self._label}")
 
 
-def json_object(data: bytes, label: str) -> Record:
+def json_object(data: bytes, label: str) -> dict[str, t.Any]:
     try:
         content = strict(data)
     except ValueError as exc:

@@ -14,6 +14,7 @@ import datetime
 import typing as t
 
 from .._ams.constants import HISTORY, PASSWORD
+from .._store.manifest import CountedKey
 from .._text import printable
 from . import stored_password
 from .computers import Computer
@@ -155,7 +156,7 @@ _WHERE_ELSE = (
 )
 
 
-def problem(key: dict[str, t.Any]) -> str:
+def problem(key: CountedKey) -> str:
     """What is wrong when no backup holds a key, as results name it."""
     published = ", which is published" if key["published"] else ""
     return (

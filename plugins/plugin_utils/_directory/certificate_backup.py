@@ -23,7 +23,7 @@ from .._store import manifest
 from .._store.high_water_mark import Mark
 from .._store.inventory import inventory_of_certificates
 from .._store.key_index import BackupRef
-from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest
+from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest, PartRecord
 from .._store.partial import PartialBackup, refuse_unusable_root
 from .._store.store import BackupStore
 from .encryption_certificate import EncryptionCertificate, description_of
@@ -100,12 +100,12 @@ def _write(
     clear = ChunkReader(zip_chunks([bound, *_entries(certificate, now)]))
     artifact = backup.write(f"{PARTS[_PART]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted))
     key = {"present": True, "exportable": True}
-    record = {
-        "artifact": artifact | {"encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
+    record: PartRecord = {
+        "artifact": {**artifact, "encryption": encryptor.encryption, "recipients": list(encryptor.recipients)},
         "problems": [],
         "manifest": {
             "kind": CERTIFICATES_ALONE,
-            "certificates": [description_of(certificate.der) | {"exported": True}],
+            "certificates": [{**description_of(certificate.der), "exported": True}],
             "replaces": list(replaces),
         },
         "inventory": inventory_of_certificates([{"thumbprint": certificate.thumbprint, "store": "", "key": key}]),

@@ -12,10 +12,10 @@ import dataclasses
 import datetime
 import secrets
 import string
-import typing as t
 
 from .._ams.constants import PASSWORD_ENCRYPTION_USAGE
 from .._errors import MissingLibraryError
+from .._store.manifest import CertificateDetails
 from .._windows.pfx import HAS_CRYPTOGRAPHY, thumbprint_of
 from . import pfx_key_provider
 
@@ -81,7 +81,7 @@ def make(forest: str, now: datetime.datetime) -> EncryptionCertificate:
     )
 
 
-def description_of(der: bytes) -> dict[str, t.Any]:
+def description_of(der: bytes) -> CertificateDetails:
     """What results and manifests say of a certificate. Raises ValueError when the bytes are none."""
     if not HAS_CRYPTOGRAPHY:
         raise MissingLibraryError("cryptography")

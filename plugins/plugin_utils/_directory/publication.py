@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import collections.abc as c
-import typing as t
 
 from .._ams.constants import CONFIGURATION_ENTRY, PUBLISHED_CERTIFICATE
 from .._errors import AccessManagerError, DirectoryError, NoSuchEntryError, UnclearChangeError, ValueChangedError
 from .._store.key_index import KeyIndex
+from .._store.manifest import CertificateDetails
 from . import encryption_certificate
 from .attribute_rights import may_read
 from .ldap import Directory
@@ -19,7 +19,7 @@ _CLASS = "objectClass"
 """An attribute that every entry has."""
 
 
-def read(directory: Directory) -> dict[str, t.Any] | None:
+def read(directory: Directory) -> CertificateDetails | None:
     """What results say of the certificate that the server's forest publishes; None when there is none."""
     der = read_der(directory)
     if der is None:

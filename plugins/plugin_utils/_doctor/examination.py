@@ -86,7 +86,7 @@ def _facts(target: Target, params: dict[str, t.Any]) -> Facts:
 
 
 def _size(facts: Facts) -> int:
-    return sum(file["size"] for file in files_of(facts.server)) if "records" in facts.server else 0
+    return sum(file["size"] for file in files_of(facts.server["records"])) if "records" in facts.server else 0
 
 
 def _without_answer(target: Target, error: AccessManagerError) -> Finding:

@@ -11,7 +11,8 @@ import typing as t
 
 from .._ams.checks import problems_of_certificates
 from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID
-from .._ams.description import ACCESS_MANAGER_APPLICATION, Described, own_http_configuration
+from .._ams.description import ACCESS_MANAGER_APPLICATION, own_http_configuration
+from .._ams.shapes import Binding
 from .._text import time_of
 from .facts import BoundCertificate, Facts
 from .verdict import STATES, Check, Verdict, failure, ok, warning
@@ -44,7 +45,7 @@ def _tls_certificates(facts: Facts) -> Verdict:
     return max(verdicts, key=lambda verdict: STATES.index(verdict.state))
 
 
-def _tls_certificate(binding: Described, certificate: BoundCertificate | None, now: datetime.datetime) -> Verdict:
+def _tls_certificate(binding: Binding, certificate: BoundCertificate | None, now: datetime.datetime) -> Verdict:
     endpoint, thumbprint = binding["endpoint"], binding["thumbprint"]
     if not thumbprint:
         return ok(f"{endpoint} takes its certificate from the central store.")

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .._ams.checks import problems_of_configuration, require_supported_version
 from .._ams.description import files_of
+from .._ams.shapes import Server
 from .._target import earlier_restores, interrupted_stops
 from .facts import Facts, ServiceFacts
 from .verdict import Check, Verdict, failure, ok, warning, without_error
@@ -38,10 +41,10 @@ def installation(facts: Facts) -> Verdict:
 
 
 def _configuration(facts: Facts) -> Verdict:
-    problems = problems_of_configuration(facts.server)
+    problems = problems_of_configuration(t.cast(Server, facts.server))
     if problems:
         return warning(" ".join(problems), "A backup would be incomplete by this: correct it on the server.")
-    return ok(f"A backup would hold {len(files_of(facts.server))} files of it.")
+    return ok(f"A backup would hold {len(files_of(facts.server['records']))} files of it.")
 
 
 def _state(facts: Facts) -> Verdict:
@@ -156,7 +159,7 @@ def _safety(facts: Facts) -> Verdict:
 
 
 def _space(where: str, free: int, facts: Facts) -> Verdict:
-    size = sum(file["size"] for file in files_of(facts.server))
+    size = sum(file["size"] for file in files_of(facts.server["records"]))
     needed = _STAGED_TWICE * size + _STAGING_RESERVE
     found = f"{_mebibytes(free)} MiB are free {where}, and {_mebibytes(needed)} MiB are needed."
     if free < needed:

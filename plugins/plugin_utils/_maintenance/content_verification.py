@@ -11,10 +11,11 @@ import collections.abc as c
 import typing as t
 
 from .._age.decryption import Decryptor
+from .._ams.shapes import InventoriedServer, Item, Link
 from .._contents.binding import PartReader
 from .._contents.configuration import Configuration
-from .._contents.keys import read_certificate, read_secret_records, thumbprints_in
-from .._contents.names import FILES, STATE
+from .._contents.file_list import FolderRecord
+from .._contents.keys import read_certificate, read_passwords, read_secret_records, thumbprints_in
 from .._contents.source import source_of
 from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError
@@ -68,12 +69,14 @@ def _configuration(data: bytes, manifest: Manifest) -> c.Iterator[str]:
 
 def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[str]:
     """Whether the manifest's fingerprints are of this content. Those of keys and of the database's option are not."""
-    try:
-        server = configuration.described | {"records": _records(configuration)}
-        version = server["installation"]["version"]
-        there = inventory_of_server(server, include_database=False)
-    except (KeyError, TypeError, AttributeError):
-        raise AccessManagerError(f"'{STATE}' or '{FILES}' in {PARTS['config']} does not describe a server.") from None
+    described = configuration.described
+    version = described["installation"]["version"]
+    server: InventoriedServer = {
+        "installation": described["installation"],
+        "state": described["state"],
+        "records": _records(configuration),
+    }
+    there = inventory_of_server(server, include_database=False)
     if manifest.get("access_manager_version") != version:
         yield (
             f"The manifest is of Access Manager {manifest.get('access_manager_version')}; {PARTS['config']} is of "
@@ -90,19 +93,30 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
         yield f"The inventory in the manifest is of something else than {PARTS['config']} holds: {_some(differing)}."
 
 
-def _records(configuration: Configuration) -> list[dict[str, t.Any]]:
+def _records(configuration: Configuration) -> list[Link | Item]:
     """The files and folders as a server describes them, where a folder's name has no slash at its end."""
-    files = [record | {"kind": "file", "name": record["path"]} for record in configuration.files.values()]
-    folders = [
-        record | {"kind": "folder", "name": record["path"].removesuffix("/")}
-        for record in configuration.folders.values()
+    return [
+        *(_item("file", record) | {"sha256": record["sha256"]} for record in configuration.files.values()),
+        *(_item("folder", record) for record in configuration.folders.values()),
     ]
-    return files + folders
+
+
+def _item(kind: t.Literal["file", "folder"], record: FolderRecord) -> Item:
+    return {
+        "name": record["path"].removesuffix("/"),
+        "path": record["source"],
+        "kind": kind,
+        "size": 0,
+        "created": record["created"],
+        "modified": record["modified"],
+        "attributes": record["attributes"],
+        "sddl": record["sddl"],
+    }
 
 
 def _certificates(data: bytes, manifest: Manifest) -> c.Iterator[str]:
     archive = Archive(data, PARTS["certificates"])
-    passwords = archive.json("passwords.json")
+    passwords = read_passwords(archive)
     expected = {certificate["thumbprint"]: certificate for certificate in manifest.get("certificates", [])}
     exported = {thumbprint: certificate["exported"] for thumbprint, certificate in expected.items()}
     there = {}

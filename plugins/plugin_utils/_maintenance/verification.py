@@ -25,11 +25,10 @@ from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE, ST
 from .._store import artifact as artifact_module
 from .._store import chain, run_log
 from .._store import manifest as manifest_module
-from .._store.artifact import Record
 from .._store.chain import Link
 from .._store.folder import Folder
 from .._store.inventory import digest_of
-from .._store.manifest import PARTS, Manifest
+from .._store.manifest import PARTS, ArtifactRecord, CertificateRecord, Manifest, ManifestHead, part_of
 from .._store.run_log import Runs, without_signature
 from .._store.store import BackupStore, is_in_future, time_of_id
 from .._text import printable, time_of
@@ -53,7 +52,7 @@ class Backup:
 
     store: BackupStore
     id: str
-    manifest: Manifest | None = None
+    manifest: ManifestHead | None = None
     link: Link | None = None
     problems: list[str] = dataclasses.field(default_factory=list)
     unverified: list[str] = dataclasses.field(default_factory=list)
@@ -209,7 +208,7 @@ def check_integrity(backups: c.Sequence[Backup]) -> None:
 
 def result_of_backup(backup: Backup) -> Result:
     """What the result of a verification says of a backup."""
-    manifest = backup.manifest or {}
+    manifest: c.Mapping[str, t.Any] = backup.manifest or {}
     artifacts = manifest.get("artifacts", [])
     return {
         "host": backup.store.host,
@@ -223,7 +222,7 @@ def result_of_backup(backup: Backup) -> Result:
         "backup_problems": manifest.get("problems", []),
         "size": size_of(backup),
         "recipients": manifest.get("recipients", []),
-        "encryption": artifacts[0].get("encryption") if artifacts else None,
+        "encryption": artifacts[0]["encryption"] if artifacts else None,
         "certificates": manifest.get("certificates", []),
         "secrets": manifest.get("secrets", []),
     } | {key: manifest.get(key) for key in _REPORTED}
@@ -237,7 +236,7 @@ def result_of_host(host: Host, *, check_age: float | None) -> Result:
         "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
         "newest": host.backups[-1].id if host.backups else None,
         "newest_complete": newest.id if newest else None,
-        "newest_complete_created": t.cast(Manifest, newest.manifest).get("created") if newest else None,
+        "newest_complete_created": newest.manifest["created"] if newest and newest.manifest else None,
         "last_run": without_signature(host.runs.last) if host.runs.last else None,
         "problems": [printable(problem) for problem in _problems_of_host(host, check_age)],
     } | run_log.ages(host.runs, newest.id if newest else None, host.now)
@@ -288,10 +287,9 @@ def _read_one(store: BackupStore, backup_id: str) -> Backup:
         backup.problems.append(str(exc))
         return backup
     backup.problems += _inconsistencies(backup.folder / manifest_module.NAME, manifest)
-    backup.manifest = {key: value for key, value in manifest.items() if key != "inventory"}
-    backup.link = dataclasses.replace(
-        backup.link, previous=manifest.get("previous"), previous_id=manifest.get("previous_id")
-    )
+    head = {key: value for key, value in manifest.items() if key != "inventory"}
+    backup.manifest = t.cast(ManifestHead, head)
+    backup.link = dataclasses.replace(backup.link, previous=manifest["previous"], previous_id=manifest["previous_id"])
     return backup
 
 
@@ -313,45 +311,40 @@ def _integrity(backup: Backup) -> list[str]:
 
 def _inconsistencies(path: pathlib.Path, manifest: Manifest) -> c.Iterator[str]:
     """Where a manifest contradicts itself: one that was edited does."""
-    recipients = set(
-        itertools.chain.from_iterable(artifact.get("recipients", []) for artifact in manifest["artifacts"])
-    )
-    older = "checksum" not in manifest and "previous_id" not in manifest  # made before there were these keys
+    recipients = set(itertools.chain.from_iterable(artifact["recipients"] for artifact in manifest["artifacts"]))
     checks = {
-        "its checksum is another": older or manifest.get("checksum") == manifest_module.checksum_of(manifest),
+        "its checksum is another": manifest["checksum"] == manifest_module.checksum_of(manifest),
         "its content_digest is not of its inventory": manifest["content_digest"] == digest_of(manifest["inventory"]),
         "its status does not fit its problems": (manifest["status"] == COMPLETE)
         == (not manifest["problems"]),
-        "its recipients are not those of its artifacts": set(manifest.get("recipients", recipients)) == recipients,
-        "its time created does not fit its id": _is_near(manifest.get("created"), manifest["id"]),
+        "its recipients are not those of its artifacts": set(manifest["recipients"]) == recipients,
+        "its time created does not fit its id": _is_near(manifest["created"], manifest["id"]),
         "a time of its certificates is no time": all(map(_has_times, manifest.get("certificates", []))),
     }
     wrong = [sentence for sentence, holds in checks.items() if not holds]
     if wrong:
         yield f"'{path}' is not as it was written: {', and '.join(wrong)}."
-    parts = {artifact["name"].split(".")[0] for artifact in manifest["artifacts"]}
+    parts = set(map(part_of, manifest["artifacts"]))
     for part in manifest_module.parts_of(manifest):
         if part not in parts:
             yield f"'{path}' names no {PARTS[part]}."
 
 
-def _is_near(created: str | None, backup_id: str) -> bool:
+def _is_near(created: str, backup_id: str) -> bool:
     """Whether a manifest was written when its id says, give or take the time that a backup takes and that a clock is
     set by.
     """
-    if created is None:
-        return True
     time = time_of(created)
     return time is not None and abs(time - time_of_id(backup_id)) <= _LONGEST_BACKUP
 
 
-def _has_times(certificate: Manifest) -> bool:
-    return all(time_of(certificate[key]) for key in ("not_before", "not_after"))
+def _has_times(certificate: CertificateRecord) -> bool:
+    return all(map(time_of, (certificate["not_before"], certificate["not_after"])))
 
 
-def _differences(folder: Folder, record: Record) -> c.Iterator[str]:
+def _differences(folder: Folder, record: ArtifactRecord) -> c.Iterator[str]:
     """Where an artifact is not what its manifest says: its size, its hash, and the header that its encryption left."""
-    path, encryption = folder.path / record["name"], record.get("encryption")
+    path, encryption = folder.path / record["name"], record["encryption"]
     try:
         with folder.open_file(record["name"]) as file:
             if difference := artifact_module.difference(file, path, record):
@@ -359,18 +352,18 @@ def _differences(folder: Folder, record: Record) -> c.Iterator[str]:
             if (path.suffix == SUFFIX) == (encryption == "none"):
                 yield f"'{path}' has a name that does not fit its encryption '{encryption}'."
             elif path.suffix == SUFFIX:
-                yield from header.problems(file, path, encryption, record.get("recipients", []))
+                yield from header.problems(file, path, encryption, record["recipients"])
     except OSError as exc:
         yield artifact_module.unreadable(path, exc)
 
 
-def _strangers(folder: Folder, records: c.Iterable[Record]) -> c.Iterator[str]:
+def _strangers(folder: Folder, records: c.Iterable[ArtifactRecord]) -> c.Iterator[str]:
     known = {record["name"] for record in records} | {manifest_module.NAME, manifest_module.SIGNATURE}
     for name in sorted(set(folder.entries()) - known):
         yield f"'{folder.path / name}' is not part of the backup: someone put it there."
 
 
-def _is_openable(manifest: Manifest, decryptor: Decryptor) -> bool:
+def _is_openable(manifest: ManifestHead, decryptor: Decryptor) -> bool:
     """Whether the contents are to be verified: something to decrypt them with was given, or nothing is needed."""
     return decryptor.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 

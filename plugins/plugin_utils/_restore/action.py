@@ -19,15 +19,16 @@ from .._action import AccessManagerAction
 from .._age.decryption import Decryptor
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
 from .._ams.constants import RETURN_TO_VERSION_1
-from .._ams.description import Described
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
 from .._contents.source import LATEST, select
 from .._errors import AccessManagerError
+from .._shape import ShapeError, checked
 from .._signing.trust import Trust
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
 from .._target import clock, interrupted_stops
+from .._target.answers import Probe
 from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
@@ -35,8 +36,9 @@ from . import adapted_backup
 from .adapted_backup import RecoveryOptions
 from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
-from .plan import RESTORABLE, Plan, RestoreOptions, Task
+from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
+from .target_server import TargetServer
 
 _MACHINE, _DOMAIN = 1, 3
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
@@ -115,32 +117,43 @@ class RestoreAction(AccessManagerAction):
             allow_version_mismatch=self.params["allow_version_mismatch"],
         )
 
-    def situation(self, contents: Contents) -> Described:
+    def situation(self, contents: Contents) -> TargetServer:
         """The server as it is now: as it was described before, or as it answers."""
         if self.params["installation"] is not None:
-            return t.cast(Described, self.params["installation"])
+            return self._planned_before(self.params["installation"])
         nonce = os.urandom(_NONCE_BYTES)
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
         require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
         refuse_without_rights(answer)
-        contents = self.for_this_server(contents, answer)
-        probes, masked = answer.pop("probes"), answer.pop("masked")
-        earlier = [EarlierRestore.of(restore) for restore in answer.pop("earlier")]
-        left = interrupted_stops.stopped(answer.pop("left_runs", []))
-        answer.pop("unended_restores", None)  # they are among the earlier ones
-        return answer | {
+        earlier = [EarlierRestore.of(restore) for restore in answer["earlier"]]
+        left = interrupted_stops.stopped(answer["left_runs"])
+        known = answer | {
             "clock_skew_seconds": skew,
-            "decrypted_secrets": {probe["path"]: probe["opens"] for probe in [*probes, *answer.pop("domain_secrets")]},
-            "same_documents": _same_documents(contents, probes, masked, nonce),
+            "decrypted_secrets": {one["path"]: one["opens"] for one in [*answer["probes"], *answer["domain_secrets"]]},
+            "same_documents": {},
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
             "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
             "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
         }
+        server = checked(known, TargetServer)
+        adapted = self.for_this_server(contents, server)
+        server["same_documents"] = _same_documents(adapted, answer["probes"], answer["masked"], nonce)
+        return server
 
-    def _described(self, contents: Contents, nonce: bytes) -> Described:
+    @staticmethod
+    def _planned_before(installation: object) -> TargetServer:
+        try:
+            return checked(installation, TargetServer)
+        except ShapeError as exc:
+            raise AccessManagerError(
+                f"installation is not what a plan (state: planned) returned: {exc}. Give it the installation of the "
+                "registered result."
+            ) from None
+
+    def _described(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
         return describe(
             self.target,
             contents.held,
@@ -155,17 +168,17 @@ class RestoreAction(AccessManagerAction):
         """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
         if not self.params["other_server"] or contents.held is None:
             return RETURN_TO_VERSION_1
-        version = printable(str(contents.held.described["installation"].get("version")))
+        version = printable(contents.held.described["installation"]["version"])
         return (
             f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and "
             "run this again."
         )
 
-    def for_this_server(self, contents: Contents, situation: Described) -> Contents:
+    def for_this_server(self, contents: Contents, situation: TargetServer) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
         return adapted_backup.adapt(contents, situation, self._target()) if self.params["other_server"] else contents
 
-    def plan(self, contents: Contents, situation: Described) -> Plan:
+    def plan(self, contents: Contents, situation: TargetServer) -> Plan:
         """The plan of a backup as it is to be restored here."""
         plan = make_plan(contents, situation, self.restore_options())
         if plan.stop:
@@ -174,7 +187,7 @@ class RestoreAction(AccessManagerAction):
             adapted_backup.refuse_configured(contents, situation, plan)
         return plan
 
-    def manual_tasks(self, contents: Contents, situation: Described, plan: Plan) -> list[Task]:
+    def manual_tasks(self, contents: Contents, situation: TargetServer, plan: Plan) -> list[Task]:
         """What an administrator has to do when this server takes the place of the one that made the backup."""
         if not self.params["other_server"]:
             return []
@@ -245,26 +258,26 @@ def _assignment(name: str, value: t.Any) -> str:
 
 
 def _same_documents(
-    contents: Contents, probes: list[Described], masked: dict[str, str], nonce: bytes
+    contents: Contents, probes: list[Probe], masked: dict[str, str], nonce: bytes
 ) -> dict[str, bool]:
     """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
     same = {}
     for file, digest in masked.items() if contents.held else ():
-        wanted = contents.configuration.files.get(f"config/{file}", {}).get("sha256")
-        same[file] = digest == wanted and all(
+        wanted = contents.configuration.files.get(f"config/{file}")
+        same[file] = wanted is not None and digest == wanted["sha256"] and all(
             _is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file
         )
     return same
 
 
-def _is_same_secret(contents: Contents, probe: Described, nonce: bytes) -> bool:
+def _is_same_secret(contents: Contents, probe: Probe, nonce: bytes) -> bool:
     value = contents.secrets.get(probe["path"])
     if value is None:
         return not probe["opens"] and bool(probe["mark"])
-    return is_mark_of(str(probe["mark"]), value, nonce)
+    return is_mark_of(probe["mark"], value, nonce)
 
 
-def _given(wanted: dict[str, t.Any], held: Certificate) -> dict[str, t.Any]:
+def _given(wanted: PlannedCertificate, held: Certificate) -> dict[str, t.Any]:
     if wanted["action"] == "give_access" or held.pfx is None:
-        return wanted
-    return wanted | {"pfx": base64.b64encode(held.pfx).decode(), "password": held.password}
+        return {**wanted}
+    return {**wanted, "pfx": base64.b64encode(held.pfx).decode(), "password": held.password}

@@ -18,10 +18,13 @@ import ntpath
 import re
 
 from .._ams.constants import LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, Described, Record, own_http_configuration
+from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, own_http_configuration
+from .._ams.shapes import BackedUpServer, Binding, HttpSys, Installation, RegistryValue, State
+from .._ams.shapes import Reference as RecordedReference
 from .._contents import zip_writer
 from .._contents.configuration import Configuration, Reference
 from .._contents.contents import Contents, Rewrite
+from .._contents.file_list import FileList, FileRecord
 from .._contents.names import FILES, STATE, path_of
 from .._errors import AccessManagerError
 from .._text import printable
@@ -30,6 +33,7 @@ from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, pla
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
+from .target_server import TargetServer
 from .web_address import web_address_of
 
 KEPT_VALUES = {
@@ -70,7 +74,7 @@ class RecoveryOptions:
     allow_version_mismatch: bool = False
 
 
-def adapt(contents: Contents, server: Described, target: RecoveryOptions) -> Contents:
+def adapt(contents: Contents, server: TargetServer, target: RecoveryOptions) -> Contents:
     """The backup as this server would have made it. Raises AccessManagerError when it must not come here."""
     _refuse_versions(contents, server, target)
     configuration = contents.configuration
@@ -78,12 +82,12 @@ def adapt(contents: Contents, server: Described, target: RecoveryOptions) -> Con
     rewrites = _rewrites(configuration, moves)
     described = _described(configuration, server, moves, tls_bindings(contents, server, target))
     values = {(one.place, one.before): one.after for one in rewrites.values()}
-    described["references"] = [_reference(one, moves, values) for one in configuration.described["references"]]
+    described["references"] = [_reference(one, moves, values) for one in described["references"]]
     translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
     return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
 
 
-def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None:
+def refuse_configured(contents: Contents, server: TargetServer, plan: Plan) -> None:
     """Raises AccessManagerError when the plan would write over an Access Manager that was configured already."""
     if server["installation"]["configured"] and plan.changes_server:
         changes = [printable(line) for line in lines_of(plan) if line.startswith(_CHANGES)]
@@ -96,12 +100,10 @@ def refuse_configured(contents: Contents, server: Described, plan: Plan) -> None
         )
 
 
-def _refuse_versions(contents: Contents, server: Described, target: RecoveryOptions) -> None:
+def _refuse_versions(contents: Contents, server: TargetServer, target: RecoveryOptions) -> None:
     label, name = contents.source.label, server["computer_name"]
-    there, here = (
-        str(contents.configuration.described["installation"].get("version")),
-        str(server["installation"]["version"]),
-    )
+    there = contents.configuration.described["installation"]["version"]
+    here = server["installation"]["version"]
     if _version(there)[:1] != (SUPPORTED_MAJOR_VERSION,):
         raise AccessManagerError(
             f"The backup {label} is of Access Manager '{there}', which cannot be restored. {LATER_VERSIONS}"
@@ -133,7 +135,7 @@ class _PathMapping:
 
     def __init__(self, configuration: Configuration, new_root: str, *, relocate: bool) -> None:
         self._configuration = configuration
-        self._old_root = str(configuration.described["installation"].get("config_path", "")).rstrip("\\")
+        self._old_root = configuration.described["installation"]["config_path"].rstrip("\\")
         if not ntpath.isabs(self._old_root):
             raise AccessManagerError(
                 f"The backup says that its configuration lay in '{self._old_root}', which is no folder."
@@ -210,11 +212,11 @@ def _edited(data: bytes, edits: dict[tuple[int, int], str]) -> bytes:
 
 
 def _config_zip(
-    configuration: Configuration, moves: _PathMapping, rewritten: dict[str, bytes], described: Record
+    configuration: Configuration, moves: _PathMapping, rewritten: dict[str, bytes], described: BackedUpServer
 ) -> bytes:
     """A config.zip of all this, without the database: that belongs to its server."""
     files = {moves.name(name): name for name in configuration.files if not name.startswith(DATABASE_FOLDER)}
-    listed = {
+    listed: FileList = {
         "files": [_record(configuration.files[old], new, rewritten.get(old)) for new, old in files.items()],
         "folders": [record for name, record in configuration.folders.items() if not _is_below_database(name)],
     }
@@ -231,29 +233,32 @@ def _is_below_database(name: str) -> bool:
     return name.startswith(DATABASE_FOLDER) and name != DATABASE_FOLDER
 
 
-def _record(record: Record, name: str, data: bytes | None) -> Record:
+def _record(record: FileRecord, name: str, data: bytes | None) -> FileRecord:
     """The record of a file under a new name.
 
     In another folder it is open to those alone who could open it where it was.
     """
-    content = {} if data is None else {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    moved = {} if name == record["path"] else {"sddl": sddl.with_own_rules(record["sddl"])}
-    return record | {"path": name} | content | moved
+    moved = record.copy()
+    if name != record["path"]:
+        moved |= {"path": name, "sddl": sddl.with_own_rules(record["sddl"])}
+    if data is not None:
+        moved |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return moved
 
 
 # ---- the state beside the files ----
 
 
-def tls_bindings(contents: Contents, server: Described, target: RecoveryOptions) -> dict[str, Record | None]:
+def tls_bindings(contents: Contents, server: TargetServer, target: RecoveryOptions) -> dict[str, Binding | None]:
     """Access Manager's TLS bindings of the backup by endpoint, as this server can have them: None where a certificate
     is missing.
 
     A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
     Raises AccessManagerError when the certificate that was asked for is not there.
     """
-    there = {str(thumbprint).upper() for thumbprint in server.get("machine_certificates", [])}
+    there = {thumbprint.upper() for thumbprint in server["machine_certificates"]}
     asked = _asked_certificate(server, target, there)
-    usable = [one for one in server["state"]["http_sys"]["bindings"] if str(one["thumbprint"]).upper() in there]
+    usable = [one for one in server["state"]["http_sys"]["bindings"] if one["thumbprint"].upper() in there]
     wanted = _own_bindings(contents.configuration)
     if wanted:
         usable = [one for one in usable if one["application_id"] == ACCESS_MANAGER_APPLICATION]
@@ -266,7 +271,7 @@ def tls_bindings(contents: Contents, server: Described, target: RecoveryOptions)
     }
 
 
-def _usable_binding(binding: Record, asked: str | None, there: set[str], bound: Record | None) -> Record | None:
+def _usable_binding(binding: Binding, asked: str | None, there: set[str], bound: Binding | None) -> Binding | None:
     """A binding of the backup with a certificate that this server has: the one asked for, its own, or the one bound
     here.
     """
@@ -280,11 +285,11 @@ def _usable_binding(binding: Record, asked: str | None, there: set[str], bound: 
     return bound
 
 
-def _own_bindings(configuration: Configuration) -> list[Record]:
-    return list(own_http_configuration(configuration.described["state"]["http_sys"])["bindings"])
+def _own_bindings(configuration: Configuration) -> list[Binding]:
+    return own_http_configuration(configuration.described["state"]["http_sys"])["bindings"]
 
 
-def _default_binding(configuration: Configuration) -> Record:
+def _default_binding(configuration: Configuration) -> Binding:
     """The binding that Access Manager makes where the backup's settings say that its web site is, without a
     certificate.
     """
@@ -297,7 +302,7 @@ def _is_configured(configuration: Configuration) -> bool:
     return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
-def _asked_certificate(server: Described, target: RecoveryOptions, there: set[str]) -> str | None:
+def _asked_certificate(server: TargetServer, target: RecoveryOptions, there: set[str]) -> str | None:
     if target.tls_thumbprint is None:
         return None
     (asked,) = thumbprints.parse([target.tls_thumbprint])
@@ -310,31 +315,30 @@ def _asked_certificate(server: Described, target: RecoveryOptions, there: set[st
 
 
 def _described(
-    configuration: Configuration, server: Described, moves: _PathMapping, bindings: dict[str, Record | None]
-) -> Record:
+    configuration: Configuration, server: TargetServer, moves: _PathMapping, bindings: dict[str, Binding | None]
+) -> BackedUpServer:
     """The state of the backup as the new server would have reported it."""
     described, state, here = configuration.described, configuration.described["state"], server["state"]
-    http_sys = {
+    http_sys: HttpSys = {
         "bindings": [binding for binding in bindings.values() if binding],
         "reservations": state["http_sys"]["reservations"],
     }
     kept = KEPT_VALUES if None not in bindings.values() else KEPT_VALUES | _OF_THE_BINDING
     registry = [*state["registry"], *_made_binding(configuration, http_sys["bindings"])]
-    return described | {
-        "installation": server["installation"] | {"version": described["installation"].get("version")},
-        "state": state
-        | {
-            "computer_name": server["computer_name"],
-            "registry": [value for value in registry if place_of(value) not in kept]
-            + [value for value in here["registry"] if place_of(value) in kept],
-            "service": here["service"],
-            "firewall": here["firewall"],
-            "http_sys": http_sys,
-        },
+    moved: State = {
+        "computer_name": server["computer_name"],
+        "registry": [value for value in registry if place_of(value) not in kept]
+        + [value for value in here["registry"] if place_of(value) in kept],
+        "registry_permissions": state["registry_permissions"],
+        "service": here["service"],
+        "firewall": here["firewall"],
+        "http_sys": http_sys,
     }
+    installation: Installation = {**server["installation"], "version": described["installation"]["version"]}
+    return {**described, "installation": installation, "state": moved}
 
 
-def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) -> c.Iterator[Record]:
+def _made_binding(configuration: Configuration, bindings: list[Binding]) -> c.Iterator[RegistryValue]:
     """What Access Manager remembers of a binding that the backup had not: which one is its own."""
     is_set = any(place_of(value) == _CERT_BINDING for value in configuration.described["state"]["registry"])
     for binding in bindings if not _own_bindings(configuration) and not is_set else ():
@@ -342,9 +346,11 @@ def _made_binding(configuration: Configuration, bindings: c.Sequence[Record]) ->
             yield {"key": "", "name": "CertBinding", "kind": "String", "data": binding["endpoint"]}
 
 
-def _reference(reference: Record, moves: _PathMapping, rewritten: dict[tuple[str, str], str]) -> Record:
+def _reference(
+    reference: RecordedReference, moves: _PathMapping, rewritten: dict[tuple[str, str], str]
+) -> RecordedReference:
     name = moves.name(reference["name"]) if reference["name"] else None
     path = moves.path(reference["path"], reference["name"])
     value = rewritten.get((reference["key"], reference["value"]), reference["value"])
-    moved = {} if path == reference["path"] else {"path": path, "place": "config"}
-    return reference | {"name": name, "value": value} | moved
+    place = reference["place"] if path == reference["path"] else "config"
+    return {**reference, "name": name, "value": value, "path": path, "place": place}

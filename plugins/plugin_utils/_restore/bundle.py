@@ -16,9 +16,9 @@ import os
 import struct
 import typing as t
 
-from .._ams.description import DATABASE_FOLDER, Record
+from .._ams.description import DATABASE_FOLDER
 from .._contents.contents import Contents
-from .plan import Plan
+from .plan import Plan, PlannedFile
 
 _KEYS = ("name", "path", "kind", "action", "before", "created", "modified", "attributes", "sddl", "sha256")
 _CHANGE = ("add", "replace")
@@ -40,8 +40,8 @@ def plan_of(contents: Contents, plan: Plan) -> dict[str, t.Any]:
     }
 
 
-def _file(record: Record) -> Record:
-    return {key: record.get(key) for key in _KEYS} | {
+def _file(record: PlannedFile) -> dict[str, t.Any]:
+    return dict.fromkeys(_KEYS) | {key: value for key, value in record.items() if key in _KEYS} | {
         "size": record.get("size", 0),
         "has_content": _has_content(record),
         "is_database": _is_database(record),
@@ -68,9 +68,9 @@ def in_memory(contents: Contents, plan: Plan) -> c.Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
-def _is_database(record: Record) -> bool:
-    return record["kind"] == "file" and str(record["name"]).startswith(DATABASE_FOLDER)
+def _is_database(record: PlannedFile) -> bool:
+    return record["kind"] == "file" and record["name"].startswith(DATABASE_FOLDER)
 
 
-def _has_content(record: Record) -> bool:
+def _has_content(record: PlannedFile) -> bool:
     return record["kind"] == "file" and record["action"] in _CHANGE

@@ -10,9 +10,10 @@ import dataclasses
 import re
 import typing as t
 
-from .._ams.description import Described, Record
+from .._ams.shapes import Binding
 from .._contents.contents import Contents
 from .plan import Plan
+from .target_server import TargetServer
 from .web_address import WebAddress, texts, web_address_of
 
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
@@ -30,14 +31,14 @@ class Recovery:
     """
 
     contents: Contents
-    server: Described
+    server: TargetServer
     plan: Plan
-    bindings: c.Mapping[str, Record | None]
+    bindings: c.Mapping[str, Binding | None]
     again: c.Callable[..., str]
 
     @property
     def old(self) -> str:
-        return matching(self.contents.configuration.described["state"].get("computer_name"), _COMPUTER, "OLD-SERVER")
+        return matching(self.contents.configuration.described["state"]["computer_name"], _COMPUTER, "OLD-SERVER")
 
     @property
     def new(self) -> str:
@@ -65,7 +66,7 @@ class Recovery:
     @property
     def account(self) -> str:
         """The account of the service on the old server."""
-        return str(self.contents.configuration.described["state"]["service"].get("account", ""))
+        return str(self.contents.configuration.described["state"]["service"]["account"] or "")
 
     def texts(self, path: str) -> list[str]:
         """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""

@@ -187,7 +187,7 @@ def _firewall(recovery: Recovery) -> c.Iterator[Task]:
             )
             command = f"Set-NetFirewallRule -DisplayName '{FIREWALL_RULE}' -Enabled True -Action Allow -Protocol TCP"
             yield Task(Item.FIREWALL, text, (f"{command} -LocalPort {listed}",))
-    elif recovery.contents.configuration.described["state"].get("firewall"):
+    elif recovery.contents.configuration.described["state"]["firewall"]:
         text = (
             "The firewall rule of Access Manager is missing here: add it, or save the web settings in the "
             "configuration tool."
@@ -197,7 +197,7 @@ def _firewall(recovery: Recovery) -> c.Iterator[Task]:
 
 
 def _cluster(recovery: Recovery) -> c.Iterator[Task]:
-    here, there = recovery.server.get("cluster"), recovery.contents.configuration.described.get("cluster")
+    here, there = recovery.server["cluster"], recovery.contents.configuration.described["cluster"]
     if here:
         resource = matching(here.get("resource"), _RESOURCE, "RESOURCE")
         yield Task(
@@ -264,7 +264,7 @@ def _modules(recovery: Recovery) -> c.Iterator[Task]:
 
 def _variables(recovery: Recovery) -> c.Iterator[Task]:
     names = sorted(
-        {one["variable"].partition("=")[0] for one in recovery.contents.configuration.described.get("environment", [])}
+        {one["variable"].partition("=")[0] for one in recovery.contents.configuration.described["environment"]}
     )
     here = {str(name).lower() for name in recovery.server["state"]["service"].get("environment_variables", [])}
     missing = [printable(name) for name in names if name.lower() not in here]
@@ -310,7 +310,7 @@ def _secrets(recovery: Recovery) -> c.Iterator[Task]:
 
 def _certificates(recovery: Recovery) -> c.Iterator[Task]:
     there = set(recovery.plan.usable_certificates)
-    for certificate in (recovery.contents.source.manifest or {}).get("certificates", []):
+    for certificate in recovery.contents.source.certificates:
         thumbprint = certificate["thumbprint"]
         if thumbprint not in there and thumbprint not in (recovery.contents.certificates or {}):
             shown = printable(thumbprint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._ams.description import Record
+from .._ams.shapes import HttpSys, RegistryData, RegistryValue
 from .items import Item
 
 _ON_CONTROLLER = "ansible-playbook "
@@ -50,28 +50,102 @@ class Task:
         return self.text + runs + "".join(f" Then, on the controller: {command}" for command in here)
 
 
+KeyAction = t.Literal["import", "give_key", "give_access"]
+SecretAction = t.Literal["keep", "here", "protect", "enter", "clear", "untested"]
+
+
+class WantedFile(t.TypedDict):
+    """A file or folder of the backup, under its name there and at its path on the server."""
+
+    name: str
+    path: str
+    kind: t.Literal["file", "folder"]
+    created: str
+    modified: str
+    attributes: int
+    sddl: str
+    sha256: t.NotRequired[str]
+    size: t.NotRequired[int]
+
+
+class FileChange(t.TypedDict):
+    """C(set): what of a kept one is set. C(before), C(size_before): of what is there now."""
+
+    action: t.Literal["add", "replace", "set", "remove"]
+    set: list[str]
+    before: str | None
+    size_before: int
+
+
+class PlannedFile(FileChange):
+    """A file or folder. One that is removed has no more than its name, path and kind."""
+
+    name: str
+    path: str
+    kind: t.Literal["file", "folder"]
+    created: t.NotRequired[str]
+    modified: t.NotRequired[str]
+    attributes: t.NotRequired[int]
+    sddl: t.NotRequired[str]
+    sha256: t.NotRequired[str]
+    size: t.NotRequired[int]
+
+
+class PlannedValue(RegistryValue):
+    """C(before): the data that the value has now."""
+
+    before: RegistryData
+
+
+class PlannedRegistry(t.TypedDict):
+    set: list[PlannedValue]
+    remove: list[RegistryValue]
+
+
+class PlannedHttpSys(t.TypedDict):
+    add: HttpSys
+    remove: HttpSys
+
+
+class PlannedCertificate(t.TypedDict):
+    thumbprint: str
+    action: KeyAction
+
+
+class PlannedSecret(t.TypedDict):
+    """C(action): C(here) when the server's own file has it, protected for this server already."""
+
+    path: str
+    file: str
+    action: SecretAction
+
+
+class PlannedReference(t.TypedDict):
+    """What names a file, and is written with another path."""
+
+    file: str
+    key: str
+    before: str
+    after: str
+
+
 @dataclasses.dataclass
 class Plan:
     """What has to change, as data for the target's half. C(tasks): what an administrator has to do.
 
-    files: records with C(action) add, replace, set or remove, and C(set), what of a kept one is set.
-    registry: C(set) and C(remove). http_sys: C(add) and C(remove), each of C(bindings) and C(reservations).
-    certificates: C(thumbprint) and C(action) import, give_key or give_access. secrets: C(path), C(file) and C(action)
-    keep, here (the server's own file has it, protected for this server already), protect, enter, clear or untested.
-    configured: whether the server must be so afterwards. references: what names a file and is written with another
-    path, as C(file), C(key), C(before) and C(after). usable_certificates: thumbprints of those whose keys the service
-    must be able to read.
+    configured: whether the server must be so afterwards. usable_certificates: thumbprints of those whose keys the
+    service must be able to read.
     """
 
-    files: list[Record] = dataclasses.field(default_factory=list)
-    registry: dict[str, list[Record]] = dataclasses.field(default_factory=lambda: {"set": [], "remove": []})
-    http_sys: dict[str, dict[str, list[Record]]] = dataclasses.field(
-        default_factory=lambda: {"add": _no_http(), "remove": _no_http()}
+    files: list[PlannedFile] = dataclasses.field(default_factory=list)
+    registry: PlannedRegistry = dataclasses.field(default_factory=lambda: PlannedRegistry(set=[], remove=[]))
+    http_sys: PlannedHttpSys = dataclasses.field(
+        default_factory=lambda: PlannedHttpSys(add=_no_http(), remove=_no_http())
     )
-    certificates: list[Record] = dataclasses.field(default_factory=list)
-    secrets: list[Record] = dataclasses.field(default_factory=list)
+    certificates: list[PlannedCertificate] = dataclasses.field(default_factory=list)
+    secrets: list[PlannedSecret] = dataclasses.field(default_factory=list)
     usable_certificates: list[str] = dataclasses.field(default_factory=list)
-    references: list[Record] = dataclasses.field(default_factory=list)
+    references: list[PlannedReference] = dataclasses.field(default_factory=list)
     tasks: list[Task] = dataclasses.field(default_factory=list)
     configured: bool = False
     stop: bool = False
@@ -80,8 +154,8 @@ class Plan:
     @property
     def changes_server(self) -> bool:
         """Whether anything but certificates changes."""
-        http_sys = any(any(kinds.values()) for kinds in self.http_sys.values())
-        return bool(self.files or self.registry["set"] or self.registry["remove"] or http_sys)
+        http_sys = [*self.http_sys["add"].values(), *self.http_sys["remove"].values()]
+        return bool(self.files or any(self.registry.values()) or any(http_sys))
 
     @property
     def changed(self) -> bool:
@@ -96,5 +170,5 @@ class Plan:
         return dataclasses.asdict(dataclasses.replace(self, tasks=[]))
 
 
-def _no_http() -> dict[str, list[Record]]:
+def _no_http() -> HttpSys:
     return {"bindings": [], "reservations": []}

@@ -11,13 +11,13 @@ import collections.abc as c
 import itertools
 import typing as t
 
-from .._ams.description import Described
 from .._contents.contents import Contents
 from .._text import encodable, json_lines, printable
 from .item_outcomes import outcome_of_items
 from .items import OUTCOMES, Item, Outcome
 from .plan import RESTORABLE, Plan, Task
 from .plan_text import lines_of
+from .target_server import TargetServer
 
 FORMAT = 1
 
@@ -26,7 +26,7 @@ Document = dict[str, t.Any]
 
 def document_of(
     contents: Contents,
-    server: Described,
+    server: TargetServer,
     plan: Plan,
     *,
     backup: Contents | None = None,
@@ -44,7 +44,7 @@ def document_of(
         "backup": contents.source.label,
         "computer": server["computer_name"],
         "other_server": other_server,
-        "backup_version": contents.configuration.described["installation"].get("version"),
+        "backup_version": contents.configuration.described["installation"]["version"],
         "server_version": server["installation"]["version"],
         "would_change": plan.changed,
         "configured": plan.configured,
@@ -88,7 +88,7 @@ def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
     """
     actions = {one["thumbprint"]: one["action"] for one in plan.certificates}
     named = dict.fromkeys(contents.certificates or {}, "")
-    named |= {one["thumbprint"]: one["subject"] for one in (contents.source.manifest or {}).get("certificates", [])}
+    named |= {one["thumbprint"]: one["subject"] for one in contents.source.certificates}
     return [
         {
             "thumbprint": thumbprint,

@@ -8,33 +8,37 @@ from __future__ import annotations
 import collections.abc as c
 import itertools
 
-from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, Described, Record, inventory_name
+from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, inventory_name
+from .._ams.shapes import Item, Link
 from .._contents.contents import Contents
+from .._contents.file_list import FileRecord, FolderRecord
 from .._contents.names import path_of
 from .._errors import AccessManagerError
 from .._windows import sddl as sddl_module
-from .plan import Plan, RestoreOptions
+from .plan import FileChange, Plan, PlannedFile, RestoreOptions, WantedFile
+from .target_server import TargetServer
 
 _TIME = "time"
 _ENCRYPTED = 0x4000
 """FILE_ATTRIBUTE_ENCRYPTED."""
 
 
-def plan_files(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def plan_files(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     configuration = contents.configuration
     root = server["installation"]["config_path"]
     here = {inventory_name(record).lower().rstrip("/"): record for record in server["records"]}
-    wanted = list(_wanted("folder", configuration.folders, root, options))
-    wanted += _wanted("file", configuration.files, root, options)
+    folders, files = sorted(configuration.folders.items()), sorted(configuration.files.items())
+    wanted = [_folder(record, path_of(name, root)) for name, record in folders if is_wanted(name, options)]
+    wanted += [_file(record, path_of(name, root)) for name, record in files if is_wanted(name, options)]
     _refuse_unknown_files(wanted, contents, options)
     _refuse_places(wanted, contents, server)
     protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
-        now = here.get(record["name"].lower().rstrip("/"))
+        now = _of_same_kind(record, here.get(record["name"].lower().rstrip("/")))
         change = _change(record, now, same=_is_same_content(record, now, protected, server))
         if change:
-            plan.files.append(record | change)
-            _leave_encryption(plan, plan.files[-1], now)
+            plan.files.append({**record, **change})
+            _leave_encryption(plan, record, now, change)
     if options.mirror and "config" in options.parts and options.files is None:
         kept = set(
             itertools.chain.from_iterable(_with_parents(record["name"].lower().rstrip("/")) for record in wanted)
@@ -42,16 +46,26 @@ def plan_files(plan: Plan, contents: Contents, server: Described, options: Resto
         plan.files += _removed(server["records"], kept)
 
 
-def _wanted(kind: str, records: dict[str, Record], root: str, options: RestoreOptions) -> c.Iterator[Record]:
-    for name, record in sorted(records.items()):
-        if is_wanted(name, options):
-            yield record | {"kind": kind, "name": name, "path": path_of(name, root)}
+def _folder(record: FolderRecord, path: str) -> WantedFile:
+    return {
+        "name": record["path"],
+        "path": path,
+        "kind": "folder",
+        "created": record["created"],
+        "modified": record["modified"],
+        "attributes": record["attributes"],
+        "sddl": record["sddl"],
+    }
 
 
-def _leave_encryption(plan: Plan, record: Record, now: Described | None) -> None:
+def _file(record: FileRecord, path: str) -> WantedFile:
+    return {**_folder(record, path), "kind": "file", "sha256": record["sha256"], "size": record["size"]}
+
+
+def _leave_encryption(plan: Plan, record: WantedFile, now: Item | None, change: FileChange) -> None:
     """A file that a restore writes is a new one: nobody's EFS key encrypts it."""
-    encrypted = _ENCRYPTED & (record["attributes"] | (now or record)["attributes"])
-    if encrypted and record["kind"] == "file" and record["action"] in ("add", "replace"):
+    encrypted = _ENCRYPTED & (record["attributes"] | (now["attributes"] if now else 0))
+    if encrypted and record["kind"] == "file" and change["action"] in ("add", "replace"):
         plan.add_task(
             f"'{record['path']}' was encrypted by Windows (EFS), and is not after this restore: encrypt it again, by "
             "an account whose files the service may read, if it is to be."
@@ -68,7 +82,7 @@ def plan_references(plan: Plan, contents: Contents) -> None:
     ]
 
 
-def _refuse_unknown_files(wanted: list[Record], contents: Contents, options: RestoreOptions) -> None:
+def _refuse_unknown_files(wanted: list[WantedFile], contents: Contents, options: RestoreOptions) -> None:
     for name in sorted((options.files or set()) - {record["name"].lower() for record in wanted}):
         raise AccessManagerError(
             f"The backup {contents.source.label} has no file '{name}' among the parts to restore: name it as the "
@@ -76,10 +90,10 @@ def _refuse_unknown_files(wanted: list[Record], contents: Contents, options: Res
         )
 
 
-def _refuse_places(wanted: list[Record], contents: Contents, server: Described) -> None:
+def _refuse_places(wanted: list[WantedFile], contents: Contents, server: TargetServer) -> None:
     """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link.
     """
-    links, missing = folder_links(server), tuple(str(root).lower() for root in server.get("missing_drives", []))
+    links, missing = folder_links(server), tuple(root.lower() for root in server["missing_drives"])
     for record in wanted:
         if record["path"].lower().startswith(missing):
             raise AccessManagerError(
@@ -97,7 +111,7 @@ def _refuse_places(wanted: list[Record], contents: Contents, server: Described) 
             )
 
 
-def folder_links(server: Described) -> tuple[str, ...]:
+def folder_links(server: TargetServer) -> tuple[str, ...]:
     """How the paths begin that lie below a link on the server."""
     return tuple(f"{record['path'].lower()}\\" for record in server["records"] if record["kind"] == "link")
 
@@ -110,24 +124,29 @@ def is_wanted(name: str, options: RestoreOptions) -> bool:
     return name.split("/")[0] in options.parts
 
 
-def is_same_json(name: str, server: Described) -> bool:
-    return bool(server.get("same_documents", {}).get(name.removeprefix("config/")))
+def is_same_json(name: str, server: TargetServer) -> bool:
+    return server["same_documents"].get(name.removeprefix("config/"), False)
 
 
-def _is_same_content(record: Record, now: Described | None, protected: set[str], server: Described) -> bool:
+def _is_same_content(record: WantedFile, now: Item | None, protected: set[str], server: TargetServer) -> bool:
     if now is None or record["name"] in protected:
         return False
     return is_same_json(record["name"], server) or now.get("sha256") == record.get("sha256")
 
 
-def _change(record: Record, now: Described | None, *, same: bool) -> Record | None:
-    """What has to be done to a file or folder, as the keys action, set and before; None when it is as in the backup."""
-    if now is None:
-        return {"action": "add", "set": [], "before": None, "size_before": 0}
-    if now["kind"] != record["kind"]:
+def _of_same_kind(record: WantedFile, now: Link | Item | None) -> Item | None:
+    """What is in the place of a file or folder. Raises AccessManagerError when it is something else."""
+    if now and (now["kind"] == "link" or now["kind"] != record["kind"]):
         raise AccessManagerError(
             f"'{now['path']}' is a {now['kind']} on the server, and a {record['kind']} in the backup: remove it first."
         )
+    return now
+
+
+def _change(record: WantedFile, now: Item | None, *, same: bool) -> FileChange | None:
+    """What has to be done to a file or folder; None when it is as in the backup."""
+    if now is None:
+        return {"action": "add", "set": [], "before": None, "size_before": 0}
     if record["kind"] == "file" and not same:
         if "error" in now and not record["name"].startswith(DATABASE_FOLDER):
             raise AccessManagerError(
@@ -137,13 +156,13 @@ def _change(record: Record, now: Described | None, *, same: bool) -> Record | No
         return {"action": "replace", "set": set_details, "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
     return (
-        {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now.get("size", 0)}
+        {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now["size"]}
         if details
         else None
     )
 
 
-def _differing_details(record: Record, now: Described) -> list[str]:
+def _differing_details(record: WantedFile, now: Item) -> list[str]:
     """What beside the content differs. The time of a folder changes with what is in it: it alone does not count."""
     differs = {
         _TIME: record["kind"] == "file" and record["modified"] != now["modified"],
@@ -159,7 +178,7 @@ def _with_parents(name: str) -> list[str]:
     return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
 
 
-def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
+def _removed(records: c.Collection[Link | Item], kept: set[str]) -> list[PlannedFile]:
     """What is in the server's configuration folder and not in the backup, the innermost first.
 
     Never the database, never links.
@@ -177,11 +196,11 @@ def _removed(records: c.Iterable[Described], kept: set[str]) -> list[Record]:
     return [_removal(record) for record in found if not _holds_link(record, links)]
 
 
-def _holds_link(record: Described, links: c.Iterable[str]) -> bool:
+def _holds_link(record: Item, links: c.Iterable[str]) -> bool:
     return record["kind"] == "folder" and any(link.startswith(f"{record['name']}/") for link in links)
 
 
-def _removal(record: Described) -> Record:
+def _removal(record: Item) -> PlannedFile:
     return {
         "name": inventory_name(record),
         "path": record["path"],
@@ -189,5 +208,5 @@ def _removal(record: Described) -> Record:
         "action": "remove",
         "set": [],
         "before": record.get("sha256"),
-        "size_before": record.get("size", 0),
+        "size_before": record["size"],
     }

@@ -8,26 +8,29 @@ from __future__ import annotations
 import collections.abc as c
 
 from .._ams.constants import SERVICE_SID, SecretMode
-from .._ams.description import Described
+from .._ams.shapes import MissingKey, PresentKey
+from .._contents.configuration import Secret
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._windows import sddl as sddl_module
-from .plan import Plan, RestoreOptions
+from .plan import KeyAction, Plan, RestoreOptions, SecretAction
 from .plan_files import is_same_json, is_wanted
+from .target_server import TargetServer
 
 ADMINISTRATORS = ("BA", "S-1-5-32-544")
 
 
-def service_may_read(key: Described) -> bool:
+def service_may_read(key: MissingKey | PresentKey) -> bool:
     """Whether the service and the administrators may read the file of a key; a key without a file is not judged."""
-    sddl = key.get("sddl") or ""
+    sddl = key["sddl"] if key["present"] else ""
     return not sddl or (sddl_module.may_read(sddl, SERVICE_SID) and sddl_module.may_read(sddl, *ADMINISTRATORS))
 
 
-def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None:
+def plan_certificates(plan: Plan, contents: Contents, server: TargetServer) -> None:
     for thumbprint, certificate in (contents.certificates or {}).items():
         found = [one for one in server["certificates"] if one["thumbprint"] == thumbprint]
         keyed = [one for one in found if one["key"]["present"]]
+        action: KeyAction | None
         if keyed:
             action = None if any(service_may_read(one["key"]) for one in keyed) else "give_access"
         elif certificate.pfx is None:
@@ -42,11 +45,11 @@ def plan_certificates(plan: Plan, contents: Contents, server: Described) -> None
             plan.certificates.append({"thumbprint": thumbprint, "action": action})
 
 
-def plan_secrets(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     for secret in contents.configuration.secrets:
         if not is_wanted(f"config/{secret.file}", options):
             continue
-        action = _secret_action(secret.path, secret.mode, secret.salt_place is not None, secret.file, contents, server)
+        action = _secret_action(secret, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
     lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
     missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
@@ -62,16 +65,16 @@ def plan_secrets(plan: Plan, contents: Contents, server: Described, options: Res
         )
 
 
-def _secret_action(path: str, mode: int, salted: bool, file: str, contents: Contents, server: Described) -> str:
-    if mode == SecretMode.CLEAR:
+def _secret_action(secret: Secret, contents: Contents, server: TargetServer) -> SecretAction:
+    if secret.mode == SecretMode.CLEAR:
         return "clear"
-    if mode != SecretMode.MACHINE:
+    if secret.mode != SecretMode.MACHINE:
         return "untested"
-    if server.get("decrypted_secrets", {}).get(path):
+    if server["decrypted_secrets"].get(secret.path):
         return "keep"
-    if is_same_json(f"config/{file}", server):
+    if is_same_json(f"config/{secret.file}", server):
         return "here"
-    return "protect" if path in contents.secrets and salted else "enter"
+    return "protect" if secret.path in contents.secrets and secret.salt_place is not None else "enter"
 
 
 def _list(names: c.Sequence[str]) -> str:

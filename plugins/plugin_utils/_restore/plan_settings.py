@@ -8,13 +8,8 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .._ams.description import (
-    ACCESS_MANAGER_APPLICATION,
-    WRITTEN_BY_THE_SERVICE,
-    Described,
-    Record,
-    own_http_configuration,
-)
+from .._ams.description import ACCESS_MANAGER_APPLICATION, WRITTEN_BY_THE_SERVICE, own_http_configuration
+from .._ams.shapes import Binding, HttpSys, RegistryData, RegistryPermission, RegistryValue, Reservation, State
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._windows import sddl
@@ -28,6 +23,7 @@ from .._windows.tls_binding import (
     words_of,
 )
 from .plan import Plan, RestoreOptions
+from .target_server import TargetServer
 from .web_address import web_address_of
 
 NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
@@ -36,71 +32,107 @@ NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
 CONFIGURED = ("", "configured")
 
 
-def values(state: Described) -> dict[tuple[str, str], Record]:
+def values(state: State) -> dict[tuple[str, str], RegistryValue]:
     return {place_of(value): value for value in state["registry"]}
 
 
-def place_of(value: Record) -> tuple[str, str]:
+def place_of(value: RegistryValue) -> tuple[str, str]:
     """Where a registry value stands, to compare."""
     return value["key"].lower(), value["name"].lower()
 
 
-def plan_registry(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def plan_registry(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     wanted, here = values(contents.configuration.described["state"]), values(server["state"])
     differing = [
         place for place in wanted.keys() - NEVER_RESTORED if _content(wanted[place]) != _content(here.get(place))
     ]
     differing.sort(key=lambda place: (place == CONFIGURED, place))
-    plan.registry["set"] = [wanted[place] | {"before": (here.get(place) or {}).get("data")} for place in differing]
+    plan.registry["set"] = [
+        {**wanted[place], "before": here[place]["data"] if place in here else None} for place in differing
+    ]
     if options.mirror:
         plan.registry["remove"] = [here[place] for place in sorted(here.keys() - wanted.keys() - NEVER_RESTORED)]
 
 
-def _content(value: Record | None) -> tuple[t.Any, t.Any] | None:
+def _content(value: RegistryValue | None) -> tuple[str, RegistryData] | None:
     return (value["kind"], value["data"]) if value else None
 
 
-def plan_http_sys(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def plan_http_sys(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     here = server["state"]["http_sys"]
     wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     own = own_http_configuration(here)
-    for kind, place, same in (
-        ("bindings", place_of_binding, is_same_binding),
-        ("reservations", _place_of_url, _is_same_reservation),
-    ):
-        present = {place(record): record for record in here[kind]}
-        for record in wanted[kind]:
-            now = present.get(place(record))
-            if now and same(now, record):
-                continue
-            if now and now not in own[kind]:
-                raise AccessManagerError(
-                    f"HTTP.sys of {server['computer_name']} has '{place(record)[-1]}' for another program "
-                    f"({_owner(now)}): free it, or leave the registry out with restore_only."
-                )
-            task = _task_for_a_person(record, server) if kind == "bindings" else None
-            if task:
-                plan.add_task(task)
-                continue
-            if now:
-                plan.http_sys["remove"][kind].append(now)
-            plan.http_sys["add"][kind].append(record)
-        if options.mirror:
-            names = {place(record) for record in wanted[kind]}
-            plan.http_sys["remove"][kind] += [record for record in own[kind] if place(record) not in names]
+    bindings = _Differences(wanted["bindings"], here["bindings"], own["bindings"], place_of_binding, is_same_binding)
+    reservations = _Differences(
+        wanted["reservations"], here["reservations"], own["reservations"], _place_of_url, _is_same_reservation
+    )
+    _refuse_taken(bindings.taken + reservations.taken, server)
+    add, remove = plan.http_sys["add"], plan.http_sys["remove"]
+    for binding, now in bindings.differing:
+        if task := _task_for_a_person(binding, server):
+            plan.add_task(task)
+            continue
+        add["bindings"].append(binding)
+        remove["bindings"] += [now] if now else []
+    for reservation, there in reservations.differing:
+        add["reservations"].append(reservation)
+        remove["reservations"] += [there] if there else []
+    if options.mirror:
+        remove["bindings"] += bindings.unwanted
+        remove["reservations"] += reservations.unwanted
     for text in _tasks_of_other_bindings(contents, here):
         plan.add_task(text)
 
 
-def _place_of_url(reservation: Record) -> tuple[str, ...]:
-    return (str(reservation["url"]).lower(),)
+R = t.TypeVar("R", Binding, Reservation)
 
 
-def _is_same_reservation(one: Record, other: Record) -> bool:
-    return str(one["sddl"]).lower() == str(other["sddl"]).lower()
+class _Differences(t.Generic[R]):
+    """What differs between the wanted records of HTTP.sys and those that are there, of which some are C(own)."""
+
+    def __init__(
+        self,
+        wanted: list[R],
+        here: list[R],
+        own: list[R],
+        place_of: c.Callable[[R], tuple[str, ...]],
+        is_same: c.Callable[[R, R], bool],
+    ) -> None:
+        present = {place_of(record): record for record in here}
+        pairs = [(record, present.get(place_of(record))) for record in wanted]
+        self.differing: list[tuple[R, R | None]] = [
+            (record, now) for record, now in pairs if not (now and is_same(now, record))
+        ]
+        """Each wanted record that is not there as it is wanted, and what is in its place."""
+
+        self.taken = [(place_of(now)[-1], _owner(now)) for _record, now in self.differing if now and now not in own]
+        """What another program has, and which one."""
+
+        names = {place_of(record) for record in wanted}
+        self.unwanted: list[R] = [record for record in own if place_of(record) not in names]
 
 
-def _task_for_a_person(binding: Record, server: Described) -> str | None:
+def _refuse_taken(taken: list[tuple[str, str]], server: TargetServer) -> None:
+    for place, owner in taken:
+        raise AccessManagerError(
+            f"HTTP.sys of {server['computer_name']} has '{place}' for another program ({owner}): free it, or leave the "
+            "registry out with restore_only."
+        )
+
+
+def _place_of_url(reservation: Reservation) -> tuple[str, ...]:
+    return (reservation["url"].lower(),)
+
+
+def _is_same_reservation(one: Reservation, other: Reservation) -> bool:
+    return one["sddl"].lower() == other["sddl"].lower()
+
+
+def _owner(record: Binding | Reservation) -> str:
+    return f"application {record['application_id']}" if "application_id" in record else f"permissions {record['sddl']}"
+
+
+def _task_for_a_person(binding: Binding, server: TargetServer) -> str | None:
     """Why a TLS binding cannot be made, and what to do; None when it can."""
     unknown = unknown_parameters(binding)
     if unknown:
@@ -108,7 +140,7 @@ def _task_for_a_person(binding: Record, server: Described) -> str | None:
             f"The TLS binding {binding['endpoint']} of certificate {words_of(binding)} has parameters that this "
             f"collection does not know ({', '.join(unknown)}), and is not made: make it by hand."
         )
-    if binding["kind"] != CENTRAL_STORE and binding["thumbprint"] not in server.get("machine_certificates", []):
+    if binding["kind"] != CENTRAL_STORE and binding["thumbprint"] not in server["machine_certificates"]:
         return (
             f"The TLS certificate {binding['thumbprint']} is not in LocalMachine\\My with its key: import it there, "
             f"and bind it to {binding['endpoint']} in the configuration tool, or run this again."
@@ -116,15 +148,15 @@ def _task_for_a_person(binding: Record, server: Described) -> str | None:
     return None
 
 
-def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[str]:
+def _tasks_of_other_bindings(contents: Contents, here: HttpSys) -> c.Iterator[str]:
     """What no restore makes again: settings of a binding beside its parameters, and bindings that are not Access
     Manager's.
     """
     backup = contents.configuration.described["state"]["http_sys"]["bindings"]
     present = {place_of_binding(binding): binding for binding in here["bindings"]}
     for binding in backup:
-        now = present.get(place_of_binding(binding), {})
-        lost = sorted(set(binding["other_values"]) - set(now.get("other_values", [])))
+        now = present.get(place_of_binding(binding))
+        lost = sorted(set(binding["other_values"]) - set(now["other_values"] if now else []))
         if binding["application_id"] == ACCESS_MANAGER_APPLICATION and lost:
             settings = ", ".join(lost)
             yield (
@@ -141,7 +173,7 @@ def _tasks_of_other_bindings(contents: Contents, here: Described) -> c.Iterator[
             )
 
 
-def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[Record]:
+def _of_the_web_site(contents: Contents, bindings: c.Iterable[Binding]) -> list[Binding]:
     """The bindings by host name and of the central store on the web site's port that have another application's id."""
     port = str(web_address_of(contents.configuration).https_port)
     return [
@@ -153,13 +185,14 @@ def _of_the_web_site(contents: Contents, bindings: c.Iterable[Record]) -> list[R
     ]
 
 
-def _permissions_by_key(described: Described) -> dict[str, Record]:
-    return {record["key"].lower(): record for record in described["state"]["registry_permissions"]}
+def _permissions_by_key(state: State) -> dict[str, RegistryPermission]:
+    return {record["key"].lower(): record for record in state["registry_permissions"]}
 
 
-def plan_registry_permissions(plan: Plan, contents: Contents, server: Described) -> None:
+def plan_registry_permissions(plan: Plan, contents: Contents, server: TargetServer) -> None:
     """No restore changes who may do what with a registry key: an administrator decides that."""
-    before, now = _permissions_by_key(contents.configuration.described), _permissions_by_key(server)
+    before = _permissions_by_key(contents.configuration.described["state"])
+    now = _permissions_by_key(server["state"])
     for place, one in sorted(before.items()):
         is_now = now[place]["sddl"] if place in now else None
         if is_now is None or not sddl.same(one["sddl"], is_now):
@@ -169,7 +202,3 @@ def plan_registry_permissions(plan: Plan, contents: Contents, server: Described)
                 "leaves them. Where the service may not write into its keys, it cannot keep its certificates up to "
                 "date."
             )
-
-
-def _owner(record: Record) -> str:
-    return f"application {record['application_id']}" if "application_id" in record else f"permissions {record['sddl']}"

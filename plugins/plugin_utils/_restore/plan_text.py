@@ -9,10 +9,10 @@ import collections.abc as c
 import itertools
 
 from .._ams.constants import is_secret_name
-from .._ams.description import Record
+from .._ams.shapes import HttpSys, RegistryValue
 from .._text import printable
 from .._windows.tls_binding import words_of
-from .plan import Plan
+from .plan import Plan, PlannedFile, PlannedValue
 
 _CERTIFICATE_WORDS = {
     "import": "import it with its private key",
@@ -26,22 +26,22 @@ _SECRET_WORDS = {
 }
 
 
-def _file_lines(record: Record) -> c.Iterator[str]:
+def _file_lines(record: PlannedFile) -> c.Iterator[str]:
     sign = {"add": "+", "replace": "~", "set": "~", "remove": "-"}[record["action"]]
     how = ", ".join([*(["content"] if record["action"] == "replace" else []), *record["set"]])
     yield f"{sign} {record['path']}" + (f" ({how})" if how else "")
 
 
-def _value_name(value: Record) -> str:
-    return f"{value['key']}\\{value['name']}" if value["key"] else str(value["name"])
+def _value_name(value: RegistryValue) -> str:
+    return f"{value['key']}\\{value['name']}" if value["key"] else value["name"]
 
 
-def _registry_line(value: Record) -> str:
+def _registry_line(value: PlannedValue) -> str:
     change = "not shown" if is_secret_name(value["name"]) else f"{value['before']} -> {value['data']}"
     return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {change}"
 
 
-def _http_lines(kinds: dict[str, list[Record]]) -> list[str]:
+def _http_lines(kinds: HttpSys) -> list[str]:
     lines = [f"TLS binding {record['endpoint']} of certificate {words_of(record)}" for record in kinds["bindings"]]
     return lines + [f"URL reservation {record['url']}" for record in kinds["reservations"]]
 

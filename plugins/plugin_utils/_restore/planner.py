@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from .._ams.description import Described
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .plan import Plan, RestoreOptions
 from .plan_files import folder_links, is_wanted, plan_files, plan_references
 from .plan_keys import plan_certificates, plan_secrets, service_may_read
 from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, plan_registry_permissions, values
+from .target_server import TargetServer
 
 _SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
 
 
-def make_plan(contents: Contents, server: Described, options: RestoreOptions) -> Plan:
+def make_plan(contents: Contents, server: TargetServer, options: RestoreOptions) -> Plan:
     """The plan. Raises AccessManagerError when the restore must not be done at all."""
     refuse_unfit(contents, server, options)
     plan = Plan()
@@ -36,11 +36,11 @@ def make_plan(contents: Contents, server: Described, options: RestoreOptions) ->
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
-    plan.start = plan.stop or (not runs and (options.start or bool(server.get("left_stopped"))))
+    plan.start = plan.stop or (not runs and (options.start or server["left_stopped"]))
     return plan
 
 
-def make_certificate_plan(contents: Contents, server: Described) -> Plan:
+def make_certificate_plan(contents: Contents, server: TargetServer) -> Plan:
     """The plan for the certificates alone.
 
     They belong to a forest: whichever server was backed up, any other may have them.
@@ -50,23 +50,23 @@ def make_certificate_plan(contents: Contents, server: Described) -> Plan:
     return plan
 
 
-def refuse_unfit(contents: Contents, server: Described, options: RestoreOptions) -> None:
+def refuse_unfit(contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     """Raises AccessManagerError when the backup is of another computer, version or place than this server."""
     backup, name = contents.configuration.described, server["computer_name"]
-    computer = backup["state"].get("computer_name")
+    computer = backup["state"]["computer_name"]
     if computer != name:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of the computer {computer}, and this is {name}: "
             "this restores to the same host only. For another one there is the playbook disaster_recovery "
             "(other_server)."
         )
-    there, here = backup["installation"].get("version"), server["installation"]["version"]
+    there, here = backup["installation"]["version"], server["installation"]["version"]
     if there != here and not options.allow_version_mismatch:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} "
             "first, or allow the mismatch with allow_version_mismatch."
         )
-    there, here = backup["installation"].get("config_path", ""), server["installation"]["config_path"]
+    there, here = backup["installation"]["config_path"], server["installation"]["config_path"]
     if there.lower() != here.lower():
         raise AccessManagerError(
             f"The configuration lay in '{there}' when it was backed up, and the registry of {name} says '{here}': set "
@@ -74,17 +74,16 @@ def refuse_unfit(contents: Contents, server: Described, options: RestoreOptions)
         )
 
 
-def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def _plan_tasks(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     backup, here = contents.configuration.described["state"], server["state"]
-    for setting in _SETTINGS if "registry" in options.parts else ():
-        there = backup.get("service", {}).get(setting)
-        if there != here["service"].get(setting):
+    now = dict(here["service"])
+    for setting, was in backup["service"].items() if "registry" in options.parts else ():
+        if setting in _SETTINGS and was != now[setting]:
             plan.add_task(
-                f"The service's {setting} was {there!r} and is {here['service'].get(setting)!r}: this restore leaves "
-                "it."
+                f"The service's {setting} was {was!r} and is {now[setting]!r}: this restore leaves it."
             )
     rules = {rule["rule"] for rule in here["firewall"]}
-    if "registry" in options.parts and any(rule["rule"] not in rules for rule in backup.get("firewall", [])):
+    if "registry" in options.parts and any(rule["rule"] not in rules for rule in backup["firewall"]):
         plan.add_task(
             "The firewall rule of Access Manager is not as it was, and this restore leaves it: "
             "save the web settings in the configuration tool."
@@ -102,7 +101,7 @@ def _plan_tasks(plan: Plan, contents: Contents, server: Described, options: Rest
         plan.add_task("This backup came without its certificates.zip: the certificates are left as they are.")
 
 
-def _plan_checks(plan: Plan, contents: Contents, server: Described, options: RestoreOptions) -> None:
+def _plan_checks(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     """The certificates whose keys the service must be able to read after the restore, and whether it must be
     configured.
     """
@@ -111,11 +110,12 @@ def _plan_checks(plan: Plan, contents: Contents, server: Described, options: Res
         one["thumbprint"] for one in server["certificates"] if one["key"]["present"] and service_may_read(one["key"])
     ]
     plan.usable_certificates = sorted({*imported, *usable})
-    restored = values(contents.configuration.described["state"]).get(CONFIGURED, {}).get("data") == 1
+    wanted = values(contents.configuration.described["state"]).get(CONFIGURED)
+    restored = wanted is not None and wanted["data"] == 1
     plan.configured = restored if "registry" in options.parts else server["installation"]["configured"]
 
 
-def _refuse_missing_references(plan: Plan, contents: Contents, server: Described) -> None:
+def _refuse_missing_references(plan: Plan, contents: Contents, server: TargetServer) -> None:
     """Raises AccessManagerError unless every file that the configuration names is on the server, or comes with this
     restore.
     """
@@ -124,7 +124,7 @@ def _refuse_missing_references(plan: Plan, contents: Contents, server: Described
     paths -= {record["path"].lower() for record in plan.files if record["action"] == "remove"}
     paths |= {record["path"].lower() for record in plan.files if record["action"] == "add"}
     for reference in contents.configuration.described["references"]:
-        path = str(reference["path"])
+        path = reference["path"]
         if reference["place"] == "share" or not reference["exists"] or path.lower().startswith(links):
             continue
         if path.lower() not in paths:

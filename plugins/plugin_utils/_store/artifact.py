@@ -11,15 +11,12 @@ import hashlib
 import io
 import os
 import pathlib
-import typing as t
 
 from .._errors import AccessManagerError
 from .folder import Folder, explained
+from .manifest import ArtifactRecord
 
 _CHUNK = 256 * 1024
-
-Record = dict[str, t.Any]
-"""What a manifest says of an artifact: its name, size and sha256, among others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Artifact:
 
     path: pathlib.Path
     open_folder: c.Callable[[], Folder]
-    record: Record | None = None
+    record: ArtifactRecord | None = None
 
     @property
     def is_there(self) -> bool:
@@ -64,12 +61,12 @@ class Artifact:
         return data
 
 
-def damage(folder: Folder, records: c.Iterable[Record]) -> list[str]:
+def damage(folder: Folder, records: c.Iterable[ArtifactRecord]) -> list[str]:
     """A sentence for each artifact in a folder that is missing or not what its record says."""
     return [sentence for record in records if (sentence := _damage_of(folder, record))]
 
 
-def difference(file: io.BufferedReader, path: pathlib.Path, record: Record) -> str | None:
+def difference(file: io.BufferedReader, path: pathlib.Path, record: ArtifactRecord) -> str | None:
     """How an open artifact differs from its record, in a sentence. Leaves the file at its end."""
     size = _size(file)
     if size == record["size"] and (sentence := _holes(file, path)):
@@ -77,7 +74,7 @@ def difference(file: io.BufferedReader, path: pathlib.Path, record: Record) -> s
     return _difference(path, record, size, lambda: _digest(file, size))
 
 
-def _damage_of(folder: Folder, record: Record) -> str | None:
+def _damage_of(folder: Folder, record: ArtifactRecord) -> str | None:
     path = folder.path / record["name"]
     try:
         with folder.open_file(record["name"]) as file:
@@ -90,7 +87,7 @@ def unreadable(path: pathlib.Path, exc: OSError) -> str:
     return f"'{path}' cannot be read: {exc.strerror}."
 
 
-def _difference(path: pathlib.Path, record: Record, size: int, digest: c.Callable[[], str]) -> str | None:
+def _difference(path: pathlib.Path, record: ArtifactRecord, size: int, digest: c.Callable[[], str]) -> str | None:
     if size != record["size"]:
         return f"'{path}' is not what was written: it has {size} bytes instead of {record['size']}."
     if digest() != record["sha256"]:

@@ -22,12 +22,13 @@ import typing as t
 
 from .. import _collection
 from .._ams.json_document import strict
+from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
 from .._files import open_regular, replace_atomically
-from .._shape import Rule, checked, matching
+from .._shape import Rule, checked
 from .._statuses import COMPLETE
 from .._text import time_of
-from .manifest import Manifest
+from .manifest import ManifestHead
 from .run_log import Run, Time, moment_of
 from .store import BackupStore, is_id, is_in_future
 
@@ -41,7 +42,7 @@ _NAME_LETTERS = 50
 
 class _Mark(t.TypedDict):
     id: t.Annotated[str, Rule(is_id, "the id of a backup")]
-    sha256: t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+    sha256: Sha256
     complete: bool
     lost: bool
 
@@ -68,7 +69,7 @@ class Mark:
     lost: bool = False
 
     @classmethod
-    def of(cls, manifest: Manifest, data: bytes) -> Mark:
+    def of(cls, manifest: ManifestHead, data: bytes) -> Mark:
         """C(data): the bytes of the manifest."""
         return cls(manifest["id"], hashlib.sha256(data).hexdigest(), manifest["status"] == COMPLETE)
 

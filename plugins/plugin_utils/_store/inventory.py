@@ -15,17 +15,17 @@ from .._ams.description import (
     DATABASE_FOLDER,
     MEANINGFUL_ATTRIBUTES,
     WRITTEN_BY_THE_SERVICE,
-    Described,
     inventory_name,
     own_http_configuration,
 )
+from .._ams.shapes import InventoriedServer, RegistryValue, State
 from .._text import printable
 from .._windows.sddl import normal_form
 
 COMPUTER_NAME = "state/computer_name"
 
 
-def inventory_of_server(described: Described, *, include_database: bool) -> dict[str, str]:
+def inventory_of_server(described: InventoriedServer, *, include_database: bool) -> dict[str, str]:
     """A fingerprint for each file, folder and group of settings: what decides whether a server has changed.
 
     Names are printable here, as they are in results. No two become one: no name of Windows has a backslash.
@@ -48,14 +48,16 @@ def inventory_of_server(described: Described, *, include_database: bool) -> dict
         "state/registry_permissions": _fingerprint(
             sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
         ),
-        "state/service": _fingerprint({name: state["service"][name] for name in SERVICE_SETTINGS}),
+        "state/service": _fingerprint(
+            {name: value for name, value in state["service"].items() if name in SERVICE_SETTINGS}
+        ),
         "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),
     }
 
 
-def _configured_values(state: Described) -> list[Described]:
+def _configured_values(state: State) -> list[RegistryValue]:
     """The registry values but for those that the service writes by itself."""
     return [
         value

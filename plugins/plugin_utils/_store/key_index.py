@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._signing.trust import Trust
-from .manifest import PARTS, Manifest
+from .manifest import PARTS, ArtifactRecord, Manifest
 from .store import BackupStore, hosts
 
 
@@ -28,6 +28,10 @@ class BackupRef:
         return f"{self.id} of {self.store.host}"
 
 
+_Held = tuple[BackupRef, list[ArtifactRecord]]
+"""A backup that says that it holds a key, and the artifacts in which that is."""
+
+
 class KeyIndex:
     """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are
     asked for.
@@ -36,8 +40,8 @@ class KeyIndex:
     """
 
     def __init__(self, root: str, trust: Trust | None = None, *, check_owner: bool = True) -> None:
-        self._places: dict[str, list[tuple[BackupRef, Manifest]]] = {}
-        self._unaccepted: dict[str, list[tuple[BackupRef, Manifest]]] = {}
+        self._places: dict[str, list[_Held]] = {}
+        self._unaccepted: dict[str, list[_Held]] = {}
         self._whole: dict[BackupRef, bool] = {}
         self._named: set[str] = set()
         for host in hosts(root, check_owner=check_owner):
@@ -89,10 +93,10 @@ class KeyIndex:
                     "and allow_unsigned: true. If it is not, remove it."
                 )
 
-    def _first_whole(self, places: c.Iterable[tuple[BackupRef, Manifest]]) -> BackupRef | None:
-        for place, manifest in places:
+    def _first_whole(self, places: c.Iterable[_Held]) -> BackupRef | None:
+        for place, artifacts in places:
             if place not in self._whole:
-                self._whole[place] = not place.store.damage(manifest)
+                self._whole[place] = not place.store.damage(place.id, artifacts)
             if self._whole[place]:
                 return place
         return None
@@ -107,16 +111,14 @@ class KeyIndex:
         self._add(place, manifest, self._places if accepted else self._unaccepted)
 
     def _name(self, manifest: Manifest) -> None:
-        self._named |= {key["thumbprint"].upper() for key in manifest.get("directory", {}).get("keys", [])}
+        if "directory" in manifest:
+            self._named |= {key["thumbprint"].upper() for key in manifest["directory"]["keys"]}
         self._named.update(manifest.get("replaces", []))
         self._named |= {certificate["thumbprint"].upper() for certificate in manifest.get("certificates", [])}
 
     @staticmethod
-    def _add(place: BackupRef, manifest: Manifest, places: dict[str, list[tuple[BackupRef, Manifest]]]) -> None:
-        slim = {
-            "id": manifest["id"],
-            "artifacts": [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])],
-        }
+    def _add(place: BackupRef, manifest: Manifest, places: dict[str, list[_Held]]) -> None:
+        artifacts = [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])]
         for certificate in manifest.get("certificates", []):
-            if certificate["exported"] and slim["artifacts"]:
-                places.setdefault(certificate["thumbprint"].upper(), []).append((place, slim))
+            if certificate["exported"] and artifacts:
+                places.setdefault(certificate["thumbprint"].upper(), []).append((place, artifacts))

@@ -10,12 +10,13 @@ import hashlib
 import itertools
 import json
 import pathlib
-import re
 import typing as t
 
 from .._age.decryption import LARGEST
 from .._ams.json_document import strict
+from .._ams.shapes import Count, Sha256, Time
 from .._errors import AccessManagerError
+from .._shape import Rule, ShapeError, at_most, between, conforming, matching
 from .._statuses import COMPLETE, INCOMPLETE
 from .._text import printable, shortened
 from .folder import Folder
@@ -30,52 +31,131 @@ MOST_VALUES = 500_000
 PARTS = {"config": "config.zip", "certificates": "certificates.zip", "secrets": "secrets.json"}
 """The parts of a server's backup, in the order of its manifest, and the files that hold them before encryption."""
 
-CERTIFICATES_ALONE = "certificates"
+CERTIFICATES_ALONE: t.Final = "certificates"
 """The kind of a backup that holds certificates of a forest, and nothing of a server."""
 
 MOST_LISTED = 10_000
 """How many entries a list of a manifest has at most."""
 
 
-Manifest = dict[str, t.Any]
+_LISTED = at_most(MOST_LISTED)
+_ARTIFACT_NAME = matching(r"[a-z]+\.(zip|json)(\.age)?", "the name of an artifact, such as config.zip.age")
 
-_REQUIRED = {
-    "format": int,
-    "id": str,
-    "host": str,
-    "status": str,
-    "problems": list,
-    "artifacts": list,
-    "nonce_sha256": str,
-    "content_digest": str,
-    "inventory": dict,
-}
-_OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    "checksum": str,
-    "kind": str,
-    "created": str,
-    "collection_version": str,
-    "access_manager_version": str,
-    "recipients": list,
-    "files": int,
-    "bytes": int,
-    "stopped": bool,
-    "downtime_ms": (int, type(None)),
-    "previous": (str, type(None)),
-    "previous_id": (str, type(None)),
-    "certificates": list,
-    "secrets": list,
-    "directory": dict,
-}
-_LISTED: dict[str, dict[str, type]] = {
-    "certificates": {"thumbprint": str, "subject": str, "not_before": str, "not_after": str, "exported": bool},
-    "secrets": {"path": str, "exported": bool},
-}
-_TEXTS = ("problems", "recipients")
-_ARTIFACT = {"name": str, "size": int, "sha256": str}
-_ARTIFACT_NAME = re.compile(r"[a-z]+\.(zip|json)(\.age)?")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_TIME = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]{1,7})?Z")
+
+_ONE_EACH = Rule(
+    lambda artifacts: len({part_of(one) for one in artifacts}) == len(artifacts), "at most one artifact of each part"
+)
+
+
+class Written(t.TypedDict):
+    """A file as it was written."""
+
+    name: t.Annotated[str, _ARTIFACT_NAME]
+    size: t.Annotated[int, between(0, LARGEST)]
+    sha256: Sha256
+
+
+class ArtifactRecord(Written):
+    """An encrypted part. C(recipients): who can decrypt it, if that is by public keys."""
+
+    encryption: t.Literal["recipients", "passphrase", "none"]
+    recipients: t.Annotated[list[str], _LISTED]
+
+
+class CertificateDetails(t.TypedDict):
+    thumbprint: str
+    subject: str
+    not_before: str
+    not_after: str
+
+
+class CertificateRecord(CertificateDetails):
+    """C(exported): whether its private key is in the backup."""
+
+    exported: bool
+
+
+class SecretRecord(t.TypedDict):
+    """A protected secret. C(exported): whether its value is in the backup."""
+
+    path: str
+    mode: int | str
+    exported: bool
+
+
+class CountedKey(t.TypedDict):
+    """How many passwords in the directory depend on a key. C(covered): whether a backup holds it."""
+
+    thumbprint: str
+    current: Count
+    history: Count
+    oldest: str | None
+    newest: str | None
+    published: bool
+    covered: bool
+
+
+class Unparsable(t.TypedDict):
+    current: Count
+    history: Count
+
+
+class Census(t.TypedDict):
+    """On which keys the passwords in the directory depend."""
+
+    computers: Count
+    keys: list[CountedKey]
+    unparsable: Unparsable
+
+
+class Details(t.TypedDict):
+    """What the records of the parts add to a manifest. C(kind): in a backup of a forest's certificates alone."""
+
+    kind: t.NotRequired[t.Literal["certificates"]]
+    access_manager_version: t.NotRequired[str]
+    files: t.NotRequired[Count]
+    bytes: t.NotRequired[Count]
+    stopped: t.NotRequired[bool]
+    downtime_ms: t.NotRequired[Count | None]
+    certificates: t.NotRequired[t.Annotated[list[CertificateRecord], _LISTED]]
+    secrets: t.NotRequired[t.Annotated[list[SecretRecord], _LISTED]]
+    replaces: t.NotRequired[t.Annotated[list[str], _LISTED]]
+    directory: t.NotRequired[Census]
+
+
+class _Formatted(t.TypedDict):
+    format: t.Literal[1]
+
+
+class ManifestHead(_Formatted, Details):
+    """All of a manifest but its inventory, which is large."""
+
+    id: str
+    host: str
+    collection_version: str
+    created: Time
+    status: t.Literal["complete", "incomplete"]
+    problems: t.Annotated[list[str], _LISTED]
+    artifacts: t.Annotated[list[ArtifactRecord], _LISTED, _ONE_EACH]
+    nonce_sha256: Sha256
+    content_digest: str
+    recipients: t.Annotated[list[str], _LISTED]
+    previous: str | None
+    previous_id: str | None
+    checksum: str
+
+
+class Manifest(ManifestHead):
+    inventory: dict[str, str]
+
+
+class PartRecord(t.TypedDict):
+    """What the module of one part leaves for the manifest. One of a census has no artifact."""
+
+    artifact: t.NotRequired[ArtifactRecord]
+    problems: list[str]
+    manifest: Details
+    inventory: dict[str, str]
 
 
 def build(
@@ -87,7 +167,7 @@ def build(
     previous: str | None,
     previous_id: str | None,
     nonce_sha256: str,
-    records: c.Mapping[str, Manifest],
+    records: c.Mapping[str, PartRecord],
     content_digest: str,
     inventory: dict[str, str],
 ) -> Manifest:
@@ -95,13 +175,11 @@ def build(
 
     A record without an artifact, such as that of a census, adds to the manifest only.
     """
-    problems = [printable(shortened(problem)) for problem in _joined(records.values(), "problems")]
+    found = itertools.chain.from_iterable(record["problems"] for record in records.values())
+    problems = [printable(shortened(problem)) for problem in found]
     artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
-    recipients = list(dict.fromkeys(_joined(artifacts, "recipients")))
-    details: Manifest = {}
-    for record in records.values():
-        details |= record["manifest"]
-    manifest = {
+    recipients = dict.fromkeys(itertools.chain.from_iterable(artifact["recipients"] for artifact in artifacts))
+    manifest: dict[str, t.Any] = {
         "format": FORMAT,
         "id": backup_id,
         "host": host,
@@ -113,15 +191,13 @@ def build(
         "nonce_sha256": nonce_sha256,
         "content_digest": content_digest,
         "inventory": inventory,
-        "recipients": recipients,
+        "recipients": list(recipients),
         "previous": previous,
         "previous_id": previous_id,
-    } | details
-    return manifest | {"checksum": checksum_of(manifest)}
-
-
-def _joined(records: c.Iterable[Manifest], key: str) -> c.Iterator[str]:
-    return itertools.chain.from_iterable(record[key] for record in records)
+    }
+    for record in records.values():
+        manifest |= record["manifest"]
+    return t.cast(Manifest, manifest | {"checksum": checksum_of(manifest)})
 
 
 def _bounded(problems: list[str]) -> list[str]:
@@ -131,17 +207,22 @@ def _bounded(problems: list[str]) -> list[str]:
     return [*problems[: MOST_LISTED - 1], f"There are {len(problems) - MOST_LISTED + 1} more problems."]
 
 
-def holds_certificates_alone(manifest: Manifest) -> bool:
+def part_of(artifact: ArtifactRecord) -> str:
+    """The part that an artifact holds."""
+    return artifact["name"].split(".")[0]
+
+
+def holds_certificates_alone(manifest: ManifestHead) -> bool:
     """Whether a backup is of a forest's certificates, and not of a server."""
     return manifest.get("kind") == CERTIFICATES_ALONE
 
 
-def parts_of(manifest: Manifest) -> tuple[str, ...]:
+def parts_of(manifest: ManifestHead) -> tuple[str, ...]:
     """The parts that a whole backup of its kind has."""
     return ("certificates",) if holds_certificates_alone(manifest) else tuple(PARTS)
 
 
-def checksum_of(manifest: Manifest) -> str:
+def checksum_of(manifest: c.Mapping[str, t.Any]) -> str:
     """What C(checksum) must be: it shows a manifest that was edited or damaged, though not one that was forged."""
     content = {key: value for key, value in manifest.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -174,67 +255,7 @@ def parse(data: bytes, path: pathlib.Path) -> Manifest:
         manifest = strict(data, MOST_VALUES)
     except ValueError as exc:
         raise AccessManagerError(f"The manifest '{path}' cannot be read: {exc}") from None
-    wrong = _wrong_key(manifest)
-    if wrong:
-        raise AccessManagerError(f"'{path}' is not a manifest of format {FORMAT}: {wrong}.")
-    return t.cast(Manifest, manifest)
-
-
-def _wrong_key(manifest: t.Any) -> str | None:
-    """What keeps a document from being a manifest; None when nothing does."""
-    if not isinstance(manifest, dict):
-        return "it is not an object"
-    for key, kind in _REQUIRED.items():
-        if not isinstance(manifest.get(key), kind):
-            return f"'{key}' is missing or of another type"
-    if manifest["format"] != FORMAT:
-        return f"its format is {manifest['format']}"
-    if manifest["status"] not in (COMPLETE, INCOMPLETE):
-        return f"its status is '{manifest['status']}'"
-    if manifest.get("kind", CERTIFICATES_ALONE) != CERTIFICATES_ALONE:
-        return f"its kind is '{manifest['kind']}'"
-    for key, kinds in _OPTIONAL.items():
-        if key in manifest and not isinstance(manifest[key], kinds):
-            return f"'{key}' is of another type"
-    if not _TIME.fullmatch(manifest.get("created", "2026-01-01T00:00:00Z")):
-        return "'created' is not a time in UTC"
-    if not _SHA256.fullmatch(manifest["nonce_sha256"]):
-        return "'nonce_sha256' is not a SHA-256"
-    return _wrong_list(manifest) or _wrong_artifact(manifest["artifacts"])
-
-
-def _wrong_artifact(artifacts: list[t.Any]) -> str | None:
-    parts = set()
-    for artifact in artifacts:
-        if not isinstance(artifact, dict) or not all(
-            isinstance(artifact.get(key), kind) for key, kind in _ARTIFACT.items()
-        ):
-            return "an artifact is not described by name, size and sha256"
-        if not _ARTIFACT_NAME.fullmatch(artifact["name"]):
-            return f"it names an artifact '{artifact['name']}'"
-        if isinstance(artifact["size"], bool) or not 0 <= artifact["size"] <= LARGEST:
-            return f"'{artifact['name']}' has the size {artifact['size']}: it must be from 0 to {LARGEST}"
-        if not _are_texts(artifact.get("recipients", [])):
-            return "the 'recipients' of an artifact are not a list of texts"
-        parts.add(artifact["name"].split(".")[0])
-    return "it names two artifacts of one part" if len(parts) < len(artifacts) else None
-
-
-def _wrong_list(manifest: Manifest) -> str | None:
-    for key in ("artifacts", *_TEXTS, *_LISTED):
-        if len(manifest.get(key, [])) > MOST_LISTED:
-            return f"'{key}' has more than {MOST_LISTED} entries"
-    for key in _TEXTS:
-        if not _are_texts(manifest.get(key, [])):
-            return f"'{key}' is not a list of texts"
-    for key, shape in _LISTED.items():
-        for record in manifest.get(key, []):
-            if not isinstance(record, dict) or not all(
-                isinstance(record.get(name), kind) for name, kind in shape.items()
-            ):
-                return f"an entry of '{key}' is not described by {', '.join(shape)}"
-    return None
-
-
-def _are_texts(value: t.Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    try:
+        return conforming(manifest, Manifest)
+    except ShapeError as exc:
+        raise AccessManagerError(f"'{path}' is not a manifest of format {FORMAT}: {exc}.") from None

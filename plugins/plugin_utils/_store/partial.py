@@ -23,7 +23,9 @@ import typing as t
 
 from .. import _collection
 from .._age.decryption import LARGEST
+from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .._shape import checked
 from .._signing.signer import Signer
 from .._text import BACKUP_ID, timestamp
 from . import artifact as artifact_module
@@ -31,7 +33,7 @@ from . import manifest as manifest_module
 from .container import refuse_lost_with_container
 from .folder import Folder, explained, sync
 from .inventory import digest_of
-from .manifest import Manifest
+from .manifest import MOST_VALUES, Manifest, PartRecord, Written
 from .space import refuse_without_space
 from .store import BackupStore, id_at, is_id
 
@@ -86,7 +88,7 @@ class PartialBackup:
             raise AccessManagerError(f"'{path}' has {len(nonce)} bytes instead of {NONCE_BYTES}. Run the backup again.")
         return nonce
 
-    def write(self, name: str, writer: c.Callable[[t.BinaryIO], None]) -> Manifest:
+    def write(self, name: str, writer: c.Callable[[t.BinaryIO], None]) -> Written:
         """Writes an artifact; returns its name, size and SHA-256. Nothing is left of a failed one."""
         with self._opened() as folder, explained(self.path / name):
             file = folder.create_file(name)
@@ -111,22 +113,23 @@ class PartialBackup:
                 finally:
                     folder.remove_file(_INCOMING)
 
-    def save_record(self, part: str, record: Manifest) -> None:
+    def save_record(self, part: str, record: PartRecord) -> None:
         """Keeps what the module of one part records of it, until the backup is committed."""
         name = _record_name(part)
         with self._opened() as folder, explained(self.path / name), folder.create_file(name) as file:
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
-    def records(self, parts: c.Sequence[str] = RECORDS) -> dict[str, Manifest]:
+    def records(self, parts: c.Sequence[str] = RECORDS) -> dict[str, PartRecord]:
         """The records by part. Raises AccessManagerError when one is missing or its artifact is damaged."""
         with self._opened() as folder:
             records = {part: self._record(folder, part) for part in parts}
-            damage = artifact_module.damage(folder, [record["artifact"] for record in records.values()])
+            artifacts = [record["artifact"] for record in records.values() if "artifact" in record]
+            damage = artifact_module.damage(folder, artifacts)
         if damage:
             raise AccessManagerError(" ".join(damage))
         return records
 
-    def manifest(self, records: dict[str, Manifest], now: datetime.datetime) -> Manifest:
+    def manifest(self, records: dict[str, PartRecord], now: datetime.datetime) -> Manifest:
         """The manifest of this backup, from the records of its parts."""
         inventory: dict[str, str] = {}
         for record in records.values():
@@ -193,10 +196,10 @@ class PartialBackup:
         except OSError as exc:
             raise AccessManagerError(f"The folder '{self.path}' cannot be used: {exc.strerror}.") from None
 
-    def _record(self, folder: Folder, part: str) -> Manifest:
+    def _record(self, folder: Folder, part: str) -> PartRecord:
         name = _record_name(part)
         try:
-            return t.cast(Manifest, json.loads(folder.read_file(name, manifest_module.SIZE_LIMIT)))
+            return checked(strict(folder.read_file(name, manifest_module.SIZE_LIMIT), MOST_VALUES), PartRecord, part)
         except FileNotFoundError:
             raise AccessManagerError(
                 f"Backup {self.id} of {self.store.host} has no part '{part}' yet: it is not committed."

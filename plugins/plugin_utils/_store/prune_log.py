@@ -19,6 +19,7 @@ import pathlib
 import typing as t
 
 from .._ams.json_document import strict
+from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
 from .._shape import at_most, checked, matching
 from .._signing.signer import Signer
@@ -38,13 +39,12 @@ them.
 _AT_A_TIME = 250
 _MOST_LINKS = 100_000
 _Id = t.Annotated[str, matching(BACKUP_ID, "the id of a backup")]
-_Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 
 
 class _Link(t.TypedDict):
     id: _Id
-    sha256: _Sha256
-    previous: _Sha256 | None
+    sha256: Sha256
+    previous: Sha256 | None
     previous_id: _Id | None
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import contextlib
 import datetime
 import functools
@@ -23,10 +24,10 @@ from .._text import BACKUP_ID
 from . import artifact as artifact_module
 from . import manifest as manifest_module
 from . import prune_log
-from .artifact import Artifact, Record
+from .artifact import Artifact
 from .chain import Link
 from .folder import Folder, explained
-from .manifest import Manifest
+from .manifest import ArtifactRecord, Manifest
 
 LONGEST_NAME = 255
 _ID = re.compile(BACKUP_ID)
@@ -188,7 +189,7 @@ class BackupStore:
                     continue
                 manifest = self._accepted(backup_id, data)
                 complete = manifest["status"] == COMPLETE and not is_in_future(backup_id, now)
-                if complete and not self.damage(manifest):
+                if complete and not self.damage(backup_id, manifest["artifacts"]):
                     return manifest
         return None
 
@@ -198,15 +199,15 @@ class BackupStore:
         self.trust.refuse(self.origins[backup_id])
         return manifest
 
-    def damage(self, manifest: Manifest) -> list[str]:
-        """A sentence for each artifact of a backup that is missing or not what its manifest says."""
+    def damage(self, backup_id: str, artifacts: c.Iterable[ArtifactRecord]) -> list[str]:
+        """A sentence for each of these artifacts of a backup that is missing or not what its record says."""
         try:
-            with self.backup(manifest["id"]) as folder:
-                return artifact_module.damage(folder, manifest["artifacts"])
+            with self.backup(backup_id) as folder:
+                return artifact_module.damage(folder, artifacts)
         except AccessManagerError as exc:
             return [str(exc)]
 
-    def artifact(self, backup_id: str, record: Record) -> Artifact:
+    def artifact(self, backup_id: str, record: ArtifactRecord) -> Artifact:
         """The artifact of a backup that its manifest describes so."""
         return Artifact(self.folder / backup_id / record["name"], functools.partial(self.backup, backup_id), record)
 

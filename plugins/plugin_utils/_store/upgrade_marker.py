@@ -11,35 +11,41 @@ import datetime
 import hashlib
 import itertools
 import json
-import pathlib
 import typing as t
 
 from .._ams.json_document import strict
+from .._ams.shapes import Sha256, Time
 from .._errors import AccessManagerError
-from .._shape import ShapeError, checked, fault_of
+from .._shape import Rule, ShapeError, checked
 from .._statuses import COMPLETE, FULL, INTEGRITY
-from .._text import timestamp
+from .._text import printable, timestamp
 from .folder import explained
-from .manifest import Manifest
 from .store import BackupStore, is_id, time_of_id
 
 NAME = ".pre-upgrade.json"
-FORMAT = 1
+FORMAT: t.Final = 1
 SIZE_LIMIT = 64 * 1024
 _CLOCKS_APART = 0.25
 """Hours: as far the clocks of two controllers may be apart."""
 
 
-class _MarkerShape(t.TypedDict):
+
+class _Marker(t.TypedDict):
     """What a marker in a file is."""
 
     format: t.Literal[1]
     host: str
-    backup_id: str
-    manifest_sha256: str
+    backup_id: t.Annotated[str, Rule(is_id, "the id of a backup")]
+    manifest_sha256: Sha256
     verified: t.Literal["full", "integrity"]
-    marked: str
-    access_manager_version: t.NotRequired[str | None]
+    marked: Time
+    access_manager_version: str | None
+
+
+class Marker(_Marker):
+    """C(path): of the backup."""
+
+    path: str
 
 
 class _VerifiedBackup(t.TypedDict):
@@ -50,8 +56,6 @@ class _VerifiedBackup(t.TypedDict):
     verified: str
     problems: list[str]
 
-
-Marker = dict[str, t.Any]
 
 UPGRADE_WARNINGS = (
     "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back "
@@ -91,7 +95,7 @@ def mark(
             f"The backup {backup_id} of {store.host} is incomplete, so it protects no upgrade: "
             f"{' '.join(manifest['problems'])}"
         )
-    marker = {
+    marker: _Marker = {
         "format": FORMAT,
         "host": store.host,
         "backup_id": backup_id,
@@ -148,12 +152,12 @@ def protected_id(store: BackupStore) -> str | None:
     Raises AccessManagerError when it cannot be read.
     """
     try:
-        return str(_read(store)["backup_id"])
+        return _read(store)["backup_id"]
     except _NoMarkerError:
         return None
 
 
-def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> str:
+def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> t.Literal["full", "integrity"]:
     """How far the backup was verified. Raises AccessManagerError when it was not, or something was found."""
     try:
         backups = checked(verification.get("backups"), list[_VerifiedBackup])
@@ -169,14 +173,14 @@ def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]
             f"The backup {backup_id} of {store.host} is there, but its verification failed, so it protects no "
             f"upgrade: {reason}"
         )
-    return str(found[0]["verified"])
+    return FULL if found[0]["verified"] == FULL else INTEGRITY
 
 
-def _read(store: BackupStore) -> Marker:
+def _read(store: BackupStore) -> _Marker:
     path = store.folder / NAME
     try:
         with store.opened() as folder:
-            marker = strict(folder.read_file(NAME, SIZE_LIMIT))
+            marker = checked(strict(folder.read_file(NAME, SIZE_LIMIT)), _Marker)
     except FileNotFoundError:
         raise _NoMarkerError(
             f"No backup protects an upgrade of {store.host}: run the playbook pre_upgrade, which makes and verifies "
@@ -184,32 +188,30 @@ def _read(store: BackupStore) -> Marker:
         ) from None
     except OSError as exc:
         raise AccessManagerError(f"The marker '{path}' cannot be read: {exc.strerror}.") from None
-    except ValueError:
-        marker = None
-    if not _is_marker(marker, store):
+    except ValueError as exc:
         raise _NoMarkerError(
-            f"'{path}' is no marker of an upgrade of {store.host}: run the playbook pre_upgrade again."
+            f"'{path}' is no marker of an upgrade of {store.host} ({exc}): run the playbook pre_upgrade again."
+        ) from None
+    if marker["host"] != store.host:
+        raise _NoMarkerError(
+            f"'{path}' is no marker of an upgrade of {store.host}, but of {printable(marker['host'])}: run the "
+            "playbook pre_upgrade again."
         )
-    return t.cast(Marker, marker)
+    return marker
 
 
-def _is_marker(marker: t.Any, store: BackupStore) -> bool:
-    return fault_of(marker, _MarkerShape) is None and marker["host"] == store.host and is_id(marker["backup_id"])
-
-
-def _damage(store: BackupStore, marker: Marker) -> str:
+def _damage(store: BackupStore, marker: _Marker) -> str:
     """What keeps the marked backup from being used now; empty when nothing does."""
     try:
         data = store.manifest_bytes(marker["backup_id"])
-        manifest: Manifest = store.parsed_manifest(marker["backup_id"], data)
+        manifest = store.parsed_manifest(marker["backup_id"], data)
         store.trust.refuse(store.origin(marker["backup_id"], data))
     except AccessManagerError as exc:
         return str(exc)
     if hashlib.sha256(data).hexdigest() != marker["manifest_sha256"]:
         return "its manifest is not the one that was verified."
-    return " ".join(store.damage(manifest))
+    return " ".join(store.damage(marker["backup_id"], manifest["artifacts"]))
 
 
-def _summary(store: BackupStore, marker: Marker) -> Marker:
-    path: pathlib.Path = store.folder / marker["backup_id"]
-    return marker | {"path": str(path)}
+def _summary(store: BackupStore, marker: _Marker) -> Marker:
+    return {**marker, "path": str(store.folder / marker["backup_id"])}

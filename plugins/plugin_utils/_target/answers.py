@@ -12,12 +12,14 @@ from .._ams.shapes import (
     AbsentServer,
     Certificate,
     Count,
+    DecryptedSecret,
     EarlierRestore,
     InterruptedStop,
     ProtectedSecret,
     Server,
     Sha256,
     Thumbprint,
+    UnreadableSecret,
 )
 from .._shape import Rule
 
@@ -100,18 +102,6 @@ class UnexportedKey(t.TypedDict):
 
 EXPORTS: t.Any = dict[Thumbprint, ExportedKey | UnexportedKey]
 """What certificate_export sends encrypted."""
-
-
-class DecryptedSecret(t.TypedDict):
-    mode: int | str
-    value: str
-
-
-class UnreadableSecret(t.TypedDict):
-    """C(error) says why the server could not decrypt it."""
-
-    mode: int | str
-    error: str
 
 
 DECRYPTED_SECRETS: t.Any = dict[str, DecryptedSecret | UnreadableSecret]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import hmac
 import time
+import typing as t
 
 from .._ams.constants import SecretMode, knowledge
-from .._ams.description import Described
 from .._contents.configuration import Configuration, Secret
 from .._contents.names import path_of
 from .._errors import AccessManagerError
@@ -30,7 +30,7 @@ def describe(
     domain_secrets: bool,
     staging_root: str,
     lock_timeout: int,
-) -> Described:
+) -> dict[str, t.Any]:
     """How a server describes itself, when no other run is at work there: it would change what is described.
 
     C(domain_secrets): whether it tries secrets of its domain too.
@@ -43,7 +43,7 @@ def describe(
     deadline = time.monotonic() + lock_timeout
     while True:
         wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
-        answer: Described = target.call(question | {"wait_seconds": wait}, SITUATION, module=_MODULE)
+        answer: dict[str, t.Any] = target.call(question | {"wait_seconds": wait}, SITUATION, module=_MODULE)
         if not answer["busy"]:
             return answer
         if time.monotonic() >= deadline:

@@ -10,6 +10,7 @@ import dataclasses
 import re
 import typing as t
 
+from .._ams import shapes
 from .._ams.json_document import strict
 from .._contents.source import Source
 from .._shape import checked
@@ -17,7 +18,15 @@ from .._text import BACKUP_ID
 
 _TIME = re.compile(BACKUP_ID)
 
-Record = dict[str, t.Any]
+T = t.TypeVar("T")
+
+
+class Interruption(t.TypedDict):
+    """What L(settled_by) asks of a restore that never ended."""
+
+    run_id: str
+    backup: str
+    kept_at: str
 
 
 class _About(t.TypedDict):
@@ -54,14 +63,15 @@ class EarlierRestore:
     sentence: str
 
     @classmethod
-    def of(cls, record: Record) -> EarlierRestore:
-        about, ended = _parsed(record["kept"], _Kept).get("about", {}), bool(record["result"])
-        time = str(record["folder"]).rpartition("\\")[2].partition("-")[0]
+    def of(cls, record: shapes.EarlierRestore) -> EarlierRestore:
+        kept, ended = _parsed(record["kept"], _Kept), bool(record["result"])
+        about: _About = kept["about"] if kept else {}
+        time = record["folder"].rpartition("\\")[2].partition("-")[0]
         return cls(
             run_id=record["run_id"],
             ended=ended,
             left_stopped=not ended and about.get("service") not in (None, "Stopped"),
-            backup=str(about.get("backup", "")),
+            backup=about.get("backup", ""),
             kept_at=time if _TIME.fullmatch(time) else "",
             sentence=(
                 f"The restore of backup {about.get('backup', 'unknown')} that "
@@ -71,18 +81,18 @@ class EarlierRestore:
         )
 
     @property
-    def interruption(self) -> Record:
+    def interruption(self) -> Interruption:
         """What L(settled_by) asks of one that never ended."""
         return {"run_id": self.run_id, "backup": self.backup, "kept_at": self.kept_at}
 
 
-def settled_by(source: Source, interruptions: c.Iterable[Record], *, by_time: bool = True) -> list[str]:
+def settled_by(source: Source, interruptions: c.Iterable[Interruption], *, by_time: bool = True) -> list[str]:
     """The ids of those interrupted restores whose half state is gone when all parts are as in a backup.
 
     That is so when the backup is the one that they restored, or was taken before they began: a later one may hold their
     half state. C(by_time): the clocks of controller and server agree, so that what was taken before is known.
     """
-    backup_id = (source.manifest or {}).get("id", "")
+    backup_id = source.manifest["id"] if source.manifest else ""
     has_time = by_time and _TIME.fullmatch(backup_id)
     return [
         one["run_id"]
@@ -91,12 +101,12 @@ def settled_by(source: Source, interruptions: c.Iterable[Record], *, by_time: bo
     ]
 
 
-def problems(unended: c.Iterable[Record]) -> list[str]:
+def problems(unended: c.Iterable[shapes.EarlierRestore]) -> list[str]:
     """A sentence for each restore that never ended: a backup may hold its half state."""
     return [EarlierRestore.of(one).sentence for one in unended]
 
 
-def _end(record: Record) -> str:
+def _end(record: shapes.EarlierRestore) -> str:
     if not record["result"]:
         return (
             f"never ended, so this server may be between two states. What it found is in "
@@ -104,16 +114,15 @@ def _end(record: Record) -> str:
             "says what belongs where. Restore all parts of a backup that was taken before it; or look at the server, "
             "and put an empty file 'reported' into that folder when all is as it should be."
         )
-    result = _parsed(record["result"], _Result)
+    result: _Result = _parsed(record["result"], _Result) or {}
     if result.get("state") == "restored":
         return "succeeded, and its controller did not read that."
     return f"failed, and its controller did not read why. {result.get('msg', '')}".rstrip()
 
 
-def _parsed(text: str, shape: t.Any) -> Record:
-    """What a shape lists of JSON that the server kept; nothing when it is none, or has another shape."""
+def _parsed(text: str, shape: type[T]) -> T | None:
+    """What a shape lists of JSON that the server kept; None when it is none, or has another shape."""
     try:
-        content: Record = checked(strict(text.encode("utf-8", "surrogatepass")), shape)
+        return checked(strict(text.encode("utf-8", "surrogatepass")), shape)
     except ValueError:
-        return {}
-    return content
+        return None

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import typing as t
-
-Binding = dict[str, t.Any]
+from .._ams.shapes import Binding
 
 ADDRESS, HOST_NAME, CENTRAL_STORE = "address", "host_name", "central_store"
 """What a binding is for: ADDRESS:PORT, HOST:PORT (SNI), or a PORT whose certificates come from the central store (CCS).
 """
 
 NUMBERS = ("flags", "check_mode", "revocation_freshness", "revocation_timeout")
+_NAMED = ("revocation_freshness", "revocation_timeout", "ctl_identifier", "ctl_store")
 PARAMETERS = ("thumbprint", "application_id", "store", *NUMBERS, "ctl_identifier", "ctl_store")
-_NONE: Binding = dict.fromkeys(NUMBERS, 0) | {"ctl_identifier": "", "ctl_store": "", "other_values": []}
 
 _FLAGS = {
     0x1: "client certificates are mapped to accounts of the directory",
@@ -45,29 +43,39 @@ _CHECK_MODES = {
 
 def plain_binding(kind: str, endpoint: str, thumbprint: str, application_id: str, store: str) -> Binding:
     """A binding as Windows makes it when no more is given."""
-    given = {
+    return {
         "kind": kind,
         "endpoint": endpoint,
         "thumbprint": thumbprint,
         "application_id": application_id,
         "store": store,
+        "flags": 0,
+        "check_mode": 0,
+        "revocation_freshness": 0,
+        "revocation_timeout": 0,
+        "ctl_identifier": "",
+        "ctl_store": "",
+        "other_values": [],
     }
-    return given | _NONE
 
 
 def place_of_binding(binding: Binding) -> tuple[str, str]:
     """What a binding is for, to compare: HTTP.sys has one of each."""
-    return str(binding["kind"]), str(binding["endpoint"]).lower()
+    return binding["kind"], binding["endpoint"].lower()
 
 
 def is_same_binding(one: Binding, other: Binding) -> bool:
-    return all(_folded(one, name) == _folded(other, name) for name in PARAMETERS)
+    return _to_compare(one) == _to_compare(other)
 
 
-def _folded(binding: Binding, name: str) -> str:
-    """A parameter to compare: a certificate without the name of its store is in MY."""
-    text = str(binding[name]).lower()
-    return text or "my" if name == "store" else text
+def _to_compare(binding: Binding) -> dict[str, str]:
+    """The parameters of a binding. A certificate without the name of its store is in MY."""
+    folded = {name: str(value).lower() for name, value in binding.items() if name in PARAMETERS}
+    return folded | {"store": _store_of(binding)}
+
+
+def _store_of(binding: Binding) -> str:
+    return binding["store"].lower() or "my"
 
 
 def unknown_parameters(binding: Binding) -> list[str]:
@@ -81,13 +89,12 @@ def words_of(binding: Binding) -> str:
     words = [text for bit, text in _FLAGS.items() if binding["flags"] & bit]
     words += [text for bit, text in _CHECK_MODES.items() if binding["check_mode"] & bit]
     words += unknown_parameters(binding)
-    named = ("revocation_freshness", "revocation_timeout", "ctl_identifier", "ctl_store")
-    words += [f"{name} {binding[name]}" for name in named if binding[name]]
-    words += [f"store {binding['store']}"] if _folded(binding, "store") != "my" else []
+    words += [f"{name} {value}" for name, value in binding.items() if name in _NAMED and value]
+    words += [f"store {binding['store']}"] if _store_of(binding) != "my" else []
     words += [f"unknown setting {name}" for name in binding["other_values"]]
-    certificate = str(binding["thumbprint"] or "the central store")
+    certificate = binding["thumbprint"] or "the central store"
     return f"{certificate} ({', '.join(words)})" if words else certificate
 
 
 def port_of(binding: Binding) -> str:
-    return str(binding["endpoint"]).rpartition(":")[2]
+    return binding["endpoint"].rpartition(":")[2]

@@ -64,7 +64,7 @@ def test_one_server_never_fills_the_root_of_all(small_file_system: Path, encrypt
     assert free_bytes(small_file_system) >= RESERVE
     assert [path.name for path in partial.path.iterdir()] == [".nonce"]
     make(good, ID, encrypt_to())
-    assert good.damage(good.manifest(ID)) == []
+    assert good.damage(ID, good.manifest(ID)["artifacts"]) == []
 
 
 def test_more_than_is_opened_again_is_not_written(store: BackupStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_sparse_artifact_is_refused_before_it_is_hashed(store: BackupStore, mo
         file.truncate(LARGEST)
     manifest["artifacts"][0]["size"] = LARGEST
     monkeypatch.setattr(artifact, "_digest", lambda *_arguments: pytest.fail("it was hashed"))
-    [sentence] = store.damage(manifest | {"artifacts": manifest["artifacts"][:1]})
+    [sentence] = store.damage(ID, manifest["artifacts"][:1])
     assert f"'{path}' is not what was written: it is a sparse file" in sentence
 
 
@@ -116,7 +116,9 @@ def test_an_absurd_size_in_a_manifest_is_refused(store: BackupStore, size: int) 
     make(store, ID, encrypt_to())
     manifest = store.manifest(ID)
     manifest["artifacts"][0]["size"] = size
-    with pytest.raises(AccessManagerError, match=f"'config.zip' has the size {size}: it must be from 0 to {LARGEST}"):
+    bounds = f"a number, '{size}', and must be a number from 0 to {LARGEST}"
+    sentence = bounds if type(size) is int and abs(size) < 2**63 else "must be a whole number of 64 bits"
+    with pytest.raises(AccessManagerError, match=rf"'artifacts\[0\]\.size' is .*{sentence}"):
         manifest_module.parse(manifest_module.to_bytes(manifest), Path("manifest.json"))
 
 

@@ -96,7 +96,8 @@ def test_a_manifest_that_names_a_file_outside_or_another_is_refused(
     path.write_text(json.dumps(manifest))
     result = verify(store)
     assert result["backups"][0]["status"] == "damaged"
-    assert f"it names an artifact '{printable(name)}'" in problems(result)
+    sentence = f"'artifacts[0].name' is a text, '{printable(name)}', and must be the name of an artifact"
+    assert sentence in problems(result)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_part_that_is_named_twice_is_refused(store: BackupStore, owner: KeyPai
     manifest = json.loads(path.read_bytes())
     manifest["artifacts"].append(manifest["artifacts"][0] | {"name": "config.zip"})
     path.write_text(json.dumps(manifest))
-    assert "two artifacts of one part" in problems(verify(store))
+    assert "must be at most one artifact of each part" in problems(verify(store))
 
 
 @settings(max_examples=60)
@@ -170,7 +171,7 @@ def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, st
     encrypted(store, owner)
     path = store.folder / ID / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"status": status}))
-    assert f"its status is '{status}'" in problems(verify(store))
+    assert f"'status' is a text, '{status}', and must be 'complete' or 'incomplete'" in problems(verify(store))
 
 
 # ---- folders ----

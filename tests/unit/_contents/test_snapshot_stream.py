@@ -96,9 +96,11 @@ def test_the_list_of_files_says_what_a_restore_needs() -> None:
 
 
 def test_the_state_of_the_server_is_kept() -> None:
-    state = json.loads(zipped(bundle(described(), [])).read("state/installation.json"))
+    cluster = {"resource": "Access Manager", "owner": "AMS1", "owned": True}
+    state = json.loads(zipped(bundle(described() | {"cluster": cluster}, [])).read("state/installation.json"))
     assert state["state"] == server()["state"]
     assert state["installation"] == server()["installation"]
+    assert state["cluster"] == cluster
 
 
 def test_a_link_is_left_out() -> None:

@@ -37,7 +37,7 @@ from support.certificates import TestCertificate
 from unit import encrypted_backups
 from unit.actions import HOST, run
 from unit.opened_backups import config_zip, files, protected, settings, state
-from unit.servers import server
+from unit.servers import target_server
 from unit.target_side import file_record
 
 OLD = r"C:\Program Files\Lithnet\Access Manager Service\config"
@@ -79,7 +79,7 @@ def contents(
 
 def fresh(**state_changes: Any) -> dict[str, Any]:
     """Another server on which Access Manager was installed just now."""
-    described = server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "decrypted_secrets": {}}
+    described = target_server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "decrypted_secrets": {}}
     described["installation"] |= {
         "configured": False,
         "config_path": NEW,
@@ -99,9 +99,9 @@ def fresh(**state_changes: Any) -> dict[str, Any]:
         "firewall": [],
     } | state_changes
     described["records"] = [
-        {"kind": "folder", "name": "config", "path": NEW}
-        | dict.fromkeys(("created", "modified", "sddl"), "")
-        | {"attributes": 0x10}
+        {"kind": "folder", "name": "config", "path": NEW, "size": 0}
+        | dict.fromkeys(("created", "modified"), "2021-03-04T05:06:07.1234567Z")
+        | {"attributes": 0x10, "sddl": ""}
     ]
     return described
 
@@ -233,12 +233,15 @@ def test_a_record_names_no_file_that_its_value_cannot_name(value: str, path: str
     assert not any(backup.configuration.names_external(held) for held in (ALPHA, LONG))
 
 
-@pytest.mark.parametrize("place", ["", "config", 7])
+@pytest.mark.parametrize("place", ["", "config"])
 def test_a_backup_that_does_not_say_where_it_lay_is_refused(place: Any) -> None:
     described = state()
     described["installation"]["config_path"] = place
     backup = Contents(Source("b", {}), Configuration(config_zip(described=described)), {}, {})
     assert "which is no folder" in refusal(backup)
+    described["installation"]["config_path"] = 7
+    with pytest.raises(AccessManagerError, match=r"'installation\.config_path' is a number, and must be a text"):
+        Configuration(config_zip(described=described))
 
 
 @given(st.sampled_from(["\t", "  ", ""]), st.text(max_size=20), st.booleans(), st.booleans())
@@ -317,7 +320,7 @@ def test_the_second_recovery_finds_nothing_to_do() -> None:
         for kind, records in (("folder", here.configuration.folders), ("file", here.configuration.files))
         for name, record in records.items()
     ] + [
-        {"kind": "folder", "name": f"config/{name}", "path": "", "sddl": "", "attributes": 16}
+        {"kind": "folder", "name": f"config/{name}", "path": "", "sddl": "", "attributes": 16, "size": 0}
         for name in ("external", "external/C")
     ]
     described["same_documents"] = {"appsettings.json": True}
@@ -472,6 +475,9 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
         "other_server": True,
         "installation": fresh() | {"earlier": [], "machine_certificates": []},
     }
+    for wrong, fault in (({}, "'installation' is missing"), (fresh() | {"state": []}, "'state' is a list")):
+        refused = run("config_restore", **options | {"installation": wrong})
+        assert f"installation is not what a plan (state: planned) returned: {fault}" in refused["msg"]
     refused = run("config_restore", **options)
     assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted on AMS2" in refused["msg"]
     assert "secrets.json is missing in the backup" in refused["msg"]
@@ -580,7 +586,7 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
         ],
         described={"firewall": state()["state"]["firewall"]},
     )
-    described = fresh(service=server()["state"]["service"] | {"account": "LocalSystem"})
+    described = fresh(service=target_server()["state"]["service"] | {"account": "LocalSystem"})
     reported = commands(backup, described)
     assert "setspn -D HTTP/ams.forest.example AMS1" in reported["SPN"]
     assert "setspn -S HTTP/ams.forest.example AMS2" in reported["SPN"]
@@ -793,7 +799,7 @@ def test_modules_and_secrets_of_other_modes_are_reported() -> None:
 
 
 def test_the_document_of_the_same_server_says_so() -> None:
-    described = server() | {"decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
+    described = target_server() | {"decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
     text = plan_document.to_markdown(plan_document.document_of(contents(), described, plan)).decode()

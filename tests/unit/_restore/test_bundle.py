@@ -27,7 +27,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.ear
     settled_by,
 )
 from unit.opened_backups import config_zip, files, protected, settings
-from unit.servers import server
+from unit.servers import target_server
 
 NONCE = b"n" * 32
 
@@ -46,11 +46,8 @@ def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
 
 
 def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
-    backup, described = contents(), server()
-    described["records"], described["decrypted_secrets"] = (
-        [],
-        {"Authentication.Oidc.Secret": True, "Email.Password": True},
-    )
+    backup, described = contents(), target_server()
+    described |= {"records": [], "decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     plan = make_plan(backup, described, RestoreOptions())
     target = io.BytesIO()
     bundle.write(backup, plan, target)
@@ -76,11 +73,8 @@ def test_a_secret_is_asked_for_as_it_is_written() -> None:
 
 
 def test_bundle_lies_in_memory_and_is_gone_afterwards() -> None:
-    backup, described = contents(), server()
-    described["records"], described["decrypted_secrets"] = (
-        [],
-        {"Authentication.Oidc.Secret": True, "Email.Password": True},
-    )
+    backup, described = contents(), target_server()
+    described |= {"records": [], "decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     with bundle.in_memory(backup, make_plan(backup, described, RestoreOptions())) as path:
         assert path.startswith("/proc/self/fd/")
         assert Path(path).read_bytes()[:2] == b"\x1f\x8b"

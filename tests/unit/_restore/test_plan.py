@@ -30,7 +30,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tl
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.opened_backups import COMMON, config_zip, files, state
-from unit.servers import ACCESS_MANAGER, CERTIFICATE_STORE_KEY, SERVICE, certificate, server
+from unit.servers import ACCESS_MANAGER, CERTIFICATE_STORE_KEY, SERVICE, certificate, target_server
 
 ROOT = r"C:\Program Files\Lithnet\Access Manager Service\config"
 THUMBPRINT = "AB" * 20
@@ -51,7 +51,7 @@ def contents(
 
 def here(backup: Contents) -> dict[str, Any]:
     """A server that is as the backup says, whose secrets open."""
-    described = server()
+    described = target_server()
     described["state"] = copy.deepcopy(backup.configuration.described["state"])
     described["records"] = [
         {"kind": kind, "name": name.rstrip("/")} | record | {"path": path_of(name, ROOT)}
@@ -115,7 +115,7 @@ def test_missing_changed_and_strange_files_are_reported_apart() -> None:
     record_of(described, "external/C/Scripts/über.ps1")["modified"] = "2026-01-01T00:00:00.0000000Z"
     more = {"path": ROOT + r"\more", **COMMON}
     described["records"] += [
-        {"name": "config/more", "kind": "folder"} | more,
+        {"name": "config/more", "kind": "folder", "size": 0} | more,
         {"name": "config/more/stray.ps1", "kind": "file", "sha256": "11" * 32, "size": 1} | more,
         {"name": "config/db/ams.mdf", "kind": "file", "error": "locked", "size": 1} | more,
         {"name": "config/link", "kind": "link", "path": ROOT + r"\link"},

@@ -19,17 +19,29 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.mani
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-ARTIFACT = {"name": "config.zip.age", "size": 3, "sha256": "ab" * 32}
+ARTIFACT: dict[str, Any] = {
+    "name": "config.zip.age",
+    "size": 3,
+    "sha256": "ab" * 32,
+    "encryption": "recipients",
+    "recipients": ["age1a"],
+}
 MANIFEST: dict[str, Any] = {
     "format": 1,
     "id": "20261123T081500Z",
     "host": "ams1.forest.example",
+    "collection_version": "1.0.0",
+    "created": "2026-11-23T08:15:00Z",
     "status": "complete",
     "problems": [],
     "artifacts": [ARTIFACT],
     "nonce_sha256": "ef" * 32,
     "content_digest": "cd" * 32,
     "inventory": {"config/Größe.json": "ef" * 32},
+    "recipients": ["age1a"],
+    "previous": None,
+    "previous_id": None,
+    "checksum": "ab" * 32,
 }
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
@@ -59,7 +71,7 @@ def record(
     name: str, *, problems: tuple[str, ...] = (), recipients: tuple[str, ...] = ("age1a",), **reported: Any
 ) -> dict[str, Any]:
     return {
-        "artifact": {"name": name, "size": 1, "sha256": "ab" * 32, "recipients": list(recipients)},
+        "artifact": ARTIFACT | {"name": name, "recipients": list(recipients)},
         "problems": list(problems),
         "manifest": reported,
     }
@@ -192,9 +204,8 @@ def test_a_file_larger_than_any_manifest_is_refused_unread(path: Path) -> None:
 @pytest.mark.parametrize("key", list(MANIFEST))
 @pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, ["a"], "text"], ids=str)
 def test_a_key_of_another_type_is_refused_and_named(path: Path, key: str, value: Any) -> None:
-    if type(value) is not type(MANIFEST[key]) or key == "artifacts":
-        message = refusal(path, MANIFEST | {key: value})
-        assert f"'{key}'" in message or "artifact" in message
+    if not isinstance(value, str | None if key.startswith("previous") else type(MANIFEST[key])) or key == "artifacts":
+        assert f"'{key}" in refusal(path, MANIFEST | {key: value})
 
 
 @pytest.mark.parametrize("key", list(MANIFEST))
@@ -217,6 +228,7 @@ def nested(depth: int) -> Any:
 
 
 CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_after": "", "exported": True}
+SECRET = {"path": "a", "exported": True, "mode": 1}
 
 
 @pytest.mark.parametrize("depth", [65, 900, 3000, 9_980, 200_000])
@@ -226,7 +238,7 @@ CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_aft
         lambda value: {"inventory": {"a": value}},
         lambda value: {"more": value},
         lambda value: {"certificates": [CERTIFICATE | {"more": value}]},
-        lambda value: {"secrets": [{"path": "a", "exported": True, "mode": value}]},
+        lambda value: {"secrets": [SECRET | {"more": value}]},
     ],
 )
 def test_what_is_nested_without_end_is_refused(path: Path, place: Any, depth: int) -> None:
@@ -251,9 +263,20 @@ def test_another_encoding_is_refused(path: Path, encoding: str) -> None:
     refusal(path, json.dumps(MANIFEST).encode(encoding))
 
 
-@pytest.mark.parametrize("key", ["problems", "recipients", "artifacts", "certificates", "secrets"])
-def test_a_list_without_bounds_is_refused_and_named(path: Path, key: str) -> None:
-    assert f"'{key}' has more than 10000 entries" in refusal(path, MANIFEST | {key: [""] * 10_001})
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("problems", ""),
+        ("recipients", ""),
+        ("artifacts", ARTIFACT),
+        ("certificates", CERTIFICATE),
+        ("secrets", SECRET),
+        ("replaces", ""),
+    ],
+)
+def test_a_list_without_bounds_is_refused_and_named(path: Path, key: str, entry: Any) -> None:
+    sentence = f"'{key}' is a list of 10001 entries, and must be of at most 10000 entries"
+    assert sentence in refusal(path, MANIFEST | {key: [entry] * 10_001})
 
 
 def test_more_problems_than_a_manifest_may_list_are_summed_up(path: Path) -> None:
@@ -265,7 +288,9 @@ def test_more_problems_than_a_manifest_may_list_are_summed_up(path: Path) -> Non
 
 @pytest.mark.parametrize("number", [0, 2, -1])
 def test_another_format_is_refused_and_named(path: Path, number: int) -> None:
-    assert f"its format is {number}" in refusal(path, MANIFEST | {"format": number})
+    sentence = f"'format' is a number, '{number}', and must be 1"
+    assert sentence in refusal(path, MANIFEST | {"format": number})
+    assert sentence in refusal(path, {"format": number})
 
 
 @pytest.mark.parametrize(
@@ -290,11 +315,65 @@ def test_an_artifact_that_leads_out_of_the_backup_is_refused(path: Path, name: s
 
 @pytest.mark.parametrize(
     "artifact",
-    [None, "config.zip", {}, {"name": "config.zip"}, ARTIFACT | {"size": "3"}, ARTIFACT | {"sha256": None}],
+    [
+        None,
+        "config.zip",
+        {},
+        {"name": "config.zip"},
+        ARTIFACT | {"size": "3"},
+        ARTIFACT | {"size": True},
+        ARTIFACT | {"size": -1},
+        ARTIFACT | {"sha256": None},
+        ARTIFACT | {"sha256": "../x"},
+        ARTIFACT | {"encryption": "rot13"},
+        ARTIFACT | {"recipients": [1]},
+    ],
     ids=str,
 )
 def test_an_artifact_that_is_not_described_is_refused(path: Path, artifact: Any) -> None:
-    assert "artifact" in refusal(path, MANIFEST | {"artifacts": [artifact]})
+    assert "'artifacts[0]" in refusal(path, MANIFEST | {"artifacts": [artifact]})
+
+
+def test_two_artifacts_of_one_part_are_refused(path: Path) -> None:
+    both = [ARTIFACT, ARTIFACT | {"name": "config.zip"}]
+    assert "must be at most one artifact of each part" in refusal(path, MANIFEST | {"artifacts": both})
+
+
+KEY = {
+    "thumbprint": "AB",
+    "current": 1,
+    "history": 0,
+    "oldest": None,
+    "newest": None,
+    "published": True,
+    "covered": True,
+}
+CENSUS: dict[str, Any] = {"computers": 1, "keys": [KEY], "unparsable": {"current": 0, "history": 0}}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"directory": []}, "directory"),
+        ({"directory": CENSUS | {"keys": [1]}}, "directory.keys[0]"),
+        ({"directory": CENSUS | {"keys": [KEY | {"thumbprint": None}]}}, "directory.keys[0].thumbprint"),
+        ({"directory": CENSUS | {"keys": {}}}, "directory.keys"),
+        ({"replaces": 5}, "replaces"),
+        ({"replaces": [{}]}, "replaces[0]"),
+        ({"secrets": [{"path": "a", "exported": True}]}, "secrets[0].mode"),
+        ({"certificates": [CERTIFICATE | {"exported": "yes"}]}, "certificates[0].exported"),
+        ({"kind": "server"}, "kind"),
+        ({"files": -1}, "files"),
+        ({"downtime_ms": "0"}, "downtime_ms"),
+        ({"created": "2026-13-45T08:15:00Z"}, "created"),
+        ({"inventory": {"state/version": 1}}, "inventory.state/version"),
+    ],
+    ids=str,
+)
+def test_what_is_not_as_a_part_records_it_is_refused_and_named(path: Path, change: dict[str, Any], place: str) -> None:
+    path.write_text(json.dumps(MANIFEST | {"directory": CENSUS, "certificates": [CERTIFICATE], "secrets": [SECRET]}))
+    read(path)
+    assert f"'{place}' is" in refusal(path, MANIFEST | change)
 
 
 @settings(max_examples=80)

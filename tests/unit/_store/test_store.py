@@ -294,7 +294,7 @@ def test_publishing_renames_the_whole_backup(store: BackupStore) -> None:
     assert names(store.folder) == [backup_id]
     assert names(store.folder / backup_id) == ["certificates.zip", "config.zip", "manifest.json", "secrets.json"]
     manifest = store.manifest(backup_id)
-    assert store.damage(manifest) == []
+    assert store.damage(manifest["id"], manifest["artifacts"]) == []
     assert (manifest["id"], manifest["host"], manifest["status"]) == (backup_id, HOST, "complete")
     assert [artifact["name"] for artifact in manifest["artifacts"]] == [
         "config.zip",
@@ -370,7 +370,7 @@ def test_a_damaged_backup_is_passed_over(store: BackupStore, damage: Any) -> Non
     latest = store.latest_complete()
     assert latest is not None
     assert latest["id"] == first
-    [sentence] = store.damage(store.manifest(second))
+    [sentence] = store.damage(second, store.manifest(second)["artifacts"])
     assert "config.zip'" in sentence
 
 

@@ -312,7 +312,7 @@ def test_a_file_that_grows_is_not_read_for_ever(two: BackupStore, monkeypatch: p
 
     manifest = two.manifest(ID)
     monkeypatch.setattr(Folder, "open_file", growing)
-    assert two.damage(manifest) == []
+    assert two.damage(manifest["id"], manifest["artifacts"]) == []
 
 
 # ---- folders of others ----

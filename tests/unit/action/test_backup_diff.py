@@ -147,7 +147,7 @@ def test_a_state_of_another_shape_is_refused(root: Path, key_of_state: str) -> N
     described["state"][key_of_state] = "no"
     path = root / "config.zip"
     path.write_bytes(bound(config_zip(described=described), json.loads(config_entry(root, "backup.json"))))
-    assert f"no proper '{key_of_state}'" in diff(root, before=str(path))["msg"]
+    assert f"'state.{key_of_state}' is a text, and must be" in diff(root, before=str(path))["msg"]
 
 
 def config_entry(root: Path, name: str) -> bytes:

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server to restore to, beside the backup: what a plan is made from, and what is kept with a plan."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ams.shapes import (
+    Certificate,
+    Cluster,
+    Document,
+    Installation,
+    Item,
+    Link,
+    ProtectedSecret,
+    Reference,
+    Staging,
+    State,
+)
+from .._target.earlier_restores import Interruption
+
+
+class TargetServer(t.TypedDict):
+    """C(decrypted_secrets): which protected secrets it decrypts, by path. C(same_documents): of each JSON file with
+    secrets, whether it is the backup's but for how its secrets are protected. C(earlier): a sentence for each restore
+    and stop that was not reported. C(left_stopped): whether one of them left the service stopped.
+    """
+
+    installation: Installation
+    administrator: bool
+    computer_name: str
+    framework_release: int
+    state: State
+    documents: list[Document]
+    references: list[Reference]
+    records: list[Link | Item]
+    secrets: list[ProtectedSecret]
+    certificates: list[Certificate]
+    machine_certificates: list[str]
+    cluster: Cluster | None
+    staging: Staging
+    missing_drives: list[str]
+    clock_skew_seconds: int
+    decrypted_secrets: dict[str, bool]
+    same_documents: dict[str, bool]
+    earlier: list[str]
+    ended_runs: list[str]
+    interrupted_runs: list[Interruption]
+    left_stopped: bool
