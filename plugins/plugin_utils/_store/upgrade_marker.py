@@ -58,8 +58,21 @@ class _VerifiedBackup(t.TypedDict):
 
 
 UPGRADE_WARNINGS = (
+    "Version 1 has had no support of its vendor since 2022 (1.0) and 2024 (1.1), and its download is gone: keep its "
+    "MSI, and the installers of .NET Core 3.1 and SQL LocalDB 2017, beside the backups. The way back needs them.",
+    "There is no way from version 1 to version 3 but through version 2.",
+    "Version 2 needs Windows Server 2016 or newer (version 1 ran on 2012 R2), SQL Server, and from 2.1 on .NET 8.",
+    "Upgrades from version 1.1 failed before 2.0.9410: take a newer version 2.",
     "Version 2 keeps its data in SQL Server. Plan that database and its backup first: this collection does not back "
     "up version 2.",
+    "A configuration of version 1 can be imported only while the new server was never configured. Read "
+    "access-manager-v1-migration.log afterwards: it says what was not taken over.",
+    "The service's account must be a member of 'Access Control Assistance Operators' and 'Windows Authorization Access "
+    "Group' in each domain. See it with: Get-ADPrincipalGroupMembership -Identity 'ACCOUNT$'.",
+    "A group managed service account must be usable on the server, and be marked as managed. See it with: "
+    "Test-ADServiceAccount -Identity 'ACCOUNT'; sc.exe qmanagedaccount lithnetams.",
+    "Integrated Windows authentication needs the SPN HTTP/<name> once in the forest. See it with: setspn -Q "
+    "HTTP/<name>.",
     "Version 2 imports appsettings.json into its database and renames it to appsettings.json.<date>.backup. Scripts "
     "and templates stay in the configuration folder and are not used any more. To return, use the MSI of version 1 "
     "and this backup.",
@@ -70,6 +83,7 @@ UPGRADE_WARNINGS = (
     "Version 2 marks PowerShell audit scripts as scripts of version 1, and a later version drops them.",
     "An upgrade moves no secrets to another server: the OpenID Connect secret and the mail password are entered again "
     "there.",
+    "Agents of version 3 do not keep passwords in Active Directory.",
     "Version 3 needs a new licence, and the SPN HTTP/<name> moves from the computer account to the service account.",
 )
 """What the vendor documents of upgrades from version 1."""

@@ -59,7 +59,20 @@ def test_the_marker_says_what_is_protected_and_how_far_it_was_verified(store: Ba
     )
     assert marker["path"] == str(store.folder / marked)
     assert not result["changed"]
-    assert any("Community Edition" in warning for warning in result["upgrade_warnings"])
+    said = " ".join(result["upgrade_warnings"])
+    for words in (
+        "Community Edition",
+        "through version 2",
+        "Windows Server 2016",
+        "2.0.9410",
+        "never configured",
+        "access-manager-v1-migration.log",
+        "do not keep passwords in Active Directory",
+        "Access Control Assistance Operators",
+        "Windows Authorization Access Group",
+        "no support of its vendor",
+    ):
+        assert words in said
     file = store.folder / ".pre-upgrade.json"
     assert json.loads(file.read_text())["backup_id"] == marked
     assert file.stat().st_mode & 0o777 == 0o600
