@@ -14,6 +14,7 @@ from ansible.plugins.loader import init_plugin_loader
 from support.ams_host import AmsHost, MakeHost, available
 from support.backups import KeyPair, age_key
 from support.faults import Place, fault_hosts
+from support.hardened import make as make_hardened
 from support.playbook import COLLECTIONS
 
 init_plugin_loader([str(COLLECTIONS)])
@@ -91,6 +92,20 @@ def host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHos
 def idle(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmsHost]:
     """A host whose service is stopped."""
     yield from _shared(tmp_path_factory, "ams2", running=False)
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drive S: of the hardened host."""
+    return tmp_path_factory.mktemp("drive")
+
+
+@pytest.fixture(scope="session")
+def hardened(lab: None, tmp_path_factory: pytest.TempPathFactory, drive: Path) -> Iterator[AmsHost]:
+    """A host whose policies are changed."""
+    made = make_hardened(tmp_path_factory.mktemp("hosts"), drive)
+    yield made
+    made.remove()
 
 
 @pytest.fixture(scope="session")

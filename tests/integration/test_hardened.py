@@ -15,25 +15,23 @@ from typing import Any
 
 import pytest
 import windows_lab
-from support.ams_host import AmsHost, MakeHost
+from support.ams_host import AmsHost
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH
 from support.faults import STAGING
+from support.hardened import FRAMEWORK, NAME, RELEASE, examine, findings_of, policy, set_number
 from support.host_state import Whole, identity_file, restoring, safety_copies
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, RESTORE, RESTORED, Call, called, failure_of, result_of, write_calls
 
-NAME = "hardened"
-POLICIES = r"HKLM\Software\WindowsLab\Process"
-FRAMEWORK = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 TASKS = "windows/system32/Tasks"
 STOPPED_AND_STARTED = ["stopped", "started"]
 STRAY = "scripts/stray.ps1"
 
 
 @pytest.fixture(scope="module")
-def server(make_host: MakeHost) -> AmsHost:
-    return make_host(NAME)
+def server(hardened: AmsHost) -> AmsHost:
+    return hardened
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +45,6 @@ def backup(server: AmsHost, work: Path, options: dict[str, Any], root: Path, own
     assert run.rc == 0, run.output
     (made,) = backups_of(root, NAME, owner.open)
     return made
-
-
-@contextmanager
-def policy(server: AmsHost, **values: int) -> Iterator[None]:
-    """What the server refuses, until the end of the block."""
-    for name, value in values.items():
-        server.run("reg.exe", "add", POLICIES, "/v", name, "/t", "REG_DWORD", "/d", str(value), "/f")
-    server.stop_listener()
-    server._listen(tls=False)  # a shell has its right to break away from its start
-    try:
-        yield
-    finally:
-        server.run("reg.exe", "delete", POLICIES, "/f")
-        server.stop_listener()
-        server._listen(tls=False)
 
 
 @contextmanager
@@ -117,9 +100,13 @@ def test_where_neither_wmi_nor_breakaway_starts_a_process_a_scheduled_task_does(
     with policy(server, RefuseCreate=2, RefuseBreakaway=1):
         stopped = back_up(server, work, options, f"tasked-{connection}", connection)
         restored = restore(server, work, options, f"restored-{connection}", connection)
+        examined = examine(server, work, options, f"examined-{connection}", connection)
     assert (stopped.rc, restored.rc) == (0, 0), stopped.output + restored.output
     assert server.turns()[before:] == STOPPED_AND_STARTED * 2
     assert "a scheduled task did" in stopped.output
+    assert examined.rc == 0, examined.output
+    found = findings_of(work, f"examined-{connection}")["detached run"]
+    assert (found["state"], "scheduled task" in found["found"]) == ("warning", True)
 
 
 def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes_are_named(
@@ -128,11 +115,14 @@ def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes
     before = len(server.turns())
     with policy(server, RefuseCreate=2, RefuseBreakaway=1, RefuseTasks=1):
         stopped = back_up(server, work, options, "refused-1")
+        examined = examine(server, work, options, "examined-refused")
     with policy(server, RefuseCreate=9, RefuseBreakaway=1, RefuseTasks=2):
         restored = restore(server, work, options, "refused-2")
     for run in (stopped, restored):
         assert run.rc != 0
         assert "d1e49aac" in failure_of(run, NAME)
+    found = findings_of(work, "examined-refused")["detached run"]
+    assert (examined.rc != 0, found["state"], "d1e49aac" in found["found"]) == (True, "failure", True)
     assert server.turns()[before:] == []
 
 
@@ -196,11 +186,11 @@ def test_service_whose_account_may_not_log_on_as_a_service_names_that_right(
 def test_server_with_an_older_net_framework_is_refused_in_a_sentence(
     server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
 ) -> None:
-    server.run("reg.exe", "add", FRAMEWORK, "/v", "Release", "/t", "REG_DWORD", "/d", "394802", "/f")
+    set_number(server, FRAMEWORK, "Release", 394802)
     try:
         run = run_playbook(BACKUP, server.write_inventory(work / "framework.yml", variables=options))
     finally:
-        server.run("reg.exe", "delete", FRAMEWORK, "/f")
+        set_number(server, FRAMEWORK, "Release", RELEASE)
     assert run.rc != 0
     assert "394802" in failure_of(run, NAME)
     assert "4.7.2" in failure_of(run, NAME)
