@@ -20,7 +20,7 @@ import windows_lab
 from support.ams_host import APPLICATION_ID, AmsHost, Connection, free_port, write_inventory
 from support.certificates import EXPIRED, TLS
 from support.faults import disk
-from support.hardened import DOCTOR, NAME, examine, findings_of, policy
+from support.hardened import DOCTOR, NAME, examine, findings_of, policy, tasks_of
 from support.playbook import run_playbook
 
 ABSENT, STRANGER = "doctor-absent", "doctor-stranger"
@@ -42,7 +42,7 @@ def server(hardened: AmsHost) -> AmsHost:
 
 def state_of(server: AmsHost) -> set[tuple[str, str]]:
     """What a run could leave: files, keys, scheduled tasks, registry, certificate stores."""
-    tasks = {(str(path), "task") for path in (server.drive_c / "windows/system32/Tasks").rglob("*")}
+    tasks = {(name, "task") for name in tasks_of(server)}
     lines = {(key, line) for key in REGISTRY for line in server.run("reg.exe", "query", key, "/s").splitlines()}
     software = {("software", line) for line in server.run("reg.exe", "query", r"HKLM\SOFTWARE").splitlines()}
     disk = {name: what for name, what in server.disk().items() if not any(part in name for part in NOT_COMPARED)}

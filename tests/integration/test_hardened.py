@@ -19,12 +19,11 @@ from support.ams_host import AmsHost
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH
 from support.faults import STAGING
-from support.hardened import FRAMEWORK, NAME, RELEASE, examine, findings_of, policy, set_number
+from support.hardened import FRAMEWORK, NAME, RELEASE, examine, findings_of, policy, set_number, tasks_of
 from support.host_state import Whole, identity_file, restoring, safety_copies
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import BACKUP, RESTORE, RESTORED, Call, called, failure_of, result_of, write_calls
 
-TASKS = "windows/system32/Tasks"
 STOPPED_AND_STARTED = ["stopped", "started"]
 STRAY = "scripts/stray.ps1"
 
@@ -83,12 +82,6 @@ def check_clean(server: AmsHost) -> None:
     assert tasks_of(server) == []
 
 
-def tasks_of(server: AmsHost) -> list[str]:
-    """The scheduled tasks of this collection, and its folder for them."""
-    root = server.drive_c / TASKS
-    return [str(path.relative_to(root)) for path in root.rglob("*lithnet*")] if root.is_dir() else []
-
-
 # ---- no process outside the shell's job ----
 
 
@@ -124,6 +117,21 @@ def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes
     found = findings_of(work, "examined-refused")["detached run"]
     assert (examined.rc != 0, found["state"], "d1e49aac" in found["found"]) == (True, "failure", True)
     assert server.turns()[before:] == []
+
+
+def test_scheduled_task_that_a_killed_call_left_is_removed_by_the_next_run(
+    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+) -> None:
+    left, other = "lithnet.access_manager.20260102T030405Z-0a1b2c3d", "nightly"
+    once = ("/sc", "once", "/st", "23:59", "/ru", "SYSTEM")
+    for name in (left, other):
+        server.run("schtasks.exe", "/create", "/tn", name, "/tr", "cmd.exe", *once)
+    assert tasks_of(server) == [left, other]
+    run = back_up(server, work, options, "leftover")
+    assert run.rc == 0, run.output
+    assert tasks_of(server) == [other]
+    server.run("schtasks.exe", "/delete", "/tn", other, "/f")
+    check_clean(server)
 
 
 # ---- scanners ----

@@ -19,6 +19,7 @@ DOCTOR = "lithnet.access_manager.doctor"
 PROCESSES = r"HKLM\Software\WindowsLab\Process"
 FRAMEWORK = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 RELEASE = 528449
+_TASKS = "windows/system32/tasks"
 _WINDOWS = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 
 
@@ -69,3 +70,10 @@ def findings_of(work: Path, name: str, host: str = NAME) -> dict[str, dict[str, 
     for one in found:
         assert bool(one["advice"]) == (one["state"] != "ok"), one
     return {one["check"]: one for one in found}
+
+
+def tasks_of(host: AmsHost) -> list[str]:
+    """The scheduled tasks of a host."""
+    folder = host.drive_c / _TASKS
+    assert folder.is_dir()
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
