@@ -161,4 +161,4 @@ def test_hosts_that_do_not_answer_are_entries_that_say_why_and_the_others_are_ex
     found = {name: findings_of(work, "three", name)["connection"] for name in hosts}
     assert {name: one["state"] for name, one in found.items()} == {NAME: "ok", ABSENT: "failure", STRANGER: "failure"}
     assert "refuses the logon" in found[STRANGER]["found"]
-    assert re.search(rf"^{ABSENT} +failure +connection", run.stdout, re.MULTILINE)
+    assert re.search(rf"{ABSENT} +failure +connection", run.stdout)
