@@ -6,8 +6,8 @@
 to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify, worst,
-                         census
+bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify, reports,
+                         worst, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -59,6 +59,7 @@ from unit.signers import ssh_key  # noqa: E402
 
 BASE = REPOSITORY / ".build" / "bench"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
+VERIFY = REPOSITORY / "playbooks" / "verify.yml"
 RESTORE = REPOSITORY / "playbooks" / "restore.yml"
 MEBIBYTE = 1024**2
 LARGE_FILES = 2000
@@ -67,6 +68,7 @@ FLEET = 4
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
 MANY = 1000
+NIGHTS, MOST_REPORT_SECONDS = 3, 10
 COMPUTERS = 5000
 VERIFIED, VERIFIED_BYTES = 40, 16 * MEBIBYTE
 USUAL_BYTES, MOST_UNCHANGED_MS = 256 * 1024, 100
@@ -431,6 +433,19 @@ def verify(folder: Path, variables: dict[str, Any]) -> None:
     print(f"speed, backup_verify without a key to sha256sum: {theirs / ours:.2f}")
 
 
+def reports(folder: Path, variables: dict[str, Any]) -> None:
+    """The backups of a large fleet, verified without a key and reported in each form, by the playbook."""
+    root = Path(variables["access_manager_backup_root"])
+    heading(f"The playbook verify with all reports, of {MANY} hosts with {NIGHTS} backups each")
+    make_fleet(root, variables)
+    print(f"unsigned: {report_seconds(folder, root)} (at most {MOST_REPORT_SECONDS} s are promised)")
+    key = ssh_key(folder)
+    for manifest in root.rglob("manifest.json"):
+        manifest.with_name("manifest.json.sig").write_bytes(key.signature(manifest.read_bytes()))
+    signed = report_seconds(folder, root, access_manager_allowed_signers=[key.public])
+    print(f"signed with an Ed25519 key: {signed} (at most {MOST_REPORT_SECONDS} s are promised)")
+
+
 def worst(_folder: Path, _variables: dict[str, Any]) -> None:
     """The largest inputs that are still taken, each in a process of its own."""
     heading("The worst cases within the bounds (docs/security.md), with the memory beside the input")
@@ -478,10 +493,11 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "list": list_backups,
     "unchanged": unchanged,
     "verify": verify,
+    "reports": reports,
     "worst": worst,
     "census": census,
 }
-WITHOUT_HOSTS = {"list", "unchanged", "verify", "worst", "census"}
+WITHOUT_HOSTS = {"list", "unchanged", "verify", "reports", "worst", "census"}
 
 
 # ---- their parts ----
@@ -495,6 +511,29 @@ def make_backups(root: Path, variables: dict[str, Any], count: int, size: int = 
     for number in range(count):
         moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(minutes=number)
         make(store, f"{moment:%Y%m%dT%H%M%SZ}", encryptor, content=files() | noise, certificates=certificates)
+
+
+def make_fleet(root: Path, variables: dict[str, Any]) -> None:
+    """Encrypted backups of many hosts, one for each of the last nights."""
+    encryptor = encrypt_to(*variables["access_manager_recipients"])
+    content, certificates = files(), [make_certificate()]
+    midnight = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0)
+    nights = [f"{midnight - datetime.timedelta(days=day):%Y%m%dT%H%M%SZ}" for day in range(NIGHTS, 0, -1)]
+    for number in range(MANY):
+        store = BackupStore(str(root), f"ams{number:04}")
+        for backup_id in nights:
+            make(store, backup_id, encryptor, content=content, certificates=certificates)
+
+
+def report_seconds(folder: Path, root: Path, **variables: Any) -> str:
+    """What a verification of all hosts under a root costs with all reports. SystemExit when it finds a problem."""
+    written = {f"verify_report_{kind}": str(folder / f"report.{kind}") for kind in ("json", "prometheus", "html")}
+    settings = {"access_manager_backup_root": str(root), "access_manager_state_dir": str(folder / "state")}
+    before = processor_of_children()
+    run = start_playbook(VERIFY, "localhost,", extra_vars=settings | written | variables).wait(1800)
+    if run.rc:
+        raise SystemExit(run.output)
+    return f"{processor_of_children() - before:.1f} s of the processor, {run.seconds:.1f} s"
 
 
 def write_task(folder: Path, module: str, options: dict[str, Any]) -> Path:

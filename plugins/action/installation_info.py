@@ -22,6 +22,9 @@ from ..plugin_utils._store.inventory import inventory_of_certificates, inventory
 from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
 
+_DETAILS = frozenset({"records", "state", "documents", "references", "machine_certificates"})
+"""What grows with the server, and no later step of a backup needs."""
+
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
@@ -41,7 +44,8 @@ class ActionModule(AccessManagerAction):
         files, certificates = files_of(server["records"]), server["certificates"]
         inventory = inventory_of_server(server, include_database=self.params["include_database"])
         problems = [*problems_of_configuration(server), *problems_of_certificates(certificates)]
-        return described | {
+        shown = described if self.params["details"] else _without_details(described)
+        return shown | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
             "inventory": inventory | inventory_of_certificates(certificates),
@@ -63,3 +67,7 @@ class ActionModule(AccessManagerAction):
         for sentence in sentences:
             _display.warn(f"{self.target.label}: {sentence}")
         return sentences
+
+
+def _without_details(described: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key: value for key, value in described.items() if key not in _DETAILS}

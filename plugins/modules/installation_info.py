@@ -38,6 +38,12 @@ options:
       - When V(false), what was found is returned whatever it is, without RV(inventory) and RV(problems).
     type: bool
     default: true
+  details:
+    description:
+      - Whether the result has RV(records), RV(state), RV(documents), RV(references) and RV(machine_certificates). V(false) leaves out what grows with the
+        server, so that the results of a large fleet stay small. It has no effect with O(require_supported=false).
+    type: bool
+    default: true
 seealso:
   - module: lithnet.access_manager.config_snapshot
 """
@@ -73,7 +79,7 @@ machine_certificates:
   elements: str
 state:
   description: Registry values and who may change them, service, HTTP.sys bindings and reservations, firewall rules.
-  returned: when Access Manager is installed
+  returned: when Access Manager is installed, and O(details=true)
   type: dict
 records:
   description: The files and folders, each with name, path, size, times, attributes, SDDL and, of files, SHA-256.

@@ -88,6 +88,14 @@ def test_the_records_are_signed_and_make_the_age_of_the_last_success(
     record.write_text("\n".join(lines) + "\n")
 
 
+def test_no_result_of_a_run_holds_what_grows_with_the_server(done: PlaybookRun) -> None:
+    sizes = {one.task: len(json.dumps(one.result)) for one in done.results if one.host == GOOD}
+    assert max(sizes.values()) < 64 * 1024, sizes
+    described = next(one.result for one in done.results if one.module.endswith("installation_info"))
+    assert described["inventory"]
+    assert not described.keys() & {"records", "state", "documents", "references"}
+
+
 def test_the_table_and_the_metrics_show_both_ages(done: PlaybookRun, metrics: Path) -> None:
     tables = [one.result["msg"] for one in done.results if one.task.endswith("Show what became of each host")]
     (row,) = [line for line in tables[-1] if line.startswith(GOOD)]
