@@ -6,7 +6,7 @@
 to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, restore, list, unchanged, verify, reports,
+bench.py SCENARIO...     only these: standard, naive, large, fleet, recorded, restore, list, unchanged, verify, reports,
                          worst, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
@@ -65,6 +65,7 @@ MEBIBYTE = 1024**2
 LARGE_FILES = 2000
 LARGE_DATABASE = 64 * MEBIBYTE
 FLEET = 4
+FORKS, RECORDED = 25, (100, 1000)
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
 MANY = 1000
@@ -76,10 +77,15 @@ USUAL_BYTES, MOST_UNCHANGED_MS = 256 * 1024, 100
 
 @dataclass
 class Memory:
-    """Peaks in MiB: of the largest process under ansible-playbook, and of the largest PowerShell on the host."""
+    """Peaks in MiB: of the largest process under ansible-playbook, and of the largest PowerShell on the host.
+
+    parent: of ansible-playbook itself. fork: what the largest of its workers does not share with it.
+    """
 
     controller: int = 0
     target: int = 0
+    parent: int = 0
+    fork: int = 0
 
 
 @dataclass
@@ -131,6 +137,10 @@ class MemoryWatch:
             peak = int(lines.get("VmHWM", "0 kB").split()[0]) // 1024
             if pid in ours:
                 self.peak.controller = max(self.peak.controller, peak)
+                if pid == self._root_pid:
+                    self.peak.parent = peak
+                else:
+                    self.peak.fork = max(self.peak.fork, _private(pid))
             elif lines["Name"].startswith(("powershell", "pwsh")) and self._is_on_a_host(pid):
                 self.peak.target = max(self.peak.target, peak)
 
@@ -140,6 +150,15 @@ class MemoryWatch:
         except OSError:
             return False
         return any(mark in environment for mark in self._marks)
+
+
+def _private(pid: int) -> int:
+    """MiB of a process that no other shares; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) // 1024
 
 
 def _process_status() -> Iterator[tuple[int, dict[str, str]]]:
@@ -321,6 +340,41 @@ def fleet(folder: Path, variables: dict[str, Any]) -> None:
         ratio(f"seconds, forks 1 to forks {FLEET}", figures[0].seconds, figures[1].seconds)
 
 
+def recorded(folder: Path, variables: dict[str, Any]) -> None:
+    """Backup runs of few and of many servers through the real actions. No server is there: a connection answers as one
+    does, so that what Ansible itself needs is seen, which must not grow with the fleet but by what it keeps of a host.
+    """
+    heading(f"A first backup of servers that a connection plays, {FORKS} forks")
+    for count in RECORDED:
+        servers = folder / f"servers-{count}"
+        servers.mkdir()
+        (servers / "lies.json").write_text("{}")
+        hosts = {f"ams{number:04}": {"ansible_connection": "lying"} for number in range(count)}
+        inventory = write_inventory(servers / "inventory.yml", hosts)
+        tests = REPOSITORY / "tests"
+        env = {"ANSIBLE_CONNECTION_PLUGINS": str(tests / "support/connection_plugins"), "PYTHONPATH": str(tests)}
+        before = processor_of_children()
+        own_root = {"access_manager_backup_root": str(new_root(folder)), "backup_include_database": True}
+        running = start_playbook(
+            PLAYBOOK,
+            inventory,
+            extra_vars=variables | own_root,
+            args=("--forks", str(FORKS)),
+            env=env | {"TEST_SERVERS": str(servers)},
+        )
+        with MemoryWatch(running.pid, []) as watch:
+            run = running.wait(7200)
+        if run.rc:
+            raise SystemExit(run.output[-4000:])
+        each = (processor_of_children() - before) / count
+        largest = max(len(json.dumps(one.result)) for one in run.results if "became of each host" not in one.task)
+        print(
+            f"{count} servers: {run.seconds:.0f} s, {each:.2f} s of the processor each; parent {watch.peak.parent} "
+            f"MiB, a fork {watch.peak.fork} MiB of its own; largest result of a host {largest / 1024:.1f} KiB",
+            flush=True,
+        )
+
+
 def restore(folder: Path, variables: dict[str, Any]) -> None:
     """The standard host: the plan, a restore of all files, one that finds nothing to do, and the vendor's manual steps.
     """
@@ -489,6 +543,7 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "naive": naive,
     "large": large,
     "fleet": fleet,
+    "recorded": recorded,
     "restore": restore,
     "list": list_backups,
     "unchanged": unchanged,
@@ -497,7 +552,7 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "worst": worst,
     "census": census,
 }
-WITHOUT_HOSTS = {"list", "unchanged", "verify", "reports", "worst", "census"}
+WITHOUT_HOSTS = {"recorded", "list", "unchanged", "verify", "reports", "worst", "census"}
 
 
 # ---- their parts ----

@@ -64,7 +64,8 @@ class AccessManagerAction(ActionBase):
             if _display.is_debugging():
                 result["exception"] = printable_lines(traceback.format_exc())
         result["warnings"] = printable_data(self.warnings)
-        clean: dict[str, t.Any] = remove_values(result, self._no_log_values | self.target.hidden)
+        hidden = self._no_log_values | self.target.hidden
+        clean: dict[str, t.Any] = remove_values(result, hidden) if hidden else result
         return clean
 
     @property

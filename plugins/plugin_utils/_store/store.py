@@ -233,6 +233,7 @@ def is_id(name: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=16 * 1024)
 def time_of_id(backup_id: str) -> datetime.datetime:
     """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
     return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
