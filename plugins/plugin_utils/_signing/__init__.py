@@ -5,6 +5,7 @@
 are allowed.
 
 ssh-keygen does both, so that keys in files, in ssh-agent and in security keys work, and anybody can check a backup
-without us. C(trust) alone decides whose backups a run accepts; C(signature) reads what a signature says of itself, for
-sentences only.
+without us. In each run it decides once for each key whether that is allowed; what else an Ed25519 key signed is then
+verified with cryptography, without another process. C(trust) alone decides whose backups a run accepts; C(signature)
+reads what a signature says of itself.
 """
