@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import ServiceState
 from ..plugin_utils._target.call import controller_name, new_run_id
@@ -21,6 +22,7 @@ class ActionModule(AccessManagerAction):
         timeout = self.params["timeout"]
         run = {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
         arguments = run | {
+            "knowledge": knowledge(),
             "state": self.params["state"],
             "timeout": timeout,
             "lock_timeout": self.params["lock_timeout"],

@@ -10,9 +10,7 @@
 Set-StrictMode -Version 2.0
 
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
-$ServiceStoreName = 'lithnetams\MY'
 $MachineStoreName = 'LocalMachine\My'
-$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 $EnhancedKeyUsageOid = '2.5.29.37'
 
 Function Get-EnhancedKeyUsage {
@@ -25,16 +23,17 @@ Function Get-EnhancedKeyUsage {
 Function Get-AccessManagerCertificate {
     # Every certificate of the service's store, and those of the machine's store that carry one of Access Manager's usages: store,
     # certificate.
-    param([String[]] $Usages)
-    foreach ($certificate in $ServiceStore::Read($ServiceStoreName)) {
-        @{ store = $ServiceStoreName; certificate = $certificate; usages = @(Get-EnhancedKeyUsage -Certificate $certificate) }
+    param([Collections.IDictionary] $Knowledge)
+    foreach ($certificate in $ServiceStore::Read($Knowledge.service_store)) {
+        $usages = @(Get-EnhancedKeyUsage -Certificate $certificate)
+        @{ store = $Knowledge.service_store; certificate = $certificate; usages = $usages }
     }
     $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
     $machine.Open('ReadOnly')
     try {
         foreach ($certificate in $machine.Certificates) {
             $found = @(Get-EnhancedKeyUsage -Certificate $certificate)
-            if (@($found | Where-Object -FilterScript { $_ -in $Usages })) {
+            if (@($found | Where-Object -FilterScript { $_ -in $Knowledge.usages })) {
                 @{ store = $MachineStoreName; certificate = $certificate; usages = $found }
             }
         }
@@ -128,7 +127,8 @@ Function Test-UsableCertificate {
     # Why the service cannot use the certificate of that thumbprint; empty when it can.
     param(
         [Object[]] $Found,
-        [String] $Thumbprint
+        [String] $Thumbprint,
+        [String] $ServiceSid
     )
     $reason = 'it is not on this server'
     foreach ($one in $Found) {

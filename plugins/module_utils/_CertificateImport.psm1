@@ -13,8 +13,6 @@
 Set-StrictMode -Version 2.0
 
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
-$StoreName = 'lithnetams\MY'
-$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 $AdministratorsSid = 'S-1-5-32-544'
 $NonceBytes = 32
 # OAEP with SHA-512 takes the nonce, two digests and two bytes. A web site's key may be shorter.
@@ -40,20 +38,20 @@ Function Restore-Certificate {
     # fails.
     param(
         [Object[]] $Wanted,
-        [String[]] $Usages,
+        [Collections.IDictionary] $Knowledge,
         [Collections.ArrayList] $Undo
     )
-    foreach ($one in $Wanted) { Complete-Certificate -Wanted $one -Usages $Usages -Undo $Undo }
+    foreach ($one in $Wanted) { Complete-Certificate -Wanted $one -Knowledge $Knowledge -Undo $Undo }
 }
 
 Function Undo-RestoredCertificate {
     # Takes back what is in Undo; goes on after what fails. Returns a sentence for each certificate that could not be taken back.
     param(
         [Collections.ArrayList] $Undo,
-        [String[]] $Usages
+        [Collections.IDictionary] $Knowledge
     )
     foreach ($one in $Undo) {
-        try { [void](Undo-Certificate -Undo $one -Usages $Usages) }
+        try { [void](Undo-Certificate -Undo $one -Knowledge $Knowledge) }
         catch { "certificate $($one.thumbprint): $($_.Exception.GetBaseException().Message)" }
     }
 }
@@ -62,9 +60,10 @@ Function Undo-Certificate {
     # Takes back what was done for a certificate: all of it, the key alone, or a permission.
     param(
         [Collections.IDictionary] $Undo,
-        [String[]] $Usages
+        [Collections.IDictionary] $Knowledge
     )
-    $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint -Usages $Usages -Anywhere:($Undo.action -eq 'give_access')
+    $place = @{ Knowledge = $Knowledge; Anywhere = $Undo.action -eq 'give_access' }
+    $stored = Get-StoredCertificate -Thumbprint $Undo.thumbprint @place
     if (-not $stored) { return }
     if ($Undo.action -eq 'give_access') {
         if ($Undo.sddl) {
@@ -75,26 +74,27 @@ Function Undo-Certificate {
     }
     $given = (Get-KeyInformation -Certificate $stored).present
     Remove-Key -Certificate $stored
-    if ($Undo.action -eq 'import') { $ServiceStore::Remove($StoreName, $stored) }
-    elseif ($given) { Add-BareCertificate -Certificate $stored }
+    if ($Undo.action -eq 'import') { $ServiceStore::Remove($Knowledge.service_store, $stored) }
+    elseif ($given) { Add-BareCertificate -Certificate $stored -StoreName $Knowledge.service_store }
 }
 
 Function Complete-Certificate {
     param(
         [Collections.IDictionary] $Wanted,
-        [String[]] $Usages,
+        [Collections.IDictionary] $Knowledge,
         [Collections.ArrayList] $Undo
     )
     try {
-        $change = @{ thumbprint = $Wanted.thumbprint; action = Get-MissingPart -Wanted $Wanted -Usages $Usages; sddl = '' }
+        $change = @{ thumbprint = $Wanted.thumbprint; action = Get-MissingPart -Wanted $Wanted -Knowledge $Knowledge; sddl = '' }
         [void]$Undo.Add($change)
-        if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted }
-        $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages -Anywhere:($change.action -eq 'give_access')
+        if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted -StoreName $Knowledge.service_store }
+        $place = @{ Knowledge = $Knowledge; Anywhere = $change.action -eq 'give_access' }
+        $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint @place
         if (-not $stored) { throw 'it is not on this server any more' }
         $key = Get-KeyInformation -Certificate $stored
         if (-not $key.present) { throw $key.reason }
         $change.sddl = $key.sddl
-        Grant-KeyRead -Key $key
+        Grant-KeyRead -Key $key -ServiceSid $Knowledge.service_sid
         Assert-Key -Certificate $stored
     }
     catch { throw "Certificate $($Wanted.thumbprint) could not be restored: $($_.Exception.GetBaseException().Message)" }
@@ -105,12 +105,13 @@ Function Get-StoredCertificate {
     # Of several, one whose key is there.
     param(
         [String] $Thumbprint,
-        [String[]] $Usages,
+        [Collections.IDictionary] $Knowledge,
         [Switch] $Anywhere
     )
     $first = $null
-    foreach ($found in Get-AccessManagerCertificate -Usages $Usages) {
-        if ($found.certificate.Thumbprint -ne $Thumbprint -or -not ($Anywhere -or $found.store -eq $StoreName)) { continue }
+    foreach ($found in Get-AccessManagerCertificate -Knowledge $Knowledge) {
+        if ($found.certificate.Thumbprint -ne $Thumbprint) { continue }
+        if (-not $Anywhere -and $found.store -ne $Knowledge.service_store) { continue }
         if ((Get-KeyInformation -Certificate $found.certificate).present) { return $found.certificate }
         if (-not $first) { $first = $found.certificate }
     }
@@ -122,10 +123,10 @@ Function Get-MissingPart {
     # meantime.
     param(
         [Collections.IDictionary] $Wanted,
-        [String[]] $Usages
+        [Collections.IDictionary] $Knowledge
     )
     if ($Wanted.action -eq 'give_access') { return 'give_access' }
-    $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Usages $Usages
+    $stored = Get-StoredCertificate -Thumbprint $Wanted.thumbprint -Knowledge $Knowledge
     if (-not $stored) { return 'import' }
     if ((Get-KeyInformation -Certificate $stored).present) { 'give_access' } else { 'give_key' }
 }
@@ -133,7 +134,10 @@ Function Get-MissingPart {
 Function Add-KeyedCertificate {
     # Puts the certificate with its key into the service's store. One without that is there is replaced in the same step: whenever
     # this is interrupted, the store has the one or the other.
-    param([Collections.IDictionary] $Wanted)
+    param(
+        [Collections.IDictionary] $Wanted,
+        [String] $StoreName
+    )
     # Not New-Object: Windows logs the arguments of cmdlets where module logging is on, and these are a key and its password.
     $pfx = [Convert]::FromBase64String($Wanted.pfx)
     $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new($pfx, $Wanted.password, $Flags)
@@ -153,14 +157,20 @@ Function Add-KeyedCertificate {
 
 Function Add-BareCertificate {
     # Puts the certificate without its key in the place of the one with it, in one step.
-    param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
+    param(
+        [Security.Cryptography.X509Certificates.X509Certificate2] $Certificate,
+        [String] $StoreName
+    )
     $bare = New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $Certificate.RawData)
     $ServiceStore::Add($StoreName, $bare)
 }
 
 Function Grant-KeyRead {
     # Lets the service and the administrators read the file of a key, if they may not yet.
-    param([Hashtable] $Key)
+    param(
+        [Hashtable] $Key,
+        [String] $ServiceSid
+    )
     foreach ($sid in $ServiceSid, $AdministratorsSid) {
         if (Test-KeyReader -Key $Key -Sid $sid) { continue }
         $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file,

@@ -6,6 +6,8 @@
 # this call.
 # The MAC covers the context, the initialization vector and the ciphertext. plugin_utils/_target/envelope.py decrypts it.
 
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+
 Set-StrictMode -Version 2.0
 
 Function New-RandomByte {
@@ -48,7 +50,7 @@ Function Write-Envelope {
     $aes.KeySize = 256
     $aes.Key = $encryptionKey
     $mac = [Security.Cryptography.HMACSHA256]::new($macKey)
-    $sha = New-Object -TypeName Security.Cryptography.SHA256CryptoServiceProvider
+    $sha = New-Sha256
     try {
         $prefix = [Text.Encoding]::UTF8.GetBytes($Context) + $aes.IV
         [void]$mac.TransformBlock($prefix, 0, $prefix.Length, $null, 0)
@@ -66,7 +68,7 @@ Function Write-Envelope {
             key = ConvertTo-WrappedKey -Key ($encryptionKey + $macKey) -PublicKey $PublicKey
             iv = [Convert]::ToBase64String($aes.IV)
             mac = [Convert]::ToBase64String($mac.Hash)
-            sha256 = [BitConverter]::ToString($sha.Hash).Replace('-', '').ToLowerInvariant()
+            sha256 = ConvertTo-Hex -Bytes $sha.Hash
             size = $Output.Length
         }
     }

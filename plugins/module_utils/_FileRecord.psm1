@@ -103,6 +103,14 @@ Function Get-FileDigest {
     finally { $stream.Dispose() }
 }
 
+Function Get-TextDigest {
+    # Of a text in UTF-8.
+    param([String] $Text)
+    $stream = New-Object -TypeName IO.MemoryStream -ArgumentList @(, [Text.Encoding]::UTF8.GetBytes($Text))
+    try { Get-StreamDigest -Stream $stream }
+    finally { $stream.Dispose() }
+}
+
 Function New-NameTable {
     # A table by names that Windows takes for the same: without regard to case. Windows PowerShell's own @{} compares by the
     # culture's rules, by which other names are equal too.
@@ -187,5 +195,5 @@ Function Get-FolderRecord {
 }
 
 Export-ModuleMember -Function Test-OldPathHandling, Get-LongPath, Get-PlainPath, Resolve-ReferencePath, Open-SharedFile,
-    Open-WrittenFile, Read-TextFile, New-Sha256, Get-StreamDigest, Get-FileDigest, New-NameTable, ConvertTo-Hex,
-    ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord
+    Open-WrittenFile, Read-TextFile, New-Sha256, Get-StreamDigest, Get-FileDigest, Get-TextDigest, New-NameTable,
+    ConvertTo-Hex, ConvertTo-Timestamp, Get-SecurityText, Get-ItemRecord, Get-FolderRecord

@@ -169,11 +169,11 @@ Function Get-UnusableCertificate {
     # A reason for each of these certificates that the service cannot use.
     param(
         [String[]] $Thumbprints,
-        [String[]] $Usages
+        [Collections.IDictionary] $Knowledge
     )
-    $found = @(Get-AccessManagerCertificate -Usages $Usages)
+    $found = @(Get-AccessManagerCertificate -Knowledge $Knowledge)
     foreach ($thumbprint in $Thumbprints) {
-        $reason = Test-UsableCertificate -Found $found -Thumbprint $thumbprint
+        $reason = Test-UsableCertificate -Found $found -Thumbprint $thumbprint -ServiceSid $Knowledge.service_sid
         if ($reason) { "$($thumbprint): $reason" }
     }
 }
@@ -260,7 +260,7 @@ Function Test-Health {
         @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
     }
     Add-Check -Done $Done -Name 'certificates' -Body {
-        @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Usages $Knowledge.usages) -join '; '
+        @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Knowledge $Knowledge) -join '; '
     }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
 }

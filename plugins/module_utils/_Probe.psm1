@@ -22,7 +22,6 @@ $FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._
 $ItemSecurity = [ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity.ItemSecurity]
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $Name = 'lithnet.access_manager.doctor'
-$ServiceSid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 $StoreName = 'lithnetams.doctor\MY'
 $StoreKey = 'SOFTWARE\Microsoft\Cryptography\Services\lithnetams.doctor'
 $Url = "http://+:59999/$Name/"
@@ -40,17 +39,18 @@ Function Invoke-Probe {
     # Does each probe: its name, why it failed (empty when it did not), and what it tells beside that.
     param(
         [String] $Folder,
-        [Object[]] $Certificates
+        [Object[]] $Certificates,
+        [String] $ServiceSid
     )
     $probes = [Ordered]@{
         names = { Test-Name -Folder $Folder }
         times = { Test-Time -Folder $Folder }
-        permissions = { Test-Permission -Folder $Folder }
+        permissions = { Test-Permission -Folder $Folder -ServiceSid $ServiceSid }
         writes = { Measure-Write -Folder $Folder }
         registry = { Test-Registry }
         reservations = { Test-Reservation }
         bindings = { Test-Binding }
-        certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one } }
+        certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one -ServiceSid $ServiceSid } }
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
     try {
@@ -100,10 +100,7 @@ Function Test-Name {
     foreach ($odd in $OddNames) {
         $record = $records["names/$($odd.Replace('\', '/'))"]
         if (-not $record) { throw "the file '$odd' is not found" }
-        $sha = New-Sha256
-        try { $digest = ConvertTo-Hex -Bytes $sha.ComputeHash([Text.Encoding]::UTF8.GetBytes($odd)) }
-        finally { $sha.Dispose() }
-        Assert-Same -Expected $digest -Found (Get-FileDigest -Path $record.path) -What "The SHA-256 of '$odd'"
+        Assert-Same -Expected (Get-TextDigest -Text $odd) -Found (Get-FileDigest -Path $record.path) -What "The SHA-256 of '$odd'"
     }
 }
 
@@ -126,7 +123,10 @@ Function Test-Time {
 
 Function Test-Permission {
     # A restricted folder is made twice, a file is given to another owner, and keeps its permissions when it is renamed.
-    param([String] $Folder)
+    param(
+        [String] $Folder,
+        [String] $ServiceSid
+    )
     $root = New-ProbeFolder -Folder $Folder -Name 'permissions'
     New-RestrictedFolder -Path $root
     $file = [IO.Path]::Combine($root, 'file')
@@ -249,7 +249,10 @@ Function Test-Binding {
 Function Test-Certificate {
     # A key is imported into a store of the doctor's own as a restore imports it, used, and exported as a backup does: that PFX
     # is returned.
-    param([Collections.IDictionary] $Wanted)
+    param(
+        [Collections.IDictionary] $Wanted,
+        [String] $ServiceSid
+    )
     Clear-CertificateStore
     $flags = [Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet, Exportable'
     $pfx = [Convert]::FromBase64String($Wanted.pfx)
@@ -260,7 +263,7 @@ Function Test-Certificate {
         $stored = @($ServiceStore::Read($StoreName))[0]
         $key = Get-KeyInformation -Certificate $stored
         if (-not $key.present) { throw $key.reason }
-        Grant-KeyRead -Key $key
+        Grant-KeyRead -Key $key -ServiceSid $ServiceSid
         Assert-Key -Certificate $stored
         $type = [Security.Cryptography.X509Certificates.X509ContentType]::Pfx
         [Convert]::ToBase64String($stored.Export($type, $Wanted.password))

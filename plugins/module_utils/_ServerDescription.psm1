@@ -71,7 +71,7 @@ Function Get-Description {
         records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
         secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets |
             ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
-        certificates = @(Get-AccessManagerCertificate -Usages $Knowledge.usages |
+        certificates = @(Get-AccessManagerCertificate -Knowledge $Knowledge |
             ForEach-Object -Process { Get-CertificateRecord -Found $_ })
         machine_certificates = @(Get-MachineCertificateName)
         cluster = Get-ClusterRole

@@ -20,26 +20,26 @@ Function Get-ElapsedMillisecond {
 }
 
 Function Assert-NotClustered {
-    # Refuses to stop a service that a failover cluster runs: it would take that for a failure, and start it again or move it in the
-    # middle.
+    # Refuses to stop a service that a failover cluster runs, with the sentence of the controller.
+    param([String] $ClusteredStop)
     $role = Get-ClusterRole
     if (-not $role) { return }
-    $node = if ($role.owner) { $role.owner } else { 'the node that runs it, which this server does not say' }
-    throw ("The service is the resource '$($role.resource)' of a failover cluster, which takes a stop by anybody else for a " +
-        "failure, and starts it again or moves it in the middle. " +
-        "Stop it with 'Stop-ClusterResource -Name `"$($role.resource)`"' on $node, run this again, and then " +
-        " start it with 'Start-ClusterResource -Name `"$($role.resource)`"'.")
+    $node = if ($role.owner) { $role.owner } else { 'the node that runs it' }
+    throw [String]::Format([Globalization.CultureInfo]::InvariantCulture, $ClusteredStop, $env:COMPUTERNAME, $role.resource, $node)
 }
 
 Function Test-ServiceToStop {
     # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays
     # stopped. Throws when it could not be brought back as it is, or when a cluster runs it.
-    param([Int32] $Timeout)
+    param(
+        [Int32] $Timeout,
+        [String] $ClusteredStop
+    )
     $service = Get-ServiceController
     if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
     $service.Refresh()
     if ($service.Status -eq 'Stopped') { return $false }
-    Assert-NotClustered
+    Assert-NotClustered -ClusteredStop $ClusteredStop
     $name = $service.ServiceName
     if ($service.Status -notin 'Running', 'StartPending') {
         throw ("The service $name is $($service.Status), which cannot be brought back after a stop. " +

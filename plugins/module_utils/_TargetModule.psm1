@@ -37,7 +37,7 @@ Function Complete-TargetModule {
 }
 
 Function Get-KnowledgeOption {
-    # The option in which the controller passes what it knows of Access Manager: plugin_utils/_access_manager.py.
+    # The option in which the controller passes what it knows of Access Manager: plugin_utils/_ams/constants.py.
     @{
         type = 'dict'
         options = @{
@@ -51,6 +51,9 @@ Function Get-KnowledgeOption {
             secrets = @{ type = 'list'; elements = 'str'; required = $true }
             usages = @{ type = 'list'; elements = 'str'; required = $true }
             firewall_rule = @{ type = 'str'; required = $true }
+            service_sid = @{ type = 'str'; required = $true }
+            service_store = @{ type = 'str'; required = $true }
+            clustered_stop = @{ type = 'str'; required = $true }
         }
     }
 }

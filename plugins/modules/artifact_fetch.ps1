@@ -31,9 +31,12 @@ Function Write-Text {
 
 Function Write-Snapshot {
     # The bundle of a staged snapshot.
-    param([IO.Stream] $Stream)
-    Write-Text -Stream $Stream -Text ((Read-TextFile -Path ([IO.Path]::Combine($folder, 'manifest.json'))) + "`n")
-    $files = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($folder, 'files'))
+    param(
+        [IO.Stream] $Stream,
+        [String] $Folder
+    )
+    Write-Text -Stream $Stream -Text ((Read-TextFile -Path ([IO.Path]::Combine($Folder, 'manifest.json'))) + "`n")
+    $files = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($Folder, 'files'))
     foreach ($number in @($files.GetFiles() | ForEach-Object -Process { [Int32]$_.Name } | Sort-Object)) {
         $name = $number.ToString([Globalization.CultureInfo]::InvariantCulture)
         $file = Open-WrittenFile -Path ([IO.Path]::Combine($files.FullName, $name))
@@ -46,11 +49,12 @@ Function Write-Live {
     # The bundle of the configuration as it lies there; returns whether each file was what its SHA-256 says.
     param(
         [IO.Stream] $Stream,
+        [Collections.IDictionary] $Installation,
         [Collections.IDictionary] $Subject
     )
     $taken = @{ attempts = 1; consistent = $true; stopped = $false; downtime_ms = [Int64]0; start_error = '' }
     $about = @{
-        Installation = $installation
+        Installation = $Installation
         Subject = $Subject
         Taken = $taken
         FirewallRuleName = $module.Params.knowledge.firewall_rule
@@ -66,13 +70,17 @@ Function Write-Live {
 Function New-Output {
     # Where a bundle of that many clear bytes goes: into memory, or into a file of the run's folder when it is too large to come
     # with the answer.
-    param([Int64] $Bytes)
+    param(
+        [Int64] $Bytes,
+        [String] $Root,
+        [String] $Folder
+    )
     if ($Bytes -le $module.Params.inline_limit) { return New-Object -TypeName IO.MemoryStream }
-    if (-not [IO.Directory]::Exists($folder)) {
-        Assert-FreeSpace -Path $root -Bytes $Bytes
-        New-RunFolder -Root $root -Folder $folder
+    if (-not [IO.Directory]::Exists($Folder)) {
+        Assert-FreeSpace -Path $Root -Bytes $Bytes
+        New-RunFolder -Root $Root -Folder $Folder
     }
-    $path = [IO.Path]::Combine($folder, "bundle.$([Guid]::NewGuid())")
+    $path = [IO.Path]::Combine($Folder, "bundle.$([Guid]::NewGuid())")
     New-Object -TypeName IO.FileStream -ArgumentList $path, ([IO.FileMode]::Create), ([IO.FileAccess]::ReadWrite)
 }
 
@@ -87,16 +95,22 @@ Function Complete-Envelope {
 }
 
 Function Send-Snapshot {
-    $manifest = [IO.Path]::Combine($folder, 'manifest.json')
+    # The envelope of the snapshot that is staged in the folder.
+    param(
+        [String] $Root,
+        [String] $Folder
+    )
+    $manifest = [IO.Path]::Combine($Folder, 'manifest.json')
     if (-not [IO.File]::Exists($manifest)) {
         throw "There is no snapshot '$($module.Params.run_id)' on this server. Take one with config_snapshot first."
     }
-    $staged = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($folder, 'files'))
-    $output = New-Output -Bytes ([Int64]($staged.GetFiles() | ForEach-Object -Process { $_.Length } | Measure-Object -Sum).Sum)
+    $staged = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::Combine($Folder, 'files'))
+    $bytes = [Int64]($staged.GetFiles() | ForEach-Object -Process { $_.Length } | Measure-Object -Sum).Sum
+    $output = New-Output -Bytes $bytes -Root $Root -Folder $Folder
     try {
         $envelope = Write-Envelope -Output $output -PublicKey $module.Params.public_key -Context 'artifact_fetch' -Writer {
             param($stream)
-            Write-Snapshot -Stream $stream
+            Write-Snapshot -Stream $stream -Folder $Folder
         }
         Complete-Envelope -Envelope $envelope -Output $output
     }
@@ -104,17 +118,23 @@ Function Send-Snapshot {
 }
 
 Function Send-Live {
-    $describe = { Get-BackupSubject -Installation $installation -Knowledge $module.Params.knowledge -IncludeDatabase $false }
+    # The envelope of the configuration as it is now; steady is false when something changed each time.
+    param(
+        [Collections.IDictionary] $Installation,
+        [String] $Root,
+        [String] $Folder
+    )
+    $describe = { Get-BackupSubject -Installation $Installation -Knowledge $module.Params.knowledge -IncludeDatabase $false }
     $sent = @{ output = $null; envelope = $null; same = $false; kept = $false }
     try {
         $copy = Invoke-ConsistentRead -Describe $describe -Take {
             param($subject)
             if ($sent.output) { $sent.output.Dispose() }
-            $sent.output = New-Output -Bytes (Get-CapturedSize -Subject $subject).bytes
+            $sent.output = New-Output -Bytes (Get-CapturedSize -Subject $subject).bytes -Root $Root -Folder $Folder
             $encryption = @{ Output = $sent.output; PublicKey = $module.Params.public_key; Context = 'artifact_fetch' }
             $sent.envelope = Write-Envelope @encryption -Writer {
                 param($stream)
-                $sent.same = Write-Live -Stream $stream -Subject $subject
+                $sent.same = Write-Live -Stream $stream -Installation $Installation -Subject $subject
             }
             $sent.same
         }
@@ -124,7 +144,7 @@ Function Send-Live {
     }
     finally {
         if ($sent.output) { $sent.output.Dispose() }
-        if (-not $sent.kept) { Invoke-CleanUp -Body { Remove-RunFolder -Root $root -RunId $module.Params.run_id } }
+        if (-not $sent.kept) { Invoke-CleanUp -Body { Remove-RunFolder -Root $Root -RunId $module.Params.run_id } }
     }
 }
 
@@ -139,12 +159,12 @@ $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
 
 Complete-TargetModule -Module $module -Body {
     if ($module.Params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $module.Params.run_id }
-    if (-not $module.Params.live) { return Invoke-StagingWrite -Path $root -Body { Send-Snapshot } }
+    if (-not $module.Params.live) { return Invoke-StagingWrite -Path $root -Body { Send-Snapshot -Root $root -Folder $folder } }
     $installation = Assert-Installation
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
     Invoke-WithRunMutex -RunId $module.Params.run_id -Body {
         Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body {
-            Invoke-StagingWrite -Path $root -Body { Send-Live }
+            Invoke-StagingWrite -Path $root -Body { Send-Live -Installation $installation -Root $root -Folder $folder }
         }
     }
 }

@@ -37,7 +37,7 @@ $module = New-TargetModule -Arguments $args -Options @{
 Complete-TargetModule -Module $module -Body {
     $records = @()
     $exports = New-NameTable
-    foreach ($found in Get-AccessManagerCertificate -Usages $module.Params.knowledge.usages) {
+    foreach ($found in Get-AccessManagerCertificate -Knowledge $module.Params.knowledge) {
         $record = Get-CertificateRecord -Found $found
         $records += $record
         if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) {

@@ -25,11 +25,11 @@ $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_
 
 Function Import-Wanted {
     # All of the certificates, or none.
-    $usages, $undo = $module.Params.knowledge.usages, (New-Object -TypeName Collections.ArrayList)
-    try { Restore-Certificate -Wanted $module.Params.certificates -Usages $usages -Undo $undo }
+    $knowledge, $undo = $module.Params.knowledge, (New-Object -TypeName Collections.ArrayList)
+    try { Restore-Certificate -Wanted $module.Params.certificates -Knowledge $knowledge -Undo $undo }
     catch {
         $reason = $_.Exception.GetBaseException().Message
-        $left = @(Undo-RestoredCertificate -Undo $undo -Usages $usages)
+        $left = @(Undo-RestoredCertificate -Undo $undo -Knowledge $knowledge)
         if ($left) { throw "$reason Not everything could be taken back: $($left -join ' ') Look at the server now." }
         throw $reason
     }

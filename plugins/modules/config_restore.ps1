@@ -62,7 +62,8 @@ Function Assert-Service {
     # be started, since the rollback stops what was started.
     param([Object] $Plan)
     if (-not $Plan.changes_server -and -not $Plan.start) { return }
-    if ((Test-ServiceToStop -Timeout $module.Params.service_timeout) -ne $Plan.stop) {
+    $limits = @{ Timeout = $module.Params.service_timeout; ClusteredStop = $module.Params.knowledge.clustered_stop }
+    if ((Test-ServiceToStop @limits) -ne $Plan.stop) {
         throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again."
     }
 }
@@ -107,7 +108,7 @@ Function Invoke-Change {
     )
     $timeout, $plan, $knowledge = $module.Params.service_timeout, $Bundle.plan, $module.Params.knowledge
     $Done.step = 'importing the certificates'
-    Restore-Certificate -Wanted $module.Params.certificates -Usages $knowledge.usages -Undo $Bundle.undo
+    Restore-Certificate -Wanted $module.Params.certificates -Knowledge $knowledge -Undo $Bundle.undo
     $Done.step = 'writing the new files beside the old'
     Write-PlannedFile -Bundle $Bundle
     $watch = [Diagnostics.Stopwatch]::StartNew()
@@ -170,7 +171,7 @@ Function Undo-Change {
     }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
-    Undo-RestoredCertificate -Undo $Bundle.undo -Usages $module.Params.knowledge.usages
+    Undo-RestoredCertificate -Undo $Bundle.undo -Knowledge $module.Params.knowledge
 }
 
 Function Complete-Failure {

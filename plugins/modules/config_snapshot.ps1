@@ -49,8 +49,9 @@ Function Copy-Subject {
 }
 
 Function Get-Subject {
+    param([Collections.IDictionary] $Installation)
     $wanted = @{ Knowledge = $module.Params.knowledge; IncludeDatabase = $module.Params.include_database }
-    Get-BackupSubject -Installation $installation @wanted
+    Get-BackupSubject -Installation $Installation @wanted
 }
 
 Function New-CopyResult {
@@ -69,8 +70,14 @@ Function New-CopyResult {
 
 Function Copy-Live {
     # Copies while the service runs. $null when something changed each time.
-    param([String] $Files)
-    $copy = Invoke-ConsistentRead -Describe { Get-Subject } -Take { param($subject) Copy-Subject -Subject $subject -Folder $Files }
+    param(
+        [Collections.IDictionary] $Installation,
+        [String] $Files
+    )
+    $copy = Invoke-ConsistentRead -Describe { Get-Subject -Installation $Installation } -Take {
+        param($subject)
+        Copy-Subject -Subject $subject -Folder $Files
+    }
     if ($null -eq $copy) { return $null }
     $taken = New-CopyResult
     $taken.attempts = $copy.attempts
@@ -81,11 +88,13 @@ Function Copy-Stopped {
     # Stops the service, copies, and puts the service back as it was whatever happens. A mark in the folder is there while the
     # service is down by this run.
     param(
+        [Collections.IDictionary] $Installation,
         [String] $Files,
         [String] $Folder
     )
     $taken = New-CopyResult
-    $taken.stopped = Test-ServiceToStop -Timeout $module.Params.service_timeout
+    $limits = @{ Timeout = $module.Params.service_timeout; ClusteredStop = $module.Params.knowledge.clustered_stop }
+    $taken.stopped = Test-ServiceToStop @limits
     $subject = $failure = $null
     $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()
@@ -95,13 +104,14 @@ Function Copy-Stopped {
             $taken.stop_ms = Stop-AccessManager -ProcessId $processId -Timeout $module.Params.service_timeout
         }
         if ($module.Params.include_database) {
-            $database = [IO.Path]::Combine($installation.config_path, 'db')
+            $database = [IO.Path]::Combine($Installation.config_path, 'db')
             $taken.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $module.Params.service_timeout
         }
         for ($taken.attempts = 1; $true; $taken.attempts++) {
-            $subject = Get-Subject
+            $subject = Get-Subject -Installation $Installation
             [void](Copy-Subject -Subject $subject -Folder $Files)
-            $taken.consistent = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject (Get-Subject))
+            $now = Get-Subject -Installation $Installation
+            $taken.consistent = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject $now)
             if ($taken.consistent -or $taken.attempts -ge (Get-LiveAttempt)) { break }
         }
     }
@@ -141,8 +151,10 @@ Function New-Snapshot {
     Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.service_timeout
     [void][IO.Directory]::CreateDirectory($files)
     try {
-        Assert-FreeSpace -Path $Folder -Bytes (2 * (Get-CapturedSize -Subject (Get-Subject)).bytes + $SpaceForLists)
-        $copy = if ($module.Params.stop) { Copy-Stopped -Files $files -Folder $Folder } else { Copy-Live -Files $files }
+        $size = Get-CapturedSize -Subject (Get-Subject -Installation $installation)
+        Assert-FreeSpace -Path $Folder -Bytes (2 * $size.bytes + $SpaceForLists)
+        $where = @{ Installation = $installation; Files = $files }
+        $copy = if ($module.Params.stop) { Copy-Stopped @where -Folder $Folder } else { Copy-Live @where }
         if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
         $about = @{
             Installation = $installation

@@ -45,11 +45,11 @@ Function Get-RunAnswer {
     # What the detached run leaves: that all of its options arrived, and what the probes tell that are asked for.
     param([String] $Folder)
     $probes = @()
-    if ($module.Params.probes) { $probes = @(Invoke-Probe -Folder $Folder -Certificates $module.Params.certificates) }
-    $sha = New-Sha256
-    try { $digest = ConvertTo-Hex -Bytes $sha.ComputeHash([Text.Encoding]::UTF8.GetBytes($module.Params.ballast)) }
-    finally { $sha.Dispose() }
-    @{ ballast = $digest; probes = $probes }
+    if ($module.Params.probes) {
+        $probed = @{ Certificates = $module.Params.certificates; ServiceSid = $module.Params.knowledge.service_sid }
+        $probes = @(Invoke-Probe -Folder $Folder @probed)
+    }
+    @{ ballast = Get-TextDigest -Text $module.Params.ballast; probes = $probes }
 }
 
 $options = Get-RunOption

@@ -18,25 +18,30 @@ Set-StrictMode -Version 2.0
 
 Function Stop-ServiceAndDatabase {
     # Stops the service and waits for its database files too.
-    param([Hashtable] $Answer)
-    $Answer.stop_ms = Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $module.Params.timeout
-    $database = [IO.Path]::Combine($installation.config_path, 'db')
-    $Answer.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $module.Params.timeout
+    param(
+        [Hashtable] $Answer,
+        [String] $ConfigPath,
+        [Int32] $Timeout
+    )
+    $Answer.stop_ms = Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $Timeout
+    $Answer.unlock_ms = Wait-DatabaseUnlock -Folder ([IO.Path]::Combine($ConfigPath, 'db')) -Timeout $Timeout
 }
 
 Function Set-State {
     # Within the folder of a run, or without one in check mode.
     param([String] $Folder)
     $installation = Assert-Installation
+    $timeout = $module.Params.timeout
     $service = Get-ServiceController
     $before = $service.Status.ToString()
-    if ($Folder) { Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.timeout }
+    if ($Folder) { Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $timeout }
     $service.Refresh()
     $now = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $now -ne 'Stopped'
-    if ($stop) { Assert-NotClustered }
+    $sentence = $module.Params.knowledge.clustered_stop
+    if ($stop) { Assert-NotClustered -ClusteredStop $sentence }
     if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) {
-        $stop = Test-ServiceToStop -Timeout $module.Params.timeout
+        $stop = Test-ServiceToStop -Timeout $timeout -ClusteredStop $sentence
     }
     $start = $module.Params.state -ne 'stopped' -and ($stop -or $now -ne 'Running')
     $answer = @{
@@ -49,8 +54,8 @@ Function Set-State {
     }
     if ($module.CheckMode) { return $answer }
     if ($stop -and $start) { Set-StopMark -Folder $Folder -Controller $module.Params.controller }
-    try { if ($stop) { Stop-ServiceAndDatabase -Answer $answer } }
-    finally { if ($start) { $answer.start_ms = Start-AccessManager -Timeout $module.Params.timeout } }
+    try { if ($stop) { Stop-ServiceAndDatabase -Answer $answer -ConfigPath $installation.config_path -Timeout $timeout } }
+    finally { if ($start) { $answer.start_ms = Start-AccessManager -Timeout $timeout } }
     Remove-StopMark -Folder $Folder
     $service.Refresh()
     $answer.status = $service.Status.ToString()
@@ -84,6 +89,7 @@ Function Restore-InterruptedState {
 }
 
 $options = Get-RunOption
+$options.knowledge = Get-KnowledgeOption
 $options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted', 'recovered' }
 $options.timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options

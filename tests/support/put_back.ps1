@@ -162,14 +162,19 @@ Function Get-KeyState {
 }
 $store = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $wanted = @{ action = 'import' }
+$knowledge = @{
+    usages = @()
+    service_store = 'lithnetams\MY'
+    service_sid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
+}
 ([Console]::In.ReadToEnd() | ConvertFrom-Json).PSObject.Properties | ForEach-Object -Process { $wanted[$_.Name] = $_.Value }
 $bare = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($wanted.certificate))
 $answer.certificates = @(foreach ($there in $false, $true) {
         if ($there) { $store::Add('lithnetams\MY', $bare) }
         $undo = New-Object -TypeName Collections.ArrayList
-        $failure = Get-Failure { Restore-Certificate -Wanted $wanted -Usages @() -Undo $undo }
+        $failure = Get-Failure { Restore-Certificate -Wanted $wanted -Knowledge $knowledge -Undo $undo }
         $restored = @(Get-KeyState)
-        $errors = @(1, 2 | ForEach-Object -Process { Undo-RestoredCertificate -Undo $undo -Usages @() })
+        $errors = @(1, 2 | ForEach-Object -Process { Undo-RestoredCertificate -Undo $undo -Knowledge $knowledge })
         @{ failure = $failure; action = $undo[0].action; restored = $restored; errors = $errors; left = @(Get-KeyState) }
     })
 $store::Remove('lithnetams\MY', $bare)

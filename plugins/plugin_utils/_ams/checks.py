@@ -9,6 +9,7 @@ import collections.abc as c
 
 from .._errors import AccessManagerError
 from .constants import (
+    CLUSTERED_STOP,
     JSON_FILES,
     LATER_VERSIONS,
     PASSWORD_ENCRYPTION_USAGE,
@@ -75,20 +76,14 @@ def refuse_without_rights(described: Described) -> None:
 
 
 def refuse_clustered_stop(described: Described) -> None:
-    """Raises AccessManagerError when a failover cluster runs the service: it takes a stop by anybody else for a
+    """Raises AccessManagerError when a failover cluster runs the service: it treats a stop from outside as a
     failure.
     """
     cluster = described.get("cluster")
     if not cluster or described["state"]["service"]["status"] == "Stopped":
         return
-    name, resource = described["computer_name"], cluster["resource"]
-    owner = cluster["owner"] or f"the node that runs it, which {name} does not say"
-    raise AccessManagerError(
-        f"The service on {name} is the resource '{resource}' of a failover cluster, which takes a stop by anybody "
-        "else for a failure, and starts it again or moves it in the middle. "
-        f"Stop it with 'Stop-ClusterResource -Name \"{resource}\"' on {owner}, "
-        f"run this again, and then start it with 'Start-ClusterResource -Name \"{resource}\"'."
-    )
+    owner = cluster["owner"] or "the node that runs it"
+    raise AccessManagerError(CLUSTERED_STOP.format(described["computer_name"], cluster["resource"], owner))
 
 
 def problems_of_configuration(described: Server | SnapshotManifest) -> list[str]:

@@ -27,6 +27,13 @@ RETURN_TO_VERSION_1 = (
     "To return to version 1, uninstall them, install the MSI of version 1, and run the playbook rollback."
 )
 
+CLUSTERED_STOP = (
+    "The service on {0} is the resource '{1}' of a failover cluster, which treats a stop from outside as a failure and "
+    "restarts or moves the service. Stop it with 'Stop-ClusterResource -Name \"{1}\"' on {2}, run this again, and then "
+    "start it with 'Start-ClusterResource -Name \"{1}\"'."
+)
+"""Why the service is not stopped: its server, the resource and the resource's owner. A target formats it too."""
+
 SERVICE_STORE = r"lithnetams\MY"
 """The certificate store of the service."""
 
@@ -149,4 +156,7 @@ def knowledge() -> dict[str, t.Any]:
         "secrets": list(PROTECTED_SECRETS),
         "usages": list(CERTIFICATE_USAGES),
         "firewall_rule": FIREWALL_RULE,
+        "service_sid": SERVICE_SID,
+        "service_store": SERVICE_STORE,
+        "clustered_stop": CLUSTERED_STOP,
     }

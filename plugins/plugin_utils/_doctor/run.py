@@ -13,6 +13,7 @@ import hashlib
 import os
 import typing as t
 
+from .._ams.constants import knowledge
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError, UnreachableError
 from .._target.call import Target, controller_name, new_run_id
@@ -73,6 +74,7 @@ class Examination:
             "staging_root": self.params["staging_root"],
             "controller": controller_name(),
             "lock_timeout": self.params["lock_timeout"],
+            "knowledge": knowledge(),
             "probes": self.params["probes"],
             "ballast": ballast,
             "certificates": [one.sent for one in self.throwaways],
