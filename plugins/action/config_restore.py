@@ -18,7 +18,7 @@ from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
 from ..plugin_utils._files import replace_atomically
 from ..plugin_utils._restore import bundle as bundle_module
-from ..plugin_utils._restore import plan_document
+from ..plugin_utils._restore import plan_document, plan_markdown
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
@@ -93,7 +93,7 @@ class ActionModule(RestoreAction):
 
     def _write(self, document: plan_document.Document) -> None:
         """Writes the plan for people and programs, in check mode too: nothing of it is on the server."""
-        writers = {"plan_json": plan_document.to_json, "plan_markdown": plan_document.to_markdown}
+        writers = {"plan_json": plan_document.to_json, "plan_markdown": plan_markdown.to_markdown}
         for option, text_of in writers.items():
             if self.params[option]:
                 replace_atomically(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)

@@ -9,11 +9,9 @@ One file for each host of a root, STATE/copies/HOST-DIGEST.json, outside the sto
 from __future__ import annotations
 
 import datetime
-import json
 import typing as t
 
 from .._errors import AccessManagerError
-from .._files import replace_atomically
 from .._shape import Rule, at_most
 from .._store.state_file import StateFile
 from .._store.store import BackupStore, is_id
@@ -59,8 +57,7 @@ class CopyHistory:
         """
         last = success or self.last_success(destination)
         self._destinations[destination] = {"last_success": timestamp(last) if last else None, "ids": ids[-MOST_IDS:]}
-        document = self._file.identity | {"destinations": self._destinations}
-        replace_atomically(self._file.ready_path(), (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+        self._file.write({"destinations": self._destinations})
 
     def _read(self) -> dict[str, _Destination]:
         try:

@@ -8,11 +8,10 @@ tasks.
 from __future__ import annotations
 
 import collections.abc as c
-import itertools
 import typing as t
 
 from .._contents.contents import Contents
-from .._text import encodable, json_lines, printable
+from .._text import json_lines
 from .item_outcomes import outcome_of_items
 from .items import OUTCOMES, Item, Outcome
 from .plan import RESTORABLE, Plan, Task
@@ -101,66 +100,3 @@ def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
 
 def to_json(document: Document) -> bytes:
     return json_lines(document).encode()
-
-
-def to_markdown(document: Document) -> bytes:
-    lines = [
-        f"# Restore of {_cell(document['backup'])} to {_cell(document['computer'])}",
-        "",
-        f"Access Manager {_cell(document['backup_version'])} in the backup, {_cell(document['server_version'])} on "
-        "the server. "
-        + ("The server takes the place of another." if document["other_server"] else "It is the same server."),
-        "",
-        "## What happens to each thing",
-        "",
-        *_table(
-            ("Thing", "Same server", "Another server", "This run", "To do here"),
-            [_item_row(item, document) for item in document["items"]],
-        ),
-        "",
-        "## Changes",
-        "",
-        *([f"    {printable(line)}" for line in document["changes"]] or ["None."]),
-        "",
-        "## Certificates",
-        "",
-        *_table(("Thumbprint", "Subject", "Key"), [list(one.values()) for one in document["certificates"]]),
-        "",
-        "## Secrets",
-        "",
-        *_table(("Secret", "Action"), [list(one.values()) for one in document["secrets"]]),
-        "",
-        "## Manual tasks",
-        "",
-        *(_tasks_lines(document["tasks"]) if document["tasks"] else ["Nothing."]),
-    ]
-    return encodable("\n".join(lines).rstrip() + "\n").encode()
-
-
-def _item_row(item: dict[str, str], document: Document) -> list[str]:
-    numbers = [str(number) for number, task in enumerate(document["tasks"], 1) if task["item"] == item["item"]]
-    return [*item.values(), ", ".join(numbers)]
-
-
-def _table(heads: c.Sequence[str], rows: c.Sequence[c.Sequence[t.Any]]) -> c.Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield f"|{'---|' * len(heads)}"
-    for row in rows:
-        yield f"| {' | '.join(_cell(cell) for cell in row)} |"
-
-
-def _cell(text: t.Any) -> str:
-    """A text that is one cell, and no markup."""
-    return "".join(f"\\{letter}" if letter in "\\|*_`[]<>#" else letter for letter in printable(str(text)))
-
-
-def _tasks_lines(tasks: list[dict[str, t.Any]]) -> c.Iterator[str]:
-    return itertools.chain.from_iterable(map(_task_lines, itertools.count(1), tasks))
-
-
-def _task_lines(number: int, task: dict[str, t.Any]) -> c.Iterator[str]:
-    yield f"{number}. {_cell(task['text'])}"
-    yield ""
-    if task["commands"]:
-        yield from (f"        {printable(command)}" for command in task["commands"])
-        yield ""

@@ -14,30 +14,23 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import json
 import os
 import pathlib
-import stat
 import typing as t
 
-from .. import _collection
-from .._ams.json_document import strict
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
-from .._files import open_regular, replace_atomically
-from .._shape import Rule, checked
+from .._shape import Rule
 from .._statuses import COMPLETE
 from .._text import time_of
 from .manifest import ManifestHead
 from .run_log import Run, Time, moment_of
+from .state_file import StateFile, folder_of, read_document
 from .store import BackupStore, is_id, is_in_future
 
-FORMAT = 1
 SIZE_LIMIT = 64 * 1024
 MOST_MARKS = 100
 _FOLDER = "marks"
-_NAME_LETTERS = 50
-"""Of a host in the name of its file: four bytes each, with the digest, fit into a name."""
 
 
 class _Mark(t.TypedDict):
@@ -81,13 +74,12 @@ class HighWaterMark:
     """
 
     def __init__(self, store: BackupStore, state_dir: str | None) -> None:
-        self._store, self._state_dir = store, state_dir
-        self._root = os.path.realpath(store.root)
+        self._store = store
+        self._file = StateFile(state_dir, _FOLDER, str(store.root), store.host)
 
     @property
     def path(self) -> pathlib.Path:
-        digest = hashlib.sha256(os.fsencode(f"{self._root}\0{self._store.host}")).hexdigest()[:16]
-        return _folder(self._state_dir) / f"{self._store.host[:_NAME_LETTERS]}-{digest}.json"
+        return self._file.path
 
     def marks(self) -> list[Mark]:
         """As they were published. Raises AccessManagerError when there is a file that cannot be used."""
@@ -230,82 +222,21 @@ class HighWaterMark:
 
     def _document(self) -> _Document | None:
         """Raises AccessManagerError when it cannot be used."""
-        document = _read(self.path)
-        if document and (document["root"], document["host"]) != (self._root, self._store.host):
-            raise AccessManagerError(f"'{self.path}' is of {document['host']} in '{document['root']}': remove it.")
-        return document
+        return self._file.read(_Document, SIZE_LIMIT)
 
     def _write(self, marks: c.Sequence[Mark], last_run: str | None = None) -> bool:
-        kept = [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]
-        document = {"format": FORMAT, "root": self._root, "host": self._store.host, "marks": kept}
-        document |= {"last_run": last_run} if last_run else {}
-        text = json.dumps(document, indent=1) + "\n"
-        try:
-            self.path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        except OSError as exc:
-            raise AccessManagerError(f"The folder '{self.path.parent}' cannot be made: {exc.strerror}.") from None
-        return replace_atomically(self.path, text.encode(), 0o600)
+        document = {"marks": [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]}
+        return self._file.write(document | ({"last_run": last_run} if last_run else {}))
 
 
 def hosts(root: str, state_dir: str | None) -> list[str]:
     """The hosts of which this controller published backups under a root. A file that cannot be used counts for none."""
     found, real = set(), os.path.realpath(root)
-    for path in sorted(_folder(state_dir).glob("*.json")):
+    for path in sorted(folder_of(state_dir, _FOLDER).glob("*.json")):
         try:
-            document = _read(path)
+            document = read_document(path, _Document, SIZE_LIMIT)
         except AccessManagerError:
             continue
         if document and document["root"] == real:
             found.add(str(document["host"]))
     return sorted(found)
-
-
-def _folder(state_dir: str | None) -> pathlib.Path:
-    """Where the files lie. Raises AccessManagerError when that is not an absolute path."""
-    folder = pathlib.Path(state_dir) if state_dir else _state_folder_of_user() / _collection.COLLECTION
-    if not folder.is_absolute():
-        raise AccessManagerError(
-            f"The state folder '{folder}' is not an absolute path: set access_manager_state_dir to a folder on the "
-            "controller."
-        )
-    return folder / _FOLDER
-
-
-def _refuse_writable(status: os.stat_result, path: pathlib.Path) -> None:
-    """Raises AccessManagerError when a file can be written by others than this user and root: it may be theirs."""
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise AccessManagerError(
-            f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode "
-            f"{stat.S_IMODE(status.st_mode):04o}. Keep the state folder to the user who runs Ansible, verify the "
-            "backups, and remove that file."
-        )
-
-
-def _state_folder_of_user() -> pathlib.Path:
-    given = pathlib.Path(os.environ.get("XDG_STATE_HOME", ""))
-    try:
-        return given if given.is_absolute() else pathlib.Path("~/.local/state").expanduser()
-    except RuntimeError:  # there is no home
-        raise AccessManagerError(
-            "This user has no home for its state: set access_manager_state_dir to a folder."
-        ) from None
-
-
-def _read(path: pathlib.Path) -> _Document | None:
-    """What a file says; None when there is none.
-
-    Raises AccessManagerError when it cannot be read, or is not of this format.
-    """
-    try:
-        with open_regular(path) as file:
-            _refuse_writable(os.fstat(file.fileno()), path)
-            return checked(strict(file.read(SIZE_LIMIT)), _Document)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
-    except ValueError as exc:
-        raise AccessManagerError(
-            f"'{path}' does not say which backups this controller published ({exc}). Verify the backups, and remove it."
-        ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import stat
@@ -15,7 +16,7 @@ import typing as t
 from .. import _collection
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
-from .._files import open_regular
+from .._files import open_regular, replace_atomically
 from .._shape import checked
 
 FORMAT = 1
@@ -39,7 +40,7 @@ class StateFile:
         return os.path.realpath(self.root)
 
     @property
-    def identity(self) -> dict[str, t.Any]:
+    def _identity(self) -> dict[str, t.Any]:
         """The first keys of the document in it."""
         return {"format": FORMAT, "root": self.real_root, "host": self.host}
 
@@ -48,22 +49,25 @@ class StateFile:
         digest = hashlib.sha256(os.fsencode(f"{self.real_root}\0{self.host}")).hexdigest()[:16]
         return folder_of(self.state_dir, self.kind) / f"{self.host[:_NAME_LETTERS]}-{digest}.json"
 
-    def ready_path(self) -> pathlib.Path:
-        """Its path, in a folder that is made if there is none."""
+    def write(self, content: dict[str, t.Any]) -> bool:
+        """Writes a document of that content behind its identity. Returns whether it was another before.
+
+        Raises AccessManagerError when it cannot be written.
+        """
         try:
             self.path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as exc:
             raise AccessManagerError(f"The folder '{self.path.parent}' cannot be made: {exc.strerror}.") from None
-        return self.path
+        text = json.dumps(self._identity | content, indent=1) + "\n"
+        return replace_atomically(self.path, text.encode(), 0o600)
 
     def read(self, shape: type[T], limit: int) -> T | None:
         """The document in it; None when there is no file. Raises AccessManagerError when it cannot be used."""
         document = read_document(self.path, shape, limit)
-        if document is not None and any(
-            t.cast(dict[str, t.Any], document)[key] != value for key, value in self.identity.items()
-        ):
-            raise AccessManagerError(f"'{self.path}' is of another host or root: remove it.")
+        found = t.cast(dict[str, t.Any], document or self._identity)
+        if any(found[key] != value for key, value in self._identity.items()):
+            raise AccessManagerError(f"'{self.path}' is of {found['host']} in '{found['root']}': remove it.")
         return document
 
 
@@ -93,13 +97,13 @@ def read_document(path: pathlib.Path, shape: type[T], limit: int) -> T | None:
         raise AccessManagerError(f"'{path}' cannot be read: {exc.strerror}.") from None
     except ValueError as exc:
         raise AccessManagerError(
-            f"'{path}' does not say what this controller did ({exc}). Verify the backups, and remove it."
+            f"'{path}' does not say what this controller did with backups ({exc}). Verify the backups, and remove that "
+            "file."
         ) from None
 
 
 def _refuse_writable(status: os.stat_result, path: pathlib.Path) -> None:
-    """Raises AccessManagerError when others than this user, or root, can write to a file: it would say what they want.
-    """
+    """Raises AccessManagerError when a file can be written by others than this user and root: it may be theirs."""
     if status.st_uid not in (os.geteuid(), 0) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise AccessManagerError(
             f"'{path}' may be of someone else: its owner is {status.st_uid}, its mode "

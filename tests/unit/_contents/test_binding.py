@@ -147,7 +147,7 @@ def test_honest_backups_are_verified_restored_and_compared(honest: Path, decrypt
             assert "backup" not in contents.secrets
             assert contents.certificates
             source = select(BackupStore(str(honest), host), backup_id)
-            assert state_sources.of_backup(source, decryptor).side.configuration
+            assert state_sources.of_backup(source, decryptor).state.configuration
 
 
 def test_a_copy_of_a_backup_elsewhere_is_honest(root: Path, tmp_path: Path, decryptor: Decryptor) -> None:

@@ -395,6 +395,7 @@ def options(root: Path, **changed: Any) -> dict[str, Any]:
     given_ = {
         "backup_root": str(root),
         "check_backup_owner": True,
+        "allow_unmounted_root": False,
         "encryption": "age",
         "recipients": [age_key().public],
         "certificate_recipients": [],

@@ -20,7 +20,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.k
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.names import path_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import Source
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import adapted_backup, plan_document
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import (
+    adapted_backup,
+    plan_document,
+    plan_markdown,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.adapted_backup import RecoveryOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.items import OUTCOMES
@@ -751,7 +755,7 @@ def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> Non
     backup = contents(settings_with(Authentication={"Mode": "Oidc", "Oidc": {"Authority": evil}}))
     reported = document(backup, fresh())
     assert json.loads(plan_document.to_json(reported)) == reported
-    text = plan_document.to_markdown(reported).decode()
+    text = plan_markdown.to_markdown(reported).decode()
     assert "<script>" not in text
     assert "\n# heading" not in text
     assert "| secrets of mode 1 | restored as it is | re-protected | re-protected |  |" in text
@@ -778,7 +782,7 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
     assert changed[SMTP] == (OLD + r"\audit-templates\mail.html", NEW + r"\audit-templates\mail.html")
     line = f"~ {SMTP} in appsettings.json: {changed[SMTP][0]} -> {changed[SMTP][1]}"
     assert line in reported["changes"]
-    assert line in plan_document.to_markdown(reported).decode()
+    assert line in plan_markdown.to_markdown(reported).decode()
     here = {one["item"]: one["this_run"] for one in document(backup, fresh())["items"]}
     assert (here["TLS binding"], here["registry: Configured"]) == ("rewritten", "restored as it is")
 
@@ -802,7 +806,7 @@ def test_the_document_of_the_same_server_says_so() -> None:
     described = target_server() | {"decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
     plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
-    text = plan_document.to_markdown(plan_document.document_of(contents(), described, plan)).decode()
+    text = plan_markdown.to_markdown(plan_document.document_of(contents(), described, plan)).decode()
     assert "It is the same server." in text
 
 
