@@ -20,12 +20,12 @@ from ..plugin_utils._store.store import BackupStore
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
-        history = CopyHistory(store, self.params["state_dir"])
-        destinations = destinations_of(self.params["destinations"], history, store.root)
-        if not store.ids():
-            raise AccessManagerError(f"There is no backup of {self.host} in '{store.folder}': nothing can be copied.")
-        results = [self._result_of(store, destination, history) for destination in destinations]
+        try:
+            results = self._results()
+        except AccessManagerError as exc:
+            if self.params["fail"]:
+                raise
+            results = [CopyResult("", problems=[str(exc)])]
         problems = list(itertools.chain.from_iterable(one.named(one.problems) for one in results))
         self.warnings += itertools.chain.from_iterable(one.named(one.warnings) for one in results)
         if problems and not self.params["fail"]:
@@ -35,9 +35,18 @@ class ActionModule(AccessManagerAction):
             "failed": bool(problems and self.params["fail"]),
             "msg": " ".join(problems),
             "host": self.host,
-            "destinations": [one.as_result() for one in results],
+            "destinations": [one.as_result() for one in results if one.destination],
             "problems": problems,
         }
+
+    def _results(self) -> list[CopyResult]:
+        """What became of each destination. Raises AccessManagerError when the options or the backups are not usable."""
+        store = BackupStore.of(self.params, self.host, Trust.of(self.params))
+        history = CopyHistory(store, self.params["state_dir"])
+        destinations = destinations_of(self.params["destinations"], history, store.root)
+        if not store.ids():
+            raise AccessManagerError(f"There is no backup of {self.host} in '{store.folder}': nothing can be copied.")
+        return [self._result_of(store, destination, history) for destination in destinations]
 
     def _result_of(self, store: BackupStore, destination: Destination, history: CopyHistory) -> CopyResult:
         if self.params["state"] == "verified":

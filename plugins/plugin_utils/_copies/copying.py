@@ -19,9 +19,9 @@ from .history import CopyHistory
 
 @dataclasses.dataclass
 class CopyResult:
-    """What became of one destination. C(present): backups that were there already. C(bytes): sent in this run.
+    """What became of one destination, or with an empty name of all. C(present): backups that were there already.
 
-    C(unread): bytes that a verification did not have to read. C(problems): a sentence for each thing that failed.
+    C(bytes): sent in this run. C(unread): bytes that a verification did not have to read. C(problems): a sentence for each thing that failed.
     """
 
     destination: str
@@ -34,8 +34,8 @@ class CopyResult:
     last_success: datetime.datetime | None = None
 
     def named(self, sentences: list[str]) -> list[str]:
-        """Sentences with the name of the destination before each."""
-        return [f"{self.destination}: {sentence}" for sentence in sentences]
+        """Sentences with the name of the destination before each, if they are of one."""
+        return [f"{self.destination}: {sentence}" if self.destination else sentence for sentence in sentences]
 
     def as_result(self) -> dict[str, t.Any]:
         """For the result of a module: without the warnings, which Ansible shows by itself."""

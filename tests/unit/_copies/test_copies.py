@@ -101,6 +101,12 @@ def test_host_without_backups_is_refused(store: BackupStore, mount: Path) -> Non
     assert "nothing can be copied" in copy(store, nas(mount))["msg"]
 
 
+def test_what_is_wrong_with_the_options_is_a_warning_too_where_nothing_may_fail(two: BackupStore, mount: Path) -> None:
+    result = copy(two, nas(mount), nas(mount), fail=False)
+    assert not result["failed"]
+    assert any("Two destinations" in warning for warning in result["warnings"])
+
+
 # ---- a command ----
 
 
