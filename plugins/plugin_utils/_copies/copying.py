@@ -21,7 +21,8 @@ from .history import CopyHistory
 class CopyResult:
     """What became of one destination, or with an empty name of all. C(present): backups that were there already.
 
-    C(bytes): sent in this run. C(unread): bytes that a verification did not have to read. C(problems): a sentence for each thing that failed.
+    C(bytes): sent in this run. C(unread): bytes that a verification did not have to read.
+    C(problems): a sentence for each thing that failed.
     """
 
     destination: str

@@ -91,7 +91,8 @@ def _refuse_unknown_files(wanted: list[WantedFile], contents: Contents, options:
 
 
 def _refuse_places(wanted: list[WantedFile], contents: Contents, server: TargetServer) -> None:
-    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link."""
+    """Raises AccessManagerError for a file elsewhere that nothing names, on a drive that is missing, or below a link.
+    """
     links, missing = folder_links(server), tuple(root.lower() for root in server["missing_drives"])
     for record in wanted:
         if record["path"].lower().startswith(missing):
@@ -155,7 +156,9 @@ def _change(record: WantedFile, now: Item | None, *, same: bool) -> FileChange |
         return {"action": "replace", "set": set_details, "before": now.get("sha256"), "size_before": now["size"]}
     details = _differing_details(record, now)
     return (
-        {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now["size"]} if details else None
+        {"action": "set", "set": details, "before": now.get("sha256"), "size_before": now["size"]}
+        if details
+        else None
     )
 
 
