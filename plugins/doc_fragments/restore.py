@@ -51,7 +51,8 @@ options:
     default: as_found
   require_secrets:
     description:
-      - Refuse the restore when it has a secret that can be decrypted neither on the server nor from the backup, so that an administrator would have to enter it again.
+      - Refuse the restore when it has a secret that can be decrypted neither on the server nor from the backup, so that an administrator
+        would have to enter it again.
       - With V(false), a backup that is named by its id or path may also lack its C(secrets.json.age).
     type: bool
     default: true

@@ -9,8 +9,8 @@ short_description: Opens, publishes or discards a backup on the controller
 version_added: 1.0.0
 description:
   - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers never see half a backup.
-  - It opens no backup when the newest complete one holds the same content, encrypted to the same recipients. With O(signing_key) or O(allowed_signers), that one
-    must be signed by an allowed signer, or by the same key when none are set.
+  - It opens no backup when the newest complete one holds the same content, encrypted to the same recipients. With O(signing_key) or O(allowed_signers), that
+    one must be signed by an allowed signer, or by the same key when none are set.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:

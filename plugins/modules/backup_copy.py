@@ -10,8 +10,8 @@ version_added: 1.0.0
 description:
   - Copies every backup of a host that a destination does not have yet, or verifies the copies there. Nothing in a copy is ever deleted or replaced.
   - Only backups are copied whose manifest is accepted (O(allowed_signers)) and whose artifacts are what it says.
-  - In a bucket of S3 (kind V(s3)), each file is one object. The server verifies what arrives against the SHA-256 of the manifest, and answers for it later, so that
-    V(verified) downloads nothing. All versions of an object are looked at, because a key that may only write can hide an object or cover it with another.
+  - In a bucket of S3 (kind V(s3)), each file is one object. The server verifies what arrives against the SHA-256 of the manifest, and answers for it later, so
+    that V(verified) downloads nothing. All versions of an object are looked at, because a key that may only write can hide an object or cover it with another.
   - A destination that fails does not keep the others from being copied to.
 author:
   - The lithnet.access_manager contributors (@lithnet)

@@ -8,8 +8,8 @@ module: backup_fetch
 short_description: Fetches a backup from a copy in a bucket
 version_added: 1.0.0
 description:
-  - Fetches a backup of a host from a bucket of S3 into a backup root on the controller, where the other modules use it. For a restore when the controller or its
-    disk is lost. A copy in a folder needs no fetching, because it is a backup root itself.
+  - Fetches a backup of a host from a bucket of S3 into a backup root on the controller, where the other modules use it. For a restore when the controller or
+    its disk is lost. A copy in a folder needs no fetching, because it is a backup root itself.
   - Of each file, the version is taken that the manifest names by its SHA-256, and of the manifest the oldest one that is accepted (O(allowed_signers)). So
     what others deleted or wrote over is found all the same, and a warning says so.
 author:

@@ -73,8 +73,8 @@ options:
     type: str
   identity_file:
     description:
-      - The file on the controller with the private key that decrypts the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With it,
-        the backups that the rules keep are decrypted, and only those count that are verified.
+      - The file on the controller with the private key that decrypts the backups, as C(age-keygen) writes it, or an SSH private key without a passphrase. With
+        it, the backups that the rules keep are decrypted, and only those count that are verified.
     type: path
   identity:
     description:

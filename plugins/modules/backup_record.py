@@ -79,7 +79,9 @@ run:
       description: When the run ended, in UTC.
       type: str
     outcome:
-      description: V(complete) or V(incomplete) when there is a new backup, V(unchanged) when the newest complete one holds what the server holds, else V(failed).
+      description: >-
+        V(complete) or V(incomplete) when there is a new backup, V(unchanged) when the newest complete one holds what the server holds, else
+        V(failed).
       type: str
     backup_id:
       description: The id of that backup; null when the run failed.

@@ -57,8 +57,8 @@ options:
     default: false
   check_age:
     description:
-      - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that made the newest complete backup, or found
-        the server as it is in it, as M(lithnet.access_manager.backup_record) recorded it. Where no run is recorded, it is the one that made that backup.
+      - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that made the newest complete backup, or
+        found the server as it is in it, as M(lithnet.access_manager.backup_record) recorded it. Where no run is recorded, it is the one that made that backup.
     type: float
   accept_history:
     description:

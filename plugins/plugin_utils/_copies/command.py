@@ -80,7 +80,7 @@ def _filled(argument: str, values: dict[str, t.Any]) -> str:
     """An argument with the values in place of their names, each replaced once: no value is read for names again."""
     for name, value in values.items():
         if name in argument:
-            head, _, tail = argument.partition(name)
+            head, tail = argument.split(name, 1)
             others = {other: filling for other, filling in values.items() if other != name}
             return f"{_filled(head, others)}{value}{_filled(tail, values)}"
     return argument

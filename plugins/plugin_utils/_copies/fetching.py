@@ -97,8 +97,8 @@ def _by_backup(versions: dict[str, list[Version]], start: str) -> dict[str, dict
     """The versions of each file, the oldest first, by the id of its backup and its name."""
     found: dict[str, dict[str, list[Version]]] = {}
     for key, entries in versions.items():
-        backup_id, _, name = key.removeprefix(start).partition("/")
-        if is_id(backup_id):
+        backup_id, slash, name = key.removeprefix(start).partition("/")
+        if slash and is_id(backup_id):
             found.setdefault(backup_id, {})[name] = sorted(entries, key=lambda one: one.written)
     return found
 

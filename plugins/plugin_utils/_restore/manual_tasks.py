@@ -42,7 +42,6 @@ _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
 
 
-
 def tasks_of(recovery: Recovery) -> list[Task]:
     """The tasks, in the order in which they are to be done."""
     return list(itertools.chain.from_iterable(find_tasks(recovery) for find_tasks in _TASKS))

@@ -42,8 +42,13 @@ _LISTED = at_most(MOST_LISTED)
 _ARTIFACT_NAME = matching(r"[a-z]+\.(zip|json)(\.age)?", "the name of an artifact, such as config.zip.age")
 
 
+def part_of(artifact: ArtifactRecord) -> str:
+    """The part that an artifact holds."""
+    return artifact["name"].split(".")[0]
+
+
 _ONE_EACH = Rule(
-    lambda artifacts: len({part_of(one) for one in artifacts}) == len(artifacts), "at most one artifact of each part"
+    lambda artifacts: len(set(map(part_of, artifacts))) == len(artifacts), "at most one artifact of each part"
 )
 
 
@@ -145,7 +150,7 @@ class ManifestHead(_Formatted, Details):
     checksum: str
 
 
-class Manifest(ManifestHead):
+class Manifest(ManifestHead):  # pylint: disable=duplicate-bases
     inventory: dict[str, str]
 
 
@@ -205,11 +210,6 @@ def _bounded(problems: list[str]) -> list[str]:
     if len(problems) <= MOST_LISTED:
         return problems
     return [*problems[: MOST_LISTED - 1], f"There are {len(problems) - MOST_LISTED + 1} more problems."]
-
-
-def part_of(artifact: ArtifactRecord) -> str:
-    """The part that an artifact holds."""
-    return artifact["name"].split(".")[0]
 
 
 def holds_certificates_alone(manifest: ManifestHead) -> bool:

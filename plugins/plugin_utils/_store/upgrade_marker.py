@@ -29,7 +29,6 @@ _CLOCKS_APART = 0.25
 """Hours: as far the clocks of two controllers may be apart."""
 
 
-
 class _Marker(t.TypedDict):
     """What a marker in a file is."""
 

@@ -81,16 +81,22 @@ def test_an_identity_and_a_file_together_are_refused() -> None:
 # The files in C(data) are what age wrote for keys of these tests, with a small work factor, under PASSPHRASE.
 
 
+def identity_of(kind: str) -> bytes:
+    return base64.b64decode((DATA / f"{kind}_identity.age.b64").read_bytes())
+
+
 @pytest.mark.parametrize("kind", ["age", "ssh"])
-def test_an_identity_that_age_encrypted_under_a_passphrase_opens(kind: str) -> None:
-    file = DATA / f"{kind}_identity.age"
+def test_an_identity_that_age_encrypted_under_a_passphrase_opens(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "identity.age"
+    file.write_bytes(identity_of(kind))
     data = encrypted((DATA / f"{kind}_identity.pub").read_text().strip())
     assert opened(data, identity_file=str(file), identity_passphrase=PASSPHRASE) == CLEAR
     assert opened(data, identity=armored(file.read_bytes()), identity_passphrase=PASSPHRASE) == CLEAR
 
 
-def test_an_encrypted_identity_without_its_passphrase_is_refused_with_what_to_do() -> None:
-    file = str(DATA / "age_identity.age")
+def test_an_encrypted_identity_without_its_passphrase_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "identity.age").write_bytes(identity_of("age"))
+    file = str(tmp_path / "identity.age")
     assert "give it in access_manager_identity_passphrase" in refusal(b"", identity_file=file)
     message = refusal(b"", identity_file=file, identity_passphrase="wrong")
     assert "cannot be decrypted with access_manager_identity_passphrase" in message

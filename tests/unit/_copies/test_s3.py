@@ -293,8 +293,10 @@ def answering_always(code: str, status: int, body: str = "") -> Iterator[str]:
     handler = type("Answer", (_Answer,), {"code": code, "status": status, "body": body})
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
 
 
 @pytest.fixture
