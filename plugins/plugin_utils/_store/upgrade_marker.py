@@ -58,7 +58,7 @@ class _VerifiedBackup(t.TypedDict):
 
 UPGRADE_WARNINGS = (
     "Version 1 has had no support of its vendor since 2022 (1.0) and 2024 (1.1), and its download is gone: keep its "
-    "MSI, and the installers of .NET Core 3.1 and SQL LocalDB 2017, beside the backups. The way back needs them.",
+    "MSI, and the installers of .NET Core 3.1 and SQL LocalDB 2017, beside the backups. A rollback needs them.",
     "There is no way from version 1 to version 3 but through version 2.",
     "Version 2 needs Windows Server 2016 or newer (version 1 ran on 2012 R2), SQL Server, and from 2.1 on .NET 8.",
     "Upgrades from version 1.1 failed before 2.0.9410: take a newer version 2.",
