@@ -278,6 +278,7 @@ class _Answer(BaseHTTPRequestHandler):
         body = (self.body or f"<Error><Code>{self.code}</Code><Message>m</Message></Error>").encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-amz-bucket-region", "eu-west-1")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
