@@ -140,7 +140,7 @@ def test_the_rollback_is_refused_while_the_new_version_is_there(upgraded: Playbo
     assert upgraded.rc != 0
     sentence = failure_of(upgraded, NAME)
     assert "has version '2.0.8600.0'" in sentence
-    assert "to install the MSI of version 1, and to run the playbook rollback" in sentence
+    assert "install the MSI of version 1, and run the playbook rollback" in sentence
 
 
 def test_the_rollback_makes_the_server_as_it_was_and_starts_it(
