@@ -24,7 +24,7 @@ from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusabl
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._text import timestamp
 
-_TOLD = (
+_RETURNED = (
     "id",
     "host",
     "status",
@@ -190,7 +190,7 @@ def _encryption_of(manifest: Manifest) -> dict[str, tuple[str, list[str]]]:
 
 def _summary(manifest: Manifest, store: BackupStore) -> dict[str, t.Any]:
     """What a result says of a backup."""
-    return {key: value for key, value in manifest.items() if key in _TOLD} | {
+    return {key: value for key, value in manifest.items() if key in _RETURNED} | {
         "path": str(store.folder / manifest["id"]),
         "signer": store.origins.get(manifest["id"], Origin()).signer,
         "size": sum(artifact["size"] for artifact in manifest["artifacts"]),

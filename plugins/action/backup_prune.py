@@ -46,7 +46,7 @@ class ActionModule(AccessManagerAction):
         return self._result(plan, [link.id for link in forgotten])
 
     def _refuse_unknown(self) -> None:
-        """A host that was named by hand must be there: else a slip of the pen would pass for nothing to prune."""
+        """A host that was named by hand must be there: else a misspelt name would pass for nothing to prune."""
         known = hosts(self.params["backup_root"], check_owner=self.params["check_backup_owner"])
         if self.host not in (*known, self.task_vars["inventory_hostname"]):
             raise AccessManagerError(

@@ -13,6 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import checked
 from ..plugin_utils._signing.signer import Signer
 from ..plugin_utils._signing.trust import Trust
+from ..plugin_utils._statuses import FAILED, UNCHANGED
 from ..plugin_utils._store import run_log
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.run_log import Run
@@ -50,7 +51,7 @@ class ActionModule(AccessManagerAction):
         run: dict[str, t.Any] = {
             "host": self.host,
             "finished": timestamp(self.now),
-            "outcome": run_log.FAILED,
+            "outcome": FAILED,
             "backup_id": None,
             "seconds": self._seconds(),
             "downtime_ms": committed.get("downtime_ms"),
@@ -59,7 +60,7 @@ class ActionModule(AccessManagerAction):
         if committed.get("id"):
             run |= {"outcome": committed["status"], "backup_id": committed["id"]}
         elif failure is None and opened.get("unchanged"):
-            run |= {"outcome": run_log.UNCHANGED, "backup_id": opened["latest"]["id"], "downtime_ms": 0}
+            run |= {"outcome": UNCHANGED, "backup_id": opened["latest"]["id"], "downtime_ms": 0}
         return checked(run, Run)
 
     def _committed(self) -> dict[str, t.Any]:

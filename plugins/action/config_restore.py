@@ -35,7 +35,7 @@ _WORK_SECONDS = 1800
 _WAITS_OF_A_RUN = 14
 _RESTORED = "restored"
 _FILE_MODE = 0o600
-_TOLD = (
+_RETURNED = (
     "state",
     "checks",
     "failed_check",
@@ -122,7 +122,7 @@ class ActionModule(RestoreAction):
         self._remove_reported(run)
         for sentence in answer["warnings"]:
             _display.warn(f"{self.target.label}: {sentence}")
-        result = {key: value for key, value in answer.items() if key in _TOLD}
+        result = {key: value for key, value in answer.items() if key in _RETURNED}
         if answer["state"] != _RESTORED:
             return result | {"failed": True, "changed": answer["state"] != "rolled_back", "msg": answer["msg"]}
         return result | {"changed": True}

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_LINE, LONGEST_FUNCTION, LARGEST_FILE = 132, 60, 300
 PRODUCT = ("plugins", "roles", "playbooks")
-_POWERSHELL_FUNCTION = re.compile(r"^function [\w-]+", re.MULTILINE)
+_POWERSHELL_FUNCTION = re.compile(r"^function [\w-]+", re.MULTILINE | re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)[^\d.][.!?]\)? (?=[A-Z`*\[])")
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 

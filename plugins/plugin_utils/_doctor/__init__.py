@@ -3,5 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The doctor: what a server and its controller need for backups and restores, one check for each thing.
 
-Checks are data: a name, and a function that reads facts and gives a verdict.
+Checks are data: a name, and a function that reads facts and gives a verdict. A new one is an entry in the table of its
+module; what it reads of the server is added to C(facts).
 """

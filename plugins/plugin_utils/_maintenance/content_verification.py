@@ -61,9 +61,9 @@ def _configuration(data: bytes, manifest: Manifest) -> c.Iterator[str]:
         if expected != there:
             yield f"The manifest says that {PARTS['config']} holds {expected} {what}; it holds {there}."
     yield from _inventory(configuration, manifest)
-    told_secrets = {secret["path"].lower() for secret in manifest.get("secrets", [])}
+    recorded_secrets = {secret["path"].lower() for secret in manifest.get("secrets", [])}
     for secret in configuration.secrets:
-        if secret.path.lower() not in told_secrets:
+        if secret.path.lower() not in recorded_secrets:
             yield f"{secret.file} has a secret {secret.path}, of which the backup knows nothing."
 
 

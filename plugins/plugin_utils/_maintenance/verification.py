@@ -21,7 +21,7 @@ from .._age.decryption import Decryptor
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
-from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE, STATUSES
+from .._statuses import COMPLETE, DAMAGED, FAILED, FULL, INCOMPLETE, INTEGRITY, NONE, STATUSES
 from .._store import artifact as artifact_module
 from .._store import chain, run_log
 from .._store import manifest as manifest_module
@@ -265,7 +265,7 @@ def warnings_of_host(host: Host) -> c.Iterator[str]:
     if newest and newest.is_there and newest.status == INCOMPLETE:
         problems = " ".join(t.cast(Manifest, newest.manifest)["problems"][:_SHOWN])
         yield f"The newest backup of {name}, {newest.id}, is incomplete: {problems}"
-    if last and last["outcome"] == run_log.FAILED:
+    if last and last["outcome"] == FAILED:
         yield f"The last backup run of {name}, of {last['finished']}, failed: {' '.join(last['problems'])}"
     for backup_id in host.in_future:
         yield (

@@ -17,13 +17,12 @@ import re
 import typing as t
 
 from .._errors import AccessManagerError
-from .._statuses import COMPLETE, DAMAGED, LEVELS, NONE, STATUSES
+from .._statuses import COMPLETE, DAMAGED, LEVELS, NONE, RUN_OUTCOMES, STATUSES
 from .._text import BACKUP_ID, encodable
 
 FORMAT = 1
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
 STATES = (OK, WARNING, CRITICAL)
-OUTCOMES = ("complete", "unchanged", "incomplete", "failed")
 EXPIRY_WARNING_DAYS = 30
 DAY = datetime.timedelta(days=1)
 
@@ -220,7 +219,7 @@ def _backup(record: Report) -> Report:
 
 def _run(record: t.Any) -> Report | None:
     """The last run of a host; None when none is recorded."""
-    if not isinstance(record, dict) or record.get("outcome") not in OUTCOMES:
+    if not isinstance(record, dict) or record.get("outcome") not in RUN_OUTCOMES:
         return None
     return {
         "finished": _text(record.get("finished")),

@@ -4,6 +4,7 @@
 """What a restore does: the plan, its text and documents, the bundle for the server, and the way to another server.
 
 The plan is data, made by pure functions from a decrypted backup and the description of a server (C(planner) and the
-C(plan_) modules); nothing here changes a server. C(items) has the table of all things. C(recovery) rewrites an opened
-backup into what another server would have backed up, so that plan, bundle and rollback need not know of it.
+C(plan_) modules); nothing here changes a server. C(items) has the table of all things: a new one is added there.
+C(adapted_backup) rewrites a decrypted backup into what another server would have backed up, so that plan, bundle and
+rollback need not know of it.
 """

@@ -18,9 +18,8 @@ from .._windows.firewall_rule import is_let_in
 from .items import Item
 from .manual_task_facts import ACCOUNT, MODES, Recovery, matching
 from .plan import Task
-from .web_address import values_at
+from .web_address import HOST_NAME, values_at
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 
 _LOADED = re.compile(
@@ -226,7 +225,7 @@ def _mail_and_webhooks(recovery: Recovery) -> c.Iterator[Task]:
     mail = recovery.texts("Email.Host")
     if mail:
         text = f"The mail server '{printable(mail[-1])}' must take mail from {recovery.new}."
-        host = mail[-1] if _HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
+        host = mail[-1] if HOST_NAME.fullmatch(mail[-1]) else "MAIL-SERVER"
         port = (recovery.texts("Email.Port") or ["25"])[-1]
         command = f"Test-NetConnection -ComputerName {host} -Port {port if _PORT.fullmatch(port) else 25}"
         yield Task(Item.MAIL_AND_WEBHOOKS, text, (command,))

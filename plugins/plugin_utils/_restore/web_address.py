@@ -14,7 +14,7 @@ from .._ams.json_document import find
 from .._contents.configuration import Configuration
 
 HTTP, HTTPS = 80, 443
-_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65535
@@ -51,7 +51,7 @@ def web_address_of(configuration: Configuration) -> WebAddress:
     return WebAddress(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),
         https_port=_port(_last(configuration, "Hosting.HttpSys.HttpsPort"), HTTPS),
-        name=next((name for name in named if _HOST_NAME.fullmatch(name)), None),
+        name=next((name for name in named if HOST_NAME.fullmatch(name)), None),
         path=path if path != "/" and _PATH.fullmatch(path) else "",
     )
 

@@ -22,6 +22,7 @@ from .._errors import AccessManagerError
 from .._shape import Rule, at_most, between, checked, matching
 from .._signing.signer import Signer
 from .._signing.trust import Trust
+from .._statuses import COMPLETE, UNCHANGED
 from .._text import BACKUP_ID, printable, shortened, time_of, timestamp
 from .folder import Folder, explained
 from .store import CLOCKS_DIFFER, BackupStore
@@ -38,7 +39,6 @@ MOST_FOREIGN = 20
 MOST_PROBLEMS, _LONGEST_PROBLEM = 5, 500
 _LONGEST = 100 * 365 * 24 * 3600
 
-COMPLETE, INCOMPLETE, UNCHANGED, FAILED = "complete", "incomplete", "unchanged", "failed"
 SUCCESSFUL = (COMPLETE, UNCHANGED)
 _FOREIGN = (
     "The record of runs '{path}' has more than {most} lines that no allowed signer signed, so it is not read on: find "

@@ -5,5 +5,5 @@
 
 All of its answers are hostile: they are reduced to documented keys and checked for their shape before anything uses
 them. Which errors mean a lost connection is decided in C(connection_errors), for every connection plugin and library
-below it.
+below it. A new answer, or a new key of one, is added to C(answers), or it is dropped.
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _statuses
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import run_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import HighWaterMark
@@ -32,15 +33,15 @@ def ago(hours: float) -> str:
     return f"{NOW - datetime.timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def a_run(hours: float, outcome: str = run_log.UNCHANGED, **changes: Any) -> Run:
+def a_run(hours: float, outcome: str = _statuses.UNCHANGED, **changes: Any) -> Run:
     reported = {
         "host": "ams1",
         "finished": ago(hours),
         "outcome": outcome,
-        "backup_id": None if outcome == run_log.FAILED else ID,
+        "backup_id": None if outcome == _statuses.FAILED else ID,
         "seconds": 12.5,
         "downtime_ms": 0,
-        "problems": ["It failed."] if outcome == run_log.FAILED else [],
+        "problems": ["It failed."] if outcome == _statuses.FAILED else [],
     }
     return reported | changes  # type: ignore[return-value]
 
@@ -170,7 +171,7 @@ def test_a_host_whose_folder_cannot_be_used_hides_no_other_from_the_metrics(old:
 def test_a_success_in_the_future_of_another_host_or_of_another_backup_counts_for_nothing(old: BackupStore) -> None:
     genuine = a_run(2)
     run_log.add(old, genuine, None)
-    for lie in (a_run(-5), a_run(0, host="ams2"), a_run(0, outcome=run_log.COMPLETE, backup_id=id_at(NOW))):
+    for lie in (a_run(-5), a_run(0, host="ams2"), a_run(0, outcome=_statuses.COMPLETE, backup_id=id_at(NOW))):
         run_log.add(old, lie, None)
     assert read(old).success == genuine
 
@@ -186,7 +187,7 @@ def test_noise_and_half_lines_spoil_no_other(noise: bytes, old: BackupStore) -> 
 def test_with_allowed_signers_only_signed_runs_count(old: BackupStore, key: SshKey, tmp_path: Path) -> None:
     stranger = ssh_key(tmp_path, "stranger")
     old.trust = Trust.of({"allowed_signers": [key.public]})
-    run_log.add(old, a_run(5, run_log.FAILED), key.signer(key.public))
+    run_log.add(old, a_run(5, _statuses.FAILED), key.signer(key.public))
     run_log.add(old, a_run(3), key.signer(key.public))
     moved = json.loads((old.folder / run_log.NAME).read_bytes().splitlines()[-1]) | {"finished": ago(0)}
     with (old.folder / run_log.NAME).open("a") as file:
