@@ -13,10 +13,10 @@ import hashlib
 import io
 import typing as t
 
-from .._errors import AccessManagerError
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._store import manifest as manifest_module
 from .._store.folder import Folder, explained
+from .._store.manifest import Manifest
 from .._store.store import BackupStore
 
 
@@ -40,8 +40,12 @@ class BackupToCopy:
     """A published backup that this run accepts, with its files in the order in which they are copied."""
 
     store: BackupStore
-    id: str
+    manifest: Manifest
     files: tuple[CopiedFile, ...]
+
+    @property
+    def id(self) -> str:
+        return self.manifest["id"]
 
     @property
     def host(self) -> str:
@@ -59,14 +63,12 @@ class BackupToCopy:
     @classmethod
     def of(cls, store: BackupStore, backup_id: str) -> BackupToCopy:
         """Raises AccessManagerError when its manifest cannot be read, or is not accepted."""
-        manifest = store.manifest(backup_id)
         data = store.manifest_bytes(backup_id)
-        if store.parsed_manifest(backup_id, data) != manifest:
-            raise AccessManagerError(f"'{store.folder / backup_id}' was changed while it was copied: copy it again.")
+        manifest = store.accepted(backup_id, data)
         artifacts = [_artifact(store, backup_id, record) for record in manifest["artifacts"]]
         return cls(
             store,
-            backup_id,
+            manifest,
             (*artifacts, *_signature(store, backup_id), CopiedFile.of_bytes(manifest_module.NAME, data)),
         )
 

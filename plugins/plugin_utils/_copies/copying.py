@@ -81,7 +81,7 @@ def _copy_one(
     """Raises AccessManagerError when the destination fails; a backup that is not copied is a problem of itself."""
     try:
         backup = BackupToCopy.of(store, backup_id)
-        damage = store.damage(backup_id, store.manifest(backup_id)["artifacts"])
+        damage = store.damage(backup_id, backup.manifest["artifacts"])
     except AccessManagerError as exc:
         damage = [str(exc)]
     if damage:

@@ -116,7 +116,7 @@ class S3Destination:
         written again, as a version of its own."""
         if self._versions_of(backup.host) is not None and self._intact(backup, file):
             return 0
-        path = f"{backup.host}/{backup.id}/{file.name}"
+        path = _path_of(backup, file)
         try:
             self._write(path, file, replace=False)
         except ObjectTakenError:
@@ -132,7 +132,7 @@ class S3Destination:
             self.bucket.put(self._key(path), body, file.size, file.sha256, replace=replace, until=until)
 
     def _problem(self, backup: BackupToCopy, file: CopiedFile) -> str | None:
-        key = self._key(f"{backup.host}/{backup.id}/{file.name}")
+        key = self._key(_path_of(backup, file))
         if self._versions_of(backup.host) is None:
             return f"'{key}' cannot be verified: the key of the bucket '{self.bucket.name}' may not list it."
         if self._intact(backup, file):
@@ -147,7 +147,7 @@ class S3Destination:
 
     def _candidates(self, backup: BackupToCopy, file: CopiedFile) -> list[Version]:
         """The versions of a file that have its size, the oldest first: who covers a file writes later."""
-        key = self._key(f"{backup.host}/{backup.id}/{file.name}")
+        key = self._key(_path_of(backup, file))
         versions = (self._versions_of(backup.host) or {}).get(key, [])
         return sorted((one for one in versions if one.size == file.size), key=lambda one: one.written)
 
@@ -162,6 +162,11 @@ class S3Destination:
 
     def _key(self, path: str) -> str:
         return f"{self.prefix}/{path}" if self.prefix else path
+
+
+def _path_of(backup: BackupToCopy, file: CopiedFile) -> str:
+    """Where a file lies below the prefix."""
+    return f"{backup.host}/{backup.id}/{file.name}"
 
 
 def versions_by_key(bucket: Bucket, prefix: str) -> dict[str, list[Version]]:

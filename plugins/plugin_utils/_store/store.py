@@ -130,7 +130,7 @@ class BackupStore:
 
         Raises AccessManagerError when it cannot be read, is another's, or is not accepted.
         """
-        return self._accepted(backup_id, self.manifest_bytes(backup_id))
+        return self.accepted(backup_id, self.manifest_bytes(backup_id))
 
     def origin(self, backup_id: str, data: bytes, trust: Trust | None = None) -> Origin:
         """Who made a backup whose manifest has these bytes, as far as its signature says to this or another trust."""
@@ -171,7 +171,7 @@ class BackupStore:
         for backup_id in reversed(self.ids()):
             with contextlib.suppress(AccessManagerError):
                 data = self.manifest_bytes(backup_id)
-                self._accepted(backup_id, data)
+                self.accepted(backup_id, data)
                 return backup_id, hashlib.sha256(data).hexdigest()
         return None
 
@@ -187,13 +187,17 @@ class BackupStore:
                 data = self.manifest_bytes(backup_id)
                 if only not in (None, hashlib.sha256(data).hexdigest()):
                     continue
-                manifest = self._accepted(backup_id, data)
+                manifest = self.accepted(backup_id, data)
                 complete = manifest["status"] == COMPLETE and not is_in_future(backup_id, now)
                 if complete and not self.damage(backup_id, manifest["artifacts"]):
                     return manifest
         return None
 
-    def _accepted(self, backup_id: str, data: bytes) -> Manifest:
+    def accepted(self, backup_id: str, data: bytes) -> Manifest:
+        """The manifest of a backup that these bytes are.
+
+        Raises AccessManagerError when it is another's, or is not accepted.
+        """
         manifest = self.parsed_manifest(backup_id, data)
         self.origins[backup_id] = self.origin(backup_id, data)
         self.trust.refuse(self.origins[backup_id])
