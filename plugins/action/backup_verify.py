@@ -43,6 +43,7 @@ class ActionModule(AccessManagerAction):
             problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
         origin = self._origin(backups)
         self.warnings += itertools.chain.from_iterable(map(verification.warnings_of_host, found))
+        self._warn_of_foreign(wanted)
         return {
             "changed": bool(accepted),
             "accepted_hosts": accepted,
@@ -53,6 +54,11 @@ class ActionModule(AccessManagerAction):
             "problem_count": len(problems),
             "table": table_of(hosts, backups, origin),
         } | self._verdict(problems)
+
+    def _warn_of_foreign(self, backups: list[Backup]) -> None:
+        for one in [backup for backup in backups if backup.foreign][:_SHOWN]:
+            names = ", ".join(one.foreign)
+            self.warnings.append(f"'{one.folder}' holds {names}, which a file server or file manager left there.")
 
     def _check_options(self) -> None:
         if self.params["check_age"] is not None and not self.params["check_age"] > 0:

@@ -124,24 +124,32 @@ Function Remove-RunFolder {
 }
 
 Function Remove-EndedRun {
-    # Removes the folder of a run that is not at work.
+    # Removes the folder of a run that is not at work; of one that left the service stopped all but the mark of that.
     param(
         [String] $Root,
         [String] $RunId
     )
     if (Test-RunAlive -RunId $RunId) { throw "The run $RunId is at work on this server: it is not removed." }
-    @{ changed = Remove-RunFolder -Root $Root -RunId $RunId }
+    $mark = Get-StopMark -Folder (Get-RunFolder -Root $Root -RunId $RunId)
+    if (-not [IO.File]::Exists($mark)) { return @{ changed = Remove-RunFolder -Root $Root -RunId $RunId } }
+    $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList ([IO.Path]::GetDirectoryName($mark))
+    foreach ($item in $folder.GetDirectories()) { Remove-Tree -Path (Get-LongPath -Path $item.FullName) }
+    foreach ($item in $folder.GetFiles()) { if ($item.FullName -ne $mark) { $item.Delete() } }
+    @{ changed = $true }
 }
 
 Function Clear-EndedRun {
-    # Leaves of the folder of a run that is not at work its result alone: its own controller may still come for that.
+    # Leaves of the folder of a run that is not at work its result, for which its own controller may still come, and the mark of a
+    # service that it left stopped.
     param(
         [String] $Root,
         [String] $RunId
     )
     $folder = New-Object -TypeName IO.DirectoryInfo -ArgumentList (Get-RunFolder -Root $Root -RunId $RunId)
     if (-not $folder.Exists -or (Test-RunAlive -RunId $RunId)) { return }
-    foreach ($file in $folder.GetFiles()) { if ($file.Name -ne 'result.json') { Invoke-CleanUp -Body { $file.Delete() } } }
+    foreach ($file in $folder.GetFiles()) {
+        if ($file.Name -notin 'result.json', 'stopped') { Invoke-CleanUp -Body { $file.Delete() } }
+    }
 }
 
 Function Enter-Mutex {

@@ -151,6 +151,18 @@ Function Invoke-Step {
     catch { $_.Exception.GetBaseException().Message }
 }
 
+Function Start-StoppedService {
+    # Starts the service that this restore stopped. When it does not start, a mark has the next run start it.
+    param([Int32] $Timeout)
+    try { [void](Start-AccessManager -Timeout $Timeout) }
+    catch {
+        $reason = $_.Exception.GetBaseException().Message
+        $folder = Get-RunFolder -Root $root -RunId $module.Params.run_id
+        Set-StopMark -Folder $folder -Controller $module.Params.controller
+        throw "$reason The next run starts the service."
+    }
+}
+
 Function Undo-Change {
     # Puts everything back as the safety copy has it, and the service into its state. Returns what could not be put back.
     param(
@@ -170,7 +182,7 @@ Function Undo-Change {
         Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) }
     }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
-    if ($Done.stopped) { Invoke-Step -Body { Start-AccessManager -Timeout $timeout } }
+    if ($Done.stopped) { Invoke-Step -Body { Start-StoppedService -Timeout $timeout } }
     Undo-RestoredCertificate -Undo $Bundle.undo -Knowledge $module.Params.knowledge
 }
 

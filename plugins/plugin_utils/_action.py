@@ -14,7 +14,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from . import _display
-from ._collection import argument_spec_of, returns_of
+from ._collection import SECRET_OPTIONS, argument_spec_of, returns_of
 from ._errors import AccessManagerError, UnreachableError
 from ._target.call import Target, put_aside
 from ._text import printable_data, printable_lines
@@ -92,6 +92,7 @@ class AccessManagerAction(ActionBase):
         return super()._parse_returned_data(put_aside(res), *profile)
 
     def _validated(self) -> dict[str, t.Any]:
+        self._refuse_numbers_for_secrets()
         validator = ArgumentSpecValidator(argument_spec_of(self.module_name))
         result = validator.validate(dict(self._task.args))
         self._no_log_values = set(result._no_log_values)
@@ -102,6 +103,15 @@ class AccessManagerAction(ActionBase):
             if isinstance(validated[option], int | float) and validated[option] < 0:
                 raise AccessManagerError(f"{option} is {validated[option]}: it cannot be negative.")
         return validated
+
+    def _refuse_numbers_for_secrets(self) -> None:
+        """Raises AccessManagerError for a secret that YAML takes for a number: its text would be another."""
+        for option in SECRET_OPTIONS.intersection(self._task.args):
+            if not isinstance(self._task.args[option], (str, type(None))):
+                raise AccessManagerError(
+                    f"{option} is a number, a date or a truth value for YAML, so another text than you wrote would be "
+                    "used: put it in quotes."
+                )
 
     def _visible(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """What Ansible sees of a result: the keys that the module documents and C(_OWN_KEYS), with every text

@@ -104,7 +104,7 @@ def test_play_ends_with_a_table(stopped: PlaybookRun, first: list[Backup]) -> No
     assert table[0].split() == ["HOST", "STATUS", "SIZE", "DOWNTIME", "AGE", "LAST", "SUCCESS", "REASON"]
     rows = {line.split()[0]: line for line in table[1:]}
     assert rows.keys() == {GONE, *(backup.manifest["host"] for backup in first)}
-    assert re.fullmatch(rf"{GONE} +failed +- +- +- +- +There is no connection to {GONE}.*", rows[GONE])
+    assert re.fullmatch(rf"{GONE} +unreachable +- +- +- +- +There is no connection to {GONE}.*", rows[GONE])
     for backup in first:
         downtime = backup.manifest["downtime_ms"]
         assert re.fullmatch(rf"\S+ +complete +[\d.]+ KB +{downtime} ms +0\.0 h +0\.0 h", rows[backup.manifest["host"]])

@@ -381,6 +381,25 @@ def test_run_after_that_restores_and_does_not_tell_it_again(
     assert left(server, whole) == []
 
 
+def test_service_that_starts_neither_with_the_backup_nor_after_the_way_back_is_started_by_the_next_run(
+    server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
+) -> None:
+    spoil(server)
+    server.knob("FailStart", 1)
+    try:
+        failed = result_of(restore(server, work, options), NAME, RESTORED)
+    finally:
+        server.clear_knobs()
+    assert (failed["state"], server.service_state()) == ("half_rolled_back", "Stopped")
+    again = restore(server, work, options)
+    assert again.rc == 0, again.stdout[-3000:]
+    planned = result_of(again, NAME, PLANNED)
+    assert "* service: start" in planned["plan"]
+    assert any("stopped the service at" in told for told in planned["earlier_restores"])
+    assert left(server, whole) == []
+    assert server.service_state() == "Running"
+
+
 # ---- a bad line ----
 
 

@@ -104,7 +104,7 @@ def test_a_key_that_cannot_be_used_ends_the_run_before_the_server_is_asked(
     assert run.rc == 2
     assert "would not be accepted afterwards" in failure_of(run, NAME)
     failed = [one.task.rpartition(" : ")[2] for one in run.results if one.status == "failed"]
-    assert failed == [CHECK, "Record the run that failed, and fail", "Fail where the role failed"]
+    assert failed == [CHECK, "End where it failed"]
     assert count.requests == 0
     assert hash_backups(root) == before
 

@@ -156,7 +156,7 @@ def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path
     path.write_bytes(path.read_bytes()[:-1])
     run = verify(tmp_path, root)
     assert run.rc != 0
-    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in failure_of(run, "localhost")
+    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in failure_of(run, HOSTS[0])
     assert f"ams2 {IDS[1]}: '{path}' is not what was written" in run.stdout  # in the table too
     tolerant = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")  # a text, as a command line gives it
     assert tolerant.rc == 0
@@ -168,7 +168,7 @@ def test_a_backup_deleted_from_the_middle_and_a_host_without_one_fail_the_play_a
     tmp_path: Path, root: Path
 ) -> None:
     shutil.rmtree(root / "ams1" / IDS[2])
-    sentence = failure_of(verify(tmp_path, root, hosts=(*HOSTS, "ams3")), "localhost")
+    sentence = failure_of(verify(tmp_path, root, hosts=(*HOSTS, "ams3")), HOSTS[0])
     assert f"The backup {IDS[2]}, which came before {IDS[3]}, is missing" in sentence
     assert "There is no backup of ams3" in sentence
 
@@ -176,7 +176,7 @@ def test_a_backup_deleted_from_the_middle_and_a_host_without_one_fail_the_play_a
 def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
     key_file.write_text(age_key().private)
     run = verify(tmp_path, root, access_manager_identity_file=str(key_file))
-    assert "cannot be decrypted with the keys in" in failure_of(run, "localhost")
+    assert "cannot be decrypted with the keys in" in failure_of(run, HOSTS[0])
     assert levels(run) == {"none"}
 
 
@@ -184,8 +184,8 @@ def test_a_host_whose_newest_backup_is_too_old_fails_the_play(tmp_path: Path, ro
     for backup_id in IDS[2:]:
         shutil.rmtree(root / "ams1" / backup_id)
     run = verify(tmp_path, root, verify_check_age=26)
-    assert "The last successful backup run of ams1 was 50" in failure_of(run, "localhost")
-    assert "ams2" not in failure_of(run, "localhost")
+    assert "The last successful backup run of ams1 was 50" in failure_of(run, HOSTS[0])
+    assert "ams2" not in failure_of(run, HOSTS[0])
 
 
 def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:
@@ -207,11 +207,12 @@ def test_a_target_selects_hosts(tmp_path: Path, root: Path) -> None:
     assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
 
 
-def test_a_limit_that_would_skip_the_verification_is_refused(tmp_path: Path, root: Path) -> None:
+def test_a_limit_selects_hosts(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root, "--limit", "ams2")
-    assert run.rc != 0
-    assert "--limit ams2 leaves out localhost" in failure_of(run, "ams2")
-    assert verify(tmp_path, root, "--limit", "ams2,localhost").rc == 0
+    assert run.rc == 0, run.output
+    assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
+    refused = verify(tmp_path, root, "--limit", "ams2", target="ams1")
+    assert "No host of the inventory matches the target 'ams1' and --limit ams2" in failure_of(refused, "ams2")
 
 
 def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) -> None:
@@ -224,7 +225,7 @@ def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Pa
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(tmp_path / "missing")})
     assert "is not a folder on the controller" in failure_of(run, "localhost")
     assert "access_manager_backup_root is not set" in failure_of(run_playbook(VERIFY, "localhost,"), "localhost")
-    assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), "localhost")
+    assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), HOSTS[0])
 
 
 def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> None:
@@ -243,7 +244,7 @@ def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path
     BackupStore(str(root), HOSTS[1]).folder.joinpath(IDS[-1], "config.zip.age").unlink()
     run = verify(tmp_path, root, **files)
     assert run.rc != 0
-    assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, "localhost")
+    assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, HOSTS[0])
     report = json.loads(Path(files["verify_report_json"]).read_text())
     assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "ok", HOSTS[1]: "critical"}
     assert (
@@ -251,6 +252,13 @@ def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path
         in Path(files["verify_report_prometheus"]).read_text()
     )
     assert "<html" in Path(files["verify_report_html"]).read_text()
+
+
+def test_a_host_without_a_backup_root_is_named(root: Path, tmp_path: Path) -> None:
+    hosts = {HOSTS[0]: {"access_manager_backup_root": str(root)}, HOSTS[1]: {}}
+    (tmp_path / "one.yml").write_text(json.dumps({"access_manager": {"hosts": hosts}}))
+    run = run_playbook(VERIFY, tmp_path / "one.yml", extra_vars={"target": list(HOSTS)})
+    assert f"access_manager_backup_root is not set for {HOSTS[1]}." in failure_of(run, HOSTS[0])
 
 
 def test_hosts_with_different_backup_roots_are_refused(root: Path, tmp_path: Path) -> None:
@@ -262,4 +270,4 @@ def test_hosts_with_different_backup_roots_are_refused(root: Path, tmp_path: Pat
     path.write_text(json.dumps({"access_manager": {"hosts": hosts, "vars": {"ansible_connection": "winrm"}}}))
     run = run_playbook(VERIFY, path)
     assert run.rc != 0
-    assert "have different backup roots" in failure_of(run, "localhost")
+    assert "have different access_manager_backup_root" in failure_of(run, HOSTS[0])

@@ -37,6 +37,7 @@ from . import content_verification
 
 _LONGEST_BACKUP = datetime.timedelta(days=1)
 _SHOWN = 5
+_FOREIGN = frozenset({".ds_store", "@eadir", "desktop.ini", "ehthumbs.db", "thumbs.db"})
 _REPORTED = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 
 Result = dict[str, t.Any]
@@ -48,6 +49,7 @@ class Backup:
     read.
 
     C(problems): of its integrity. C(unverified): of its contents. C(whole): whether its files are as they were written.
+    C(foreign): what file servers and file managers left in it.
     """
 
     store: BackupStore
@@ -58,6 +60,7 @@ class Backup:
     unverified: list[str] = dataclasses.field(default_factory=list)
     contents_verified: bool = False
     whole: bool = True
+    foreign: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def folder(self) -> pathlib.Path:
@@ -303,7 +306,11 @@ def _integrity(backup: Backup) -> list[str]:
             records = backup.manifest["artifacts"]
             for record in records:
                 found += _differences(folder, record)
-            found += _strangers(folder, records)
+            strangers = _strangers(folder, records)
+            backup.foreign = list(filter(_is_foreign, strangers))
+            for name in strangers:
+                if not _is_foreign(name):
+                    found.append(f"'{folder.path / name}' is not part of the backup: someone put it there.")
     except AccessManagerError as exc:
         found.append(str(exc))
     return found
@@ -357,10 +364,14 @@ def _differences(folder: Folder, record: ArtifactRecord) -> c.Iterator[str]:
         yield artifact_module.unreadable(path, exc)
 
 
-def _strangers(folder: Folder, records: c.Iterable[ArtifactRecord]) -> c.Iterator[str]:
+def _strangers(folder: Folder, records: c.Iterable[ArtifactRecord]) -> list[str]:
     known = {record["name"] for record in records} | {manifest_module.NAME, manifest_module.SIGNATURE}
-    for name in sorted(set(folder.entries()) - known):
-        yield f"'{folder.path / name}' is not part of the backup: someone put it there."
+    return sorted(set(folder.entries()) - known)
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether file servers and file managers leave files or folders of that name anywhere."""
+    return name.lower() in _FOREIGN or name.startswith(("._", ".nfs"))
 
 
 def _is_openable(manifest: ManifestHead, decryptor: Decryptor) -> bool:

@@ -92,6 +92,7 @@ def _missing(link: Link, last: Link, present: c.Mapping[str, Link]) -> tuple[str
         return link.id, (
             f"The backup {last.previous_id}, which came before {last.id}, is missing, and was not removed by "
             "backup_prune. Whether others right before it are missing too is not known. "
-            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
+            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook). If "
+            "this is a copy, see that '.pruned.jsonl', the record of what was pruned, was copied too."
         )
     return link.id, f"The backup before {last.id} is missing, or its manifest was changed."

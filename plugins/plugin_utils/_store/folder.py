@@ -180,7 +180,12 @@ class Folder:
     # ---- the folder itself ----
 
     def sync(self) -> None:
-        os.fsync(self.descriptor)
+        """Waits until its entries are on the disk, where the file system can: some on a network cannot for folders."""
+        try:
+            os.fsync(self.descriptor)
+        except OSError as exc:
+            if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
 
     def lock(self) -> None:
         """Waits until no other run has this folder locked, where the file system knows locks. Closing it unlocks it."""
@@ -225,8 +230,17 @@ def explained(path: pathlib.Path, verb: str = "written") -> c.Iterator[None]:
     try:
         yield
     except OSError as exc:
-        reason = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else exc.strerror
+        reason = _no_space(path) if exc.errno in (errno.ENOSPC, errno.EDQUOT) else exc.strerror
         raise AccessManagerError(f"'{path}' cannot be {verb} on the controller: {reason}.") from exc
+
+
+def _no_space(path: pathlib.Path) -> str:
+    """Which space ran out: that for content, or that for files."""
+    with contextlib.suppress(OSError):
+        status = os.statvfs(path.parent)
+        if status.f_files and not status.f_favail and status.f_bavail:
+            return "the file system can hold no more files (it has no free inodes)"
+    return "the disk is full"
 
 
 def _one(name: str) -> str:

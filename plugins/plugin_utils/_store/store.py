@@ -39,7 +39,10 @@ CLOCKS_DIFFER = datetime.timedelta(hours=1)
 """As far the clocks of two controllers may be apart."""
 
 _LOST_AND_FOUND = "lost+found"
-"""A folder that some file systems have at their root."""
+"""A folder that some file systems have at their root, for root alone."""
+
+_OURS = (prune_log.NAME, ".pre-upgrade.json", ".runs.jsonl", ".partial-")
+"""How the names begin of what lies beside backups in the folder of a host."""
 
 
 class BackupStore:
@@ -254,13 +257,25 @@ def id_at(time: datetime.datetime) -> str:
 
 
 def hosts(root: str, *, check_owner: bool = True) -> list[str]:
-    """The hosts that have a folder of backups under a root, or anything else than a file in its place.
+    """The hosts that have a folder with something of ours under a root, or anything else than a file in its place.
 
-    Raises AccessManagerError when the root is no folder, or cannot be used.
+    File servers keep folders of their own there. Raises AccessManagerError when the root is no folder or cannot be
+    used.
     """
     with _opened_root(pathlib.Path(root), check_owner=check_owner) as folder, explained(folder.path, "listed"):
-        names = [name for name in folder.entries() if name != _LOST_AND_FOUND and not name.startswith(".")]
-        return sorted(name for name in names if not stat.S_ISREG(folder.status(name).st_mode))
+        names = [name for name in folder.entries() if not name.startswith(".")]
+        return sorted(name for name in names if _is_host(folder, name))
+
+
+def _is_host(root: Folder, name: str) -> bool:
+    mode = root.status(name).st_mode
+    if not stat.S_ISDIR(mode):
+        return not stat.S_ISREG(mode)
+    try:
+        with root.subfolder(name) as folder:
+            return any(is_id(entry) or entry.startswith(_OURS) for entry in folder.entries())
+    except OSError:
+        return name != _LOST_AND_FOUND  # a host's, as far as one can see
 
 
 def _opened_root(path: pathlib.Path, *, check_owner: bool) -> Folder:

@@ -20,7 +20,6 @@ import socket
 import time
 import typing as t
 
-from ansible.errors import AnsibleAuthenticationFailure
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.json_utils import _filter_non_json_lines
 
@@ -31,14 +30,13 @@ from .._errors import (
     AccessManagerError,
     ConnectionLostError,
     EndedRunError,
-    RefusedLogonError,
     UnansweredError,
     UnfinishedRunError,
 )
 from .._shape import ShapeError, checked, fault_of
 from .._text import one_line
+from . import connection_errors
 from .answers import Change, Failure, Nothing
-from .connection_errors import is_connection_error
 from .task_payload import task_payload
 
 T = t.TypeVar("T")
@@ -58,7 +56,7 @@ _LOST_RACE = re.compile(r'Unhandled exception while executing module.*"Create".*
 log, before anything else. One succeeds, the other has done nothing and may be called again. Windows says the rest in
 its own language."""
 
-_STATUS_401 = re.compile(r"(?<!\d)401(?!\d)")
+_SSH = {"paramiko", "paramiko_ssh", "ssh"}
 
 
 def put_aside(output: c.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -118,16 +116,38 @@ class Target:
         return self.call_once(arguments, shape, module=module)
 
     def call_once(self, arguments: Run, shape: type[T], *, detached: bool = False, module: str | None = None) -> T:
-        if not getattr(self.connection._shell, "_IS_WINDOWS", False):
-            raise AccessManagerError(
-                f"{self.label} is not reached as a Windows host: its connection is '{self.connection.transport}'. "
-                "Set ansible_connection to winrm or psrp."
-            )
+        self._refuse_other_ways()
         for _attempt in range(ATTEMPTS):
             answer = self._answer(arguments, detached=detached, module=module)
             if not _lost_race(answer):
                 break
         return self.checked(answer, shape)
+
+    def _refuse_other_ways(self) -> None:
+        """Raises AccessManagerError where a task would reach another server, or by another account, than its host
+        says."""
+        delegated = self._action._task.delegate_to
+        if delegated and delegated != self.label:
+            raise AccessManagerError(
+                f"A task for {self.label} is delegated to {delegated}: the backups of both would lie under one name. "
+                f"Leave delegate_to out, and let {delegated} be a host of the play."
+            )
+        if self.connection.become is not None:
+            raise AccessManagerError(
+                f"become is set for {self.label}, and is not supported: set ansible_become to false, and "
+                "ansible_user to an account that is an administrator there."
+            )
+        transport = self.connection.transport
+        if transport in _SSH:
+            raise AccessManagerError(
+                f"{self.label} is reached over SSH, which is not supported: that a stop of the service outlives a lost "
+                "connection is not known there. Set ansible_connection to psrp or winrm."
+            )
+        if not getattr(self.connection._shell, "_IS_WINDOWS", False):
+            raise AccessManagerError(
+                f"{self.label} is not reached as a Windows host: its connection is '{transport}'. "
+                "Set ansible_connection to psrp or winrm."
+            )
 
     def _answer(self, arguments: Run, *, detached: bool, module: str | None) -> t.Any:
         """What the target's half says, as JSON has it and unchecked."""
@@ -204,14 +224,24 @@ class Target:
     # ---- again, and away ----
 
     def retry(self, act: c.Callable[[], T]) -> T:
-        """Does something again when no answer came, three times in all. Raises what the third time raises."""
-        for attempt in range(1, ATTEMPTS):
+        """Does something again when no answer came, three times in all. Raises what the third time raises.
+
+        A lost connection is worth a warning when it came back; else the failure says enough.
+        """
+        lost: list[AccessManagerError] = []
+        while True:
             try:
-                return act()
+                result = act()
             except (ConnectionLostError, UnansweredError) as exc:
-                _display.warn(f"{exc} Trying again ({attempt} of {ATTEMPTS - 1}).")
+                lost.append(exc)
+                if len(lost) == ATTEMPTS:
+                    raise
+                _display.debug(f"{exc} Trying again ({len(lost)} of {ATTEMPTS - 1}).")
                 self.reconnect()
-        return act()
+            else:
+                for one in lost:
+                    _display.warn(f"{one} It was tried again, and answered.")
+                return result
 
     def retry_with_new_run(
         self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None
@@ -273,28 +303,10 @@ class Target:
         try:
             yield
         except Exception as exc:
-            if not is_connection_error(exc):
+            if not connection_errors.is_connection_error(exc):
                 raise
-            if isinstance(exc, AnsibleAuthenticationFailure) or _is_refused_logon(str(exc)):
-                user = self.connection.get_option("remote_user")
-                raise RefusedLogonError(
-                    f"{self.label} refuses the logon of '{user}' over {self.connection.transport}: "
-                    f"check ansible_user, ansible_password and the transport. {exc}"
-                ) from None
-            raise ConnectionLostError(
-                f"There is no connection to {self.label}, or it was lost: {exc}. If this stays so, check ansible_host, "
-                "ansible_port and the server's WinRM listener."
-            ) from None
+            raise connection_errors.explained(exc, self.label, self.connection) from None
 
 
 def _lost_race(answer: t.Any) -> bool:
     return fault_of(answer, Failure) is None and _LOST_RACE.search(str(answer.get("msg", ""))) is not None
-
-
-def _is_refused_logon(message: str) -> bool:
-    folded = message.lower()
-    return (
-        "credentials were rejected" in folded
-        or "failed to authenticate" in folded
-        or _STATUS_401.search(folded) is not None
-    )

@@ -37,6 +37,9 @@ refused."""
 SILENT_SECONDS = 180
 """How long a run is asked for of which nothing was heard at all, not even an answer to its launch."""
 
+LOST_SECONDS = 600
+"""How long it is asked for after the last answer: it ends, and brings the service back, without being asked."""
+
 _NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
 _LIKELY_CAUSES = (
     "Likely causes are the attack surface reduction rule 'Block process creations originating from PSExec and WMI "
@@ -63,12 +66,11 @@ class DetachedRun(t.Generic[T]):
         }
         self._deadline = time.monotonic() + timeout
         self._silent_until = time.monotonic() + SILENT_SECONDS
+        """When it is given up, unless the target answers before, to a launch or to a question."""
         self._state = _UNKNOWN
         self._launches = 0
         self._launch_failure: AccessManagerError | None = None
         self._unanswered_questions = 0
-        self._was_heard_of = False
-        """Whether the target answered at all: to a launch, or to a question."""
         self._was_seen_running = False
         self._answer: str | None = None
         self.was_started_by_task = False
@@ -111,7 +113,7 @@ class DetachedRun(t.Generic[T]):
             return
         except AccessManagerError as exc:
             self._launch_failure = exc
-        self._was_heard_of = True
+        self._silent_until = time.monotonic() + LOST_SECONDS
 
     def _start(self) -> None:
         """Starts a process outside the shell: as Ansible does, and by a scheduled task where that is refused."""
@@ -157,15 +159,15 @@ class DetachedRun(t.Generic[T]):
             self._bear_silence(exc)
             return
         self._state, self._answer = found["state"], found.get("answer")
-        self._was_heard_of = True
+        self._silent_until = time.monotonic() + LOST_SECONDS
         self._was_seen_running = self._was_seen_running or self._state == _RUNNING
 
     def _bear_silence(self, failure: ConnectionLostError | UnansweredError) -> None:
-        """Goes on after a question without an answer, unless there were too many, or nothing was ever heard."""
+        """Goes on after a question without an answer, unless there were too many, or nothing is heard for too long."""
         self._unanswered_questions += isinstance(failure, UnansweredError)
         if self._unanswered_questions == ATTEMPTS:
             raise failure
-        if not self._was_heard_of and time.monotonic() > self._silent_until:
+        if time.monotonic() > self._silent_until:
             goes_on = f"If the run {self._run_id} began there, it goes on, and brings the service back by itself."
             raise LostRunError(f"{failure} {goes_on}")
         _display.warn(f"{failure} Asking again what became of the run {self._run_id}.")

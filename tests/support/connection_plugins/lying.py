@@ -6,7 +6,8 @@ lies.
 
 C(TEST_SERVERS) names a folder. C(lies.json) in it says what each host puts into its answers: host, step, keys. A step
 is the name of a module, with C(:take), C(:live) and the like where it has several, and C(:answer) for what a detached
-run leaves. C(calls.jsonl) keeps which host was called, where, and with which password.
+run leaves. C(unreachable) in it, or for all steps under C(*), is why there is no connection. C(calls.jsonl) keeps which
+host was called, where, and with which password.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 from unit.servers import server
 from unit.target_side import bundle, protect
@@ -28,6 +30,10 @@ description: For tests.
 options:
   host:
     description: The address.
+    default: inventory_hostname
+    vars: [{name: inventory_hostname}, {name: ansible_host}]
+  remote_addr:
+    description: The same, by the name that WinRM's plugins have.
     default: inventory_hostname
     vars: [{name: inventory_hostname}, {name: ansible_host}]
   remote_user:
@@ -65,6 +71,9 @@ class Connection(ConnectionBase):
             return 0, b"", b""
         steps = _steps(module, arguments)
         self._keep(steps[-1])
+        for step in ("*", *steps):
+            if broken := self._lies(step).get("unreachable"):
+                raise AnsibleConnectionFailure(broken)
         answer = honest(module, arguments)
         for step in steps:
             answer |= self._lies(step)
@@ -76,6 +85,9 @@ class Connection(ConnectionBase):
         pass
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
+        pass
+
+    def reset(self) -> None:
         pass
 
     def close(self) -> None:

@@ -315,7 +315,8 @@ def test_a_backup_deleted_from_the_middle_is_found_and_named(four: BackupStore) 
         IDS[2]: [
             f"The backup {IDS[1]}, which came before {IDS[2]}, is missing, and was not removed by backup_prune. "
             "Whether others right before it are missing too is not known. "
-            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook)."
+            "If it was deleted on purpose, name it once in forget of backup_prune (prune_forget of the playbook). If "
+            "this is a copy, see that '.pruned.jsonl', the record of what was pruned, was copied too."
         ]
     }
     assert [one["verified"] for one in verified(four)] == ["integrity", "none", "integrity"]
@@ -598,6 +599,20 @@ def test_a_root_without_any_host_is_refused(root: Path) -> None:
     assert run("backup_verify", backup_root=str(root))["failed"]
     result = run("backup_verify", backup_root=str(root), hosts=["ams1"], fail_on_problems=False)
     assert "There is no backup of ams1" in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "@eaDir", ".DS_Store"])
+def test_what_a_file_server_leaves_in_a_backup_is_a_warning_and_hinders_nothing(
+    store: BackupStore, owner: KeyPair, root: Path, name: str
+) -> None:
+    make(store, "20260101T000000Z", encrypt_to(owner.public))
+    (store.folder / "20260101T000000Z" / name).mkdir()
+    result = run("backup_verify", backup_root=str(root))
+    [backup] = result["backups"]
+    assert (backup["verified"], backup["problems"]) == ("integrity", [])
+    assert any(f"holds {name}, which a file server" in warning for warning in result["warnings"])
+    (store.folder / "20260101T000000Z" / "config.zip").touch()
+    assert run("backup_verify", backup_root=str(root))["failed"]
 
 
 def test_a_backup_in_the_future_is_passed_over_with_a_warning(four: BackupStore, owner: KeyPair) -> None:

@@ -18,7 +18,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder, ForeignFolderError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import (
+    Folder,
+    ForeignFolderError,
+    explained,
+)
 from unit.obstacles import NOBODY, is_root, others, within
 
 USES = ("open_file", "append_file", "remove_file", "subfolder", "make_subfolder", "remove_tree")
@@ -234,3 +238,35 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
             with contextlib.suppress(OSError, AccessManagerError):
                 use(name)
     assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+def fails(number: int) -> Callable[[int], None]:
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_its_file_system_cannot_sync_is_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with Folder.at(root) as folder:
+        monkeypatch.setattr(os, "fsync", fails(number))
+        folder.sync()
+        monkeypatch.setattr(os, "fsync", fails(errno.EIO))
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            folder.sync()
+
+
+def test_a_file_system_without_inodes_is_not_called_full(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    status = os.statvfs(root)
+    sizes = list(status)
+    sizes[5:8] = [1000, 0, 0]
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(sizes))
+    with pytest.raises(AccessManagerError, match="no free inodes"), explained(root / "x"):
+        raise full
+    sizes[5:8] = [1000, 10, 10]
+    with pytest.raises(AccessManagerError, match="the disk is full"), explained(root / "x"):
+        raise full

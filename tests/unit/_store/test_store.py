@@ -412,7 +412,8 @@ def test_only_ids_are_backups(store: BackupStore) -> None:
 def test_hosts_are_the_folders_of_a_root(root: Path, store: BackupStore) -> None:
     publish(store)
     (root / ".snapshots").mkdir()
-    (root / "lost+found").mkdir()
+    for foreign in ("lost+found", "@eaDir", "#recycle"):
+        (root / foreign).mkdir()
     (root / "README").touch()
     assert hosts(str(root)) == [HOST]
     with pytest.raises(AccessManagerError, match="'/nowhere' is not a folder"):

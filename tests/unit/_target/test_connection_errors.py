@@ -12,6 +12,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import connection_loader
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.connection_errors import (
+    explained,
     is_connection_error,
 )
 from pypsrp.wsman import WSMan
@@ -49,3 +50,52 @@ def test_the_same_errors_from_elsewhere_are_none(text: str) -> None:
 
     assert not is_connection_error(raised_by(lambda: int(text)))
     assert not is_connection_error(raised_by(fail))
+
+
+class Line:
+    """A connection of Ansible to 10.0.0.1."""
+
+    def __init__(self, transport: str = "winrm") -> None:
+        self.transport = transport
+
+    def get_option(self, name: str) -> str:
+        return {"remote_addr": "10.0.0.1", "remote_user": "EXAMPLE\\ansible"}[name]
+
+
+URLLIB3 = "HTTPConnectionPool(host='10.0.0.1', port=5985): Max retries exceeded with url: /wsman (Caused by "
+OBJECT = "<urllib3.connection.HTTPConnection object at 0x7f1122334455>"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (f"{URLLIB3}NewConnectionError('{OBJECT}: Failed to establish a new connection: [Errno 111] Connection "
+         "refused'))", "Connection refused"),
+        (f"{URLLIB3}NewConnectionError(\"HTTPConnection(host='10.0.0.1', port=5985): Failed to establish a new "
+         "connection: [Errno 113] No route to host\"))", "No route to host"),
+        (f"{URLLIB3}ConnectTimeoutError({OBJECT}, 'Connection to 10.0.0.1 timed out. (connect timeout=30)'))",
+         "Connection to 10.0.0.1 timed out. (connect timeout=30"),
+        ("winrm connection error: the service is busy", "winrm connection error: the service is busy"),
+    ],
+)  # fmt: skip
+def test_the_cause_alone_is_said_of_what_a_library_wraps_around_it(text: str, cause: str) -> None:
+    said = str(explained(AnsibleConnectionFailure(text), "ams1", Line()))
+    assert said.startswith(f"There is no connection to ams1, or it was lost: {cause}. If this stays so, check")
+    assert "WinRM listener" in said
+    assert "WinRM" not in str(explained(AnsibleConnectionFailure(text), "ams1", Line("ssh")))
+
+
+@pytest.mark.parametrize("text", ["Bad HTTP response returned from server. Code 407", "the server answers 401"])
+def test_a_proxy_that_may_have_answered_is_named_without_its_password(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://someone:secret@proxy.example.com:3128")
+    said = str(explained(AnsibleConnectionFailure(text), "ams1", Line()))
+    assert "HTTP_PROXY is set, so a proxy may have answered: name 10.0.0.1 in NO_PROXY" in said
+    assert "ansible_psrp_ignore_proxy" in said
+    assert "ansible_winrm_proxy" in said
+    assert "secret" not in said
+    monkeypatch.setenv("NO_PROXY", "10.0.0.1")
+    assert "PROXY" not in str(explained(AnsibleConnectionFailure(text), "ams1", Line()))

@@ -129,6 +129,16 @@ def test_host_that_answered_once_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
     assert run([LOST], [{"state": "running"}, LOST, LOST, FINISHED])[1] == {"changed": True}
 
 
+def test_host_that_falls_silent_is_given_up_long_before_the_run_must_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detached_run, "LOST_SECONDS", -1)
+    target, result = run([{}], [{"state": "running"}, LOST], timeout=3600)
+    assert isinstance(result, LostRunError)
+    assert "it goes on, and brings the service back by itself" in str(result)
+    assert target.asked == ["take", "collect", "collect"]
+
+
 def test_run_that_does_not_end_in_time_may_have_changed_something() -> None:
     _target, result = run([{}], [{"state": "running"}], timeout=1)
     assert isinstance(result, UnfinishedRunError)
@@ -225,8 +235,9 @@ class Executing(AccessManagerAction):
 
     def __init__(self, *results: dict[str, Any]) -> None:
         self.task_vars = {"inventory_hostname": "ams1"}
-        self._task = SimpleNamespace(async_val=0, resolved_action="lithnet.access_manager.service", action="service")
-        self._connection = SimpleNamespace(_shell=SimpleNamespace(_IS_WINDOWS=True), transport="winrm")
+        name = "lithnet.access_manager.service"
+        self._task = SimpleNamespace(async_val=0, resolved_action=name, action="service", delegate_to=None)
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(_IS_WINDOWS=True), transport="winrm", become=None)
         self.results = list(results)
         self.executed = 0
 
@@ -242,6 +253,27 @@ def test_a_module_that_lost_the_race_for_the_event_source_is_called_again(messag
     action = Executing({"failed": True, "msg": message}, {"changed": True})
     assert action.target.call({}, Change, repeatable=False) == {"changed": True}
     assert action.executed == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "connection", "words"),
+    [
+        ({}, {"transport": "ssh"}, "is reached over SSH, which is not supported"),
+        ({}, {"become": object()}, "become is set for ams1, and is not supported"),
+        ({"delegate_to": "ams2"}, {}, "A task for ams1 is delegated to ams2"),
+        ({}, {"_shell": SimpleNamespace()}, "is not reached as a Windows host"),
+    ],
+)
+def test_other_ways_to_a_server_are_refused_before_it_is_called(
+    task: dict[str, Any], connection: dict[str, Any], words: str
+) -> None:
+    action = Executing({"changed": True})
+    assert action.target.call({}, Change) == {"changed": True}
+    vars(action._task).update(task)
+    vars(action._connection).update(connection)
+    with pytest.raises(AccessManagerError, match=words):
+        action.target.call({}, Change)
+    assert action.executed == 1
 
 
 def test_a_race_that_is_always_lost_and_any_other_failure_are_reported() -> None:

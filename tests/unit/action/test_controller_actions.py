@@ -359,3 +359,13 @@ def test_a_backup_that_is_not_there_is_refused_and_named(root: Path, three: list
 def test_a_host_without_backups_has_an_empty_list(root: Path) -> None:
     assert info(root)["backups"] == []
     assert files(root) == []
+
+
+@pytest.mark.parametrize("secret", [42798, 1.5, True])
+def test_a_passphrase_that_yaml_takes_for_a_number_is_refused(root: Path, secret: object) -> None:
+    options = {"state": "checked", "backup_root": str(root), "encryption": "age"}
+    refused = run("backup_commit", **options, passphrase=secret)
+    assert refused["failed"]
+    assert refused["msg"].startswith("passphrase is a number, a date or a truth value for YAML")
+    assert refused["msg"].endswith("put it in quotes.")
+    assert not run("backup_commit", **options, passphrase="012345678901").get("failed")

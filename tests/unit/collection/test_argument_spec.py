@@ -33,6 +33,7 @@ ON_THE_CONTROLLER = {
     "directory_certificate",
     "directory_info",
     "directory_password_expiry",
+    "run_end",
     "upgrade_guard",
 }  # backup_diff asks by the target halves of others
 

@@ -63,12 +63,12 @@ def test_hosts_that_leave_nothing_are_refused(
 
 
 def test_the_table_of_a_backup_that_was_not_verified_does_not_call_it_complete(tmp_path: Path) -> None:
-    result = {"id": "20261123T081500Z", "status": "complete", "size": 1, "downtime_ms": 7, "problems": []}
-    common = {"backup_result": result, "backup_opened": {"backup_id": result["id"]}, "pre_upgrade_verification": {}}
-    hosts = {
-        "ams1": common | {"access_manager_failure": "it protects no upgrade"},
-        "ams2": common | {"pre_upgrade_marker": {"backup_id": result["id"]}},
+    common = {"id": "20261123T081500Z", "size": 1, "downtime_ms": 7, "problems": []}
+    results = {
+        "ams1": common | {"status": "unverified", "failure": "it protects no upgrade"},
+        "ams2": common | {"status": "complete", "failure": ""},
     }
+    hosts = {host: {"access_manager_result": result} for host, result in results.items()}
     (tmp_path / "table.yml").write_text(TABLE)
     run = run_playbook(tmp_path / "table.yml", write_inventory(tmp_path / "inventory.yml", hosts))
     assert run.rc == 0, run.output

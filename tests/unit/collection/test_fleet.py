@@ -1,0 +1,150 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many servers at night: a playbook means the same under each strategy, in batches, with limits and with tags."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.backups import KeyPair
+from support.playbook import PlaybookRun
+from support.plays import BACKUP, failure_of, statuses
+from unit.fleets import DEAD, Fleet, play, tasks_of_role
+
+HONEST: dict[str, Any] = {}
+SPOILED = {"certificate_export": {"certificates": [], "envelope": "spoiled"}}
+FREE = {"ANSIBLE_STRATEGY": "free"}
+UNREACHABLE, FAILED = 4, 2
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, owner: KeyPair) -> Fleet:
+    return Fleet(tmp_path, owner)
+
+
+def tables(run: PlaybookRun) -> list[dict[str, str]]:
+    """The rows of each table by their host."""
+    shown = [one.result["msg"] for one in run.results if "Show what became" in one.task and one.status == "ok"]
+    return [{line.split()[0]: line for line in table[1:]} for table in shown]
+
+
+def test_one_table_is_true_in_batches_under_free_and_a_dead_server_makes_one_short_error(fleet: Fleet) -> None:
+    servers = {"ams1": HONEST, "ams2": DEAD, "ams3": HONEST}
+    run = fleet.run(BACKUP, servers, env=FREE, extra={"access_manager_serial": 1})
+    assert run.rc == UNREACHABLE, run.output
+    [table] = tables(run)
+    assert [line.split()[1] for line in table.values()] == ["complete", "unreachable", "complete"]
+    assert "There is no connection to ams2" in table["ams2"]
+    assert len(fleet.backups("ams1")) == len(fleet.backups("ams3")) == 1
+    recap = re.search(r"ams2 .*unreachable=(\d+) +failed=(\d+).*rescued=(\d+)", run.stdout)
+    assert recap and recap.groups() == ("1", "0", "0")
+    errors = re.findall(r"^(?:fatal: |\[(?:ERROR|WARNING)\]).*", run.output, re.MULTILINE)
+    assert len(errors) == 1, run.output
+    assert len(errors[0]) < 400
+    assert run.stdout.index("TASK [lithnet.access_manager.backup : Show what became") < run.stdout.index("fatal: ")
+
+
+def test_ansible_s_own_keywords_see_who_is_unreachable(fleet: Fleet) -> None:
+    """The second play stops after its first batch, in which one of two servers fails."""
+    after = {"name": "After", "ansible.builtin.debug": {"msg": "{{ access_manager_result.status }}"}}
+    ignoring = play("backup", ignore_unreachable=True, hosts="ams0,ams1")
+    ignoring["tasks"] += [after]
+    strict = play("backup", serial=2, max_fail_percentage=25, hosts="ams3,ams1,ams2")
+    run = fleet.run([ignoring, strict], {"ams0": DEAD, "ams1": HONEST, "ams2": HONEST, "ams3": SPOILED})
+    said = {one.host: one.result["msg"] for one in run.results if one.task == "After"}
+    assert said == {"ams0": "unreachable", "ams1": "complete"}
+    assert "unreachable" in statuses(run, "ams0")
+    assert run.rc == FAILED, run.output
+    assert fleet.backups("ams2") == []
+
+
+def hooks(fleet: Fleet, role: str) -> dict[str, str]:
+    """Files of tasks that write down when they are carried out, and with which result."""
+    files = {}
+    for moment in ("before", "after", "failed"):
+        line = f"{moment} {{{{ inventory_hostname }}}} {{{{ access_manager_result | to_json }}}}\n"
+        path = fleet.folder / f"{role}_{moment}.yml"
+        task = {
+            "ansible.builtin.copy": {
+                "content": line,
+                "dest": f"{fleet.folder}/{role}-{moment}-{{{{ inventory_hostname }}}}",
+                "mode": "0600",
+            },
+            "name": "Hook",
+            "delegate_to": "localhost",
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        }
+        path.write_text(json.dumps([task]))
+        files[f"{role}_{moment}_tasks"] = str(path)
+    return files
+
+
+def noted(fleet: Fleet, role: str) -> dict[str, dict[str, Any]]:
+    """What the hooks of a role saw, by their moment and host."""
+    return {
+        path.name.removeprefix(f"{role}-"): json.loads(path.read_text().split(" ", 2)[2])
+        for path in fleet.folder.glob(f"{role}-*")
+    }
+
+
+def test_hooks_run_before_after_and_on_failure_with_the_result_and_a_workflow_is_given_it(fleet: Fleet) -> None:
+    servers = {"ams1": HONEST, "ams2": DEAD, "ams3": SPOILED}
+    run = fleet.run(BACKUP, servers, extra=hooks(fleet, "backup"), env={"ANSIBLE_SHOW_CUSTOM_STATS": "1"})
+    seen = noted(fleet, "backup")
+    moments = {"before-ams1", "before-ams2", "before-ams3", "after-ams1", "failed-ams2", "failed-ams3"}
+    assert seen.keys() == moments, run.output
+    [backup] = fleet.backups("ams1")
+    done = seen["after-ams1"]
+    assert (done["status"], done["id"], done["path"]) == ("complete", backup.name, str(backup))
+    assert done.keys() >= {"size", "downtime_ms", "problems", "seconds", "failure"}
+    assert seen["failed-ams2"]["status"] == "unreachable"
+    assert seen["failed-ams3"]["status"] == "failed"
+    assert seen["failed-ams3"]["failure"] == failure_of(run, "ams3")
+    assert re.search(rf"access_manager_results.*{backup.name}", run.stdout, re.DOTALL)
+
+
+def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet) -> None:
+    (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No", "ansible.builtin.fail": {"msg": "not tonight"}}]))
+    run = fleet.run(BACKUP, {"ams1": HONEST}, extra={"backup_before_tasks": str(fleet.folder / "no.yml")})
+    assert (run.rc, failure_of(run, "ams1")) == (FAILED, "not tonight")
+    assert fleet.backups("ams1") == []
+    assert not (fleet.folder / "calls.jsonl").exists()
+
+
+def test_limits_choose_whose_backups_are_verified_and_pruned(fleet: Fleet) -> None:
+    servers = {"ams1": HONEST, "ams2": HONEST}
+    assert fleet.run(BACKUP, servers, "--tags", "backup").rc == 0
+    (fleet.folder / "calls.jsonl").unlink()
+    run = fleet.run("lithnet.access_manager.verify", servers, "--limit", "ams2", "--tags", "verify")
+    assert run.rc == 0, run.output
+    [verified] = [one.result for one in run.results if one.module.endswith("backup_verify")]
+    assert [host["host"] for host in verified["hosts"]] == ["ams2"]
+    run = fleet.run("lithnet.access_manager.prune", servers, "--limit", "ams2", extra={"prune_keep": {"last": 1}})
+    assert run.rc == 0, run.output
+    assert {one.host for one in run.results if one.module.endswith("backup_prune")} == {"ams2"}
+    assert not (fleet.folder / "calls.jsonl").exists(), "no server is asked"
+
+
+@pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"]])
+def test_tags_that_leave_out_the_work_are_refused(fleet: Fleet, args: list[str]) -> None:
+    run = fleet.run("lithnet.access_manager.verify", {"ams1": HONEST}, *args)
+    assert run.rc == FAILED, run.output
+    assert f"With {' '.join(args)} this playbook would do nothing. Its one tag is 'verify'" in run.output
+
+
+def test_a_delegated_server_and_become_are_refused(fleet: Fleet) -> None:
+    role = {"ansible.builtin.include_role": {"name": BACKUP, "apply": {"delegate_to": "ams1"}}, "name": "Delegated"}
+    delegated = {"hosts": "localhost", "gather_facts": False, "tasks": [role]}
+    variables = {"backup_root": str(fleet.root), "backup_recipients": [fleet.owner.public], "backup_failed_tasks": ""}
+    run = fleet.run([delegated], {"ams1": HONEST}, extra=variables)
+    assert "A task for localhost is delegated to ams1" in failure_of(run, "localhost")
+    assert fleet.backups("localhost") == []
+    become = fleet.run([play("backup", become=True)], {"ams1": HONEST})
+    assert "become is set for ams1, and is not supported" in failure_of(become, "ams1")
+    assert statuses(become, "ams1") >= {"failed"}
+    assert "Make the backup" not in tasks_of_role(become, "ams1")
