@@ -14,7 +14,7 @@ from support.backups import KeyPair
 from support.playbook import PlaybookRun, run_playbook
 
 TESTS = Path(__file__).resolve().parents[1]
-DEAD = {"*": {"unreachable": "timed out"}}
+DEAD = {"*": {"no_connection": "timed out"}}
 """What a server says that does not answer."""
 
 

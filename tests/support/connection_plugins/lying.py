@@ -6,7 +6,7 @@ lies.
 
 C(TEST_SERVERS) names a folder. C(lies.json) in it says what each host puts into its answers: host, step, keys. A step
 is the name of a module, with C(:take), C(:live) and the like where it has several, and C(:answer) for what a detached
-run leaves. C(unreachable) in it, or for all steps under C(*), is why there is no connection. C(calls.jsonl) keeps which
+run leaves. C(no_connection) in it, or for all steps under C(*), is why there is none. C(calls.jsonl) keeps which
 host was called, where, and with which password.
 """
 
@@ -72,7 +72,7 @@ class Connection(ConnectionBase):
         steps = _steps(module, arguments)
         self._keep(steps[-1])
         for step in ("*", *steps):
-            if broken := self._lies(step).get("unreachable"):
+            if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
         answer = honest(module, arguments)
         for step in steps:
