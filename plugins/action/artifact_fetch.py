@@ -23,6 +23,7 @@ from ..plugin_utils._target import earlier_restores, live_configuration, transfe
 from ..plugin_utils._target.answers import Sent
 from ..plugin_utils._target.call import Run, new_run_id
 from ..plugin_utils._target.envelope import Envelope
+from ..plugin_utils._windows import tls_certificate
 
 _GROWTH = 64 * 1024**2
 
@@ -72,6 +73,8 @@ class ActionModule(ExportAction):
             "bytes": sum(file["size"] for file in files),
             "stopped": taken["stopped"],
             "downtime_ms": taken["downtime_ms"],
+            "tls_certificates": tls_certificate.bound_certificates(described["state"]),
+            "health_warnings": bundle.review.warnings(described),
         }
         problems = problems_of_configuration(described)
         problems += bundle.left_out

@@ -22,7 +22,7 @@ from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
 from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord, part_of
 from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
-from ..plugin_utils._text import timestamp
+from ..plugin_utils._text import printable, shortened, timestamp
 
 _RETURNED = (
     "id",
@@ -35,6 +35,7 @@ _RETURNED = (
     "secrets",
     "stopped",
     "downtime_ms",
+    "health_warnings",
     "content_digest",
     "directory",
 )
@@ -100,6 +101,9 @@ class ActionModule(AccessManagerAction):
             records["directory"] = _directory_record(
                 self.params["directory"], records["certificates"]["manifest"].get("certificates", [])
             )
+        warnings = self.params["health_warnings"] + records["config"]["manifest"].get("health_warnings", [])
+        said = [printable(shortened(one)) for one in warnings[: manifest_module.MOST_LISTED]]
+        records["health"] = {"problems": [], "manifest": {"health_warnings": said}, "inventory": {}}
         manifest = backup.manifest(records, datetime.datetime.now(datetime.UTC))
         if not self.check_mode:
             self._publish(backup, manifest)

@@ -26,7 +26,7 @@ class ActionModule(AccessManagerAction):
         if len(set(wanted.values())) < len(wanted):
             raise AccessManagerError("json, prometheus and html name the same file: give each a path of its own.")
         mode = mode_of(self.params["mode"])
-        report = report_module.build(self.params["verifications"], self.params["hosts"])
+        report = report_module.build(self.params["verifications"], self.params["hosts"], self.params["expiry_days"])
         texts = {
             "json": lambda: json_lines(report),
             "prometheus": lambda: prometheus.text_of(report),

@@ -182,7 +182,9 @@ class ActionModule(RestoreAction):
     def _arguments(self, contents: Contents, plan: Plan, *, reported: list[str]) -> dict[str, t.Any]:
         protected = [secret["path"] for secret in plan.secrets if secret["action"] == "protect"]
         self.target.hide(contents.secrets[path] for path in protected)
-        options = ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")
+        options = (
+            "lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor", "force_stop"
+        )
         return {
             "controller": controller_name(),
             "knowledge": knowledge(),

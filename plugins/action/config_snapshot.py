@@ -96,7 +96,7 @@ class ActionModule(AccessManagerAction):
             "controller": controller_name(),
         } | {
             option: self.params[option]
-            for option in ("staging_root", "include_database", "service_timeout", "lock_timeout")
+            for option in ("staging_root", "include_database", "force_stop", "service_timeout", "lock_timeout")
         }
 
     def _remove_named(self) -> dict[str, t.Any]:

@@ -55,7 +55,7 @@ class ActionModule(AccessManagerAction):
         self.origin_trust = self.signer.tried() if self.signer else self.trust
         self._check_options()
         backups = KeyIndex.of(self.params, self.trust)
-        backups.refuse_held(self.lost)
+        backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
         with connect(self.params["server"], self.params) as directory:
             publication.refuse_without_entry(directory)
             seen = publication.read_der(directory)

@@ -28,7 +28,7 @@ class ActionModule(AccessManagerAction):
         self._check_options()
         backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
-            backups.refuse_held(self.lost)
+            backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
         refuse_one_domain_twice(self.params["servers"], self.params)
         whole, domains, forests = Census(), [], dict[str, Result]()
         for server in self.params["servers"]:

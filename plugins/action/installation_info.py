@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
 import typing as t
 
 from ..plugin_utils import _display
@@ -19,7 +21,7 @@ from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.description import Described, files_of
 from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
-from ..plugin_utils._target import clock, earlier_restores, interrupted_stops
+from ..plugin_utils._target import clock, earlier_restores, health, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
 
 _DETAILS = frozenset({"records", "state", "documents", "references", "machine_certificates"})
@@ -36,6 +38,10 @@ class ActionModule(AccessManagerAction):
         described["needs_recovery"] = bool(described["stale_runs"] or interrupted_stops.stopped(runs))
         described["left_runs"] = interrupted_stops.warn(runs, self.target.label)
         described["unended_restores"] = self._unended(described)
+        if "state" in described:
+            described |= self._warned(described)
+            described["may_stop"] = health.may_stop(described)
+            described["start_obstacles"] = health.start_obstacles(described)
         if not self.params["require_supported"]:
             return described
         require_supported_version(described)
@@ -60,6 +66,17 @@ class ActionModule(AccessManagerAction):
         }
         described: dict[str, t.Any] = self.target.call(question, DESCRIPTION)
         return described
+
+    def _warned(self, described: Described) -> dict[str, list[str]]:
+        """What will hurt later, after a warning with each."""
+        thresholds = health.Thresholds(self.params["tls_expiry_days"], self.params["certificate_expiry_days"])
+        found = {
+            "health_warnings": health.warnings_of(described),
+            "expiry_warnings": health.expiry_warnings_of(described, datetime.datetime.now(datetime.UTC), thresholds),
+        }
+        for sentence in itertools.chain.from_iterable(found.values()):
+            _display.warn(f"{self.target.label}: {sentence}")
+        return found
 
     def _unended(self, described: Described) -> list[str]:
         """A sentence for each restore that never ended, after a warning with it."""

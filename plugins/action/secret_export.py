@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import typing as t
 
-from ..plugin_utils._ams.constants import knowledge
+from ..plugin_utils._ams import secret_use
+from ..plugin_utils._ams.constants import SecretMode, knowledge
 from ..plugin_utils._contents.names import BINDING_KEY
+from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
-from ..plugin_utils._store.manifest import Details
+from ..plugin_utils._store.manifest import Details, SecretRecord
 from ..plugin_utils._target.answers import DECRYPTED_SECRETS, EncryptedSecrets, Secrets
 from ..plugin_utils._target.envelope import Envelope
+from ..plugin_utils._windows import domain_secret
 
 
 class ActionModule(ExportAction):
@@ -26,24 +30,94 @@ class ActionModule(ExportAction):
             known = self.target.call({"knowledge": knowledge()}, Secrets)
             return {"changed": True, **known}
         envelope = Envelope("secret_export")
-        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, EncryptedSecrets)
+        question = {"knowledge": knowledge(), "settings": list(secret_use.SETTINGS), "public_key": envelope.public_key}
+        answer = self.target.call(question, EncryptedSecrets)
         opened: dict[str, t.Any] = self.target.opened(envelope.open(answer["envelope"]), DECRYPTED_SECRETS)
-        content = dict(sorted(opened.items())) | {BINDING_KEY: self.binding()}
-        clear = io.BytesIO(json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        clear = io.BytesIO(_content(opened, self.binding()))
         artifact = self.backup().write(
             f"secrets.json{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
-        problems = [
-            f"The secret {path} could not be decrypted on the server: {secret['error'].rstrip('.')}. "
-            "After the loss of this server it must be entered again."
-            for path, secret in sorted(opened.items())
-            if "error" in secret
-        ]
-        details: Details = {
-            "secrets": [
-                {"path": path, "mode": secret["mode"], "exported": "value" in secret}
-                for path, secret in sorted(opened.items())
-            ]
-        }
+        found = [_Found.of(path, one, answer["settings"], self._certificates()) for path, one in sorted(opened.items())]
+        problems = [one.problem for one in found if one.is_lost]
+        details: Details = {"secrets": [one.as_data() for one in found]}
         self.save(encryptor, artifact, problems=problems, details=details, inventory={})
-        return {"changed": True, "artifact": artifact, "problems": problems} | details
+        notices = [one.notice for one in found if one.notice]
+        return {"changed": True, "artifact": artifact, "problems": problems, "notices": notices} | details
+
+    def _certificates(self) -> frozenset[str]:
+        """The thumbprints of the certificates in this backup, whose keys are in it or a problem of their own."""
+        try:
+            record = self.backup().records(("certificates",))["certificates"]
+        except AccessManagerError:
+            return frozenset()
+        return frozenset(one["thumbprint"] for one in record["manifest"].get("certificates", []))
+
+
+def _content(opened: dict[str, t.Any], binding: t.Any) -> bytes:
+    """secrets.json: what the server opened, or why it could not."""
+    kept = {path: one.copy() for path, one in opened.items()}
+    for one in kept.values():
+        one.pop("protected", None)
+    content = dict(sorted(kept.items())) | {BINDING_KEY: binding}
+    return json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """A secret of the server. C(error): why its value is not in the backup; empty when it is.
+
+    C(certificate): the thumbprint of the certificate whose PFX in the configuration it opens; else empty.
+    C(is_needed): whether Access Manager uses it, and nothing else in the backup stands for it. C(openers): who may open
+    one of the domain, as it says itself.
+    """
+
+    path: str
+    mode: int | str
+    error: str
+    is_needed: bool
+    openers: list[str]
+    certificate: str
+
+    @classmethod
+    def of(cls, path: str, opened: dict[str, t.Any], settings: dict[str, str], held: frozenset[str]) -> _Found:
+        synchronised = secret_use.synchronised_certificate(path, settings)
+        needed = secret_use.is_used(path, settings) and synchronised not in held
+        openers = domain_secret.openers_of(opened.get("protected", ""))
+        return cls(path, opened["mode"], str(opened.get("error", "")), needed, openers, synchronised or "")
+
+    @property
+    def is_of_domain(self) -> bool:
+        return self.mode == SecretMode.DOMAIN and bool(self.openers)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing of the backup brings it back: one of the domain restores as it is."""
+        return bool(self.error) and self.is_needed and not self.is_of_domain
+
+    @property
+    def problem(self) -> str:
+        return (
+            f"The secret {self.path} could not be decrypted on the server: {self.error.rstrip('.')}. "
+            "After the loss of this server it must be entered again."
+        )
+
+    @property
+    def notice(self) -> str:
+        """What is said of a secret that the account of the run may not open, and others may."""
+        if not self.error or not self.is_needed or not self.is_of_domain:
+            return ""
+        return (
+            f"The secret {self.path} is protected for accounts of the domain (mode 3), and the account of this run is "
+            f"not one of them. It is backed up as it is, and opens for {domain_secret.words_of(self.openers)}."
+        )
+
+    def as_data(self) -> SecretRecord:
+        """What the manifest says of it."""
+        return {
+            "path": self.path,
+            "mode": self.mode,
+            "exported": not self.error,
+            "needed": self.is_lost or not self.error,
+            "opens_for": self.openers,
+            "certificate": self.certificate,
+        }

@@ -25,6 +25,7 @@ class ActionModule(AccessManagerAction):
             "knowledge": knowledge(),
             "state": self.params["state"],
             "timeout": timeout,
+            "force_stop": self.params["force_stop"],
             "lock_timeout": self.params["lock_timeout"],
             "controller": controller_name(),
         }

@@ -39,6 +39,12 @@ options:
         does.
     type: int
     default: 30
+  configuration_keys_lost:
+    description:
+      - Say that nobody can open the private keys that configurations hold (certificate synchronisation). Otherwise a certificate is not taken for lost while
+        the configuration in a backup has its key, which Access Manager imports when it starts.
+    type: bool
+    default: false
 requirements:
   - python-ldap on the controller. C(apt-get install python3-ldap) on Debian, C(dnf install python3-ldap) on RHEL, for the system's Python. For another
     Python, its headers and those of OpenLDAP and Cyrus SASL are needed to C(pip install python-ldap).

@@ -23,6 +23,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Accou
         private const uint NoMoreEntries = 0x8000001A;      // STATUS_NO_MORE_ENTRIES
         private const int SizeOfPrivilege = 12;             // LUID_AND_ATTRIBUTES
         private const int LongestName = 256;
+        private const uint WithoutAudit = 0x1;              // AUTHZ_RM_FLAG_NO_AUDIT
+        private const int GroupsOfContext = 2;              // AuthzContextInfoGroupsSids
 
         [StructLayout(LayoutKind.Sequential)]
         private struct JobLimits
@@ -87,6 +89,24 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Accou
 
         [DllImport("advapi32.dll")]
         private static extern uint LsaClose(IntPtr policy);
+
+        [DllImport("authz.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+        private static extern bool AuthzInitializeResourceManager(
+            uint flags, IntPtr access, IntPtr groups, IntPtr free, string name, out IntPtr manager);
+
+        [DllImport("authz.dll", SetLastError = true)]
+        private static extern bool AuthzInitializeContextFromSid(
+            uint flags, byte[] sid, IntPtr manager, IntPtr expiration, long identifier, IntPtr arguments, out IntPtr context);
+
+        [DllImport("authz.dll", SetLastError = true)]
+        private static extern bool AuthzGetInformationFromContext(
+            IntPtr context, int kind, int size, out int needed, IntPtr information);
+
+        [DllImport("authz.dll")]
+        private static extern bool AuthzFreeContext(IntPtr context);
+
+        [DllImport("authz.dll")]
+        private static extern bool AuthzFreeResourceManager(IntPtr manager);
 
         /// <summary>Whether the token has the rights of its groups: with UAC, that of an administrator may lack them.</summary>
         public static bool IsElevated()
@@ -165,6 +185,45 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Accou
                 return sids;
             }
             finally { LsaFreeMemory(accounts); }
+        }
+
+        /// <summary>The SIDs of an account's groups on this server, also by other groups. It is not logged on.</summary>
+        public static string[] GroupsOf(string account)
+        {
+            SecurityIdentifier identifier = new SecurityIdentifier(account);
+            byte[] sid = new byte[identifier.BinaryLength];
+            identifier.GetBinaryForm(sid, 0);
+            IntPtr manager;
+            if (!AuthzInitializeResourceManager(WithoutAudit, IntPtr.Zero, IntPtr.Zero, IntPtr.Zero, null, out manager))
+                throw new Win32Exception(Marshal.GetLastWin32Error());
+            try
+            {
+                IntPtr context;
+                if (!AuthzInitializeContextFromSid(0, sid, manager, IntPtr.Zero, 0, IntPtr.Zero, out context))
+                    throw new Win32Exception(Marshal.GetLastWin32Error());
+                try { return GroupsOf(context); }
+                finally { AuthzFreeContext(context); }
+            }
+            finally { AuthzFreeResourceManager(manager); }
+        }
+
+        private static string[] GroupsOf(IntPtr context)
+        {
+            int needed;
+            AuthzGetInformationFromContext(context, GroupsOfContext, 0, out needed, IntPtr.Zero);
+            if (needed < IntPtr.Size)
+                throw new Win32Exception(Marshal.GetLastWin32Error());
+            IntPtr groups = Marshal.AllocHGlobal(needed);
+            try
+            {
+                if (!AuthzGetInformationFromContext(context, GroupsOfContext, needed, out needed, groups))
+                    throw new Win32Exception(Marshal.GetLastWin32Error());
+                string[] sids = new string[Marshal.ReadInt32(groups)];
+                for (int number = 0; number < sids.Length; number++)
+                    sids[number] = new SecurityIdentifier(Marshal.ReadIntPtr(groups, (2 * number + 1) * IntPtr.Size)).Value;
+                return sids;
+            }
+            finally { Marshal.FreeHGlobal(groups); }
         }
 
         private static byte[] TokenInformation(int kind)

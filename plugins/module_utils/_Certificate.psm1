@@ -92,16 +92,20 @@ Function Find-KeyFile {
     return $null
 }
 
-Function Get-MachineCertificateName {
-    # The thumbprints of LocalMachine\My whose private keys are here: what TLS can be bound to.
+Function Get-MachineCertificateEnd {
+    # Until when the certificates of LocalMachine\My are valid whose private keys are here, by their thumbprints: what TLS can be
+    # bound to.
+    $ends = New-NameTable
     $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
     $machine.Open('ReadOnly')
     try {
         foreach ($certificate in $machine.Certificates) {
-            if ($certificate.HasPrivateKey) { $certificate.Thumbprint.ToUpperInvariant() }
+            if (-not $certificate.HasPrivateKey) { continue }
+            $ends[$certificate.Thumbprint.ToUpperInvariant()] = ConvertTo-Timestamp -Time $certificate.NotAfter.ToUniversalTime()
         }
     }
     finally { $machine.Close() }
+    $ends
 }
 
 Function Test-KeyReader {
@@ -156,5 +160,5 @@ Function Get-CertificateRecord {
     }
 }
 
-Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateName,
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateEnd,
     Test-UsableCertificate, Test-KeyReader

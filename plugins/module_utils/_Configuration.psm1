@@ -156,6 +156,18 @@ Function Get-ProtectedSecret {
     $secrets.Values
 }
 
+Function Get-SynchronisedCertificate {
+    # The thumbprints of the certificates whose keys the configuration itself holds, and that Access Manager imports when it starts.
+    param([Object[]] $Documents)
+    foreach ($document in $Documents) {
+        foreach ($found in Find-JsonValue -Node $document.document -Steps 'DataProtection', 'Certificates[]') {
+            if ($found.value -isnot [Collections.IDictionary] -or -not $found.value['Data']) { continue }
+            $thumbprint = "$($found.value['Thumbprint'])".ToUpperInvariant()
+            if ($thumbprint -match '^[0-9A-F]{40}$' -and "$($found.value['Operation'])" -notin '1', 'Delete') { $thumbprint }
+        }
+    }
+}
+
 Function Get-BackupSubject {
     # What a backup of this server holds now: parsed documents, references, and the records of files and folders (without hashes).
     param(
@@ -202,5 +214,5 @@ Function Get-DocumentRecord {
     }
 }
 
-Export-ModuleMember -Function Find-JsonValue, Read-Configuration, Get-ProtectedSecret, Get-BackupSubject, Get-ConfigurationUsn,
-    Get-DocumentRecord
+Export-ModuleMember -Function Find-JsonValue, Read-Configuration, Get-ProtectedSecret, Get-SynchronisedCertificate,
+    Get-BackupSubject, Get-ConfigurationUsn, Get-DocumentRecord

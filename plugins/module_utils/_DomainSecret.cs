@@ -4,6 +4,7 @@
 
 using System;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 
 namespace ansible_collections.lithnet.access_manager.plugins.module_utils._DomainSecret
 {
@@ -22,19 +23,22 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Domai
         [DllImport("kernel32.dll")]
         private static extern IntPtr LocalFree(IntPtr memory);
 
-        /// <summary>Whether this account opens the secret. What it opens is overwritten at once.</summary>
-        public static bool Opens(byte[] secret)
+        /// <summary>What the secret holds. Windows' own copy is overwritten at once.</summary>
+        public static byte[] Open(byte[] secret)
         {
             IntPtr descriptor, data;
             uint size;
-            if (NCryptUnprotectSecret(out descriptor, Silent, secret, (uint)secret.Length, IntPtr.Zero, IntPtr.Zero, out data,
-                out size) != 0)
-                return false;
+            int status = NCryptUnprotectSecret(out descriptor, Silent, secret, (uint)secret.Length, IntPtr.Zero, IntPtr.Zero,
+                out data, out size);
+            if (status != 0)
+                throw new CryptographicException(status);
+            byte[] clear = new byte[size];
+            Marshal.Copy(data, clear, 0, clear.Length);
             for (int place = 0; place < size; place++)
                 Marshal.WriteByte(data, place, 0);
             LocalFree(data);
             NCryptCloseProtectionDescriptor(descriptor);
-            return true;
+            return clear;
         }
     }
 }

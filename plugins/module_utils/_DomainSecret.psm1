@@ -8,14 +8,21 @@
 
 Set-StrictMode -Version 2.0
 
+$DomainSecret = [ansible_collections.lithnet.access_manager.plugins.module_utils._DomainSecret.DomainSecret]
+
+Function Unprotect-DomainSecret {
+    # The clear text of a secret, if this account may open it on this server.
+    param([String] $Data)
+    $bytes = $DomainSecret::Open([Convert]::FromBase64String($Data))
+    try { [Text.Encoding]::Unicode.GetString($bytes) }
+    finally { [Array]::Clear($bytes, 0, $bytes.Length) }
+}
+
 Function Test-DomainSecret {
     # Whether this account opens a secret on this server. Its value is not kept.
     param([String] $Data)
-    try {
-        $bytes = [Convert]::FromBase64String($Data)
-        [ansible_collections.lithnet.access_manager.plugins.module_utils._DomainSecret.DomainSecret]::Opens($bytes)
-    }
+    try { [void](Unprotect-DomainSecret -Data $Data); $true }
     catch { $false }
 }
 
-Export-ModuleMember -Function Test-DomainSecret
+Export-ModuleMember -Function Unprotect-DomainSecret, Test-DomainSecret

@@ -41,21 +41,14 @@ Function Get-Examination {
 }
 
 Function Get-ServiceExamination {
-    # What can be asked only where Access Manager is installed. Bindings: HTTP.sys's, whose certificates are looked for.
-    param(
-        [Collections.IDictionary] $Knowledge,
-        [Object[]] $Bindings
-    )
+    # What can be asked only where Access Manager is installed.
+    param([Collections.IDictionary] $Knowledge)
     @{
         service = @{
             control = (Get-Attempt -Body { (Get-ServiceController).ServiceHandle.Dispose() }).error
             process = (Get-Attempt -Body { Test-ServiceProcess }).error
-            sid = Get-AccountSid -Name ([String](Get-ServiceInformation).account)
-            logon_right = Get-RightHolder -Right 'SeServiceLogonRight'
-            denied_logon = Get-RightHolder -Right 'SeDenyServiceLogonRight'
         }
         secrets = @(Get-SecretState -Knowledge $Knowledge)
-        tls = @(Get-BoundCertificate -Bindings $Bindings)
     }
 }
 
@@ -128,23 +121,6 @@ Function Test-ServiceProcess {
     }
 }
 
-Function Get-AccountSid {
-    # The SID of an account as the settings of a service name it; empty when Windows does not know it.
-    param([String] $Name)
-    if ($Name -in '', 'LocalSystem') { return 'S-1-5-18' }
-    $full = if ($Name.StartsWith('.\')) { $env:COMPUTERNAME + $Name.Substring(1) } else { $Name }
-    $known = New-Object -TypeName Security.Principal.NTAccount -ArgumentList $full
-    try { $known.Translate([Security.Principal.SecurityIdentifier]).Value }
-    catch { '' }
-}
-
-Function Get-RightHolder {
-    # The SIDs that have a right; $null where Windows does not say.
-    param([String] $Right)
-    try { return , @($Account::HoldersOf($Right)) }
-    catch { return $null }
-}
-
 Function Get-SecretState {
     # Whether this server decrypts each secret of its configuration. Those of other modes than 1 are not tried.
     param([Collections.IDictionary] $Knowledge)
@@ -154,35 +130,6 @@ Function Get-SecretState {
     foreach ($secret in Get-ProtectedSecret -Documents $documents -Paths $Knowledge.secrets) {
         if ($secret.mode -eq 1) { @{ path = $secret.path; opens = Test-Secret -Secret $secret } }
     }
-}
-
-Function Get-BoundCertificate {
-    # The certificates of HTTP.sys's bindings, as the stores of the local machine have them.
-    param([Object[]] $Bindings)
-    $names = @($Bindings | ForEach-Object -Process { if ($_.store) { $_.store } else { 'MY' } } | Sort-Object -Unique)
-    $wanted = @($Bindings | ForEach-Object -Process { $_.thumbprint })
-    foreach ($name in $names) {
-        foreach ($one in Get-StoreCertificate -Name $name) {
-            if ($one.Thumbprint -notin $wanted) { continue }
-            @{
-                thumbprint = $one.Thumbprint.ToUpperInvariant()
-                subject = $one.Subject
-                not_after = ConvertTo-Timestamp -Time $one.NotAfter.ToUniversalTime()
-                has_key = $one.HasPrivateKey
-            }
-        }
-    }
-}
-
-Function Get-StoreCertificate {
-    # The certificates of a store of the local machine; none when there is no such store.
-    param([String] $Name)
-    $location = [Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine
-    $store = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList $Name, $location
-    try { $store.Open([Security.Cryptography.X509Certificates.OpenFlags]'ReadOnly, OpenExistingOnly') }
-    catch { return }
-    try { $store.Certificates }
-    finally { $store.Close() }
 }
 
 Export-ModuleMember -Function Get-Examination, Get-ServiceExamination

@@ -65,6 +65,35 @@ Function Get-OtherValue {
     }
 }
 
+Function Get-BoundCertificate {
+    # The certificates of the bindings, as the stores of the local machine have them: their DER in Base64, and whether their keys
+    # are there.
+    param([Object[]] $Bindings)
+    $wanted = @($Bindings | ForEach-Object -Process { $_.thumbprint })
+    $names = @($Bindings | ForEach-Object -Process { if ($_.store) { $_.store } else { 'My' } } | Sort-Object -Unique)
+    foreach ($name in $names) {
+        foreach ($one in Get-StoreCertificate -Name $name) {
+            if ($one.Thumbprint -notin $wanted) { continue }
+            @{
+                thumbprint = $one.Thumbprint.ToUpperInvariant()
+                certificate = [Convert]::ToBase64String($one.RawData)
+                has_key = $one.HasPrivateKey
+            }
+        }
+    }
+}
+
+Function Get-StoreCertificate {
+    # The certificates of a store of the local machine; none when there is no such store.
+    param([String] $Name)
+    $location = [Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine
+    $store = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList $Name, $location
+    try { $store.Open([Security.Cryptography.X509Certificates.OpenFlags]'ReadOnly, OpenExistingOnly') }
+    catch { return }
+    try { $store.Certificates }
+    finally { $store.Close() }
+}
+
 Function ConvertTo-Sddl {
     # A binary security descriptor as SDDL; empty when it is malformed, as another program's may be.
     param([Byte[]] $Bytes)
@@ -114,4 +143,4 @@ Function ConvertTo-TlsBinding {
     $binding
 }
 
-Export-ModuleMember -Function Get-HttpConfiguration, Add-HttpRecord, Remove-HttpRecord
+Export-ModuleMember -Function Get-HttpConfiguration, Get-BoundCertificate, Add-HttpRecord, Remove-HttpRecord

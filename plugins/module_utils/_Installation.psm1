@@ -84,8 +84,18 @@ Function Get-ServiceInformation {
         delayed_start = (& $setting 'DelayedAutostart' 0) -eq 1
         depends_on = @(& $setting 'DependOnService' @())
         sid_type = & $setting 'ServiceSidType' 0
+        managed = Test-ManagedAccount -Data (& $setting 'ServiceAccountManaged' '')
         environment_variables = @(@(& $setting 'Environment' @()) | ForEach-Object -Process { ([String]$_).Split('=')[0] })
     }
+}
+
+Function Test-ManagedAccount {
+    # Whether Windows keeps the password of the service's account: the first byte of that value.
+    param([Object] $Data)
+    if ($Data -is [Int32]) { return $Data -ne 0 }
+    try { $bytes = [Convert]::FromBase64String([String]$Data) }
+    catch { return $false }
+    $bytes.Length -gt 0 -and $bytes[0] -ne 0
 }
 
 Function Get-ConfigurationVariable {
@@ -158,11 +168,13 @@ Function Get-RegistryPath {
 Function Get-ServerState {
     # All that describes the server beside its files.
     param([String] $FirewallRuleName)
+    $http = Get-HttpConfiguration
     @{
         registry = @(Get-RegistryState)
         registry_permissions = @(Get-RegistryPermission)
         service = Get-ServiceInformation
-        http_sys = Get-HttpConfiguration
+        http_sys = $http
+        tls_certificates = @(Get-BoundCertificate -Bindings $http.bindings)
         firewall = @(Get-FirewallRule -DisplayName $FirewallRuleName)
         computer_name = $env:COMPUTERNAME
     }

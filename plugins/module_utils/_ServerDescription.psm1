@@ -11,6 +11,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._ServiceStart
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 
 Set-StrictMode -Version 2.0
@@ -71,11 +72,14 @@ Function Get-Description {
         records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
         secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets |
             ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
+        synchronised_certificates = @(Get-SynchronisedCertificate -Documents $subject.documents | Sort-Object -Unique)
         certificates = @(Get-AccessManagerCertificate -Knowledge $Knowledge |
             ForEach-Object -Process { Get-CertificateRecord -Found $_ })
-        machine_certificates = @(Get-MachineCertificateName)
+        machine_certificates = Get-MachineCertificateEnd
         cluster = Get-ClusterRole
         staging = Get-Staging -Path $StagingRoot
+        service_sid = Get-AccountSid -Name ([String](Get-ServiceInformation).account)
+        start_obstacles = @(Get-StartObstacle -JsonFiles $Knowledge.json_files)
         unended_restores = @(Get-UnendedRestore)
         left_runs = @(Get-LeftRun -Root (Get-StagingRoot -Path $StagingRoot))
     }

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._ServiceStart
 
 Set-StrictMode -Version 2.0
 
@@ -28,27 +29,42 @@ Function Assert-NotClustered {
     throw [String]::Format([Globalization.CultureInfo]::InvariantCulture, $ClusteredStop, $env:COMPUTERNAME, $role.resource, $node)
 }
 
+Function Assert-Startable {
+    # Refuses to stop a service that could not start again, unless that is allowed. JsonFiles, Replaced: see Get-StartObstacle.
+    param(
+        [String[]] $JsonFiles,
+        [String[]] $Replaced,
+        [Boolean] $Force
+    )
+    if ($Force) { return }
+    $obstacles = @(Get-StartObstacle -JsonFiles $JsonFiles -Replaced $Replaced | ForEach-Object -Process { $_.text })
+    if ($obstacles) {
+        throw ("The service is not stopped, because it could not start again. $($obstacles -join ' ') Then run again; " +
+            'force_stop stops it nevertheless.')
+    }
+}
+
 Function Test-ServiceToStop {
     # Whether the service runs and has to be stopped, and started again afterwards. One that is stopping is waited for, and stays
-    # stopped. Throws when it could not be brought back as it is, or when a cluster runs it.
+    # stopped. Throws when it could not be brought back as it is, when it could not start again, or when a cluster runs it.
+    # Replaced, Force: see Assert-Startable.
     param(
         [Int32] $Timeout,
-        [String] $ClusteredStop
+        [Collections.IDictionary] $Knowledge,
+        [String[]] $Replaced = @(),
+        [Boolean] $Force
     )
     $service = Get-ServiceController
     if ($service.Status -eq 'StopPending') { Wait-ServiceStop -Service $service -Timeout $Timeout }
     $service.Refresh()
     if ($service.Status -eq 'Stopped') { return $false }
-    Assert-NotClustered -ClusteredStop $ClusteredStop
+    Assert-NotClustered -ClusteredStop $Knowledge.clustered_stop
     $name = $service.ServiceName
     if ($service.Status -notin 'Running', 'StartPending') {
         throw ("The service $name is $($service.Status), which cannot be brought back after a stop. " +
             "Let it run or stop it, and run again.")
     }
-    if ((Get-ServiceInformation).start -eq 4) {
-        throw ("The service $name runs, but its start type is disabled: it could not be started again after a stop. " +
-            "Change the start type or stop the service, and run again.")
-    }
+    Assert-Startable -JsonFiles $Knowledge.json_files -Replaced $Replaced -Force $Force
     $dependents = @($service.DependentServices | Where-Object -FilterScript { $_.Status -ne 'Stopped' } |
         ForEach-Object -Process { $_.ServiceName })
     if ($dependents) {
@@ -198,5 +214,5 @@ Function Wait-DatabaseUnlock {
     Get-ElapsedMillisecond -Watch $watch
 }
 
-Export-ModuleMember -Function Assert-NotClustered, Test-ServiceToStop, Wait-ProcessEnd, Stop-AccessManager, Start-AccessManager,
-    Wait-DatabaseUnlock
+Export-ModuleMember -Function Assert-NotClustered, Assert-Startable, Test-ServiceToStop, Wait-ProcessEnd, Stop-AccessManager,
+    Start-AccessManager, Wait-DatabaseUnlock

@@ -118,4 +118,17 @@ downtime_ms:
   description: Milliseconds for which it was; null when it did not start again.
   returned: when RV(steady) is true
   type: int
+health_warnings:
+  description:
+    - What in the configuration will fail by itself, or on another server, one sentence each. Templates that Access Manager opens for each request and that are
+      gone, notification channels that nobody defines, mandatory ones without their files, scripts that read credentials which DPAPI keeps or look for files
+      beside themselves.
+  returned: when RV(steady) is true
+  type: list
+  elements: str
+tls_certificates:
+  description: The certificates of Access Manager's TLS bindings, each with its endpoints, subject, issuer, DNS names and end. They stand in the manifest.
+  returned: when RV(steady) is true
+  type: list
+  elements: dict
 """

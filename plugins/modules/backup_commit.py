@@ -63,6 +63,11 @@ options:
     description: Open a backup even when nothing has changed.
     type: bool
     default: false
+  health_warnings:
+    description: What RV(lithnet.access_manager.installation_info#module:health_warnings) says. It stands in the manifest, and reports show it.
+    type: list
+    elements: str
+    default: []
   expected_bytes:
     description: The size that the backup may have. The backup root must have that much space.
     type: int
@@ -163,6 +168,11 @@ downtime_ms:
   description: Milliseconds for which it was; null when it did not start again.
   returned: when O(state=committed)
   type: int
+health_warnings:
+  description: What is to be looked at on the server, one sentence each. None of it makes the backup incomplete.
+  returned: when O(state=committed)
+  type: list
+  elements: str
 content_digest:
   description: A digest of what was backed up; the same for the same content.
   returned: when O(state=committed)

@@ -38,6 +38,10 @@ options:
     type: list
     elements: str
     default: []
+  expiry_days:
+    description: How many days before its end a certificate is a warning.
+    type: int
+    default: 30
   json:
     description: Where the JSON is written on the controller.
     type: path

@@ -168,6 +168,14 @@ backups:
       description: The path and the mode of each secret, and whether it was exported.
       type: list
       elements: dict
+    tls_certificates:
+      description: The certificates of the web site, with thumbprint, subject, issuer, names, not_after and endpoints.
+      type: list
+      elements: dict
+    health_warnings:
+      description: What was to be looked at on the server when it was backed up, one sentence each.
+      type: list
+      elements: str
 hosts:
   description: The hosts that were asked for.
   returned: when the root could be read

@@ -62,8 +62,10 @@ Function Assert-Service {
     # be started, since the rollback stops what was started.
     param([Object] $Plan)
     if (-not $Plan.changes_server -and -not $Plan.start) { return }
-    $limits = @{ Timeout = $module.Params.service_timeout; ClusteredStop = $module.Params.knowledge.clustered_stop }
-    if ((Test-ServiceToStop @limits) -ne $Plan.stop) {
+    $replaced = @($Plan.files | Where-Object -FilterScript { $_.action -in 'add', 'replace' } |
+        ForEach-Object -Process { $_.name -replace '^config/', '' })
+    $stop = @{ Timeout = $module.Params.service_timeout; Knowledge = $module.Params.knowledge; Force = $module.Params.force_stop }
+    if ((Test-ServiceToStop @stop -Replaced $replaced) -ne $Plan.stop) {
         throw "The service is $((Get-ServiceController).Status), and was not when this restore was planned: run it again."
     }
 }
@@ -308,6 +310,7 @@ $options.secrets = @{
     options = @{ path = @{ type = 'str'; required = $true }; value = $secret }
 }
 $options.close_editor = @{ type = 'bool'; default = $false }
+$options.force_stop = @{ type = 'bool'; default = $false }
 $options.service_timeout = @{ type = 'int'; default = 120 }
 $options.health_seconds = @{ type = 'int'; default = 10 }
 $options.keep_safety_copies = @{ type = 'int'; default = 3 }

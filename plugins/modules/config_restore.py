@@ -57,6 +57,13 @@ options:
     description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore fail before the service is stopped.
     type: bool
     default: false
+  force_stop:
+    description:
+      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where its start type is disabled, where its
+        account may not log on as a service (error 1069 at its next start), or where its JSON files could not be read and are
+        not among those that are restored.
+    type: bool
+    default: false
   health_seconds:
     description: How many seconds the service must stay running after its start.
     type: int

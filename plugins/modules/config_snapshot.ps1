@@ -93,8 +93,8 @@ Function Copy-Stopped {
         [String] $Folder
     )
     $taken = New-CopyResult
-    $limits = @{ Timeout = $module.Params.service_timeout; ClusteredStop = $module.Params.knowledge.clustered_stop }
-    $taken.stopped = Test-ServiceToStop @limits
+    $stop = @{ Timeout = $module.Params.service_timeout; Knowledge = $module.Params.knowledge; Force = $module.Params.force_stop }
+    $taken.stopped = Test-ServiceToStop @stop
     $subject = $failure = $null
     $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()
@@ -183,6 +183,7 @@ $options = Get-RunOption
 $options.knowledge = Get-KnowledgeOption
 $options.include_database = @{ type = 'bool'; default = $false }
 $options.stop = @{ type = 'bool'; default = $false }
+$options.force_stop = @{ type = 'bool'; default = $false }
 $options.step.choices += 'revive'
 $options.service_timeout = @{ type = 'int'; default = 120 }
 $module = New-TargetModule -Arguments $args -Options $options

@@ -25,7 +25,7 @@ Function Get-Fact {
     $description = Get-Description -Knowledge $params.knowledge -IncludeDatabase $false -StagingRoot $params.staging_root
     $examination = Get-Examination -Policies $params.policies
     if ($description.installation.exists) {
-        $examination += Get-ServiceExamination -Knowledge $params.knowledge -Bindings $description.state.http_sys.bindings
+        $examination += Get-ServiceExamination -Knowledge $params.knowledge
     }
     @{ server = $description; examination = $examination }
 }

@@ -17,6 +17,7 @@ description:
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
+  - lithnet.access_manager.expiry
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.encryption

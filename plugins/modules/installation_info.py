@@ -16,6 +16,7 @@ author:
 extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
+  - lithnet.access_manager.expiry
   - lithnet.access_manager.staging
 attributes:
   check_mode:
@@ -73,12 +74,11 @@ administrator:
   returned: success
   type: bool
 machine_certificates:
-  description: The thumbprints of the certificates of LocalMachine\\My whose private keys are there.
+  description: Until when the certificates of LocalMachine\\My are valid whose private keys are there, by their thumbprints.
   returned: when Access Manager is installed
-  type: list
-  elements: str
+  type: dict
 state:
-  description: Registry values and who may change them, service, HTTP.sys bindings and reservations, firewall rules.
+  description: Registry values and who may change them, service, HTTP.sys bindings with their certificates, reservations, firewall rules.
   returned: when Access Manager is installed, and O(details=true)
   type: dict
 records:
@@ -101,6 +101,11 @@ secrets:
   returned: when Access Manager is installed
   type: list
   elements: dict
+synchronised_certificates:
+  description: The thumbprints of the certificates whose private keys the configuration itself holds, wrapped (certificate synchronisation).
+  returned: when Access Manager is installed
+  type: list
+  elements: str
 certificates:
   description: The certificates of the service's store, and those of LocalMachine\My that are Access Manager's, with what is known of their keys.
   returned: when Access Manager is installed
@@ -137,6 +142,33 @@ inventory:
 problems:
   description: What would make a backup incomplete, one sentence each.
   returned: when O(require_supported=true)
+  type: list
+  elements: str
+service_sid:
+  description: The SID of the account of the service; empty when the server does not know it.
+  returned: when Access Manager is installed
+  type: str
+start_obstacles:
+  description:
+    - What would keep the service from starting again after a stop, one sentence each. Its start type is disabled, its account may not log on as a service, or
+      its configuration cannot be read. Nothing stops such a service, unless C(force_stop) says so.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
+may_stop:
+  description: Whether there are no RV(start_obstacles), or the service is stopped anyway.
+  returned: when Access Manager is installed
+  type: bool
+health_warnings:
+  description:
+    - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service may not read, a TLS certificate that
+      is not there, a managed account that is not marked as one, a start type that is manual, a server that is not configured.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
+expiry_warnings:
+  description: A sentence for each TLS certificate and each encryption certificate that has expired or ends soon.
+  returned: when Access Manager is installed
   type: list
   elements: str
 unended_restores:

@@ -7,6 +7,7 @@
 # Decrypts the secrets that this server alone can decrypt, in one envelope for the controller.
 
 #AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._DomainSecret
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
@@ -15,9 +16,42 @@
 
 Set-StrictMode -Version 2.0
 
+$DomainMode = 3
+
+Function Get-Setting {
+    # The values at these paths as text, by their places. A later file overrides an earlier one.
+    param(
+        [Object[]] $Documents,
+        [String[]] $Paths
+    )
+    $settings = New-NameTable
+    foreach ($document in $Documents) {
+        foreach ($path in $Paths) {
+            foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
+                $settings[$found.path] = [Convert]::ToString($found.value, [Globalization.CultureInfo]::InvariantCulture)
+            }
+        }
+    }
+    $settings
+}
+
+Function Get-OpenSecret {
+    # A secret's mode, and its clear value or why it cannot be opened. One of the domain comes as it is too: it says who may.
+    param([Collections.IDictionary] $Secret)
+    $answer = @{ mode = $Secret.mode }
+    if ($Secret.mode -eq $DomainMode) { $answer.protected = $Secret.data }
+    try {
+        $isOfDomain = $Secret.mode -eq $DomainMode
+        $answer.value = if ($isOfDomain) { Unprotect-DomainSecret -Data $Secret.data } else { Unprotect-Secret -Secret $Secret }
+    }
+    catch { $answer.error = $_.Exception.GetBaseException().Message }
+    $answer
+}
+
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption
     public_key = Get-PublicKeyOption
+    settings = @{ type = 'list'; elements = 'str'; default = @() }
 }
 
 Complete-TargetModule -Module $module -Body {
@@ -26,11 +60,9 @@ Complete-TargetModule -Module $module -Body {
     $secrets = @(Get-ProtectedSecret -Documents $documents -Paths $module.Params.knowledge.secrets)
     $answer = @{ secrets = @($secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } }) }
     if ($module.CheckMode) { return $answer }
+    $answer.settings = Get-Setting -Documents $documents -Paths $module.Params.settings
     $opened = New-NameTable
-    foreach ($secret in $secrets) {
-        try { $opened[$secret.path] = @{ mode = $secret.mode; value = Unprotect-Secret -Secret $secret } }
-        catch { $opened[$secret.path] = @{ mode = $secret.mode; error = $_.Exception.GetBaseException().Message } }
-    }
+    foreach ($secret in $secrets) { $opened[$secret.path] = Get-OpenSecret -Secret $secret }
     $text = ConvertTo-Json -InputObject $opened -Depth 4 -Compress
     $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'secret_export'
     $answer

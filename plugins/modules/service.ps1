@@ -38,10 +38,13 @@ Function Set-State {
     $service.Refresh()
     $now = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $now -ne 'Stopped'
-    $sentence = $module.Params.knowledge.clustered_stop
-    if ($stop) { Assert-NotClustered -ClusteredStop $sentence }
+    $known, $force = $module.Params.knowledge, $module.Params.force_stop
+    if ($stop) {
+        Assert-NotClustered -ClusteredStop $known.clustered_stop
+        Assert-Startable -JsonFiles $known.json_files -Force $force
+    }
     if ($stop -and $module.Params.state -eq 'restarted' -and -not $module.CheckMode) {
-        $stop = Test-ServiceToStop -Timeout $timeout -ClusteredStop $sentence
+        $stop = Test-ServiceToStop -Timeout $timeout -Knowledge $known -Force $force
     }
     $start = $module.Params.state -ne 'stopped' -and ($stop -or $now -ne 'Running')
     $answer = @{
@@ -92,6 +95,7 @@ $options = Get-RunOption
 $options.knowledge = Get-KnowledgeOption
 $options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted', 'recovered' }
 $options.timeout = @{ type = 'int'; default = 120 }
+$options.force_stop = @{ type = 'bool'; default = $false }
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {

@@ -40,6 +40,12 @@ options:
     description: How many seconds each wait may take, for the stop, the process, the database files and the start.
     type: int
     default: 120
+  force_stop:
+    description:
+      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where its start type is disabled, where its
+        account may not log on as a service (error 1069 at its next start), or where its JSON files could not be read.
+    type: bool
+    default: false
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
     type: int

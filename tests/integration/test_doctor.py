@@ -129,7 +129,7 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
     ("check", "state", "words"),
     [
         ("service", "failure", "disabled"),
-        ("service account", "warning", "log on as a service"),
+        ("service account", "failure", "1069"),
         ("service process", "warning", "cannot be opened"),
         ("TLS certificates", "failure", "has expired"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import windows_lab
 from support.ams_host import AmsHost, MakeHost, write_inventory
 from support.backups import Backup, KeyPair, backups_of
 from support.certificates import CURRENT, EXPIRED, CertificateSpec
@@ -19,6 +20,8 @@ from support.plays import BACKUP, Call, called, failure_of, statuses, write_call
 LOCKED = CertificateSpec("not exportable", subject="locked.example", exportable=False)
 SHARE = r"\\files.forest.example\scripts\Approve.ps1"
 MISSING = r"C:\AccessManagerScripts\gone.ps1"
+DOMAIN = r"HKLM\Software\WindowsLab\Domain"
+OPENED = "opened by \u00e4 reader"
 NOT_JSON = b'{ "Auditing": { \r\n'
 
 
@@ -28,11 +31,20 @@ def save_as_utf16(file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def broken(make_host: MakeHost) -> AmsHost:
+def broken(make_host: MakeHost, tmp_path_factory: pytest.TempPathFactory) -> AmsHost:
     """A server with one fault of each kind."""
     host = make_host("ams-broken", certificates=(CURRENT, EXPIRED, LOCKED))
+    windows_lab.join(host.prefix, tmp_path_factory.mktemp("domain"))
+    service, reader = (windows_lab.account(host.prefix, name, profile=False) for name in ("gmsa$", "reader"))
+    host.run("reg.exe", "add", DOMAIN, "/v", "Sids", "/t", "REG_MULTI_SZ", "/d", reader, "/f")
+    rule = "O:DAD:(A;;DC;;;WD)(A;;CCDC;;;DA)(A;;CCDC;;;{})"
+    of_service, of_reader = host.domain_secrets((rule.format(service), "lost"), (rule.format(reader), OPENED))
 
     def break_it(settings: dict[str, Any]) -> None:
+        settings["DataProtection"]["Certificates"] = [
+            {"Thumbprint": "AB" * 20, "Data": "AA==", "Secret": {"Data": data, "Mode": 3}}
+            for data in (of_service, of_reader)
+        ]
         targets = settings["Authorization"]["ComputerTargets"]
         targets[0]["Script"], targets[1]["Script"] = MISSING, SHARE
         settings["Email"]["Password"]["Data"] = "AQAAANCMnd8BFdERjHoAwE/Cl+sBAAAA"
@@ -129,8 +141,18 @@ def test_certificates_whose_keys_can_be_exported_are_kept(partly: Backup, broken
 
 def test_unreadable_secret_is_kept_as_an_error(partly: Backup) -> None:
     assert set(partly.secrets["Email.Password"]) == {"mode", "error"}
-    exported = {one["path"]: one["exported"] for one in partly.manifest["secrets"]}
-    assert exported == {"Authentication.Oidc.Secret": True, "Email.Password": False}
+    sealed = {one["path"]: one["exported"] for one in partly.manifest["secrets"] if one["mode"] == 1}
+    assert sealed == {"Authentication.Oidc.Secret": True, "Email.Password": False}
+
+
+def test_a_secret_of_the_domain_is_opened_where_the_account_may_and_says_for_whom_it_opens_where_not(
+    partly: Backup, run: PlaybookRun
+) -> None:
+    closed, opened = (one for one in partly.manifest["secrets"] if one["mode"] == 3)
+    assert (closed["exported"], opened["exported"]) == (False, True)
+    assert partly.secrets[opened["path"]]["value"] == OPENED
+    assert closed["opens_for"][0] == "DA"
+    assert f"opens for Domain Admins, {closed['opens_for'][1]}" in run.output
 
 
 def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import windows_lab
 from support.ams_host import SERVICE_SID, AmsHost
 from support.playbook import PlaybookRun, hash_tree, start_playbook
 from support.plays import Call, called, write_calls
@@ -153,23 +154,36 @@ def test_installation_is_reported_without_judging_it(others: dict[str, dict[str,
     assert "inventory" not in result
 
 
-def test_service_that_could_not_be_started_again_is_not_stopped(
+def test_service_that_could_not_start_again_is_not_stopped_unless_that_is_asked_for(
     service: dict[str, dict[str, Any]], host: AmsHost, work: Path
 ) -> None:
-    key = r"HKLM\SYSTEM\CurrentControlSet\Services\lithnetams"
-    log = host.service_log()
-    host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "4", "/f")
+    domain = windows_lab.join(host.prefix, work / "domain")["NetBiosName"]
+    windows_lab.account(host.prefix, "gmsa$", profile=False)
+    settings, log = host.config / "appsettings.json", len(host.turns())
+    before = settings.read_bytes()
+    settings.write_text("{")
+    host.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
     try:
         calls = [
+            Call("info", "installation_info"),
             Call("restart", "service", {"state": "restarted"}),
+            Call("stop", "service", {"state": "stopped"}),
             Call("copy", "config_snapshot", {"stop_service": "always"}),
+            Call("live", "config_snapshot"),
+            Call("forced", "service", {"state": "stopped", "force_stop": True}),
         ]
-        results = called(start_playbook(write_calls(work / "disabled.yml", calls), work / "host.yml").wait())
+        results = called(start_playbook(write_calls(work / "unstartable.yml", calls), work / "host.yml").wait())
     finally:
-        host.run("reg.exe", "add", key, "/v", "Start", "/t", "REG_DWORD", "/d", "2", "/f")
-    assert "its start type is disabled" in results["restart"]["msg"]
-    assert "its start type is disabled" in results["copy"]["msg"]
-    assert host.service_log() == log
+        host.run("sc.exe", "config", "lithnetams", "start=", "auto", "obj=", "LocalSystem")
+        settings.write_bytes(before)
+        host.start_service()
+    for said in ("start type is disabled", "error 1069", "appsettings.json"):
+        assert said in " ".join(results["info"]["start_obstacles"])
+        assert said in " ".join(results["info"]["health_warnings"])
+        assert all(said in results[call]["msg"] for call in ("restart", "stop", "copy"))
+    assert "sc.exe managedaccount lithnetams true" in " ".join(results["info"]["health_warnings"])
+    assert (results["live"]["copied"], results["forced"]["status"]) == ("live", "Stopped")
+    assert host.turns()[log:] == ["stopped", "started"]
 
 
 # ---- config_snapshot ----

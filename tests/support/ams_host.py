@@ -317,6 +317,13 @@ class AmsHost:
         """The values of a key of the registry and of all below it, as reg.exe prints them."""
         return self.run("reg.exe", "query", key, "/s")
 
+    def domain_secrets(self, *wanted: tuple[str, str]) -> list[str]:
+        """Texts as secrets of mode 3, in Base64, each for the accounts of its SDDL. The host must be in a domain."""
+        script = (Path(__file__).parent / "domain_secret.ps1").read_text(encoding="utf-8")
+        task = [{"descriptor": descriptor, "text": text} for descriptor, text in wanted]
+        made: list[str] = json.loads(self.powershell(script, json.dumps(task).encode()))
+        return made
+
     def edit_settings(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes appsettings.json as the configuration editor saves it: Metadata.Usn grows by one."""
         content = json.loads((self.config / "appsettings.json").read_text(encoding="utf-8-sig"))

@@ -77,7 +77,7 @@ def make(
             "certificates": [_reported(one, True) for one in certificates]
             + [_reported(one, False) for one in without_key]
         },
-        "secrets": {"secrets": [{"path": path, "mode": 1, "exported": True} for path in secrets]},
+        "secrets": {"secrets": [reported_secret(path) for path in secrets]},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
         data = bound(clear[name], binding.make(PartialBackup(store, backup_id), part))
@@ -124,6 +124,11 @@ def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[
     return zipped(
         entries | {"passwords.json": json.dumps({one.thumbprint: one.pfx_password for one in with_key}).encode()}
     )
+
+
+def reported_secret(path: str, mode: int = 1, *, exported: bool = True) -> dict[str, Any]:
+    """What a manifest says of a secret that Access Manager uses."""
+    return {"path": path, "mode": mode, "exported": exported, "needed": True, "opens_for": [], "certificate": ""}
 
 
 def _reported(one: TestCertificate, exported: bool) -> dict[str, Any]:

@@ -32,12 +32,20 @@ def protected(data: str, salt: str = "c2FsdA==", mode: int = 1) -> dict[str, Any
     return {"Data": data, "Salt": salt, "Mode": mode}
 
 
+def domain_secret(descriptor: str) -> dict[str, Any]:
+    """A secret of mode 3 for the accounts of a descriptor, which stands in its envelope as Windows writes it."""
+    text = descriptor.encode()
+    length = bytes([len(text)]) if len(text) < 0x80 else b"\x81" + bytes([len(text)])
+    blob = b"0\x82\x01\x00\x06\x0a+\x06\x01\x04\x01\x827J\x01\x05" + b"0\x0b\x0c\x04SDDL\x0c" + length + text
+    return protected(base64.b64encode(blob + bytes(40)).decode(), salt="", mode=3)
+
+
 def settings(**secrets: Any) -> dict[str, Any]:
     """appsettings.json with the secrets oidc and password."""
     return {
         "Metadata": {"Usn": 3, "SchemaVersion": "1.0"},
-        "Authentication": {"Oidc": {"Secret": secrets.get("oidc", protected("b2lkYw=="))}},
-        "Email": {"Password": secrets.get("password", protected("cGFzc3dvcmQ="))},
+        "Authentication": {"Mode": "Oidc", "Oidc": {"Secret": secrets.get("oidc", protected("b2lkYw=="))}},
+        "Email": {"Host": "smtp.example", "Password": secrets.get("password", protected("cGFzc3dvcmQ="))},
         "Authorization": {"ComputerTargets": [{"Id": "1", "Script": "c:\\Scripts\\.\\\xdcber.ps1"}]},
     }
 

@@ -31,6 +31,13 @@ def certificate(days: int, exported: bool = True, **names: str) -> dict[str, Any
     )
 
 
+def tls_certificate(days: int) -> dict[str, Any]:
+    """A certificate of the web site that is valid for that many days more."""
+    named = {"thumbprint": "B2" * 20, "subject": "CN=ams.forest.example", "issuer": "CN=CA", "has_key": True}
+    ends = rfc3339(NOW + timedelta(days=days, hours=1))
+    return named | {"names": ["ams.forest.example"], "endpoints": ["0.0.0.0:443"], "not_after": ends}
+
+
 def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
     backup_id = f"{made:%Y%m%dT%H%M%SZ}"
     return {
@@ -54,6 +61,8 @@ def backup(host: str, made: datetime, **changes: Any) -> dict[str, Any]:
         "access_manager_version": "1.0.7945.0",
         "recipients": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         "encryption": "recipients",
+        "tls_certificates": [tls_certificate(200)],
+        "health_warnings": [],
         "certificates": [
             certificate(7100),
             certificate(-400, thumbprint="A1" * 20, subject="CN=forest.example (2004)"),
@@ -127,6 +136,7 @@ def troubled() -> list[dict[str, Any]]:
     damaged = healthy("ams-damaged.example.com", 30)
     damaged["backups"][4] |= {
         "verified": "none",
+        "health_warnings": ["The service lithnetams does not start with the server (manual)."],
         "problems": ["'config.zip.age' is not what was written: its size or SHA-256 is another."],
     }
     damaged["backups"][9] |= {

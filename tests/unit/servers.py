@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import datetime
 from typing import Any
 
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.pfx import thumbprint_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from unit.target_side import file_record, folder_record
 
 ACCESS_MANAGER = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
@@ -54,6 +61,7 @@ _SERVER = {
             "delayed_start": False,
             "depends_on": [],
             "sid_type": 1,
+            "managed": True,
             "environment_variables": [],
         },
         "http_sys": {
@@ -68,6 +76,7 @@ _SERVER = {
                 {"url": "http://+:5985/wsman/", "sddl": "D:(A;;GX;;;NS)"},
             ],
         },
+        "tls_certificates": [],
         "firewall": [
             {"name": "{1}", "rule": "v2.10|Action=Allow|"},
             {"name": "{2}", "rule": "v2.10|Action=Allow|LPort=80|"},
@@ -84,7 +93,10 @@ _SERVER = {
         file_record("config/db/ams.mdf", b"cache"),
         file_record("external/C/Scripts/über.ps1", b"exit"),
     ],
+    "synchronised_certificates": [],
     "certificates": [],
+    "service_sid": "S-1-5-21-1-2-3-1104",
+    "start_obstacles": [],
     "taken": {
         "attempts": 1,
         "consistent": True,
@@ -99,7 +111,7 @@ _SERVER = {
 _BESIDE_A_BACKUP = {
     "framework_release": 528040,
     "secrets": [],
-    "machine_certificates": [],
+    "machine_certificates": {},
     "staging": {"root": r"C:\ProgramData\staging", "free_bytes": 2**40},
     "missing_drives": [],
     "clock_skew_seconds": 0,
@@ -111,6 +123,23 @@ _BESIDE_A_BACKUP = {
     "left_stopped": False,
 }
 """What is known of a server to which a backup is to be restored, beside what it says of itself."""
+
+NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
+
+
+def tls_certificate(*names: str, days: int = 365, has_key: bool = True) -> dict[str, Any]:
+    """A certificate of a web site as a server describes it, ending so many days after NOW. names: its SAN."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "ams")])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(NOW - datetime.timedelta(days=400))
+    builder = builder.not_valid_after(NOW + datetime.timedelta(days=days))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
+    made = builder.sign(key, hashes.SHA256())
+    der = base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
+    return {"thumbprint": thumbprint_of(made), "certificate": der, "has_key": has_key}
+
 
 _KEY_FILE = {"file": "", "sddl": "O:SYD:(A;;FA;;;SY)"}
 

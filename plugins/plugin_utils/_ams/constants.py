@@ -44,6 +44,7 @@ SERVICE_SETTINGS = (
     "delayed_start",
     "depends_on",
     "sid_type",
+    "managed",
     "environment_variables",
 )
 """What is configured of the service, as a target names it."""

@@ -50,6 +50,7 @@ class Service(t.TypedDict):
     delayed_start: bool
     depends_on: list[str]
     sid_type: RegistryData
+    managed: bool
     environment_variables: list[str]
 
 
@@ -92,11 +93,32 @@ class RegistryPermission(t.TypedDict):
     sddl: str
 
 
+class TlsCertificate(t.TypedDict):
+    """A certificate that HTTP.sys binds; C(certificate) is its DER in Base64."""
+
+    thumbprint: Thumbprint
+    certificate: str
+    has_key: bool
+
+
+class BoundCertificate(t.TypedDict):
+    """What is kept of a certificate of the web site. C(names): its DNS names. C(endpoints): of its TLS bindings."""
+
+    thumbprint: str
+    subject: str
+    issuer: str
+    names: list[str]
+    not_after: str
+    has_key: bool
+    endpoints: list[str]
+
+
 class State(t.TypedDict):
     registry: list[RegistryValue]
     registry_permissions: list[RegistryPermission]
     service: Service
     http_sys: HttpSys
+    tls_certificates: list[TlsCertificate]
     firewall: list[FirewallRule]
     computer_name: str
 
@@ -204,6 +226,13 @@ class InterruptedStop(t.TypedDict):
     error: str
 
 
+class StartObstacle(t.TypedDict):
+    """What would keep the service from starting again after a stop; C(text) is a sentence."""
+
+    kind: t.Literal["start_type", "account", "configuration"]
+    text: str
+
+
 class AbsentServer(t.TypedDict):
     """A server without Access Manager."""
 
@@ -227,10 +256,13 @@ class Server(t.TypedDict):
     references: list[Reference]
     records: list[Link | Item]
     secrets: list[ProtectedSecret]
+    synchronised_certificates: list[Thumbprint]
     certificates: list[Certificate]
-    machine_certificates: list[str]
+    machine_certificates: dict[Thumbprint, Time]
     cluster: Cluster | None
     staging: Staging
+    service_sid: str
+    start_obstacles: list[StartObstacle]
     unended_restores: list[EarlierRestore]
     left_runs: list[InterruptedStop]
 
@@ -286,13 +318,17 @@ class InventoriedServer(t.TypedDict):
 
 @t.final
 class DecryptedSecret(t.TypedDict):
+    """C(protected): a secret of the domain as it stands in the configuration, in Base64."""
+
     mode: int | str
     value: str
+    protected: t.NotRequired[str]
 
 
 @t.final
 class UnreadableSecret(t.TypedDict):
-    """C(error) says why the server could not open it."""
+    """C(error) says why the server could not decrypt it. C(protected): see DecryptedSecret."""
 
     mode: int | str
     error: str
+    protected: t.NotRequired[str]

@@ -9,11 +9,13 @@ import collections.abc as c
 import dataclasses
 import functools
 import hashlib
+import itertools
 import ntpath
 import typing as t
 
 from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
 from .._ams.json_document import Value, find, parse
+from .._ams.secret_use import SETTINGS
 from .._ams.shapes import Reference as RecordedReference
 from .._errors import AccessManagerError
 from .._store.manifest import PARTS
@@ -85,6 +87,13 @@ class Configuration:
                     if secret := _secret(file, place, value):
                         found[place.lower()] = secret
         return list(found.values())
+
+    @functools.cached_property
+    def secret_settings(self) -> dict[str, str]:
+        """The values by which it is decided which secrets are in use, by their places."""
+        pairs = itertools.product(self.documents.values(), SETTINGS)
+        found = itertools.chain.from_iterable(find(document, path) for document, path in pairs)
+        return {place: str(value.value) for place, value in found}
 
     def names_external(self, name: str) -> bool:
         """Whether the JSON files name the file elsewhere that has that name in a backup."""

@@ -24,6 +24,7 @@ from .._ams.shapes import Item, SnapshotManifest
 from .._errors import AccessManagerError
 from .._shape import ShapeError, conforming
 from .._text import time_of
+from .configuration_review import Review
 from .file_list import FileList, FileRecord, FolderRecord, checked_lists
 from .names import FILES, STATE, is_name_of_backup, left_out
 from .server_state import checked_state
@@ -33,6 +34,7 @@ from .zip_writer import Entry
 
 MANIFEST_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
+_SCRIPT, _LONGEST_SCRIPT = ".ps1", 1024 * 1024
 _NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -57,6 +59,9 @@ class Bundle:
         self.refused: list[str] = []
         """Why no restore reads the configuration, when its entries were drawn."""
 
+        self.review = Review()
+        """What is to be looked at in the configuration, of the entries that were drawn."""
+
     def entries(self) -> c.Iterator[Entry]:
         """The entries of config.zip: what describes the backup first, then the folders and files.
 
@@ -75,8 +80,7 @@ class Bundle:
             if record["name"] not in kept:
                 collections.deque(content, maxlen=0)  # it is in the stream all the same
                 continue
-            content = self._read_along(file, content) if file in JSON_FILES else content
-            yield Entry(inventory_name(record), _modified(record), content)
+            yield Entry(inventory_name(record), _modified(record), self._passed(record["name"], file, content))
         if self._stream.read(1):
             raise AccessManagerError("The target sent more than its manifest names: the transfer is not used.")
 
@@ -172,16 +176,32 @@ class Bundle:
         if digest.hexdigest() != record["sha256"]:
             raise AccessManagerError(f"'{record['name']}' arrived with another SHA-256 than it had on the target.")
 
-    def _read_along(self, file: str, chunks: c.Iterable[bytes]) -> c.Iterator[bytes]:
-        """The content of a JSON file, which is read as a restore would read it when all of it has passed."""
-        whole = bytearray()
-        for chunk in chunks:
-            whole += chunk if len(whole) <= MOST_BYTES else b""
-            yield chunk
+    def _passed(self, name: str, file: str, content: c.Iterable[bytes]) -> c.Iterable[bytes]:
+        """The content of a file. JSON files and scripts are read when all of them has passed."""
+        if file in JSON_FILES:
+            return _read_along(content, MOST_BYTES, lambda data: self._read_document(file, data))
+        if name.lower().endswith(_SCRIPT):
+            return _read_along(content, _LONGEST_SCRIPT, lambda data: self._read_script(name, data))
+        return content
+
+    def _read_document(self, file: str, data: bytes) -> None:
+        """Reads a JSON file as a restore would read it."""
         try:
-            parse(bytes(whole))
+            self.review.documents[file] = parse(data)
         except ValueError as exc:
             self.unreadable[file] = str(exc)
+
+    def _read_script(self, name: str, data: bytes) -> None:
+        self.review.scripts[name] = data.decode("utf-8", "replace")
+
+
+def _read_along(chunks: c.Iterable[bytes], most: int, read: c.Callable[[bytes], None]) -> c.Iterator[bytes]:
+    """The chunks; afterwards C(read) is given what they were together, up to so many bytes and a chunk."""
+    whole = bytearray()
+    for chunk in chunks:
+        whole += chunk if len(whole) <= most else b""
+        yield chunk
+    read(bytes(whole))
 
 
 def _listed(record: Item) -> FolderRecord:

@@ -15,6 +15,7 @@ from .._ams.description import files_of
 from .._errors import AccessManagerError, UnreachableError
 from .._target import clock
 from .._target.call import Target, new_run_id
+from .._target.health import Thresholds
 from . import account, controller, keys, platform, policies, run, service, throwaway
 from .connection import connection
 from .facts import Examined, Facts
@@ -82,7 +83,8 @@ def _facts(target: Target, params: dict[str, t.Any]) -> Facts:
         return {**answer, "now": answer["server"]["now"]}
 
     answer, skew = clock.timed(ask)
-    return Facts(answer["server"], answer["examination"], skew, datetime.datetime.now(datetime.UTC))
+    thresholds = Thresholds(params["tls_expiry_days"], params["certificate_expiry_days"])
+    return Facts(answer["server"], answer["examination"], skew, datetime.datetime.now(datetime.UTC), thresholds)
 
 
 def _size(facts: Facts) -> int:

@@ -10,7 +10,8 @@ import datetime
 import typing as t
 
 from .._ams.description import Described
-from .._ams.shapes import AbsentServer, Count, Server, Thumbprint, Time
+from .._ams.shapes import AbsentServer, Count, Server
+from .._target.health import Thresholds
 from .policies import Policy
 
 
@@ -46,16 +47,10 @@ class Drives(t.TypedDict):
 
 
 class ServiceFacts(t.TypedDict):
-    """C(control), C(process): why the service, its process, cannot be opened as a stop does.
-
-    The right's holders are SIDs.
-    """
+    """C(control), C(process): why the service, its process, cannot be opened as a stop does."""
 
     control: str
     process: str
-    sid: str
-    logon_right: list[str] | None
-    denied_logon: list[str] | None
 
 
 class SecretFacts(t.TypedDict):
@@ -63,15 +58,8 @@ class SecretFacts(t.TypedDict):
     opens: bool
 
 
-class BoundCertificate(t.TypedDict):
-    thumbprint: Thumbprint
-    subject: str
-    not_after: Time
-    has_key: bool
-
-
 class Examination(t.TypedDict):
-    """C(data_protection): why DPAPI does not work. The last three are there where Access Manager is installed."""
+    """C(data_protection): why DPAPI does not work. The last two are there where Access Manager is installed."""
 
     platform: Platform
     account: Account
@@ -82,7 +70,6 @@ class Examination(t.TypedDict):
     drives: Drives
     service: t.NotRequired[ServiceFacts]
     secrets: t.NotRequired[list[SecretFacts]]
-    tls: t.NotRequired[list[BoundCertificate]]
 
 
 class Examined(t.TypedDict):
@@ -92,12 +79,16 @@ class Examined(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """C(skew): by how many seconds the server's clock is ahead. C(now): the controller's time."""
+    """C(skew): by how many seconds the server's clock is ahead. C(now): the controller's time.
+
+    C(thresholds): how long before their end certificates are warned of.
+    """
 
     server: Described
     examination: Examination
     skew: int
     now: datetime.datetime
+    thresholds: Thresholds = Thresholds()
 
     def policy(self, policy: Policy) -> int | str | None:
         """The data of a policy's value; None when it is not set."""

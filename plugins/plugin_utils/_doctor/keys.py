@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import typing as t
 
 from .._ams.checks import problems_of_certificates
 from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID
 from .._ams.description import ACCESS_MANAGER_APPLICATION, own_http_configuration
 from .._ams.shapes import Binding
+from .._target import health
 from .._text import time_of
-from .facts import BoundCertificate, Facts
+from .._windows.tls_certificate import TlsCertificate, certificates_of
+from .facts import Facts
 from .verdict import STATES, Check, Verdict, failure, ok, warning
-
-_SOON = datetime.timedelta(days=30)
 
 
 def _encryption_certificates(facts: Facts) -> Verdict:
@@ -27,9 +26,15 @@ def _encryption_certificates(facts: Facts) -> Verdict:
         return warning(" ".join(problems), "A backup would be incomplete by this: keep these keys by other means.")
     if not used:
         return ok("There is no encryption certificate, as where passwords in Active Directory are not encrypted.")
-    latest = max((time for one in used if (time := time_of(one["not_after"]))), default=facts.now)
+    unreadable = health.unreadable_keys(facts.server["certificates"])
+    if unreadable:
+        return warning(
+            f"The service may not read the private keys of {', '.join(unreadable)}.",
+            "Run certificate_import with a backup of them: it gives the service that permission.",
+        )
+    latest = max((moment for one in used if (moment := time_of(one["not_after"]))), default=facts.now)
     found = f"{len(used)} encryption certificates with exportable keys, the last of them until {latest:%Y-%m-%d}."
-    if latest < facts.now + _SOON:
+    if latest < facts.now + datetime.timedelta(days=facts.thresholds.certificate_days):
         return warning(found, "Make a new encryption certificate in the configuration tool, and back it up.")
     return ok(found)
 
@@ -40,28 +45,28 @@ def _tls_certificates(facts: Facts) -> Verdict:
         return warning(
             "HTTP.sys has no TLS binding of Access Manager.", "Set the certificate in the configuration tool."
         )
-    known = {one["thumbprint"]: one for one in facts.examination["tls"]}
-    verdicts = [_tls_certificate(binding, known.get(binding["thumbprint"]), facts.now) for binding in bindings]
+    known = certificates_of(facts.server["state"]["tls_certificates"])
+    verdicts = [_tls_certificate(binding, known.get(binding["thumbprint"]), facts) for binding in bindings]
     return max(verdicts, key=lambda verdict: STATES.index(verdict.state))
 
 
-def _tls_certificate(binding: Binding, certificate: BoundCertificate | None, now: datetime.datetime) -> Verdict:
+def _tls_certificate(binding: Binding, certificate: TlsCertificate | None, facts: Facts) -> Verdict:
     endpoint, thumbprint = binding["endpoint"], binding["thumbprint"]
     if not thumbprint:
         return ok(f"{endpoint} takes its certificate from the central store.")
-    if certificate is None or not certificate["has_key"]:
+    if certificate is None or not certificate.has_key:
         lack = "is not in its store" if certificate is None else "has no private key"
         return failure(
             f"The certificate {thumbprint} of {endpoint} {lack}: nobody can connect.",
             "Set another in the configuration tool.",
         )
-    end = t.cast(datetime.datetime, time_of(certificate["not_after"]))
-    found = f"The certificate of {endpoint}, {certificate['subject']}, is valid until {end:%Y-%m-%d}."
-    if end < now:
+    end = certificate.not_after
+    found = f"The certificate of {endpoint}, {certificate.subject}, is valid until {end:%Y-%m-%d}."
+    if end < facts.now:
         return failure(f"{found} It has expired.", "Renew it, and set the new one in the configuration tool.")
     return (
         warning(found, "Renew it in time, and set the new one in the configuration tool.")
-        if end < now + _SOON
+        if end < facts.now + datetime.timedelta(days=facts.thresholds.tls_days)
         else ok(found)
     )
 

@@ -10,17 +10,11 @@ import typing as t
 from .._ams.checks import problems_of_configuration, require_supported_version
 from .._ams.description import files_of
 from .._ams.shapes import Server
-from .._target import earlier_restores, interrupted_stops
+from .._target import earlier_restores, health, interrupted_stops
 from .facts import Facts, ServiceFacts
 from .verdict import Check, Verdict, failure, ok, warning, without_error
 
-_MANUAL, _DISABLED = 3, 4
-_WITHOUT_RIGHT = frozenset({"S-1-5-18", "S-1-5-19", "S-1-5-20"})
-"""LocalSystem, LocalService and NetworkService need no right to log on as a service."""
-
-_ALL_SERVICES, _VIRTUAL = "S-1-5-80-0", "S-1-5-80-"
-"""The group of all virtual accounts of services, and how their SIDs begin."""
-
+_MANUAL = 3
 _STAGED_TWICE, _STAGING_RESERVE = 2, 8 * 1024**2
 _COMFORT = 2
 """With less than so many times what is needed, space is a warning."""
@@ -41,6 +35,9 @@ def installation(facts: Facts) -> Verdict:
 
 
 def _configuration(facts: Facts) -> Verdict:
+    obstacles = health.start_obstacles(facts.server, "configuration")
+    if obstacles:
+        return failure(" ".join(obstacles), "After a stop the service would not start: correct this before any stop.")
     problems = problems_of_configuration(t.cast(Server, facts.server))
     if problems:
         return warning(" ".join(problems), "A backup would be incomplete by this: correct it on the server.")
@@ -49,11 +46,11 @@ def _configuration(facts: Facts) -> Verdict:
 
 def _state(facts: Facts) -> Verdict:
     service = facts.server["state"]["service"]
-    if service["start"] == _DISABLED:
+    obstacles = health.start_obstacles(facts.server, "start_type")
+    if obstacles:
         return failure(
-            f"The service {service['name']} is {service['status']}, and its start type is disabled: it could not be "
-            "started.",
-            f"Set its start type: sc.exe config {service['name']} start= delayed-auto.",
+            f"The service {service['name']} is {service['status']}, and could not be started. {' '.join(obstacles)}",
+            "Do so before any stop.",
         )
     if service["status"] != "Running":
         return warning(f"The service {service['name']} is {service['status']}.", "Start it, or find out why it is so.")
@@ -66,38 +63,17 @@ def _state(facts: Facts) -> Verdict:
 
 
 def _account(facts: Facts) -> Verdict:
-    account, service = facts.server["state"]["service"]["account"] or "LocalSystem", _service(facts)
-    if not service["sid"]:
-        return failure(
-            f"The service's account, {account}, is unknown to this server.",
-            "See that the domain is reachable and the account exists, or choose another in the configuration tool.",
-        )
-    if service["sid"] in (service["denied_logon"] or ()):
-        return failure(
-            f"The service's account, {account}, is denied the logon as a service: after a stop it would not start "
-            "(error 1069).",
-            "Take it out of 'Deny log on as a service' in the group policy that sets that right.",
-        )
-    if service["logon_right"] is None or _may_log_on(service["sid"], service["logon_right"]):
-        return ok(f"The service's account, {account}, may log on as a service{_unless_unread(service)}.")
-    return warning(
-        f"The service's account, {account}, is not itself among those that may log on as a service; it may be by a "
-        "group.",
-        "If not, the service does not start after a stop (error 1069): add it to 'Log on as a service' in the group "
-        "policy.",
-    )
+    service = facts.server["state"]["service"]
+    obstacles = health.start_obstacles(facts.server, "account")
+    if obstacles:
+        return failure(" ".join(obstacles), "After a stop the service would not start: correct this before any stop.")
+    if health.is_unmanaged(service):
+        return warning(health.unmanaged(service), "Do so as an administrator of the server; no restart is needed.")
+    return ok(f"The service's account, {service['account'] or 'LocalSystem'}, may log on as a service.")
 
 
 def _service(facts: Facts) -> ServiceFacts:
     return facts.examination["service"]
-
-
-def _may_log_on(sid: str, holders: list[str]) -> bool:
-    return sid in holders or sid in _WITHOUT_RIGHT or (sid.startswith(_VIRTUAL) and _ALL_SERVICES in holders)
-
-
-def _unless_unread(service: ServiceFacts) -> str:
-    return "" if service["logon_right"] is not None else ", as far as known: Windows did not say who has that right"
 
 
 def _control(facts: Facts) -> Verdict:

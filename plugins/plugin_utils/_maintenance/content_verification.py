@@ -157,7 +157,7 @@ def _secrets(data: bytes, manifest: Manifest) -> c.Iterator[str]:
             yield f"{PARTS['secrets']} holds a value of {path}, though the manifest says that it does not."
         elif path in records and expected[path].get("mode") != records[path].get("mode"):
             yield f"The manifest has another mode of {path} than {PARTS['secrets']}."
-        elif path not in there and manifest["status"] == COMPLETE:
+        elif path not in there and expected[path]["needed"] and manifest["status"] == COMPLETE:
             yield f"{PARTS['secrets']} holds no value of {path}, though the manifest says that the backup is complete."
 
 

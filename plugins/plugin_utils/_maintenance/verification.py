@@ -228,6 +228,8 @@ def result_of_backup(backup: Backup) -> Result:
         "encryption": artifacts[0]["encryption"] if artifacts else None,
         "certificates": manifest.get("certificates", []),
         "secrets": manifest.get("secrets", []),
+        "tls_certificates": manifest.get("tls_certificates", []),
+        "health_warnings": manifest.get("health_warnings", []),
     } | {key: manifest.get(key) for key in _REPORTED}
 
 

@@ -43,21 +43,18 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
         "Backups by host and status, whether they were verified or not.",
         list(itertools.chain.from_iterable(map(_counts, report["hosts"]))),
     )
-    certificates = list(itertools.chain.from_iterable(map(_certificates, report["hosts"])))
-    for name, help_text, measure in _CERTIFICATE_METRICS:
-        yield (
-            name,
-            help_text,
-            [(_certificate_labels(host, one), measure(one, verified_at)) for host, one in certificates],
-        )
+    for kind, metrics in (("certificates", _CERTIFICATE_METRICS), ("tls_certificates", _TLS_METRICS)):
+        found = list(itertools.chain.from_iterable(_certificates(host, kind) for host in report["hosts"]))
+        for name, help_text, measure in metrics:
+            yield name, help_text, [(_certificate_labels(host, one), measure(one, verified_at)) for host, one in found]
 
 
 def _counts(host: Report) -> list[tuple[dict[str, str], int]]:
     return [({"host": host["host"], "status": status}, host["counts"][status]) for status in STATUSES]
 
 
-def _certificates(host: Report) -> list[tuple[str, Report]]:
-    return [(host["host"], certificate) for certificate in host["certificates"]]
+def _certificates(host: Report, kind: str) -> list[tuple[str, Report]]:
+    return [(host["host"], certificate) for certificate in host[kind]]
 
 
 def _certificate_labels(host: str, certificate: Report) -> dict[str, str]:
@@ -135,6 +132,11 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
         lambda host: LEVELS.index(_newest(host).get("verified", NONE)),
     ),
     (
+        "warnings",
+        "What a person should look at on a host before it hurts, as the report lists it.",
+        lambda host: len(host["warnings"]),
+    ),
+    (
         "backup_problems",
         "Problems of a host and of its backups that were verified.",
         lambda host: host["problem_count"],
@@ -178,6 +180,20 @@ _CERTIFICATE_METRICS: tuple[tuple[str, str, c.Callable[[Report, int | None], int
         "certificate_exported",
         "Whether the private key of a certificate is in the newest complete backup.",
         lambda certificate, _now: int(certificate["exported"]),
+    ),
+)
+
+
+_TLS_METRICS: tuple[tuple[str, str, c.Callable[[Report, int | None], int | float | None]], ...] = (
+    (
+        "tls_certificate_expiry_timestamp_seconds",
+        "When the TLS certificate of the web site expires, as the newest complete backup says.",
+        lambda certificate, _now: _seconds(certificate["not_after"]),
+    ),
+    (
+        "tls_certificate_remaining_seconds",
+        "How long that certificate was still valid when the backup was verified.",
+        _left,
     ),
 )
 

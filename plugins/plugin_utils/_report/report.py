@@ -31,8 +31,12 @@ _ID = re.compile(BACKUP_ID)
 Report = dict[str, t.Any]
 
 
-def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> Report:
+def build(
+    verifications: c.Sequence[Report], expected: c.Sequence[str] = (), expiry_days: int = EXPIRY_WARNING_DAYS
+) -> Report:
     """The report. C(expected): hosts that it must include, whether they were verified or not.
+
+    C(expiry_days): how long before its end a certificate is a warning.
 
     When several verifications report the same backup or host, the latest of them counts.
     Raises AccessManagerError when one of the verifications is none.
@@ -48,7 +52,7 @@ def build(verifications: c.Sequence[Report], expected: c.Sequence[str] = ()) -> 
     backups = _backups_by_host(verifications)
     listed = {encodable(host["host"]): host for host in _listed(verifications, "hosts") if _is_host(host)}
     names = sorted({*listed, *map(encodable, expected), *backups})
-    hosts = [_host(name, listed.get(name), backups.get(name, []), verified_at) for name in names]
+    hosts = [_host(name, listed.get(name), backups.get(name, []), verified_at, expiry_days) for name in names]
     return {
         "report_format": FORMAT,
         "verified_at": verified_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -107,13 +111,18 @@ def problems_of(backup: Report) -> list[str]:
 # ---- hosts ----
 
 
-def _host(name: str, summary: Report | None, backups: list[Report], verified_at: datetime.datetime) -> Report:
+def _host(
+    name: str, summary: Report | None, backups: list[Report], verified_at: datetime.datetime, expiry_days: int
+) -> Report:
     backups = sorted(backups, key=lambda backup: str(backup["id"]), reverse=True)
     newest = _find(backups, (summary or {}).get("newest_complete"))
     problems = _texts((summary or {}).get("problems")) if summary else ["This host was not verified."]
     last_run = _run((summary or {}).get("last_run"))
     certificates = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("certificates"))]
-    warnings = [_expires_soon(one) for one in certificates if _is_expiring(one)]
+    tls = [_certificate(one, verified_at) for one in _dicts((newest or {}).get("tls_certificates"))]
+    warnings = [_expires_soon(one) for one in certificates if _is_expiring(one, expiry_days)]
+    warnings += [_tls_expires(one) for one in tls if _is_expiring(one, expiry_days) or _has_expired(one)]
+    warnings += [f"When it was backed up: {one}" for one in _texts((newest or {}).get("health_warnings"))]
     if certificates and all(_has_expired(one) for one in certificates):
         warnings.append(_NONE_VALID)
     if last_run and last_run["outcome"] == "failed":
@@ -133,6 +142,7 @@ def _host(name: str, summary: Report | None, backups: list[Report], verified_at:
         "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
         "certificates": certificates,
+        "tls_certificates": tls,
         "backups": backups,
     }
 
@@ -157,8 +167,8 @@ def _has_expired(certificate: Report) -> bool:
     return certificate["days_left"] is not None and certificate["days_left"] < 0
 
 
-def _is_expiring(certificate: Report) -> bool:
-    return certificate["days_left"] is not None and 0 <= certificate["days_left"] < EXPIRY_WARNING_DAYS
+def _is_expiring(certificate: Report, days: int) -> bool:
+    return certificate["days_left"] is not None and 0 <= certificate["days_left"] < days
 
 
 def _expires_soon(certificate: Report) -> str:
@@ -167,6 +177,15 @@ def _expires_soon(certificate: Report) -> str:
     return (
         f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires {when}: "
         "make a new one in the configuration tool, back it up, and publish it."
+    )
+
+
+def _tls_expires(certificate: Report) -> str:
+    days = certificate["days_left"]
+    when = "has expired" if days < 0 else f"expires in {days} day{'' if days == 1 else 's'}"
+    return (
+        f"TLS certificate {certificate['thumbprint']} ({certificate['subject']}) of the web site {when}: renew it, and "
+        "set the new one in the configuration tool."
     )
 
 
@@ -186,6 +205,11 @@ def _find(backups: list[Report], backup_id: t.Any) -> Report | None:
 def _certificate_record(record: Report) -> Report:
     texts = {name: _text(record.get(name)) for name in ("thumbprint", "subject", "not_before", "not_after")}
     return {**texts, "exported": record.get("exported") is True}
+
+
+def _tls_record(record: Report) -> Report:
+    texts = {name: _text(record.get(name)) for name in ("thumbprint", "subject", "issuer", "not_after")}
+    return {**texts, "names": _texts(record.get("names")), "endpoints": _texts(record.get("endpoints"))}
 
 
 def _backup(record: Report) -> Report:
@@ -210,6 +234,8 @@ def _backup(record: Report) -> Report:
         "recipients": _texts(record.get("recipients")),
         "encryption": _text(record.get("encryption")),
         "certificates": list(map(_certificate_record, _dicts(record.get("certificates")))),
+        "tls_certificates": list(map(_tls_record, _dicts(record.get("tls_certificates")))),
+        "health_warnings": _texts(record.get("health_warnings")),
         "secrets": [
             {"path": _text(one.get("path")), "mode": _number(one.get("mode")), "exported": one.get("exported") is True}
             for one in _dicts(record.get("secrets"))

@@ -115,6 +115,7 @@ class RestoreAction(AccessManagerAction):
             start=self.params["start_service"] == "always",
             require_secrets=self.params["require_secrets"],
             allow_version_mismatch=self.params["allow_version_mismatch"],
+            tls_thumbprint=self.params["tls_thumbprint"],
         )
 
     def situation(self, contents: Contents) -> TargetServer:

@@ -333,6 +333,7 @@ def _described(
         "service": here["service"],
         "firewall": here["firewall"],
         "http_sys": http_sys,
+        "tls_certificates": state["tls_certificates"],
     }
     installation: Installation = {**server["installation"], "version": described["installation"]["version"]}
     return {**described, "installation": installation, "state": moved}

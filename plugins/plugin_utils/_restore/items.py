@@ -110,7 +110,7 @@ OUTCOMES: dict[Item, tuple[Outcome, Outcome]] = {
     Item.SECRETS_OF_MODE_1: (Outcome.RESTORED, Outcome.REPROTECTED),
     Item.SECRETS_OF_MODE_2: (Outcome.RESTORED, Outcome.MANUAL),
     Item.SECRETS_OF_MODE_3: (Outcome.RESTORED, Outcome.RESTORED),
-    Item.CERTIFICATE_SYNCHRONISATION: (Outcome.RESTORED, Outcome.REPROTECTED),
+    Item.CERTIFICATE_SYNCHRONISATION: (Outcome.RESTORED, Outcome.RESTORED),
     Item.TRUSTED_ISSUERS: (Outcome.RESTORED, Outcome.RESTORED),
     Item.WEB_SITE: (Outcome.RESTORED, Outcome.RESTORED),
     Item.DIRECTORY_NAMES: (Outcome.RESTORED, Outcome.RESTORED),

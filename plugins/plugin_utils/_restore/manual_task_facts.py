@@ -19,6 +19,8 @@ from .web_address import WebAddress, texts, web_address_of
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
 
+UNNAMED = "WEB-SITE-NAME"
+
 MODES = ("iwa", "oidc", "wsfed", "certificate")
 """Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
 
@@ -46,8 +48,8 @@ class Recovery:
 
     @property
     def web_name(self) -> str:
-        """The name of the web site, as far as the configuration says."""
-        return self.web_address.name or "WEB-SITE-NAME"
+        """The name of the web site; a word to replace when nothing names it."""
+        return self.web_address.name or UNNAMED
 
     @property
     def web_address(self) -> WebAddress:

@@ -16,8 +16,9 @@ from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
-from .manual_task_facts import ACCOUNT, MODES, Recovery, matching
+from .manual_task_facts import ACCOUNT, MODES, UNNAMED, Recovery, matching
 from .plan import Task
+from .secret_tasks import secrets, synchronised
 from .web_address import HOST_NAME, values_at
 
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
@@ -96,9 +97,8 @@ def _account(recovery: Recovery) -> c.Iterator[Task]:
 
 
 def _kds(recovery: Recovery) -> c.Iterator[Task]:
-    if recovery.account.endswith("$") or any(
-        secret.mode == SecretMode.DOMAIN for secret in recovery.contents.configuration.secrets
-    ):
+    secrets_here = recovery.contents.configuration.secrets
+    if recovery.account.endswith("$") or any(secret.mode == SecretMode.DOMAIN for secret in secrets_here):
         text = (
             "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see "
             "that there is one."
@@ -108,6 +108,10 @@ def _kds(recovery: Recovery) -> c.Iterator[Task]:
 
 def _spn(recovery: Recovery) -> c.Iterator[Task]:
     if recovery.authentication in MODES[1:]:
+        return
+    if recovery.web_address.name is None:
+        text = f"Integrated Windows authentication needs the SPN HTTP/{UNNAMED} on the computer account {recovery.new}:"
+        yield Task(Item.SPN, f"{text} put the name of the web site, which nothing names, and have it added.")
         return
     spn = f"HTTP/{recovery.web_name}"
     needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {recovery.new}:"
@@ -125,15 +129,21 @@ def _spn(recovery: Recovery) -> c.Iterator[Task]:
 def _dns(recovery: Recovery) -> c.Iterator[Task]:
     if not recovery.is_renamed:
         return
-    name, _dot, zone = recovery.web_name.partition(".")
+    address = recovery.web_address
+    lead = f"Let the DNS name of the web site, and a load balancer, lead to {recovery.new}."
+    if address.name is None:
+        yield Task(Item.DNS, f"{lead} Neither the configuration nor the certificate names the web site.")
+        return
+    name, _dot, zone = address.name.partition(".")
     record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
+    guessed = " That this is its name is a guess: see that it is before you change it." if address.is_guessed else ""
     yield Task(
         Item.DNS,
-        f"Let the DNS name of the web site, and a load balancer, lead to {recovery.new}. The first command shows where "
-        f"it leads now, the others change it; put the address of {recovery.new} for NEW-ADDRESS.",
+        f"{lead} The first command shows where it leads now, the others change it; put the address of {recovery.new} "
+        f"for NEW-ADDRESS.{guessed}",
         (
-            f"Resolve-DnsName -Name {recovery.web_name}",
-            f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
+            f"Resolve-DnsName -Name {address.name}",
+            f"Remove-DnsServerResourceRecord {record} -RRType A{'' if address.is_guessed else ' -Force'}",
             f"Add-DnsServerResourceRecordA {record} -IPv4Address NEW-ADDRESS",
         ),
     )
@@ -278,34 +288,6 @@ def _database(recovery: Recovery) -> c.Iterator[Task]:
         yield Task(Item.EXTERNAL_SQL_SERVER, text)
 
 
-def _secrets(recovery: Recovery) -> c.Iterator[Task]:
-    for secret in recovery.contents.configuration.secrets:
-        if secret.mode == SecretMode.CLEAR:
-            text = (
-                f"{printable(secret.path)} stands in clear in {secret.file} (mode 0): enter it again in the "
-                "configuration tool."
-            )
-            yield Task(Item.SECRETS_OF_MODE_0, text)
-        elif secret.mode == SecretMode.DOMAIN:
-            opens = recovery.server.get("decrypted_secrets", {}).get(secret.path)
-            account = f"{'can' if opens else 'cannot'} be decrypted by the account of this run"
-            text = (
-                f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On "
-                f"{recovery.new} it {account}."
-            )
-            more = " If the service cannot decrypt it either, enter it again in the configuration tool."
-            yield Task(Item.SECRETS_OF_MODE_3, text if opens else text + more)
-        elif secret.mode != SecretMode.MACHINE:
-            text = (
-                f"{printable(secret.path)} is protected with a certificate of a cluster (mode {secret.mode}) and was "
-                "kept untested."
-            )
-            yield Task(
-                Item.SECRETS_OF_MODE_2,
-                f"{text} If the service of {recovery.new} cannot decrypt it, enter it again in the configuration tool.",
-            )
-
-
 def _certificates(recovery: Recovery) -> c.Iterator[Task]:
     there = set(recovery.plan.usable_certificates)
     for certificate in recovery.contents.source.certificates:
@@ -322,7 +304,8 @@ _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _kds,
     _account,
     _certificates,
-    _secrets,
+    secrets,
+    synchronised,
     _tls,
     _firewall,
     _cluster,

@@ -19,7 +19,8 @@ RESTORABLE = ("config", "certificates", "registry", "external")
 class RestoreOptions:
     """What is to be restored, and how.
 
-    C(files): only these, by their names in the backup in lower case; None for all.
+    C(files): only these, by their names in the backup in lower case; None for all. C(tls_thumbprint): of the
+    certificate that was asked for by name, which is bound whenever it ends.
     """
 
     parts: frozenset[str] = frozenset(RESTORABLE)
@@ -29,6 +30,7 @@ class RestoreOptions:
     start: bool = False
     require_secrets: bool = True
     allow_version_mismatch: bool = False
+    tls_thumbprint: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

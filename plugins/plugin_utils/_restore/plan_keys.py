@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.constants import SERVICE_SID, SecretMode
-from .._ams.shapes import MissingKey, PresentKey
+from .._ams.constants import SecretMode
+from .._ams.secret_use import is_used, synchronised_certificate
 from .._contents.configuration import Secret
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
-from .._windows import sddl as sddl_module
+from .._target.health import service_may_read
 from .plan import KeyAction, Plan, RestoreOptions, SecretAction
 from .plan_files import is_same_json, is_wanted
 from .target_server import TargetServer
-
-ADMINISTRATORS = ("BA", "S-1-5-32-544")
-
-
-def service_may_read(key: MissingKey | PresentKey) -> bool:
-    """Whether the service and the administrators may read the file of a key; a key without a file is not judged."""
-    sddl = key["sddl"] if key["present"] else ""
-    return not sddl or (sddl_module.may_read(sddl, SERVICE_SID) and sddl_module.may_read(sddl, *ADMINISTRATORS))
 
 
 def plan_certificates(plan: Plan, contents: Contents, server: TargetServer) -> None:
@@ -51,7 +43,7 @@ def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: 
             continue
         action = _secret_action(secret, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
-    lost = [secret["path"] for secret in plan.secrets if secret["action"] == "enter"]
+    lost = [one["path"] for one in plan.secrets if one["action"] == "enter" and is_needed(one["path"], contents)]
     missing = "".join(f" {name} is missing in the backup." for name in contents.source.missing)
     if lost and options.require_secrets:
         raise AccessManagerError(
@@ -63,6 +55,15 @@ def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: 
         plan.add_task(
             f"Enter {path} again in the configuration tool: neither this server nor the backup can decrypt it.{missing}"
         )
+
+
+def is_needed(path: str, contents: Contents) -> bool:
+    """Whether an administrator has to enter a secret that is lost: by the backup's settings, Access Manager uses it.
+
+    What its synchronisation of certificates protects, nobody can enter.
+    """
+    settings = contents.configuration.secret_settings
+    return is_used(path, settings) and synchronised_certificate(path, settings) is None
 
 
 def _secret_action(secret: Secret, contents: Contents, server: TargetServer) -> SecretAction:

@@ -22,6 +22,7 @@ from .._windows.tls_binding import (
     unknown_parameters,
     words_of,
 )
+from . import tls_choice
 from .plan import Plan, RestoreOptions
 from .target_server import TargetServer
 from .web_address import web_address_of
@@ -62,7 +63,8 @@ def plan_http_sys(plan: Plan, contents: Contents, server: TargetServer, options:
     here = server["state"]["http_sys"]
     wanted = own_http_configuration(contents.configuration.described["state"]["http_sys"])
     own = own_http_configuration(here)
-    bindings = _Differences(wanted["bindings"], here["bindings"], own["bindings"], place_of_binding, is_same_binding)
+    newest = list(_with_newer_certificates(plan, wanted["bindings"], own["bindings"], server, options))
+    bindings = _Differences(newest, here["bindings"], own["bindings"], place_of_binding, is_same_binding)
     reservations = _Differences(
         wanted["reservations"], here["reservations"], own["reservations"], _place_of_url, _is_same_reservation
     )
@@ -82,6 +84,28 @@ def plan_http_sys(plan: Plan, contents: Contents, server: TargetServer, options:
         remove["reservations"] += reservations.unwanted
     for text in _tasks_of_other_bindings(contents, here):
         plan.add_task(text)
+    for text in tls_choice.warnings_of_bindings(_bindings_afterwards(plan, here), contents, server):
+        plan.add_task(text)
+
+
+def _with_newer_certificates(
+    plan: Plan, bindings: list[Binding], own: list[Binding], server: TargetServer, options: RestoreOptions
+) -> c.Iterator[Binding]:
+    """The bindings of the backup; each with the certificate that is bound now, where that is the newer one."""
+    present = {place_of_binding(binding): binding for binding in own}
+    for binding in bindings:
+        now = present.get(place_of_binding(binding))
+        chosen = tls_choice.with_newer_certificate(binding, now, server, options) if now else binding
+        if chosen != binding:
+            plan.add_task(tls_choice.sentence_of_choice(binding, chosen, server))
+        yield chosen
+
+
+def _bindings_afterwards(plan: Plan, here: HttpSys) -> list[Binding]:
+    """Access Manager's TLS bindings as the restore leaves them."""
+    gone = plan.http_sys["remove"]["bindings"]
+    kept = [one for one in own_http_configuration(here)["bindings"] if one not in gone]
+    return kept + plan.http_sys["add"]["bindings"]
 
 
 R = t.TypeVar("R", Binding, Reservation)

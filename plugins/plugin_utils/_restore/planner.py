@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
+from .._target.health import service_may_read
 from .plan import Plan, RestoreOptions
 from .plan_files import folder_links, is_wanted, plan_files, plan_references
-from .plan_keys import plan_certificates, plan_secrets, service_may_read
+from .plan_keys import plan_certificates, plan_secrets
 from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, plan_registry_permissions, values
 from .target_server import TargetServer
 
-_SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type")
+_SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type", "managed")
 
 
 def make_plan(contents: Contents, server: TargetServer, options: RestoreOptions) -> Plan:

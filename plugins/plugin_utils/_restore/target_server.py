@@ -18,6 +18,8 @@ from .._ams.shapes import (
     Reference,
     Staging,
     State,
+    Thumbprint,
+    Time,
 )
 from .._target.earlier_restores import Interruption
 
@@ -38,9 +40,10 @@ class TargetServer(t.TypedDict):
     records: list[Link | Item]
     secrets: list[ProtectedSecret]
     certificates: list[Certificate]
-    machine_certificates: list[str]
+    machine_certificates: dict[Thumbprint, Time]
     cluster: Cluster | None
     staging: Staging
+    service_sid: str
     missing_drives: list[str]
     clock_skew_seconds: int
     decrypted_secrets: dict[str, bool]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the JSON files say that the web site is: its ports, its name and its path."""
+"""Where the web site is: its ports and its path, as the JSON files say, and its name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import collections.abc as c
 import dataclasses
 import re
 import typing as t
+import urllib.parse
 
+from .._ams.description import own_http_configuration
 from .._ams.json_document import find
 from .._contents.configuration import Configuration
+from .._windows.tls_certificate import certificates_of
 
 HTTP, HTTPS = 80, 443
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -24,12 +27,14 @@ _HIGHEST_PORT = 65535
 class WebAddress:
     """What does not look like a port, name or path is left out.
 
-    C(name): None when the files name none. C(path): with its slash.
+    C(name): None when neither the files nor the certificate name one. C(is_guessed): whether it does not stand in
+    Hosting.HttpSys.Hostname. C(path): with its slash.
     """
 
     http_port: int
     https_port: int
     name: str | None
+    is_guessed: bool
     path: str
 
     @property
@@ -43,17 +48,45 @@ class WebAddress:
 
 
 def web_address_of(configuration: Configuration) -> WebAddress:
-    named = [
-        *texts(configuration, "Hosting.HttpSys.Hostname"),
-        *texts(configuration, "ForwardedHeaders.AllowedHosts[]"),
-    ]
+    given = _name_among(reversed(texts(configuration, "Hosting.HttpSys.Hostname")))
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
     return WebAddress(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),
         https_port=_port(_last(configuration, "Hosting.HttpSys.HttpsPort"), HTTPS),
-        name=next((name for name in named if HOST_NAME.fullmatch(name)), None),
+        name=given or _name_among(_guesses(configuration)),
+        is_guessed=given is None,
         path=path if path != "/" and _PATH.fullmatch(path) else "",
     )
+
+
+def name_of(text: str) -> str | None:
+    """The text when it is a name by which users can reach a web site: no address, wildcard or localhost."""
+    name = text.rstrip(".").lower()
+    is_name = HOST_NAME.fullmatch(name) and any(map(str.isalpha, name.rpartition(".")[2]))
+    return name if is_name and name.partition(".")[0] != "localhost" else None
+
+
+def _name_among(candidates: c.Iterable[str]) -> str | None:
+    """The first that is a name with its domain; the first name when none has one."""
+    names = [name for one in candidates if (name := name_of(one))]
+    return next((name for name in names if "." in name), names[0] if names else None)
+
+
+def _guesses(configuration: Configuration) -> c.Iterator[str]:
+    """The names of the certificate that was bound, and that of the realm of WS-Federation."""
+    state = configuration.described["state"]
+    bound = {binding["thumbprint"].upper() for binding in own_http_configuration(state["http_sys"])["bindings"]}
+    for thumbprint, certificate in certificates_of(state["tls_certificates"]).items():
+        yield from certificate.names if thumbprint in bound else ()
+    for realm in reversed(texts(configuration, "Authentication.WsFed.Realm")):
+        yield _host_of(realm)
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urllib.parse.urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def texts(configuration: Configuration, path: str) -> list[str]:

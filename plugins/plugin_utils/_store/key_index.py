@@ -12,7 +12,8 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._signing.trust import Trust
-from .manifest import PARTS, ArtifactRecord, Manifest
+from .._windows.domain_secret import words_of
+from .manifest import PARTS, ArtifactRecord, Manifest, SecretRecord
 from .store import BackupStore, hosts
 
 
@@ -32,6 +33,21 @@ _Held = tuple[BackupRef, list[ArtifactRecord]]
 """A backup that says that it holds a key, and the artifacts in which that is."""
 
 
+def wrapped_advice(openers: list[str]) -> str:
+    """How Access Manager itself imports a key that its configuration holds, and what to say when it cannot.
+
+    C(openers): who may open the secret in which it is wrapped, as a manifest says; none where that is not known.
+    """
+    by = words_of(openers) if openers else "the server that made it"
+    return (
+        f"It opens for {by}. Where the service's account is among these, restore that configuration there and "
+        "start the service once: Access Manager imports the certificates of its configuration when it starts. Then "
+        "back up. "
+        "When nobody can open it any more, say so with configuration_keys_lost: true "
+        "(-e recover_certificate_configuration_keys_lost=true)."
+    )
+
+
 class KeyIndex:
     """The keys in the backups of all hosts under a root. Each backup's certificates are hashed once, when they are
     asked for.
@@ -44,6 +60,7 @@ class KeyIndex:
         self._unaccepted: dict[str, list[_Held]] = {}
         self._whole: dict[BackupRef, bool] = {}
         self._named: set[str] = set()
+        self._wrapped: dict[str, tuple[BackupRef, SecretRecord]] = {}
         for host in hosts(root, check_owner=check_owner):
             store = BackupStore(root, host, trust, check_owner=check_owner)
             for backup_id in reversed(store.ids()):
@@ -74,9 +91,14 @@ class KeyIndex:
         """
         return thumbprint in self._named
 
-    def refuse_held(self, thumbprints: c.Iterable[str]) -> None:
-        """Raises AccessManagerError when one of these keys, which are said to be lost, is in a backup."""
+    def refuse_held(self, thumbprints: c.Iterable[str], *, unopenable: bool) -> None:
+        """Raises AccessManagerError when one of these keys, which are said to be lost, is in a backup.
+
+        C(unopenable): whether a person says that those which a configuration holds cannot be opened.
+        """
         for thumbprint in thumbprints:
+            if thumbprint in self._wrapped and not unopenable:
+                self._refuse_wrapped(thumbprint, *self._wrapped[thumbprint])
             if place := self.find(thumbprint):
                 raise AccessManagerError(
                     f"The private key of certificate {thumbprint} is not lost: the backup {place.label} in "
@@ -93,6 +115,13 @@ class KeyIndex:
                     "and allow_unsigned: true. If it is not, remove it."
                 )
 
+    @staticmethod
+    def _refuse_wrapped(thumbprint: str, place: BackupRef, secret: SecretRecord) -> None:
+        raise AccessManagerError(
+            f"The private key of certificate {thumbprint} may not be lost: the configuration in the backup "
+            f"{place.label} holds it, and {secret['path']} opens it. {wrapped_advice(secret['opens_for'])}"
+        )
+
     def _first_whole(self, places: c.Iterable[_Held]) -> BackupRef | None:
         for place, artifacts in places:
             if place not in self._whole:
@@ -107,10 +136,13 @@ class KeyIndex:
         manifest = store.parsed_manifest(place.id, data)
         accepted = store.trust.accepts(store.origin(place.id, data))
         if accepted:
-            self._name(manifest)
+            self._name(manifest, place)
         self._add(place, manifest, self._places if accepted else self._unaccepted)
 
-    def _name(self, manifest: Manifest) -> None:
+    def _name(self, manifest: Manifest, place: BackupRef) -> None:
+        for secret in manifest.get("secrets", []):
+            if thumbprint := secret["certificate"].upper():
+                self._wrapped.setdefault(thumbprint, (place, secret))
         if "directory" in manifest:
             self._named |= {key["thumbprint"].upper() for key in manifest["directory"]["keys"]}
         self._named.update(manifest.get("replaces", []))

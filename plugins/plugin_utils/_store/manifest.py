@@ -14,7 +14,7 @@ import typing as t
 
 from .._age.decryption import LARGEST
 from .._ams.json_document import strict
-from .._ams.shapes import Count, Sha256, Time
+from .._ams.shapes import BoundCertificate, Count, Sha256, Time
 from .._errors import AccessManagerError
 from .._shape import Rule, ShapeError, at_most, between, conforming, matching
 from .._statuses import COMPLETE, INCOMPLETE
@@ -81,11 +81,18 @@ class CertificateRecord(CertificateDetails):
 
 
 class SecretRecord(t.TypedDict):
-    """A protected secret. C(exported): whether its value is in the backup."""
+    """A protected secret. C(exported): whether its value is in the backup.
+
+    C(needed): whether a complete backup must hold it. C(opens_for): the SIDs that can decrypt one of mode 3.
+    C(certificate): the thumbprint of the certificate whose key in the configuration it protects; else empty.
+    """
 
     path: str
     mode: int | str
     exported: bool
+    needed: bool
+    opens_for: t.Annotated[list[str], _LISTED]
+    certificate: str
 
 
 class CountedKey(t.TypedDict):
@@ -123,6 +130,8 @@ class Details(t.TypedDict):
     stopped: t.NotRequired[bool]
     downtime_ms: t.NotRequired[Count | None]
     certificates: t.NotRequired[t.Annotated[list[CertificateRecord], _LISTED]]
+    tls_certificates: t.NotRequired[t.Annotated[list[BoundCertificate], _LISTED]]
+    health_warnings: t.NotRequired[t.Annotated[list[str], _LISTED]]
     secrets: t.NotRequired[t.Annotated[list[SecretRecord], _LISTED]]
     replaces: t.NotRequired[t.Annotated[list[str], _LISTED]]
     directory: t.NotRequired[Census]

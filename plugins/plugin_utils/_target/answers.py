@@ -79,7 +79,10 @@ class Certificates(t.TypedDict):
 
 
 class EncryptedSecrets(t.TypedDict):
+    """C(settings): the values by which the controller decides which secrets are in use, by their places."""
+
     secrets: list[ProtectedSecret]
+    settings: dict[str, str]
     envelope: Header
 
 

@@ -132,7 +132,11 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
             "envelope": protect(bundle(_manifest(), CONTENTS), arguments["public_key"], module),
         },
         "certificate_export": lambda: {"certificates": [], "envelope": protect(b"{}", arguments["public_key"], module)},
-        "secret_export": lambda: {"secrets": [], "envelope": protect(b"{}", arguments["public_key"], module)},
+        "secret_export": lambda: {
+            "secrets": [],
+            "settings": {},
+            "envelope": protect(b"{}", arguments["public_key"], module),
+        },
         "config_restore": lambda: (
             _description()
             | {
@@ -171,7 +175,7 @@ def _description() -> dict[str, Any]:
     for key in ("taken", "environment"):
         described.pop(key)
     now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
-    lists = dict.fromkeys(("secrets", "machine_certificates", "unended_restores", "left_runs"), [])
+    lists = dict.fromkeys(("secrets", "unended_restores", "left_runs"), []) | {"machine_certificates": {}}
     staging = {"root": "C:\\staging", "free_bytes": 10**12}
     return described | lists | {"staging": staging, "framework_release": 528040, "now": now}
 

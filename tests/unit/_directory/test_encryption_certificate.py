@@ -112,7 +112,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
 def test_its_key_counts_as_backed_up_while_the_file_is_whole(made: EncryptionCertificate, root: Path) -> None:
     place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), encrypt_to(), made, [], NOW)
     with pytest.raises(AccessManagerError, match=f"is not lost: the backup {place.label}"):
-        KeyIndex(str(root)).refuse_held([made.thumbprint])
+        KeyIndex(str(root)).refuse_held([made.thumbprint], unopenable=False)
     (place.store.folder / place.id / "certificates.zip").write_bytes(b"damaged")
     assert KeyIndex(str(root)).find(made.thumbprint) is None
 

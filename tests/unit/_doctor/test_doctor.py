@@ -34,15 +34,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.backups import age_key
 from unit import actions
-from unit.servers import certificate, server
+from unit.servers import ACCESS_MANAGER, certificate, server, tls_certificate
 
 NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
 CHECKS = {
     check.name: check
     for check in (*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS, *examination.ALWAYS)
 }
-GMSA = "S-1-5-21-1-2-3-1104"
 ENOUGH = 10 * 1024**3
+READABLE = f"O:SYD:(A;;FR;;;{SERVICE_SID})(A;;FA;;;BA)"
 
 EXAMINATION: dict[str, Any] = {
     "platform": {
@@ -64,11 +64,8 @@ EXAMINATION: dict[str, Any] = {
     "leaves_job": True,
     "data_protection": "",
     "drives": {"safety": {"name": "C:\\", "free_bytes": ENOUGH}},
-    "service": {"control": "", "process": "", "sid": GMSA, "logon_right": ["S-1-5-80-0", GMSA], "denied_logon": []},
+    "service": {"control": "", "process": ""},
     "secrets": [{"path": "Authentication.Oidc.Secret", "opens": True}],
-    "tls": [
-        {"thumbprint": "AA" * 20, "subject": "CN=ams", "not_after": "2027-11-30T00:00:00.0000000Z", "has_key": True}
-    ],
 }
 
 
@@ -78,17 +75,34 @@ def facts(
     """Those of a server in good order, but for one change of its description or of its examination."""
     described = server() | {
         "framework_release": 528449,
-        "certificates": [certificate()],
+        "certificates": [certificate(sddl=READABLE)],
         "staging": {"root": r"C:\ProgramData\lithnet.access_manager", "free_bytes": ENOUGH},
         "left_runs": [],
         "unended_restores": [],
     }
+    bind(described, tls_certificate("ams.example"))
     described["state"]["http_sys"]["reservations"] = [
         one for one in described["state"]["http_sys"]["reservations"] if SERVICE_SID in one["sddl"]
     ]
     examined = copy.deepcopy(EXAMINATION)
     change(described, examined)
     return Facts(described, examined, skew, NOW)  # type: ignore[arg-type]
+
+
+def bind(described: dict[str, Any], certificate: dict[str, Any]) -> None:
+    """Access Manager's bindings of a server have that certificate."""
+    for binding in described["state"]["http_sys"]["bindings"]:
+        if binding["application_id"] == ACCESS_MANAGER:
+            binding["thumbprint"] = certificate["thumbprint"]
+    described["state"]["tls_certificates"] = [certificate]
+
+
+def bound(certificate: dict[str, Any]) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    return lambda described, _examined: bind(described, certificate)
+
+
+def obstacle(kind: str, text: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    return in_server("start_obstacles", value=[{"kind": kind, "text": text}])
 
 
 def policy_of(policy: policies.Policy, data: int | str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
@@ -162,12 +176,12 @@ FAULTS = [
     ("installation", "failure", in_server("installation", "config_exists", value=False), "does not exist"),
     ("installation", "warning", in_server("installation", "configured", value=False), "never configured"),
     ("configuration", "warning", in_server("documents", 0, "valid", value=False), "not valid JSON"),
-    ("service", "failure", in_server("state", "service", "start", value=4), "disabled"),
+    ("service", "failure", obstacle("start_type", "Its start type is disabled."), "disabled"),
+    ("configuration", "failure", obstacle("configuration", "apphost.json is not JSON."), "apphost.json"),
     ("service", "warning", in_server("state", "service", "start", value=3), "manual"),
     ("service", "warning", in_server("state", "service", "status", value="Stopped"), "Stopped"),
-    ("service account", "failure", in_examination("service", "sid", value=""), "unknown"),
-    ("service account", "failure", in_examination("service", "denied_logon", value=[GMSA]), "1069"),
-    ("service account", "warning", in_examination("service", "logon_right", value=[]), "by a group"),
+    ("service account", "failure", obstacle("account", "It may not log on (error 1069)."), "1069"),
+    ("service account", "warning", in_server("state", "service", "managed", value=False), "managedaccount"),
     (
         "service control",
         "failure",
@@ -207,18 +221,18 @@ FAULTS = [
         in_server("certificates", 0, "not_after", value="2026-12-01T00:00:00.0000000Z"),
         "until 2026-12-01",
     ),
-    ("TLS certificates", "failure", in_examination("tls", value=[]), "is not in its store"),
-    ("TLS certificates", "failure", in_examination("tls", 0, "has_key", value=False), "has no private key"),
+    ("TLS certificates", "failure", in_server("state", "tls_certificates", value=[]), "is not in its store"),
+    ("TLS certificates", "failure", bound(tls_certificate("ams.example", has_key=False)), "has no private key"),
     (
         "TLS certificates",
         "failure",
-        in_examination("tls", 0, "not_after", value="2026-11-29T00:00:00.0000000Z"),
+        bound(tls_certificate("ams.example", days=-1)),
         "has expired",
     ),
     (
         "TLS certificates",
         "warning",
-        in_examination("tls", 0, "not_after", value="2026-12-20T00:00:00.0000000Z"),
+        bound(tls_certificate("ams.example", days=20)),
         "2026-12-20",
     ),
     ("TLS certificates", "warning", in_server("state", "http_sys", "bindings", value=[]), "no TLS binding"),

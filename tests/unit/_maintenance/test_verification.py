@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from support.backups import KeyPair, age_key, ssh_key
 from support.certificates import EXPIRED, TestCertificate, make_certificate, pfx_bytes
 from unit.actions import run
-from unit.encrypted_backups import certificates_zip, encrypt_to, make
+from unit.encrypted_backups import certificates_zip, encrypt_to, make, reported_secret
 from unit.opened_backups import config_zip, files, lists, protected, settings, state, zipped
 
 IDS = ("20261120T020000Z", "20261121T020000Z", "20261122T020000Z", "20261123T020000Z")
@@ -118,6 +118,8 @@ def test_a_backup_is_reported_as_the_report_needs_it(
         "encryption": "recipients",
         "certificates": store.manifest(IDS[0])["certificates"],
         "secrets": store.manifest(IDS[0])["secrets"],
+        "tls_certificates": [],
+        "health_warnings": [],
     }
 
 
@@ -289,7 +291,7 @@ def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, A
         ({"certificates": []}, "which the manifest does not name"),
         (forged_certificate(exported=False), "is in certificates.zip, though the manifest denies it"),
         ({"secrets": []}, "holds a secret Authentication.Oidc.Secret, which the manifest does not name"),
-        ({"secrets": [{"path": "Email.Other", "mode": 1, "exported": True}]}, "holds no value of Email.Other"),
+        ({"secrets": [reported_secret("Email.Other")]}, "holds no value of Email.Other"),
     ],
 )
 def test_a_forged_newest_manifest_is_found_with_a_key(
@@ -482,7 +484,7 @@ def test_an_incomplete_backup_is_not_passed_off_as_complete(
         store, IDS[0], encrypt_to(owner.public), problems=["One."], parts={"secrets.json": json.dumps(records).encode()}
     )
     reported = [
-        {"path": path, "mode": record["mode"], "exported": "value" in record} for path, record in records.items()
+        reported_secret(path, int(record["mode"]), exported="value" in record) for path, record in records.items()
     ]
     edit(store, IDS[0], secrets=reported)
     assert problems(store, decryptor) == {}
@@ -491,6 +493,8 @@ def test_an_incomplete_backup_is_not_passed_off_as_complete(
         "no value of Email.Password, though the manifest says that the backup is complete"
         in problems(store, decryptor)[IDS[0]][0]
     )
+    edit(store, IDS[0], secrets=[reported[0] | {"needed": False}, reported[1]])
+    assert problems(store, decryptor) == {}
     edit(store, IDS[0], secrets=reported[1:])
     assert "holds a secret Email.Password, which the manifest does not name" in " ".join(
         problems(store, decryptor)[IDS[0]]

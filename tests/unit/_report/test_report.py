@@ -24,7 +24,18 @@ from hypothesis import strategies as st
 from support.playbook import REPOSITORY, run_playbook
 from unit.action.test_controller_actions import run
 from unit.faults import largest_file
-from unit.reports import NOW, a_run, backup, certificate, fleet, healthy, rfc3339, troubled, verification
+from unit.reports import (
+    NOW,
+    a_run,
+    backup,
+    certificate,
+    fleet,
+    healthy,
+    rfc3339,
+    tls_certificate,
+    troubled,
+    verification,
+)
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
@@ -85,6 +96,10 @@ def test_documented_keys_are_those_of_the_report() -> None:
         ({"certificates": []}, [], "ok"),
         ({"certificates": [certificate(30)]}, [], "ok"),
         ({"certificates": [certificate(29)]}, [], "warning"),
+        ({"tls_certificates": [tls_certificate(29)]}, [], "warning"),
+        ({"tls_certificates": [tls_certificate(-1)]}, [], "warning"),
+        ({"tls_certificates": [tls_certificate(30)]}, [], "ok"),
+        ({"health_warnings": ["The service could not start again."]}, [], "warning"),
         ({"problems": ["A file is missing."]}, [], "warning"),
         ({}, ["The newest complete backup is too old."], "critical"),
         ({"verified": "none"}, [], "critical"),
@@ -94,6 +109,14 @@ def test_documented_keys_are_those_of_the_report() -> None:
 )
 def test_state_of_a_host(changes: dict[str, Any], problems: list[str], state: str) -> None:
     assert one_host(backup("ams1", NOW - timedelta(hours=4), **changes), problems=problems)["state"] == state
+
+
+def test_how_long_before_its_end_a_certificate_is_a_warning_is_given() -> None:
+    made = backup("ams1", NOW - timedelta(hours=4), tls_certificates=[tls_certificate(40)])
+    found = report_module.build([verification("ams1", [made])], expiry_days=45)
+    (warning,) = host_of(found, "ams1")["warnings"]
+    assert "expires in 40 days" in warning
+    assert host_of(report_module.build([verification("ams1", [made])]), "ams1")["warnings"] == []
 
 
 def test_an_old_damaged_backup_is_a_warning() -> None:
@@ -181,7 +204,10 @@ def test_metrics_of_a_host() -> None:
         "backup_downtime_seconds": 2.5,
         "backup_verified_level": 2,
         "backup_problems": 0,
+        "warnings": 1,
     }
+    site = (*host, ("thumbprint", "B2" * 20), ("subject", "CN=ams.forest.example"))
+    assert metrics["lithnet_access_manager_tls_certificate_remaining_seconds"][site] == 200 * 86400 + 3600
     assert metrics["lithnet_access_manager_backups"][(*host, ("status", "complete"))] == 1
     key = (*host, ("thumbprint", "6E58119B945A2531B4C73C0CA088664648737510"), ("subject", "CN=forest.example"))
     assert metrics["lithnet_access_manager_certificate_exported"][key] == 0
@@ -198,6 +224,7 @@ def test_what_is_not_known_has_no_sample() -> None:
 UNITS = ("_seconds", "_bytes")
 COUNTS = (
     "backups",
+    "warnings",
     "backup_files",
     "backup_problems",
     "backup_verified_level",

@@ -40,13 +40,14 @@ from hypothesis import strategies as st
 from support.certificates import TestCertificate
 from unit import encrypted_backups
 from unit.actions import HOST, run
-from unit.opened_backups import config_zip, files, protected, settings, state
-from unit.servers import target_server
+from unit.opened_backups import config_zip, domain_secret, files, protected, settings, state
+from unit.servers import SERVICE, certificate, target_server, tls_certificate
 from unit.target_side import file_record
 
 OLD = r"C:\Program Files\Lithnet\Access Manager Service\config"
 NEW = r"D:\AMS\config"
 TLS, OWN = "AA" * 20, "CC" * 20
+END = "2027-11-30T00:00:00.0000000Z"
 SMTP = "Auditing.NotificationChannels.Smtp[0].TemplateSuccess"
 
 
@@ -83,7 +84,7 @@ def contents(
 
 def fresh(**state_changes: Any) -> dict[str, Any]:
     """Another server on which Access Manager was installed just now."""
-    described = target_server() | {"computer_name": "AMS2", "machine_certificates": [TLS], "decrypted_secrets": {}}
+    described = target_server() | {"computer_name": "AMS2", "machine_certificates": {TLS: END}, "decrypted_secrets": {}}
     described["installation"] |= {
         "configured": False,
         "config_path": NEW,
@@ -361,7 +362,7 @@ def test_the_binding_is_made_with_the_same_certificate_when_it_is_there() -> Non
 
 @pytest.mark.parametrize("between", [" ", ":", "\u200e"])
 def test_the_binding_is_made_with_the_certificate_that_is_asked_for(between: str) -> None:
-    described = fresh() | {"machine_certificates": [OWN]}
+    described = fresh() | {"machine_certificates": {OWN: END}}
     plan = planned(contents(), described, tls_thumbprint=between.join(["cc"] * 20))
     assert {one["thumbprint"] for one in plan.http_sys["add"]["bindings"]} == {OWN}
     assert "has no certificate" in refusal(contents(), fresh(), tls_thumbprint=OWN)
@@ -369,7 +370,7 @@ def test_the_binding_is_made_with_the_certificate_that_is_asked_for(between: str
 
 
 def test_a_binding_that_the_server_has_already_stays() -> None:
-    described = fresh() | {"machine_certificates": [OWN]}
+    described = fresh() | {"machine_certificates": {OWN: END}}
     own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
     described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
     plan = planned(contents(), described)
@@ -378,7 +379,7 @@ def test_a_binding_that_the_server_has_already_stays() -> None:
 
 
 def test_a_binding_that_the_server_has_gets_the_parameters_of_the_backup() -> None:
-    described = fresh() | {"machine_certificates": [OWN]}
+    described = fresh() | {"machine_certificates": {OWN: END}}
     own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
     described["state"]["http_sys"]["bindings"] = [own, own | {"endpoint": "[::]:443"}]
     http_sys = copy.deepcopy(state()["state"]["http_sys"])
@@ -395,7 +396,7 @@ def test_permissions_of_registry_keys_are_compared_on_another_server_too() -> No
 
 
 def test_a_binding_of_the_server_whose_certificate_is_gone_is_none() -> None:
-    described = fresh() | {"machine_certificates": []}
+    described = fresh() | {"machine_certificates": {}}
     own = plain_binding("address", "0.0.0.0:443", OWN, _own_id(), "My")
     described["state"]["http_sys"]["bindings"] = [own]
     backup = contents()
@@ -443,7 +444,7 @@ def _own_id() -> str:
 
 
 def test_without_a_certificate_nothing_is_configured_and_a_person_is_reported() -> None:
-    described = fresh() | {"machine_certificates": []}
+    described = fresh() | {"machine_certificates": {}}
     backup = contents()
     plan = planned(backup, described)
     assert plan.http_sys["add"]["bindings"] == []
@@ -477,7 +478,7 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
         "backup_id": str(store.folder / backup_id) if by_path else backup_id,
         "state": "planned",
         "other_server": True,
-        "installation": fresh() | {"earlier": [], "machine_certificates": []},
+        "installation": fresh() | {"earlier": [], "machine_certificates": {}},
     }
     for wrong, fault in (({}, "'installation' is missing"), (fresh() | {"state": []}, "'state' is a list")):
         refused = run("config_restore", **options | {"installation": wrong})
@@ -609,6 +610,48 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "secret.example" not in reported["environment variables"]
 
 
+def named(hostname: str | None, *names: str, realm: str | None = None) -> dict[str, str]:
+    """The tasks of a recovery whose web site is named in these places: the settings, the certificate, the realm."""
+    bound = tls_certificate(*names)
+    http_sys = copy.deepcopy(state()["state"]["http_sys"])
+    http_sys["bindings"][0]["thumbprint"] = bound["thumbprint"]
+    hosting = {"Hosting": {"HttpSys": {"Hostname": hostname} if hostname else {}}}
+    settings = settings_with(
+        ForwardedHeaders={"AllowedHosts": ["allowed.forest.example"]},
+        Authentication={"Mode": "Iwa", "WsFed": {"Realm": realm}},
+    )
+    described = {"http_sys": http_sys, "tls_certificates": [bound]}
+    content = {"config/apphost.json": json.dumps(hosting).encode()}
+    return commands(contents(settings, content=content, described=described))
+
+
+@pytest.mark.parametrize(
+    ("hostname", "names", "realm", "name"),
+    [
+        ("ams.forest.example", ("www.forest.example",), None, "ams.forest.example"),
+        ("+", ("AMS.forest.example.",), None, "ams.forest.example"),
+        ("localhost", ("ams", "ams.forest.example"), None, "ams.forest.example"),
+        ("192.0.2.1", ("*.forest.example", "ams.forest.example"), None, "ams.forest.example"),
+        (None, ("*.forest.example",), "https://ams.forest.example/sso", "ams.forest.example"),
+        (None, ("localhost",), "urn:lithnet:ams", None),
+        ("localhost.localdomain", ("10.0.0.1", "[::1]"), "https://localhost/", None),
+    ],
+)
+def test_the_web_site_has_the_name_that_its_settings_or_its_certificate_give(
+    hostname: str | None, names: tuple[str, ...], realm: str | None, name: str | None
+) -> None:
+    reported = named(hostname, *names, realm=realm)
+    dns = reported["DNS and load balancer"]
+    if name is None:
+        assert not any("DnsServerResourceRecord" in text or "setspn" in text for text in reported.values())
+    else:
+        assert f"Resolve-DnsName -Name {name}" in dns
+        assert f"setspn -S HTTP/{name} AMS2" in reported["SPN"]
+    is_given = name is not None and name == hostname
+    assert ("-Force" in dns, "guess" in dns) == (is_given, name is not None and not is_given)
+    assert not any("localhost" in text or "allowed" in text for text in reported.values())
+
+
 @pytest.mark.parametrize(
     ("mode", "section", "path"),
     [("Oidc", "Oidc", "Authority"), (1, "Oidc", "Authority"), ("WsFed", "WsFed", "Metadata")],
@@ -667,7 +710,8 @@ def test_a_node_of_a_cluster_has_a_task_for_the_others() -> None:
 def test_a_server_of_the_same_name_needs_no_move() -> None:
     described = fresh() | {"computer_name": "AMS1"}
     described["state"]["computer_name"] = "AMS1"
-    reported = commands(contents(), described)
+    backup = contents(settings_with(Authentication={"Mode": "Iwa"}), content={"config/apphost.json": HOSTING})
+    reported = commands(backup, described)
     assert "setspn -D" not in reported["SPN"]
     assert "DNS and load balancer" not in reported
 
@@ -675,8 +719,8 @@ def test_a_server_of_the_same_name_needs_no_move() -> None:
 def test_clear_and_domain_secrets_are_reported() -> None:
     backup = contents(
         settings_with(
-            Authentication={"Oidc": {"Secret": protected("clear", mode=0)}},
-            Email={"Password": protected("bmc=", mode=3)},
+            Authentication={"Mode": "Oidc", "Oidc": {"Secret": protected("clear", mode=0)}},
+            Email={"Host": "smtp.example", "Password": protected("bmc=", mode=3)},
         )
     )
     described = fresh() | {"decrypted_secrets": {"Email.Password": False}}
@@ -687,6 +731,35 @@ def test_clear_and_domain_secrets_are_reported() -> None:
         "it can be decrypted by the account"
         in commands(backup, described | {"decrypted_secrets": {"Email.Password": True}})["secrets of mode 3"]
     )
+
+
+def test_a_domain_secret_that_names_the_account_of_the_service_needs_nobody() -> None:
+    descriptor = f"O:DAD:(A;;DC;;;WD)(A;;CCDC;;;DA)(A;;CCDC;;;{target_server()['service_sid']})"
+    backup = contents(settings_with(Email={"Host": "smtp.example", "Password": domain_secret(descriptor)}))
+    assert "secrets of mode 3" not in commands(backup)
+    reported = commands(backup, fresh() | {"service_sid": "S-1-5-21-1-2-3-9999"})["secrets of mode 3"]
+    assert "opens for Domain Admins, S-1-5-21-1-2-3-1104" in reported
+    assert r"runs as 'EXAMPLE\svc-ams$'" in reported
+
+
+def test_secrets_that_are_not_in_use_need_nobody() -> None:
+    unused = settings_with(
+        Authentication={"Mode": "Iwa", "Oidc": {"Secret": protected("bmc=", mode=3)}},
+        Email={"Host": "smtp.example", "UseDefaultCredentials": True, "Password": protected("bmc=", mode=3)},
+    )
+    assert not [item for item in commands(contents(unused)) if "secrets of mode" in item]
+
+
+def test_a_key_that_the_configuration_alone_holds_is_said_and_never_to_be_entered() -> None:
+    synchronised = {"Thumbprint": "ef" * 20, "Data": "cGZ4", "Secret": domain_secret("O:DAD:(A;;CCDC;;;DA)")}
+    backup = contents(settings_with(DataProtection={"Certificates": [synchronised]}))
+    reported = commands(backup)
+    assert "EF" * 20 in reported["certificate synchronisation"]
+    assert "Domain Admins can open it" in reported["certificate synchronisation"]
+    assert not any("DataProtection" in text and "enter it again" in text for text in reported.values())
+    described = fresh()
+    described["certificates"] = [certificate("EF" * 20, sddl=f"O:SYD:(A;;FR;;;{SERVICE})(A;;FA;;;BA)")]
+    assert "certificate synchronisation" not in commands(backup, described)
 
 
 def test_an_sql_server_elsewhere_is_reported() -> None:
@@ -715,7 +788,7 @@ def test_tasks_belong_to_things_of_the_table() -> None:
     items = set(OUTCOMES)
     test_sets = [contents(), contents(settings_with(Authentication={"Mode": "Iwa"}))]
     assert {
-        task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": []})
+        task.item for backup in test_sets for task in tasks(backup, fresh() | {"machine_certificates": {}})
     } <= items
 
 
@@ -767,7 +840,7 @@ def test_the_document_is_json_and_markdown_without_markup_of_the_backup() -> Non
 
 def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_what() -> None:
     backup = contents(settings_with(template=OLD + r"\audit-templates\mail.html"))
-    reported = document(backup, fresh() | {"machine_certificates": []})
+    reported = document(backup, fresh() | {"machine_certificates": {}})
     here = {one["item"]: one["this_run"] for one in reported["items"]}
     assert here["files elsewhere"] == "moved into the configuration folder"
     assert (
@@ -794,7 +867,8 @@ def test_modules_and_secrets_of_other_modes_are_reported() -> None:
     )
     script += b"Import-Module -Force\n"
     backup = contents(
-        settings_with(Email={"Password": protected("bmc=", mode=2)}), content={"config/scripts/rule.ps1": script}
+        settings_with(Email={"Host": "smtp", "Password": protected("bmc=", mode=2)}),
+        content={"config/scripts/rule.ps1": script},
     )
     reported = commands(backup)
     assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in reported["modules that scripts load"]
@@ -805,7 +879,7 @@ def test_modules_and_secrets_of_other_modes_are_reported() -> None:
 def test_the_document_of_the_same_server_says_so() -> None:
     described = target_server() | {"decrypted_secrets": {"Authentication.Oidc.Secret": True, "Email.Password": True}}
     described["records"].append(file_record("external/C/Scripts/über.ps1", b"exit 1", path=r"C:\Scripts\über.ps1"))
-    plan = make_plan(contents(), described | {"machine_certificates": [TLS]}, RestoreOptions())
+    plan = make_plan(contents(), described | {"machine_certificates": {TLS: END}}, RestoreOptions())
     text = plan_markdown.to_markdown(plan_document.document_of(contents(), described, plan)).decode()
     assert "It is the same server." in text
 

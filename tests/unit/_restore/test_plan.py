@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import datetime
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,16 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.pl
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.opened_backups import COMMON, config_zip, files, state
-from unit.servers import ACCESS_MANAGER, CERTIFICATE_STORE_KEY, SERVICE, certificate, target_server
+from unit.opened_backups import COMMON, config_zip, files, protected, settings, state
+from unit.servers import (
+    ACCESS_MANAGER,
+    CERTIFICATE_STORE_KEY,
+    NOW,
+    SERVICE,
+    certificate,
+    target_server,
+    tls_certificate,
+)
 
 ROOT = r"C:\Program Files\Lithnet\Access Manager Service\config"
 THUMBPRINT = "AB" * 20
@@ -59,7 +69,7 @@ def here(backup: Contents) -> dict[str, Any]:
         for name, record in records.items()
     ]
     described["decrypted_secrets"] = {secret.path: True for secret in backup.configuration.secrets}
-    described["machine_certificates"] = ["AA" * 20]
+    described["machine_certificates"] = {"AA" * 20: "2027-11-30T00:00:00.0000000Z"}
     return described
 
 
@@ -290,6 +300,78 @@ def test_bindings_that_differ_are_replaced_and_missing_ones_added() -> None:
     assert [one["url"] for one in plan.http_sys["remove"]["reservations"]] == ["https://+:8443/"]
 
 
+def bound_by(described: dict[str, Any], certificate: dict[str, Any]) -> None:
+    """A server's, or a backup's, first binding has that certificate, which is on the server with its key."""
+    described["state"]["http_sys"]["bindings"][0]["thumbprint"] = certificate["thumbprint"]
+    described["state"]["tls_certificates"] = [certificate]
+
+
+def between(backup_days: int, server_days: int, **wish: Any) -> Plan:
+    """The plan of a restore whose backup and whose server have TLS certificates that end in so many days."""
+    old, new = tls_certificate("ams.example", days=backup_days), tls_certificate("ams.example", days=server_days)
+    described = state()
+    bound_by(described, old)
+    backup = contents(described=described)
+    found = here(backup)
+    bound_by(found, new)
+    found["machine_certificates"] |= {
+        old["thumbprint"]: f"{NOW + datetime.timedelta(days=backup_days):%Y-%m-%dT%H:%M:%SZ}",
+        new["thumbprint"]: f"{NOW + datetime.timedelta(days=server_days):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    if wish.get("tls_thumbprint"):
+        wish["tls_thumbprint"] = old["thumbprint"]
+    return make(backup, found, **wish)
+
+
+@pytest.mark.parametrize(("backup_days", "server_days"), [(-200, 9000), (8000, 9000), (-200, -300)])
+def test_a_bound_certificate_is_not_replaced_by_one_that_has_expired_or_ends_earlier(
+    backup_days: int, server_days: int
+) -> None:
+    plan = between(backup_days, server_days)
+    assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
+    assert any("keeps the certificate" in sentence for sentence in sentences(plan))
+
+
+def test_a_certificate_that_ends_later_is_bound_and_one_that_was_asked_for_too() -> None:
+    assert len(between(9000, 8000).http_sys["add"]["bindings"]) == 1
+    assert len(between(8000, 9000, tls_thumbprint=True).http_sys["add"]["bindings"]) == 1
+
+
+def test_a_kept_certificate_gets_the_parameters_of_the_backup() -> None:
+    old, new = tls_certificate(days=8000), tls_certificate(days=9000)
+    described = state()
+    bound_by(described, old)
+    described["state"]["http_sys"]["bindings"][0]["flags"] = 0x2
+    backup = contents(described=described)
+    found = here(backup)
+    found["state"]["http_sys"]["bindings"][0]["flags"] = 0
+    bound_by(found, new)
+    found["state"]["tls_certificates"].append(old)
+    found["machine_certificates"][new["thumbprint"]] = "2050-01-01T00:00:00Z"
+    (added,) = make(backup, found).http_sys["add"]["bindings"]
+    assert (added["thumbprint"], added["flags"]) == (new["thumbprint"], 0x2)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "said"),
+    [
+        (tls_certificate("ams.example", "www.example", days=9000), None),
+        (tls_certificate("*.example", days=9000), None),
+        (tls_certificate("ams.example", days=-100), "expired on"),
+        (tls_certificate("*.ams.example", "other.example", days=9000), "the web site is ams.example"),
+    ],
+)
+def test_an_expired_certificate_and_one_of_another_name_are_warned_of(
+    certificate: dict[str, Any], said: str | None
+) -> None:
+    described = state()
+    bound_by(described, certificate)
+    hosting = b'{"Hosting": {"HttpSys": {"Hostname": "ams.example"}}}'
+    backup = contents(content=files(config__apphost_dot_json=hosting), described=described)
+    found = [sentence for sentence in sentences(make(backup, here(backup))) if certificate["thumbprint"] in sentence]
+    assert [said in sentence for sentence in found] == ([True] if said else []), found
+
+
 def test_a_binding_without_the_name_of_its_store_is_in_my() -> None:
     described = state()
     for binding in described["state"]["http_sys"]["bindings"]:
@@ -421,7 +503,7 @@ def test_what_another_program_has_is_never_taken() -> None:
 
 def test_a_binding_without_its_certificate_is_for_a_person() -> None:
     backup = contents()
-    described = here(backup) | {"machine_certificates": []}
+    described = here(backup) | {"machine_certificates": {}}
     described["state"]["http_sys"]["bindings"] = []
     plan = make(backup, described)
     assert not plan.changed
@@ -469,6 +551,24 @@ def test_secrets_that_do_not_open_are_protected_again_or_entered_by_a_person() -
     }
     assert actions(plan) == {"config/appsettings.json": "replace"}
     assert any("Enter Authentication.Oidc.Secret again" in task.text for task in plan.tasks)
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {"Authentication": {"Mode": "Iwa", "Oidc": {"Secret": protected("b2lkYw==")}}},
+        {"Authentication": {"Oidc": {"Secret": protected("b2lkYw==")}}},
+        {"Email": {"Password": protected("cGFzc3dvcmQ=")}},
+        {"Email": {"Host": "smtp", "UseDefaultCredentials": True, "Password": protected("cGFzc3dvcmQ=")}},
+        {"DataProtection": {"Certificates": [{"Thumbprint": "AB" * 20, "Secret": protected("cGZ4")}]}},
+    ],
+)
+def test_a_secret_that_is_not_in_use_or_that_nobody_can_enter_refuses_nothing(unused: dict[str, Any]) -> None:
+    used = {"Authentication": {}, "Email": {}}
+    backup = contents(content=files() | {"config/appsettings.json": json.dumps(settings() | used | unused).encode()})
+    plan = make(backup, here(backup) | {"decrypted_secrets": {}})
+    assert [one["action"] for one in plan.secrets] == ["enter"]
+    assert not any("again in the configuration tool" in sentence for sentence in sentences(plan))
 
 
 def test_secrets_that_are_already_protected_again_are_left_alone() -> None:

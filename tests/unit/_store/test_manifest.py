@@ -228,7 +228,16 @@ def nested(depth: int) -> Any:
 
 
 CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_after": "", "exported": True}
-SECRET = {"path": "a", "exported": True, "mode": 1}
+SECRET = {"path": "a", "exported": True, "mode": 1, "needed": True, "opens_for": [], "certificate": ""}
+TLS_CERTIFICATE = {
+    "thumbprint": "AB",
+    "subject": "CN=a",
+    "issuer": "CN=a",
+    "names": ["a"],
+    "not_after": "",
+    "has_key": True,
+    "endpoints": ["0.0.0.0:443"],
+}
 
 
 @pytest.mark.parametrize("depth", [65, 900, 3000, 9_980, 200_000])
@@ -271,6 +280,8 @@ def test_another_encoding_is_refused(path: Path, encoding: str) -> None:
         ("artifacts", ARTIFACT),
         ("certificates", CERTIFICATE),
         ("secrets", SECRET),
+        ("tls_certificates", TLS_CERTIFICATE),
+        ("health_warnings", "One."),
         ("replaces", ""),
     ],
 )
@@ -361,6 +372,9 @@ CENSUS: dict[str, Any] = {"computers": 1, "keys": [KEY], "unparsable": {"current
         ({"replaces": 5}, "replaces"),
         ({"replaces": [{}]}, "replaces[0]"),
         ({"secrets": [{"path": "a", "exported": True}]}, "secrets[0].mode"),
+        ({"secrets": [SECRET | {"opens_for": "S-1-5-18"}]}, "secrets[0].opens_for"),
+        ({"tls_certificates": [TLS_CERTIFICATE | {"names": None}]}, "tls_certificates[0].names"),
+        ({"health_warnings": [1]}, "health_warnings[0]"),
         ({"certificates": [CERTIFICATE | {"exported": "yes"}]}, "certificates[0].exported"),
         ({"kind": "server"}, "kind"),
         ({"files": -1}, "files"),

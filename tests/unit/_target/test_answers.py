@@ -227,7 +227,9 @@ def test_what_a_restore_gives_a_server_is_hidden() -> None:
     action: Any = config_restore.ActionModule.__new__(config_restore.ActionModule)
     action.target, action.params = (
         target(),
-        dict.fromkeys(("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor")),
+        dict.fromkeys(
+            ("lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor", "force_stop")
+        ),
     )
     action._arguments(contents, plan, reported=[])
     assert action.target.hidden == {"password of the PFX", base64.b64encode(held.pfx).decode(), "secret of the mail"}

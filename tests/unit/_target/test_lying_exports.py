@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import KeyIndex
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
 from cryptography.hazmat.primitives import serialization
 from support.backups import KeyPair
 from support.certificates import TestCertificate, make_certificate
 from unit.actions import HOST, run
+from unit.opened_backups import domain_secret
 from unit.servers import certificate as described_certificate
 from unit.servers import server
 from unit.target_side import bundle, file_record, protect
@@ -36,6 +39,7 @@ class Server:
         self.described = server()
         self.contents = [b"{}", b"cache", b"exit"]
         self.secrets: Any = {"Email.Password": {"mode": 1, "value": "opened"}}
+        self.settings: Any = {"Authentication.Mode": "Oidc", "Email.Host": "smtp.example"}
         self.exports = {
             certificate.thumbprint: {
                 "cer": base64.b64encode(certificate.certificate.public_bytes(serialization.Encoding.DER)).decode(),
@@ -75,7 +79,8 @@ class Server:
     def _secrets(self, arguments: dict[str, Any]) -> dict[str, Any]:
         secrets = [{"path": path, "mode": 1} for path in self.secrets]
         sent = json.dumps(self.secrets).encode()
-        return {"secrets": secrets, "envelope": protect(sent, arguments["public_key"], "secret_export")}
+        envelope = protect(sent, arguments["public_key"], "secret_export")
+        return {"secrets": secrets, "settings": self.settings, "envelope": envelope}
 
 
 @pytest.fixture
@@ -214,3 +219,83 @@ def test_a_server_that_sends_more_than_it_announced_is_refused(root: Path, owner
     assert "The target announces 6 files and folders with 692" in refused["msg"]
     assert BackupStore(str(root), HOST).ids() == []
     assert backed_up(root, owner, expected_bytes=1024**2 + 100)["status"] == "complete"
+
+
+# ---- secrets of a cluster, and secrets that are not in use ----
+
+DOMAIN = domain_secret("O:DAD:(A;;DC;;;WD)(A;;CCDC;;;DA)(A;;CCDC;;;S-1-5-21-1-2-3-1104)")["Data"]
+OF_OTHERS = {"mode": 3, "error": "The specified data could not be decrypted.", "protected": DOMAIN}
+LOCKED = {"mode": 1, "error": "Key not valid for use in specified state."}
+
+
+def opened(root: Path, owner: KeyPair) -> list[str]:
+    """What a verification with the key finds."""
+    (root.parent / "key.txt").write_text(owner.private)
+    return verified(root, identity_file=str(root.parent / "key.txt"))
+
+
+def test_a_secret_that_other_accounts_of_the_domain_open_makes_no_backup_incomplete(
+    tmp_path: Path, owner: KeyPair, lying: Server
+) -> None:
+    lying.secrets = {"Email.Password": OF_OTHERS}
+    done = backed_up(tmp_path, owner)
+    assert (done["status"], done["problems"]) == ("complete", [])
+    (secret,) = done["secrets"]
+    assert (secret["exported"], secret["opens_for"]) == (False, ["DA", "S-1-5-21-1-2-3-1104"])
+    assert opened(tmp_path, owner) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "status"),
+    [
+        ("Email.Password", {"Email.Host": "smtp.example"}, "incomplete"),
+        ("Email.Password", {"Email.Host": ""}, "complete"),
+        ("Email.Password", {"Email.Host": "smtp.example", "Email.UseDefaultCredentials": "True"}, "complete"),
+        ("Authentication.Oidc.Secret", {"Authentication.Mode": "1"}, "incomplete"),
+        ("Authentication.Oidc.Secret", {"Authentication.Mode": "Iwa"}, "complete"),
+        ("Authentication.Oidc.Secret", {}, "complete"),
+        ("DataProtection.Certificates[0].Secret", {"DataProtection.Certificates[0].Thumbprint": "held"}, "complete"),
+        ("DataProtection.Certificates[1].Secret", {"DataProtection.Certificates[0].Thumbprint": "held"}, "incomplete"),
+        ("DataProtection.Certificates[0].Secret", {"DataProtection.Certificates[0].Thumbprint": "AB"}, "incomplete"),
+    ],
+)
+def test_a_lost_secret_makes_a_backup_incomplete_only_where_it_is_needed(
+    tmp_path: Path,
+    owner: KeyPair,
+    lying: Server,
+    certificate: TestCertificate,
+    path: str,
+    settings: dict[str, str],
+    status: str,
+) -> None:
+    lying.secrets = {path: LOCKED}
+    lying.settings = {
+        place: certificate.thumbprint.lower() if value == "held" else value for place, value in settings.items()
+    }
+    done = backed_up(tmp_path, owner)
+    assert done["status"] == status, done["problems"]
+    if status == "complete":
+        assert opened(tmp_path, owner) == []
+
+
+def test_a_secret_of_the_domain_that_names_nobody_is_lost_where_it_does_not_open(
+    tmp_path: Path, owner: KeyPair, lying: Server
+) -> None:
+    lying.secrets = {"Email.Password": OF_OTHERS | {"protected": "bm90aGluZw=="}}
+    assert backed_up(tmp_path, owner)["status"] == "incomplete"
+
+
+def test_a_key_that_a_backed_up_configuration_holds_is_not_lost_until_a_person_says_so(
+    tmp_path: Path, owner: KeyPair, lying: Server
+) -> None:
+    wrapped, other = "CD" * 20, "EF" * 20
+    lying.secrets = {"DataProtection.Certificates[0].Secret": OF_OTHERS}
+    lying.settings = {"DataProtection.Certificates[0].Thumbprint": wrapped.lower()}
+    assert backed_up(tmp_path, owner)["status"] == "complete"
+    keys = KeyIndex(str(tmp_path))
+    keys.refuse_held([other], unopenable=False)
+    keys.refuse_held([wrapped, other], unopenable=True)
+    with pytest.raises(AccessManagerError) as caught:
+        keys.refuse_held([other, wrapped], unopenable=False)
+    for words in (wrapped, "Domain Admins", "start the service once", "configuration_keys_lost"):
+        assert words in str(caught.value)

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which protected secrets Access Manager needs: one that its settings do not use makes no backup incomplete."""
+
+from __future__ import annotations
+
+import collections.abc as c
+
+SETTINGS = (
+    "Authentication.Mode",
+    "Email.Host",
+    "Email.UseDefaultCredentials",
+    "DataProtection.Certificates[].Thumbprint",
+)
+"""The JSON keys by which that is decided."""
+
+_OIDC = frozenset({"oidc", "1"})
+_SYNCHRONISED, _SECRET = "dataprotection.certificates[", ".secret"
+
+Settings = c.Mapping[str, str]
+"""Values of C(SETTINGS) by their places, as text."""
+
+
+def is_used(path: str, settings: Settings) -> bool:
+    """Whether Access Manager opens the secret at a place of its JSON, as it is set up."""
+    known = {place.lower(): value.strip().lower() for place, value in settings.items()}
+    if path.lower() == "authentication.oidc.secret":
+        return known.get("authentication.mode", "") in _OIDC
+    if path.lower() == "email.password":
+        return bool(known.get("email.host")) and known.get("email.usedefaultcredentials") != "true"
+    return True
+
+
+def synchronised_certificate(path: str, settings: Settings) -> str | None:
+    """The thumbprint of the certificate whose PFX a secret opens; None for other secrets.
+
+    Access Manager made the value: nobody can enter it again, and it is not needed where the key is known otherwise.
+    """
+    lower = path.lower()
+    if not (lower.startswith(_SYNCHRONISED) and lower.endswith(_SECRET)):
+        return None
+    wanted = f"{lower.removesuffix(_SECRET)}.thumbprint"
+    return next((value.strip().upper() for place, value in settings.items() if place.lower() == wanted), "")

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What in a configuration will fail by itself, or on another server, is said when it is backed up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration_review import Review
+
+TEMPLATES = ("config/audit-templates/eventlog-success.txt", "config/audit-templates/eventlog-failure.txt")
+SCRIPT = "config/scripts/rule.ps1"
+
+
+def described(*names: str, **reference: Any) -> dict[str, Any]:
+    references = [{"place": "config", "exists": False} | reference] if reference else []
+    return {"records": [{"name": name} for name in names], "references": references}
+
+
+def warned(settings: dict[str, Any] | None = None, script: str = "", **reference: Any) -> list[str]:
+    """What is said of a configuration whose own templates are there."""
+    review = Review({"appsettings.json": parse(json.dumps(settings or {}).encode())}, {SCRIPT: script})
+    return review.warnings(described(*TEMPLATES, **reference))
+
+
+def channels(*, mandatory: bool = False, **lists: list[str]) -> dict[str, Any]:
+    smtp = [{"Id": "Mail", "Mandatory": mandatory, "TemplateSuccess": "mail.html"}]
+    auditing = {"NotificationChannels": {"Smtp": smtp}, "GlobalNotifications": lists}
+    rules = [{"Id": "1", "Notifications": {"OnSuccess": ["mail"], "OnFailure": []}}]
+    return {"Auditing": auditing, "Authorization": {"ComputerTargets": rules}}
+
+
+def test_a_configuration_in_good_order_says_nothing() -> None:
+    script = "Import-Module ActiveDirectory # Import-Clixml\n<# $PSScriptRoot #>\nConvertTo-SecureString x -AsPlainText"
+    assert warned(channels(OnSuccess=["MAIL"], OnFailure=[]), script) == []
+
+
+def test_a_template_that_every_request_needs_is_missed() -> None:
+    (sentence,) = Review().warnings(described(TEMPLATES[1].upper().replace("CONFIG", "config")))
+    assert "eventlog-success.txt" in sentence
+
+
+def test_a_channel_that_nobody_defines_is_said_where_it_is_named() -> None:
+    (sentence,) = warned(channels(OnFailure=["gone"]))
+    assert "Auditing.GlobalNotifications.OnFailure[0] names the notification channel 'gone'" in sentence
+
+
+@pytest.mark.parametrize(("mandatory", "count"), [(True, 1), (False, 0)])
+def test_a_mandatory_channel_without_its_file_is_said(mandatory: bool, count: int) -> None:
+    key = "Auditing.NotificationChannels.Smtp[0].TemplateSuccess"
+    found = warned(channels(mandatory=mandatory), key=key)
+    assert len([one for one in found if "mandatory" in one and key in one]) == count
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("$c = Import-Clixml -Path C:\\cred.xml", "Import-Clixml"),
+        ("$s = Get-Content x | ConvertTo-SecureString", "ConvertTo-SecureString"),
+        ("Get-StoredCredential -Target siem", "Get-StoredCredential"),
+        ("using module .\\Help.psm1\nfunction x {}", "using module .\\Help.psm1"),
+        (". $PSScriptRoot\\common.ps1", "beside itself"),
+    ],
+)
+def test_what_a_script_needs_of_this_server_alone_is_said(script: str, said: str) -> None:
+    (sentence,) = warned(script=script)
+    assert said in sentence
+    assert SCRIPT in sentence

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What will hurt later is said each night, and a server in good order says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.health import (
+    Thresholds,
+    expiry_warnings_of,
+    warnings_of,
+)
+from unit.servers import ACCESS_MANAGER, NOW, SERVICE, certificate, server, tls_certificate
+
+READABLE = f"O:SYD:(A;;FR;;;{SERVICE})(A;;FA;;;BA)"
+Described = dict[str, Any]
+
+
+def bind(described: Described, bound: dict[str, Any]) -> None:
+    for binding in described["state"]["http_sys"]["bindings"]:
+        if binding["application_id"] == ACCESS_MANAGER:
+            binding["thumbprint"] = bound["thumbprint"]
+    described["state"]["tls_certificates"] = [bound]
+
+
+def warned(change: Callable[[Described], object], **thresholds: int) -> list[str]:
+    """What is said of a server in good order but for one change."""
+    described = server() | {"certificates": [certificate(sddl=READABLE)]}
+    bind(described, tls_certificate("ams.example"))
+    change(described)
+    return warnings_of(described) + expiry_warnings_of(described, NOW, Thresholds(**thresholds))
+
+
+def test_a_server_in_good_order_says_nothing() -> None:
+    assert warned(lambda _described: None) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda one: one["start_obstacles"].append({"kind": "account", "text": "It may not log on (1069)."}),
+            "could not start again. It may not log on (1069).",
+        ),
+        (lambda one: one["installation"].update(configured=False), "Configured in the registry is not 1"),
+        (lambda one: one["state"]["service"].update(start=3), "manual"),
+        (lambda one: one["state"]["service"].update(managed=False), "sc.exe managedaccount lithnetams true"),
+        (lambda one: bind(one, tls_certificate("ams.example", days=29)), "expires on 2026-12-29, in 29 days"),
+        (lambda one: bind(one, tls_certificate("ams.example", days=-1)), "expired on 2026-11-29"),
+        (lambda one: bind(one, tls_certificate("ams.example", has_key=False)), "has no private key"),
+        (lambda one: one["state"].update(tls_certificates=[]), "is not in its store"),
+        (
+            lambda one: one["certificates"][0].update(not_after="2026-12-20T00:00:00.0000000Z"),
+            "expires on 2026-12-20, in 20 days",
+        ),
+        (
+            lambda one: one["certificates"][0].update(not_after="2026-11-20T00:00:00.0000000Z"),
+            "Every encryption certificate has expired",
+        ),
+        (
+            lambda one: one["certificates"][0]["key"].update(sddl="O:SYD:(A;;FA;;;SY)"),
+            "may not read the private key of certificate",
+        ),
+    ],
+)
+def test_each_thing_that_will_hurt_later_is_one_sentence(change: Callable[[Described], object], said: str) -> None:
+    (sentence,) = warned(change)
+    assert said in sentence
+
+
+def test_an_expired_encryption_certificate_beside_a_valid_one_is_kept_without_a_word() -> None:
+    old = certificate("CD" * 20, sddl=READABLE) | {"not_after": "2022-01-01T00:00:00.0000000Z"}
+    assert warned(lambda one: one["certificates"].append(old)) == []
+
+
+def test_the_number_of_days_is_given() -> None:
+    def soon(described: Described) -> None:
+        bind(described, tls_certificate("ams.example", days=50))
+
+    assert warned(soon) == []
+    assert len(warned(soon, tls_days=60)) == 1
+
+
+def test_a_certificate_that_is_another_than_the_server_says_is_none() -> None:
+    other = tls_certificate("ams.example")
+    assert "is not in its store" in warned(lambda one: bind(one, other | {"thumbprint": "AB" * 20}))[0]
