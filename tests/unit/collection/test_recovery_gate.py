@@ -118,6 +118,20 @@ def test_the_refusals_name_the_server_and_what_to_do(fleet: Fleet, certificate: 
     assert "--limit ams1,ams2,ams3 may leave out a server that has the key" in refusal
 
 
+@pytest.mark.parametrize("said_to_be_lost", [False, True])
+def test_a_key_that_a_configuration_holds_is_not_lost_until_a_person_says_so(
+    fleet: Fleet, certificate: TestCertificate, said_to_be_lost: bool
+) -> None:
+    wrapped = {"installation_info": {"synchronised_certificates": [certificate.thumbprint]}}
+    args = ["-e", f"recover_certificate_configuration_keys_lost={said_to_be_lost}"]
+    run = fleet.run([own(ignore_errors=True)], {"ams1": HONEST, "ams2": wrapped}, *args)
+    assert began(fleet, run) is said_to_be_lost, run.output
+    assert ("the configuration of ams2 holds it" in run.output) is not said_to_be_lost
+    assert (f"The configuration of ams2 holds the key of certificate {certificate.thumbprint}" in run.output) is (
+        not said_to_be_lost
+    )
+
+
 def test_no_password_expires_before_each_server_has_the_certificate(
     fleet: Fleet, certificate: TestCertificate
 ) -> None:
