@@ -50,6 +50,10 @@ class UnansweredError(AccessManagerError):
     """A process on the target ended before it answered."""
 
 
+class RefusedRunError(AccessManagerError):
+    """The target refused to start the process of a detached run, in each way that there is."""
+
+
 class EndedRunError(AccessManagerError):
     """The process of a detached run was ended on the target before the run was done."""
 

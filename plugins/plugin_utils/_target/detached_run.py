@@ -16,6 +16,7 @@ from .._errors import (
     ConnectionLostError,
     EndedRunError,
     LostRunError,
+    RefusedRunError,
     UnansweredError,
     UnfinishedRunError,
 )
@@ -133,21 +134,22 @@ class DetachedRun(t.Generic[T]):
         except ConnectionLostError:
             raise
         except AccessManagerError as exc:
-            raise AccessManagerError(f"{refusal} {exc} {_LIKELY_CAUSES}") from None
+            kind = AccessManagerError if isinstance(exc, UnansweredError) else RefusedRunError
+            raise kind(f"{refusal} {exc} {_LIKELY_CAUSES}") from None
         _display.warn(
             f"{self._target.label} starts no process outside its shell for Ansible, so a scheduled task did: {refusal}"
         )
 
     def _require_another_launch(self) -> None:
-        """Raises AccessManagerError when the run must not be launched again: it began, or three launches were in
-        vain."""
+        """Raises AccessManagerError when the run must not be launched again: it began, the target refuses it, or three
+        launches were in vain."""
         if self._was_seen_running:
             raise EndedRunError(
                 f"The run {self._run_id} was at work on {self._target.label}, and its folder is gone with its result: "
                 "it was removed. It is not started again. Look at the server, and run this again."
             )
-        if self._launches == ATTEMPTS:
-            failure = self._launch_failure
+        failure = self._launch_failure
+        if self._launches == ATTEMPTS or isinstance(failure, RefusedRunError):
             why = "" if failure is None or isinstance(failure, ConnectionLostError) else f" {failure}"
             raise AccessManagerError(f"The run {self._run_id} did not start on {self._target.label}.{why}")
 

@@ -18,6 +18,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
     ConnectionLostError,
     EndedRunError,
     LostRunError,
+    UnansweredError,
     UnfinishedRunError,
     UnreachableError,
 )
@@ -72,14 +73,26 @@ def test_run_that_never_began_is_launched_three_times() -> None:
     assert target.asked == ["take", "collect"] * 3
 
 
-def test_launch_that_failed_is_made_again_while_the_target_knows_no_run() -> None:
-    failure = AccessManagerError("CreateProcessW() failed")
-    target, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
-    assert result == {"changed": True}
+def test_launch_that_failed_without_an_answer_is_made_again_while_the_target_knows_no_run() -> None:
+    failure = UnansweredError("The PowerShell ended without an answer.")
+    target = AnsweringTarget([failure, {}], [{"state": "unknown"}, FINISHED], [failure])
+    assert run_detached(target) == {"changed": True}
     assert target.asked == ["take", "start", "collect", "take", "collect"]
-    message = str(run([failure], [{"state": "unknown"}])[1])
-    assert "did not start on ams1. CreateProcessW() failed No task starts. Likely causes are" in message
-    assert "d1e49aac-8f56-4280-b9ba-993a6d77406c" in message
+
+
+def test_run_that_the_target_refuses_in_each_way_is_asked_for_once_and_not_launched_again() -> None:
+    failure = AccessManagerError("CreateProcessW() failed.")
+    target, result = run([failure, {}], [{"state": "unknown"}, FINISHED])
+    assert isinstance(result, AccessManagerError)
+    assert target.asked == ["take", "start", "collect"]
+    assert "did not start on ams1. CreateProcessW() failed. No task starts. Likely causes are" in str(result)
+    assert "d1e49aac-8f56-4280-b9ba-993a6d77406c" in str(result)
+
+
+def test_refused_run_that_began_nevertheless_is_not_lost() -> None:
+    target, result = run([AccessManagerError("timeout")], [{"state": "running"}, FINISHED])
+    assert result == {"changed": True}
+    assert target.asked == ["take", "start", "collect", "collect"]
 
 
 def test_where_no_process_starts_outside_the_shell_a_scheduled_task_starts_the_run() -> None:
