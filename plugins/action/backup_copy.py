@@ -41,6 +41,11 @@ class ActionModule(AccessManagerAction):
 
     def _results(self) -> list[CopyResult]:
         """What became of each destination. Raises AccessManagerError when the options or the backups are not usable."""
+        if not self.params["destinations"]:
+            raise AccessManagerError(
+                f"No destination is named for the copies of {self.host}: set destinations; in the inventory, "
+                "access_manager_copies."
+            )
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         history = CopyHistory(store, self.params["state_dir"])
         destinations = destinations_of(self.params["destinations"], history, store.root)

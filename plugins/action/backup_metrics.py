@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._copies.history import CopyHistory
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._files import mode_of, replace_atomically
 from ..plugin_utils._report import prometheus
@@ -30,7 +31,8 @@ class ActionModule(AccessManagerAction):
 
     def _described(self, host: str) -> dict[str, t.Any]:
         """What is recorded of a host; nothing, and a warning, when its folder cannot be used."""
-        unknown = {"host": host, "newest_complete": None, "last_success": None, "last_run": None}
+        unknown: dict[str, t.Any] = dict.fromkeys(("newest_complete", "last_success", "last_run"))
+        unknown |= {"host": host, "copies": []}
         try:
             store = BackupStore.of(self.params, host, self.trust)
             newest = store.latest_complete()
@@ -44,4 +46,5 @@ class ActionModule(AccessManagerAction):
             "newest_complete": newest["id"] if newest else None,
             "last_success": known["last_success"],
             "last_run": run_log.without_signature(runs.last) if runs.last else None,
+            "copies": CopyHistory(store, self.params["state_dir"]).ages(None, self.now),
         }

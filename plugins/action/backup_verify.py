@@ -13,6 +13,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Decryptor
+from ..plugin_utils._copies.history import CopyHistory
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
@@ -37,7 +38,7 @@ class ActionModule(AccessManagerAction):
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
         backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
-        hosts = [verification.result_of_host(host, check_age=self.params["check_age"]) for host in found]
+        hosts = [self._result_of_host(host) for host in found]
         problems = list(itertools.chain.from_iterable(host["problems"] for host in hosts))
         for backup in backups:
             problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
@@ -61,10 +62,23 @@ class ActionModule(AccessManagerAction):
             self.warnings.append(f"'{one.folder}' holds {names}, which a file server or file manager left there.")
 
     def _check_options(self) -> None:
-        if self.params["check_age"] is not None and not self.params["check_age"] > 0:
-            raise AccessManagerError(
-                f"check_age is {self.params['check_age']:g}: it must be a number of hours above zero."
-            )
+        for option in ("check_age", "check_copies"):
+            value = self.params[option]
+            if value is not None and not value > 0:
+                raise AccessManagerError(f"{option} is {value:g}: it must be a number of hours above zero.")
+
+    def _result_of_host(self, host: Host) -> Result:
+        copies = CopyHistory(host.store, self.params["state_dir"])
+        host.copies = copies.ages(self._destinations_of(host.store.host), host.now)
+        return verification.result_of_host(
+            host, check_age=self.params["check_age"], check_copies=self.params["check_copies"]
+        )
+
+    def _destinations_of(self, host: str) -> list[str] | None:
+        names = self.params["copies"].get(host)
+        if names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            return names
+        raise AccessManagerError(f"copies is {names!r} for {host}: it must be a list of names of destinations.")
 
     def _stores(self) -> list[BackupStore]:
         root = self.params["backup_root"]

@@ -10,6 +10,7 @@ version_added: 1.0.0
 description:
   - Reads what M(lithnet.access_manager.backup_record) recorded beside the backups of all hosts under a root, and writes it for the textfile collector of
     Prometheus' node exporter. The file is replaced as a whole.
+  - It also writes when this controller's copies last had every backup (O(state_dir)).
   - It verifies no backup. M(lithnet.access_manager.backup_report) writes what a verification found, under other names.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -18,6 +19,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.signing
   - lithnet.access_manager.store.owner
+  - lithnet.access_manager.state
 attributes:
   check_mode:
     support: full
@@ -77,4 +79,8 @@ hosts:
     last_run:
       description: The last run, as RV(lithnet.access_manager.backup_record#module:run); null when none is recorded.
       type: dict
+    copies:
+      description: The destinations of its copies, as RV(lithnet.access_manager.backup_verify#module:hosts[].copies).
+      type: list
+      elements: dict
 """

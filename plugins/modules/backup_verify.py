@@ -60,6 +60,17 @@ options:
       - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that made the newest complete backup, or
         found the server as it is in it, as M(lithnet.access_manager.backup_record) recorded it. Where no run is recorded, it is the one that made that backup.
     type: float
+  copies:
+    description:
+      - The names of the destinations at which each host's copies are to be, by the name of the host, as M(lithnet.access_manager.backup_copy) has them.
+      - For a host that is not in it, those that this controller has copied to (O(state_dir)).
+    type: dict
+    default: {}
+  check_copies:
+    description:
+      - How many hours ago a destination may have had every backup of a host for the last time, before that is a problem.
+      - A host without a destination is a problem then.
+    type: float
   accept_history:
     description:
       - Accept that the newest backups are not those that this controller published last, as after the store was restored from a copy, or when the backups of a
@@ -209,10 +220,24 @@ hosts:
     last_run:
       description: The last backup run, however it ended, as RV(lithnet.access_manager.backup_record#module:run); null when none is recorded.
       type: dict
+    copies:
+      description: When each destination of its copies had every backup of it for the last time, as this controller recorded.
+      type: list
+      elements: dict
+      contains:
+        destination:
+          description: The name of the destination.
+          type: str
+        last_success:
+          description: When that was, in UTC; null when it never had.
+          type: str
+        age_hours:
+          description: How many hours ago that was.
+          type: float
     problems:
       description:
         - That there is no backup, no complete one, or no successful run that is recent enough, why its folder cannot be
-          listed, and which backups that this controller published
+          listed, that a copy is too old, and which backups that this controller published
           are not there any more.
       type: list
       elements: str

@@ -8,7 +8,7 @@ module: doctor
 short_description: Examines whether a server and the controller are ready for backups and restores
 version_added: 1.0.0
 description:
-  - Examines the controller, the connection, the account, Windows and its policies, Access Manager, its certificates and secrets, HTTP.sys, and the space that
+  - Examines the controller, the destinations of copies, the connection, the account, Windows and its policies, Access Manager, its certificates and secrets, HTTP.sys, and the space that
     backups and restores need. Each check has one finding that says V(ok), V(warning) or V(failure), what was found, and what to do.
   - It reads, and starts a run outside its shell that does nothing, because a stop and a restore need such a run. What that run makes in the staging folder is
     removed.
@@ -20,12 +20,14 @@ extends_documentation_fragment:
   - lithnet.access_manager.expiry
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
+  - lithnet.access_manager.copies
   - lithnet.access_manager.encryption
   - lithnet.access_manager.signing
   - lithnet.access_manager.signing.key
   - lithnet.access_manager.staging
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.root
+  - lithnet.access_manager.state
 attributes:
   check_mode:
     support: full
@@ -50,6 +52,33 @@ options:
     type: list
     elements: str
     default: []
+  keep:
+    description:
+      - The rules by which backups are kept, as M(lithnet.access_manager.backup_prune) has them, without C(keep_). The lock of a bucket is to last as long.
+    type: dict
+    default: {}
+    suboptions:
+      last:
+        description: How many of the newest backups.
+        type: int
+      hourly:
+        description: For how many hours.
+        type: int
+      daily:
+        description: For how many days.
+        type: int
+      weekly:
+        description: For how many weeks.
+        type: int
+      monthly:
+        description: For how many months.
+        type: int
+      yearly:
+        description: For how many years.
+        type: int
+      within:
+        description: All backups within this time before the newest.
+        type: str
   probes:
     description:
       - Also make things on the server, look at them, and take them away. These are files in the staging folder, a registry key, a URL reservation and a TLS

@@ -64,11 +64,15 @@ def test_a_server_in_good_order_has_no_failure_within_a_minute_and_three_process
     server: AmsHost, work: Path, settings: dict[str, Any]
 ) -> None:
     before, turns = state_of(server), server.turns()
+    nas = work / "nas"
+    nas.mkdir(mode=0o700)
+    copies = [{"name": "nas", "kind": "folder", "path": str(nas)}]
     with server.counting() as count:
-        run = examine(server, work, settings, "healthy")
+        run = examine(server, work, settings, "healthy", access_manager_copies=copies)
     found = findings_of(work, "healthy")
     assert run.rc == 0, run.output
     assert {one["state"] for one in found.values()} <= {"ok", "warning"}
+    assert found["copy nas"]["state"] == "warning"
     assert {"module logging", "DPAPI", "service", "HTTP.sys", "secrets", "long paths"} <= found.keys()
     assert run.seconds < 60 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert count.commands <= 3

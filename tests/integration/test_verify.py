@@ -180,12 +180,15 @@ def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path
     assert levels(run) == {"none"}
 
 
-def test_a_host_whose_newest_backup_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
+def test_a_host_whose_newest_backup_or_copy_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
+    copies = [{"name": "vault", "kind": "s3", "bucket": "never-used"}]
     for backup_id in IDS[2:]:
         shutil.rmtree(root / "ams1" / backup_id)
-    run = verify(tmp_path, root, verify_check_age=26)
+    run = verify(tmp_path, root, verify_check_age=26, verify_check_copies=26, access_manager_copies=copies)
+    assert "Copies of ams1: vault never." in run.output
+    assert "Not once did this controller copy every backup of ams1 to 'vault'" in failure_of(run, HOSTS[0])
     assert "The last successful backup run of ams1 was 50" in failure_of(run, HOSTS[0])
-    assert "ams2" not in failure_of(run, HOSTS[0])
+    assert "run of ams2" not in failure_of(run, HOSTS[0])
 
 
 def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:

@@ -47,12 +47,12 @@ class S3Server:
             aws_secret_access_key=f"{user}-secret",
         )
 
-    def make_bucket(self, name: str, *, locked: bool = True, days: int | None = 30) -> None:
-        """A bucket with object lock, and a default retention in COMPLIANCE mode."""
+    def make_bucket(self, name: str, *, locked: bool = True, days: int | None = 30, mode: str = "COMPLIANCE") -> None:
+        """A bucket with object lock, and a default retention."""
         client = self.client()
         client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=locked)
         if locked and days:
-            rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": days}}
+            rule = {"DefaultRetention": {"Mode": mode, "Days": days}}
             client.put_object_lock_configuration(
                 Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
             )

@@ -101,6 +101,10 @@ def verification(host: str, backups: list[dict[str, Any]], problems: list[str] |
         "last_success": rfc3339(NOW - timedelta(hours=1)) if complete else None,
         "last_success_age_hours": 1.0 if complete else None,
         "last_run": a_run(complete["id"]) if complete else None,
+        "copies": [
+            {"destination": "vault", "last_success": rfc3339(NOW - timedelta(hours=2)), "age_hours": 2.0},
+            {"destination": "nas", "last_success": None, "age_hours": None},
+        ],
         "problems": problems or [],
     }
     return {"backups": backups, "hosts": [reported], "verified_at": rfc3339(NOW), "changed": False}

@@ -14,8 +14,10 @@ import collections.abc as c
 import contextlib
 import dataclasses
 import datetime
+import email.utils
 import functools
 import typing as t
+import uuid
 
 from .._errors import AccessManagerError, MissingLibraryError
 from .._text import printable
@@ -136,6 +138,31 @@ class Bucket:
         rule = configuration.get("Rule", {}).get("DefaultRetention", {})
         with self._sentences("get_object_lock_configuration", ""):
             return Lock(str(rule.get("Mode", "")), int(rule.get("Days", 0)) + 365 * int(rule.get("Years", 0)))
+
+    def skew(self) -> datetime.timedelta:
+        """How far this controller's clock is ahead of the server's, as any answer of it says, a refusal too."""
+        client = self._client
+        with self._sentences("head_bucket", ""):
+            try:
+                answer = client.head_bucket(Bucket=self.name)
+            except ClientError as exc:
+                answer = exc.response
+            there = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return datetime.datetime.now(datetime.UTC) - there
+
+    def may_delete(self, prefix: str) -> bool | None:
+        """Whether the key could delete what is not locked: asked with a version that does not exist, so nothing is
+        deleted. None when the server does not say.
+        """
+        try:
+            self._call("delete_object", Key=f"{prefix}{uuid.uuid4()}", VersionId="null")
+        except DeniedError:
+            return False
+        except NoObjectError:
+            return True
+        except AccessManagerError:
+            return None
+        return True
 
     def put(
         self,

@@ -78,19 +78,26 @@ def verify(store: BackupStore, destination: Destination, history: CopyHistory) -
 def _copy_one(
     store: BackupStore, backup_id: str, destination: Destination, result: CopyResult, *, check_mode: bool
 ) -> None:
-    """Raises AccessManagerError when the destination fails; a backup that is not copied is a problem of itself."""
+    """Raises AccessManagerError when the destination fails; a backup that is not copied is a problem of itself.
+
+    Only what is sent is hashed before: what the destination has already was.
+    """
     try:
         backup = BackupToCopy.of(store, backup_id)
-        damage = store.damage(backup_id, backup.manifest["artifacts"])
     except AccessManagerError as exc:
-        damage = [str(exc)]
-    if damage:
-        result.problems.append(f"The backup {backup_id} of {store.host} is not copied: {' '.join(damage)}")
-    elif destination.holds(backup):
+        result.problems.append(_not_copied(store, backup_id, str(exc)))
+        return
+    if destination.holds(backup):
         result.present.append(backup_id)
+    elif damage := store.damage(backup_id, backup.manifest["artifacts"]):
+        result.problems.append(_not_copied(store, backup_id, " ".join(damage)))
     else:
         result.bytes += backup.size if check_mode else destination.copy(backup)
         result.copied.append(backup_id)
+
+
+def _not_copied(store: BackupStore, backup_id: str, reason: str) -> str:
+    return f"The backup {backup_id} of {store.host} is not copied: {reason}"
 
 
 def _record(destination: Destination, history: CopyHistory, result: CopyResult) -> None:

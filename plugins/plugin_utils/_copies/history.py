@@ -8,11 +8,13 @@ One file for each host of a root, STATE/copies/HOST-DIGEST.json, outside the sto
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import typing as t
 
 from .._errors import AccessManagerError
 from .._shape import Rule, at_most
+from .._store.run_log import hours
 from .._store.state_file import StateFile
 from .._store.store import BackupStore, is_id
 from .._text import time_of, timestamp
@@ -33,6 +35,14 @@ class _Document(t.TypedDict):
     destinations: dict[str, _Destination]
 
 
+class CopyAge(t.TypedDict):
+    """C(last_success): when a destination last had every backup of a host, in UTC; null when it never had."""
+
+    destination: str
+    last_success: str | None
+    age_hours: float | None
+
+
 class CopyHistory:
     """Of the backups of one host. A file that cannot be used is a missing one: everything is looked at again."""
 
@@ -49,6 +59,19 @@ class CopyHistory:
         """When every backup of the host was there for the last time, in UTC; None when that never was."""
         known = self._destinations.get(destination)
         return time_of(known["last_success"]) if known and known["last_success"] else None
+
+    def ages(self, destinations: c.Iterable[str] | None, now: datetime.datetime) -> list[CopyAge]:
+        """How old the copies are at destinations; at all that are known when none are named."""
+        names = sorted(self._destinations) if destinations is None else destinations
+        return [self._age(name, now) for name in names]
+
+    def _age(self, destination: str, now: datetime.datetime) -> CopyAge:
+        last = self.last_success(destination)
+        return {
+            "destination": destination,
+            "last_success": timestamp(last) if last else None,
+            "age_hours": hours(last, now) if last else None,
+        }
 
     def record(self, destination: str, ids: list[str], success: datetime.datetime | None) -> None:
         """Notes which backups are there now. C(success): when that were all of them; None leaves the time as it was.

@@ -16,7 +16,7 @@ from .._errors import AccessManagerError, UnreachableError
 from .._target import clock
 from .._target.call import Target, new_run_id
 from .._target.health import Thresholds
-from . import account, controller, keys, platform, policies, run, service, throwaway
+from . import account, controller, copies, keys, platform, policies, run, service, throwaway
 from .connection import connection
 from .facts import Examined, Facts
 from .verdict import Check, Finding, Verdict, failure, finding
@@ -66,7 +66,7 @@ def _throwaways(params: dict[str, t.Any]) -> list[throwaway.Throwaway]:
 
 def _of_controller(params: dict[str, t.Any], host: str, size: int) -> list[Finding]:
     asked = controller.Controller(params, host, size)
-    return [check.finding(asked) for check in controller.CHECKS]
+    return [*(check.finding(asked) for check in controller.CHECKS), *copies.findings(params, host)]
 
 
 def _facts(target: Target, params: dict[str, t.Any]) -> Facts:

@@ -34,6 +34,7 @@ _PERIODS = {
 """What two backups of one period have in common, by rule. For C(last), each backup is a period of its own."""
 
 RULES = tuple(_PERIODS)
+_LONGEST_DAYS = {"hourly": 1 / 24, "daily": 1, "weekly": 7, "monthly": 31, "yearly": 366}
 
 _WITHIN = re.compile(r"(?:([0-9]{1,5})y)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?")
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
@@ -58,6 +59,10 @@ class Period:
                 f"keep_within is '{text}': it must be years, months, days and hours, such as 1y6m14d12h."
             )
         return within
+
+    @property
+    def longest_days(self) -> float:
+        return self.years * 366 + self.months * 31 + self.days + self.hours / 24
 
     def before(self, time: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:
         """That long before a time, by the calendar of the zone; the last day of a month where a month has no such
@@ -94,6 +99,15 @@ class Rules:
             if count < UNLIMITED:
                 raise AccessManagerError(f"keep_{rule} is {count}: it must be a number of backups, or -1 for all.")
         return cls(**counts, within=Period.of(params["keep_within"]) if params["keep_within"] else None)
+
+    @property
+    def longest_days(self) -> float | None:
+        """For how many days the rules keep a backup at the most; None for ever. C(last) keeps by number alone."""
+        counts: dict[str, int] = {rule: getattr(self, rule) for rule in _LONGEST_DAYS}
+        if UNLIMITED in (self.last, *counts.values()):
+            return None
+        within = self.within.longest_days if self.within else 0
+        return max(within, *(count * _LONGEST_DAYS[rule] for rule, count in counts.items()))
 
     def __bool__(self) -> bool:
         return self != Rules()

@@ -19,6 +19,7 @@ import typing as t
 from .._age import header
 from .._age.decryption import Decryptor
 from .._age.encryption import SUFFIX
+from .._copies.history import CopyAge
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
 from .._statuses import COMPLETE, DAMAGED, FAILED, FULL, INCOMPLETE, INTEGRITY, NONE, STATUSES
@@ -113,6 +114,7 @@ class Host:
 
     C(now): when they are verified. C(runs): what is recorded of its last runs.
     C(lost): a sentence for each backup and run that this controller recorded and that is not there any more.
+    C(copies): how old its copies elsewhere are.
     """
 
     store: BackupStore
@@ -121,6 +123,7 @@ class Host:
     unreadable: str | None = None
     runs: Runs = dataclasses.field(default_factory=Runs)
     lost: list[str] = dataclasses.field(default_factory=list)
+    copies: list[CopyAge] = dataclasses.field(default_factory=list)
 
     @functools.cached_property
     def newest_complete(self) -> Backup | None:
@@ -233,8 +236,12 @@ def result_of_backup(backup: Backup) -> Result:
     } | {key: manifest.get(key) for key in _REPORTED}
 
 
-def result_of_host(host: Host, *, check_age: float | None) -> Result:
-    """What it says of a host. C(check_age): after how many hours without a successful run there is a problem."""
+def result_of_host(host: Host, *, check_age: float | None, check_copies: float | None = None) -> Result:
+    """What it says of a host. C(check_age): after how many hours without a successful run there is a problem.
+
+    C(check_copies): how many hours old its copies may be.
+    """
+    problems = [*_problems_of_host(host, check_age), *_problems_of_copies(host, check_copies)]
     newest = host.newest_complete
     return {
         "host": host.store.host,
@@ -243,7 +250,8 @@ def result_of_host(host: Host, *, check_age: float | None) -> Result:
         "newest_complete": newest.id if newest else None,
         "newest_complete_created": newest.manifest["created"] if newest and newest.manifest else None,
         "last_run": without_signature(host.runs.last) if host.runs.last else None,
-        "problems": [printable(problem) for problem in _problems_of_host(host, check_age)],
+        "copies": host.copies,
+        "problems": list(map(printable, problems)),
     } | run_log.ages(host.runs, newest.id if newest else None, host.now)
 
 
@@ -262,6 +270,22 @@ def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
     if host.runs.problem:
         yield host.runs.problem
     yield from host.lost
+
+
+def _problems_of_copies(host: Host, check_copies: float | None) -> c.Iterator[str]:
+    if check_copies is None:
+        return
+    name = host.store.host
+    if not host.copies:
+        yield f"No copies of the backups of {name} are made: no destination is named in access_manager_copies."
+    for one in host.copies:
+        if one["age_hours"] is None:
+            yield f"Not once did this controller copy every backup of {name} to '{one['destination']}'."
+        elif one["age_hours"] > check_copies:
+            yield (
+                f"Every backup of {name} was at '{one['destination']}' {one['age_hours']} hours ago for the last time; "
+                f"{check_copies:g} are allowed."
+            )
 
 
 def warnings_of_host(host: Host) -> c.Iterator[str]:

@@ -25,7 +25,15 @@ def text_of(report: Report) -> str:
 
 def text_of_runs(hosts: c.Sequence[Report]) -> str:
     """The last runs of hosts, as backup_metrics reads them. No name of a metric is one of a verification's."""
-    return "".join(_family(name, help_text, _samples(hosts, value)) for name, help_text, value in _RUN_METRICS)
+    families = [(name, help_text, _samples(hosts, value)) for name, help_text, value in _RUN_METRICS]
+    families.append(
+        (
+            "run_copy_last_success_timestamp_seconds",
+            "When a destination of copies had every backup of a host for the last time.",
+            _copies(hosts),
+        )
+    )
+    return "".join(_family(*family) for family in families)
 
 
 def _samples(hosts: c.Sequence[Report], value: c.Callable[[Report], int | float | None]) -> list[Sample]:
@@ -43,6 +51,11 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
         "Backups by host and status, whether they were verified or not.",
         list(itertools.chain.from_iterable(map(_counts, report["hosts"]))),
     )
+    yield (
+        "copy_last_success_timestamp_seconds",
+        "When a destination of copies had every backup of a host for the last time.",
+        _copies(report["hosts"]),
+    )
     for kind, metrics in (("certificates", _CERTIFICATE_METRICS), ("tls_certificates", _TLS_METRICS)):
         found = list(itertools.chain.from_iterable(_certificates(host, kind) for host in report["hosts"]))
         for name, help_text, measure in metrics:
@@ -51,6 +64,17 @@ def _families(report: Report) -> c.Iterator[tuple[str, str, list[Sample]]]:
 
 def _counts(host: Report) -> list[tuple[dict[str, str], int]]:
     return [({"host": host["host"], "status": status}, host["counts"][status]) for status in STATUSES]
+
+
+def _copies(hosts: c.Sequence[Report]) -> list[Sample]:
+    return list(itertools.chain.from_iterable(map(_copies_of, hosts)))
+
+
+def _copies_of(host: Report) -> list[Sample]:
+    return [
+        ({"host": host["host"], "destination": one["destination"] or ""}, _seconds(one["last_success"]))
+        for one in host["copies"]
+    ]
 
 
 def _certificates(host: Report, kind: str) -> list[tuple[str, Report]]:

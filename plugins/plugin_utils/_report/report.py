@@ -138,6 +138,7 @@ def _host(
         "last_success": _text((summary or {}).get("last_success")),
         "last_success_age_hours": _number((summary or {}).get("last_success_age_hours")),
         "last_run": last_run,
+        "copies": list(map(_copy, _dicts((summary or {}).get("copies")))),
         "problems": problems,
         "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),
@@ -255,6 +256,12 @@ def _run(record: t.Any) -> Report | None:
         "downtime_ms": _number(record.get("downtime_ms")),
         "problems": _texts(record.get("problems")),
     }
+
+
+def _copy(record: Report) -> Report:
+    """When a destination had every backup of a host for the last time."""
+    texts = {name: _text(record.get(name)) for name in ("destination", "last_success")}
+    return texts | {"age_hours": _number(record.get("age_hours"))}
 
 
 def _signer(record: t.Any) -> Report:

@@ -25,12 +25,20 @@ def table_of(hosts: c.Sequence[Record], backups: c.Sequence[Record], origin: str
     rows = [_HEADING, *(_cells(host, by_host[host["host"]]) for host in hosts)]
     width = max(len(row[0]) for row in rows)
     lines = [_line(width, row) for row in rows]
+    lines += [f"Copies of {host['host']}: {_ages(host['copies'])}." for host in hosts if host["copies"]]
     lines.append(origin)
     for host in hosts:
         lines += host["problems"]
         for backup in by_host[host["host"]]:
             lines += [f"{host['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
     return lines
+
+
+def _ages(copies: c.Sequence[Record]) -> str:
+    """Where the copies are, and how long ago each destination had all of them."""
+    return ", ".join(
+        f"{one['destination']} {'never' if one['age_hours'] is None else hours(one['age_hours'])}" for one in copies
+    )
 
 
 def hours(age: float | None) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,19 @@ def test_what_is_wrong_with_the_options_is_a_warning_too_where_nothing_may_fail(
     assert any("Two destinations" in warning for warning in result["warnings"])
 
 
+def test_what_the_destination_has_already_is_not_hashed_each_night(two: BackupStore, mount: Path) -> None:
+    copy(two, nas(mount))
+    artifact = two.folder / FIRST / "config.zip.age"
+    artifact.write_bytes(bytes(artifact.stat().st_size))
+    again = copy(two, nas(mount))
+    assert again["problems"] == []
+    assert again["destinations"][0]["present"] == [SECOND, FIRST]
+    moved = mount / HOST / FIRST
+    moved.rename(mount / "moved")
+    assert f"The backup {FIRST} of {HOST} is not copied" in copy(two, nas(mount))["msg"]
+    assert not moved.exists()
+
+
 # ---- a command ----
 
 
@@ -146,6 +160,48 @@ def test_last_success_is_when_all_backups_were_there(two: BackupStore, mount: Pa
     artifact = two.folder / "20261103T020000Z" / "config.zip.age"
     artifact.write_bytes(b"damaged")
     assert copy(two, nas(mount))["destinations"][0]["last_success"] == first
+
+
+def verified(store: BackupStore, **options: Any) -> dict[str, Any]:
+    return run("backup_verify", backup_root=str(store.root), **options)
+
+
+def test_verification_shows_how_old_each_copy_is(two: BackupStore, mount: Path) -> None:
+    last = copy(two, nas(mount))["destinations"][0]["last_success"]
+    (host,) = verified(two)["hosts"]
+    assert host["copies"] == [{"destination": "nas", "last_success": last, "age_hours": 0.0}]
+    result = verified(two, copies={HOST: ["nas", "vault"]}, check_copies=26)
+    assert "Copies of ams1: nas 0.0 h, vault never." in result["table"]
+    assert result["problem_count"] == 1
+    assert "Not once did this controller copy every backup of ams1 to 'vault'" in result["msg"]
+
+
+def test_copy_that_is_too_old_fails_the_verification(two: BackupStore, mount: Path, state: Path) -> None:
+    copy(two, nas(mount))
+    assert not verified(two, check_copies=26).get("failed")
+    (record,) = (state / "copies").iterdir()
+    document = json.loads(record.read_text())
+    document["destinations"]["nas"]["last_success"] = "2026-11-01T02:00:00Z"
+    record.write_text(json.dumps(document))
+    result = verified(two, check_copies=26)
+    assert result["failed"]
+    assert "Every backup of ams1 was at 'nas'" in result["msg"]
+    assert "26 are allowed" in result["msg"]
+    assert not verified(two).get("failed")
+
+
+def test_host_without_copies_fails_a_verification_that_asks_for_them(two: BackupStore) -> None:
+    assert "no destination is named" in verified(two, check_copies=26)["msg"]
+    assert "no destination is named" in verified(two, copies={HOST: []}, check_copies=26)["msg"]
+    assert "check_copies is 0" in verified(two, check_copies=0)["msg"]
+    assert "must be a list of names" in verified(two, copies={HOST: "nas"})["msg"]
+
+
+def test_metrics_of_runs_say_when_the_copies_were_whole(two: BackupStore, mount: Path, tmp_path: Path) -> None:
+    copy(two, nas(mount))
+    file = tmp_path / "runs.prom"
+    assert not run("backup_metrics", backup_root=str(two.root), prometheus=str(file)).get("failed")
+    assert f'run_copy_last_success_timestamp_seconds{{host="{HOST}",destination="nas"}}' in file.read_text()
 
 
 def test_record_of_someone_else_counts_for_nothing(two: BackupStore, state: Path) -> None:

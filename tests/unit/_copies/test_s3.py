@@ -8,10 +8,13 @@ from __future__ import annotations
 import datetime
 import io
 import re
+import select
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies import fetching
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies.bucket import Bucket
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._copies.s3 import MARKER
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor import copies as examined
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
@@ -271,7 +275,10 @@ def test_wrong_options_are_a_sentence_each(
 
 
 class _Answer(BaseHTTPRequestHandler):
-    code, status, body = "", 403, ""
+    code, status, body, hours = "", 403, "", 0
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(int((timestamp or time.time()) + self.hours * 3600))
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -283,15 +290,15 @@ class _Answer(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_PUT = do_HEAD = _answer  # noqa: N815
+    do_GET = do_PUT = do_HEAD = do_DELETE = _answer  # noqa: N815
 
     def log_message(self, *_arguments: object) -> None: ...
 
 
 @contextmanager
-def answering_always(code: str, status: int, body: str = "") -> Iterator[str]:
-    """The URL of a server that gives one answer to everything."""
-    handler = type("Answer", (_Answer,), {"code": code, "status": status, "body": body})
+def answering_always(code: str, status: int, body: str = "", hours: int = 0) -> Iterator[str]:
+    """The URL of a server that gives one answer to everything. C(hours): that its clock is ahead."""
+    handler = type("Answer", (_Answer,), {"code": code, "status": status, "body": body, "hours": hours})
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -341,3 +348,152 @@ def test_address_of_a_source_must_be_one(server: S3Server) -> None:
 def test_secret_key_is_in_no_result(two: BackupStore, server: S3Server, prefix: str) -> None:
     assert "copier-secret" not in str(copy(two, server.options(prefix=prefix)))
     assert "copier-secret" not in str(copy(two, server.options(prefix=prefix) | {"endpoint": "http://127.0.0.1:9"}))
+
+
+# ---- the server is lost in the middle, and clocks ----
+
+
+class _Lost(threading.Thread):
+    """Passes connections on to a server until C(after) requests of a kind were seen, and then none any more."""
+
+    def __init__(self, server: S3Server, request: bytes, after: int) -> None:
+        super().__init__(daemon=True)
+        self._to = int(server.endpoint.rpartition(":")[2])
+        self._request, self._left = request, after
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def run(self) -> None:
+        while True:
+            here, _address = self._listening.accept()
+            threading.Thread(target=self._pass, args=(here,), daemon=True).start()
+
+    def _pass(self, here: socket.socket) -> None:
+        with here, suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as there:
+            while readable := select.select([here, there], [], [])[0]:
+                data = readable[0].recv(65536)
+                if readable[0] is here and data.startswith(self._request):
+                    self._left -= 1
+                if not data or self._left < 0:
+                    return
+                (there if readable[0] is here else here).sendall(data)
+
+
+def test_server_that_is_lost_in_the_middle_leaves_no_half_copy(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path
+) -> None:
+    """The marker and two artifacts arrive, then nothing answers any more."""
+    lost = _Lost(server, b"PUT", 3)
+    lost.start()
+    result = copy(two, server.options(prefix=prefix) | {"endpoint": lost.endpoint})
+    assert result["failed"]
+    assert "does not answer" in result["msg"], result["msg"]
+    (one,) = result["destinations"]
+    assert (one["copied"], one["last_success"]) == ([], None)
+    assert keys(server, prefix)
+    assert not any(key.endswith("manifest.json") for key in keys(server, prefix))
+    assert "it has no manifest" in fetch(server, prefix, tmp_path / "half")["msg"]
+    assert copied(two, server.options(prefix=prefix))["copied"] == [SECOND, FIRST]
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+
+
+def test_clock_that_is_wrong_is_a_sentence_and_a_warning_of_the_doctor(
+    two: BackupStore, server: S3Server, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server itself refuses what is signed an hour too late; botocore signs with this clock."""
+    import botocore.auth
+
+    def late(*_arguments: object, **_options: object) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", late)
+    assert "clocks" in copy(two, server.options(prefix=prefix))["msg"]
+
+
+# ---- the doctor ----
+
+
+def doctor(store: BackupStore, *destinations: dict[str, Any], **keep: Any) -> dict[str, tuple[str, str]]:
+    """State and sentence of each check of copies."""
+    params = {
+        "backup_root": str(store.root),
+        "check_backup_owner": True,
+        "state_dir": None,
+        "destinations": [{"lock_days": None, "require_lock": True, "timeout": 9} | one for one in destinations],
+        "keep": keep,
+    }
+    return {one["check"]: (one["state"], one["found"]) for one in examined.findings(params, HOST)}
+
+
+def test_doctor_finds_a_bucket_in_order_but_its_key_able_to_delete(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    found = doctor(two, server.options("admin", prefix=prefix), daily=14, weekly=4)
+    assert list(found) == [f"copy vault: {check}" for check in ("lock", "lock against keep rules", "clock", "rights")]
+    assert found["copy vault: lock"] == ("ok", "The bucket 'copies' locks each object in COMPLIANCE mode for 30 days.")
+    assert found["copy vault: lock against keep rules"][0] == "ok"
+    assert found["copy vault: clock"][0] == "ok"
+    assert found["copy vault: rights"] == (
+        "warning",
+        "The key could delete copies: every version whose lock has ended.",
+    )
+    assert "Versions" not in server.client().list_object_versions(Bucket="copies", Prefix=prefix)
+    assert "DeleteMarkers" not in server.client().list_object_versions(Bucket="copies", Prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("keep", "sentence"),
+    [
+        ({"monthly": 12}, "for 30 days, but the keep rules keep backups for up to 372 days"),
+        ({"yearly": -1}, "keep backups without end"),
+        ({"within": "1y"}, "for up to 366 days"),
+    ],
+)
+def test_lock_that_ends_before_the_keep_rules_do_is_a_warning(
+    two: BackupStore, server: S3Server, prefix: str, keep: dict[str, Any], sentence: str
+) -> None:
+    state, found = doctor(two, server.options("admin", prefix=prefix), **keep)["copy vault: lock against keep rules"]
+    assert state == "warning"
+    assert sentence in found
+    longer = server.options("admin", prefix=prefix, lock_days=400)
+    longer_found = doctor(two, longer, **keep)["copy vault: lock against keep rules"]
+    assert longer_found[0] == ("warning" if keep.get("yearly") else "ok")
+
+
+def test_doctor_finds_what_is_wrong_with_a_lock(two: BackupStore, server: S3Server, prefix: str) -> None:
+    server.make_bucket("doctor-unlocked", locked=False)
+    server.make_bucket("doctor-no-default", days=None)
+    server.make_bucket("doctor-governance", mode="GOVERNANCE")
+
+    def lock(bucket: str, **more: Any) -> tuple[str, str]:
+        return doctor(two, server.options("admin", bucket, prefix=prefix, **more))["copy vault: lock"]
+
+    assert lock("doctor-unlocked")[0] == "failure"
+    assert lock("doctor-unlocked", require_lock=False)[0] == "warning"
+    assert "no default retention" in lock("doctor-no-default")[1]
+    assert lock("doctor-no-default", lock_days=90)[0] == "ok"
+    assert "GOVERNANCE mode" in lock("doctor-governance")[1]
+
+
+def test_doctor_says_what_it_may_not_ask_and_what_does_not_answer(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    assert "is not known" in doctor(two, server.options("writer", prefix=prefix))["copy vault: lock"][1]
+    state, found = doctor(two, server.options() | {"endpoint": "http://127.0.0.1:9"})["copy vault"]
+    assert (state, "does not answer" in found) == ("failure", True)
+    assert doctor(two) == {}
+
+
+def test_key_that_may_not_delete_and_a_clock_that_is_wrong_are_seen_in_the_answers(
+    two: BackupStore, server: S3Server, prefix: str
+) -> None:
+    """Answers as Amazon's servers give them: SeaweedFS has no such right."""
+    with answering_always("AccessDenied", 403) as endpoint:
+        options = server.options(prefix=prefix) | {"endpoint": endpoint}
+        assert doctor(two, options)["copy vault: rights"] == ("ok", "The key may not delete versions of objects.")
+    with answering_always("AccessDenied", 403, hours=-2) as endpoint:
+        state, found = doctor(two, options | {"endpoint": endpoint})["copy vault: clock"]
+    assert state == "warning"
+    assert re.search(r"72\d\d s ahead of", found)
+    with answering_always("SlowDown", 400) as endpoint:
+        assert Bucket.of(options | {"endpoint": endpoint}).may_delete("x/") is None

@@ -580,6 +580,7 @@ def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, 
         "last_success": "2026-11-23T02:00:00Z",
         "last_success_age_hours": 12.0,
         "last_run": None,
+        "copies": [],
         "problems": [],
     }
     assert of_host(four, 12)["problems"] == []

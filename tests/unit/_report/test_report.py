@@ -210,6 +210,9 @@ def test_metrics_of_a_host() -> None:
     assert metrics["lithnet_access_manager_tls_certificate_remaining_seconds"][site] == 200 * 86400 + 3600
     assert metrics["lithnet_access_manager_backups"][(*host, ("status", "complete"))] == 1
     key = (*host, ("thumbprint", "6E58119B945A2531B4C73C0CA088664648737510"), ("subject", "CN=forest.example"))
+    assert metrics["lithnet_access_manager_copy_last_success_timestamp_seconds"] == {
+        (*host, ("destination", "vault")): (NOW - timedelta(hours=2)).timestamp()
+    }
     assert metrics["lithnet_access_manager_certificate_exported"][key] == 0
     assert metrics["lithnet_access_manager_certificate_remaining_seconds"][key] == 10 * 86400 + 3600
 
@@ -236,9 +239,11 @@ COUNTS = (
 
 def runs() -> list[dict[str, Any]]:
     """The last runs of three hosts: one went well, one failed, and one is not known."""
-    reported = {"newest_complete": "20261101T000000Z", "last_success": rfc3339(NOW - timedelta(hours=1))}
+    hour_ago = rfc3339(NOW - timedelta(hours=1))
+    copies = [{"destination": "vault", "last_success": hour_ago, "age_hours": 1.0}]
+    reported = {"newest_complete": "20261101T000000Z", "last_success": hour_ago, "copies": copies}
     failed = a_run(None, "failed", ("No route to host.",)) | {"downtime_ms": None}
-    unknown = {"newest_complete": None, "last_success": None, "last_run": None}
+    unknown = {"newest_complete": None, "last_success": None, "last_run": None, "copies": []}
     return [
         {"host": "good", "last_run": a_run("20261101T000000Z")} | reported,
         {"host": "failed", "last_run": failed} | reported,
@@ -260,6 +265,9 @@ def test_metrics_of_runs_say_how_the_last_one_ended() -> None:
         "problems": {good: 0, failed: 1},
         "last_success_timestamp_seconds": {good: ended, failed: ended},
         "content_timestamp_seconds": {good: content, failed: content},
+        "copy_last_success_timestamp_seconds": {
+            (*host, ("destination", "vault")): ended for host in (good, failed)
+        },
     }
     assert not metrics.keys() & samples(prometheus.text_of(report_module.build(fleet(1)))).keys()
 
