@@ -20,6 +20,7 @@ from ..plugin_utils._files import replace_atomically
 from ..plugin_utils._restore import bundle as bundle_module
 from ..plugin_utils._restore import plan_document, plan_markdown
 from ..plugin_utils._restore.action import RestoreAction
+from ..plugin_utils._restore.given_secrets import with_given
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
 from ..plugin_utils._restore.plan_text import lines_of
 from ..plugin_utils._restore.target_server import TargetServer
@@ -51,7 +52,7 @@ _RETURNED = (
 
 class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
-        backup = self.contents()
+        backup = with_given(self.contents(), self.params["secrets"])
         situation = self.situation(backup)
         if self.params["installation"] is None:
             for sentence in situation["earlier"]:

@@ -52,7 +52,8 @@ options:
   require_secrets:
     description:
       - Refuse the restore when it has a secret that can be decrypted neither on the server nor from the backup, so that an administrator
-        would have to enter it again.
+        would have to enter it again. M(lithnet.access_manager.config_restore) takes a new value in
+        O(lithnet.access_manager.config_restore#module:secrets).
       - With V(false), a backup that is named by its id or path may also lack its C(secrets.json.age).
     type: bool
     default: true

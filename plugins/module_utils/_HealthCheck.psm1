@@ -22,6 +22,7 @@ else {
     [Security.Authentication.SslProtocols]'Tls, Tls11, Tls12'
 }
 $LogonStatuses = 401, 403
+$ServiceFails = 500
 
 Function Get-HostingValue {
     # A setting of Hosting.HttpSys; the last file that has it counts.
@@ -104,10 +105,11 @@ Function Test-Site {
         return @{
             text = "$Url does not answer at $($Address): $($cause.Message)"
             handshake = $cause -is [Security.Authentication.AuthenticationException]
+            status = 0
         }
     }
     if ($status -lt 400 -or $status -in $LogonStatuses) { return }
-    @{ text = "$Url answers with HTTP status $status at $Address"; handshake = $false }
+    @{ text = "$Url answers with HTTP status $status at $Address"; handshake = $false; status = $status }
 }
 
 Function Get-OwnAddress {
@@ -118,10 +120,12 @@ Function Get-OwnAddress {
 
 Function Wait-Site {
     # Waits until the web site serves at one of this server's addresses, for at most Timeout seconds and while the service runs.
-    # Returns why it does not, empty when it does, and whether a TLS handshake failed.
+    # Returns why it does not, empty when it does, whether a TLS handshake failed, and whether the service itself answers that it
+    # cannot serve. Announced: the latter is known, and not waited for.
     param(
         [Uri] $Url,
-        [Int32] $Timeout
+        [Int32] $Timeout,
+        [Boolean] $Announced
     )
     $addresses = @([Net.IPAddress]::Loopback) + @(Get-OwnAddress)
     $end = [DateTime]::UtcNow.AddSeconds($Timeout)
@@ -129,11 +133,12 @@ Function Wait-Site {
         $reasons = @()
         foreach ($address in $addresses) {
             $reason = Test-Site -Url $Url -Address $address
-            if (-not $reason) { return @{ text = ''; handshake = $false } }
+            if (-not $reason) { return @{ text = ''; handshake = $false; fails = $false } }
             $reasons += $reason
         }
-        if ([DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') {
-            return @{ text = $reasons.text -join '; '; handshake = $reasons.handshake -contains $true }
+        $fails = $reasons.status -contains $ServiceFails
+        if (($fails -and $Announced) -or [DateTime]::UtcNow -ge $end -or (Get-ServiceController).Status -ne 'Running') {
+            return @{ text = $reasons.text -join '; '; handshake = $reasons.handshake -contains $true; fails = $fails }
         }
         Start-Sleep -Milliseconds 200
     }
@@ -213,18 +218,22 @@ Function Add-Check {
 Function Add-SiteCheck {
     # The same for an address of the web site. One that did not serve before the restore either is not waited for, and fails
     # nothing. Nor does a TLS handshake where nothing says that it succeeded before: Windows may forbid this client every version of
-    # TLS that the site has.
+    # TLS that the site has. Announced: the secrets that the plan said the service may not open; it answers 500 without them.
     param(
         [Hashtable] $Done,
         [Uri] $Url,
         [Object] $Before,
-        [Int32] $Timeout
+        [Int32] $Timeout,
+        [String[]] $Announced
     )
     $name = $Url.Scheme
     $known = $Before -and $Before.ContainsKey($name)
     $was = if ($known) { $Before[$name] }
-    $answer = Wait-Site -Url $Url -Timeout $(if ($was) { 0 } else { $Timeout })
-    $warning = if ($was) { 'The web site did not serve before the restore, and does not now' }
+    $answer = Wait-Site -Url $Url -Timeout $(if ($was) { 0 } else { $Timeout }) -Announced ([Boolean]$Announced)
+    $warning = if ($Announced -and $answer.fails) {
+        "Nobody can sign in until $($Announced -join ' and ') is entered again in the configuration tool"
+    }
+    elseif ($was) { 'The web site did not serve before the restore, and does not now' }
     elseif (-not $known -and $answer.handshake) { 'Whether the web site serves over TLS could not be tested: open it in a browser' }
     if (-not $answer.text -or -not $warning) { return Add-Check -Done $Done -Name $name -Body { $answer.text } }
     $Done.checks += @{ name = $name; passed = $false; reason = $answer.text }
@@ -253,7 +262,7 @@ Function Test-Health {
     if ($plan.start -and $installation.configured) {
         $site = Get-Site -Documents $documents
         foreach ($url in @($site.http, $site.https)) {
-            if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout }
+            if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout -Announced $plan.announced }
         }
     }
     Add-Check -Done $Done -Name 'secrets' -Body {

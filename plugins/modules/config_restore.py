@@ -53,6 +53,15 @@ options:
   plan_markdown:
     description: The same as Markdown.
     type: path
+  secrets:
+    description:
+      - New values of secrets of the configuration, by their paths in the JSON files, such as C(Authentication.Oidc.Secret) and C(Email.Password), in place of
+        those of the backup. For one that can be decrypted neither on the server nor from the backup, or whose value is another now.
+      - The server protects each for itself (mode 1), whatever protected it before. They are sent as the values of a backup are, and are in no result, log,
+        command line or file in clear.
+      - Give a plan and its restore the same values.
+    type: dict
+    default: {}
   close_editor:
     description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore fail before the service is stopped.
     type: bool
@@ -100,6 +109,13 @@ EXAMPLES = r"""
     identity_file: /media/key/access-manager-backup.key
     plan_markdown: /root/recovery.md
 
+- name: Restore, and give the service a client secret that no backup has
+  lithnet.access_manager.config_restore:
+    backup_root: /srv/backup/access-manager
+    identity_file: /media/key/access-manager-backup.key
+    secrets:
+      Authentication.Oidc.Secret: "{{ oidc_secret }}"
+
 - name: Restore the configuration folder alone
   lithnet.access_manager.config_restore:
     backup_root: /srv/backup/access-manager
@@ -124,7 +140,8 @@ plan:
   type: list
   elements: str
 tasks:
-  description: What an administrator has to do, in sentences.
+  description:
+    - What an administrator has to do, in sentences. What they say of secrets that the service cannot open fails no test of health afterwards.
   returned: always
   type: list
   elements: str

@@ -107,10 +107,12 @@ class AccessManagerAction(ActionBase):
     def _refuse_numbers_for_secrets(self) -> None:
         """Raises AccessManagerError for a secret that YAML takes for a number: its text would be another."""
         for option in SECRET_OPTIONS.intersection(self._task.args):
-            if not isinstance(self._task.args[option], (str, type(None))):
+            given = self._task.args[option]
+            values = given.values() if isinstance(given, dict) else [given]
+            if not all(isinstance(value, (str, type(None))) for value in values):
                 raise AccessManagerError(
-                    f"{option} is a number, a date or a truth value for YAML, so another text than you wrote would be "
-                    "used: put it in quotes."
+                    f"{option} is, or holds, a number, a date or a truth value for YAML, so another text than you "
+                    "wrote would be used: put it in quotes."
                 )
 
     def _visible(self, result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ from ansible.utils.plugin_docs import get_docstring
 
 COLLECTION = "lithnet.access_manager"
 SECRET_OPTIONS = frozenset(
-    {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "session_token"}
+    {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "secrets", "session_token"}
 )
 """The options whose values never appear in a result."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import windows_lab
+from support import tls_front
 from support.ams_host import AmsHost
 from support.backups import Backup, KeyPair, backups_of
 from support.configuration import CONFIG_PATH
@@ -211,11 +212,11 @@ def test_web_site_that_did_not_serve_before_the_restore_does_not_make_it_fail(
     server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
 ) -> None:
     assert server.site
-    server.site.served = False
+    server.site.answer = tls_front.unserved
     try:
         run = restore(server, work, options, "unserved")
     finally:
-        server.site.served = True
+        server.site.answer = int
     assert run.rc == 0, run.output
     checks = {check["name"]: check["passed"] for check in result_of(run, NAME, RESTORED)["checks"]}
     assert (checks["http"], checks["https"]) == (True, False)

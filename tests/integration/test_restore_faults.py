@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import pfx_key_provider
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import RESTORABLE
+from support import tls_front
 from support.ams_host import AmsHost, Connection, MakeHost, Transport, write_inventory
 from support.backups import Backup, KeyPair, age_key, backups_of
 from support.certificates import CRYPTOAPI, CURRENT, EXPIRED, TestCertificate, make_certificate
@@ -184,10 +185,10 @@ def unserved(server: AmsHost) -> Iterator[None]:
     site, before = server.site, len(server.turns())
     assert site
     try:
-        with when(server, lambda: len(server.turns()) > before, lambda: setattr(site, "served", False)):
+        with when(server, lambda: len(server.turns()) > before, lambda: setattr(site, "answer", tls_front.unserved)):
             yield
     finally:
-        site.served = True
+        site.answer = int
 
 
 # ---- refused before anything is touched ----
@@ -516,6 +517,11 @@ def test_what_a_restore_and_its_rollback_do_in_between(server: AmsHost) -> None:
     assert ["TLS handshake" in "".join(one["warnings"]) for one in harmless] == [True, True, True]
     assert "TLS handshake" in worse["failure"]
     assert not any(one["passed"] for one in reported["handshakes"])
+    known, *failures = reported["announced"]
+    assert known["failure"] == ""
+    assert "Nobody can sign in until Authentication.Oidc.Secret is entered again" in "".join(known["warnings"])
+    assert ["HTTP status" in one["failure"] for one in failures] == [True, True, True]
+    assert not any(one["passed"] for one in reported["announced"])
     assert reported["cluster"] == {"resource": "AMS", "owner": "", "owned": True}
     imported, given = reported["certificates"]
     assert imported == {"failure": "", "action": "import", "restored": [True], "errors": [], "left": []}

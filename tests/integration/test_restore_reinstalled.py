@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ams_host import AmsHost, MakeHost, write_inventory
+from support.ams_host import AmsHost, MakeHost, Secret, write_inventory
 from support.backups import Backup, KeyPair, backups_of
 from support.host_state import identity_file, restoring
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, run_playbook
-from support.plays import BACKUP, COPY, PLANNED, RESTORE, failure_of, result_of
+from support.plays import BACKUP, COPY, PLANNED, RESTORE, RESTORED, failure_of, result_of
 from support.s3_server import S3Server, program, serving
+
+UNPROTECT = """
+Add-Type -AssemblyName System.Security
+$secret = [Console]::In.ReadToEnd() | ConvertFrom-Json
+$bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($secret.Data),
+    [Convert]::FromBase64String($secret.Salt), 'LocalMachine')
+[Convert]::ToBase64String($bytes)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +96,41 @@ def run(server: AmsHost, work: Path, root: Path, options: dict[str, Any], source
     return done
 
 
-def test_without_the_values_the_restore_is_refused_or_leaves_them_to_a_person(
+def test_without_the_values_the_restore_is_refused_or_takes_new_ones_and_leaves_the_rest_to_a_person(
     server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
 ) -> None:
+    """The service cannot open the client secret that stays, and answers every request with 500: as was announced."""
+    new, site, settings = Secret.make(), server.site, server.config / "appsettings.json"
     alone = options | {"restore_id": str(backup.folder / "config.zip.age")}
-    cases = {"strict": alone, "lenient": alone | {"restore_require_secrets": False}}
+    given = {"restore_require_secrets": False, "restore_secrets": {"Email.Password": new.text}}
+    cases = {"strict": alone, "lenient": alone | given}
     hosts = {name: server.inventory_vars() | variables for name, variables in cases.items()}
-    run = run_playbook(RESTORE, write_inventory(work / "alone.yml", hosts), args=("--check",))
+    assert site
+    site.answer = lambda status: status if b"Spoiled" in settings.read_bytes() else 500
+    run = run_playbook(RESTORE, write_inventory(work / "alone.yml", hosts), args=("-vvvvv",))
+    site.answer = int
     sentence = failure_of(run, "strict")
     assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted" in sentence
     assert "require_secrets" in sentence
     tasks = result_of(run, "lenient", PLANNED)["tasks"]
-    for words in (
-        "Enter Authentication.Oidc.Secret again",
-        "Enter Email.Password again",
-        "without its certificates.zip",
-    ):
+    for words in ("Enter Authentication.Oidc.Secret again", "without its certificates.zip"):
         assert any(words in task for task in tasks), tasks
+    assert not any("Email.Password" in task for task in tasks)
+    restored = result_of(run, "lenient", RESTORED)
+    assert (restored["state"], restored["failed_check"]) == ("restored", ""), restored
+    assert "Nobody can sign in until Authentication.Oidc.Secret is entered" in " ".join(run.stdout.split())
+    password = json.loads(settings.read_bytes())["Email"]["Password"]
+    assert (password["Mode"], unprotected(server, password)) == (1, new.text)
+    hidden = text_needles("Email.Password", new.core)
+    assert find_leaks(run.output, hidden) == ()
+    assert find_leaks(run.folder, hidden) == ()
+    assert find_leaks(server.drive_c, hidden) == ()
+
+
+def unprotected(server: AmsHost, secret: dict[str, Any]) -> str:
+    """What the server's data protection makes of a secret."""
+    task = json.dumps(secret).encode()
+    return base64.b64decode(server.powershell(UNPROTECT, task)).decode()
 
 
 def test_secrets_are_protected_again_and_the_rest_of_the_file_stays(

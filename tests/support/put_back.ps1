@@ -144,6 +144,33 @@ $answer.handshakes = @(foreach ($before in $null, @{}, @{ https = 'closed' }, @{
     })
 $listener.Stop()
 
+# A web site of which the service itself answers that it cannot serve (500), or HTTP.sys that nobody does (503): as the plan
+# announced, and unannounced, where it served before the restore.
+$answer.announced = @(foreach ($status in 500, 503) {
+        $listener = New-Object -TypeName Net.Sockets.TcpListener -ArgumentList ([Net.IPAddress]::Loopback), 0
+        $listener.Start()
+        $refuse = @'
+param($listener, $status)
+$ErrorActionPreference = 'Stop'
+while ($true) {
+    $client = $listener.AcceptTcpClient()
+    $bytes = [Text.Encoding]::ASCII.GetBytes("HTTP/1.1 $status No`r`nContent-Length: 0`r`n`r`n")
+    [void]$client.GetStream().Read((New-Object -TypeName Byte[] -ArgumentList 4096), 0, 4096)
+    $client.GetStream().Write($bytes, 0, $bytes.Length)
+    $client.Dispose()
+}
+'@
+        [void][PowerShell]::Create().AddScript($refuse).AddArgument($listener).AddArgument($status).BeginInvoke()
+        $url = [Uri]"http://localhost:$($listener.LocalEndpoint.Port)/"
+        foreach ($announced in @('Authentication.Oidc.Secret'), @()) {
+            $done = @{ checks = @(); warnings = @(); failed_check = '' }
+            $check = { Add-SiteCheck -Done $args[0] -Url $args[1] -Before @{ http = '' } -Timeout 1 -Announced $args[2] }
+            $failure = Get-Failure { & (Get-Module -Name _HealthCheck) $check $done $url $announced }
+            @{ failure = $failure; warnings = $done.warnings; passed = $done.checks[0].passed }
+        }
+        $listener.Stop()
+    })
+
 # A node of a failover cluster without its management tools, which does not say who owns the resource.
 $cluster = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('Cluster\Resources\1')
 $cluster.SetValue('Name', 'AMS')

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,14 +17,19 @@ from .certificates import TestCertificate
 LOOPBACK = "127.0.0.1"
 
 
-class TlsSite:
-    """Passes what arrives at a TLS port on to an HTTP port. Answers 503 where nobody serves that, as HTTP.sys does.
+def unserved(_status: int) -> int:
+    """What HTTP.sys answers where nobody serves."""
+    return 503
 
-    served: False has it answer 503 though there is a server.
+
+class TlsSite:
+    """Passes what arrives at a TLS port on to an HTTP port.
+
+    answer: what it makes of the status with which that answers.
     """
 
     def __init__(self, port: int, http_port: int, certificate: TestCertificate, folder: Path) -> None:
-        self.served = True
+        self.answer: Callable[[int], int] = int
         self._server = ThreadingHTTPServer((LOOPBACK, port), self._handler(http_port))
         self._server.daemon_threads = True
         context = _context(certificate, folder / "site.pem")
@@ -54,9 +60,9 @@ class TlsSite:
         connection = http.client.HTTPConnection(LOOPBACK, http_port, timeout=2)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status if self.served else 503
+            return self.answer(connection.getresponse().status)
         except OSError:
-            return 503
+            return unserved(0)
         finally:
             connection.close()
 

@@ -117,6 +117,7 @@ _BESIDE_A_BACKUP = {
     "clock_skew_seconds": 0,
     "decrypted_secrets": {},
     "same_documents": {},
+    "given_secrets": [],
     "earlier": [],
     "ended_runs": [],
     "interrupted_runs": [],

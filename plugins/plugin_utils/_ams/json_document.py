@@ -143,6 +143,13 @@ def parse(data: bytes) -> Value:
     return document
 
 
+def with_changes(data: bytes, changes: c.Mapping[tuple[int, int], bytes]) -> bytes:
+    """The bytes of a file with others at these places, each by its start and end, and nothing else changed."""
+    for (start, end), text in sorted(changes.items(), reverse=True):
+        data = data[:start] + text + data[end:]
+    return data
+
+
 def find(node: Value, path: str) -> c.Iterator[tuple[str, Value]]:
     """The values at a path such as C(A.B[].C), each with its place: names as they are written, elements by number."""
     yield from _find(node, path.split("."), "")

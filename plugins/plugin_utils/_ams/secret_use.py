@@ -16,16 +16,22 @@ SETTINGS = (
 """The JSON keys by which that is decided."""
 
 _OIDC = frozenset({"oidc", "1"})
+_OIDC_SECRET = "authentication.oidc.secret"
 _SYNCHRONISED, _SECRET = "dataprotection.certificates[", ".secret"
 
 Settings = c.Mapping[str, str]
 """Values of C(SETTINGS) by their places, as text."""
 
 
+def signs_in(path: str) -> bool:
+    """Whether nobody can sign in while the service cannot open a secret in use: it answers each request with 500."""
+    return path.lower() == _OIDC_SECRET
+
+
 def is_used(path: str, settings: Settings) -> bool:
     """Whether Access Manager opens the secret at a place of its JSON, as it is set up."""
     known = {place.lower(): value.strip().lower() for place, value in settings.items()}
-    if path.lower() == "authentication.oidc.secret":
+    if path.lower() == _OIDC_SECRET:
         return known.get("authentication.mode", "") in _OIDC
     if path.lower() == "email.password":
         return bool(known.get("email.host")) and known.get("email.usedefaultcredentials") != "true"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -63,6 +64,7 @@ class Configuration:
 
     def __init__(self, data: bytes, *, tolerant: bool = False) -> None:
         self._archive = Archive(data, PARTS["config"])
+        self._changed: dict[str, bytes] = {}
         self.described = checked_state(self._archive.json(STATE))
         self.files, self.folders = checked_lists(self._archive.json(FILES))
         self._check_names()
@@ -72,10 +74,21 @@ class Configuration:
         self.documents = dict(self._documents(tolerant=tolerant))
 
     def chunks(self, name: str) -> c.Iterator[bytes]:
-        return self._archive.chunks(name)
+        return iter([self._changed[name]]) if name in self._changed else self._archive.chunks(name)
 
     def read(self, name: str) -> bytes:
-        return self._archive.read(name)
+        return self._changed[name] if name in self._changed else self._archive.read(name)
+
+    def with_contents(self, changed: c.Mapping[str, bytes]) -> Configuration:
+        """The same configuration with other contents of some of its JSON files, by their names in the backup."""
+        other = copy.copy(self)
+        other._changed = {**self._changed, **changed}
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in changed.items()}
+        other.files = self.files | {
+            name: {**self.files[name], "size": len(data), "sha256": digests[name]} for name, data in changed.items()
+        }
+        other.documents = dict(other._documents(tolerant=False))
+        return other
 
     @property
     def secrets(self) -> list[Secret]:

@@ -37,7 +37,7 @@ class Contents:
     """A decrypted backup. C(certificates) is None when it was not asked for, or has none.
 
     C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another
-    server.
+    server. C(given): the paths of the secrets whose values an administrator gave for this restore.
     """
 
     source: Source
@@ -45,6 +45,7 @@ class Contents:
     certificates: dict[str, Certificate] | None
     secrets: dict[str, str] = dataclasses.field(repr=False)
     rewrites: tuple[Rewrite, ...] = ()
+    given: frozenset[str] = frozenset()
 
     @property
     def configuration(self) -> Configuration:

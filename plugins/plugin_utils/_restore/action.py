@@ -121,7 +121,7 @@ class RestoreAction(AccessManagerAction):
     def situation(self, contents: Contents) -> TargetServer:
         """The server as it is now: as it was described before, or as it answers."""
         if self.params["installation"] is not None:
-            return self._planned_before(self.params["installation"])
+            return self._planned_before(self.params["installation"], contents)
         nonce = os.urandom(_NONCE_BYTES)
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
@@ -134,6 +134,7 @@ class RestoreAction(AccessManagerAction):
             "clock_skew_seconds": skew,
             "decrypted_secrets": {one["path"]: one["opens"] for one in [*answer["probes"], *answer["domain_secrets"]]},
             "same_documents": {},
+            "given_secrets": sorted(contents.given),
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
             "ended_runs": [restore.run_id for restore in earlier if restore.ended],
             "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
@@ -145,14 +146,20 @@ class RestoreAction(AccessManagerAction):
         return server
 
     @staticmethod
-    def _planned_before(installation: object) -> TargetServer:
+    def _planned_before(installation: object, contents: Contents) -> TargetServer:
         try:
-            return checked(installation, TargetServer)
+            server = checked(installation, TargetServer)
         except ShapeError as exc:
             raise AccessManagerError(
                 f"installation is not what a plan (state: planned) returned: {exc}. Give it the installation of the "
                 "registered result."
             ) from None
+        if server["given_secrets"] != sorted(contents.given):
+            raise AccessManagerError(
+                "installation is of a plan that was given values of other secrets: give the plan (state: planned) and "
+                "the restore the same secrets."
+            )
+        return server
 
     def _described(self, contents: Contents, nonce: bytes) -> dict[str, t.Any]:
         return describe(

@@ -19,6 +19,7 @@ import re
 
 from .._ams.constants import LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, own_http_configuration
+from .._ams.json_document import with_changes
 from .._ams.shapes import BackedUpServer, Binding, HttpSys, Installation, RegistryValue, State
 from .._ams.shapes import Reference as RecordedReference
 from .._contents import zip_writer
@@ -199,16 +200,13 @@ def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int]
     """The JSON files in which something has to be rewritten, by their names in a backup."""
     rewritten = {}
     for file in {rewrite.file for rewrite in rewrites.values()}:
-        edits = {(start, end): rewrite.after for (of, start, end), rewrite in rewrites.items() if of == file}
-        rewritten[f"{_CONFIG}{file}"] = _edited(configuration.read(f"{_CONFIG}{file}"), edits)
+        changes = {(start, end): _written(rewrite) for (of, start, end), rewrite in rewrites.items() if of == file}
+        rewritten[f"{_CONFIG}{file}"] = with_changes(configuration.read(f"{_CONFIG}{file}"), changes)
     return rewritten
 
 
-def _edited(data: bytes, edits: dict[tuple[int, int], str]) -> bytes:
-    """The bytes of a JSON file with other strings at these places, and nothing else changed."""
-    for (start, end), text in sorted(edits.items(), reverse=True):
-        data = data[:start] + json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass") + data[end:]
-    return data
+def _written(rewrite: Rewrite) -> bytes:
+    return json.dumps(rewrite.after, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _config_zip(

@@ -33,6 +33,7 @@ def plan_of(contents: Contents, plan: Plan) -> dict[str, t.Any]:
     return plan.as_data() | {
         "backup": contents.source.label,
         "changes_server": plan.changes_server,
+        "announced": plan.announced,
         "files": [_file(record) for record in plan.files],
         "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
         "database": f"{root}\\db",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._ams.secret_use import signs_in
 from .._ams.shapes import HttpSys, RegistryData, RegistryValue
 from .items import Item
 
@@ -37,12 +38,14 @@ class RestoreOptions:
 class Task:
     """What an administrator has to do. C(item): the thing of the plan's table to which it belongs, if any.
 
-    C(commands): PowerShell, but for ansible-playbook.
+    C(commands): PowerShell, but for ansible-playbook. C(secret): the path of one that the service may not open until
+    this is done.
     """
 
     item: Item | None
     text: str
     commands: tuple[str, ...] = ()
+    secret: str = ""
 
     @property
     def sentence(self) -> str:
@@ -163,9 +166,14 @@ class Plan:
     def changed(self) -> bool:
         return bool(self.changes_server or self.certificates or self.start)
 
-    def add_task(self, text: str) -> None:
+    @property
+    def announced(self) -> list[str]:
+        """The secrets without which nobody can sign in, and of which a task says that the service may not open them."""
+        return sorted({task.secret for task in self.tasks if signs_in(task.secret)})
+
+    def add_task(self, text: str, *, secret: str = "") -> None:
         """Leaves something to an administrator."""
-        self.tasks.append(Task(None, text))
+        self.tasks.append(Task(None, text, secret=secret))
 
     def as_data(self) -> dict[str, t.Any]:
         """What the target needs of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 
 from .._ams.constants import SecretMode
-from .._ams.secret_use import is_used, synchronised_certificate
+from .._ams.secret_use import is_used, signs_in, synchronised_certificate
 from .._contents.configuration import Secret
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
@@ -16,6 +16,8 @@ from .._target.health import service_may_read
 from .plan import KeyAction, Plan, RestoreOptions, SecretAction
 from .plan_files import is_same_json, is_wanted
 from .target_server import TargetServer
+
+_UNTIL_THEN = " Until then nobody can sign in, and the web site answers with status 500."
 
 
 def plan_certificates(plan: Plan, contents: Contents, server: TargetServer) -> None:
@@ -49,11 +51,24 @@ def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: 
         raise AccessManagerError(
             f"{_list(lost)} cannot be decrypted on {server['computer_name']}, and the backup has no clear value of it: "
             f"an administrator has to enter it again in the configuration tool after the restore.{missing} "
-            "To restore without it, set require_secrets to false."
+            "To restore with a new value, give it in secrets; to restore without it, set require_secrets to false."
         )
     for path in lost:
         plan.add_task(
             f"Enter {path} again in the configuration tool: neither this server nor the backup can decrypt it.{missing}"
+            f"{_UNTIL_THEN if signs_in(path) else ''}",
+            secret=path,
+        )
+    _plan_nodes(plan, contents, server)
+
+
+def _plan_nodes(plan: Plan, contents: Contents, server: TargetServer) -> None:
+    """A secret that was given opens on this server alone."""
+    given = [one["path"] for one in plan.secrets if one["action"] == "protect" and one["path"] in contents.given]
+    if given and server["cluster"]:
+        plan.add_task(
+            f"{_list(given)} will be protected for this node of the failover cluster alone (mode 1): enter "
+            "each once in the configuration tool afterwards, so that the other nodes can open it too."
         )
 
 
@@ -67,6 +82,8 @@ def is_needed(path: str, contents: Contents) -> bool:
 
 
 def _secret_action(secret: Secret, contents: Contents, server: TargetServer) -> SecretAction:
+    if secret.path in contents.given:
+        return "here" if is_same_json(f"config/{secret.file}", server) else "protect"
     if secret.mode == SecretMode.CLEAR:
         return "clear"
     if secret.mode != SecretMode.MACHINE:

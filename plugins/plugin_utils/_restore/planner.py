@@ -23,6 +23,7 @@ def make_plan(contents: Contents, server: TargetServer, options: RestoreOptions)
     plan = Plan()
     if "config" in options.parts:
         plan_secrets(plan, contents, server, options)
+    _refuse_unused_values(plan, contents)
     plan_files(plan, contents, server, options)
     plan_references(plan, contents)
     if "registry" in options.parts:
@@ -72,6 +73,15 @@ def refuse_unfit(contents: Contents, server: TargetServer, options: RestoreOptio
         raise AccessManagerError(
             f"The configuration lay in '{there}' when it was backed up, and the registry of {name} says '{here}': set "
             f"ConfigPath under HKLM\\SOFTWARE\\Lithnet\\Access Manager Service\\Parameters to '{there}' first."
+        )
+
+
+def _refuse_unused_values(plan: Plan, contents: Contents) -> None:
+    """Raises AccessManagerError when a value was given of a secret that is in no file of this restore."""
+    if unused := contents.given - {secret["path"] for secret in plan.secrets}:
+        raise AccessManagerError(
+            f"secrets gives a value of {' and '.join(sorted(unused))}, and this restore leaves the file that it is in: "
+            "restore that too, or leave the value out."
         )
 
 

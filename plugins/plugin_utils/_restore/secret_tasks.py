@@ -38,6 +38,7 @@ def secrets(recovery: Recovery) -> c.Iterator[Task]:
             yield Task(
                 Item.SECRETS_OF_MODE_2,
                 f"{text} If the service of {recovery.new} cannot decrypt it, enter it again in the configuration tool.",
+                secret=secret.path,
             )
 
 
@@ -56,8 +57,8 @@ def _domain_secret(recovery: Recovery, secret: Secret) -> c.Iterator[Task]:
         here = printable(str(recovery.server["state"]["service"]["account"] or "LocalSystem"))
         text += f" It opens for {domain_secret.words_of(openers)}, and the service runs as '{here}' here."
     either = " If the service cannot decrypt it either, enter it again in the configuration tool."
-    more = "" if opens and not openers else either
-    yield Task(Item.SECRETS_OF_MODE_3, text + more)
+    may_open = bool(opens and not openers)
+    yield Task(Item.SECRETS_OF_MODE_3, text + ("" if may_open else either), secret="" if may_open else secret.path)
 
 
 def synchronised(recovery: Recovery) -> c.Iterator[Task]:

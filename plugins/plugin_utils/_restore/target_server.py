@@ -27,7 +27,8 @@ from .._target.earlier_restores import Interruption
 class TargetServer(t.TypedDict):
     """C(decrypted_secrets): which protected secrets it decrypts, by path. C(same_documents): of each JSON file with
     secrets, whether it is the backup's but for how its secrets are protected. C(earlier): a sentence for each restore
-    and stop that was not reported. C(left_stopped): whether one of them left the service stopped.
+    and stop that was not reported. C(left_stopped): whether one of them left the service stopped. C(given_secrets): the
+    paths of the secrets whose values the plan was given.
     """
 
     installation: Installation
@@ -48,6 +49,7 @@ class TargetServer(t.TypedDict):
     clock_skew_seconds: int
     decrypted_secrets: dict[str, bool]
     same_documents: dict[str, bool]
+    given_secrets: list[str]
     earlier: list[str]
     ended_runs: list[str]
     interrupted_runs: list[Interruption]
