@@ -26,7 +26,7 @@ class ActionModule(RestoreAction):
 
     def perform(self) -> dict[str, t.Any]:
         contents = self._wanted(self.contents(certificates_alone=True))
-        plan = make_certificate_plan(contents, self.situation(contents))
+        plan = make_certificate_plan(contents, self.target_server(contents))
         lines = certificate_lines_of(plan)
         result = {
             "changed": bool(plan.certificates),

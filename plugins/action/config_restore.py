@@ -53,43 +53,43 @@ _RETURNED = (
 class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
         backup = with_given(self.contents(), self.params["secrets"])
-        situation = self.situation(backup)
+        server = self.target_server(backup)
         if self.params["installation"] is None:
-            for sentence in situation["earlier"]:
+            for sentence in server["earlier"]:
                 _display.warn(f"{self.target.label}: {self.target.censored(sentence)}")
-        contents = self.for_this_server(backup, situation)
-        plan = self.plan(contents, situation)
-        plan.tasks += self.manual_tasks(backup, situation, plan)
+        contents = self.for_this_server(backup, server)
+        plan = self.plan(contents, server)
+        plan.tasks += self.manual_tasks(backup, server, plan)
         planned = self._planned(contents, plan)
         if self.params["state"] == "planned":
             old = backup if self.params["other_server"] else None
-            document = plan_document.document_of(contents, situation, plan, backup=old, parts=self.parts)
+            document = plan_document.document_of(contents, server, plan, backup=old, parts=self.parts)
             self._write(document)
-            self._acknowledge(contents, situation, plan)
+            self._acknowledge(contents, server, plan)
             return planned | {
                 "plan_document": document,
                 "changed": plan.changed and self.check_mode,
-                "installation": json.dumps(situation),
-                "earlier_restores": situation["earlier"],
+                "installation": json.dumps(server),
+                "earlier_restores": server["earlier"],
             }
         if self.check_mode or not plan.changed:
             return planned | {"changed": plan.changed}
-        return planned | self._restore(contents, plan, situation)
+        return planned | self._restore(contents, plan, server)
 
-    def _acknowledge(self, contents: Contents, situation: TargetServer, plan: Plan) -> None:
+    def _acknowledge(self, contents: Contents, server: TargetServer, plan: Plan) -> None:
         """Has the server remember which earlier restores were reported."""
-        reported = self._reported(contents, situation, as_backup=not plan.changed)
+        reported = self._reported(contents, server, as_backup=not plan.changed)
         if reported and not self.check_mode:
             self.target.call(self._named_run() | {"step": "acknowledge", "reported": reported}, Change)
 
-    def _reported(self, contents: Contents, situation: TargetServer, *, as_backup: bool) -> list[str]:
+    def _reported(self, contents: Contents, server: TargetServer, *, as_backup: bool) -> list[str]:
         """The earlier restores that need not be reported again: an interrupted one only when all parts are as before
         it.
         """
-        reported = list(situation["ended_runs"])
+        reported = list(server["ended_runs"])
         if as_backup and self.parts == frozenset(RESTORABLE):
-            skewed = clock.is_skewed(situation["clock_skew_seconds"])
-            reported += earlier_restores.settled_by(contents.source, situation["interrupted_runs"], by_time=not skewed)
+            skewed = clock.is_skewed(server["clock_skew_seconds"])
+            reported += earlier_restores.settled_by(contents.source, server["interrupted_runs"], by_time=not skewed)
         return reported
 
     def _write(self, document: plan_document.Document) -> None:
@@ -114,10 +114,10 @@ class ActionModule(RestoreAction):
             },
         }
 
-    def _restore(self, contents: Contents, plan: Plan, situation: TargetServer) -> dict[str, t.Any]:
+    def _restore(self, contents: Contents, plan: Plan, server: TargetServer) -> dict[str, t.Any]:
         self.refuse_kept_arguments()
         run = self._named_run()
-        reported = self._reported(contents, situation, as_backup=True)
+        reported = self._reported(contents, server, as_backup=True)
         with self._sent(contents, plan) as bundle, self.target.cleanup_on_failure(run):
             answer = self._run(run | bundle | self._arguments(contents, plan, reported=reported))
         self._remove_reported(run)

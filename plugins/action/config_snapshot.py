@@ -29,7 +29,8 @@ class ActionModule(AccessManagerAction):
         if self.check_mode:
             return {"changed": True}
         result = self._take()
-        return result | {"left_runs": interrupted_stops.warn(result["left_runs"], self.target.label)}
+        stops = interrupted_stops.warn(result["interrupted_stops"], self.target.label)
+        return result | {"interrupted_stops": stops}
 
     def _take(self) -> dict[str, t.Any]:
         """Takes the snapshot by the stop policy; the result says which way it was copied."""

@@ -34,9 +34,9 @@ class ActionModule(AccessManagerAction):
         described["clock_skew_seconds"] = skew
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
-        runs = described.get("left_runs", [])
+        runs = described.get("interrupted_stops", [])
         described["needs_recovery"] = bool(described["stale_runs"] or interrupted_stops.stopped(runs))
-        described["left_runs"] = interrupted_stops.warn(runs, self.target.label)
+        described["interrupted_stops"] = interrupted_stops.warn(runs, self.target.label)
         described["unended_restores"] = self._unended(described)
         if "state" in described:
             described |= self._warned(described)

@@ -66,28 +66,28 @@ def _content(opened: dict[str, t.Any], binding: t.Any) -> bytes:
 class _Found:
     """A secret of the server. C(error): why its value is not in the backup; empty when it is.
 
-    C(certificate): the thumbprint of the certificate whose PFX in the configuration it opens; else empty.
-    C(is_needed): whether Access Manager uses it, and nothing else in the backup stands for it. C(openers): who may open
-    one of the domain, as it says itself.
+    C(certificate): the thumbprint of the certificate whose PFX in the configuration it decrypts; else empty.
+    C(is_needed): whether Access Manager uses it, and nothing else in the backup stands for it. C(readers): who may
+    decrypt one of the domain, as it says itself.
     """
 
     path: str
     mode: int | str
     error: str
     is_needed: bool
-    openers: list[str]
+    readers: list[str]
     certificate: str
 
     @classmethod
     def of(cls, path: str, opened: dict[str, t.Any], settings: dict[str, str], held: frozenset[str]) -> _Found:
         synchronised = secret_use.synchronised_certificate(path, settings)
         needed = secret_use.is_used(path, settings) and synchronised not in held
-        openers = domain_secret.openers_of(opened.get("protected", ""))
-        return cls(path, opened["mode"], str(opened.get("error", "")), needed, openers, synchronised or "")
+        readers = domain_secret.readers_of(opened.get("protected", ""))
+        return cls(path, opened["mode"], str(opened.get("error", "")), needed, readers, synchronised or "")
 
     @property
     def is_of_domain(self) -> bool:
-        return self.mode == SecretMode.DOMAIN and bool(self.openers)
+        return self.mode == SecretMode.DOMAIN and bool(self.readers)
 
     @property
     def is_lost(self) -> bool:
@@ -103,12 +103,12 @@ class _Found:
 
     @property
     def notice(self) -> str:
-        """What is said of a secret that the account of the run may not open, and others may."""
+        """What is said of a secret that the account of the run may not decrypt, and others may."""
         if not self.error or not self.is_needed or not self.is_of_domain:
             return ""
         return (
             f"The secret {self.path} is protected for accounts of the domain (mode 3), and the account of this run is "
-            f"not one of them. It is backed up as it is, and opens for {domain_secret.words_of(self.openers)}."
+            f"not one of them. It is backed up as it is; {domain_secret.words_of(self.readers)} can decrypt it."
         )
 
     def as_data(self) -> SecretRecord:
@@ -118,6 +118,6 @@ class _Found:
             "mode": self.mode,
             "exported": not self.error,
             "needed": self.is_lost or not self.error,
-            "opens_for": self.openers,
+            "decryptable_by": self.readers,
             "certificate": self.certificate,
         }

@@ -41,4 +41,5 @@ class ActionModule(AccessManagerAction):
 
     def _reported(self, result: ServiceState) -> dict[str, t.Any]:
         """The result, with a sentence for each run that left the service stopped, after a warning with it."""
-        return {**result, "left_runs": interrupted_stops.warn(result.get("left_runs", []), self.target.label)}
+        stops = interrupted_stops.warn(result.get("interrupted_stops", []), self.target.label)
+        return {**result, "interrupted_stops": stops}

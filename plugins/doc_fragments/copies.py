@@ -21,8 +21,8 @@ options:
         required: true
       kind:
         description:
-          - V(s3) is a bucket, with object lock. V(folder) is a folder on the controller, such as another disk or a mount. V(command) is a program
-            that copies the folder of a backup.
+          - V(s3) is a bucket, with object lock. V(folder) is a folder on the controller, such as another disk or a
+            mount. V(command) is a program that copies the folder of a backup.
         type: str
         choices: [s3, folder, command]
         required: true
@@ -42,7 +42,8 @@ options:
         description: A profile in the configuration of AWS.
         type: str
       access_key:
-        description: The access key. Without it, the environment, the profile or the role of the machine gives the credentials.
+        description: The access key. Without it, the environment, the profile or the role of the machine gives the
+          credentials.
         type: str
       secret_key:
         description: The secret key of O(destinations[].access_key).
@@ -58,7 +59,8 @@ options:
         type: str
       lock_days:
         description:
-          - For how many days each object is locked in COMPLIANCE mode. Nobody can delete it before, nor shorten that time.
+          - For how many days each object is locked in COMPLIANCE mode. Nobody can delete it before, nor shorten that
+            time.
           - The default retention of the bucket, when not given. Then the key needs no right to set a retention.
         type: int
       require_lock:
@@ -66,7 +68,8 @@ options:
         type: bool
         default: true
       path:
-        description: The folder of kind V(folder). It must exist, so that a mount that is missing is not mistaken for it.
+        description: The folder of kind V(folder). It must exist, so that a mount that is missing is not mistaken for
+          it.
         type: path
       check_owner:
         description: As O(check_backup_owner), for the folder of kind V(folder).
@@ -74,8 +77,8 @@ options:
         default: true
       command:
         description:
-          - The program of kind V(command) and its arguments. It is run once for each backup, without a shell. V({source}) stands for the folder of the backup,
-            V({host}) for its host and V({id}) for its id.
+          - The program of kind V(command) and its arguments. It is run once for each backup, without a shell.
+            V({source}) stands for the folder of the backup, V({host}) for its host and V({id}) for its id.
         type: list
         elements: str
       timeout:

@@ -11,12 +11,14 @@ class ModuleDocFragment:
 options:
   identity_file:
     description:
-      - The file on the controller with the private key that decrypts the backup, as C(age-keygen) or an age plugin writes it, or an SSH private key without a
-        passphrase. A file of age keys may hold several. It may be encrypted with C(age -p).
+      - The file on the controller with the private key that decrypts the backup, as C(age-keygen) or an age plugin
+        writes it, or an SSH private key without a passphrase. A file of age keys may hold several. It may be encrypted
+        with C(age -p).
     type: path
   identity:
     description:
-      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no message.
+      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no
+        message.
     type: str
   identity_passphrase:
     description:
@@ -30,7 +32,8 @@ options:
   encryption:
     description:
       - Whether a part in clear is accepted although O(identity_file), O(identity) or O(passphrase) is given.
-      - V(age) refuses it, whatever the manifest says. Who can write to the store could have put it in the place of an encrypted one.
+      - V(age) refuses it, whatever the manifest says. Who can write to the store could have put it in the place of an
+        encrypted one.
       - V(none) accepts it, as in a backup that was made with V(none). Encrypted parts are decrypted as well.
     type: str
     choices: [age, none]

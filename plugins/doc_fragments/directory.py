@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   transport:
     description:
-      - How the connection is protected. V(ldaps) and V(starttls) are TLS with a verified certificate. V(kerberos) signs and encrypts with the ticket of the
-        user who runs Ansible (C(kinit), or C(KRB5CCNAME)).
+      - How the connection is protected. V(ldaps) and V(starttls) are TLS with a verified certificate. V(kerberos) signs
+        and encrypts with the ticket of the user who runs Ansible (C(kinit), or C(KRB5CCNAME)).
       - A password never passes in clear, and a certificate that is not verified is never accepted.
     type: str
     choices: [ldaps, starttls, kerberos]
@@ -23,7 +23,8 @@ options:
     type: int
   ca_file:
     description:
-      - A file on the controller with the certificates of the authorities that are trusted, as PEM. The system's when not given.
+      - A file on the controller with the certificates of the authorities that are trusted, as PEM. The system's when
+        not given.
     type: path
   bind_user:
     description:
@@ -35,17 +36,19 @@ options:
     type: str
   timeout:
     description:
-      - How many seconds to wait for the logon, with the connection and its TLS handshake, and then for each answer. Nothing waits longer, whatever the server
-        does.
+      - How many seconds to wait for the logon, with the connection and its TLS handshake, and then for each answer.
+        Nothing waits longer, whatever the server does.
     type: int
     default: 30
   configuration_keys_lost:
     description:
-      - Say that nobody can open the private keys that configurations hold (certificate synchronisation). Otherwise a certificate is not taken for lost while
-        the configuration in a backup has its key, which Access Manager imports when it starts.
+      - Say that nobody can decrypt the private keys that configurations hold (certificate synchronisation). Otherwise a
+        certificate is not taken for lost while the configuration in a backup has its key, which Access Manager imports
+        when it starts.
     type: bool
     default: false
 requirements:
-  - python-ldap on the controller. C(apt-get install python3-ldap) on Debian, C(dnf install python3-ldap) on RHEL, for the system's Python. For another
-    Python, its headers and those of OpenLDAP and Cyrus SASL are needed to C(pip install python-ldap).
+  - python-ldap on the controller. C(apt-get install python3-ldap) on Debian, C(dnf install python3-ldap) on RHEL, for
+    the system's Python. For another Python, its headers and those of OpenLDAP and Cyrus SASL are needed to C(pip
+    install python-ldap).
 """

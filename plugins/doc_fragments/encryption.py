@@ -18,9 +18,10 @@ options:
     default: age
   recipients:
     description:
-      - The public keys that may decrypt the backup, as age (C(age1...)) or SSH (C(ssh-ed25519 ...), C(ssh-rsa ...)) writes them.
-      - An age plugin's (such as C(age1yubikey1...)) needs its program C(age-plugin-NAME) on the controller's C(PATH). C(age1tag1...) and the post-quantum
-        C(age1tagpq1...), of hardware keys, need pyrage 1.4 or newer and no program.
+      - The public keys that may decrypt the backup, as age (C(age1...)) or SSH (C(ssh-ed25519 ...), C(ssh-rsa ...))
+        writes them.
+      - An age plugin's (such as C(age1yubikey1...)) needs its program C(age-plugin-NAME) on the controller's C(PATH).
+        C(age1tag1...) and the post-quantum C(age1tagpq1...), of hardware keys, need pyrage 1.4 or newer and no program.
       - Each of them alone can decrypt it. The controller needs none of the private keys.
     type: list
     elements: str

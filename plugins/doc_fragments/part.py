@@ -11,7 +11,8 @@ class ModuleDocFragment:
 options:
   backup_id:
     description:
-      - The id of the open backup into which the part is written, as M(lithnet.access_manager.backup_commit) returned it.
+      - The id of the open backup into which the part is written, as M(lithnet.access_manager.backup_commit) returned
+        it.
     type: str
     required: true
 """

@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   allow_unmounted_root:
     description:
-      - Accept a O(backup_root) inside the container in which Ansible runs, with no volume mounted there. The backup is gone when the container ends, unless
-        it is kept in another way.
+      - Accept a O(backup_root) inside the container in which Ansible runs, with no volume mounted there. The backup is
+        gone when the container ends, unless it is kept in another way.
     type: bool
     default: false
 """

@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   staging_root:
     description:
-      - A folder on the target that exists. In it a folder C(lithnet.access_manager) is made for what is staged, open to SYSTEM and
-        Administrators only, and removed when it is empty.
+      - A folder on the target that exists. In it a folder C(lithnet.access_manager) is made for what is staged, open to
+        SYSTEM and Administrators only, and removed when it is empty.
       - Empty for C(%ProgramData%).
     type: str
     default: ''

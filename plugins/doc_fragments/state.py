@@ -11,9 +11,9 @@ class ModuleDocFragment:
 options:
   state_dir:
     description:
-      - The folder on the controller in which it keeps, for each host, the newest backups that it published, and when the last run was.
-        By them it finds a store that went back in time.
-        It must not lie where who can write to the backups can write too. It is made with mode C(0700).
+      - The folder on the controller in which it keeps, for each host, the newest backups that it published, and when
+        the last run was. By them it finds a store that went back in time. It must not lie where who can write to the
+        backups can write too. It is made with mode C(0700).
       - C(lithnet.access_manager) in C($XDG_STATE_HOME), or in C(~/.local/state), when not given.
     type: path
 """

@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   check_backup_owner:
     description:
-      - Whether O(backup_root), the folder of a host and that of a backup must belong to the user who runs Ansible, or to root. One of another user is refused,
-        because its owner can replace backups.
+      - Whether O(backup_root), the folder of a host and that of a backup must belong to the user who runs Ansible, or
+        to root. One of another user is refused, because its owner can replace backups.
       - Set it to V(false) only where a network file system cannot show owners. Nothing else is relaxed by it.
         A folder to which its group or all users may write
         is refused in any case, also one with the sticky bit, and so is a link in the place of a folder or file.

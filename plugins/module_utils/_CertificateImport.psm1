@@ -7,13 +7,13 @@
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._RestoreChange
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
 Set-StrictMode -Version 2.0
 
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
-$AdministratorsSid = 'S-1-5-32-544'
 $NonceBytes = 32
 # OAEP with SHA-512 takes the nonce, two digests and two bytes. A web site's key may be shorter.
 $LeastBitsForSha512 = 8 * ($NonceBytes + 2 * 64 + 2)
@@ -171,7 +171,7 @@ Function Grant-KeyRead {
         [Hashtable] $Key,
         [String] $ServiceSid
     )
-    foreach ($sid in $ServiceSid, $AdministratorsSid) {
+    foreach ($sid in $ServiceSid, (Get-WellKnownSid -Name Administrators)) {
         if (Test-KeyReader -Key $Key -Sid $sid) { continue }
         $security = New-Object -TypeName Security.AccessControl.FileSecurity -ArgumentList $Key.file,
             ([Security.AccessControl.AccessControlSections]::Access)

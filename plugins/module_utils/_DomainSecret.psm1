@@ -19,7 +19,7 @@ Function Unprotect-DomainSecret {
 }
 
 Function Test-DomainSecret {
-    # Whether this account opens a secret on this server. Its value is not kept.
+    # Whether this account decrypts a secret on this server. Its value is not kept.
     param([String] $Data)
     try { [void](Unprotect-DomainSecret -Data $Data); $true }
     catch { $false }

@@ -127,8 +127,8 @@ Function Get-SecretState {
     $installation = Get-Installation
     if (-not $installation.config_exists) { return }
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
-    foreach ($secret in Get-ProtectedSecret -Documents $documents -Paths $Knowledge.secrets) {
-        if ($secret.mode -eq 1) { @{ path = $secret.path; opens = Test-Secret -Secret $secret } }
+    foreach ($secret in Select-MachineSecret -Secrets @(Get-ProtectedSecret -Documents $documents -Paths $Knowledge.secrets)) {
+        @{ path = $secret.path; decrypts = Test-Secret -Secret $secret }
     }
 }
 

@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
+#AnsibleRequires -PowerShell ..module_utils._Secret
 
 Set-StrictMode -Version 2.0
 
@@ -184,14 +185,14 @@ Function Get-UnusableCertificate {
 }
 
 Function Get-LockedConfigurationSecret {
-    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or does not
-    # open.
+    # The paths of the secrets that the server's own files must hold after this restore, and that it does not find there or cannot
+    # decrypt.
     param(
         [Object[]] $Documents,
         [Object[]] $Planned,
         [String[]] $Paths
     )
-    $own = @(Get-ProtectedSecret -Documents $Documents -Paths $Paths | Where-Object -FilterScript { $_.mode -eq 1 })
+    $own = @(Select-MachineSecret -Secrets @(Get-ProtectedSecret -Documents $Documents -Paths $Paths))
     foreach ($secret in $Planned) {
         if ($secret.action -notin 'keep', 'here', 'protect') { continue }
         $found = @($own | Where-Object -FilterScript { $_.path -eq $secret.path })

@@ -50,7 +50,7 @@ Function Read-Mark {
     $read
 }
 
-Function Get-LeftRun {
+Function Get-InterruptedStop {
     # The runs that are not at work and left the service stopped, and for a day those after which it was started again: run_id,
     # controller, stopped_at, the state in which the service was found, when it was started, and why it could not be.
     param([String] $Root)
@@ -67,14 +67,14 @@ Function Get-LeftRun {
     }
 }
 
-Function Start-LeftService {
+Function Start-InterruptedService {
     # Starts the service when a run left it stopped. Only for a run that is alone at work on this server. What became of it stays
-    # beside the run, for Get-LeftRun.
+    # beside the run, for Get-InterruptedStop.
     param(
         [String] $Root,
         [Int32] $Timeout
     )
-    foreach ($left in @(Get-LeftRun -Root $Root | Where-Object -FilterScript { -not $_.started_at })) {
+    foreach ($left in @(Get-InterruptedStop -Root $Root | Where-Object -FilterScript { -not $_.started_at })) {
         $folder = Get-RunFolder -Root $Root -RunId $left.run_id
         $left.found = (Get-ServiceController).Status.ToString()
         $place = [IO.Path]::Combine($folder, $Revived)
@@ -91,17 +91,19 @@ Function Start-LeftService {
     }
 }
 
-Function Start-LeftServiceAlone {
+Function Start-InterruptedServiceUnderLock {
     # The same from outside a run, unless one is at work: that has seen to it, or the service is down by it.
     param(
         [String] $Root,
         [Hashtable] $Owner,
         [Int32] $Timeout
     )
-    if (-not @(Get-LeftRun -Root $Root | Where-Object -FilterScript { -not $_.started_at }) -or (Wait-OtherRun -Timeout 0)) {
+    $stopped = @(Get-InterruptedStop -Root $Root | Where-Object -FilterScript { -not $_.started_at })
+    if (-not $stopped -or (Wait-OtherRun -Timeout 0)) {
         return
     }
-    Invoke-Locked -Root $Root -Owner $Owner -Timeout $Timeout -Body { Start-LeftService -Root $Root -Timeout $Timeout }
+    Invoke-Locked -Root $Root -Owner $Owner -Timeout $Timeout -Body { Start-InterruptedService -Root $Root -Timeout $Timeout }
 }
 
-Export-ModuleMember -Function Set-StopMark, Remove-StopMark, Get-LeftRun, Start-LeftService, Start-LeftServiceAlone
+Export-ModuleMember -Function Set-StopMark, Remove-StopMark, Get-InterruptedStop,
+    Start-InterruptedService, Start-InterruptedServiceUnderLock

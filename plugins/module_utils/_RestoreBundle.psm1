@@ -8,12 +8,12 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._Secret
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Account
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
-$AdministratorsSid = 'S-1-5-32-544'
 
 Function Read-Plan {
     # The text of the plan. Its length in bytes comes before it.
@@ -99,15 +99,15 @@ Function Set-StagedText {
 }
 
 Function Protect-StagedSecret {
-    # Protects again, in the staged files, the secrets that this server cannot decrypt. Returns the secrets that must open, as they
-    # are now.
+    # Protects again, in the staged files, the secrets that this server cannot decrypt. Returns the secrets that must decrypt,
+    # as they are now.
     param(
         [Hashtable] $Bundle,
         [Object[]] $Values
     )
     $edits = New-NameTable
     foreach ($secret in $Bundle.plan.secrets) {
-        if ($secret.action -eq 'keep') { @{ path = $secret.path; mode = 1; data = $secret.data; salt = $secret.salt } }
+        if ($secret.action -eq 'keep') { New-MachineSecret -Path $secret.path -Data $secret.data -Salt $secret.salt }
         if ($secret.action -ne 'protect') { continue }
         $new = Protect-Secret -Value @($Values | Where-Object -FilterScript { $_.path -ceq $secret.path })[0].value
         $name = "config/$($secret.file)"
@@ -133,7 +133,7 @@ Function Test-SettableOwner {
     # Whether this account, without SeRestorePrivilege, can give a file the owner and the group of a descriptor.
     param([Security.AccessControl.RawSecurityDescriptor] $Descriptor)
     $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
-    $owners = @($identity.User.Value, $AdministratorsSid)
+    $owners = @($identity.User.Value, (Get-WellKnownSid -Name Administrators))
     $groups = $owners + @($identity.Groups | ForEach-Object -Process { $_.Value })
     "$($Descriptor.Owner)" -in $owners -and "$($Descriptor.Group)" -in $groups
 }

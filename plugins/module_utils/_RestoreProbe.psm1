@@ -29,7 +29,7 @@ Function Get-ExternalRecord {
 }
 
 Function Get-ProbeResult {
-    # Of each secret of a backup: whether it opens here, and the mark of the server's own secret in its place.
+    # Of each secret of a backup: whether it decrypts here, and the mark of the server's own secret in its place.
     param(
         [Object[]] $Probes,
         [Object[]] $Own,
@@ -44,7 +44,7 @@ Function Get-ProbeResult {
         @{
             path = $probe.path
             file = $probe.file
-            opens = Test-Secret -Secret @{ mode = 1; data = $probe.data; salt = $probe.salt }
+            decrypts = Test-Secret -Secret (New-MachineSecret -Path $probe.path -Data $probe.data -Salt $probe.salt)
             mark = $mark
         }
     }
@@ -72,7 +72,7 @@ Function Get-MaskedDigest {
     finally { $stream.Dispose() }
 }
 
-Function Get-Situation {
+Function Get-RestoreTarget {
     # busy alone while another run is at work on this server.
     param([Collections.IDictionary] $Params)
     $busy = Wait-OtherRun -Timeout $Params.wait_seconds
@@ -97,7 +97,7 @@ Function Get-Situation {
     }
     $answer.probes = @(Get-ProbeResult -Probes $Params.probes -Own $own -Nonce $Params.nonce)
     $answer.domain_secrets = @($Params.domain_secrets |
-        ForEach-Object -Process { @{ path = $_.path; opens = Test-DomainSecret -Data $_.data } })
+        ForEach-Object -Process { @{ path = $_.path; decrypts = Test-DomainSecret -Data $_.data } })
     $answer.masked = New-NameTable
     foreach ($name in @($Params.probes | ForEach-Object -Process { $_.file } | Sort-Object -Unique)) {
         $probes = @($Params.probes | Where-Object -FilterScript { $_.file -eq $name })
@@ -107,4 +107,4 @@ Function Get-Situation {
     $answer
 }
 
-Export-ModuleMember -Function Get-Situation
+Export-ModuleMember -Function Get-RestoreTarget

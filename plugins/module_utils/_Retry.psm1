@@ -6,13 +6,13 @@
 
 Set-StrictMode -Version 2.0
 
-$Patience = [TimeSpan]::FromSeconds(5)
+$RetryTime = [TimeSpan]::FromSeconds(5)
 $PollMilliseconds = 100
 # ERROR_ACCESS_DENIED (a file that was deleted and is still open), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION,
 # ERROR_DIR_NOT_EMPTY (such a file is in it), ERROR_DELETE_PENDING, ERROR_USER_MAPPED_FILE
 $TakenCodes = 5, 32, 33, 145, 303, 1224
 
-Function Test-Taken {
+Function Test-InUse {
     # Whether an error is of Windows (FACILITY_WIN32), and says that another program has the file.
     param([Exception] $Cause)
     ($Cause.HResult -band 0x7FFF0000) -eq 0x70000 -and ($Cause.HResult -band 0xFFFF) -in $TakenCodes
@@ -25,7 +25,7 @@ Function Invoke-WithRetry {
     $watch = [Diagnostics.Stopwatch]::StartNew()
     while ($true) {
         try { return & $Body }
-        catch { if ($watch.Elapsed -ge $Patience -or -not (Test-Taken -Cause $_.Exception.GetBaseException())) { throw } }
+        catch { if ($watch.Elapsed -ge $RetryTime -or -not (Test-InUse -Cause $_.Exception.GetBaseException())) { throw } }
         Start-Sleep -Milliseconds $PollMilliseconds
     }
 }

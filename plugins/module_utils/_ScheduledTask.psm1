@@ -4,6 +4,7 @@
 
 # A process of SYSTEM outside the shell's job, started by a scheduled task: where neither leaving the job nor WMI may start one.
 
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._KernelObject
 
 Set-StrictMode -Version 2.0
@@ -11,7 +12,6 @@ Set-StrictMode -Version 2.0
 $TaskPrefix = 'lithnet.access_manager.'
 $TaskDescription = 'One run of the Ansible collection lithnet.access_manager. It is removed as soon as the run has begun.'
 $AdministratorsAlone = 'O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)'
-$LocalSystem = 'S-1-5-18'
 $CreateOnly, $ServiceAccount, $HighestRunLevel, $Hidden, $NormalPriority = 2, 5, 1, 1, 5
 # SCHED_S_TASK_RUNNING, SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED
 $NotEnded = 0x41301, 0x41303, 0x41325
@@ -76,7 +76,7 @@ Function New-RunTask {
     $connected = Connect-TaskScheduler
     $definition = $connected.scheduler.NewTask(0)
     $definition.RegistrationInfo.Description = $TaskDescription
-    $definition.Principal.UserId = $LocalSystem
+    $definition.Principal.UserId = Get-WellKnownSid -Name LocalSystem
     $definition.Principal.LogonType = $ServiceAccount
     $definition.Principal.RunLevel = $HighestRunLevel
     $definition.Settings.DisallowStartIfOnBatteries = $false

@@ -10,14 +10,15 @@ Set-StrictMode -Version 2.0
 
 Add-Type -AssemblyName System.Security
 
+$ClearMode, $MachineMode = 0, 1
 $SaltBytes = 128
 
 Function Unprotect-Secret {
     # The clear text of a secret: mode 0 is stored so, mode 1 is DPAPI of the local machine with the salt as entropy.
     param([Collections.IDictionary] $Secret)
     switch ($Secret.mode) {
-        0 { return $Secret.data }
-        1 {
+        $ClearMode { return $Secret.data }
+        $MachineMode {
             $salt = if ($Secret.salt) { [Convert]::FromBase64String($Secret.salt) }
             $bytes = [Security.Cryptography.ProtectedData]::Unprotect([Convert]::FromBase64String($Secret.data), $salt,
                 [Security.Cryptography.DataProtectionScope]::LocalMachine)
@@ -25,6 +26,22 @@ Function Unprotect-Secret {
         }
     }
     throw "secrets of mode $($Secret.mode) cannot be decrypted by this module; the configuration holds it as it is"
+}
+
+Function New-MachineSecret {
+    # A secret as Access Manager stores one that this server alone decrypts.
+    param(
+        [String] $Path,
+        [String] $Data,
+        [String] $Salt
+    )
+    @{ path = $Path; mode = $MachineMode; data = $Data; salt = $Salt }
+}
+
+Function Select-MachineSecret {
+    # Of these secrets, those that this server alone decrypts.
+    param([Object[]] $Secrets)
+    foreach ($secret in $Secrets) { if ($secret.mode -eq $MachineMode) { $secret } }
 }
 
 Function Test-Secret {
@@ -40,7 +57,7 @@ Function Protect-Secret {
     $salt = New-RandomByte -Count $SaltBytes
     $bytes = [Security.Cryptography.ProtectedData]::Protect([Text.Encoding]::UTF8.GetBytes($Value), $salt,
         [Security.Cryptography.DataProtectionScope]::LocalMachine)
-    @{ data = [Convert]::ToBase64String($bytes); salt = [Convert]::ToBase64String($salt); mode = 1 }
+    @{ data = [Convert]::ToBase64String($bytes); salt = [Convert]::ToBase64String($salt); mode = $MachineMode }
 }
 
 Function Get-SecretMark {
@@ -54,4 +71,4 @@ Function Get-SecretMark {
     finally { $mac.Dispose() }
 }
 
-Export-ModuleMember -Function Unprotect-Secret, Test-Secret, Protect-Secret, Get-SecretMark
+Export-ModuleMember -Function Unprotect-Secret, New-MachineSecret, Select-MachineSecret, Test-Secret, Protect-Secret, Get-SecretMark

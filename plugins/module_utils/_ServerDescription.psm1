@@ -81,7 +81,7 @@ Function Get-Description {
         service_sid = Get-AccountSid -Name ([String](Get-ServiceInformation).account)
         start_obstacles = @(Get-StartObstacle -JsonFiles $Knowledge.json_files)
         unended_restores = @(Get-UnendedRestore)
-        left_runs = @(Get-LeftRun -Root (Get-StagingRoot -Path $StagingRoot))
+        interrupted_stops = @(Get-InterruptedStop -Root (Get-StagingRoot -Path $StagingRoot))
     }
 }
 

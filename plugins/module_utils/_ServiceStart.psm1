@@ -6,21 +6,21 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Account
 
 Set-StrictMode -Version 2.0
 
 $Account = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]
 $Disabled = 4
-$WithoutRight = 'S-1-5-18', 'S-1-5-19', 'S-1-5-20'    # LocalSystem, LocalService and NetworkService need none
-$OfEveryAccount = 'S-1-1-0', 'S-1-5-11'               # Everyone, Authenticated Users
+$WithoutRight = Get-WellKnownSid -Name LocalSystem, LocalService, NetworkService
+$OfEveryAccount = Get-WellKnownSid -Name Everyone, AuthenticatedUsers
 $VirtualAccounts = 'S-1-5-80-'
-$AllServices = 'S-1-5-80-0'
 
 Function Get-AccountSid {
     # The SID of an account as the settings of a service name it; empty when Windows does not know it.
     param([String] $Name)
-    if ($Name -in '', 'LocalSystem') { return 'S-1-5-18' }
+    if ($Name -in '', 'LocalSystem') { return Get-WellKnownSid -Name LocalSystem }
     $full = if ($Name.StartsWith('.\')) { $env:COMPUTERNAME + $Name.Substring(1) } else { $Name }
     $known = New-Object -TypeName Security.Principal.NTAccount -ArgumentList $full
     try { $known.Translate([Security.Principal.SecurityIdentifier]).Value }
@@ -37,7 +37,7 @@ Function Get-RightHolder {
 Function Get-AccountGroup {
     # The SIDs of the groups that an account has in a logon; $null where Windows does not say.
     param([String] $Sid)
-    if ($Sid.StartsWith($VirtualAccounts)) { return , @($AllServices) }
+    if ($Sid.StartsWith($VirtualAccounts)) { return , @(Get-WellKnownSid -Name AllServices) }
     try { return , @($Account::GroupsOf($Sid)) }
     catch { return $null }
 }

@@ -5,6 +5,7 @@
 # Folders open to SYSTEM and Administrators only, and files that are written in them as a whole.
 
 #AnsibleRequires -PowerShell ..module_utils._Retry
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._ItemSecurity
 
@@ -29,7 +30,7 @@ Function Assert-OwnFolder {
     if ($folder.Attributes -band [IO.FileAttributes]::ReparsePoint) {
         throw "The folder '$Path' is a link. Remove it, or name another folder with staging_root."
     }
-    $trusted = 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+    $trusted = @(Get-WellKnownSid -Name LocalSystem, Administrators) + [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
     $now = New-Object -TypeName Security.AccessControl.DirectorySecurity -ArgumentList $Path,
         ([Security.AccessControl.AccessControlSections]::Owner)
     $owner = $now.GetOwner([Security.Principal.SecurityIdentifier])
@@ -53,8 +54,9 @@ Function New-RestrictedFolder {
     param([String] $Path)
     [void][IO.Directory]::CreateDirectory($Path)
     Assert-OwnFolder -Path $Path
-    $system = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-18'
-    $administrators = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList 'S-1-5-32-544'
+    $system, $administrators = Get-WellKnownSid -Name LocalSystem, Administrators | ForEach-Object -Process {
+        New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $_
+    }
     $security = New-Object -TypeName Security.AccessControl.DirectorySecurity
     $security.SetOwner($administrators)
     $security.SetAccessRuleProtection($true, $false)

@@ -8,11 +8,13 @@ module: artifact_fetch
 short_description: Brings the configuration to the controller and encrypts it
 version_added: 1.0.0
 description:
-  - Without O(run_id), the configuration is read where it lies while the service runs. What was read is verified to be one state of it.
-    The hash of every file, C(Metadata.Usn) and the list of files are the same before and after, or it is read again.
+  - Without O(run_id), the configuration is read where it lies while the service runs. What was read is verified to be
+    one state of it. The hash of every file, C(Metadata.Usn) and the list of files are the same before and after, or it
+    is read again.
   - With O(run_id), a snapshot is read that M(lithnet.access_manager.config_snapshot) has staged.
-  - The target compresses and encrypts to a key that the controller makes for this call. The controller checks every file against its
-    SHA-256 on the target and writes C(config.zip.age) into the open backup, without a clear file in between.
+  - The target compresses and encrypts to a key that the controller makes for this call. The controller checks every
+    file against its SHA-256 on the target and writes C(config.zip.age) into the open backup, without a clear file in
+    between.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 requirements:
@@ -39,7 +41,8 @@ attributes:
     support: full
 options:
   run_id:
-    description: The snapshot, as M(lithnet.access_manager.config_snapshot) returned it. The live configuration when not given.
+    description: The snapshot, as M(lithnet.access_manager.config_snapshot) returned it. The live configuration when not
+      given.
     type: str
   include_database:
     description: Whether the snapshot was taken with the database. It is part of what decides that a server has changed.
@@ -47,8 +50,10 @@ options:
     default: false
   expected_bytes:
     description:
-      - The size of the files, as M(lithnet.access_manager.installation_info) returned it (RV(lithnet.access_manager.installation_info#module:bytes)).
-      - More than twice that and 64 MiB is not taken from the server. Never more than 4 GiB are, also when this is not given.
+      - The size of the files, as M(lithnet.access_manager.installation_info) returned it
+        (RV(lithnet.access_manager.installation_info#module:bytes)).
+      - More than twice that and 64 MiB is not taken from the server. Never more than 4 GiB are, also when this is not
+        given.
     type: int
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
@@ -77,7 +82,8 @@ EXAMPLES = r"""
 RETURN = r"""
 steady:
   description:
-    - Whether what was read is one state. When V(false), the configuration changed each time, and no artifact was written.
+    - Whether what was read is one state. When V(false), the configuration changed each time, and no artifact was
+      written.
   returned: success
   type: bool
 attempts:
@@ -88,7 +94,10 @@ artifact:
   description: The name, size and SHA-256 of what was written.
   returned: when RV(steady) is true
   type: dict
-  sample: {"name": "config.zip.age", "size": 312345, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
+  sample:
+    name: config.zip.age
+    size: 312345
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 problems:
   description: What makes the backup incomplete, one sentence each.
   returned: when RV(steady) is true
@@ -120,14 +129,15 @@ downtime_ms:
   type: int
 health_warnings:
   description:
-    - What in the configuration will fail by itself, or on another server, one sentence each. Templates that Access Manager opens for each request and that are
-      gone, notification channels that nobody defines, mandatory ones without their files, scripts that read credentials which DPAPI keeps or look for files
-      beside themselves.
+    - What in the configuration will fail by itself, or on another server, one sentence each. Templates that Access
+      Manager opens for each request and that are gone, notification channels that nobody defines, mandatory ones
+      without their files, scripts that read credentials which DPAPI keeps or look for files beside themselves.
   returned: when RV(steady) is true
   type: list
   elements: str
 tls_certificates:
-  description: The certificates of Access Manager's TLS bindings, each with its endpoints, subject, issuer, DNS names and end. They stand in the manifest.
+  description: The certificates of Access Manager's TLS bindings, each with its endpoints, subject, issuer, DNS names
+    and end. They stand in the manifest.
   returned: when RV(steady) is true
   type: list
   elements: dict

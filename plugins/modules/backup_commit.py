@@ -8,9 +8,11 @@ module: backup_commit
 short_description: Opens, publishes or discards a backup on the controller
 version_added: 1.0.0
 description:
-  - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers never see half a backup.
-  - It opens no backup when the newest complete one holds the same content, encrypted to the same recipients. With O(signing_key) or O(allowed_signers), that
-    one must be signed by an allowed signer, or by the same key when none are set.
+  - A backup is made in a folder C(.partial-ID) and published by renaming it, after every artifact was checked. Readers
+    never see half a backup.
+  - It decrypts no backup when the newest complete one holds the same content, encrypted to the same recipients. With
+    O(signing_key) or O(allowed_signers), that one must be signed by an allowed signer, or by the same key when none are
+    set.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -30,13 +32,15 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: V(opened) changes nothing when the newest complete backup holds the same content. A backup is published or discarded once.
+    details: V(opened) changes nothing when the newest complete backup holds the same content. A backup is published or
+      discarded once.
   platform:
     support: full
 options:
   state:
     description:
-      - V(checked) makes sure that the encryption, the backup root and O(signing_key) can be used, and changes nothing. The key signs something for it.
+      - V(checked) makes sure that the encryption, the backup root and O(signing_key) can be used, and changes nothing.
+        The key signs something for it.
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
@@ -52,19 +56,22 @@ options:
     elements: str
     default: []
   inventory:
-    description: What the server holds now, as M(lithnet.access_manager.installation_info) returned it. Required to open a backup.
+    description: What the server holds now, as M(lithnet.access_manager.installation_info) returned it. Required to open
+      a backup.
     type: dict
   directory:
     description:
-      - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is incomplete when passwords in the directory depend
-        on a key that neither it nor an older backup holds, and when that module failed.
+      - What M(lithnet.access_manager.directory_info) returned. It is written into the manifest. The backup is
+        incomplete when passwords in the directory depend on a key that neither it nor an older backup holds, and when
+        that module failed.
     type: dict
   force:
     description: Open a backup even when nothing has changed.
     type: bool
     default: false
   health_warnings:
-    description: What RV(lithnet.access_manager.installation_info#module:health_warnings) says. It stands in the manifest, and reports show it.
+    description: What RV(lithnet.access_manager.installation_info#module:health_warnings) says. It stands in the
+      manifest, and reports show it.
     type: list
     elements: str
     default: []

@@ -8,10 +8,12 @@ module: backup_copy
 short_description: Copies the backups of a host to other places
 version_added: 1.0.0
 description:
-  - Copies every backup of a host that a destination does not have yet, or verifies the copies there. Nothing in a copy is ever deleted or replaced.
+  - Copies every backup of a host that a destination does not have yet, or verifies the copies there. Nothing in a copy
+    is ever deleted or replaced.
   - Only backups are copied whose manifest is accepted (O(allowed_signers)) and whose artifacts are what it says.
-  - In a bucket of S3 (kind V(s3)), each file is one object. The server verifies what arrives against the SHA-256 of the manifest, and answers for it later, so
-    that V(verified) downloads nothing. All versions of an object are looked at, because a key that may only write can hide an object or cover it with another.
+  - In a bucket of S3 (kind V(s3)), each file is one object. The server verifies what arrives against the SHA-256 of the
+    manifest, and answers for it later, so that V(verified) downloads nothing. All versions of an object are looked at,
+    because a key that may only write can hide an object or cover it with another.
   - A destination that fails does not keep the others from being copied to.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -38,8 +40,8 @@ options:
   state:
     description:
       - V(copied) copies what is not there.
-      - V(verified) reports each file that is missing or not what its manifest says. What a command (kind V(command)) copied cannot be verified, only that
-        it was run.
+      - V(verified) reports each file that is missing or not what its manifest says. What a command (kind V(command))
+        copied cannot be verified, only that it was run.
     type: str
     choices: [copied, verified]
     default: copied
@@ -100,7 +102,8 @@ destinations:
       type: list
       elements: str
     present:
-      description: The ids of the backups that were there already; with O(state=verified), of those that are there as their manifests say.
+      description: The ids of the backups that were there already; with O(state=verified), of those that are there as
+        their manifests say.
       returned: always
       type: list
       elements: str
@@ -118,7 +121,8 @@ destinations:
       type: list
       elements: str
     last_success:
-      description: When the destination had every backup of the host for the last time, in UTC. V(null) when it never had.
+      description: When the destination had every backup of the host for the last time, in UTC. V(null) when it never
+        had.
       returned: always
       type: str
 problems:

@@ -5,17 +5,21 @@
 
 DOCUMENTATION = r"""
 module: backup_diff
-short_description: Tells what differs between two backups, or between a backup and its server
+short_description: Shows what differs between two backups, or between a backup and its server
 version_added: 1.0.0
 description:
-  - Compares by meaning. Rules and notification channels are compared by their C(Id), whatever their order. The security descriptor of a rule is
-    decoded to who gains and who loses which right. Files, permissions, certificates, registry values, HTTP.sys and service settings are compared too.
-  - Secrets are reported as changed or unchanged only, never by their values. That holds for protected secrets, for the connection string, the URLs of webhooks
-    and the licence, and for every key whose name says that it may hold a secret.
-  - Contents are compared when O(identity_file) or O(passphrase) decrypts the backups, or when they are not encrypted. Otherwise the inventories of the
-    manifests are compared. They show which things differ, and not how. RV(basis) says which it was.
-  - Nothing is written, neither on the controller nor on the server. The live server is asked by one call, and by a second one for its configuration when
-    contents are compared. What it sends is encrypted for this call and held in memory.
+  - Compares by meaning. Rules and notification channels are compared by their C(Id), whatever their order. The security
+    descriptor of a rule is decoded to who gains and who loses which right. Files, permissions, certificates, registry
+    values, HTTP.sys and service settings are compared too.
+  - Secrets are reported as changed or unchanged only, never by their values. That holds for protected secrets, for the
+    connection string, the URLs of webhooks and the licence, and for every key whose name says that it may hold a
+    secret.
+  - Contents are compared when O(identity_file) or O(passphrase) decrypts the backups, or when they are not encrypted.
+    Otherwise the inventories of the manifests are compared. They show which things differ, and not how. RV(basis) says
+    which it was.
+  - Nothing is written, neither on the controller nor on the server. The live server is asked by one call, and by a
+    second one for its configuration when contents are compared. What it sends is encrypted for this call and held in
+    memory.
   - RV(changed) is V(true) when the two differ, so that C(--diff) shows the difference and handlers can be notified.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -43,9 +47,10 @@ attributes:
 options:
   before:
     description:
-      - The backup that counts as the older side. V(previous) is the newest complete backup before O(after), V(latest) the newest complete one.
-      - Otherwise an id, or a path on the controller. Anything with a slash is a path, to the folder of a backup, or to a C(config.zip.age) or C(config.zip)
-        alone.
+      - The backup that counts as the older side. V(previous) is the newest complete backup before O(after), V(latest)
+        the newest complete one.
+      - Otherwise an id, or a path on the controller. Anything with a slash is a path, to the folder of a backup, or to
+        a C(config.zip.age) or C(config.zip) alone.
     type: str
     default: previous
   after:
@@ -113,8 +118,9 @@ after:
 basis:
   description:
     - What was compared. C(contents), or C(inventory) when there was no key.
-    - With C(inventory), RV(rules), RV(notification_channels), RV(authentication), RV(settings), RV(secrets), RV(registry) and RV(http_sys) are null, and
-      RV(server) has C(registry), C(http_sys), C(service), C(firewall) and C(version) as a whole.
+    - With C(inventory), RV(rules), RV(notification_channels), RV(authentication), RV(settings), RV(secrets),
+      RV(registry) and RV(http_sys) are null, and RV(server) has C(registry), C(http_sys), C(service), C(firewall) and
+      C(version) as a whole.
   returned: success
   type: str
   sample: contents
@@ -130,12 +136,13 @@ lines:
   elements: str
 rules:
   description:
-    - The authorization rules that differ, each with C(change) (C(added), C(removed), C(changed)), C(id), C(name), C(target), C(file),
-      C(settings), C(gained), C(lost) and C(decoded).
-    - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when it has none that is the same
-      everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in C(gained) means that the trustee is denied the right now.
-    - C(decoded) is false when a part of a security descriptor could not be decoded. Accounts may have more or fewer rights then than are listed, and the
-      descriptor itself is in C(settings).
+    - The authorization rules that differ, each with C(change) (C(added), C(removed), C(changed)), C(id), C(name),
+      C(target), C(file), C(settings), C(gained), C(lost) and C(decoded).
+    - C(gained) and C(lost) list C(access) (C(allow) or C(deny)), C(trustee) (a SID), C(name) (of the trustee; null when
+      it has none that is the same everywhere) and C(right), and C(condition) if there is one. An entry with C(deny) in
+      C(gained) means that the trustee is denied the right now.
+    - C(decoded) is false when a part of a security descriptor could not be decoded. Accounts may have more or fewer
+      rights then than are listed, and the descriptor itself is in C(settings).
     - A security descriptor without an access list gives everyone all rights, and is marked so.
     - A rule gives nothing while it is disabled, or when a script decides.
   returned: success
@@ -154,14 +161,15 @@ rules:
       decoded: true
 notification_channels:
   description:
-    - The notification channels that differ, each with C(change), C(kind) (C(Mail), C(Webhook), C(PowerShell)), C(id), C(name), C(file) and
-      C(settings).
+    - The notification channels that differ, each with C(change), C(kind) (C(Mail), C(Webhook), C(PowerShell)), C(id),
+      C(name), C(file) and C(settings).
   returned: success
   type: list
   elements: dict
 authentication:
   description:
-    - The settings below C(Authentication) that differ, each with C(change), C(path), C(before), C(after), C(secret) and C(file).
+    - The settings below C(Authentication) that differ, each with C(change), C(path), C(before), C(after), C(secret) and
+      C(file).
     - C(before) and C(after) are null where C(secret) is true.
   returned: success
   type: list
@@ -174,25 +182,27 @@ settings:
 secrets:
   description:
     - The protected secrets that differ, each with C(path) and C(change).
-    - C(change) is C(added), C(removed), C(changed), C(protected_again) (the value is the same), or C(unknown) (it is protected again, and the clear value is
-      not known on both sides).
+    - C(change) is C(added), C(removed), C(changed), C(protected_again) (the value is the same), or C(unknown) (it is
+      protected again, and the clear value is not known on both sides).
   returned: success
   type: list
   elements: dict
 certificates:
   description:
-    - The certificates that differ, each with C(change), C(thumbprint), C(subject), C(not_before), C(not_after), C(exported) and C(what).
-    - C(exported) is whether the private key is in the backup, or can be backed up from the live server. C(what) lists C(exported) or
-      C(key) when C(change) is C(changed).
+    - The certificates that differ, each with C(change), C(thumbprint), C(subject), C(not_before), C(not_after),
+      C(exported) and C(what).
+    - C(exported) is whether the private key is in the backup, or can be backed up from the live server. C(what) lists
+      C(exported) or C(key) when C(change) is C(changed).
     - Null when a backup has no manifest.
   returned: success
   type: list
   elements: dict
 files:
   description:
-    - The files and folders that differ, each with C(change), C(path) (its name in the backup), C(source) (its path on the server),
-      C(what), C(gained), C(lost) and C(decoded).
-    - C(what) lists C(content), C(attributes) and C(permissions). C(gained) and C(lost) are permissions, and C(decoded) is as in RV(rules).
+    - The files and folders that differ, each with C(change), C(path) (its name in the backup), C(source) (its path on
+      the server), C(what), C(gained), C(lost) and C(decoded).
+    - C(what) lists C(content), C(attributes) and C(permissions). C(gained) and C(lost) are permissions, and C(decoded)
+      is as in RV(rules).
     - The database is left out, because it is a cache.
   returned: success
   type: list
@@ -204,15 +214,16 @@ registry:
   elements: dict
 http_sys:
   description:
-    - Access Manager's TLS bindings and URL reservations that differ, each with C(change), C(kind) (C(binding), C(reservation)), C(name),
-      C(before) and C(after). Of a binding these are its thumbprint and, in words, the parameters that are not as Windows makes them.
+    - Access Manager's TLS bindings and URL reservations that differ, each with C(change), C(kind) (C(binding),
+      C(reservation)), C(name), C(before) and C(after). Of a binding these are its thumbprint and, in words, the
+      parameters that are not as Windows makes them.
   returned: success
   type: list
   elements: dict
 server:
   description:
-    - Version, service settings, firewall rules and overriding environment variables that differ, each with C(change), C(name), C(before),
-      C(after) and C(secret).
+    - Version, service settings, firewall rules and overriding environment variables that differ, each with C(change),
+      C(name), C(before), C(after) and C(secret).
   returned: success
   type: list
   elements: dict

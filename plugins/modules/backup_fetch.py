@@ -8,10 +8,11 @@ module: backup_fetch
 short_description: Fetches a backup from a copy in a bucket
 version_added: 1.0.0
 description:
-  - Fetches a backup of a host from a bucket of S3 into a backup root on the controller, where the other modules use it. For a restore when the controller or
-    its disk is lost. A copy in a folder needs no fetching, because it is a backup root itself.
-  - Of each file, the version is taken that the manifest names by its SHA-256, and of the manifest the oldest one that is accepted (O(allowed_signers)). So
-    what others deleted or wrote over is found all the same, and a warning says so.
+  - Fetches a backup of a host from a bucket of S3 into a backup root on the controller, where the other modules use it.
+    For a restore when the controller or its disk is lost. A copy in a folder needs no fetching, because it is a backup
+    root itself.
+  - Of each file, the version is taken that the manifest names by its SHA-256, and of the manifest the oldest one that
+    is accepted (O(allowed_signers)). So what others deleted or wrote over is found all the same, and a warning says so.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -50,7 +51,8 @@ options:
     description: A profile in the configuration of AWS.
     type: str
   access_key:
-    description: The access key. Without it, the environment, the profile or the role of the machine gives the credentials.
+    description: The access key. Without it, the environment, the profile or the role of the machine gives the
+      credentials.
     type: str
   secret_key:
     description: The secret key of O(access_key).

@@ -8,7 +8,7 @@ module: backup_info
 short_description: Lists backups, and selects one
 version_added: 1.0.0
 description:
-  - Reads the manifests under a backup root. It opens no artifact and needs no key.
+  - Reads the manifests under a backup root. It decrypts nothing and needs no key.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -31,7 +31,8 @@ options:
   backup_id:
     description:
       - Select V(latest), or the backup of this id. The module fails when it is not there.
-      - With O(allowed_signers), V(latest) is the newest that one of them signed, and the module fails when the backup of an id is not.
+      - With O(allowed_signers), V(latest) is the newest that one of them signed, and the module fails when the backup
+        of an id is not.
     type: str
   complete_only:
     description: Leave out incomplete and unreadable backups.
@@ -39,16 +40,17 @@ options:
     default: false
   not_before:
     description:
-      - Leave out backups that were made before this time in UTC. It is an id or the beginning of one, with or without separators, such as V(20261101T080000Z),
-        V(2026-11-01) or V(202611).
+      - Leave out backups that were made before this time in UTC. It is an id or the beginning of one, with or without
+        separators, such as V(20261101T080000Z), V(2026-11-01) or V(202611).
     type: str
   not_after:
-    description: Leave out backups that were made after this time, or after the day, month or year that it is the beginning of.
+    description: Leave out backups that were made after this time, or after the day, month or year that it is the
+      beginning of.
     type: str
   all_hosts:
     description:
-      - List the backups of every host that has a folder under the root, by host. A folder that cannot be listed, as one that is a link, is
-        named in a warning.
+      - List the backups of every host that has a folder under the root, by host. A folder that cannot be listed, as one
+        that is a link, is named in a warning.
     type: bool
     default: false
 seealso:
@@ -81,8 +83,8 @@ RETURN = r"""
 backups:
   description:
     - The manifests of the backups, by host and oldest first, without their inventory, with C(path) and C(size).
-    - C(signer) is who signed it, as C(principal) and C(fingerprint); null when that is not verified. C(origin) says it in one sentence. C(accepted) is whether
-      this run, with these signers, would use it.
+    - C(signer) is who signed it, as C(principal) and C(fingerprint); null when that is not verified. C(origin) says it
+      in one sentence. C(accepted) is whether this run, with these signers, would use it.
     - A backup whose manifest cannot be read has the status C(unreadable).
   returned: success
   type: list

@@ -8,8 +8,8 @@ module: backup_metrics
 short_description: Writes for Prometheus how the last backup runs ended
 version_added: 1.0.0
 description:
-  - Reads what M(lithnet.access_manager.backup_record) recorded beside the backups of all hosts under a root, and writes it for the textfile collector of
-    Prometheus' node exporter. The file is replaced as a whole.
+  - Reads what M(lithnet.access_manager.backup_record) recorded beside the backups of all hosts under a root, and writes
+    it for the textfile collector of Prometheus' node exporter. The file is replaced as a whole.
   - It also writes when this controller's copies last had every backup (O(state_dir)).
   - It verifies no backup. M(lithnet.access_manager.backup_report) writes what a verification found, under other names.
 author:
@@ -31,7 +31,8 @@ attributes:
     support: full
 options:
   backup_root:
-    description: The folder on the controller under which the backups of all hosts lie, each host's in a folder of its name.
+    description: The folder on the controller under which the backups of all hosts lie, each host's in a folder of its
+      name.
     type: path
     required: true
   hosts:

@@ -8,10 +8,12 @@ module: backup_record
 short_description: Records how a backup run ended
 version_added: 1.0.0
 description:
-  - Adds a line to C(.runs.jsonl) beside the backups of a host, for every run, also for one that found nothing changed or failed. The line is signed with
-    O(signing_key). The newest 100 lines stay.
-  - M(lithnet.access_manager.backup_verify) tells by it the age of the last successful run from the age of what it found.
-  - When O(failure) is given, it fails with that message again, whatever became of the record. When the record cannot be written, that is a warning.
+  - Adds a line to C(.runs.jsonl) beside the backups of a host, for every run, also for one that found nothing changed
+    or failed. The line is signed with O(signing_key). The newest 100 lines stay.
+  - M(lithnet.access_manager.backup_verify) tells by it the age of the last successful run from the age of what it
+    found.
+  - When O(failure) is given, it fails with that message again, whatever became of the record. When the record cannot be
+    written, that is a warning.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -33,7 +35,8 @@ attributes:
     support: full
 options:
   started:
-    description: When the run began, in UTC, as M(lithnet.access_manager.backup_commit) returns it with RV(lithnet.access_manager.backup_commit#module:started).
+    description: When the run began, in UTC, as M(lithnet.access_manager.backup_commit) returns it with
+      RV(lithnet.access_manager.backup_commit#module:started).
     type: str
   opened:
     description: What M(lithnet.access_manager.backup_commit) with C(state=opened) returned, when the run came to it.
@@ -80,8 +83,8 @@ run:
       type: str
     outcome:
       description: >-
-        V(complete) or V(incomplete) when there is a new backup, V(unchanged) when the newest complete one holds what the server holds, else
-        V(failed).
+        V(complete) or V(incomplete) when there is a new backup, V(unchanged) when the newest complete one holds what
+        the server holds, else V(failed).
       type: str
     backup_id:
       description: The id of that backup; null when the run failed.
@@ -90,14 +93,16 @@ run:
       description: How long the run took; null when that is not known.
       type: float
     downtime_ms:
-      description: Milliseconds for which the service was stopped; null when it did not start again, or when that is not known.
+      description: Milliseconds for which the service was stopped; null when it did not start again, or when that is not
+        known.
       type: int
     problems:
       description: What made the backup incomplete or the run fail, shortened.
       type: list
       elements: str
 newest_complete:
-  description: The id of the newest complete backup, by an allowed signer when O(allowed_signers) is set; null when there is none.
+  description: The id of the newest complete backup, by an allowed signer when O(allowed_signers) is set; null when
+    there is none.
   returned: when the record can be read
   type: str
 age_hours:

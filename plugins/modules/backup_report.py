@@ -9,8 +9,8 @@ short_description: Writes a report of verified backups as JSON, for Prometheus, 
 version_added: 1.0.0
 description:
   - Takes what C(backup_verify) returned for one host or many, and writes one report of all of them.
-  - The JSON has a version and is documented in C(docs/report.md). The file for Prometheus is for the textfile collector of its node exporter. The page
-    is one file without scripts, which loads nothing from elsewhere.
+  - The JSON has a version and is documented in C(docs/report.md). The file for Prometheus is for the textfile collector
+    of its node exporter. The page is one file without scripts, which loads nothing from elsewhere.
   - Each file is replaced as a whole. Its folder must exist.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -29,7 +29,8 @@ attributes:
     support: full
 options:
   verifications:
-    description: What C(backup_verify) returned, one element for each call. When two report the same backup or host, the later one counts.
+    description: What C(backup_verify) returned, one element for each call. When two report the same backup or host, the
+      later one counts.
     type: list
     elements: dict
     required: true
@@ -56,7 +57,8 @@ options:
     type: str
     default: Access Manager backups
   mode:
-    description: The permissions of the files, as four octal digits in quotes. Use V('0644') when node exporter or a web server runs as another user.
+    description: The permissions of the files, as four octal digits in quotes. Use V('0644') when node exporter or a web
+      server runs as another user.
     type: str
     default: '0600'
 seealso:
@@ -91,9 +93,12 @@ written:
   elements: str
 summary:
   description:
-    - The summary of the report. How many hosts are C(ok), C(warning) or C(critical), how many backups are of each status, and how many
-      problems there are.
+    - The summary of the report. How many hosts are C(ok), C(warning) or C(critical), how many backups are of each
+      status, and how many problems there are.
   returned: success
   type: dict
-  sample: {"hosts": {"ok": 3, "warning": 1, "critical": 0}, "backups": {"complete": 120, "incomplete": 1, "damaged": 0}, "problems": 1}
+  sample:
+    hosts: {ok: 3, warning: 1, critical: 0}
+    backups: {complete: 120, incomplete: 1, damaged: 0}
+    problems: 1
 """

@@ -8,18 +8,20 @@ module: backup_verify
 short_description: Verifies backups on the controller
 version_added: 1.0.0
 description:
-  - Without a key it verifies that each artifact is there with the size and SHA-256 that the manifest names, that its age header names the recipients of the
-    manifest, that no manifest contradicts itself, that nothing else lies in a backup's folder, and that no manifest was removed or changed since a later
-    one was made.
-  - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the header carries.
-  - With O(identity_file) or O(passphrase) it also decrypts each backup in memory. It checks every file against C(files.json), that the JSON files parse, that
-    each part belongs to the backup in which it lies, that the manifest describes what is there, that every secret is there, and that each private key
-    decrypts what its certificate encrypted.
+  - Without a key it verifies that each artifact is there with the size and SHA-256 that the manifest names, that its
+    age header names the recipients of the manifest, that no manifest contradicts itself, that nothing else lies in a
+    backup's folder, and that no manifest was removed or changed since a later one was made.
+  - An age header does not name age keys. It is compared by their number. SSH keys are compared by the tag that the
+    header carries.
+  - With O(identity_file) or O(passphrase) it also decrypts each backup in memory. It checks every file against
+    C(files.json), that the JSON files parse, that each part belongs to the backup in which it lies, that the manifest
+    describes what is there, that every secret is there, and that each private key decrypts what its certificate
+    encrypted.
   - With O(allowed_signers), a backup that none of them signed is a problem, and it is not decrypted.
   - A host whose folder is a link is a problem. Links are not followed.
   - A part in clear is read without a key. With one it is a problem, unless O(encryption=none) is set.
-  - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in time, and hosts whose backups are
-    gone.
+  - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in
+    time, and hosts whose backups are gone.
   - Nothing is written, except with O(accept_history=true).
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -41,7 +43,8 @@ attributes:
     support: full
 options:
   backup_root:
-    description: The folder on the controller under which the backups of all hosts lie, each host's in a folder of its name.
+    description: The folder on the controller under which the backups of all hosts lie, each host's in a folder of its
+      name.
     type: path
     required: true
   hosts:
@@ -57,24 +60,27 @@ options:
     default: false
   check_age:
     description:
-      - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that made the newest complete backup, or
-        found the server as it is in it, as M(lithnet.access_manager.backup_record) recorded it. Where no run is recorded, it is the one that made that backup.
+      - How many hours ago the last successful backup run of a host may be, before that is a problem. A run counts that
+        made the newest complete backup, or found the server as it is in it, as M(lithnet.access_manager.backup_record)
+        recorded it. Where no run is recorded, it is the one that made that backup.
     type: float
   copies:
     description:
-      - The names of the destinations at which each host's copies are to be, by the name of the host, as M(lithnet.access_manager.backup_copy) has them.
+      - The names of the destinations at which each host's copies are to be, by the name of the host, as
+        M(lithnet.access_manager.backup_copy) has them.
       - For a host that is not in it, those that this controller has copied to (O(state_dir)).
     type: dict
     default: {}
   check_copies:
     description:
-      - How many hours ago a destination may have had every backup of a host for the last time, before that is a problem.
+      - How many hours ago a destination may have had every backup of a host for the last time, before that is a
+        problem.
       - A host without a destination is a problem then.
     type: float
   accept_history:
     description:
-      - Accept that the newest backups are not those that this controller published last, as after the store was restored from a copy, or when the backups of a
-        host were given up. What is there now is what later runs expect.
+      - Accept that the newest backups are not those that this controller published last, as after the store was
+        restored from a copy, or when the backups of a host were given up. What is there now is what later runs expect.
       - For one run, when an administrator knows why.
     type: bool
     default: false
@@ -131,12 +137,14 @@ backups:
       type: str
     verified:
       description:
-        - V(none) when the manifest, its signature, an artifact, an age header or the chain of manifests is not as it must be.
+        - V(none) when the manifest, its signature, an artifact, an age header or the chain of manifests is not as it
+          must be.
         - V(integrity) when all these are.
         - V(full) when everything was decrypted and verified besides.
       type: str
     signer:
-      description: Which of O(allowed_signers) signed it, as C(principal) and C(fingerprint) of the key; null when none is known.
+      description: Which of O(allowed_signers) signed it, as C(principal) and C(fingerprint) of the key; null when none
+        is known.
       type: dict
     problems:
       description: What this verification found, one sentence each.
@@ -172,7 +180,8 @@ backups:
       description: V(recipients), V(passphrase) or V(none).
       type: str
     certificates:
-      description: The certificates with thumbprint, subject, not_before, not_after, and whether the private key was exported.
+      description: The certificates with thumbprint, subject, not_before, not_after, and whether the private key was
+        exported.
       type: list
       elements: dict
     secrets:
@@ -197,13 +206,15 @@ hosts:
       description: The name of the host.
       type: str
     counts:
-      description: How many backups it has that are C(complete), C(incomplete) and C(damaged), whether they were verified or not.
+      description: How many backups it has that are C(complete), C(incomplete) and C(damaged), whether they were
+        verified or not.
       type: dict
     newest:
       description: The id of its newest backup; null when there is none.
       type: str
     newest_complete:
-      description: The id of its newest complete backup, by an allowed signer when O(allowed_signers) is set; null when there is none.
+      description: The id of its newest complete backup, by an allowed signer when O(allowed_signers) is set; null when
+        there is none.
       type: str
     newest_complete_created:
       description: When the manifest of that was written, in UTC.
@@ -218,10 +229,12 @@ hosts:
       description: How many hours ago that was.
       type: float
     last_run:
-      description: The last backup run, however it ended, as RV(lithnet.access_manager.backup_record#module:run); null when none is recorded.
+      description: The last backup run, however it ended, as RV(lithnet.access_manager.backup_record#module:run); null
+        when none is recorded.
       type: dict
     copies:
-      description: When each destination of its copies had every backup of it for the last time, as this controller recorded.
+      description: When each destination of its copies had every backup of it for the last time, as this controller
+        recorded.
       type: list
       elements: dict
       contains:

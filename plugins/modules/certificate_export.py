@@ -8,10 +8,12 @@ module: certificate_export
 short_description: Exports the certificates of Access Manager with their private keys, and encrypts them
 version_added: 1.0.0
 description:
-  - Exports every certificate that has a private key in the service's store, expired ones too, and those of LocalMachine\My that carry
-    one of Access Manager's key usages, each as a PFX under a random password of its own.
-  - The PFX files exist in memory only, on both sides. They arrive encrypted to a key that the controller makes for this call.
-  - The controller opens each PFX, decrypts with its key what its certificate encrypts, and writes C(certificates.zip.age).
+  - Exports every certificate that has a private key in the service's store, expired ones too, and those of
+    LocalMachine\My that carry one of Access Manager's key usages, each as a PFX under a random password of its own.
+  - The PFX files exist in memory only, on both sides. They arrive encrypted to a key that the controller makes for this
+    call.
+  - The controller decrypts each PFX, decrypts with its key what its certificate encrypts, and writes
+    C(certificates.zip.age).
 author:
   - The lithnet.access_manager contributors (@lithnet)
 requirements:

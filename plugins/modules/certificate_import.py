@@ -8,12 +8,15 @@ module: certificate_import
 short_description: Restores the certificates of a backup with their private keys
 version_added: 1.0.0
 description:
-  - Imports the certificates of a backup that are missing into the service's own store, as exportable keys of the machine, and lets the service and the
-    Administrators read them.
-  - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may not read gets that permission.
+  - Imports the certificates of a backup that are missing into the service's own store, as exportable keys of the
+    machine, and lets the service and the Administrators read them.
+  - A certificate that is there with its key is left alone. One without its key gets it. One whose key the service may
+    not read gets that permission.
   - Each key is verified on the server. It decrypts what its certificate encrypts.
-  - Either all of them are restored, or none. The service is not touched. The other parts of the backup are left, whatever O(restore_only) says.
-  - The backup may be of another server, or of the certificates of a forest alone, as M(lithnet.access_manager.directory_certificate) makes it.
+  - Either all of them are restored, or none. The service is not touched. The other parts of the backup are left,
+    whatever O(restore_only) says.
+  - The backup may be of another server, or of the certificates of a forest alone, as
+    M(lithnet.access_manager.directory_certificate) makes it.
   - M(lithnet.access_manager.config_restore) does this too, as a part of a whole restore.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -31,7 +34,8 @@ extends_documentation_fragment:
 options:
   thumbprints:
     description:
-      - Import these certificates alone, by their thumbprints. The backup must hold their private keys. All are imported when it is empty.
+      - Import these certificates alone, by their thumbprints. The backup must hold their private keys. All are imported
+        when it is empty.
     type: list
     elements: str
     default: []
@@ -69,7 +73,8 @@ certificates:
   type: list
   elements: dict
 signer:
-  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not verified.
+  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when
+    that is not verified.
   returned: always
   type: dict
 origin:

@@ -253,7 +253,7 @@ Function Invoke-Restore {
     try { Invoke-Change -Bundle $bundle -Done $done -Safety $safety }
     catch { Complete-Failure -Bundle $bundle -Done $done -Safety $safety -Reason $_.Exception.GetBaseException().Message }
     $done.warnings += @(Complete-SafetyCopy -Done $done -Folder $safety.folder)
-    $done.warnings += @(Invoke-Step -Body { Start-LeftService -Root $root -Timeout $module.Params.service_timeout })
+    $done.warnings += @(Invoke-Step -Body { Start-InterruptedService -Root $root -Timeout $module.Params.service_timeout })
     $done
 }
 
@@ -319,7 +319,7 @@ $root = Get-StagingRoot -Path $module.Params.staging_root
 
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {
-        'describe' { return Get-Situation -Params $module.Params }
+        'describe' { return Get-RestoreTarget -Params $module.Params }
         'acknowledge' { return Set-ReportedRun }
         'prepare' { return New-Upload }
         'remove' { Set-SafetyReported -RunIds $module.Params.reported }

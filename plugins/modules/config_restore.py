@@ -8,13 +8,14 @@ module: config_restore
 short_description: Restores Access Manager on the server that it was backed up from, or on another one
 version_added: 1.0.0
 description:
-  - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else. What is as in the backup already is
-    not touched.
+  - Makes certificates, files, permissions, registry values and HTTP.sys as a backup has them, and changes nothing else.
+    What is as in the backup already is not touched.
   - The backup is decrypted in the controller's memory and checked before the server is asked anything.
-  - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops the service if it runs, changes what
-    differs, starts the service, and tests its health. When a step or a test fails, it puts everything back as it was and removes what it imported, whatever
-    happens to the connection or the controller. When only certificates are missing, the service is not stopped.
-    Where a failover cluster runs the service, a restore that needs a stop is refused until C(Stop-ClusterResource) has stopped it.
+  - The change runs in a process of its own on the server. It keeps a safety copy, imports missing certificates, stops
+    the service if it runs, changes what differs, starts the service, and tests its health. When a step or a test fails,
+    it puts everything back as it was and removes what it imported, whatever happens to the connection or the
+    controller. When only certificates are missing, the service is not stopped. Where a failover cluster runs the
+    service, a restore that needs a stop is refused until C(Stop-ClusterResource) has stopped it.
   - Secrets that this server cannot decrypt any more are protected again, with the values that the backup holds.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -41,36 +42,40 @@ attributes:
 options:
   state:
     description:
-      - V(planned) says what a restore would do, and changes nothing. It also reports earlier restores whose results their controllers have not read, or which
-        never ended because the server went down. After one of those, the service is started if it ran before that.
+      - V(planned) says what a restore would do, and changes nothing. It also reports earlier restores whose results
+        their controllers have not read, or which never ended because the server went down. After one of those, the
+        service is started if it ran before that.
       - V(restored) restores.
     type: str
     choices: [planned, restored]
     default: restored
   plan_json:
-    description: Where the plan is written on the controller as JSON, with O(state=planned), in check mode too. Its mode is C(0600).
+    description: Where the plan is written on the controller as JSON, with O(state=planned), in check mode too. Its mode
+      is C(0600).
     type: path
   plan_markdown:
     description: The same as Markdown.
     type: path
   secrets:
     description:
-      - New values of secrets of the configuration, by their paths in the JSON files, such as C(Authentication.Oidc.Secret) and C(Email.Password), in place of
-        those of the backup. For one that can be decrypted neither on the server nor from the backup, or whose value is another now.
-      - The server protects each for itself (mode 1), whatever protected it before. They are sent as the values of a backup are, and are in no result, log,
-        command line or file in clear.
+      - New values of secrets of the configuration, by their paths in the JSON files, such as
+        C(Authentication.Oidc.Secret) and C(Email.Password), in place of those of the backup. For one that can be
+        decrypted neither on the server nor from the backup, or whose value is another now.
+      - The server protects each for itself (mode 1), whatever protected it before. They are sent as the values of a
+        backup are, and are in no result, log, command line or file in clear.
       - Give a plan and its restore the same values.
     type: dict
     default: {}
   close_editor:
-    description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore fail before the service is stopped.
+    description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore
+      fail before the service is stopped.
     type: bool
     default: false
   force_stop:
     description:
-      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where its start type is disabled, where its
-        account may not log on as a service (error 1069 at its next start), or where its JSON files could not be read and are
-        not among those that are restored.
+      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where
+        its start type is disabled, where its account may not log on as a service (error 1069 at its next start), or
+        where its JSON files could not be read and are not among those that are restored.
     type: bool
     default: false
   health_seconds:
@@ -79,7 +84,8 @@ options:
     default: 10
   keep_safety_copies:
     description:
-      - How many safety copies stay on the server, in C(%ProgramData%\lithnet.access_manager.safety), which SYSTEM and Administrators alone may enter.
+      - How many safety copies stay on the server, in C(%ProgramData%\lithnet.access_manager.safety), which SYSTEM and
+        Administrators alone may enter.
     type: int
     default: 3
   service_timeout:
@@ -141,12 +147,14 @@ plan:
   elements: str
 tasks:
   description:
-    - What an administrator has to do, in sentences. What they say of secrets that the service cannot open fails no test of health afterwards.
+    - What an administrator has to do, in sentences. What they say of secrets that the service cannot open fails no test
+      of health afterwards.
   returned: always
   type: list
   elements: str
 certificates:
-  description: What was missing of certificates, as C(thumbprint) and C(action), which is C(import), C(give_key) or C(give_access).
+  description: What was missing of certificates, as C(thumbprint) and C(action), which is C(import), C(give_key) or
+    C(give_access).
   returned: always
   type: list
   elements: dict
@@ -206,7 +214,8 @@ downtime_ms:
   returned: when something was to be changed
   type: int
 signer:
-  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when that is not verified.
+  description: Which of O(allowed_signers) signed the backup, as C(principal) and C(fingerprint) of the key; null when
+    that is not verified.
   returned: always
   type: dict
 origin:

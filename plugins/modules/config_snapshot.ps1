@@ -136,8 +136,8 @@ Function Restore-Service {
     $root = Get-StagingRoot -Path $module.Params.staging_root
     $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
     Invoke-Locked -Root $root -Owner $owner -Timeout $module.Params.lock_timeout -Body {
-        Start-LeftService -Root $root -Timeout $module.Params.service_timeout
-        $own = @(Get-LeftRun -Root $root | Where-Object -FilterScript { $_.run_id -eq $module.Params.run_id })
+        Start-InterruptedService -Root $root -Timeout $module.Params.service_timeout
+        $own = @(Get-InterruptedStop -Root $root | Where-Object -FilterScript { $_.run_id -eq $module.Params.run_id })
         if ($own -and -not $own[0].started_at) { throw $own[0].error }
         @{ changed = $own.Count -gt 0 }
     }
@@ -148,7 +148,7 @@ Function New-Snapshot {
     param([String] $Folder)
     $installation = Assert-Installation
     $files = [IO.Path]::Combine($Folder, 'files')
-    Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.service_timeout
+    Start-InterruptedService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $module.Params.service_timeout
     [void][IO.Directory]::CreateDirectory($files)
     try {
         $size = Get-CapturedSize -Subject (Get-Subject -Installation $installation)
@@ -175,7 +175,7 @@ Function New-Snapshot {
     $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{
         changed = $true
         steady = $true
-        left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder)))
+        interrupted_stops = @(Get-InterruptedStop -Root ([IO.Path]::GetDirectoryName($Folder)))
     }
 }
 

@@ -8,10 +8,12 @@ module: config_snapshot
 short_description: Stages the configuration of Access Manager on its server
 version_added: 1.0.0
 description:
-  - Copies the configuration folder, and the files elsewhere that it names, into a folder that SYSTEM and Administrators alone may enter,
-    together with the registry values, the service's settings and the HTTP.sys configuration.
-  - A live copy is verified. The hash of every file and C(Metadata.Usn) are the same before and after, or it is made again.
-  - A copy with a stop runs in a process of its own on the target, which brings the service back whatever happens to the connection.
+  - Copies the configuration folder, and the files elsewhere that it names, into a folder that SYSTEM and Administrators
+    alone may enter, together with the registry values, the service's settings and the HTTP.sys configuration.
+  - A live copy is verified. The hash of every file and C(Metadata.Usn) are the same before and after, or it is made
+    again.
+  - A copy with a stop runs in a process of its own on the target, which brings the service back whatever happens to the
+    connection.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -48,13 +50,15 @@ options:
     default: auto
   force_stop:
     description:
-      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where its start type is disabled, where its
-        account may not log on as a service (error 1069 at its next start), or where its JSON files could not be read.
+      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where
+        its start type is disabled, where its account may not log on as a service (error 1069 at its next start), or
+        where its JSON files could not be read.
     type: bool
     default: false
   include_database:
     description:
-      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the service is stopped.
+      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the
+        service is stopped.
     type: bool
     default: false
   service_timeout:
@@ -97,7 +101,8 @@ attempts:
   returned: when O(state=present)
   type: int
 consistent:
-  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not, since other programs may save.
+  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not,
+    since other programs may save.
   returned: when O(state=present)
   type: bool
 stopped:
@@ -132,10 +137,10 @@ bytes:
   description: The size of those files.
   returned: when O(state=present)
   type: int
-left_runs:
+interrupted_stops:
   description:
-    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, and the
-      sentence says what became of it.
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the
+      service then, and the sentence says what became of it.
   returned: when O(state=present)
   type: list
   elements: str

@@ -8,16 +8,18 @@ module: directory_certificate
 short_description: Publishes an encryption certificate in Active Directory, after its private key was backed up
 version_added: 1.0.0
 description:
-  - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and publishes it.
-    Agents encrypt to it then.
-  - Nothing is published before a backup with the private key lies on the disk, was decrypted from there, and the key decrypted what the certificate encrypts.
-  - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When a run is interrupted before it
-    publishes, the next one finds the certificate there. It publishes it when that backup is signed by one of
-    O(allowed_signers), or with O(signing_key), or when
-    it is named in O(thumbprint). With O(allowed_signers), a new one is only made with a O(signing_key).
-    Nothing else that lies there is ever published, since it may be of anybody who can write to the backups.
+  - Makes a new encryption certificate for a forest, as Access Manager makes its own, or takes one from a backup, and
+    publishes it. Agents encrypt to it then.
+  - Nothing is published before a backup with the private key lies on the disk, was decrypted from there, and the key
+    decrypted what the certificate encrypts.
+  - A new certificate is encrypted into a backup of its own, in a folder of the forest's name under O(backup_root). When
+    a run is interrupted before it publishes, the next one finds the certificate there. It publishes it when that backup
+    is signed by one of O(allowed_signers), or with O(signing_key), or when it is named in O(thumbprint). With
+    O(allowed_signers), a new one is only made with a O(signing_key). Nothing else that lies there is ever published,
+    since it may be of anybody who can write to the backups.
   - It changes nothing when the published certificate is none of O(lost_certificates), and a backup holds its key.
-  - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is not known.
+  - A forest that publishes several certificates is refused, before anything is changed. Which of them an agent takes is
+    not known.
   - A failure after a change has C(changed) set, and says what was changed.
   - Afterwards, M(lithnet.access_manager.certificate_import) gives it to the servers.
 author:
@@ -60,7 +62,8 @@ options:
     type: str
   lost_certificates:
     description:
-      - The thumbprints of the certificates whose private keys are lost. When one of them is published, another takes its place.
+      - The thumbprints of the certificates whose private keys are lost. When one of them is published, another takes
+        its place.
       - It is refused when a backup holds one of these keys.
     type: list
     elements: str
@@ -72,12 +75,14 @@ options:
     type: str
   identity_file:
     description:
-      - The file on the controller with the private key that decrypts the backup, as C(age-keygen) writes it, or an SSH private key without a passphrase. It is
-        needed to verify that the backup can be decrypted, unless O(passphrase) or O(encryption=none) is used.
+      - The file on the controller with the private key that decrypts the backup, as C(age-keygen) writes it, or an SSH
+        private key without a passphrase. It is needed to verify that the backup can be decrypted, unless O(passphrase)
+        or O(encryption=none) is used.
     type: path
   identity:
     description:
-      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no message.
+      - The private key itself, from a lookup or a credential, instead of O(identity_file). It is in no result and no
+        message.
     type: str
   identity_passphrase:
     description:
@@ -86,8 +91,8 @@ options:
     type: str
   publish_only_plan:
     description:
-      - A folder on the controller, which must exist. What would be published is written there instead, for a domain administrator. These are the certificate,
-        an LDIF file and a PowerShell script. The directory is not changed.
+      - A folder on the controller, which must exist. What would be published is written there instead, for a domain
+        administrator. These are the certificate, an LDIF file and a PowerShell script. The directory is not changed.
     type: path
 seealso:
   - module: lithnet.access_manager.directory_info
@@ -121,7 +126,8 @@ published:
   returned: success
   type: bool
 certificate:
-  description: The certificate, with C(thumbprint), C(subject), C(not_before) and C(not_after). Null in check mode when a new one would be made.
+  description: The certificate, with C(thumbprint), C(subject), C(not_before) and C(not_after). Null in check mode when
+    a new one would be made.
   returned: success
   type: dict
 previous:
@@ -129,11 +135,13 @@ previous:
   returned: success
   type: dict
 backup:
-  description: The C(host) and C(id) of the backup with its private key. Null in check mode when a new one would be made.
+  description: The C(host) and C(id) of the backup with its private key. Null in check mode when a new one would be
+    made.
   returned: success
   type: dict
 verified:
-  description: Whether the backup was decrypted and the key verified in this run. It is not when nothing had to be published.
+  description: Whether the backup was decrypted and the key verified in this run. It is not when nothing had to be
+    published.
   returned: success
   type: bool
 files:

@@ -5,16 +5,17 @@
 
 DOCUMENTATION = r"""
 module: directory_info
-short_description: Tells on which encryption certificates the passwords in Active Directory depend
+short_description: Shows on which encryption certificates the passwords in Active Directory depend
 version_added: 1.0.0
 description:
-  - Reads the certificate that each forest publishes, and takes a census. For each certificate it counts the stored passwords that only its private key opens,
-    without decrypting anything. The thumbprint stands in clear in each of them.
+  - Reads the certificate that each forest publishes, and takes a census. For each certificate it counts the stored
+    passwords that only its private key decrypts, without decrypting anything. The thumbprint stands in clear in each of
+    them.
   - Says of which of these keys there is a backup.
   - Computers are read in pages and counted as they pass, so that memory does not grow with the domain.
-  - Stored passwords are confidential. To an account that may not read them, Active Directory answers as if there were none. This is detected, by the security
-    descriptors of the computers with what they inherit, one by one, and never counted as no passwords. What such a descriptor does not clearly grant counts as
-    not readable.
+  - Stored passwords are confidential. To an account that may not read them, Active Directory answers as if there were
+    none. This is detected, by the security descriptors of the computers with what they inherit, one by one, and never
+    counted as no passwords. What such a descriptor does not clearly grant counts as not readable.
   - It fails when a forest publishes several certificates where agents look for one.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -37,20 +38,21 @@ attributes:
 options:
   servers:
     description:
-      - A domain controller of each domain, by its DNS name. Referrals are not followed. A domain that has no server here is not counted. Two servers of one
-        domain are refused.
+      - A domain controller of each domain, by its DNS name. Referrals are not followed. A domain that has no server
+        here is not counted. Two servers of one domain are refused.
     type: list
     elements: str
     required: true
   backup_root:
     description:
-      - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed up.
+      - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed
+        up.
     type: path
   lost_certificates:
     description:
       - Thumbprints of certificates whose private keys are said to be lost.
-      - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a password depends on it, a forest publishes it,
-        or the manifest of a backup names it.
+      - It fails when a backup holds one of these keys, and when one is not known. A certificate is known when a
+        password depends on it, a forest publishes it, or the manifest of a backup names it.
     type: list
     elements: str
     default: []
@@ -115,11 +117,12 @@ forests:
       description: The server that was asked.
       type: str
     published:
-      description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys). Null when nothing is published, or the
-        account may not see the entry for it; these cannot be distinguished.
+      description: C(thumbprint), C(subject), C(not_before), C(not_after), C(covered) and C(backup), as in RV(keys).
+        Null when nothing is published, or the account may not see the entry for it; these cannot be distinguished.
       type: dict
 domains:
-  description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable) and C(unreadable).
+  description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable)
+    and C(unreadable).
   returned: success
   type: list
   elements: dict
@@ -128,7 +131,8 @@ computers:
   returned: success
   type: int
 keys:
-  description: The keys on which stored passwords depend, or which are published, of all domains. Those with the most current passwords come first.
+  description: The keys on which stored passwords depend, or which are published, of all domains. Those with the most
+    current passwords come first.
   returned: success
   type: list
   elements: dict
@@ -152,7 +156,8 @@ keys:
       description: Whether a forest publishes the certificate, so that agents encrypt to it.
       type: bool
     covered:
-      description: Whether a backup under O(backup_root) holds the private key. The files of that backup are as they were written; they are not opened.
+      description: Whether a backup under O(backup_root) holds the private key. The files of that backup are as they
+        were written; they are not decrypted.
       type: bool
     backup:
       description: The C(host) and the C(id) of the newest such backup; null when there is none.

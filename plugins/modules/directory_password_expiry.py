@@ -8,18 +8,22 @@ module: directory_password_expiry
 short_description: Expires the stored passwords that depend on a lost key
 version_added: 1.0.0
 description:
-  - Sets C(lithnetAdminPasswordExpiry) to 0 on computers whose current password only a lost private key could decrypt. Their agents then make a new password and
-    encrypt it to the certificate that is published. No other computer is touched.
-  - Each change holds only while the stored password is exactly the one that was read. In one modification, this value is deleted and added again, and the
-    expiry is set. A password that an agent changed meanwhile makes the modification fail, and is left alone.
-  - This holds on the domain controller that is asked. When an agent stores a new password on another one in the same moment, before either change has
-    replicated, the later change wins, and it may be this one, which puts the earlier password back. The expiry then has the agent make another one; what it
-    stored in between is lost. Ask the controller to which the agents of a site talk, or a time in which few of them do, where this matters.
+  - Sets C(lithnetAdminPasswordExpiry) to 0 on computers whose current password only a lost private key could decrypt.
+    Their agents then make a new password and encrypt it to the certificate that is published. No other computer is
+    touched.
+  - Each change holds only while the stored password is exactly the one that was read. In one modification, this value
+    is deleted and added again, and the expiry is set. A password that an agent changed meanwhile makes the modification
+    fail, and is left alone.
+  - This holds on the domain controller that is asked. When an agent stores a new password on another one in the same
+    moment, before either change has replicated, the later change wins, and it may be this one, which puts the earlier
+    password back. The expiry then has the agent make another one; what it stored in between is lost. Ask the controller
+    to which the agents of a site talk, or a time in which few of them do, where this matters.
   - It can be interrupted and run again at any time. What has expired already is not changed again.
   - It goes on only when a published certificate is seen that is none of O(lost_certificates), because agents
     would encrypt to a lost one again. With O(backup_root), a
     backup must hold its key. It refuses when a backup under O(backup_root) holds a key that is said to be lost.
-  - It fails when more than O(max_failures) computers could not be changed, and when none of those that were to be changed could be.
+  - It fails when more than O(max_failures) computers could not be changed, and when none of those that were to be
+    changed could be.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -86,14 +90,15 @@ options:
     default: false
   max_failures:
     description:
-      - How many computers may fail to be changed. The run stops with the next one. It fails with fewer too when no computer could be changed.
+      - How many computers may fail to be changed. The run stops with the next one. It fails with fewer too when no
+        computer could be changed.
     type: int
     default: 10
   publish_only_plan:
     description:
-      - A folder on the controller, which must exist. What would be changed is written there instead, for a domain administrator. It is an LDIF file for each
-        domain, and a PowerShell script with its data. The LDIF file holds stored passwords as they are in the directory, encrypted to the lost key. The
-        directory is not changed.
+      - A folder on the controller, which must exist. What would be changed is written there instead, for a domain
+        administrator. It is an LDIF file for each domain, and a PowerShell script with its data. The LDIF file holds
+        stored passwords as they are in the directory, encrypted to the lost key. The directory is not changed.
     type: path
 seealso:
   - module: lithnet.access_manager.directory_info
@@ -133,12 +138,14 @@ history_deleted:
   returned: always
   type: int
 history_gone:
-  description: How many earlier passwords were gone when this run came to delete them. The others of the computer were deleted nevertheless.
+  description: How many earlier passwords were gone when this run came to delete them. The others of the computer were
+    deleted nevertheless.
   returned: always
   type: int
 changed_meanwhile:
   description:
-    - How many computers had another current password when theirs was to expire, or were gone. That password was left alone. Run again to look at them again.
+    - How many computers had another current password when theirs was to expire, or were gone. That password was left
+      alone. Run again to look at them again.
   returned: always
   type: int
 remaining:
@@ -151,7 +158,8 @@ failed_computers:
   type: list
   elements: dict
 finished:
-  description: Whether everything was looked at, and O(limit) left nothing for the next run. A server that went away makes it false.
+  description: Whether everything was looked at, and O(limit) left nothing for the next run. A server that went away
+    makes it false.
   returned: always
   type: bool
 files:

@@ -8,10 +8,11 @@ module: doctor
 short_description: Examines whether a server and the controller are ready for backups and restores
 version_added: 1.0.0
 description:
-  - Examines the controller, the destinations of copies, the connection, the account, Windows and its policies, Access Manager, its certificates and secrets, HTTP.sys, and the space that
-    backups and restores need. Each check has one finding that says V(ok), V(warning) or V(failure), what was found, and what to do.
-  - It reads, and starts a run outside its shell that does nothing, because a stop and a restore need such a run. What that run makes in the staging folder is
-    removed.
+  - Examines the controller, the destinations of copies, the connection, the account, Windows and its policies, Access
+    Manager, its certificates and secrets, HTTP.sys, and the space that backups and restores need. Each check has one
+    finding that says V(ok), V(warning) or V(failure), what was found, and what to do.
+  - It reads, and starts a run outside its shell that does nothing, because a stop and a restore need such a run. What
+    that run makes in the staging folder is removed.
   - A server that cannot be reached is a finding too.
   - It needs three processes on the server, and a fourth where a scheduled task has to start the run.
 author:
@@ -40,7 +41,8 @@ attributes:
     support: full
 options:
   backup_root:
-    description: The folder on the controller under which the backups of all hosts lie. It is a failure when none is named.
+    description: The folder on the controller under which the backups of all hosts lie. It is a failure when none is
+      named.
     type: path
   host:
     description:
@@ -54,7 +56,8 @@ options:
     default: []
   keep:
     description:
-      - The rules by which backups are kept, as M(lithnet.access_manager.backup_prune) has them, without C(keep_). The lock of a bucket is to last as long.
+      - The rules by which backups are kept, as M(lithnet.access_manager.backup_prune) has them, without C(keep_). The
+        lock of a bucket is to last as long.
     type: dict
     default: {}
     suboptions:
@@ -81,8 +84,9 @@ options:
         type: str
   probes:
     description:
-      - Also make things on the server, look at them, and take them away. These are files in the staging folder, a registry key, a URL reservation and a TLS
-        binding on ports that nobody uses (59999 and 59998), and a throwaway key in a certificate store of its own.
+      - Also make things on the server, look at them, and take them away. These are files in the staging folder, a
+        registry key, a URL reservation and a TLS binding on ports that nobody uses (59999 and 59998), and a throwaway
+        key in a certificate store of its own.
       - What an earlier call left because it was ended is removed first.
     type: bool
     default: false

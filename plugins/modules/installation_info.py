@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: installation_info
-short_description: Tells what an Access Manager server has that a backup would hold
+short_description: Shows what an Access Manager server has that a backup would hold
 version_added: 1.0.0
 description:
-  - Reads where Access Manager is installed, its service, registry values, certificates, HTTP.sys configuration, the files of its
-    configuration and those that it names, with their hashes.
+  - Reads where Access Manager is installed, its service, registry values, certificates, HTTP.sys configuration, the
+    files of its configuration and those that it names, with their hashes.
   - It changes nothing. No secret and no content of a file is returned.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -34,15 +34,17 @@ options:
     default: false
   require_supported:
     description:
-      - Fail when the server cannot be backed up. That is so when Access Manager is absent or of version 2 or 3, when its
-        configuration folder is missing, when the account is not an administrator, or when another cluster node owns the service.
+      - Fail when the server cannot be backed up. That is so when Access Manager is absent or of version 2 or 3, when
+        its configuration folder is missing, when the account is not an administrator, or when another cluster node owns
+        the service.
       - When V(false), what was found is returned whatever it is, without RV(inventory) and RV(problems).
     type: bool
     default: true
   details:
     description:
-      - Whether the result has RV(records), RV(state), RV(documents), RV(references) and RV(machine_certificates). V(false) leaves out what grows with the
-        server, so that the results of a large fleet stay small. It has no effect with O(require_supported=false).
+      - Whether the result has RV(records), RV(state), RV(documents), RV(references) and RV(machine_certificates).
+        V(false) leaves out what grows with the server, so that the results of a large fleet stay small. It has no
+        effect with O(require_supported=false).
     type: bool
     default: true
 seealso:
@@ -64,7 +66,11 @@ installation:
   description: Where Access Manager is, as the registry says.
   returned: success
   type: dict
-  sample: {"exists": true, "version": "1.0.7945.0", "configured": true, "config_path": "C:\\Program Files\\Lithnet\\Access Manager Service\\config"}
+  sample:
+    exists: true
+    version: 1.0.7945.0
+    configured: true
+    config_path: C:\Program Files\Lithnet\Access Manager Service\config
 computer_name:
   description: The name that the server gives itself.
   returned: success
@@ -74,11 +80,13 @@ administrator:
   returned: success
   type: bool
 machine_certificates:
-  description: Until when the certificates of LocalMachine\\My are valid whose private keys are there, by their thumbprints.
+  description: Until when the certificates of LocalMachine\\My are valid whose private keys are there, by their
+    thumbprints.
   returned: when Access Manager is installed
   type: dict
 state:
-  description: Registry values and who may change them, service, HTTP.sys bindings with their certificates, reservations, firewall rules.
+  description: Registry values and who may change them, service, HTTP.sys bindings with their certificates,
+    reservations, firewall rules.
   returned: when Access Manager is installed, and O(details=true)
   type: dict
 records:
@@ -92,7 +100,8 @@ documents:
   type: list
   elements: dict
 references:
-  description: The files that the configuration names, where they lie, whether they are there, and their names in a backup.
+  description: The files that the configuration names, where they lie, whether they are there, and their names in a
+    backup.
   returned: when Access Manager is installed
   type: list
   elements: dict
@@ -102,21 +111,25 @@ secrets:
   type: list
   elements: dict
 synchronised_certificates:
-  description: The thumbprints of the certificates whose private keys the configuration itself holds, wrapped (certificate synchronisation).
+  description: The thumbprints of the certificates whose private keys the configuration itself holds, wrapped
+    (certificate synchronisation).
   returned: when Access Manager is installed
   type: list
   elements: str
 certificates:
-  description: The certificates of the service's store, and those of LocalMachine\My that are Access Manager's, with what is known of their keys.
+  description: The certificates of the service's store, and those of LocalMachine\My that are Access Manager's, with
+    what is known of their keys.
   returned: when Access Manager is installed
   type: list
   elements: dict
 clock_skew_seconds:
-  description: By how many seconds the server's clock is ahead of the controller's, or behind it when less than 0. More than 60 are a warning.
+  description: By how many seconds the server's clock is ahead of the controller's, or behind it when less than 0. More
+    than 60 are a warning.
   returned: success
   type: int
 framework_release:
-  description: The C(Release) of the server's .NET Framework, 0 when its registry does not say. At least 461808 (4.7.2) is needed.
+  description: The C(Release) of the server's .NET Framework, 0 when its registry does not say. At least 461808 (4.7.2)
+    is needed.
   returned: success
   type: int
 staging:
@@ -136,7 +149,8 @@ bytes:
   returned: when O(require_supported=true)
   type: int
 inventory:
-  description: A fingerprint of each file, folder, certificate and group of settings, for M(lithnet.access_manager.backup_commit).
+  description: A fingerprint of each file, folder, certificate and group of settings, for
+    M(lithnet.access_manager.backup_commit).
   returned: when O(require_supported=true)
   type: dict
 problems:
@@ -150,8 +164,9 @@ service_sid:
   type: str
 start_obstacles:
   description:
-    - What would keep the service from starting again after a stop, one sentence each. Its start type is disabled, its account may not log on as a service, or
-      its configuration cannot be read. Nothing stops such a service, unless C(force_stop) says so.
+    - What would keep the service from starting again after a stop, one sentence each. Its start type is disabled, its
+      account may not log on as a service, or its configuration cannot be read. Nothing stops such a service, unless
+      C(force_stop) says so.
   returned: when Access Manager is installed
   type: list
   elements: str
@@ -161,8 +176,9 @@ may_stop:
   type: bool
 health_warnings:
   description:
-    - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service may not read, a TLS certificate that
-      is not there, a managed account that is not marked as one, a start type that is manual, a server that is not configured.
+    - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service
+      may not read, a TLS certificate that is not there, a managed account that is not marked as one, a start type that
+      is manual, a server that is not configured.
   returned: when Access Manager is installed
   type: list
   elements: str
@@ -173,16 +189,16 @@ expiry_warnings:
   elements: str
 unended_restores:
   description:
-    - A sentence for each restore that never ended, because the server went down or its process was killed. The server may be between two states, and a
-      backup of it is incomplete. That ends with a restore of all parts of a backup from before it, or when an administrator says so with a file in the folder
-      that the sentence names.
+    - A sentence for each restore that never ended, because the server went down or its process was killed. The server
+      may be between two states, and a backup of it is incomplete. That ends with a restore of all parts of a backup
+      from before it, or when an administrator says so with a file in the folder that the sentence names.
   returned: when Access Manager is installed
   type: list
   elements: str
-left_runs:
+interrupted_stops:
   description:
-    - A sentence for each run that stopped the service and was ended before it started it again. The module M(lithnet.access_manager.service) with
-      O(lithnet.access_manager.service#module:state=recovered) starts it.
+    - A sentence for each run that stopped the service and was ended before it started it again. The module
+      M(lithnet.access_manager.service) with O(lithnet.access_manager.service#module:state=recovered) starts it.
   returned: when Access Manager is installed
   type: list
   elements: str
@@ -193,7 +209,8 @@ stale_runs:
   elements: str
 needs_recovery:
   description:
-    - Whether M(lithnet.access_manager.service) with O(lithnet.access_manager.service#module:state=recovered) has something to do there.
+    - Whether M(lithnet.access_manager.service) with O(lithnet.access_manager.service#module:state=recovered) has
+      something to do there.
   returned: success
   type: bool
 """

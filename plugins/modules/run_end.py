@@ -8,8 +8,8 @@ module: run_end
 short_description: Ends the run of a host as failed, or as unreachable
 version_added: 1.0.0
 description:
-  - Ansible ends a host as unreachable at once, before anything can be cleaned up, noted or shown. The modules of this collection fail instead, with
-    C(reachable=false), and the roles end the host with this module when all that is done.
+  - Ansible ends a host as unreachable at once, before anything can be cleaned up, noted or shown. The modules of this
+    collection fail instead, with C(reachable=false), and the roles end the host with this module when all that is done.
   - C(ignore_unreachable) and C(max_fail_percentage) see the host as they see any other.
 author:
   - The lithnet.access_manager contributors (@lithnet)

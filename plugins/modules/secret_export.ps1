@@ -35,8 +35,8 @@ Function Get-Setting {
     $settings
 }
 
-Function Get-OpenSecret {
-    # A secret's mode, and its clear value or why it cannot be opened. One of the domain comes as it is too: it says who may.
+Function Get-DecryptedSecret {
+    # A secret's mode, and its clear value or why it cannot be decrypted. One of the domain comes as it is too: it says who may.
     param([Collections.IDictionary] $Secret)
     $answer = @{ mode = $Secret.mode }
     if ($Secret.mode -eq $DomainMode) { $answer.protected = $Secret.data }
@@ -62,7 +62,7 @@ Complete-TargetModule -Module $module -Body {
     if ($module.CheckMode) { return $answer }
     $answer.settings = Get-Setting -Documents $documents -Paths $module.Params.settings
     $opened = New-NameTable
-    foreach ($secret in $secrets) { $opened[$secret.path] = Get-OpenSecret -Secret $secret }
+    foreach ($secret in $secrets) { $opened[$secret.path] = Get-DecryptedSecret -Secret $secret }
     $text = ConvertTo-Json -InputObject $opened -Depth 4 -Compress
     $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'secret_export'
     $answer

@@ -8,9 +8,11 @@ module: secret_export
 short_description: Exports the secrets that an Access Manager server alone can decrypt, and encrypts them
 version_added: 1.0.0
 description:
-  - Access Manager protects the client secret of OpenID Connect and the password of its mail server with the DPAPI of its server. No
-    other server can open them. This module has the server open them and writes C(secrets.json.age) into the open backup.
-  - With a cluster it protects them for accounts of the domain (mode 3). They are opened where the account of this run may, and kept as they are otherwise.
+  - Access Manager protects the client secret of OpenID Connect and the password of its mail server with the DPAPI of
+    its server. No other server can decrypt them. This module has the server decrypt them and writes C(secrets.json.age)
+    into the open backup.
+  - With a cluster it protects them for accounts of the domain (mode 3). They are decrypted where the account of this
+    run may, and kept as they are otherwise.
   - A secret that the settings do not use, and one whose certificate is in the backup, make no backup incomplete.
   - They arrive encrypted to a key that the controller makes for this call, and are never written in clear.
 author:
@@ -55,19 +57,22 @@ artifact:
   returned: when not in check mode
   type: dict
 secrets:
-  description: The path and the mode of each secret, whether it was exported, and who may open one of the domain. Never its value.
+  description: The path and the mode of each secret, whether it was exported, and who may decrypt one of the domain.
+    Never its value.
   returned: success
   type: list
   elements: dict
 notices:
   description:
-    - A sentence for each secret that accounts of the domain may open (mode 3), and the account of this run may not. The backup is complete without its value,
-      because it restores as it is for those accounts, which the sentence names.
+    - A sentence for each secret that accounts of the domain may decrypt (mode 3), and the account of this run may not.
+      The backup is complete without its value, because it restores as it is for those accounts, which the sentence
+      names.
   returned: when not in check mode
   type: list
   elements: str
 problems:
-  description: The secrets that are in use and that neither the server nor an account of the domain can open, one sentence each.
+  description: The secrets that are in use and that neither the server nor an account of the domain can decrypt, one
+    sentence each.
   returned: when not in check mode
   type: list
   elements: str

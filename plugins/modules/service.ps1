@@ -34,7 +34,7 @@ Function Set-State {
     $timeout = $module.Params.timeout
     $service = Get-ServiceController
     $before = $service.Status.ToString()
-    if ($Folder) { Start-LeftService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $timeout }
+    if ($Folder) { Start-InterruptedService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $timeout }
     $service.Refresh()
     $now = $service.Status.ToString()
     $stop = $module.Params.state -ne 'started' -and $now -ne 'Stopped'
@@ -62,7 +62,7 @@ Function Set-State {
     Remove-StopMark -Folder $Folder
     $service.Refresh()
     $answer.status = $service.Status.ToString()
-    $answer.left_runs = @(Get-LeftRun -Root ([IO.Path]::GetDirectoryName($Folder)))
+    $answer.interrupted_stops = @(Get-InterruptedStop -Root ([IO.Path]::GetDirectoryName($Folder)))
     $answer
 }
 
@@ -72,11 +72,11 @@ Function Restore-InterruptedState {
     $root = Get-StagingRoot -Path $module.Params.staging_root
     $service = Get-ServiceController
     $before = $service.Status.ToString()
-    $stopped = @(Get-LeftRun -Root $root | Where-Object -FilterScript { -not $_.started_at })
+    $stopped = @(Get-InterruptedStop -Root $root | Where-Object -FilterScript { -not $_.started_at })
     if (-not $module.CheckMode) {
         Remove-StaleRun -Root $root
         $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
-        if ($installation.exists) { Start-LeftServiceAlone -Root $root -Owner $owner -Timeout $module.Params.timeout }
+        if ($installation.exists) { Start-InterruptedServiceUnderLock -Root $root -Owner $owner -Timeout $module.Params.timeout }
         $service.Refresh()
     }
     $status = $service.Status.ToString()
@@ -87,7 +87,7 @@ Function Restore-InterruptedState {
         stop_ms = [Int64]0
         unlock_ms = [Int64]0
         start_ms = [Int64]0
-        left_runs = @(Get-LeftRun -Root $root)
+        interrupted_stops = @(Get-InterruptedStop -Root $root)
     }
 }
 

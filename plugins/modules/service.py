@@ -8,9 +8,12 @@ module: service
 short_description: Starts, stops or restarts Access Manager and waits until it is done
 version_added: 1.0.0
 description:
-  - Brings the service C(lithnetams) into a state. A stop waits for the process to end and for the database files to be unlocked.
-  - Where a failover cluster runs the service, a stop is refused. Use C(Stop-ClusterResource) and C(Start-ClusterResource) there.
-  - The work is done by a process of its own on the target, so that a restart ends with the service running even when the connection breaks.
+  - Brings the service C(lithnetams) into a state. A stop waits for the process to end and for the database files to be
+    unlocked.
+  - Where a failover cluster runs the service, a stop is refused. Use C(Stop-ClusterResource) and
+    C(Start-ClusterResource) there.
+  - The work is done by a process of its own on the target, so that a restart ends with the service running even when
+    the connection breaks.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -31,8 +34,8 @@ options:
   state:
     description:
       - The state to bring the service into. V(restarted) always restarts it.
-      - V(recovered) starts it only where a run stopped it and was ended before it started it again, and removes what runs left on the server that
-        were ended more than a day ago.
+      - V(recovered) starts it only where a run stopped it and was ended before it started it again, and removes what
+        runs left on the server that were ended more than a day ago.
     type: str
     choices: [started, stopped, restarted, recovered]
     required: true
@@ -42,8 +45,9 @@ options:
     default: 120
   force_stop:
     description:
-      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where its start type is disabled, where its
-        account may not log on as a service (error 1069 at its next start), or where its JSON files could not be read.
+      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where
+        its start type is disabled, where its account may not log on as a service (error 1069 at its next start), or
+        where its JSON files could not be read.
     type: bool
     default: false
   lock_timeout:
@@ -84,10 +88,10 @@ start_ms:
   description: Milliseconds until the service ran.
   returned: success
   type: int
-left_runs:
+interrupted_stops:
   description:
-    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the service then, before anything else, and
-      the sentence says what became of it.
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the
+      service then, before anything else, and the sentence says what became of it.
   returned: success, not in check mode
   type: list
   elements: str

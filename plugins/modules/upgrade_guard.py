@@ -8,9 +8,10 @@ module: upgrade_guard
 short_description: Marks the backup that protects an upgrade, and refuses an upgrade that none protects
 version_added: 1.0.0
 description:
-  - With O(state=marked) it writes C(.pre-upgrade.json) beside the backups of the host. The file names the backup, the version of Access Manager that it
-    protects, and how far it was verified. The playbook C(pre_upgrade) does that.
-  - With O(state=required) it fails unless there is such a marker, and its backup is as it was verified. Put it before the task that installs a new version.
+  - With O(state=marked) it writes C(.pre-upgrade.json) beside the backups of the host. The file names the backup, the
+    version of Access Manager that it protects, and how far it was verified. The playbook C(pre_upgrade) does that.
+  - With O(state=required) it fails unless there is such a marker, and its backup is as it was verified. Put it before
+    the task that installs a new version.
   - A marker stays until the next one takes its place. C(backup_prune) never removes the backup that it names.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -41,7 +42,8 @@ options:
     description: The id of the backup. Required when O(state=marked).
     type: str
   verification:
-    description: What C(backup_verify) returned of the backup. Required when O(state=marked). A backup with a problem is not marked.
+    description: What C(backup_verify) returned of the backup. Required when O(state=marked). A backup with a problem is
+      not marked.
     type: dict
   max_age:
     description: Fail when the marked backup is older than this many hours.
@@ -83,7 +85,8 @@ marker:
       description: The version that it protects.
       type: str
     verified:
-      description: V(full) when it was decrypted and verified with a key, V(integrity) when sizes, hashes and the chain of manifests were verified alone.
+      description: V(full) when it was decrypted and verified with a key, V(integrity) when sizes, hashes and the chain
+        of manifests were verified alone.
       type: str
     marked:
       description: When it was marked, in UTC.

@@ -13,6 +13,9 @@ import typing as t
 BACKUP_ID = r"[0-9]{8}T[0-9]{6}Z"
 """The pattern of a backup's id, which is the time in UTC at which it was begun."""
 
+THUMBPRINT = r"[0-9A-F]{40}"
+"""The pattern of a certificate's thumbprint, as results have it: the SHA-1 of its DER."""
+
 _LONGEST = 10_000
 """Letters of one sentence."""
 

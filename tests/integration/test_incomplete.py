@@ -151,8 +151,8 @@ def test_a_secret_of_the_domain_is_opened_where_the_account_may_and_says_for_who
     closed, opened = (one for one in partly.manifest["secrets"] if one["mode"] == 3)
     assert (closed["exported"], opened["exported"]) == (False, True)
     assert partly.secrets[opened["path"]]["value"] == OPENED
-    assert closed["opens_for"][0] == "DA"
-    assert f"opens for Domain Admins, {closed['opens_for'][1]}" in run.output
+    assert closed["decryptable_by"][0] == "DA"
+    assert f"Domain Admins, {closed['decryptable_by'][1]} can decrypt it" in run.output
 
 
 def test_json_that_does_not_parse_is_backed_up_as_it_is(as_it_is: Backup) -> None:

@@ -8,13 +8,14 @@
 * a line of PowerShell, YAML or Jinja has at most 132 letters (ruff does the same for Python)
 * a function of Python or PowerShell has at most 60 lines
 * a file of Python or PowerShell has at most 300 lines of code: no blank lines, comments or documentation
-* an expression of Python has at most one C(for) and one C(if)
+* an expression of Python has at most one C(for) and one C(if), and no conditional expression is in another
 * Markdown has one sentence a line, outside tables and examples
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_LINE, LONGEST_FUNCTION, LARGEST_FILE = 132, 60, 300
 PRODUCT = ("plugins", "roles", "playbooks")
 _POWERSHELL_FUNCTION = re.compile(r"^function [\w-]+", re.MULTILINE | re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)[^\d.][.!?]\)? (?=[A-Z`*\[])")
+_SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!^\d)[^.][.!?]\)? (?=[A-Z`*\[])")
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -40,6 +41,8 @@ def python(path: Path) -> Iterator[str]:
             yield f"{path}:{node.lineno}: {node.name} has {_length(node)} lines"
         if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             yield from _dense(path, node)
+        if isinstance(node, ast.IfExp) and any(isinstance(part, ast.IfExp) for part in list(ast.walk(node))[1:]):
+            yield f"{path}:{node.lineno}: a conditional expression in another"
 
 
 def _dense(path: Path, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Iterator[str]:
@@ -91,8 +94,8 @@ def long_lines(path: Path) -> Iterator[str]:
 def markdown(path: Path) -> Iterator[str]:
     text = _FENCE.sub(lambda match: "\n" * match.group().count("\n"), path.read_text(encoding="utf-8"))
     for number, line in enumerate(text.splitlines(), 1):
-        prose = re.sub(r"`[^`]*`|\]\([^)]*\)", "x", line)
-        if not line.lstrip().startswith("|") and _SENTENCE_END.search(re.sub(r"\*\*", "", prose)):
+        prose = re.sub(r"^\s*\d+\. |`[^`]*`|\]\([^)]*\)|\*\*", lambda part: "`" if part[0][0] == "`" else "", line)
+        if not line.lstrip().startswith(("|", "#")) and _SENTENCE_END.search(prose):
             yield f"{path}:{number}: two sentences on one line"
 
 
@@ -111,7 +114,7 @@ def problems() -> Iterator[str]:
         for path in sorted((ROOT / folder).rglob("*")):
             for check in CHECKS.get(path.suffix, ()):
                 yield from check(path)
-    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in sorted(itertools.chain(*(ROOT.glob(pattern) for pattern in ("*.md", "docs/*.md", "roles/*/*.md")))):
         yield from markdown(path)
 
 

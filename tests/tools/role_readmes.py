@@ -32,6 +32,7 @@ PAGES = {
     "verify": "verify.md",
 }
 ON_THE_CONTROLLER = {"schedule", "verify"}
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`*])")
 _NOTHING = ("", "omit", "''", "[]")
 
 PAGE = """\
@@ -72,7 +73,7 @@ def readme(role: str) -> str:
     return PAGE.format(
         role=role,
         title=spec["short_description"],
-        description="\n".join(_markdown(text) for text in spec["description"]),
+        description="\n".join(_SENTENCE_END.sub("\n", _markdown(text)) for text in spec["description"]),
         hosts="localhost" if role in ON_THE_CONTROLLER else "access_manager",
         page=PAGES[role],
         options="\n".join(rows),

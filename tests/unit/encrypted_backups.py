@@ -128,7 +128,7 @@ def certificates_zip(with_key: Sequence[TestCertificate], without_key: Sequence[
 
 def reported_secret(path: str, mode: int = 1, *, exported: bool = True) -> dict[str, Any]:
     """What a manifest says of a secret that Access Manager uses."""
-    return {"path": path, "mode": mode, "exported": exported, "needed": True, "opens_for": [], "certificate": ""}
+    return {"path": path, "mode": mode, "exported": exported, "needed": True, "decryptable_by": [], "certificate": ""}
 
 
 def _reported(one: TestCertificate, exported: bool) -> dict[str, Any]:

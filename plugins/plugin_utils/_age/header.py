@@ -85,7 +85,9 @@ def _stanza(words: list[str]) -> Stanza:
             )
     if kind in (_AGE_KEY, PASSPHRASE, *TAGGED.values()):
         return kind, ""
-    return (kind, arguments[0] if arguments else "") if kind.startswith("ssh-") else (_PLUGIN, "")
+    if not kind.startswith("ssh-"):
+        return _PLUGIN, ""
+    return kind, arguments[0] if arguments else ""
 
 
 def plugin_of(recipient: str) -> str:

@@ -38,7 +38,7 @@ class Identities:
     def of(cls, content: bytes, source: str, passphrase: str | None) -> Identities:
         """The private keys in C(content), which comes from C(source).
 
-        Raises AccessManagerError when there is none, or they do not open with the passphrase.
+        Raises AccessManagerError when there is none, or the passphrase does not decrypt them.
         """
         clear = _decrypted(content.removeprefix(codecs.BOM_UTF8), source, passphrase)
         try:

@@ -65,6 +65,9 @@ PUBLISHED_CERTIFICATE = "cACertificate"
 JSON_FILES = ("appsettings.json", "appsecrets.json", "apphost.json")
 """The JSON files of the configuration folder; a later one overrides an earlier one."""
 
+CONFIG, EXTERNAL = "config/", "external/"
+"""How the names of a backup's files begin: those of the configuration folder, and those from elsewhere."""
+
 TEMPLATE_FOLDER, SCRIPT_FOLDER = "audit-templates", "scripts"
 
 FILE_REFERENCES = {

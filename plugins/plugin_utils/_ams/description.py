@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .constants import SERVICE_SID
+from .constants import CONFIG, SERVICE_SID
 from .shapes import HttpSys, Item, Link
 
 Described = c.Mapping[str, t.Any]
@@ -17,7 +17,7 @@ Described = c.Mapping[str, t.Any]
 ACCESS_MANAGER_APPLICATION = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
 """The application id that Access Manager gives its TLS bindings."""
 
-DATABASE_FOLDER = "config/db/"
+DATABASE_FOLDER = f"{CONFIG}db/"
 
 MEANINGFUL_ATTRIBUTES = 0x1 | 0x2 | 0x4
 """Read-only, hidden and system: the attributes that people set and that a restore sets again."""

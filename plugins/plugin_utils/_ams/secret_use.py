@@ -29,7 +29,7 @@ def signs_in(path: str) -> bool:
 
 
 def is_used(path: str, settings: Settings) -> bool:
-    """Whether Access Manager opens the secret at a place of its JSON, as it is set up."""
+    """Whether Access Manager decrypts the secret at a place of its JSON, as it is set up."""
     known = {place.lower(): value.strip().lower() for place, value in settings.items()}
     if path.lower() == _OIDC_SECRET:
         return known.get("authentication.mode", "") in _OIDC
@@ -39,7 +39,7 @@ def is_used(path: str, settings: Settings) -> bool:
 
 
 def synchronised_certificate(path: str, settings: Settings) -> str | None:
-    """The thumbprint of the certificate whose PFX a secret opens; None for other secrets.
+    """The thumbprint of the certificate whose PFX a secret decrypts; None for other secrets.
 
     Access Manager made the value: nobody can enter it again, and it is not needed where the key is known otherwise.
     """

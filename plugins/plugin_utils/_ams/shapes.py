@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from .._shape import Rule, between, matching
-from .._text import time_of
+from .._text import THUMBPRINT, time_of
 
 RegistryData = int | list[str] | str | None
 
 
 Time = t.Annotated[str, Rule(lambda text: time_of(text) is not None, "a time in UTC")]
-Thumbprint = t.Annotated[str, matching("[0-9A-F]{40}", "a thumbprint, 40 hexadecimal digits")]
+Thumbprint = t.Annotated[str, matching(THUMBPRINT, "a thumbprint, 40 hexadecimal digits")]
 Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, 64 hexadecimal digits")]
 Count = t.Annotated[int, between(0, 2**62)]
 
@@ -264,7 +264,7 @@ class Server(t.TypedDict):
     service_sid: str
     start_obstacles: list[StartObstacle]
     unended_restores: list[EarlierRestore]
-    left_runs: list[InterruptedStop]
+    interrupted_stops: list[InterruptedStop]
 
 
 class EnvironmentVariable(t.TypedDict):

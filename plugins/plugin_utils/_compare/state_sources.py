@@ -61,15 +61,15 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
 def of_backup(source: Source, decryptor: Decryptor) -> OpenedBackup:
     """Raises AccessManagerError when a key is given that does not decrypt it."""
     manifest = source.manifest
-    opens = decryptor.may_decrypt(source.parts["config"].path)
+    may_decrypt = decryptor.may_decrypt(source.parts["config"].path)
     parts = PartReader(source, decryptor)
     state = ComparedState(
         label=f"backup {source.label}",
-        configuration=Configuration(parts.read("config"), tolerant=True) if opens else None,
+        configuration=Configuration(parts.read("config"), tolerant=True) if may_decrypt else None,
         inventory=manifest["inventory"] if manifest else None,
         certificates=_certificates_of(manifest) if manifest and "certificates" in manifest else None,
     )
-    values = read_secrets(parts.read("secrets")) if opens and "secrets" in source.parts else {}
+    values = read_secrets(parts.read("secrets")) if may_decrypt and "secrets" in source.parts else {}
     return OpenedBackup(state, {path.lower(): value for path, value in values.items()})
 
 

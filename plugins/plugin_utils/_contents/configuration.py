@@ -14,7 +14,7 @@ import itertools
 import ntpath
 import typing as t
 
-from .._ams.constants import FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
+from .._ams.constants import CONFIG, FILE_REFERENCES, JSON_FILES, PROTECTED_SECRETS
 from .._ams.json_document import Value, find, parse
 from .._ams.secret_use import SETTINGS
 from .._ams.shapes import Reference as RecordedReference
@@ -160,7 +160,7 @@ class Configuration:
 
     def _documents(self, *, tolerant: bool) -> c.Iterator[tuple[str, Value]]:
         for file in JSON_FILES:
-            name = f"config/{file}"
+            name = f"{CONFIG}{file}"
             if name in self.files:
                 try:
                     yield file, parse(self.read(name))

@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 import re
 
-from .._ams.constants import CHANNELS, RULES, TEMPLATE_FOLDER
+from .._ams.constants import CHANNELS, CONFIG, RULES, TEMPLATE_FOLDER
 from .._ams.description import Described
 from .._ams.json_document import Value, find
 
@@ -84,7 +84,7 @@ class Review:
 def _templates(described: Described) -> c.Iterator[str]:
     there = {str(record["name"]).lower() for record in described["records"]}
     for name in OWN_TEMPLATES:
-        if f"config/{TEMPLATE_FOLDER}/{name}" not in there:
+        if f"{CONFIG}{TEMPLATE_FOLDER}/{name}" not in there:
             yield (
                 f"There is no {TEMPLATE_FOLDER}\\{name} in the configuration folder. Access Manager opens it for each "
                 "request, which fails without it: bring it back from an installation of the same version."
@@ -96,8 +96,9 @@ def _of_script(name: str, text: str) -> c.Iterator[str]:
     found = [what for what, pattern in _BOUND.items() if pattern.search(code)]
     if found:
         yield (
-            f"The script {name} reads credentials by {' and '.join(found)}: they open for one account on this server "
-            "alone, and are in no backup. Have the script take them from elsewhere, or keep them otherwise."
+            f"The script {name} reads credentials by {' and '.join(found)}: only one account on "
+            "this server can decrypt them, and they are in no backup. Have the script take them from elsewhere, or "
+            "keep them otherwise."
         )
     if _OWN_FOLDER.search(code):
         yield (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._ams.constants import CONFIG
 from .._ams.shapes import Count, Sha256
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked
@@ -16,7 +17,6 @@ from .._text import time_of
 from .names import FILES, is_portable_name
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", re.ASCII)
-_CONFIG = "config/"
 
 
 class FolderRecord(t.TypedDict):
@@ -56,7 +56,7 @@ def checked_lists(content: object) -> tuple[dict[str, FileRecord], dict[str, Fol
     for record in [*listed["files"], *listed["folders"]]:
         _refuse_impossible(record)
     folders = {record["path"]: record for record in listed["folders"]}
-    if _CONFIG not in folders:
+    if CONFIG not in folders:
         raise AccessManagerError(f"{PARTS['config']} holds no configuration folder.")
     return {record["path"]: record for record in listed["files"]}, folders
 

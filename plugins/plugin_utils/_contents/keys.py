@@ -9,14 +9,15 @@ import collections.abc as c
 import contextlib
 import dataclasses
 import hashlib
+import re
 import typing as t
 
 from .._ams.shapes import DecryptedSecret, UnreadableSecret
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked
 from .._store.manifest import PARTS
+from .._text import THUMBPRINT
 from .._windows import pfx as pfx_module
-from .._windows.thumbprints import THUMBPRINT
 from .names import BINDING
 from .zip_reader import Archive, json_object
 
@@ -50,7 +51,7 @@ def thumbprints_in(archive: Archive) -> list[str]:
     names = archive.names - {_PASSWORDS, BINDING}
     for name in sorted(names):
         thumbprint, _dot, kind = name.partition(".")
-        if not THUMBPRINT.fullmatch(thumbprint) or kind not in ("cer", "pfx"):
+        if not re.fullmatch(THUMBPRINT, thumbprint) or kind not in ("cer", "pfx"):
             raise AccessManagerError(
                 f"{PARTS['certificates']} has an entry '{name}', which is no certificate: it is not used."
             )

@@ -15,6 +15,7 @@ from .._ams.shapes import BackedUpServer
 from .._errors import AccessManagerError
 from .._shape import ShapeError, between, checked, conforming, matching
 from .._store.manifest import PARTS
+from .._text import THUMBPRINT
 from .._windows import tls_binding
 from .names import STATE
 
@@ -32,7 +33,7 @@ _StoreName = t.Annotated[str, matching("[A-Za-z0-9]*", "the name of a certificat
 class _OwnBinding(t.TypedDict):
     kind: t.Literal["address", "host_name", "central_store"]
     endpoint: str
-    thumbprint: t.Annotated[str, matching("(?:[0-9A-Fa-f]{40})?", "a thumbprint, 40 hexadecimal digits, or empty")]
+    thumbprint: t.Annotated[str, matching(f"(?i:{THUMBPRINT})?", "a thumbprint, 40 hexadecimal digits, or empty")]
     store: _StoreName
     flags: _Number
     check_mode: _Number

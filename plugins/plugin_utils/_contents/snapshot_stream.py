@@ -17,7 +17,7 @@ import json
 import typing as t
 
 from .._age.decryption import LARGEST
-from .._ams.constants import JSON_FILES
+from .._ams.constants import CONFIG, JSON_FILES
 from .._ams.description import files_of, inventory_name
 from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
 from .._ams.shapes import Item, SnapshotManifest
@@ -76,7 +76,7 @@ class Bundle:
                 yield Entry(inventory_name(record), _modified(record))
         kept = {record["name"] for record in files_of(self.described["records"])}
         for record in self._sent:
-            content, file = self._content(record), str(record["name"]).removeprefix("config/")
+            content, file = self._content(record), str(record["name"]).removeprefix(CONFIG)
             if record["name"] not in kept:
                 collections.deque(content, maxlen=0)  # it is in the stream all the same
                 continue

@@ -80,12 +80,12 @@ def _signing(controller: Controller) -> Verdict:
 
 
 def _cryptography(_controller: Controller) -> Verdict:
-    """Opens a PFX as Windows makes them: on a controller that allows FIPS algorithms only it cannot be opened."""
+    """Decrypts a PFX as Windows makes them: a controller that allows FIPS algorithms only cannot."""
 
     def verdict() -> Verdict:
         made = throwaway.make()
         pfx.verify(made.pfx, made.password, made.thumbprint)
-        return ok("This controller opens a PFX as Windows makes it, and verifies its key.")
+        return ok("This controller decrypts a PFX as Windows makes it, and verifies its key.")
 
     return without_error(
         verdict, "Until then no backup can show that its private keys are sound: each will be incomplete."

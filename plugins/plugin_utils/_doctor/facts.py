@@ -55,7 +55,7 @@ class ServiceFacts(t.TypedDict):
 
 class SecretFacts(t.TypedDict):
     path: str
-    opens: bool
+    decrypts: bool
 
 
 class Examination(t.TypedDict):

@@ -115,7 +115,7 @@ def data_protection(facts: Facts) -> Verdict:
 
 def _secrets(facts: Facts) -> Verdict:
     secrets = facts.examination["secrets"]
-    closed = [one["path"] for one in secrets if not one["opens"]]
+    closed = [one["path"] for one in secrets if not one["decrypts"]]
     if closed:
         return warning(
             f"This server does not decrypt {', '.join(closed)}: no backup has them.",

@@ -116,7 +116,7 @@ def _cluster(facts: Facts) -> Verdict:
 
 
 def _unfinished(facts: Facts) -> Verdict:
-    stops = interrupted_stops.stopped(facts.server["left_runs"])
+    stops = interrupted_stops.stopped(facts.server["interrupted_stops"])
     sentences = [interrupted_stops.sentence(run) for run in stops]
     sentences += earlier_restores.problems(facts.server["unended_restores"])
     if sentences:

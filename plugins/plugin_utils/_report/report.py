@@ -172,9 +172,13 @@ def _is_expiring(certificate: Report, days: int) -> bool:
     return certificate["days_left"] is not None and 0 <= certificate["days_left"] < days
 
 
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
+
+
 def _expires_soon(certificate: Report) -> str:
     days = certificate["days_left"]
-    when = "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
+    when = f"in {_days(days)}" if days else "in less than a day"
     return (
         f"Certificate {certificate['thumbprint']} ({certificate['subject']}) expires {when}: "
         "make a new one in the configuration tool, back it up, and publish it."
@@ -183,7 +187,7 @@ def _expires_soon(certificate: Report) -> str:
 
 def _tls_expires(certificate: Report) -> str:
     days = certificate["days_left"]
-    when = "has expired" if days < 0 else f"expires in {days} day{'' if days == 1 else 's'}"
+    when = "has expired" if days < 0 else f"expires in {_days(days)}"
     return (
         f"TLS certificate {certificate['thumbprint']} ({certificate['subject']}) of the web site {when}: renew it, and "
         "set the new one in the configuration tool."

@@ -18,7 +18,7 @@ from .. import _display
 from .._action import AccessManagerAction
 from .._age.decryption import Decryptor
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
-from .._ams.constants import RETURN_TO_VERSION_1
+from .._ams.constants import CONFIG, RETURN_TO_VERSION_1
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
 from .._contents.source import LATEST, select
@@ -118,7 +118,7 @@ class RestoreAction(AccessManagerAction):
             tls_thumbprint=self.params["tls_thumbprint"],
         )
 
-    def situation(self, contents: Contents) -> TargetServer:
+    def target_server(self, contents: Contents) -> TargetServer:
         """The server as it is now: as it was described before, or as it answers."""
         if self.params["installation"] is not None:
             return self._planned_before(self.params["installation"], contents)
@@ -129,10 +129,12 @@ class RestoreAction(AccessManagerAction):
         require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
         refuse_without_rights(answer)
         earlier = [EarlierRestore.of(restore) for restore in answer["earlier"]]
-        left = interrupted_stops.stopped(answer["left_runs"])
+        left = interrupted_stops.stopped(answer["interrupted_stops"])
         known = answer | {
             "clock_skew_seconds": skew,
-            "decrypted_secrets": {one["path"]: one["opens"] for one in [*answer["probes"], *answer["domain_secrets"]]},
+            "decrypted_secrets": {
+                one["path"]: one["decrypts"] for one in [*answer["probes"], *answer["domain_secrets"]]
+            },
             "same_documents": {},
             "given_secrets": sorted(contents.given),
             "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
@@ -182,25 +184,25 @@ class RestoreAction(AccessManagerAction):
             "run this again."
         )
 
-    def for_this_server(self, contents: Contents, situation: TargetServer) -> Contents:
+    def for_this_server(self, contents: Contents, server: TargetServer) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
-        return adapted_backup.adapt(contents, situation, self._target()) if self.params["other_server"] else contents
+        return adapted_backup.adapt(contents, server, self._target()) if self.params["other_server"] else contents
 
-    def plan(self, contents: Contents, situation: TargetServer) -> Plan:
+    def plan(self, contents: Contents, server: TargetServer) -> Plan:
         """The plan of a backup as it is to be restored here."""
-        plan = make_plan(contents, situation, self.restore_options())
+        plan = make_plan(contents, server, self.restore_options())
         if plan.stop:
-            refuse_clustered_stop(situation)
+            refuse_clustered_stop(server)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
-            adapted_backup.refuse_configured(contents, situation, plan)
+            adapted_backup.refuse_configured(contents, server, plan)
         return plan
 
-    def manual_tasks(self, contents: Contents, situation: TargetServer, plan: Plan) -> list[Task]:
+    def manual_tasks(self, contents: Contents, server: TargetServer, plan: Plan) -> list[Task]:
         """What an administrator has to do when this server takes the place of the one that made the backup."""
         if not self.params["other_server"]:
             return []
-        bindings = adapted_backup.tls_bindings(contents, situation, self._target())
-        return tasks_of(Recovery(contents, situation, plan, bindings, self.command_again))
+        bindings = adapted_backup.tls_bindings(contents, server, self._target())
+        return tasks_of(Recovery(contents, server, plan, bindings, self.command_again))
 
     def command_again(self, **variables: str) -> str:
         """The command that runs this recovery again on the controller, with other variables.
@@ -271,7 +273,7 @@ def _same_documents(
     """Of each JSON file with secrets: whether the server's is the backup's but for how its secrets are protected."""
     same = {}
     for file, digest in masked.items() if contents.held else ():
-        wanted = contents.configuration.files.get(f"config/{file}")
+        wanted = contents.configuration.files.get(f"{CONFIG}{file}")
         same[file] = wanted is not None and digest == wanted["sha256"] and all(
             _is_same_secret(contents, probe, nonce) for probe in probes if probe["file"] == file
         )
@@ -281,7 +283,7 @@ def _same_documents(
 def _is_same_secret(contents: Contents, probe: Probe, nonce: bytes) -> bool:
     value = contents.secrets.get(probe["path"])
     if value is None:
-        return not probe["opens"] and bool(probe["mark"])
+        return not probe["decrypts"] and bool(probe["mark"])
     return is_mark_of(probe["mark"], value, nonce)
 
 

@@ -17,7 +17,7 @@ import json
 import ntpath
 import re
 
-from .._ams.constants import LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
+from .._ams.constants import CONFIG, EXTERNAL, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
 from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, own_http_configuration
 from .._ams.json_document import with_changes
 from .._ams.shapes import BackedUpServer, Binding, HttpSys, Installation, RegistryValue, State
@@ -59,7 +59,6 @@ _OF_THE_BINDING = {CONFIGURED, _CERT_BINDING}
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
 _CHANGES, _SHOWN_CHANGES = ("+", "~", "-"), 3
-_EXTERNAL, _CONFIG = "external/", "config/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,9 +159,9 @@ class _PathMapping:
 
     def name(self, name: str) -> str:
         """The name of a file of the backup as the new server's backup would have it."""
-        if self._folder is None or not name.startswith(_EXTERNAL) or not self._configuration.names_external(name):
+        if self._folder is None or not name.startswith(EXTERNAL) or not self._configuration.names_external(name):
             return name
-        return f"{_CONFIG}{self._folder}/{name.removeprefix(_EXTERNAL)}"
+        return f"{CONFIG}{self._folder}/{name.removeprefix(EXTERNAL)}"
 
     def is_inside(self, path: str) -> bool:
         """Whether a file of the old server lay in its configuration folder."""
@@ -201,7 +200,7 @@ def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int]
     rewritten = {}
     for file in {rewrite.file for rewrite in rewrites.values()}:
         changes = {(start, end): _written(rewrite) for (of, start, end), rewrite in rewrites.items() if of == file}
-        rewritten[f"{_CONFIG}{file}"] = with_changes(configuration.read(f"{_CONFIG}{file}"), changes)
+        rewritten[f"{CONFIG}{file}"] = with_changes(configuration.read(f"{CONFIG}{file}"), changes)
     return rewritten
 
 

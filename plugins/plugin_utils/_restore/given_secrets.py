@@ -21,7 +21,7 @@ from .._errors import AccessManagerError
 from .._text import printable
 
 _TO_PROTECT = b'{"Data": "AAAA", "Salt": "AAAA", "Mode": 1}'
-"""A secret of mode 1 that opens nowhere: the server puts its own data and salt in place of these."""
+"""A secret of mode 1 that nothing decrypts: the server puts its own data and salt in place of these."""
 
 
 def with_given(contents: Contents, given: c.Mapping[str, str | None]) -> Contents:

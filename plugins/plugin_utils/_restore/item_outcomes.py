@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.constants import JSON_FILES, SecretMode
+from .._ams.constants import CONFIG, EXTERNAL, JSON_FILES, SecretMode
 from .._ams.description import own_http_configuration
 from .._contents.contents import Contents
 from .items import Item, Outcome
@@ -56,11 +56,11 @@ def outcome_of_items(backup: Contents, contents: Contents, plan: Plan, parts: c.
 
 
 def _files(backup: Contents, contents: Contents, plan: Plan) -> dict[Item, Outcome]:
-    json_files = {f"config/{file}" for file in JSON_FILES}
+    json_files = {f"{CONFIG}{file}" for file in JSON_FILES}
     changed = {record["name"] for record in plan.files if record["action"] in ("add", "replace", "set")}
-    rewritten = {f"config/{rewrite.file}" for rewrite in contents.rewrites}
-    rewritten |= {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
-    others = [name for name in changed - json_files if name.startswith("config/") and not name.endswith("/")]
+    rewritten = {f"{CONFIG}{rewrite.file}" for rewrite in contents.rewrites}
+    rewritten |= {f"{CONFIG}{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
+    others = [name for name in changed - json_files if name.startswith(CONFIG) and not name.endswith("/")]
     external = _external_files(backup)
     relocated = any(name not in contents.configuration.files for name in external)
     return {
@@ -87,7 +87,7 @@ def _references(backup: Contents, contents: Contents) -> dict[Item, Outcome]:
 
 
 def _external_files(backup: Contents) -> list[str]:
-    return [name for name in backup.configuration.files if name.startswith("external/")]
+    return [name for name in backup.configuration.files if name.startswith(EXTERNAL)]
 
 
 def _secrets(contents: Contents, plan: Plan) -> dict[Item, Outcome]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import itertools
 
+from .._ams.constants import CONFIG, EXTERNAL
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, inventory_name
 from .._ams.shapes import Item, Link
 from .._contents.contents import Contents
@@ -32,7 +33,7 @@ def plan_files(plan: Plan, contents: Contents, server: TargetServer, options: Re
     wanted += [_file(record, path_of(name, root)) for name, record in files if is_wanted(name, options)]
     _refuse_unknown_files(wanted, contents, options)
     _refuse_places(wanted, contents, server)
-    protected = {f"config/{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
+    protected = {f"{CONFIG}{secret['file']}" for secret in plan.secrets if secret["action"] == "protect"}
     for record in wanted:
         now = _of_same_kind(record, here.get(record["name"].lower().rstrip("/")))
         change = _change(record, now, same=_is_same_content(record, now, protected, server))
@@ -78,7 +79,7 @@ def plan_references(plan: Plan, contents: Contents) -> None:
     plan.references = [
         {"file": one.file, "key": one.place, "before": one.before, "after": one.after}
         for one in contents.rewrites
-        if f"config/{one.file}" in written
+        if f"{CONFIG}{one.file}" in written
     ]
 
 
@@ -100,7 +101,7 @@ def _refuse_places(wanted: list[WantedFile], contents: Contents, server: TargetS
                 f"'{record['path']}' lies on a drive that {server['computer_name']} does not have: create it first, "
                 "leave external out of restore_only, or, on another server, have external_files relocate it."
             )
-        if record["name"].startswith("external/") and not contents.configuration.names_external(record["name"]):
+        if record["name"].startswith(EXTERNAL) and not contents.configuration.names_external(record["name"]):
             raise AccessManagerError(
                 f"The backup {contents.source.label} holds '{record['path']}', which its configuration does not name: "
                 "it is not restored. To restore the rest, leave external out of restore_only."
@@ -125,7 +126,7 @@ def is_wanted(name: str, options: RestoreOptions) -> bool:
 
 
 def is_same_json(name: str, server: TargetServer) -> bool:
-    return server["same_documents"].get(name.removeprefix("config/"), False)
+    return server["same_documents"].get(name.removeprefix(CONFIG), False)
 
 
 def _is_same_content(record: WantedFile, now: Item | None, protected: set[str], server: TargetServer) -> bool:
@@ -188,7 +189,7 @@ def _removed(records: c.Collection[Link | Item], kept: set[str]) -> list[Planned
         for record in records
         if record["kind"] != "link"
         and record["name"].lower() not in kept
-        and record["name"].startswith("config/")
+        and record["name"].startswith(CONFIG)
         and not f"{record['name']}/".lower().startswith(DATABASE_FOLDER)
     ]
     found.sort(key=lambda record: (record["kind"] == "folder", -record["name"].count("/"), record["name"]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from .._ams.constants import SecretMode
+from .._ams.constants import CONFIG, SecretMode
 from .._ams.secret_use import is_used, signs_in, synchronised_certificate
 from .._contents.configuration import Secret
 from .._contents.contents import Contents
@@ -41,7 +41,7 @@ def plan_certificates(plan: Plan, contents: Contents, server: TargetServer) -> N
 
 def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     for secret in contents.configuration.secrets:
-        if not is_wanted(f"config/{secret.file}", options):
+        if not is_wanted(f"{CONFIG}{secret.file}", options):
             continue
         action = _secret_action(secret, contents, server)
         plan.secrets.append({"path": secret.path, "file": secret.file, "action": action})
@@ -63,7 +63,7 @@ def plan_secrets(plan: Plan, contents: Contents, server: TargetServer, options: 
 
 
 def _plan_nodes(plan: Plan, contents: Contents, server: TargetServer) -> None:
-    """A secret that was given opens on this server alone."""
+    """A secret that was given is decrypted by this server alone."""
     given = [one["path"] for one in plan.secrets if one["action"] == "protect" and one["path"] in contents.given]
     if given and server["cluster"]:
         plan.add_task(
@@ -90,7 +90,7 @@ def _secret_action(secret: Secret, contents: Contents, server: TargetServer) -> 
         return "untested"
     if server["decrypted_secrets"].get(secret.path):
         return "keep"
-    if is_same_json(f"config/{secret.file}", server):
+    if is_same_json(f"{CONFIG}{secret.file}", server):
         return "here"
     return "protect" if secret.path in contents.secrets and secret.salt_place is not None else "enter"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .._ams.constants import CONFIG, SERVICE_SETTINGS
 from .._contents.contents import Contents
 from .._errors import AccessManagerError
 from .._target.health import service_may_read
@@ -13,8 +14,6 @@ from .plan_files import folder_links, is_wanted, plan_files, plan_references
 from .plan_keys import plan_certificates, plan_secrets
 from .plan_settings import CONFIGURED, plan_http_sys, plan_registry, plan_registry_permissions, values
 from .target_server import TargetServer
-
-_SETTINGS = ("account", "image_path", "start", "delayed_start", "depends_on", "sid_type", "managed")
 
 
 def make_plan(contents: Contents, server: TargetServer, options: RestoreOptions) -> Plan:
@@ -34,7 +33,7 @@ def make_plan(contents: Contents, server: TargetServer, options: RestoreOptions)
         plan_certificates(plan, contents, server)
     _plan_tasks(plan, contents, server, options)
     _plan_checks(plan, contents, server, options)
-    if any(is_wanted(f"config/{file}", options) for file in contents.configuration.documents):
+    if any(is_wanted(f"{CONFIG}{file}", options) for file in contents.configuration.documents):
         _refuse_missing_references(plan, contents, server)
     runs = server["state"]["service"]["status"] != "Stopped"
     plan.stop = plan.changes_server and runs
@@ -89,7 +88,7 @@ def _plan_tasks(plan: Plan, contents: Contents, server: TargetServer, options: R
     backup, here = contents.configuration.described["state"], server["state"]
     now = dict(here["service"])
     for setting, was in backup["service"].items() if "registry" in options.parts else ():
-        if setting in _SETTINGS and was != now[setting]:
+        if setting in SERVICE_SETTINGS and was != now[setting]:
             plan.add_task(
                 f"The service's {setting} was {was!r} and is {now[setting]!r}: this restore leaves it."
             )

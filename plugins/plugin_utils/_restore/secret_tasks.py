@@ -43,22 +43,22 @@ def secrets(recovery: Recovery) -> c.Iterator[Task]:
 
 
 def _domain_secret(recovery: Recovery, secret: Secret) -> c.Iterator[Task]:
-    """Nothing to do where the secret says that it opens for the account that the service has here."""
-    openers = domain_secret.openers_of(secret.data)
-    if recovery.server["service_sid"] in openers:
+    """Nothing to do where the secret says that the account can decrypt it that the service has here."""
+    readers = domain_secret.readers_of(secret.data)
+    if recovery.server["service_sid"] in readers:
         return
-    opens = recovery.server["decrypted_secrets"].get(secret.path)
-    account = f"{'can' if opens else 'cannot'} be decrypted by the account of this run"
+    decrypts = recovery.server["decrypted_secrets"].get(secret.path)
+    account = f"{'can' if decrypts else 'cannot'} be decrypted by the account of this run"
     text = (
         f"{printable(secret.path)} is protected for accounts of the domain (mode 3) and was kept. On {recovery.new} it "
         f"{account}."
     )
-    if openers:
+    if readers:
         here = printable(str(recovery.server["state"]["service"]["account"] or "LocalSystem"))
-        text += f" It opens for {domain_secret.words_of(openers)}, and the service runs as '{here}' here."
+        text += f" {domain_secret.words_of(readers)} can decrypt it, and the service runs as '{here}' here."
     either = " If the service cannot decrypt it either, enter it again in the configuration tool."
-    may_open = bool(opens and not openers)
-    yield Task(Item.SECRETS_OF_MODE_3, text + ("" if may_open else either), secret="" if may_open else secret.path)
+    settled = bool(decrypts and not readers)
+    yield Task(Item.SECRETS_OF_MODE_3, text + ("" if settled else either), secret="" if settled else secret.path)
 
 
 def synchronised(recovery: Recovery) -> c.Iterator[Task]:
@@ -68,8 +68,8 @@ def synchronised(recovery: Recovery) -> c.Iterator[Task]:
     for secret in recovery.contents.configuration.secrets:
         thumbprint = synchronised_certificate(secret.path, settings)
         if thumbprint and thumbprint not in held:
-            openers = domain_secret.openers_of(secret.data)
-            by = f" {domain_secret.words_of(openers)} can open it." if openers else ""
+            readers = domain_secret.readers_of(secret.data)
+            by = f" {domain_secret.words_of(readers)} can decrypt it." if readers else ""
             yield Task(
                 Item.CERTIFICATE_SYNCHRONISATION,
                 f"The key of certificate {printable(thumbprint)} is in the configuration alone, wrapped in a secret "

@@ -33,17 +33,16 @@ _Held = tuple[BackupRef, list[ArtifactRecord]]
 """A backup that says that it holds a key, and the artifacts in which that is."""
 
 
-def wrapped_advice(openers: list[str]) -> str:
+def wrapped_advice(readers: list[str]) -> str:
     """How Access Manager itself imports a key that its configuration holds, and what to say when it cannot.
 
-    C(openers): who may open the secret in which it is wrapped, as a manifest says; none where that is not known.
+    C(readers): who may decrypt the secret in which it is wrapped, as a manifest says; none where that is not known.
     """
-    by = words_of(openers) if openers else "the server that made it"
+    by = words_of(readers) if readers else "the server that made it"
     return (
-        f"It opens for {by}. Where the service's account is among these, restore that configuration there and "
-        "start the service once: Access Manager imports the certificates of its configuration when it starts. Then "
-        "back up. "
-        "When nobody can open it any more, say so with configuration_keys_lost: true "
+        f"It can be decrypted by {by}. Where the service's account is among these, restore that configuration there "
+        "and start the service once: Access Manager imports the certificates of its configuration when it starts. Then "
+        "back up. When nobody can decrypt it any more, say so with configuration_keys_lost: true "
         "(-e recover_certificate_configuration_keys_lost=true)."
     )
 
@@ -119,7 +118,7 @@ class KeyIndex:
     def _refuse_wrapped(thumbprint: str, place: BackupRef, secret: SecretRecord) -> None:
         raise AccessManagerError(
             f"The private key of certificate {thumbprint} may not be lost: the configuration in the backup "
-            f"{place.label} holds it, and {secret['path']} opens it. {wrapped_advice(secret['opens_for'])}"
+            f"{place.label} holds it, and {secret['path']} decrypts it. {wrapped_advice(secret['decryptable_by'])}"
         )
 
     def _first_whole(self, places: c.Iterable[_Held]) -> BackupRef | None:

@@ -83,7 +83,7 @@ class CertificateRecord(CertificateDetails):
 class SecretRecord(t.TypedDict):
     """A protected secret. C(exported): whether its value is in the backup.
 
-    C(needed): whether a complete backup must hold it. C(opens_for): the SIDs that can decrypt one of mode 3.
+    C(needed): whether a complete backup must hold it. C(decryptable_by): the SIDs that can decrypt one of mode 3.
     C(certificate): the thumbprint of the certificate whose key in the configuration it protects; else empty.
     """
 
@@ -91,7 +91,7 @@ class SecretRecord(t.TypedDict):
     mode: int | str
     exported: bool
     needed: bool
-    opens_for: t.Annotated[list[str], _LISTED]
+    decryptable_by: t.Annotated[list[str], _LISTED]
     certificate: str
 
 

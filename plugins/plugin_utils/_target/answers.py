@@ -140,7 +140,7 @@ class Staged(t.TypedDict):
     start_error: str
     files: Count
     bytes: Count
-    left_runs: list[InterruptedStop]
+    interrupted_stops: list[InterruptedStop]
 
 
 SENT_OR_NOT: t.Any = Unsteady | Sent
@@ -154,7 +154,7 @@ class ServiceState(t.TypedDict):
     stop_ms: Count
     unlock_ms: Count
     start_ms: Count
-    left_runs: t.NotRequired[list[InterruptedStop]]
+    interrupted_stops: t.NotRequired[list[InterruptedStop]]
 
 
 class DescribedAbsentServer(AbsentServer):
@@ -174,21 +174,21 @@ class Busy(t.TypedDict):
 class Probe(t.TypedDict):
     path: str
     file: str
-    opens: bool
+    decrypts: bool
     mark: str
 
 
 class DomainSecret(t.TypedDict):
     path: str
-    opens: bool
+    decrypts: bool
 
 
-class SituationOfAbsentServer(AbsentServer):
+class AbsentRestoreTarget(AbsentServer):
     busy: t.Literal[""]
     earlier: list[EarlierRestore]
 
 
-class Situation(Server):
+class RestoreTarget(Server):
     """A server beside a backup."""
 
     busy: t.Literal[""]
@@ -200,7 +200,7 @@ class Situation(Server):
 
 
 DESCRIPTION: t.Any = DescribedAbsentServer | DescribedServer
-SITUATION: t.Any = Busy | SituationOfAbsentServer | Situation
+RESTORE_TARGET: t.Any = Busy | AbsentRestoreTarget | RestoreTarget
 
 
 class Upload(t.TypedDict):

@@ -10,11 +10,11 @@ import hmac
 import time
 import typing as t
 
-from .._ams.constants import SecretMode, knowledge
+from .._ams.constants import CONFIG, EXTERNAL, SecretMode, knowledge
 from .._contents.configuration import Configuration, Secret
 from .._contents.names import path_of
 from .._errors import AccessManagerError
-from .answers import SITUATION
+from .answers import RESTORE_TARGET
 from .call import Run, Target, new_run_id
 from .detached_run import COLLECT_SECONDS
 
@@ -43,7 +43,7 @@ def describe(
     deadline = time.monotonic() + lock_timeout
     while True:
         wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
-        answer: dict[str, t.Any] = target.call(question | {"wait_seconds": wait}, SITUATION, module=_MODULE)
+        answer: dict[str, t.Any] = target.call(question | {"wait_seconds": wait}, RESTORE_TARGET, module=_MODULE)
         if not answer["busy"]:
             return answer
         if time.monotonic() >= deadline:
@@ -74,13 +74,13 @@ def _question(configuration: Configuration | None, nonce: bytes, *, domain_secre
             for secret in secrets
             if domain_secrets and secret.mode == SecretMode.DOMAIN
         ],
-        "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith("external/")],
+        "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith(EXTERNAL)],
     }
 
 
 def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:
     """A secret, and how its data and salt are written: a file may have \\u002B for a plus sign."""
-    raw = configuration.read(f"config/{secret.file}")
+    raw = configuration.read(f"{CONFIG}{secret.file}")
     written = [raw[start:end].decode("latin-1") for start, end in (secret.data_place, secret.salt_place or (0, 0))]
     return {
         "file": secret.file,

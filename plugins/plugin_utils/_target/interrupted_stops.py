@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import collections.abc as c
-import typing as t
 
 from .. import _display
+from .._ams.shapes import InterruptedStop
 
-LeftRun = c.Mapping[str, t.Any]
 
-
-def warn(runs: c.Iterable[LeftRun], host: str) -> list[str]:
+def warn(runs: c.Iterable[InterruptedStop], host: str) -> list[str]:
     """A sentence for each run, after a warning with it."""
     sentences = [sentence(run) for run in runs]
     for one in sentences:
@@ -21,17 +19,17 @@ def warn(runs: c.Iterable[LeftRun], host: str) -> list[str]:
     return sentences
 
 
-def stopped(runs: c.Iterable[LeftRun]) -> list[LeftRun]:
+def stopped(runs: c.Iterable[InterruptedStop]) -> list[InterruptedStop]:
     """The runs after which the service was not started again yet."""
     return [run for run in runs if not run["started_at"]]
 
 
-def sentence(run: LeftRun) -> str:
+def sentence(run: InterruptedStop) -> str:
     by, at = run["controller"] or "an unknown controller", run["stopped_at"] or "an unknown time"
     return f"The run {run['run_id']} of {by} stopped the service at {at}, and did not start it again. {_since(run)}"
 
 
-def _since(run: LeftRun) -> str:
+def _since(run: InterruptedStop) -> str:
     if run["error"]:
         return f"It could not be started since: {run['error']}"
     if not run["started_at"]:

@@ -17,7 +17,7 @@ _DESCRIPTOR = re.compile(rb"\x0c\x04SDDL\x0c(?P<length>[\x00-\x7f]|\x81[\x80-\xf
 _SID = re.compile(rb"\x0c\x03SID\x0c[\x08-\x7f](?P<sid>S-1(?:-[0-9]+)+)")
 
 
-def openers_of(data: str) -> list[str]:
+def readers_of(data: str) -> list[str]:
     """The SIDs, or SDDL's letters, of the accounts and groups that may open a secret, in Base64.
 
     Empty when it does not say that.
@@ -33,9 +33,9 @@ def openers_of(data: str) -> list[str]:
     return list(dict.fromkeys(map(sids.sid_of, allowed)))
 
 
-def words_of(openers: list[str]) -> str:
+def words_of(readers: list[str]) -> str:
     """The accounts in words: by their names where these are the same everywhere, else by their SIDs."""
-    return ", ".join(sids.name_of(one) or one for one in openers) or "accounts that it does not name"
+    return ", ".join(sids.name_of(one) or one for one in readers) or "accounts that it does not name"
 
 
 def _descriptor(blob: bytes) -> str:

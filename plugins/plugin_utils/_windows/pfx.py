@@ -83,7 +83,7 @@ def _why_closed(pfx: bytes) -> str:
         )
     if any(cipher in pfx for cipher in _RC2) and not _has_rc2():
         return (
-            "is encrypted with RC2, which OpenSSL on this controller opens only with its legacy provider. It may be "
+            "is encrypted with RC2, which OpenSSL on this controller decrypts only with its legacy provider. It may be "
             "sound. Install that provider, unset CRYPTOGRAPHY_OPENSSL_NO_LEGACY, or run this on another controller"
         )
     return "cannot be decrypted with its password"

@@ -9,10 +9,7 @@ import collections.abc as c
 import re
 
 from .._errors import AccessManagerError
-from .._text import printable
-
-THUMBPRINT = re.compile(r"[0-9A-F]{40}")
-"""A thumbprint in upper case, as results have it."""
+from .._text import THUMBPRINT, printable
 
 _BETWEEN = str.maketrans("", "", " :\u200e")
 """The certificate window of Windows copies an invisible mark with the thumbprint."""
@@ -22,6 +19,6 @@ def parse(texts: c.Iterable[object]) -> list[str]:
     """Thumbprints in upper case, each once. Raises AccessManagerError when one is none."""
     found = [str(text).translate(_BETWEEN).upper() for text in texts]
     for text in found:
-        if not THUMBPRINT.fullmatch(text):
+        if not re.fullmatch(THUMBPRINT, text):
             raise AccessManagerError(f"'{printable(text)}' is not a thumbprint: it must be 40 hexadecimal digits.")
     return list(dict.fromkeys(found))

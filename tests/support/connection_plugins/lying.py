@@ -156,7 +156,7 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def left(module: str) -> dict[str, Any]:
     """What a detached run leaves."""
-    waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "left_runs": []}
+    waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "interrupted_stops": []}
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
@@ -175,7 +175,7 @@ def _description() -> dict[str, Any]:
     for key in ("taken", "environment"):
         described.pop(key)
     now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
-    lists = dict.fromkeys(("secrets", "unended_restores", "left_runs"), []) | {"machine_certificates": {}}
+    lists = dict.fromkeys(("secrets", "unended_restores", "interrupted_stops"), []) | {"machine_certificates": {}}
     staging = {"root": "C:\\staging", "free_bytes": 10**12}
     return described | lists | {"staging": staging, "framework_release": 528040, "now": now}
 

@@ -182,7 +182,8 @@ def test_a_status_that_is_none_is_refused(store: BackupStore, owner: KeyPair, st
 )
 def test_what_has_no_name_of_a_backup_is_none(root: Path, name: str) -> None:
     (root / HOST / name).mkdir(parents=True, exist_ok=True)
-    result = verify(BackupStore(str(root), HOST))
+    assert "There is no backup of any host" in verify(BackupStore(str(root), HOST))["msg"]
+    result = run("backup_verify", backup_root=str(root), hosts=[HOST], fail_on_problems=False)
     assert result["backups"] == []
     assert "There is no backup of ams1" in problems(result)
 

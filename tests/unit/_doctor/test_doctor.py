@@ -65,7 +65,7 @@ EXAMINATION: dict[str, Any] = {
     "data_protection": "",
     "drives": {"safety": {"name": "C:\\", "free_bytes": ENOUGH}},
     "service": {"control": "", "process": ""},
-    "secrets": [{"path": "Authentication.Oidc.Secret", "opens": True}],
+    "secrets": [{"path": "Authentication.Oidc.Secret", "decrypts": True}],
 }
 
 
@@ -77,7 +77,7 @@ def facts(
         "framework_release": 528449,
         "certificates": [certificate(sddl=READABLE)],
         "staging": {"root": r"C:\ProgramData\lithnet.access_manager", "free_bytes": ENOUGH},
-        "left_runs": [],
+        "interrupted_stops": [],
         "unended_restores": [],
     }
     bind(described, tls_certificate("ams.example"))
@@ -243,7 +243,7 @@ FAULTS = [
         "10.0.0.1:443",
     ),
     ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 0, "other_values", value=["New"]), "New"),
-    ("secrets", "warning", in_examination("secrets", 0, "opens", value=False), "Authentication.Oidc.Secret"),
+    ("secrets", "warning", in_examination("secrets", 0, "decrypts", value=False), "Authentication.Oidc.Secret"),
 ]
 
 
@@ -272,7 +272,7 @@ def test_an_interrupted_stop_is_a_failure() -> None:
         "started_at": "",
         "error": "",
     }
-    found = CHECKS["interrupted runs"].finding(facts(in_server("left_runs", value=[left])))
+    found = CHECKS["interrupted runs"].finding(facts(in_server("interrupted_stops", value=[left])))
     assert (found["state"], "0123456789abcdef" in found["found"]) == ("failure", True)
 
 

@@ -738,7 +738,7 @@ def test_a_domain_secret_that_names_the_account_of_the_service_needs_nobody() ->
     backup = contents(settings_with(Email={"Host": "smtp.example", "Password": domain_secret(descriptor)}))
     assert "secrets of mode 3" not in commands(backup)
     reported = commands(backup, fresh() | {"service_sid": "S-1-5-21-1-2-3-9999"})["secrets of mode 3"]
-    assert "opens for Domain Admins, S-1-5-21-1-2-3-1104" in reported
+    assert "Domain Admins, S-1-5-21-1-2-3-1104 can decrypt it" in reported
     assert r"runs as 'EXAMPLE\svc-ams$'" in reported
 
 
@@ -755,7 +755,7 @@ def test_a_key_that_the_configuration_alone_holds_is_said_and_never_to_be_entere
     backup = contents(settings_with(DataProtection={"Certificates": [synchronised]}))
     reported = commands(backup)
     assert "EF" * 20 in reported["certificate synchronisation"]
-    assert "Domain Admins can open it" in reported["certificate synchronisation"]
+    assert "Domain Admins can decrypt it" in reported["certificate synchronisation"]
     assert not any("DataProtection" in text and "enter it again" in text for text in reported.values())
     described = fresh()
     described["certificates"] = [certificate("EF" * 20, sddl=f"O:SYD:(A;;FR;;;{SERVICE})(A;;FA;;;BA)")]

@@ -41,8 +41,8 @@ def mark(value: str) -> str:
     return base64.b64encode(hmac.digest(NONCE, value.encode(), "sha256")).decode()
 
 
-def probe(path: str, *, opens: bool, mark: str = "") -> dict[str, Any]:
-    return {"path": path, "file": "appsettings.json", "opens": opens, "mark": mark}
+def probe(path: str, *, decrypts: bool, mark: str = "") -> dict[str, Any]:
+    return {"path": path, "file": "appsettings.json", "decrypts": decrypts, "mark": mark}
 
 
 def test_bundle_is_the_task_and_then_each_file_in_the_order_of_the_plan() -> None:
@@ -96,8 +96,8 @@ def test_document_is_the_same_when_its_text_and_its_secrets_are(
     backup = contents(Authentication__Oidc__Secret="oidc", Email__Password="mail")
     right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
     probes = [
-        probe("Authentication.Oidc.Secret", opens=False, mark=mark(marks[0])),
-        probe("Email.Password", opens=False, mark=mark(marks[1]) if marks[1] else ""),
+        probe("Authentication.Oidc.Secret", decrypts=False, mark=mark(marks[0])),
+        probe("Email.Password", decrypts=False, mark=mark(marks[1]) if marks[1] else ""),
     ]
     masked = {"appsettings.json": right if digest == "right" else "00" * 32}
     assert action._same_documents(backup, probes, masked, NONCE) == {"appsettings.json": same}
@@ -105,7 +105,7 @@ def test_document_is_the_same_when_its_text_and_its_secrets_are(
 
 def test_secret_that_a_person_entered_counts_as_restored() -> None:
     right = hashlib.sha256(files()["config/appsettings.json"]).hexdigest()
-    entered = [probe("Email.Password", opens=False, mark=mark("whatever"))]
+    entered = [probe("Email.Password", decrypts=False, mark=mark("whatever"))]
     assert action._same_documents(contents(), entered, {"appsettings.json": right}, NONCE) == {"appsettings.json": True}
 
 

@@ -228,7 +228,7 @@ def nested(depth: int) -> Any:
 
 
 CERTIFICATE = {"thumbprint": "AB", "subject": "CN=a", "not_before": "", "not_after": "", "exported": True}
-SECRET = {"path": "a", "exported": True, "mode": 1, "needed": True, "opens_for": [], "certificate": ""}
+SECRET = {"path": "a", "exported": True, "mode": 1, "needed": True, "decryptable_by": [], "certificate": ""}
 TLS_CERTIFICATE = {
     "thumbprint": "AB",
     "subject": "CN=a",
@@ -372,7 +372,7 @@ CENSUS: dict[str, Any] = {"computers": 1, "keys": [KEY], "unparsable": {"current
         ({"replaces": 5}, "replaces"),
         ({"replaces": [{}]}, "replaces[0]"),
         ({"secrets": [{"path": "a", "exported": True}]}, "secrets[0].mode"),
-        ({"secrets": [SECRET | {"opens_for": "S-1-5-18"}]}, "secrets[0].opens_for"),
+        ({"secrets": [SECRET | {"decryptable_by": "S-1-5-18"}]}, "secrets[0].decryptable_by"),
         ({"tls_certificates": [TLS_CERTIFICATE | {"names": None}]}, "tls_certificates[0].names"),
         ({"health_warnings": [1]}, "health_warnings[0]"),
         ({"certificates": [CERTIFICATE | {"exported": "yes"}]}, "certificates[0].exported"),

@@ -54,7 +54,7 @@ def description() -> dict[str, Any]:
     described["certificates"] = [certificate()]
     reference = {"key": "k", "value": "v", "path": "p", "place": "config", "exists": True, "name": "config/p"}
     described["references"] = [reference]
-    described["left_runs"], described["unended_restores"] = [LEFT], [EARLIER]
+    described["interrupted_stops"], described["unended_restores"] = [LEFT], [EARLIER]
     described["stale_runs"] = ["0123456789abcdef"]
     described["cluster"] = {"resource": "r", "owner": "o", "owned": True}
     return copy.deepcopy(described)
@@ -80,7 +80,7 @@ def read(described: dict[str, Any]) -> None:
     problems_of_configuration(described)
     problems_of_certificates(described["certificates"])
     earlier_restores.problems(described["unended_restores"])
-    for left in described["left_runs"]:
+    for left in described["interrupted_stops"]:
         interrupted_stops.sentence(left)
     refuse_clustered_stop(described)
 
@@ -118,7 +118,10 @@ HONEST: dict[str, tuple[Any, Any]] = {
     "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.EncryptedSecrets),
     "config_snapshot": (lying.left("config_snapshot"), answers.Staged),
     "service": (lying.left("service"), answers.ServiceState),
-    "config_restore": (lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []}, answers.SITUATION),
+    "config_restore": (
+        lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []},
+        answers.RESTORE_TARGET,
+    ),
 }
 
 

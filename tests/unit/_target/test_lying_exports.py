@@ -241,7 +241,7 @@ def test_a_secret_that_other_accounts_of_the_domain_open_makes_no_backup_incompl
     done = backed_up(tmp_path, owner)
     assert (done["status"], done["problems"]) == ("complete", [])
     (secret,) = done["secrets"]
-    assert (secret["exported"], secret["opens_for"]) == (False, ["DA", "S-1-5-21-1-2-3-1104"])
+    assert (secret["exported"], secret["decryptable_by"]) == (False, ["DA", "S-1-5-21-1-2-3-1104"])
     assert opened(tmp_path, owner) == []
 
 
