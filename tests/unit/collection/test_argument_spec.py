@@ -61,8 +61,8 @@ def test_options_are_what_the_documentation_says(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_only_passphrases_passwords_and_private_keys_are_secret(module: str) -> None:
     spec = argument_spec_of(module)
-    secrets = {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "secrets", "session_token"}
-    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & secrets
+    keys = {"bind_password", "identity", "identity_passphrase", "passphrase", "secret_key", "secrets", "session_token"}
+    assert {name for name, option in spec.items() if option["no_log"]} == spec.keys() & keys
     assert ("identity_file" in spec) == ("identity" in spec) == ("identity_passphrase" in spec)
 
 
