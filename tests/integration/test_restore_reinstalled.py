@@ -118,7 +118,7 @@ def test_without_the_values_the_restore_is_refused_or_takes_new_ones_and_leaves_
     assert not any("Email.Password" in task for task in tasks)
     restored = result_of(run, "lenient", RESTORED)
     assert (restored["state"], restored["failed_check"]) == ("restored", ""), restored
-    assert "Nobody can sign in until Authentication.Oidc.Secret is entered" in " ".join(run.stdout.split())
+    assert "Nobody can sign in until Authentication.Oidc.Secret is entered" in " ".join(run.output.split())
     password = json.loads(settings.read_bytes())["Email"]["Password"]
     assert (password["Mode"], unprotected(server, password)) == (1, new.text)
     hidden = text_needles("Email.Password", new.core)
