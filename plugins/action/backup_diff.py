@@ -16,6 +16,7 @@ from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._compare import comparison as comparison_module
 from ..plugin_utils._compare import state_sources
 from ..plugin_utils._compare import text as text_module
+from ..plugin_utils._compare.changes import Comparison
 from ..plugin_utils._compare.comparison import ComparedState, SameSecret
 from ..plugin_utils._compare.state_sources import OpenedBackup
 from ..plugin_utils._contents.configuration import Secret
@@ -63,8 +64,8 @@ class ActionModule(AccessManagerAction):
 
 def _result(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> dict[str, t.Any]:
     comparison = comparison_module.compare_states(before, after, same_secret)
-    differs = any(comparison[group] for group in comparison_module.GROUPS)
     lines = text_module.lines_of(comparison)
+    differs = bool(lines)
     notes = _notes(before, after, comparison)
     text = [f"From {before.label} to {after.label}:", *(lines or ["Nothing differs."]), *notes]
     return {
@@ -79,7 +80,7 @@ def _result(before: ComparedState, after: ComparedState, same_secret: SameSecret
     }
 
 
-def _notes(before: ComparedState, after: ComparedState, comparison: dict[str, t.Any]) -> list[str]:
+def _notes(before: ComparedState, after: ComparedState, comparison: Comparison) -> list[str]:
     """A sentence for each thing that could not be compared."""
     notes = []
     if comparison["basis"] == comparison_module.INVENTORY:

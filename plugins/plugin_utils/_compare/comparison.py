@@ -12,9 +12,8 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from .._ams.constants import CHANNELS, JSON_FILES, LIST_KEYS, RULES, SERVICE_SETTINGS, is_secret_name
+from .._ams.constants import SERVICE_SETTINGS, is_secret_name
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, own_http_configuration
-from .._ams.json_document import Value, find
 from .._ams.shapes import BackedUpServer, Binding, HttpSys, RegistryValue, Reservation
 from .._contents.configuration import Configuration, Secret
 from .._contents.file_list import FolderRecord
@@ -24,26 +23,20 @@ from .._store.manifest import CertificateRecord
 from .._windows import sddl as sddl_module
 from .._windows.sids import sid_of
 from .._windows.tls_binding import place_of_binding, words_of
-from .settings import Change, compare, compare_grants, elements_of, grants_of, is_decoded, kind_of, plain, settings_of
+from .changes import (
+    PROTECTED_AGAIN,
+    UNKNOWN,
+    CertificateChange,
+    Comparison,
+    FileChange,
+    NamedChange,
+    Permissions,
+    SecretChange,
+)
+from .json_changes import json_changes
+from .settings import compare_grants, kind_of
 
 CONTENTS, INVENTORY = "contents", "inventory"
-PROTECTED_AGAIN, UNKNOWN = "protected_again", "unknown"
-DETAILS = (
-    "rules",
-    "notification_channels",
-    "authentication",
-    "settings",
-    "secrets",
-    "registry",
-    "http_sys",
-)
-"""What can be compared only when both states are decrypted."""
-
-GROUPS = (*DETAILS, "certificates", "files", "server")
-"""The keys of a comparison, in the order in which people want to read them."""
-
-_AUTHENTICATION = "authentication."
-_DETAILED = {"SecurityDescriptor".lower()}
 _DATABASE = "state/database"
 """Whether a backup was to include the database: that is no difference of a server."""
 
@@ -56,7 +49,7 @@ _FILE_RIGHTS = {
     0x120116: "write",
 }
 
-_SAME_PERMISSIONS: Change = {"gained": [], "lost": [], "decoded": True}
+_SAME_PERMISSIONS: Permissions = {"gained": [], "lost": [], "decoded": True}
 
 
 class KnownCertificate(CertificateRecord):
@@ -81,33 +74,37 @@ SameSecret = c.Callable[[Secret, Secret], bool | None]
 """Whether two secrets have the same value, however they are protected; None when that is not known."""
 
 
-def compare_states(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> dict[str, t.Any]:
-    """The comparison: C(basis), and for each of GROUPS a list of changes, or None when it could not be compared."""
-    groups: dict[str, t.Any] = dict.fromkeys(GROUPS)
-    groups["certificates"] = _certificates(before.certificates, after.certificates)
+def compare_states(before: ComparedState, after: ComparedState, same_secret: SameSecret) -> Comparison:
+    """What differs. Raises AccessManagerError when a state has neither contents nor an inventory."""
+    certificates = _certificates(before.certificates, after.certificates)
     if before.configuration and after.configuration:
-        groups |= _opened(before.configuration, after.configuration, same_secret)
-        return {"basis": CONTENTS} | groups
+        return _of_contents(before.configuration, after.configuration, certificates, same_secret)
     for state in (before, after):
         if state.inventory is None:
             raise AccessManagerError(
                 f"The {state.label} has no manifest, and without a key nothing else can be compared: "
                 "give identity_file or passphrase."
             )
-    inventories = _inventories(before.inventory or {}, after.inventory or {})
-    return {"basis": INVENTORY} | groups | inventories
+    return _of_inventories(before.inventory or {}, after.inventory or {}, certificates)
 
 
-def _opened(before: Configuration, after: Configuration, same_secret: SameSecret) -> dict[str, list[Change]]:
+def _of_contents(
+    before: Configuration,
+    after: Configuration,
+    certificates: list[CertificateChange] | None,
+    same_secret: SameSecret,
+) -> Comparison:
     old, new = before.described["state"], after.described["state"]
     unread = {*before.unreadable, *after.unreadable}
     return {
-        **_documents(before, after),
+        "basis": CONTENTS,
+        **json_changes(before, after),
         "secrets": _secrets(_readable_secrets(before, unread), _readable_secrets(after, unread), same_secret),
         "registry": _registry(old["registry"], new["registry"]),
         "http_sys": _http_sys(old["http_sys"], new["http_sys"]),
         "files": _files(before, after),
         "server": _server_settings(before.described, after.described),
+        "certificates": certificates,
     }
 
 
@@ -119,13 +116,24 @@ def _readable_secrets(configuration: Configuration, unread: set[str]) -> dict[st
 # ---- inventories ----
 
 
-def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, list[Change]]:
+def _of_inventories(
+    before: dict[str, str], after: dict[str, str], certificates: list[CertificateChange] | None
+) -> Comparison:
     """What two inventories show: that a thing changed, and not how."""
     changes: list[tuple[str, str]] = []
     for change, names in compare_inventories(before, after).items():
         changes += [(change, name) for name in names if not name.startswith("certificates/") and name != _DATABASE]
     state = "state/"
     return {
+        "basis": INVENTORY,
+        "rules": None,
+        "notification_channels": None,
+        "authentication": None,
+        "settings": None,
+        "secrets": None,
+        "registry": None,
+        "http_sys": None,
+        "certificates": certificates,
         "files": [
             {"change": change, "path": name, "source": None, "what": [], **_SAME_PERMISSIONS}
             for change, name in changes
@@ -139,90 +147,11 @@ def _inventories(before: dict[str, str], after: dict[str, str]) -> dict[str, lis
     }
 
 
-# ---- JSON ----
-
-
-def _documents(before: Configuration, after: Configuration) -> dict[str, list[Change]]:
-    groups: dict[str, list[Change]] = {"rules": [], "notification_channels": [], "authentication": [], "settings": []}
-    apart = {RULES.lower().removesuffix("[]"), *(place.lower().removesuffix("[]") for place in CHANNELS)}
-    for file in JSON_FILES:
-        if file in before.unreadable or file in after.unreadable:
-            continue
-        old, new = before.documents.get(file), after.documents.get(file)
-        where = {"file": file}
-        groups["rules"] += [change | where for change in _rules(old, new)]
-        for place, kind in CHANNELS.items():
-            groups["notification_channels"] += [
-                change | where | {"kind": kind} for change in _elements(place, old, new)
-            ]
-        for change in compare(_settings(old, apart), _settings(new, apart)):
-            group = "authentication" if change["path"].lower().startswith(_AUTHENTICATION) else "settings"
-            groups[group].append(change | where)
-    return groups
-
-
-def _settings(document: Value | None, without: c.Container[str]) -> t.Any:
-    return settings_of(document, without=without) if document else {}
-
-
-def _rules(before: Value | None, after: Value | None) -> list[Change]:
-    return _elements(RULES, before, after, _rights)
-
-
-def _rights(before: Value | None, after: Value | None) -> Change:
-    old = grants_of(before) if before else frozenset()
-    grants = compare_grants(old, grants_of(after) if after else frozenset())
-    return grants | {"decoded": all(is_decoded(rule) for rule in (before, after) if rule)}
-
-
-def _elements(
-    place: str,
-    before: Value | None,
-    after: Value | None,
-    more: c.Callable[[Value | None, Value | None], Change] = lambda _before, _after: {},
-) -> list[Change]:
-    """A change for each element of a list that was added, removed or changed. C(more): further details of one."""
-    old, new = _by_key(before, place), _by_key(after, place)
-    changes = []
-    for key in sorted(old.keys() | new.keys()):
-        one, other = old.get(key), new.get(key)
-        details = more(one, other)
-        settings = compare(
-            settings_of(one, place=place) if one else {},
-            settings_of(other, place=place) if other else {},
-        )
-        moved = bool(details.get("gained") or details.get("lost"))
-        if moved and details["decoded"]:
-            settings = [setting for setting in settings if setting["path"].lower() not in _DETAILED]
-        if settings or moved:
-            known = t.cast(Value, other or one)
-            changes.append({"change": kind_of(one, other), **_named(key, known), "settings": settings, **details})
-    return changes
-
-
-def _by_key(document: Value | None, place: str) -> dict[str, Value]:
-    if document is None:
-        return {}
-    elements: dict[str, Value] = {}
-    for _place, node in find(document, place.removesuffix("[]")):
-        elements |= elements_of(node, LIST_KEYS[place])
-    return {key.lower(): element for key, element in elements.items()}
-
-
-def _named(key: str, element: Value) -> Change:
-    def text(*names: str) -> str | None:
-        return next(
-            (plain(member[1]) for name in names if element.text(name) and (member := element.member(name))), None
-        )
-
-    return {"id": text("Id") or key, "name": text("Description", "DisplayName"), "target": text("Target")}
-
-
 # ---- secrets ----
 
 
-def _secrets(before: dict[str, Secret], after: dict[str, Secret], same_secret: SameSecret) -> list[Change]:
-    changes = []
+def _secrets(before: dict[str, Secret], after: dict[str, Secret], same_secret: SameSecret) -> list[SecretChange]:
+    changes: list[SecretChange] = []
     for path in sorted(before.keys() | after.keys()):
         one, other = before.get(path), after.get(path)
         kind = _secret_change(one, other, same_secret) if one and other else kind_of(one, other)
@@ -242,22 +171,26 @@ def _secret_change(before: Secret, after: Secret, same_secret: SameSecret) -> st
 
 def _certificates(
     before: dict[str, KnownCertificate] | None, after: dict[str, KnownCertificate] | None
-) -> list[Change] | None:
+) -> list[CertificateChange] | None:
     if before is None or after is None:
         return None
-    changes = []
+    changes: list[CertificateChange] = []
     for thumbprint in sorted(before.keys() | after.keys()):
         old, new = before.get(thumbprint), after.get(thumbprint)
         what = _certificate_details(old, new) if old and new else []
         if what or not (old and new):
             known = t.cast(KnownCertificate, new or old)
-            details = {
-                "subject": known["subject"],
-                "not_before": known["not_before"],
-                "not_after": known["not_after"],
-                "exported": known["exported"],
-            }
-            changes.append({"change": kind_of(old, new), "thumbprint": thumbprint, **details, "what": what})
+            changes.append(
+                {
+                    "change": kind_of(old, new),
+                    "thumbprint": thumbprint,
+                    "subject": known["subject"],
+                    "not_before": known["not_before"],
+                    "not_after": known["not_after"],
+                    "exported": known["exported"],
+                    "what": what,
+                }
+            )
     return changes
 
 
@@ -270,10 +203,10 @@ def _certificate_details(before: KnownCertificate, after: KnownCertificate) -> l
 # ---- files ----
 
 
-def _files(before: Configuration, after: Configuration) -> list[Change]:
+def _files(before: Configuration, after: Configuration) -> list[FileChange]:
     """A change for each file and folder; the database is a cache that changes by itself."""
     old, new = _records(before), _records(after)
-    changes = []
+    changes: list[FileChange] = []
     for name in sorted(old.keys() | new.keys()):
         one, other = old.get(name), new.get(name)
         what = _file_details(one, other) if one and other else []
@@ -299,12 +232,11 @@ def _file_details(before: FolderRecord, after: FolderRecord) -> list[str]:
     return [detail for detail, different in differs.items() if different]
 
 
-def _permissions(before: FolderRecord, after: FolderRecord) -> Change:
+def _permissions(before: FolderRecord, after: FolderRecord) -> Permissions:
     """Who gains and who loses which rights by rules that are set on the file itself, and its owner."""
     old, new = (frozenset(_file_grants(record["sddl"])) for record in (before, after))
-    return compare_grants(old, new) | {
-        "decoded": sddl_module.is_decoded(before["sddl"]) and sddl_module.is_decoded(after["sddl"])
-    }
+    decoded = sddl_module.is_decoded(before["sddl"]) and sddl_module.is_decoded(after["sddl"])
+    return {**compare_grants(old, new), "decoded": decoded}
 
 
 def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
@@ -316,16 +248,17 @@ def _file_grants(sddl: str) -> c.Iterator[tuple[str, str, str, str]]:
 # ---- what lies beside the files ----
 
 
-def _registry(before: list[RegistryValue], after: list[RegistryValue]) -> list[Change]:
+def _registry(before: list[RegistryValue], after: list[RegistryValue]) -> list[NamedChange]:
     old, new = _by_place(before), _by_place(after)
-    changes = []
+    changes: list[NamedChange] = []
     for place in sorted(old.keys() | new.keys()):
         one, other = old.get(place), new.get(place)
         if one and other and (one["kind"], one["data"]) == (other["kind"], other["data"]):
             continue
         known = t.cast(RegistryValue, other or one)
         data = (one["data"] if one else None, other["data"] if other else None)
-        changes.append({"key": known["key"]} | _change(known["name"], *data, absent=(one is None, other is None)))
+        change = _change(known["name"], *data, absent=(one is None, other is None))
+        changes.append({**change, "key": known["key"]})
     return changes
 
 
@@ -341,7 +274,7 @@ def _by_url(reservations: list[Reservation]) -> dict[str, Reservation]:
     return {reservation["url"].lower(): reservation for reservation in reservations}
 
 
-def _http_sys(before: HttpSys, after: HttpSys) -> list[Change]:
+def _http_sys(before: HttpSys, after: HttpSys) -> list[NamedChange]:
     old, new = own_http_configuration(before), own_http_configuration(after)
     return [
         *_bindings(_by_binding(old["bindings"]), _by_binding(new["bindings"])),
@@ -349,25 +282,27 @@ def _http_sys(before: HttpSys, after: HttpSys) -> list[Change]:
     ]
 
 
-def _bindings(before: dict[tuple[str, str], Binding], after: dict[tuple[str, str], Binding]) -> c.Iterator[Change]:
+def _bindings(before: dict[tuple[str, str], Binding], after: dict[tuple[str, str], Binding]) -> c.Iterator[NamedChange]:
     for place in sorted(before.keys() | after.keys()):
         one, other = before.get(place), after.get(place)
         if one != other:
             known = t.cast(Binding, other or one)
             words = (words_of(one) if one else None, words_of(other) if other else None)
-            yield {"kind": "binding"} | _change(known["endpoint"], *words, absent=(one is None, other is None))
+            change = _change(known["endpoint"], *words, absent=(one is None, other is None))
+            yield {**change, "kind": "binding"}
 
 
-def _reservations(before: dict[str, Reservation], after: dict[str, Reservation]) -> c.Iterator[Change]:
+def _reservations(before: dict[str, Reservation], after: dict[str, Reservation]) -> c.Iterator[NamedChange]:
     for place in sorted(before.keys() | after.keys()):
         one, other = before.get(place), after.get(place)
         if one != other:
             known = t.cast(Reservation, other or one)
             sddl = (one["sddl"] if one else None, other["sddl"] if other else None)
-            yield {"kind": "reservation"} | _change(known["url"], *sddl, absent=(one is None, other is None))
+            change = _change(known["url"], *sddl, absent=(one is None, other is None))
+            yield {**change, "kind": "reservation"}
 
 
-def _server_settings(before: BackedUpServer, after: BackedUpServer) -> list[Change]:
+def _server_settings(before: BackedUpServer, after: BackedUpServer) -> list[NamedChange]:
     """Version, service, firewall rule and overriding environment variables. A variable's value may be secret."""
     old, new = _facts(before), _facts(after)
     return [
@@ -407,7 +342,7 @@ def _facts(described: BackedUpServer) -> dict[str, t.Any]:
     return facts
 
 
-def _change(name: str, before: t.Any, after: t.Any, *, absent: tuple[bool, bool], secret: bool = False) -> Change:
+def _change(name: str, before: t.Any, after: t.Any, *, absent: tuple[bool, bool], secret: bool = False) -> NamedChange:
     hidden = secret or is_secret_name(name)
     kinds = {(True, False): "added", (False, True): "removed"}
     return {

@@ -19,11 +19,10 @@ from .._ams.json_document import Value
 from .._text import encodable
 from .._windows import sddl
 from .._windows.sids import name_of, sid_of
+from .changes import ADDED, CHANGED, REMOVED, GrantChanges, RightChange, SettingChange
 
-ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 DESCRIPTOR = "SecurityDescriptor"
 
-Change = dict[str, t.Any]
 Grant = tuple[str, str, str, str]
 """Access (allow or deny), trustee, right, condition."""
 
@@ -77,9 +76,9 @@ def elements_of(node: Value, key: str) -> dict[str, Value]:
     }
 
 
-def compare(before: Settings, after: Settings) -> list[Change]:
-    """A change for each setting that differs: C(change), C(path), C(before), C(after), C(secret)."""
-    changes = []
+def compare(before: Settings, after: Settings) -> list[SettingChange]:
+    """A change for each setting that differs."""
+    changes: list[SettingChange] = []
     for steps in sorted(before.keys() | after.keys()):
         old, new = before.get(steps), after.get(steps)
         if old and new and _same(old.value, new.value):
@@ -130,8 +129,8 @@ def _descriptor_of(rule: Value) -> str:
     return rule.text(DESCRIPTOR) or ""
 
 
-def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> dict[str, list[Change]]:
-    """What is C(gained) and C(lost): each with access, trustee, name and right."""
+def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> GrantChanges:
+    """What is gained and lost."""
     return {
         "gained": [_described(grant) for grant in sorted(after - before, key=_order)],
         "lost": [_described(grant) for grant in sorted(before - after, key=_order)],
@@ -144,10 +143,12 @@ def _order(grant: Grant) -> tuple[str, str, int, Grant]:
     return grant[0], grant[1], names.index(grant[2]) if grant[2] in names else len(names), grant
 
 
-def _described(grant: Grant) -> Change:
+def _described(grant: Grant) -> RightChange:
     access, trustee, right, condition = grant
-    described: Change = {"access": access, "trustee": trustee, "name": name_of(trustee), "right": right}
-    return described | ({"condition": condition} if condition else {})
+    described: RightChange = {"access": access, "trustee": trustee, "name": name_of(trustee), "right": right}
+    if condition:
+        described["condition"] = condition
+    return described
 
 
 def _rights(mask: int) -> c.Iterator[str]:

@@ -13,9 +13,19 @@ import itertools
 import json
 import typing as t
 
+from .._ams.constants import JSON_FILES
 from .._text import printable
 from .._windows.sids import name_of
-from .settings import Change
+from .changes import (
+    CertificateChange,
+    Comparison,
+    ElementChange,
+    FileChange,
+    NamedChange,
+    RightChange,
+    SecretChange,
+    SettingChange,
+)
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "protected_again": "=", "unknown": "?"}
 LONGEST = 120
@@ -35,12 +45,12 @@ _CERTIFICATES = {
 }
 
 
-def lines_of(comparison: dict[str, t.Any]) -> list[str]:
+def lines_of(comparison: Comparison) -> list[str]:
     """The comparison in lines: a heading for each group in which something differs, and its changes below."""
     lines: list[str] = []
+    groups: c.Mapping[str, t.Any] = comparison
     for group, (heading, write) in _WRITERS.items():
-        changes = comparison[group] or []
-        if changes:
+        if changes := groups[group]:
             lines.append(heading)
             lines += [f"  {line}" for line in itertools.chain.from_iterable(map(write, changes))]
     return lines
@@ -62,7 +72,7 @@ def shown(value: t.Any) -> str:
 # ---- one change ----
 
 
-def _element(change: Change) -> c.Iterator[str]:
+def _element(change: ElementChange) -> c.Iterator[str]:
     """A rule or a channel: what it is, and what is other with it."""
     names = [f'"{shown(change["name"])}"' if change["name"] else "", f"({shown(change['id'])})"]
     kind = f"{change['kind']} " if "kind" in change else ""
@@ -76,11 +86,12 @@ def _element(change: Change) -> c.Iterator[str]:
         yield from (f"    {line}" for line in itertools.chain.from_iterable(map(_setting, change["settings"])))
 
 
-def _grants(change: Change) -> c.Iterator[str]:
+def _grants(change: ElementChange | FileChange) -> c.Iterator[str]:
     """A line for each trustee that gains or loses: its rights together."""
-    for sign, kind in (("+", "gained"), ("-", "lost")):
+    sides = (("+", "gained", change.get("gained", [])), ("-", "lost", change.get("lost", [])))
+    for sign, kind, gained_or_lost in sides:
         rights: dict[tuple[str, ...], list[str]] = {}
-        for one in change.get(kind, []):
+        for one in gained_or_lost:
             rights.setdefault((one["access"], _trustee(one), one.get("condition", "")), []).append(one["right"])
         for (access, name, condition), granted in rights.items():
             verb = _VERBS[access][kind]
@@ -94,12 +105,13 @@ _VERBS = {
 }
 
 
-def _trustee(grant: Change) -> str:
+def _trustee(grant: RightChange) -> str:
     return f"{grant['name']} ({grant['trustee']})" if grant["name"] else shown(grant["trustee"])
 
 
-def _setting(change: Change) -> c.Iterator[str]:
-    where = f"{change['file']}: " if change.get("file", "appsettings.json") != "appsettings.json" else ""
+def _setting(change: SettingChange | NamedChange) -> c.Iterator[str]:
+    file = str(change.get("file", JSON_FILES[0]))
+    where = f"{file}: " if file != JSON_FILES[0] else ""
     before, after = change["before"], change["after"]
     head = f"{SIGNS[change['change']]} {where}{shown(change.get('path') or change.get('name'))}"
     if before is None and after is None and not change["secret"] and change["change"] == "changed":
@@ -128,35 +140,35 @@ def _list(before: list[t.Any], after: list[t.Any]) -> c.Iterator[str]:
         yield f"~ {shown(before)} -> {shown(after)}"
 
 
-def _secret(change: Change) -> c.Iterator[str]:
+def _secret(change: SecretChange) -> c.Iterator[str]:
     yield f"{SIGNS[change['change']]} {shown(change['path'])} {_SECRETS[change['change']]}"
 
 
-def _registry(change: Change) -> c.Iterator[str]:
+def _registry(change: NamedChange) -> c.Iterator[str]:
     name = f"{change['key']}\\{change['name']}" if change["key"] else change["name"]
     yield from _setting(change | {"name": name})
 
 
-def _http_sys(change: Change) -> c.Iterator[str]:
+def _http_sys(change: NamedChange) -> c.Iterator[str]:
     names = {"binding": "TLS binding", "reservation": "URL reservation"}
     yield from _setting(change | {"name": f"{names[change['kind']]} {change['name']}"})
 
 
-def _certificate(change: Change) -> c.Iterator[str]:
+def _certificate(change: CertificateChange) -> c.Iterator[str]:
     yield (
         f"{SIGNS[change['change']]} {shown(change['thumbprint'])} ({shown(change['subject'])}), valid until "
         f"{shown(str(change['not_after'])[:10])}{_certificate_detail(change)}"
     )
 
 
-def _certificate_detail(change: Change) -> str:
+def _certificate_detail(change: CertificateChange) -> str:
     if change["change"] == "added":
         return "" if change["exported"] else ": its private key cannot be backed up"
     details = {"exported": _CERTIFICATES["exported"][bool(change["exported"])], "key": _CERTIFICATES["key"]}  # type: ignore[index]
     return "".join(f": {details[what]}" for what in change["what"])
 
 
-def _file(change: Change) -> c.Iterator[str]:
+def _file(change: FileChange) -> c.Iterator[str]:
     what = f" ({', '.join(change['what'])})" if change["what"] else ""
     yield f"{SIGNS[change['change']]} {shown(change['source'] or change['path'])}{what}"
     yield from (f"    {line}" for line in _grants(change))
@@ -164,7 +176,7 @@ def _file(change: Change) -> c.Iterator[str]:
         yield f"    ? {_UNDECODED}"
 
 
-_WRITERS: dict[str, tuple[str, c.Callable[[Change], c.Iterator[str]]]] = {
+_WRITERS: dict[str, tuple[str, c.Callable[[t.Any], c.Iterator[str]]]] = {
     "rules": ("Rules", _element),
     "notification_channels": ("Notification channels", _element),
     "authentication": ("Authentication", _setting),

@@ -14,13 +14,60 @@ from .._contents.contents import Contents
 from .._text import json_lines
 from .item_outcomes import outcome_of_items
 from .items import OUTCOMES, Item, Outcome
-from .plan import RESTORABLE, Plan, Task
+from .plan import RESTORABLE, Plan, PlannedReference, Task
 from .plan_text import lines_of
 from .target_server import TargetServer
 
 FORMAT = 1
 
-Document = dict[str, t.Any]
+
+class PlannedItem(t.TypedDict):
+    """What becomes of a thing of Access Manager, as item_outcomes.py says."""
+
+    item: str
+    same_server: str
+    other_server: str
+    this_run: str
+
+
+class DocumentedCertificate(t.TypedDict):
+    """C(state): here, import, give_key, give_access, or missing when neither the server nor the backup has the key."""
+
+    thumbprint: str
+    subject: str
+    state: str
+
+
+class DocumentedSecret(t.TypedDict):
+    path: str
+    action: str
+
+
+class DocumentedTask(t.TypedDict):
+    """C(item): the thing of the table to which it belongs; empty for others."""
+
+    item: str
+    text: str
+    commands: list[str]
+
+
+class Document(t.TypedDict):
+    """The plan as data. No secret is in it. Tasks that belong to a thing of the table come first."""
+
+    format: int
+    backup: str
+    computer: str
+    other_server: bool
+    backup_version: str
+    server_version: str
+    would_change: bool
+    configured: bool
+    items: list[PlannedItem]
+    references: list[PlannedReference]
+    certificates: list[DocumentedCertificate]
+    secrets: list[DocumentedSecret]
+    changes: list[str]
+    tasks: list[DocumentedTask]
 
 
 def document_of(
@@ -31,7 +78,7 @@ def document_of(
     backup: Contents | None = None,
     parts: c.Container[str] = RESTORABLE,
 ) -> Document:
-    """The plan as data. No secret is in it. Tasks that belong to a thing of the table come first.
+    """The document of a plan.
 
     C(backup): as the old server made it, when this is another one. C(parts): those that are restored.
     """
@@ -79,11 +126,9 @@ def _without_task(outcome: Outcome) -> Outcome:
     return Outcome.NOTHING if outcome is Outcome.MANUAL else outcome
 
 
-def census(contents: Contents, plan: Plan) -> list[dict[str, str]]:
+def census(contents: Contents, plan: Plan) -> list[DocumentedCertificate]:
     """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its
     key.
-
-    C(state): here, import, give_key, give_access, or missing when neither the server nor the backup has the key.
     """
     actions = {one["thumbprint"]: one["action"] for one in plan.certificates}
     named = dict.fromkeys(contents.certificates or {}, "")

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from .._text import encodable, printable
-from .plan_document import Document
+from .plan_document import Document, DocumentedTask, PlannedItem
 
 
 def to_markdown(document: Document) -> bytes:
@@ -34,11 +34,14 @@ def to_markdown(document: Document) -> bytes:
         "",
         "## Certificates",
         "",
-        *_table(("Thumbprint", "Subject", "Key"), [list(one.values()) for one in document["certificates"]]),
+        *_table(
+            ("Thumbprint", "Subject", "Key"),
+            [(one["thumbprint"], one["subject"], one["state"]) for one in document["certificates"]],
+        ),
         "",
         "## Secrets",
         "",
-        *_table(("Secret", "Action"), [list(one.values()) for one in document["secrets"]]),
+        *_table(("Secret", "Action"), [(one["path"], one["action"]) for one in document["secrets"]]),
         "",
         "## Manual tasks",
         "",
@@ -47,9 +50,10 @@ def to_markdown(document: Document) -> bytes:
     return encodable("\n".join(lines).rstrip() + "\n").encode()
 
 
-def _item_row(item: dict[str, str], document: Document) -> list[str]:
+def _item_row(item: PlannedItem, document: Document) -> list[str]:
     numbers = [str(number) for number, task in enumerate(document["tasks"], 1) if task["item"] == item["item"]]
-    return [*item.values(), ", ".join(numbers)]
+    outcomes = [item["same_server"], item["other_server"], item["this_run"]]
+    return [item["item"], *outcomes, ", ".join(numbers)]
 
 
 def _table(heads: c.Sequence[str], rows: c.Sequence[c.Sequence[t.Any]]) -> c.Iterator[str]:
@@ -64,11 +68,11 @@ def _cell(text: t.Any) -> str:
     return "".join(f"\\{letter}" if letter in "\\|*_`[]<>#" else letter for letter in printable(str(text)))
 
 
-def _tasks_lines(tasks: list[dict[str, t.Any]]) -> c.Iterator[str]:
+def _tasks_lines(tasks: list[DocumentedTask]) -> c.Iterator[str]:
     return itertools.chain.from_iterable(map(_task_lines, itertools.count(1), tasks))
 
 
-def _task_lines(number: int, task: dict[str, t.Any]) -> c.Iterator[str]:
+def _task_lines(number: int, task: DocumentedTask) -> c.Iterator[str]:
     yield f"{number}. {_cell(task['text'])}"
     yield ""
     if task["commands"]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare import text as text_module
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.changes import Comparison
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._compare.comparison import (
-    GROUPS,
     ComparedState,
     compare_states,
 )
@@ -26,6 +26,7 @@ from support.configuration import DOMAIN_SID, SECRET_PATHS, ProtectedSecret, app
 from unit.opened_backups import config_zip, lists, state
 from unit.servers import CERTIFICATE_STORE_KEY
 
+GROUPS = [group for group in Comparison.__annotations__ if group != "basis"]
 READERS = f"{DOMAIN_SID}-1602"
 GUEST = f"{DOMAIN_SID}-501"
 PASSWORD, HISTORY, JIT, BITLOCKER = (
