@@ -13,13 +13,14 @@ import itertools
 import re
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
+from .._ams.web_site_name import HOST_NAME
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
 from .manual_task_facts import ACCOUNT, MODES, UNNAMED, Recovery, matching
 from .plan import Task
 from .secret_tasks import secrets, synchronised
-from .web_address import HOST_NAME, values_at
+from .web_address import values_at
 
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 

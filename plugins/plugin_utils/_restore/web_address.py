@@ -13,11 +13,11 @@ import urllib.parse
 
 from .._ams.description import own_http_configuration
 from .._ams.json_document import find
+from .._ams.web_site_name import SETTING, name_of
 from .._contents.configuration import Configuration
 from .._windows.tls_certificate import certificates_of
 
 HTTP, HTTPS = 80, 443
-HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65535
@@ -48,7 +48,7 @@ class WebAddress:
 
 
 def web_address_of(configuration: Configuration) -> WebAddress:
-    given = _name_among(reversed(texts(configuration, "Hosting.HttpSys.Hostname")))
+    given = _name_among(reversed(texts(configuration, SETTING)))
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
     return WebAddress(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),
@@ -57,13 +57,6 @@ def web_address_of(configuration: Configuration) -> WebAddress:
         is_guessed=given is None,
         path=path if path != "/" and _PATH.fullmatch(path) else "",
     )
-
-
-def name_of(text: str) -> str | None:
-    """The text when it is a name by which users can reach a web site: no address, wildcard or localhost."""
-    name = text.rstrip(".").lower()
-    is_name = HOST_NAME.fullmatch(name) and any(map(str.isalpha, name.rpartition(".")[2]))
-    return name if is_name and name.partition(".")[0] != "localhost" else None
 
 
 def _name_among(candidates: c.Iterable[str]) -> str | None:
