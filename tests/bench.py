@@ -319,7 +319,7 @@ def large(folder: Path, variables: dict[str, Any]) -> None:
             more = stopping(variables, large_root) | {"backup_include_database": True}
             figures.append(measure(f"large, {connection}", [host], inventory, more))
         show(figures, memory=True)
-        progress = [line for line in figures[1].output.splitlines() if "MiB received" in line]
+        progress = [line for line in figures[1].output.splitlines() if "MB received" in line]
         print(f"\nProgress lines over winrm: {len(progress)}" + (f", the last: {progress[-1]}" if progress else ""))
         print(f"The service's own stop and start: {own} ms")
         print(f"Processes more than the small one: {figures[1].count.commands - small.count.commands} over winrm")

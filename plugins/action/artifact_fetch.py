@@ -9,6 +9,7 @@ import io
 import itertools
 import typing as t
 
+from ..plugin_utils import _progress
 from ..plugin_utils._age.decryption import LARGEST
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
@@ -102,7 +103,8 @@ class ActionModule(ExportAction):
         """Checks every file of what arrived, and writes all of it as the artifact."""
         bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
-        artifact = self.backup().write(
-            f"config.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
-        )
+        with _progress.shown("verifying and encrypting the configuration"):
+            artifact = self.backup().write(
+                f"config.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+            )
         return bundle, artifact

@@ -12,7 +12,7 @@ import json
 import pathlib
 import typing as t
 
-from ..plugin_utils import _display
+from ..plugin_utils import _display, _progress
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
@@ -174,7 +174,7 @@ class ActionModule(RestoreAction):
             upload = self._named_run()
             with self.target.cleanup_on_failure(upload):
                 place = self.target.call(upload | prepare, Upload, repeatable=False)["path"]
-                with self.target.translated_errors():
+                with self.target.translated_errors(), _progress.shown("sending the backup"):
                     self._connection.put_file(str(bundle), place)
             return upload
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..plugin_utils import _display
+from ..plugin_utils import _progress
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._directory import computers, expiry_summary, offline_changes, password_expiry, publication
 from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
@@ -67,9 +67,8 @@ class ActionModule(AccessManagerAction):
     def _expire(self, directory: Directory) -> None:
         publication.refuse_unless_another(directory, self.lost, self.backups)
         plan = offline_changes.PasswordExpiryPlan(directory.server)
-        for computer in computers.read(
-            directory, search_base=self.params["search_base"], search_filter=self.params["filter"]
-        ):
+        found = computers.read(directory, search_base=self.params["search_base"], search_filter=self.params["filter"])
+        for computer in _progress.counted(found, f"of {directory.server} read", unit=_progress.COMPUTERS):
             change = password_expiry.change_of(
                 computer, self.lost, self.statistics, history=self.params["remove_lost_history"]
             )
@@ -100,9 +99,6 @@ class ActionModule(AccessManagerAction):
                 f"{self._last_failure()}"
             )
         if self.statistics.begun % self.params["batch_size"] == 0 and not self._is_enough():
-            _display.show(
-                f"{change.computer.directory.server}: {self.statistics.expired} passwords expired, {self._others()}"
-            )
             time.sleep(self.params["batch_pause"])
 
     @property

@@ -75,7 +75,7 @@ options:
     default: 0
   batch_size:
     description:
-      - After how many changed computers the progress is shown, and O(batch_pause) is waited.
+      - After how many changed computers O(batch_pause) is waited.
     type: int
     default: 100
   batch_pause:

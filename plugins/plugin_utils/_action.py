@@ -11,9 +11,10 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from . import _display
+from . import _display, _progress
 from ._collection import SECRET_OPTIONS, argument_spec_of, returns_of
 from ._errors import AccessManagerError, UnreachableError
 from ._target.call import Target, put_aside
@@ -49,6 +50,7 @@ class AccessManagerAction(ActionBase):
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
         self.warnings = []
+        _progress.set_label(str(self.task_vars.get("inventory_hostname", "")), wanted=self._wants_progress())
         self._no_log_values: set[str] = set()
         try:
             self.params = self._validated()
@@ -67,6 +69,10 @@ class AccessManagerAction(ActionBase):
         hidden = self._no_log_values | self.target.hidden
         clean: dict[str, t.Any] = remove_values(result, hidden) if hidden else result
         return clean
+
+    def _wants_progress(self) -> bool:
+        given = self._templar.template(self.task_vars.get(_progress.VARIABLE, True))
+        return bool(boolean(given, strict=False))
 
     @property
     def check_mode(self) -> bool:

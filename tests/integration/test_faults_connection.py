@@ -142,7 +142,6 @@ def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(
             name = trace.host.name
             assert result_of(run, name, FETCH)["retries"] == 1
             assert f"{name}: the transfer was interrupted" in run.output
-            assert f"{name}: 16 of 20 MiB received" in run.output
             assert place.backup(trace.host).config["config/large.bin"] == large
             check_stopped_backup(place, trace)
     finally:

@@ -16,8 +16,10 @@ from ansible.template import Templar
 HOST = "ams1"
 
 
-def run(module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    """The result of a module with these options, for the host ams1."""
+def run(
+    module: str, *, check: bool = False, task_vars: dict[str, Any] | None = None, **options: Any
+) -> dict[str, Any]:
+    """The result of a module with these options, for the host ams1. C(task_vars): its other variables."""
     task = Task.load({f"lithnet.access_manager.{module}": options, "check_mode": check})
     context, loader = PlayContext(), DataLoader()
     action = action_loader.get(
@@ -29,5 +31,5 @@ def run(module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
         templar=Templar(loader=loader),
         shared_loader_obj=None,
     )
-    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": HOST})
+    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": HOST} | (task_vars or {}))
     return result

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from .. import _progress
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .._text import timestamp
@@ -50,7 +51,10 @@ def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, 
     result = CopyResult(destination.name, last_success=history.last_success(destination.name))
     try:
         result.warnings += [] if check_mode else destination.prepare()
-        for backup_id in reversed(store.ids()):
+        ids = store.ids()
+        for backup_id in _progress.counted(
+            reversed(ids), f"copied to {destination.name}", total=len(ids), unit=_progress.BACKUPS
+        ):
             _copy_one(store, backup_id, destination, result, check_mode=check_mode)
     except AccessManagerError as exc:
         result.problems.append(str(exc))
@@ -62,7 +66,10 @@ def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, 
 def verify(store: BackupStore, destination: Destination, history: CopyHistory) -> CopyResult:
     """Verifies that the destination has every backup of a host as its manifest says."""
     result = CopyResult(destination.name, last_success=history.last_success(destination.name))
-    for backup_id in store.ids():
+    ids = store.ids()
+    for backup_id in _progress.counted(
+        ids, f"verified at {destination.name}", total=len(ids), unit=_progress.BACKUPS
+    ):
         try:
             backup = BackupToCopy.of(store, backup_id)
             problems = destination.verify(backup)

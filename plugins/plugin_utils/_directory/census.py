@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from .. import _progress
 from .._ams.constants import HISTORY, PASSWORD
 from .._store.manifest import CountedKey
 from .._text import printable
@@ -103,7 +104,7 @@ class Census:
 def take(computers: c.Iterable[Computer]) -> Census:
     """The census of these computers."""
     census = Census()
-    for computer in computers:
+    for computer in _progress.counted(computers, "read", unit=_progress.COMPUTERS):
         census.count(computer)
     return census
 

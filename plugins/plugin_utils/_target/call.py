@@ -23,7 +23,7 @@ import typing as t
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.json_utils import _filter_non_json_lines
 
-from .. import _display
+from .. import _display, _progress
 from .._ams.json_document import strict
 from .._collection import COLLECTION
 from .._errors import (
@@ -151,9 +151,10 @@ class Target:
 
     def _answer(self, arguments: Run, *, detached: bool, module: str | None) -> t.Any:
         """What the target's half says, as JSON has it and unchecked."""
-        with self.translated_errors():
+        name = module or self._module
+        with self.translated_errors(), _progress.shown(f"waiting for {name}"):
             result = self._action._execute_module(
-                module_name=f"{COLLECTION}.{module or self._module}",
+                module_name=f"{COLLECTION}.{name}",
                 module_args=dict(arguments),
                 task_vars=self._task_vars | {"ansible_win_async_startup_timeout": START_SECONDS},
                 wrap_async=detached,

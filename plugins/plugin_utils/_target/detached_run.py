@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .. import _display
+from .. import _display, _progress
 from .._ams.json_document import strict
 from .._errors import (
     AccessManagerError,
@@ -83,6 +83,10 @@ class DetachedRun(t.Generic[T]):
         Raises AccessManagerError with the target's own sentence when it failed, EndedRunError when its process died,
         UnfinishedRunError when it did not end in time, and LostRunError when nothing is known of it.
         """
+        with _progress.shown(f"waiting for the run {self._run_id}"):
+            return self._result()
+
+    def _result(self) -> T:
         while time.monotonic() < self._deadline:
             if self._state == _UNKNOWN:
                 self._launch()

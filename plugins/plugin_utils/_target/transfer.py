@@ -22,15 +22,15 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
-from .. import _display
+from .. import _display, _progress
 from .._age.decryption import LARGEST
 from .._errors import AccessManagerError
+from .._progress import MEGABYTES, Progress
 from .._store.space import NoSpaceError, refuse_without_space
 from .answers import Header, Sent
 from .connection_errors import is_connection_error
 
 ATTEMPTS = 4
-PROGRESS_BYTES = 8 * 1024 * 1024
 SLICE_BYTES = 8 * 1024 * 1024
 _LONGEST_LINE = 128 * 1024
 """Of Base64: send_file.ps1 writes lines of 80 KiB."""
@@ -65,9 +65,17 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRan
         except AccessManagerError as exc:
             raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
         return 0
+    with _progress.shown("received", total=header["size"], unit=MEGABYTES) as progress:
+        return _receive_file(connection, host, answer["path"], header, incoming, progress)
+
+
+def _receive_file(
+    connection: t.Any, host: str, source: str, header: Header, incoming: io.BufferedRandom, progress: Progress
+) -> int:
+    """Fetches a file of the target through interruptions. Returns how often it was tried again."""
     for retries in range(ATTEMPTS):
         try:
-            _fetch(connection, host, answer["path"], header["size"], incoming)
+            _fetch(connection, source, header["size"], incoming, progress)
             _check(incoming, header)
             return retries
         except NoSpaceError:
@@ -83,12 +91,12 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRan
     raise AccessManagerError(f"The backup of {host} did not arrive whole after {ATTEMPTS} attempts: {failure}")
 
 
-def _fetch(connection: t.Any, host: str, source: str, size: int, incoming: io.BufferedRandom) -> None:
+def _fetch(connection: t.Any, source: str, size: int, incoming: io.BufferedRandom, progress: Progress) -> None:
     """Appends what is missing of the file."""
     fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
     incoming.seek(0, os.SEEK_END)
     refuse_without_space(incoming.fileno(), size - incoming.tell(), _place(incoming))
-    fetch(connection, host, source, size, incoming)
+    fetch(connection, source, size, incoming, progress)
 
 
 class _Arrival:
@@ -105,7 +113,7 @@ class _Arrival:
         self._left -= len(data)
 
 
-def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: io.BufferedRandom) -> None:
+def _fetch_slices(connection: t.Any, source: str, size: int, file: io.BufferedRandom, progress: Progress) -> None:
     command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
     while file.tell() < size:
         before = file.tell()
@@ -117,10 +125,12 @@ def _fetch_slices(connection: t.Any, host: str, source: str, size: int, file: io
         _refuse_failure(source, code, errors)
         if file.tell() == before:
             raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
-        _show_progress(host, before, file.tell(), size)
+        progress.done = file.tell()
 
 
-def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, file: io.BufferedRandom) -> None:
+def _stream_over_winrm(
+    connection: t.Any, source: str, size: int, file: io.BufferedRandom, progress: Progress
+) -> None:
     from winrm.exceptions import WinRMOperationTimeoutError
 
     connection._connect()
@@ -144,10 +154,9 @@ def _stream_over_winrm(connection: t.Any, host: str, source: str, size: int, fil
             *lines, rest = (rest + output).split(b"\n")
             if len(rest) > _LONGEST_LINE:
                 raise AccessManagerError(f"the target sent a line of more than {_LONGEST_LINE} bytes")
-            before = file.tell()
             for line in lines:
                 arrival.write(_decoded(line.strip()))
-            _show_progress(host, before, file.tell(), size)
+            progress.done = file.tell()
     finally:
         _end_command(protocol, shell, command)
     _refuse_failure(source, code, errors)
@@ -182,12 +191,6 @@ def _decoded(line: bytes) -> bytes:
         return base64.b64decode(line, validate=True)
     except ValueError:
         raise AccessManagerError(f"the target sent something else than Base64: {line[:100]!r}") from None
-
-
-def _show_progress(host: str, before: int, now: int, size: int) -> None:
-    """A line each 8 MiB of a transfer that is longer than that."""
-    if size > PROGRESS_BYTES and now // PROGRESS_BYTES > before // PROGRESS_BYTES:
-        _display.show(f"{host}: {now // 1024**2} of {size // 1024**2} MiB received")
 
 
 def _check(incoming: io.BufferedRandom, header: Header) -> None:

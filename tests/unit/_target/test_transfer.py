@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _progress
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import LARGEST
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import RESERVE
@@ -293,11 +294,16 @@ def test_a_file_that_ends_too_early_is_refused(incoming: io.BufferedRandom) -> N
 # ---- progress ----
 
 
-def test_a_long_transfer_says_how_far_it_is(incoming: io.BufferedRandom, capfd: pytest.CaptureFixture[str]) -> None:
-    content = bytes(17 * MIB)
-    receive(WinRMHost(content), content, incoming)
-    lines = [line for line in capfd.readouterr().out.splitlines() if line]
-    assert lines == ["ams1: 8 of 17 MiB received", "ams1: 16 of 17 MiB received"]
+@pytest.mark.parametrize("host", [WinRMHost, PSRPHost])
+def test_a_transfer_says_how_far_it_is(
+    incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, host: type[WinRMHost] | type[PSRPHost]
+) -> None:
+    content, seen = bytes(17 * MIB), list[int]()
+    monkeypatch.setattr(_progress.Progress, "done", property(lambda _self: 0, lambda _self, done: seen.append(done)))
+    receive(host(content), content, incoming)
+    assert seen == sorted(seen)
+    assert len(seen) > 2
+    assert seen[-1] == len(content)
 
 
 def test_a_short_transfer_is_silent(incoming: io.BufferedRandom, capfd: pytest.CaptureFixture[str]) -> None:
