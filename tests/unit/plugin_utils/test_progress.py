@@ -47,7 +47,7 @@ def after(seconds: float, **values: Any) -> Progress:
         (lambda: after(30, total=310_000_000, unit="MB", done=0), "0 of 310 MB received, 30 s"),
         (lambda: after(20, what="read", unit="computers", done=12_000), "12000 computers read, 20 s"),
         (lambda: after(130, what="waiting for the run 1"), "waiting for the run 1, 2 min"),
-        (lambda: after(9000, what="waiting for service"), "waiting for service, 2 h"),
+        (lambda: after(9500, what="waiting for service"), "waiting for service, 3 h"),
     ],
 )
 def test_a_line_says_what_of_how_much_and_how_long(progress: Callable[[], Progress], line: str) -> None:
