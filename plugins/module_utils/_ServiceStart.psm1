@@ -13,8 +13,8 @@ Set-StrictMode -Version 2.0
 
 $Account = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]
 $Disabled = 4
-$WithoutRight = Get-WellKnownSid -Name LocalSystem, LocalService, NetworkService
-$OfEveryAccount = Get-WellKnownSid -Name Everyone, AuthenticatedUsers
+$WithoutRight = 'LocalSystem', 'LocalService', 'NetworkService'
+$OfEveryAccount = 'Everyone', 'AuthenticatedUsers'
 $VirtualAccounts = 'S-1-5-80-'
 
 Function Get-AccountSid {
@@ -49,9 +49,9 @@ Function Get-LogonObstacle {
     if (-not $sid) {
         return "Its account, $Name, is unknown to this server: see that its domain can be reached and that the account exists."
     }
-    if ($sid -in $WithoutRight) { return '' }
+    if ($sid -in (Get-WellKnownSid -Name $WithoutRight)) { return '' }
     $groups = Get-AccountGroup -Sid $sid
-    $token = @($sid) + $OfEveryAccount + @($groups)
+    $token = @($sid) + @(Get-WellKnownSid -Name $OfEveryAccount) + @($groups)
     $denied = Get-RightHolder -Right 'SeDenyServiceLogonRight'
     if (@($denied | Where-Object -FilterScript { $_ -and $_ -in $token })) {
         return ("Its account, $Name, is denied the logon as a service (error 1069 at its next start): take it out of " +

@@ -139,3 +139,16 @@ def test_each_option_with_a_secret_is_masked_in_the_event_log(path: Path) -> Non
 def test_an_option_that_is_not_masked_is_found() -> None:
     masked = "pfx = @{ type = 'str'; no_log = $true }"
     assert logged_options(f"{masked}; password = @{{ type = 'str' }}") == ["password = @{ type = 'str' }"]
+
+
+UTILITIES = sorted((REPOSITORY / "plugins/module_utils").glob("*.psm1"))
+_FUNCTION = re.compile(r"^Function ([\w-]+).*?^\}", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("path", UTILITIES, ids=lambda path: path.name)
+def test_a_utility_needs_no_other_one_while_it_is_loaded(path: Path) -> None:
+    """Ansible loads them in an order of its own."""
+    others = {name for one in UTILITIES if one != path for name in _FUNCTION.findall(one.read_text(encoding="utf-8"))}
+    lines = _FUNCTION.sub("", path.read_text(encoding="utf-8")).splitlines()
+    code = [line for line in lines if not line.startswith(("#", "Export-ModuleMember", "    "))]
+    assert not [line for line in code if others & set(re.findall(r"[\w-]+", line))]
