@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import re
 
 from .._errors import AccessManagerError
 from .constants import (
@@ -18,6 +19,8 @@ from .constants import (
 )
 from .description import DATABASE_FOLDER, Described, inventory_name
 from .shapes import Certificate, Server, SnapshotManifest
+
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 FRAMEWORK_472 = 461808
 """The Release of .NET Framework 4.7.2, as Microsoft documents it."""
@@ -48,6 +51,12 @@ def require_supported_version(
         raise AccessManagerError(
             f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry "
             "says, does not exist. Correct ConfigPath in the registry, or bring the folder back."
+        )
+    if _DRIVE.fullmatch(installation["config_path"]):
+        raise AccessManagerError(
+            f"The configuration of Access Manager on {name} lies at the root of the drive "
+            f"{installation['config_path']}, which cannot be told from what else is there: move it into a folder, and "
+            "name that in ConfigPath."
         )
     release = described.get("framework_release", 0)
     if 0 < release < FRAMEWORK_472:

@@ -45,6 +45,10 @@ _BOUND = {
 }
 """How scripts read credentials that DPAPI keeps for one account of one server."""
 
+_DATA = re.compile(r"[\"']((?:[A-Z]:\\|\\\\)[^\"'\r\n<>|]{1,200}\.[a-z0-9]{1,5})[\"']", re.IGNORECASE)
+_MOST_SHOWN = 3
+"""Of the files that a script names."""
+
 _USING = re.compile(r"^[ \t]*using[ \t]+module[ \t]+([^\r\n]{1,200})", re.IGNORECASE | re.MULTILINE)
 _OWN_FOLDER = re.compile(r"\$(?:PSScriptRoot|PSCommandPath|MyInvocation\.MyCommand\.Path)\b", re.IGNORECASE)
 
@@ -58,7 +62,9 @@ class Review:
 
     def warnings(self, described: Described) -> list[str]:
         """A sentence for each thing that a person should correct. C(described): of the server."""
-        scripts = itertools.chain.from_iterable(_of_script(name, text) for name, text in sorted(self.scripts.items()))
+        held = {str(record["path"]).lower() for record in described["records"]}
+        texts = sorted(self.scripts.items())
+        scripts = itertools.chain.from_iterable(_of_script(name, text, held) for name, text in texts)
         return [*_templates(described), *self._channels(described), *self._names(described["state"]), *scripts]
 
     def _names(self, state: State) -> c.Iterator[str]:
@@ -106,7 +112,8 @@ def _templates(described: Described) -> c.Iterator[str]:
             )
 
 
-def _of_script(name: str, text: str) -> c.Iterator[str]:
+def _of_script(name: str, text: str, held: c.Container[str]) -> c.Iterator[str]:
+    """C(held): the paths, in lower case, of the files that the backup holds."""
     code = _COMMENTS.sub("", text)
     found = [what for what, pattern in _BOUND.items() if pattern.search(code)]
     if found:
@@ -119,6 +126,13 @@ def _of_script(name: str, text: str) -> c.Iterator[str]:
         yield (
             f"The script {name} looks for files beside itself ($PSScriptRoot and the like). Access Manager runs the "
             "text of a script, and that is empty then: name such files by whole paths."
+        )
+    files = [path for path in dict.fromkeys(_DATA.findall(code)) if path.lower() not in held]
+    if files:
+        more = f" and {len(files) - _MOST_SHOWN} more" if len(files) > _MOST_SHOWN else ""
+        yield (
+            f"The script {name} names {', '.join(files[:_MOST_SHOWN])}{more}, which no backup holds: keep what it "
+            "needs of them, and see that another server has them."
         )
     for module in _USING.findall(code):
         yield (

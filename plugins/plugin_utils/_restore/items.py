@@ -92,7 +92,7 @@ OUTCOMES: dict[Item, tuple[Outcome, Outcome]] = {
     Item.REGISTRY_PATH_VERSION: (Outcome.KEPT, Outcome.KEPT),
     Item.REGISTRY_BASE_PATH: (Outcome.RESTORED, Outcome.KEPT),
     Item.REGISTRY_CONFIG_LOG_PATH: (Outcome.RESTORED, Outcome.KEPT),
-    Item.REGISTRY_ONE_TIME_ORDERS: (Outcome.RESTORED, Outcome.KEPT),
+    Item.REGISTRY_ONE_TIME_ORDERS: (Outcome.KEPT, Outcome.KEPT),
     Item.REGISTRY_OTHER_VALUES: (Outcome.RESTORED, Outcome.RESTORED),
     Item.REGISTRY_CONFIGURED: (Outcome.RESTORED, Outcome.RESTORED),
     Item.REGISTRY_DATA_PROTECTION_KEYS: (Outcome.NOT_RESTORED, Outcome.NOT_RESTORED),

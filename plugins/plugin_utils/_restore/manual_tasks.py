@@ -25,7 +25,7 @@ from .web_address import values_at
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 
 _LOADED = re.compile(
-    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|\.[ \t]+)"
+    r"^[ \t]*(?:Import-Module[ \t]+(?:-Name[ \t]+)?|#Requires[ \t]+-Modules?[ \t]+|using[ \t]+module[ \t]+|\.[ \t]+)"
     r"[\"']?([^\s;,\"'#|)}@-][^\s;,\"'#|)}@]{0,119})",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -265,7 +265,7 @@ def _modules(recovery: Recovery) -> c.Iterator[Task]:
     if loaded:
         text = (
             f"Scripts load {', '.join(sorted(map(printable, loaded)))}, which no backup holds: see that {recovery.new} "
-            "has them."
+            "has them, for the PowerShell 7 in which Access Manager runs them."
         )
         names = sorted(name for name in loaded if _MODULE.fullmatch(name))
         yield Task(Item.SCRIPT_MODULES, text, (f"Get-Module -ListAvailable -Name {','.join(names)}",) if names else ())

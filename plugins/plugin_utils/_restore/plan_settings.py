@@ -27,8 +27,10 @@ from .plan import Plan, RestoreOptions
 from .target_server import TargetServer
 from .web_address import web_address_of
 
-NEVER_RESTORED = {("", "path"), ("", "version"), *WRITTEN_BY_THE_SERVICE}
-"""Registry values that belong to the installer, and those in which the service remembers what it did."""
+NEVER_RESTORED = {("", "path"), ("", "version"), ("", "deletelocaldbinstance"), *WRITTEN_BY_THE_SERVICE}
+"""Registry values that belong to the installer, those in which the service remembers what it did, and orders that it
+carries out once.
+"""
 
 CONFIGURED = ("", "configured")
 

@@ -43,6 +43,12 @@ def test_a_server_without_access_manager_is_refused() -> None:
     assert "not installed" in refusal(require_supported_version, described)
 
 
+def test_a_configuration_at_the_root_of_a_drive_is_refused() -> None:
+    described = server()
+    described["installation"]["config_path"] = "S:"
+    assert "lies at the root of the drive S:" in refusal(require_supported_version, described)
+
+
 @pytest.mark.parametrize("version", ["2.0", "2.0.0.0", "3.1.4", "10.1", "0.9", "", "abc", "v1", "-1", "1x.0"])
 def test_another_version_is_refused_and_named(version: str) -> None:
     described = server()
@@ -152,6 +158,7 @@ def test_a_password_key_that_is_missing_is_a_problem_with_its_reason() -> None:
 def test_a_certificate_of_another_use_may_have_no_key() -> None:
     other = certificate(present=False, reason="none") | {"usages": [CLUSTER_ENCRYPTION]}
     assert problems_of_certificates([other, certificate()]) == []
+
 
 
 @pytest.mark.parametrize(

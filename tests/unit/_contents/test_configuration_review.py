@@ -20,7 +20,8 @@ SCRIPT = "config/scripts/rule.ps1"
 
 def described(*names: str, **reference: Any) -> dict[str, Any]:
     references = [{"place": "config", "exists": False} | reference] if reference else []
-    return {"records": [{"name": name} for name in names], "references": references, "state": server()["state"]}
+    records = [{"name": name, "path": rf"C:\{name}"} for name in names]
+    return {"records": records, "references": references, "state": server()["state"]}
 
 
 def warned(settings: dict[str, Any] | None = None, script: str = "", **reference: Any) -> list[str]:
@@ -67,6 +68,7 @@ def channels(*, mandatory: bool = False, **lists: list[str]) -> dict[str, Any]:
 
 def test_a_configuration_in_good_order_says_nothing() -> None:
     script = "Import-Module ActiveDirectory # Import-Clixml\n<# $PSScriptRoot #>\nConvertTo-SecureString x -AsPlainText"
+    script += "\n'C:\\' + 'C:\\config/audit-templates/eventlog-success.txt' # 'C:\\no.txt'"
     assert warned(channels(OnSuccess=["MAIL"], OnFailure=[]), script) == []
 
 
@@ -95,6 +97,8 @@ def test_a_mandatory_channel_without_its_file_is_said(mandatory: bool, count: in
         ("Get-StoredCredential -Target siem", "Get-StoredCredential"),
         ("using module .\\Help.psm1\nfunction x {}", "using module .\\Help.psm1"),
         (". $PSScriptRoot\\common.ps1", "beside itself"),
+        ("$l = Import-Csv 'D:\\Data\\tier0 list.csv'", "names D:\\Data\\tier0 list.csv, which no backup holds"),
+        ('Get-Content "\\\\files\\ams\\list.txt"', "names \\\\files\\ams\\list.txt"),
     ],
 )
 def test_what_a_script_needs_of_this_server_alone_is_said(script: str, said: str) -> None:

@@ -862,6 +862,7 @@ def test_the_table_says_what_this_run_does_and_the_plan_what_is_rewritten_to_wha
 
 def test_modules_and_secrets_of_other_modes_are_reported() -> None:
     script = (
+        b"using module Tier0.Rules\r\n"
         b"#Requires -Modules ActiveDirectory\r\nImport-Module -Name 'Help.Desk'\n  . .\\common.ps1\n# "
         b"Import-Module no\n"
     )
@@ -871,8 +872,9 @@ def test_modules_and_secrets_of_other_modes_are_reported() -> None:
         content={"config/scripts/rule.ps1": script},
     )
     reported = commands(backup)
-    assert r"load .\common.ps1, ActiveDirectory, Help.Desk" in reported["modules that scripts load"]
-    assert "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk" in reported["modules that scripts load"]
+    assert r"load .\common.ps1, ActiveDirectory, Help.Desk, Tier0.Rules" in reported["modules that scripts load"]
+    listed = "Get-Module -ListAvailable -Name ActiveDirectory,Help.Desk,Tier0.Rules"
+    assert listed in reported["modules that scripts load"]
     assert "(mode 2)" in reported["secrets of mode 2"]
 
 

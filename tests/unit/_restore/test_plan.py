@@ -405,6 +405,18 @@ def test_what_the_service_remembers_in_the_registry_is_let_alone() -> None:
     assert [value["name"] for value in make(backup, described).registry["remove"]] == ["Other"]
 
 
+@pytest.mark.parametrize(
+    ("key", "name"), [("", "DeleteLocalDbInstance"), ("Parameters", "ResetScheduler"), ("", "Version")]
+)
+def test_an_order_that_is_carried_out_once_is_not_given_again(key: str, name: str) -> None:
+    described = state()
+    described["state"]["registry"].append({"key": key, "name": name, "kind": "DWord", "data": 1})
+    backup = contents(described=described)
+    server = here(backup)
+    server["state"]["registry"].pop()
+    assert not make(backup, server).changed
+
+
 PARAMETERS = {
     "flags": 0x2,
     "check_mode": 0x1,
