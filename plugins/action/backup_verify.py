@@ -17,12 +17,13 @@ from ..plugin_utils._copies.history import CopyHistory
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
+from ..plugin_utils._report.files import ReportFiles
 from ..plugin_utils._report.table import table_of
 from ..plugin_utils._signing.trust import UNVERIFIED, Trust
 from ..plugin_utils._store import high_water_mark
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
-from ..plugin_utils._text import timestamp
+from ..plugin_utils._text import printable_data, timestamp
 from ..plugin_utils._threads import in_threads
 
 _SHOWN = 5
@@ -33,28 +34,35 @@ class ActionModule(AccessManagerAction):
         decryptor, now = Decryptor.of(self.params), datetime.datetime.now(datetime.UTC)
         self.trust = Trust.of(self.params)
         self._check_options()
+        files = ReportFiles.of(self.params["report"]) if self.params["report"] else None
         found = [verification.read_host(store, now) for store in self._stores()]
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
-        backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
-        hosts = [self._result_of_host(host) for host in found]
-        problems = list(itertools.chain.from_iterable(host["problems"] for host in hosts))
-        for backup in backups:
-            problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
-        origin = self._origin(backups)
         self.warnings += itertools.chain.from_iterable(map(verification.warnings_of_host, found))
         self._warn_of_foreign(wanted)
+        backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
+        hosts = [self._result_of_host(host) for host in found]
+        details = {"backups": backups, "hosts": hosts, "verified_at": timestamp(now)}
+        report = self._report(files, details) if files else {"written": []}
+        problems = _problems_of(details)
+        origin = self._origin(backups)
         return {
-            "changed": bool(accepted),
+            "changed": bool(accepted or report["written"]),
             "accepted_hosts": accepted,
-            "backups": backups,
-            "hosts": hosts,
-            "verified_at": timestamp(now),
+            "report": report,
             "origin": origin,
             "problem_count": len(problems),
             "table": table_of(hosts, backups, origin),
-        } | self._verdict(problems)
+            "verified_at": details["verified_at"],
+        } | self._verdict(problems, report.get("problem")) | (details if self.params["details"] else {})
+
+    def _report(self, files: ReportFiles, details: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Writes the report; what became of it. What was found is returned in any case."""
+        try:
+            return files.write([printable_data(details)], check_mode=self.check_mode)
+        except AccessManagerError as exc:
+            return {"written": [], "problem": str(exc)}
 
     def _warn_of_foreign(self, backups: list[Backup]) -> None:
         for one in [backup for backup in backups if backup.foreign][:_SHOWN]:
@@ -118,12 +126,20 @@ class ActionModule(AccessManagerAction):
         others = " Others are accepted too, because allow_unsigned is set." if self.trust.allow_unsigned else ""
         return f"{signed} of {len(backups)} backup(s) are signed by an allowed signer.{others}"
 
-    def _verdict(self, problems: list[str]) -> dict[str, t.Any]:
+    def _verdict(self, problems: list[str], of_report: str | None) -> dict[str, t.Any]:
         """Whether the task fails, and what it says then."""
-        if not problems:
-            return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNVERIFIED}"}
-        more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
-        return {
-            "failed": self.params["fail_on_problems"],
-            "msg": f"{len(problems)} problem(s) found. {' '.join(problems[:_SHOWN])}{more}",
-        }
+        said = [of_report] if of_report else []
+        if problems:
+            more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
+            said.append(f"{len(problems)} problem(s) found. {' '.join(problems[:_SHOWN])}{more}")
+        if said:
+            return {"failed": bool(of_report or self.params["fail_on_problems"]), "msg": " ".join(said)}
+        return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNVERIFIED}"}
+
+
+def _problems_of(details: dict[str, t.Any]) -> list[str]:
+    """The problems of hosts, and then those of backups."""
+    problems = list(itertools.chain.from_iterable(host["problems"] for host in details["hosts"]))
+    for backup in details["backups"]:
+        problems += [f"{backup['host']} {backup['id']}: {problem}" for problem in backup["problems"]]
+    return problems

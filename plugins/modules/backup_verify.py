@@ -22,7 +22,7 @@ description:
   - A part in clear is read without a key. With one it is a problem, unless O(encryption=none) is set.
   - Where this controller knows which backups it published last (O(state_dir)), it also finds a store that went back in
     time, and hosts whose backups are gone.
-  - Nothing is written, except with O(accept_history=true).
+  - Nothing is written, except O(report), and with O(accept_history=true).
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -88,6 +88,39 @@ options:
     description: Fail when there is a problem. The results are returned in any case, unless there was nothing to verify.
     type: bool
     default: true
+  details:
+    description:
+      - Return RV(backups) and RV(hosts). Without them the result is small, for a fleet of any size. O(report) has them.
+    type: bool
+    default: true
+  report:
+    description:
+      - Files in which what was found is written on the controller, as M(lithnet.access_manager.backup_report) writes
+        them of several verifications.
+      - When one cannot be written, the module fails, with all its results.
+    type: dict
+    suboptions:
+      json:
+        description: Where the JSON is written.
+        type: path
+      prometheus:
+        description: Where the metrics are written. Node exporter reads only names that end with C(.prom).
+        type: path
+      html:
+        description: Where the page is written.
+        type: path
+      title:
+        description: The heading of the page.
+        type: str
+        default: Access Manager backups
+      expiry_days:
+        description: How many days before its end a certificate is a warning.
+        type: int
+        default: 30
+      mode:
+        description: The permissions of the files, as four octal digits in quotes.
+        type: str
+        default: '0600'
 seealso:
   - module: lithnet.access_manager.backup_info
   - module: lithnet.access_manager.backup_report
@@ -106,6 +139,15 @@ EXAMPLES = r"""
     identity_file: /media/key/access-manager-backup.key
     check_age: 26
 
+- name: Verify all backups, and write a report of them
+  lithnet.access_manager.backup_verify:
+    backup_root: /srv/backup/access-manager
+    details: false
+    report:
+      prometheus: /var/lib/prometheus/node-exporter/access_manager_backup.prom
+      html: /var/www/html/access-manager-backup.html
+      mode: '0644'
+
 - name: Verify that all backups were made by the controller
   lithnet.access_manager.backup_verify:
     backup_root: /srv/backup/access-manager
@@ -116,7 +158,7 @@ EXAMPLES = r"""
 RETURN = r"""
 backups:
   description: The backups that were verified, by host, the newest first.
-  returned: when the root could be read
+  returned: when the root could be read, and O(details)
   type: list
   elements: dict
   contains:
@@ -198,7 +240,7 @@ backups:
       elements: str
 hosts:
   description: The hosts that were asked for.
-  returned: when the root could be read
+  returned: when the root could be read, and O(details)
   type: list
   elements: dict
   contains:
@@ -264,6 +306,21 @@ origin:
   returned: when the root could be read
   type: str
   sample: 3 of 3 backup(s) are signed by an allowed signer.
+report:
+  description: What became of O(report).
+  returned: when the root could be read
+  type: dict
+  contains:
+    written:
+      description: Which of the files were not as they are now, and were written.
+      type: list
+      elements: str
+    summary:
+      description: The summary of the report, as RV(lithnet.access_manager.backup_report#module:summary).
+      type: dict
+    problem:
+      description: Why a file could not be written.
+      type: str
 problem_count:
   description: How many problems there are, of hosts and of backups.
   returned: when the root could be read

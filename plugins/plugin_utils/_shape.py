@@ -26,8 +26,8 @@ _SHOWN = 60
 _INT64 = 2**63
 
 T = t.TypeVar("T")
-Check = c.Callable[[t.Any, str], t.Any]
-"""Returns what a shape keeps of a value; raises ShapeError with the value's place, which is the second argument."""
+Check = c.Callable[[t.Any], t.Any]
+"""Returns what a shape keeps of a value; raises ShapeError with the place within that value."""
 
 
 class ShapeError(ValueError):
@@ -39,6 +39,11 @@ class ShapeError(ValueError):
         where = f"'{name}'" if name else "it"
         must = f", and must be {expected}" if expected else ""
         super().__init__(f"{where} is {found}{must}")
+
+    def within(self, outer: str) -> ShapeError:
+        """The same error, seen from the value that holds this one under that name."""
+        between = "." if outer and self.name and not self.name.startswith("[") else ""
+        return ShapeError(f"{outer}{between}{self.name}", self.found, self.expected)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +74,7 @@ def checked(value: object, shape: type[T], name: str = "") -> T:
 
     C(name): how the value is called in the error, if it has a name.
     """
-    return t.cast(T, _check_of(t.cast(t.Any, shape))(value, name))
+    return t.cast(T, _named(value, shape, name))
 
 
 def conforming(value: object, shape: type[T], name: str = "") -> T:
@@ -77,24 +82,31 @@ def conforming(value: object, shape: type[T], name: str = "") -> T:
 
     Raises ShapeError when it has another shape.
     """
-    _check_of(t.cast(t.Any, shape))(value, name)
+    _named(value, shape, name)
     return t.cast(T, value)
 
 
 def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
     """Why a value does not have that shape, in words; None when it has."""
     try:
-        _check_of(shape)(value, name)
+        _named(value, shape, name)
     except ShapeError as exc:
         return str(exc)
     return None
+
+
+def _named(value: object, shape: t.Any, name: str) -> t.Any:
+    try:
+        return _check_of(shape)(value)
+    except ShapeError as exc:
+        raise exc.within(name) from None
 
 
 @functools.cache
 def _check_of(shape: t.Any) -> Check:
     """The check of a shape, made once."""
     if shape in (object, t.Any):
-        return lambda value, name: value
+        return lambda value: value
     if t.is_typeddict(shape):
         return _members(shape)
     origin, arguments = t.get_origin(shape), t.get_args(shape)
@@ -136,9 +148,9 @@ def _is_number(value: t.Any, kind: type | tuple[type, ...]) -> bool:
 def _scalar(kind: type) -> Check:
     expected, holds = _SCALARS[kind]
 
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         if not holds(value):
-            raise ShapeError(name, _kind_of(value), expected)
+            raise ShapeError("", _kind_of(value), expected)
         return value
 
     return check
@@ -149,36 +161,49 @@ def _members(shape: t.Any) -> Check:
     optional = {key for key, hint in hints.items() if t.get_origin(hint) is t.NotRequired}
     checks = {key: _check_of(hint) for key, hint in hints.items()}
 
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         if not isinstance(value, dict):
-            raise ShapeError(name, _kind_of(value), "an object")
+            raise ShapeError("", _kind_of(value), "an object")
         kept = {}
         for key, member in checks.items():
             if key in value:
-                kept[key] = member(value[key], _joined(name, key))
+                try:
+                    kept[key] = member(value[key])
+                except ShapeError as exc:
+                    raise exc.within(key) from None
             elif key not in optional:
-                raise ShapeError(_joined(name, key), "missing", "")
+                raise ShapeError(key, "missing", "")
         return kept
 
     return check
 
 
 def _entries(entry: Check) -> Check:
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         if not isinstance(value, list):
-            raise ShapeError(name, _kind_of(value), "a list")
-        return [entry(one, f"{name}[{number}]") for number, one in enumerate(value)]
+            raise ShapeError("", _kind_of(value), "a list")
+        kept: list[t.Any] = []
+        try:
+            for one in value:
+                kept.append(entry(one))  # noqa: PERF401 - of how many there are the error makes its place
+        except ShapeError as exc:
+            raise exc.within(f"[{len(kept)}]") from None
+        return kept
 
     return check
 
 
 def _values(key: Check, member: Check) -> Check:
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         if not isinstance(value, dict):
-            raise ShapeError(name, _kind_of(value), "an object")
-        return {
-            key(one, f"a name in {name}".strip()): member(content, _joined(name, one)) for one, content in value.items()
-        }
+            raise ShapeError("", _kind_of(value), "an object")
+        kept = {}
+        for name, content in value.items():
+            try:
+                kept[key(name)] = member(content)
+            except ShapeError as exc:
+                raise exc.within(_short(name)) from None
+        return kept
 
     return check
 
@@ -186,9 +211,9 @@ def _values(key: Check, member: Check) -> Check:
 def _one_of(choices: tuple[t.Any, ...]) -> Check:
     expected = " or ".join(f"'{choice}'" if isinstance(choice, str) else str(choice) for choice in choices)
 
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         if not any(type(value) is type(choice) and value == choice for choice in choices):
-            raise ShapeError(name, _shown(value), expected)
+            raise ShapeError("", _shown(value), expected)
         return value
 
     return check
@@ -197,26 +222,26 @@ def _one_of(choices: tuple[t.Any, ...]) -> Check:
 def _any_of(shapes: tuple[t.Any, ...]) -> Check:
     checks = [_check_of(shape) for shape in shapes]
 
-    def check(value: t.Any, name: str) -> t.Any:
+    def check(value: t.Any) -> t.Any:
         errors = []
         for one in checks:
             try:
-                return one(value, name)
+                return one(value)
             except ShapeError as exc:
                 errors.append(exc)
-        deeper = next((error for error in reversed(errors) if error.name != name), None)
+        deeper = next((error for error in reversed(errors) if error.name), None)
         expected = " or ".join(dict.fromkeys(error.expected for error in errors))
-        raise deeper or ShapeError(name, errors[0].found, expected)
+        raise deeper or ShapeError("", errors[0].found, expected)
 
     return check
 
 
 def _ruled(inner: Check, rules: c.Iterable[Rule]) -> Check:
-    def check(value: t.Any, name: str) -> t.Any:
-        kept = inner(value, name)
+    def check(value: t.Any) -> t.Any:
+        kept = inner(value)
         for rule in rules:
             if not rule.holds(kept):
-                raise ShapeError(name, _shown(kept), rule.expected)
+                raise ShapeError("", _shown(kept), rule.expected)
         return kept
 
     return check
@@ -241,7 +266,6 @@ def _shown(value: t.Any) -> str:
     )
 
 
-def _joined(name: str, key: t.Any) -> str:
-    text = str(key)
-    shown = printable(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
-    return f"{name}.{shown}" if name else shown
+def _short(key: t.Any) -> str:
+    name = str(key)
+    return printable(name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}...")

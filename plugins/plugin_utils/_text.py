@@ -73,7 +73,13 @@ def printable_data(value: t.Any) -> t.Any:
 def json_lines(value: t.Any) -> str:
     """JSON in lines, for a file that people look at too: what controls a terminal stands in it as an escape of JSON."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text) + "\n"
+    return "\n".join(map(_escaped, text.split("\n"))) + "\n"
+
+
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def encodable(text: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from unit.encrypted_backups import encrypt_to, make
 
 VERIFY = f"{COLLECTION}.verify"
 HOSTS = ("ams1", "ams2")
+REPORT = "found.json"
 SECRET = "correct horse battery staple of this test"
 PASSPHRASE = "another secret sentence that nobody may see"
 
@@ -84,7 +86,9 @@ def inventory(folder: Path, root: Path, *hosts: str, **variables: Any) -> Path:
     """An inventory of these hosts, which cannot be reached: nothing needs them."""
     group = {
         "hosts": {host: {"ansible_host": "192.0.2.1"} for host in hosts},
-        "vars": {"access_manager_backup_root": str(root), "ansible_connection": "winrm"} | variables,
+        "vars": {"access_manager_backup_root": str(root), "ansible_connection": "winrm"}
+        | {"verify_report_json": str(folder / REPORT)}
+        | variables,
     }
     path = folder / "inventory.yml"
     path.write_text(json.dumps({"access_manager": group}))
@@ -98,28 +102,29 @@ def verify(folder: Path, root: Path, *args: str, hosts: tuple[str, ...] = HOSTS,
     return run
 
 
-def reported(run: PlaybookRun) -> dict[str, Any]:
-    (result,) = results_of(run, "backup_verify")
-    return result
+def reported(folder: Path) -> dict[str, Any]:
+    """The report that the last run wrote, and all backups in it."""
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text())
+    return report | {"backups": list(chain.from_iterable(host["backups"] for host in report["hosts"]))}
 
 
-def levels(run: PlaybookRun) -> set[str]:
-    return {one["verified"] for one in reported(run)["backups"]}
+def levels(folder: Path) -> set[str]:
+    return {one["verified"] for one in reported(folder)["backups"]}
 
 
 def test_whole_backups_pass_without_a_key(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root)
     assert run.rc == 0, run.output
-    assert levels(run) == {"integrity"}
-    assert [(one["host"], one["id"]) for one in reported(run)["backups"]] == [
+    assert levels(tmp_path) == {"integrity"}
+    assert [(one["host"], one["id"]) for one in reported(tmp_path)["backups"]] == [
         (host, one) for host in HOSTS for one in reversed(IDS)
     ]
-    assert [(one["host"], one["newest"], one["newest_complete"]) for one in reported(run)["hosts"]] == [
+    assert [(one["host"], one["newest"], one["newest_complete"]) for one in reported(tmp_path)["hosts"]] == [
         (host, IDS[3], IDS[3]) for host in HOSTS
     ]
     made = datetime.datetime.strptime(IDS[3], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
     age = (datetime.datetime.now(datetime.UTC) - made).total_seconds() / 3600
-    assert age - 0.5 < reported(run)["hosts"][0]["age_hours"] <= age + 0.1
+    assert age - 0.5 < reported(tmp_path)["hosts"][0]["age_hours"] <= age + 0.1
     assert f"ams1  {IDS[3]}" in run.stdout
 
 
@@ -129,7 +134,7 @@ def test_whole_backups_are_verified_with_a_key_that_the_inventory_names_and_noth
     where = inventory(tmp_path, root, *HOSTS, access_manager_identity_file=str(key_file))
     run = run_playbook(VERIFY, where, args=["-vvvvv"])
     assert run.rc == 0, run.output
-    assert levels(run) == {"full"}
+    assert levels(tmp_path) == {"full"}
     needles = (
         text_needles("secret", SECRET)
         | text_needles("identity", owner.private)
@@ -146,7 +151,7 @@ def test_a_passphrase_verifies_and_is_not_shown(tmp_path: Path) -> None:
     make(BackupStore(str(root), "ams1"), IDS[3], encrypt_to(passphrase=PASSPHRASE))
     run = verify(tmp_path, root, "-vvvvv", hosts=("ams1",), access_manager_passphrase=PASSPHRASE)
     assert run.rc == 0, run.output
-    assert levels(run) == {"full"}
+    assert levels(tmp_path) == {"full"}
     assert PASSPHRASE not in run.output
     assert not find_leaks(run.folder, text_needles("passphrase", PASSPHRASE))
 
@@ -160,8 +165,8 @@ def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path
     assert f"ams2 {IDS[1]}: '{path}' is not what was written" in run.stdout  # in the table too
     tolerant = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")  # a text, as a command line gives it
     assert tolerant.rc == 0
-    assert levels(tolerant) == {"integrity", "none"}
-    assert "1 problem(s) found" in reported(tolerant)["msg"]
+    assert levels(tmp_path) == {"integrity", "none"}
+    assert "1 problem(s) found" in results_of(tolerant, "backup_verify")[0]["msg"]
 
 
 def test_a_backup_deleted_from_the_middle_and_a_host_without_one_fail_the_play_and_are_named(
@@ -177,7 +182,7 @@ def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path
     key_file.write_text(age_key().private)
     run = verify(tmp_path, root, access_manager_identity_file=str(key_file))
     assert "cannot be decrypted with the keys in" in failure_of(run, HOSTS[0])
-    assert levels(run) == {"none"}
+    assert levels(tmp_path) == {"none"}
 
 
 def test_a_host_whose_newest_backup_or_copy_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
@@ -202,26 +207,27 @@ def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> N
     (root / "ams1" / IDS[0] / "config.zip.age").unlink()
     run = verify(tmp_path, root, verify_latest_only=True)
     assert run.rc == 0, run.output
-    assert [one["id"] for one in reported(run)["backups"]] == [IDS[3], IDS[3]]
+    assert [one["id"] for one in reported(tmp_path)["backups"]] == [IDS[3], IDS[3]]
 
 
 def test_a_target_selects_hosts(tmp_path: Path, root: Path) -> None:
-    run = verify(tmp_path, root, target="ams2")
-    assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
+    verify(tmp_path, root, target="ams2")
+    assert {one["host"] for one in reported(tmp_path)["backups"]} == {"ams2"}
 
 
 def test_a_limit_selects_hosts(tmp_path: Path, root: Path) -> None:
     run = verify(tmp_path, root, "--limit", "ams2")
     assert run.rc == 0, run.output
-    assert {one["host"] for one in reported(run)["backups"]} == {"ams2"}
+    assert {one["host"] for one in reported(tmp_path)["backups"]} == {"ams2"}
     refused = verify(tmp_path, root, "--limit", "ams2", target="ams1")
     assert "No host of the inventory matches the target 'ams1' and --limit ams2" in failure_of(refused, "ams2")
 
 
-def test_without_an_inventory_all_hosts_under_the_root_are_verified(root: Path) -> None:
-    run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(root)})
+def test_without_an_inventory_all_hosts_under_the_root_are_verified(tmp_path: Path, root: Path) -> None:
+    where = {"access_manager_backup_root": str(root), "verify_report_json": str(tmp_path / REPORT)}
+    run = run_playbook(VERIFY, "localhost,", extra_vars=where)
     assert run.rc == 0, run.output
-    assert {one["host"] for one in reported(run)["backups"]} == set(HOSTS)
+    assert {one["host"] for one in reported(tmp_path)["backups"]} == set(HOSTS)
 
 
 def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
@@ -239,7 +245,8 @@ def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> N
     run = run_playbook(play, "localhost,")
     assert run.rc != 0
     assert "1 problem(s) found" in failure_of(run, "localhost")
-    assert [one["verified"] for one in reported(run)["backups"]] == ["integrity"] * 3 + ["none"]
+    (result,) = results_of(run, "backup_verify")
+    assert [one["verified"] for one in result["backups"]] == ["integrity"] * 3 + ["none"]
 
 
 def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path) -> None:
@@ -255,6 +262,13 @@ def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path
         in Path(files["verify_report_prometheus"]).read_text()
     )
     assert "<html" in Path(files["verify_report_html"]).read_text()
+
+
+def test_a_report_that_cannot_be_written_fails_the_play_after_the_table(root: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "report.html"
+    run = verify(tmp_path, root, verify_report_html=str(nowhere), verify_fail_on_problems=False)
+    assert f"'{nowhere}' cannot be written: there is no folder" in failure_of(run, HOSTS[0])
+    assert f"ams1  {IDS[3]}" in run.stdout
 
 
 def test_a_host_without_a_backup_root_is_named(root: Path, tmp_path: Path) -> None:

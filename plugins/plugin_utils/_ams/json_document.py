@@ -72,7 +72,7 @@ def strict(data: bytes, most: int = MOST_VALUES) -> t.Any:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    if _is_deeper(content, _DEEPEST):
+    if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deeper(content, _DEEPEST):
         raise ValueError(_TOO_DEEP)
     return content
 

@@ -73,7 +73,7 @@ class Backup:
         if not self.store.trust.signers or self.link is None:
             return Origin()
         try:
-            return self.store.origin(self.id, self.store.manifest_bytes(self.id, self.link.sha256))
+            return self.store.origin_of(self.id, self.link.sha256)
         except AccessManagerError as exc:
             return Origin(problem=str(exc))
 
@@ -166,7 +166,7 @@ def read(store: BackupStore) -> list[Backup]:
         broken = _broken_chain([backup for backup in backups if backup.is_accepted], strangers, pruned)
     for backup in backups:
         backup.problems += broken.get(backup.id, [])
-    return [backup for backup in backups if backup.is_there]
+    return [backup for backup in backups if backup.manifest or backup.is_there]
 
 
 def _broken_chain(

@@ -61,9 +61,9 @@ class Folder:
     C(sync), C(lock), C(is_writable): the folder itself.
     """
 
-    def __init__(self, descriptor: int, path: pathlib.Path, *, check_owner: bool) -> None:
+    def __init__(self, descriptor: int, path: str, *, check_owner: bool) -> None:
         self.descriptor = descriptor
-        self.path = path
+        self._path = path
         self._check_owner = check_owner
         try:
             _refuse_foreign(os.fstat(descriptor), path, check_owner=check_owner)
@@ -75,7 +75,11 @@ class Folder:
     def at(cls, path: pathlib.Path, *, check_owner: bool = True) -> t.Self:
         """Opens a folder by its path. C(check_owner): whether it and those below must belong to the user or to root."""
         with _in_words(lambda: path.lstat().st_mode):
-            return cls(os.open(path, _FOLDER), path, check_owner=check_owner)
+            return cls(os.open(path, _FOLDER), str(path), check_owner=check_owner)
+
+    @property
+    def path(self) -> pathlib.Path:
+        return pathlib.Path(self._path)
 
     def __enter__(self) -> t.Self:
         return self
@@ -88,7 +92,7 @@ class Folder:
     def subfolder(self, name: str) -> t.Self:
         with self._in_words(name):
             descriptor = os.open(_one(name), _FOLDER, dir_fd=self.descriptor)
-        return type(self)(descriptor, self.path / name, check_owner=self._check_owner)
+        return type(self)(descriptor, f"{self._path}/{name}", check_owner=self._check_owner)
 
     def new_subfolder(self, name: str) -> t.Self:
         """Makes a folder with mode 0700. Raises FileExistsError when anything has that name."""
@@ -104,7 +108,7 @@ class Folder:
     # ---- files ----
 
     def open_file(self, name: str) -> io.BufferedReader:
-        return open(str(self.path / _one(name)), "rb", opener=lambda *_: self._open(name, _READ))
+        return open(f"{self._path}/{_one(name)}", "rb", opener=lambda *_: self._open(name, _READ))
 
     def read_file(self, name: str, limit: int) -> bytes:
         """The content of a file. Raises OSError when it has more than C(limit) bytes."""
@@ -116,11 +120,11 @@ class Folder:
 
     def create_file(self, name: str) -> io.BufferedRandom:
         """Makes a file, to write and to read. Raises FileExistsError when anything has that name."""
-        return open(str(self.path / _one(name)), "w+b", opener=lambda *_: self._open(name, _CREATE))
+        return open(f"{self._path}/{_one(name)}", "w+b", opener=lambda *_: self._open(name, _CREATE))
 
     def append_file(self, name: str) -> io.FileIO:
         """Opens a file to append to it, made if there is none. Raises OSError when it has another name too."""
-        return open(str(self.path / _one(name)), "ab+", buffering=0, opener=lambda *_: self._open(name, _APPEND))
+        return open(f"{self._path}/{_one(name)}", "ab+", buffering=0, opener=lambda *_: self._open(name, _APPEND))
 
     def replace_file(self, name: str, content: bytes) -> None:
         """Gives a file that content, on the disk: at every moment the old file or the new one is there."""
@@ -266,20 +270,22 @@ def _kind(mode: int) -> str:
     return next((words for is_one, words in _KINDS if is_one(mode)), "something that the system does not name")
 
 
-def _refuse_foreign(status: os.stat_result, path: pathlib.Path, *, check_owner: bool) -> None:
+def _refuse_foreign(status: os.stat_result, path: str, *, check_owner: bool) -> None:
     """Raises ForeignFolderError unless a folder is the user's or root's, and only its owner may write to it."""
-    user, quoted = os.geteuid(), shlex.quote(str(path))
+    user = os.geteuid()
     if check_owner and status.st_uid not in (user, 0):
         raise ForeignFolderError(
             f"The folder '{path}' belongs to {_name(status.st_uid)}. It must belong to {_name(user)}, who runs "
-            f"Ansible, or to root: its owner can replace backups. Run chown {user} {quoted}, or name another folder. "
-            "Where a network file system cannot show owners, set access_manager_check_backup_owner to false."
+            f"Ansible, or to root: its owner can replace backups. Run chown {user} {shlex.quote(path)}, or name "
+            "another folder. Where a network file system cannot show owners, set access_manager_check_backup_owner to "
+            "false."
         )
     if (mode := stat.S_IMODE(status.st_mode)) & _OTHERS_WRITE:
         who = "all users" if mode & stat.S_IWOTH else "its group"
         raise ForeignFolderError(
             f"The folder '{path}' can be written by {who} (mode {mode:04o}): others can put backups there, also where "
-            f"the sticky bit is set. Run chmod go-w {quoted}, or name a folder that only its owner can write to."
+            f"the sticky bit is set. Run chmod go-w {shlex.quote(path)}, or name a folder that only its owner can "
+            "write to."
         )
 
 

@@ -146,11 +146,12 @@ class BackupStore:
         Raises AccessManagerError when it cannot be read, or was changed since.
         """
         with self.backup(backup_id) as folder:
-            data = manifest_module.read_bytes(folder)
-        if sha256 not in (None, hashlib.sha256(data).hexdigest()):
-            path = self.folder / backup_id / manifest_module.NAME
-            raise AccessManagerError(f"'{path}' was changed while it was verified.")
-        return data
+            return _manifest_bytes(folder, sha256)
+
+    def origin_of(self, backup_id: str, sha256: str) -> Origin:
+        """Who made a backup whose manifest was read before, when it had that SHA-256; raises as manifest_bytes."""
+        with self.backup(backup_id) as folder:
+            return origin_in(folder, _manifest_bytes(folder, sha256), self.trust)
 
     def parsed_manifest(self, backup_id: str, data: bytes) -> Manifest:
         """The manifest that these bytes are.
@@ -217,6 +218,13 @@ class BackupStore:
     def artifact(self, backup_id: str, record: ArtifactRecord) -> Artifact:
         """The artifact of a backup that its manifest describes so."""
         return Artifact(self.folder / backup_id / record["name"], functools.partial(self.backup, backup_id), record)
+
+
+def _manifest_bytes(folder: Folder, sha256: str | None) -> bytes:
+    data = manifest_module.read_bytes(folder)
+    if sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        raise AccessManagerError(f"'{folder.path / manifest_module.NAME}' was changed while it was verified.")
+    return data
 
 
 def origin_in(folder: Folder, data: bytes, trust: Trust) -> Origin:

@@ -606,6 +606,31 @@ def test_a_root_without_any_host_is_refused(root: Path) -> None:
     assert "There is no backup of ams1" in result["msg"]
 
 
+def test_a_small_result_has_no_details_and_the_report_has_them(four: BackupStore, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    options = {"backup_root": str(four.root), "report": {"json": str(path)}}
+    result = run("backup_verify", details=False, **options)
+    assert not {"backups", "hosts"} & result.keys()
+    assert (result["changed"], result["report"]["written"]) == (True, ["json"])
+    assert result["report"]["summary"]["hosts"]["ok"] == 1
+    (host,) = json.loads(path.read_text())["hosts"]
+    assert [backup["verified"] for backup in host["backups"]] == ["integrity"] * 4
+    assert len(run("backup_verify", **options)["backups"]) == 4
+
+
+def test_a_report_that_cannot_be_written_fails_the_module_with_its_results(four: BackupStore, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "report.json"
+    result = run("backup_verify", backup_root=str(four.root), report={"json": str(path)}, fail_on_problems=False)
+    assert result["failed"]
+    assert f"'{path}' cannot be written: there is no folder" in result["msg"]
+    assert len(result["backups"]) == 4
+    unnamed = run("backup_verify", backup_root=str(four.root), report={"title": "No file"})
+    assert "No file is named" in unnamed["msg"]
+    page = tmp_path / "a.html"
+    assert run("backup_verify", check=True, backup_root=str(four.root), report={"html": str(page)})["changed"]
+    assert not page.exists()
+
+
 @pytest.mark.parametrize("name", ["Thumbs.db", "@eaDir", ".DS_Store"])
 def test_what_a_file_server_leaves_in_a_backup_is_a_warning_and_hinders_nothing(
     store: BackupStore, owner: KeyPair, root: Path, name: str

@@ -21,7 +21,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import report as report_module
 from hypothesis import given
 from hypothesis import strategies as st
-from support.playbook import REPOSITORY, run_playbook
+from support.playbook import REPOSITORY
 from unit.action.test_controller_actions import run
 from unit.faults import largest_file
 from unit.reports import (
@@ -455,22 +455,6 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     assert run("backup_report", verifications=fleet(1), json=str(link))["changed"]
     assert other.read_text() == "old"
     assert not link.is_symlink()
-
-
-def test_role_writes_the_files_that_are_named(tmp_path: Path) -> None:
-    play = tmp_path / "play.yml"
-    task = {"ansible.builtin.include_role": {"name": "lithnet.access_manager.verify", "tasks_from": "report"}}
-    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
-    known = {
-        "verify_result": {"backups": [], "hosts": [], "verified_at": "2026-11-23T06:30:00Z"},
-        "verify_hosts": ["ams1"],
-    }
-    page, metrics = tmp_path / "report.html", tmp_path / "backup.prom"
-    files = {"verify_report_html": str(page), "verify_report_prometheus": str(metrics), "verify_report_mode": "0644"}
-    ran = run_playbook(play, "localhost,", extra_vars=known | files)
-    assert ran.rc == 0, ran.output
-    assert 'lithnet_access_manager_backup_problems{host="ams1"} 1' in metrics.read_text()
-    assert "This host was not verified." in page.read_text()
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (apt-get install prometheus)")
