@@ -15,7 +15,7 @@ from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
 from ..plugin_utils._contents import binding
-from ..plugin_utils._contents.snapshot_stream import Bundle
+from ..plugin_utils._contents.snapshot_stream import SnapshotStream
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_server
@@ -65,8 +65,8 @@ class ActionModule(ExportAction):
     def _receive(self, encryptor: Encryptor, envelope: Envelope, answer: Sent) -> dict[str, t.Any]:
         with self.backup().incoming() as incoming:
             retries = transfer.receive(self.target.connection, self.target.label, answer, incoming, most=self._most)
-            bundle, artifact = self._encrypted(encryptor, envelope, answer, incoming)
-        described, taken = bundle.described, bundle.described["taken"]
+            snapshot, artifact = self._encrypted(encryptor, envelope, answer, incoming)
+        described, taken = snapshot.described, snapshot.described["taken"]
         files = files_of(described["records"])
         details: Details = {
             "access_manager_version": described["installation"]["version"],
@@ -75,13 +75,14 @@ class ActionModule(ExportAction):
             "stopped": taken["stopped"],
             "downtime_ms": taken["downtime_ms"],
             "tls_certificates": tls_certificate.bound_certificates(described["state"]),
-            "health_warnings": bundle.review.warnings(described),
+            "health_warnings": snapshot.review.warnings(described),
         }
         problems = problems_of_configuration(described)
-        problems += bundle.left_out
-        problems += problems_of_documents(described, bundle.unreadable)
+        problems += snapshot.left_out
+        problems += problems_of_documents(described, snapshot.unreadable)
         problems += [
-            f"No restore reads this configuration, which is kept as the server sent it: {why}" for why in bundle.refused
+            f"No restore reads this configuration, which is kept as the server sent it: {why}"
+            for why in snapshot.refused
         ]
         problems += earlier_restores.problems(taken.get("unended_restores", []))
         if not taken["consistent"]:
@@ -99,12 +100,12 @@ class ActionModule(ExportAction):
 
     def _encrypted(
         self, encryptor: Encryptor, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
-    ) -> tuple[Bundle, Written]:
+    ) -> tuple[SnapshotStream, Written]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
-        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), self._most)
-        clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], bundle.entries())))
+        snapshot = SnapshotStream(envelope.open_stream(answer["envelope"], incoming), self._most)
+        clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], snapshot.entries())))
         with _progress.shown("verifying and encrypting the configuration"):
             artifact = self.backup().write(
                 f"config.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
             )
-        return bundle, artifact
+        return snapshot, artifact

@@ -48,7 +48,8 @@ class ActionModule(AccessManagerAction):
         offline_changes.refuse_unusable(self.params["publish_only_plan"])
         if not self.lost or not self.params["servers"]:
             raise AccessManagerError(
-                "servers or lost is empty: name a domain controller of each domain, and the lost certificates."
+                "servers or lost_certificates is empty: name a domain controller of each domain, and the lost "
+                "certificates."
             )
         if self.params["search_base"] and len(self.params["servers"]) > 1:
             raise AccessManagerError(

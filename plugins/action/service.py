@@ -19,12 +19,12 @@ _WAITS_OF_A_RUN = 10
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        timeout = self.params["timeout"]
+        timeout = self.params["service_timeout"]
         run = {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
         arguments = run | {
             "knowledge": knowledge(),
             "state": self.params["state"],
-            "timeout": timeout,
+            "service_timeout": timeout,
             "force_stop": self.params["force_stop"],
             "lock_timeout": self.params["lock_timeout"],
             "controller": controller_name(),

@@ -339,7 +339,7 @@ Function Save-SafetyResult {
 }
 
 Function Remove-OldSafetyCopy {
-    # Removes the oldest safety copies beyond that many; never one whose result is not yet reported, nor Keep's own.
+    # Removes the oldest safety copies beyond that many; never one whose result is not yet reported, nor Own.
     param(
         [Int32] $Count,
         [String] $Own

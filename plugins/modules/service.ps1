@@ -31,7 +31,7 @@ Function Set-State {
     # Within the folder of a run, or without one in check mode.
     param([String] $Folder)
     $installation = Assert-Installation
-    $timeout = $module.Params.timeout
+    $timeout = $module.Params.service_timeout
     $service = Get-ServiceController
     $before = $service.Status.ToString()
     if ($Folder) { Start-InterruptedService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $timeout }
@@ -68,20 +68,21 @@ Function Set-State {
 
 Function Restore-InterruptedState {
     # Removes what dead runs left, and starts the service that one of them stopped. Not within a run.
-    $installation = Assert-Installation
+    [void](Assert-Installation)
     $root = Get-StagingRoot -Path $module.Params.staging_root
     $service = Get-ServiceController
     $before = $service.Status.ToString()
     $stopped = @(Get-InterruptedStop -Root $root | Where-Object -FilterScript { -not $_.started_at })
+    $stale = @(Get-StaleTask) + @(Get-StaleRun -Root $root)
     if (-not $module.CheckMode) {
         Remove-StaleRun -Root $root
         $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
-        if ($installation.exists) { Start-InterruptedServiceUnderLock -Root $root -Owner $owner -Timeout $module.Params.timeout }
+        Start-InterruptedServiceUnderLock -Root $root -Owner $owner -Timeout $module.Params.service_timeout
         $service.Refresh()
     }
     $status = $service.Status.ToString()
     @{
-        changed = if ($module.CheckMode) { $stopped.Count -gt 0 -and $before -eq 'Stopped' } else { $status -ne $before }
+        changed = [bool]$stale -or $(if ($module.CheckMode) { $stopped -and $before -eq 'Stopped' } else { $status -ne $before })
         status_before = $before
         status = $status
         stop_ms = [Int64]0
@@ -94,7 +95,7 @@ Function Restore-InterruptedState {
 $options = Get-RunOption
 $options.knowledge = Get-KnowledgeOption
 $options.state = @{ type = 'str'; choices = 'started', 'stopped', 'restarted', 'recovered' }
-$options.timeout = @{ type = 'int'; default = 120 }
+$options.service_timeout = @{ type = 'int'; default = 120 }
 $options.force_stop = @{ type = 'bool'; default = $false }
 $module = New-TargetModule -Arguments $args -Options $options
 

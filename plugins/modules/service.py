@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: service
-short_description: Starts, stops or restarts Access Manager and waits until it is done
+short_description: Starts, stops, restarts or recovers Access Manager and waits until it is done
 version_added: 1.0.0
 description:
   - Brings the service C(lithnetams) into a state. A stop waits for the process to end and for the database files to be
@@ -13,7 +13,7 @@ description:
   - Where a failover cluster runs the service, a stop is refused. Use C(Stop-ClusterResource) and
     C(Start-ClusterResource) there.
   - The work is done by a process of its own on the target, so that a restart ends with the service running even when
-    the connection breaks.
+    the connection breaks. O(state=recovered) needs none.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:
@@ -39,7 +39,7 @@ options:
     type: str
     choices: [started, stopped, restarted, recovered]
     required: true
-  timeout:
+  service_timeout:
     description: How many seconds each wait may take, for the stop, the process, the database files and the start.
     type: int
     default: 120

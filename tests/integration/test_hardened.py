@@ -182,7 +182,8 @@ def test_service_whose_account_may_not_log_on_as_a_service_names_that_right(
     server.stop_service()
     server.run("sc.exe", "config", "lithnetams", "obj=", rf"{domain}\gmsa$", "password=", "")
     try:
-        calls = write_calls(work / "start.yml", [Call("starts", "service", {"state": "started", "timeout": 20})])
+        start = Call("starts", "service", {"state": "started", "service_timeout": 20})
+        calls = write_calls(work / "start.yml", [start])
         run = run_playbook(calls, server.write_inventory(work / "account.yml", variables=options))
         message = called(run)["starts"]["msg"]
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 import shutil
 import time
@@ -268,9 +269,10 @@ def after(before: Before, story: Story) -> After:
     restart, turns = {"recover_certificate_restart_service": True}, len(story.server.turns())
     killed.append(story.killed(began(RESTART), **restart))
     expired = [story.expired()]
-    marks = [mark.name for mark in folder.glob(".restart-*")]
+    restarts = Path(os.environ["XDG_STATE_HOME"]) / "lithnet.access_manager/restarts"
+    marks = [mark.name for mark in restarts.iterdir()]
     killed.append(story.killed(lambda running: story.expired() >= 2, **restart))
-    owed = (marks, story.server.turns()[turns:][-2:], [mark.name for mark in folder.glob(".restart-*")])
+    owed = (marks, story.server.turns()[turns:][-2:], [mark.name for mark in restarts.iterdir()])
     expired.append(story.expired())
     killed.append(story.killed(began(CENSUS_AGAIN)))
     expired.append(story.expired())
@@ -326,7 +328,7 @@ def test_runs_that_were_killed_are_finished_by_the_next(after: After, story: Sto
 
 
 def test_a_restart_that_a_killed_run_owed_is_made_by_the_next(after: After) -> None:
-    assert after.owed == ([f".restart-{NAME}"], ["stopped", "started"], [])
+    assert after.owed == ([f"{FOREST}-{NAME}"], ["stopped", "started"], [])
 
 
 def test_a_second_run_changes_nothing(after: After) -> None:

@@ -55,13 +55,14 @@ Made by tests/tools/role_readmes.py from meta/argument_specs.yml and defaults/ma
     - role: lithnet.access_manager.{role}
 ```
 
-The playbook `lithnet.access_manager.{role}` does this for a whole inventory.
-[docs/{page}](https://github.com/lithnet/ansible-access-manager/blob/main/docs/{page}) explains it.
+{playbook}[docs/{page}](https://github.com/lithnet/ansible-access-manager/blob/main/docs/{page}) explains it.
 
 | option | type | default | meaning |
 |---|---|---|---|
 {options}
 """
+
+_PLAYBOOK = "The playbook `lithnet.access_manager.{role}` does this for a whole inventory.\n"
 
 
 def readme(role: str) -> str:
@@ -75,6 +76,7 @@ def readme(role: str) -> str:
         title=spec["short_description"],
         description="\n".join(_SENTENCE_END.sub("\n", _markdown(text)) for text in spec["description"]),
         hosts="localhost" if role in ON_THE_CONTROLLER else "access_manager",
+        playbook=_PLAYBOOK.format(role=role) if (ROOT / f"playbooks/{role}.yml").exists() else "",
         page=PAGES[role],
         options="\n".join(rows),
     )

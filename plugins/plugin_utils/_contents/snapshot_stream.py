@@ -38,7 +38,7 @@ _SCRIPT, _LONGEST_SCRIPT = ".ps1", 1024 * 1024
 _NO_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 
 
-class Bundle:
+class SnapshotStream:
     """A snapshot as it arrives: its manifest at once, its files as the archive's entries are drawn.
 
     C(most): bytes of its files together.

@@ -40,7 +40,6 @@ from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
 from .target_server import TargetServer
 
-_MACHINE, _DOMAIN = 1, 3
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 _NONCE_BYTES = 32
 _PARTS_WITH_FILES = frozenset({"config", "external"})

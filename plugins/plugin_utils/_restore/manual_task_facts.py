@@ -61,7 +61,7 @@ class Recovery:
 
     @property
     def authentication(self) -> str:
-        """How users sign in, one of _MODES."""
+        """How users sign in, one of MODES."""
         mode = (self.texts("Authentication.Mode") or [MODES[0]])[-1].lower()
         return {str(number): name for number, name in enumerate(MODES)}.get(mode, mode)
 

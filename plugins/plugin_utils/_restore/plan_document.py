@@ -104,7 +104,7 @@ def document_of(
             for item, (same, other) in OUTCOMES.items()
         ],
         "references": plan.references,
-        "certificates": census(contents, plan),
+        "certificates": certificates_of(contents, plan),
         "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
         "changes": [line for line in lines_of(plan) if not line.startswith("!")],
         "tasks": [
@@ -126,7 +126,7 @@ def _without_task(outcome: Outcome) -> Outcome:
     return Outcome.NOTHING if outcome is Outcome.MANUAL else outcome
 
 
-def census(contents: Contents, plan: Plan) -> list[DocumentedCertificate]:
+def certificates_of(contents: Contents, plan: Plan) -> list[DocumentedCertificate]:
     """Each certificate that the backup's manifest names, or that it holds without one: how the service comes by its
     key.
     """

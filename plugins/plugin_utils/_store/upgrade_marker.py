@@ -138,8 +138,8 @@ def required(store: BackupStore, *, now: datetime.datetime, max_age: float | Non
     age = (now - time_of_id(backup_id)).total_seconds() / 3600
     if max_age is not None and age < -_CLOCKS_APART:
         raise AccessManagerError(
-            f"The backup {backup_id} that protects an upgrade of {store.host} is of the future, so its age means "
-            "nothing: set the clocks of the controllers, and run the playbook pre_upgrade again."
+            f"The backup {backup_id} that protects an upgrade of {store.host} is dated in the future, so its age "
+            "means nothing: set the clocks of the controllers, and run the playbook pre_upgrade again."
         )
     if max_age is not None and age > max_age:
         raise AccessManagerError(

@@ -283,7 +283,7 @@ class Target:
 
     @contextlib.contextmanager
     def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
-        """Leaves nothing on the target of a failed run; one that goes on there, or was ended there, is let alone."""
+        """Leaves nothing on the target of a failed run; one that goes on there, or was ended there, is left alone."""
         try:
             yield
         except (UnfinishedRunError, EndedRunError):

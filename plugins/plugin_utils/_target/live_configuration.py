@@ -9,7 +9,7 @@ import os
 
 from .._ams.constants import knowledge
 from .._contents.configuration import Configuration
-from .._contents.snapshot_stream import Bundle
+from .._contents.snapshot_stream import SnapshotStream
 from .._contents.zip_writer import zip_chunks
 from .._errors import AccessManagerError
 from . import transfer
@@ -63,8 +63,8 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
         )
     with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
         transfer.receive(target.connection, target.label, answer, incoming, most=LARGEST_IN_MEMORY)
-        bundle = Bundle(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
-        configuration = Configuration(b"".join(zip_chunks(bundle.entries())), tolerant=True)
+        snapshot = SnapshotStream(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
+        configuration = Configuration(b"".join(zip_chunks(snapshot.entries())), tolerant=True)
     if answer["path"]:
         target.remove_sent(run, module=MODULE)
     return configuration

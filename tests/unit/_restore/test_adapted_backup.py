@@ -804,7 +804,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
     backup = contents(manifest=manifest, certificates=certificates)
     described = fresh() | {"certificates": [{"thumbprint": here, "key": {"present": True, "sddl": ""}}]}
     plan = planned(backup, described)
-    states = {one["thumbprint"]: one["state"] for one in plan_document.census(backup, plan)}
+    states = {one["thumbprint"]: one["state"] for one in plan_document.certificates_of(backup, plan)}
     assert states == {here: "here", imported: "import", lost: "missing", gone: "missing"}
     reported = [task.text for task in plan.tasks + tasks(backup, described)]
     assert sum(lost in text for text in reported) == sum(gone in text for text in reported) == 1
@@ -812,7 +812,7 @@ def test_the_census_tells_of_each_key_of_the_manifest() -> None:
 
 def test_the_census_tells_of_each_key_of_a_backup_without_a_manifest() -> None:
     backup = contents(certificates={TLS: Certificate(TLS, b"cer", b"pfx", "password")})
-    assert plan_document.census(backup, planned(backup, fresh())) == [
+    assert plan_document.certificates_of(backup, planned(backup, fresh())) == [
         {"thumbprint": TLS, "subject": "", "state": "import"}
     ]
 

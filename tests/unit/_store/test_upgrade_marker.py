@@ -150,7 +150,7 @@ def test_a_marked_backup_of_the_future_has_no_age(store: BackupStore, owner: Key
     make(store, backup_id, encrypt_to(owner.public))
     verification = {"backups": [{"host": HOST, "id": backup_id, "verified": "integrity", "problems": []}]}
     mark(store, backup_id, verification)
-    assert "is of the future" in require(store, max_age=1)["msg"]
+    assert "is dated in the future" in require(store, max_age=1)["msg"]
     assert require(store)["marker"]["backup_id"] == backup_id
 
 
