@@ -17,6 +17,15 @@ function Get-Outline {
     }
 }
 
+function Get-KeyOutline {
+    param($Path)
+    $key = Get-Item -LiteralPath $Path
+    foreach ($name in $key.GetValueNames()) {
+        "$($key.Name)|$name|$($key.GetValueKind($name))|$(@($key.GetValue($name)) -join ',')"
+    }
+    foreach ($child in $key.GetSubKeyNames()) { Get-KeyOutline -Path "$Path\$child" }
+}
+
 function Get-Certificate {
     foreach ($certificate in (Open-Store -Name "$($Task.service)\MY").Certificates) {
         $key = if ($certificate.HasPrivateKey) { (Get-PrivateKey -Certificate $certificate).GetType().Name } else { 'no key' }
@@ -37,7 +46,7 @@ $existing = @($Task.own_folders | Where-Object -FilterScript { Test-Path -Litera
 $log = "$($Task.logs)\access-manager-service.log"
 $answer = @{
     files = @($existing | ForEach-Object -Process { Get-Outline -Folder $_ } | Sort-Object)
-    registry = @(& reg.exe query 'HKLM\SOFTWARE\Lithnet\Access Manager Service' /s)
+    registry = @(Get-KeyOutline -Path 'HKLM:\SOFTWARE\Lithnet\Access Manager Service' | Sort-Object)
     http_sys = @(Get-HttpValue | Sort-Object)
     certificates = @(Get-Certificate | Sort-Object)
     service = [String](Get-Service -Name $Task.service).Status

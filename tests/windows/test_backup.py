@@ -19,12 +19,6 @@ from windows.stand_in import Server
 VERIFY = f"{COLLECTION}.verify"
 
 
-def call(server: Server, folder: Path, module: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The result of one module on the server."""
-    playbook = write_calls(folder / "call.yml", [Call(module, module, options)])
-    return called(server.run(playbook, args=["--limit", server.name]))[module]
-
-
 @pytest.fixture(scope="module")
 def before(server: Server) -> dict[str, Any]:
     return server.state()
@@ -45,6 +39,18 @@ def live(taken: PlaybookRun, server: Server, root: Path, owner: KeyPair) -> Back
 @pytest.fixture(scope="module")
 def after(taken: PlaybookRun, server: Server) -> dict[str, Any]:
     return server.state()
+
+
+@pytest.fixture(scope="module")
+def told(
+    live: Backup, server: Server, options: dict[str, Any], root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """What modules that only read say of the server, by their names."""
+    compare = {"backup_root": str(root), "before": "latest", "identity_file": options["access_manager_identity_file"]}
+    compare["state_dir"] = options["access_manager_state_dir"]
+    calls = [Call("backup_diff", "backup_diff", compare), Call("installation_info", "installation_info")]
+    playbook = write_calls(tmp_path_factory.mktemp("calls") / "calls.yml", calls)
+    return called(server.run(playbook, args=["--limit", server.name]))
 
 
 @pytest.mark.proves(
@@ -108,13 +114,10 @@ def test_backup_verifies_and_a_second_one_is_not_made_when_nothing_has_changed(
     "Free space",
 )
 def test_installation_is_as_it_was_made_and_does_not_differ_from_its_backup(
-    live: Backup, server: Server, options: dict[str, Any], root: Path, tmp_path: Path
+    told: dict[str, dict[str, Any]], server: Server
 ) -> None:
-    compare = {"backup_root": str(root), "before": "latest", "identity_file": options["access_manager_identity_file"]}
-    compare["state_dir"] = options["access_manager_state_dir"]
-    difference = call(server, tmp_path, "backup_diff", compare)
+    difference, found = told["backup_diff"], told["installation_info"]
     assert (difference["lines"], difference["not_compared"]) == ([], [])
-    found = call(server, tmp_path, "installation_info", {})
     assert (found["installation"]["version"], found["installation"]["configured"]) == ("1.0.7945.0", True)
     assert found["administrator"] is True
     assert all(SERVICE_SID in one["key"]["sddl"] for one in found["certificates"])
@@ -126,10 +129,10 @@ def test_installation_is_as_it_was_made_and_does_not_differ_from_its_backup(
 
 
 @pytest.mark.proves("The version of .NET Framework, 4.7.2 at least")
-def test_framework_is_new_enough(server: Server, tmp_path: Path) -> None:
+def test_framework_is_new_enough(told: dict[str, dict[str, Any]], server: Server) -> None:
     if server.windows.wine:
         pytest.skip("Wine has no .NET Framework")
-    assert call(server, tmp_path, "installation_info", {})["framework_release"] >= 461808
+    assert told["installation_info"]["framework_release"] >= 461808
 
 
 @pytest.mark.proves(
