@@ -132,13 +132,19 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Accou
             return names.ToArray();
         }
 
-        /// <summary>Whether a process that this one starts may leave its shell's job: it ends with the shell otherwise.</summary>
-        public static bool MayLeaveJob()
+        /// <summary>Whether this process is in a job.</summary>
+        public static bool IsInJob()
         {
             bool isInJob;
             if (!IsProcessInJob(GetCurrentProcess(), IntPtr.Zero, out isInJob))
                 throw new Win32Exception(Marshal.GetLastWin32Error());
-            if (!isInJob)
+            return isInJob;
+        }
+
+        /// <summary>Whether a process that this one starts may leave its shell's job: it ends with the shell otherwise.</summary>
+        public static bool MayLeaveJob()
+        {
+            if (!IsInJob())
                 return true;
             JobLimits limits = new JobLimits();
             if (!QueryInformationJobObject(IntPtr.Zero, BasicLimitInformation, ref limits, Marshal.SizeOf(limits), IntPtr.Zero))

@@ -160,5 +160,5 @@ Function Get-CertificateRecord {
     }
 }
 
-Export-ModuleMember -Function Get-AccessManagerCertificate, Get-KeyInformation, Get-CertificateRecord, Get-MachineCertificateEnd,
-    Test-UsableCertificate, Test-KeyReader
+Export-ModuleMember -Function Get-AccessManagerCertificate, Get-EnhancedKeyUsage, Get-KeyInformation, Get-CertificateRecord,
+    Get-MachineCertificateEnd, Test-UsableCertificate, Test-KeyReader

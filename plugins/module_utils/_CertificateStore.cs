@@ -14,6 +14,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
     {
         private const int SystemProviderUnicode = 10;       // CERT_STORE_PROV_SYSTEM_W
         private const uint ServicesLocation = 5u << 16;     // CERT_SYSTEM_STORE_SERVICES
+        private const uint UsersLocation = 6u << 16;        // CERT_SYSTEM_STORE_USERS
         private const uint OpenExisting = 0x4000;           // CERT_STORE_OPEN_EXISTING_FLAG
         private const uint ReadOnly = 0x8000;               // CERT_STORE_READONLY_FLAG
         private const uint ReplaceExisting = 3;             // CERT_STORE_ADD_REPLACE_EXISTING
@@ -39,7 +40,20 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         /// <exception cref="Win32Exception">The store cannot be opened.</exception>
         public static X509Certificate2Collection Read(string name)
         {
-            IntPtr handle = Open(name, OpenExisting | ReadOnly);
+            return ReadFrom(ServicesLocation, name);
+        }
+
+        /// <summary>The certificates of CurrentUser\My of an account; none when its profile is not loaded, or it has no such
+        /// store.</summary>
+        /// <exception cref="Win32Exception">The store cannot be opened.</exception>
+        public static X509Certificate2Collection ReadOfUser(string sid)
+        {
+            return ReadFrom(UsersLocation, sid + "\\My");
+        }
+
+        private static X509Certificate2Collection ReadFrom(uint location, string name)
+        {
+            IntPtr handle = Open(name, location | OpenExisting | ReadOnly);
             if (handle == IntPtr.Zero)
                 return new X509Certificate2Collection();
             return Use(handle, delegate(X509Store store) { return store.Certificates; });
@@ -52,7 +66,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         /// <exception cref="Win32Exception">The store cannot be opened or changed.</exception>
         public static void Add(string name, X509Certificate2 certificate)
         {
-            Use(Open(name, 0), delegate(X509Store store)
+            Use(Open(name, ServicesLocation), delegate(X509Store store)
             {
                 if (!CertAddCertificateContextToStore(store.StoreHandle, certificate.Handle, ReplaceExisting, IntPtr.Zero))
                     throw new Win32Exception(Marshal.GetLastWin32Error());
@@ -65,7 +79,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
         /// <summary>Takes a certificate out of a store; its private key stays where it is.</summary>
         public static void Remove(string name, X509Certificate2 certificate)
         {
-            Use(Open(name, 0), delegate(X509Store store) { store.Remove(certificate); return null; });
+            Use(Open(name, ServicesLocation), delegate(X509Store store) { store.Remove(certificate); return null; });
         }
 
         private static X509Certificate2Collection Use(IntPtr handle, Func<X509Store, X509Certificate2Collection> use)
@@ -81,7 +95,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
 
         private static IntPtr Open(string name, uint flags)
         {
-            IntPtr handle = CertOpenStore(new IntPtr(SystemProviderUnicode), 0, IntPtr.Zero, ServicesLocation | flags, name);
+            IntPtr handle = CertOpenStore(new IntPtr(SystemProviderUnicode), 0, IntPtr.Zero, flags, name);
             if (handle != IntPtr.Zero)
                 return handle;
             int error = Marshal.GetLastWin32Error();

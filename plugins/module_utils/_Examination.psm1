@@ -4,19 +4,29 @@
 
 # What the doctor asks of a server beside its description. It only reads, and says what it found: the controller decides.
 
+#AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._DomainSecret
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._HealthCheck
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Account
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
 
 Set-StrictMode -Version 2.0
 
 $Account = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]
+$FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
+$ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $EntropyBytes = 128
+# The groups of a token that say how its account logged on.
+$Logons = @{ 'S-1-5-2' = 'network'; 'S-1-5-3' = 'batch'; 'S-1-5-4' = 'interactive'; 'S-1-5-6' = 'service' }
+$MachineMode, $DomainMode = 1, 3
 $EnforcedCode = 2
 
 Function Get-Attempt {
@@ -42,14 +52,88 @@ Function Get-Examination {
 
 Function Get-ServiceExamination {
     # What can be asked only where Access Manager is installed.
-    param([Collections.IDictionary] $Knowledge)
+    param(
+        [Collections.IDictionary] $Knowledge,
+        [Hashtable] $Description
+    )
     @{
         service = @{
             control = (Get-Attempt -Body { (Get-ServiceController).ServiceHandle.Dispose() }).error
             process = (Get-Attempt -Body { Test-ServiceProcess }).error
+            recovery = Get-ServiceRecovery
         }
         secrets = @(Get-SecretState -Knowledge $Knowledge)
+        exports = @(Get-ExportState -Knowledge $Knowledge)
+        user_store = Get-UserStore -Sid $Description.service_sid -Usages $Knowledge.usages
+        volume = Get-VolumeInformation -Path $Description.installation.config_path -Records $Description.records
+        site = if ($Description.installation.config_exists) { Get-SiteState -Knowledge $Knowledge }
     }
+}
+
+Function Get-VolumeInformation {
+    # The file system of a folder, and the files of these records that have further names or streams.
+    param(
+        [String] $Path,
+        [Object[]] $Records
+    )
+    $root = [IO.Path]::GetPathRoot($Path)
+    $format = Get-Attempt -Body { (New-Object -TypeName IO.DriveInfo -ArgumentList $root).DriveFormat }
+    $files = [String[]]@($Records | Where-Object -FilterScript { $_ -and $_.kind -eq 'file' } |
+            ForEach-Object -Process { Get-LongPath -Path $_.path })
+    @{
+        format = [String]$format.value
+        linked = @($FileSystem::WithFurtherNames($files) | ForEach-Object -Process { Get-PlainPath -Path $_ })
+        streamed = @($FileSystem::WithFurtherStreams($files) | ForEach-Object -Process { Get-PlainPath -Path $_ })
+    }
+}
+
+Function Get-SiteState {
+    # Why each address of the web site does not serve; $null where the service does not run. What keeps the question from being
+    # answered counts for the first.
+    param([Collections.IDictionary] $Knowledge)
+    $attempt = Get-Attempt -Body { Get-SiteReason -Knowledge $Knowledge }
+    if ($attempt.error) { return @{ http = $attempt.error } }
+    $attempt.value
+}
+
+Function Get-ExportState {
+    # Why each certificate whose key says that it is exportable does not leave its store, in memory; empty when it does.
+    param([Collections.IDictionary] $Knowledge)
+    $type = [Security.Cryptography.X509Certificates.X509ContentType]::Pfx
+    foreach ($found in Get-AccessManagerCertificate -Knowledge $Knowledge) {
+        $certificate, $key = $found.certificate, (Get-KeyInformation -Certificate $found.certificate)
+        if (-not $key.present -or -not $key.exportable) { continue }
+        $attempt = Get-Attempt -Body {
+            $pfx = $certificate.Export($type, [Convert]::ToBase64String((New-RandomByte -Count 30)))
+            [Array]::Clear($pfx, 0, $pfx.Length)
+        }
+        @{ thumbprint = $certificate.Thumbprint.ToUpperInvariant(); error = $attempt.error }
+    }
+}
+
+Function Get-UserStore {
+    # The certificates of these usages in CurrentUser\My of an account: Access Manager looks there too, and no backup does.
+    param(
+        [String] $Sid,
+        [String[]] $Usages
+    )
+    $attempt = Get-Attempt -Body { if ($Sid) { @($ServiceStore::ReadOfUser($Sid)) } }
+    $found = @($attempt.value | Where-Object -FilterScript { $_ -and (Test-Usage -Certificate $_ -Usages $Usages) })
+    @{
+        certificates = @($found | ForEach-Object -Process {
+                @{ thumbprint = $_.Thumbprint.ToUpperInvariant(); subject = $_.Subject; has_key = $_.HasPrivateKey }
+            })
+        error = $attempt.error
+    }
+}
+
+Function Test-Usage {
+    # Whether a certificate carries one of these usages.
+    param(
+        [Security.Cryptography.X509Certificates.X509Certificate2] $Certificate,
+        [String[]] $Usages
+    )
+    [Boolean]@(Get-EnhancedKeyUsage -Certificate $Certificate | Where-Object -FilterScript { $_ -in $Usages })
 }
 
 Function Get-Platform {
@@ -59,6 +143,7 @@ Function Get-Platform {
         windows = [String](Get-RegistryData -SubKey $key -Name 'ProductName')
         build = [Int32](Get-RegistryData -SubKey $key -Name 'CurrentBuildNumber')
         is_64_bit = [Environment]::Is64BitProcess
+        culture = [Globalization.CultureInfo]::CurrentCulture.Name
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
         old_paths = Test-OldPathHandling
     }
@@ -67,8 +152,15 @@ Function Get-Platform {
 Function Get-AccountInformation {
     $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
     try {
-        $privileges = @($Account::Privileges())
-        @{ name = $identity.Name; sid = $identity.User.Value; elevated = $Account::IsElevated(); privileges = $privileges }
+        @{
+            name = $identity.Name
+            sid = $identity.User.Value
+            logon = @($identity.Groups.Value | Where-Object -FilterScript { $Logons.ContainsKey($_) } |
+                    ForEach-Object -Process { $Logons[$_] }) -join ', '
+            elevated = $Account::IsElevated()
+            privileges = @($Account::Privileges())
+            user_names = (Get-Attempt -Body { Get-Process -Id $PID -IncludeUserName -ErrorAction Stop }).error
+        }
     }
     finally { $identity.Dispose() }
 }
@@ -122,14 +214,23 @@ Function Test-ServiceProcess {
 }
 
 Function Get-SecretState {
-    # Whether this server decrypts each secret of its configuration. Those of other modes than 1 are not tried.
+    # Whether this server decrypts each secret of its configuration, of the two modes that a server can.
     param([Collections.IDictionary] $Knowledge)
     $installation = Get-Installation
     if (-not $installation.config_exists) { return }
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
-    foreach ($secret in Select-MachineSecret -Secrets @(Get-ProtectedSecret -Documents $documents -Paths $Knowledge.secrets)) {
-        @{ path = $secret.path; decrypts = Test-Secret -Secret $secret }
+    foreach ($secret in Get-ProtectedSecret -Documents $documents -Paths $Knowledge.secrets) {
+        $decrypts = switch ($secret.mode) {
+            $MachineMode { Test-Secret -Secret $secret }
+            $DomainMode { Test-DomainSecret -Data $secret.data }
+        }
+        if ($null -ne $decrypts) { @{ path = $secret.path; mode = [Int32]$secret.mode; decrypts = $decrypts } }
     }
 }
 
-Export-ModuleMember -Function Get-Examination, Get-ServiceExamination
+Function Test-Job {
+    # Whether this process is in a job, with which Windows may end it.
+    $Account::IsInJob()
+}
+
+Export-ModuleMember -Function Get-Examination, Get-ServiceExamination, Test-Job

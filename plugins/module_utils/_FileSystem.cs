@@ -50,6 +50,38 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
             public string ShortName;
         }
 
+        [StructLayout(LayoutKind.Sequential)]
+        private struct HandleInformation
+        {
+            public uint Attributes;
+            public System.Runtime.InteropServices.ComTypes.FILETIME Created;
+            public System.Runtime.InteropServices.ComTypes.FILETIME Accessed;
+            public System.Runtime.InteropServices.ComTypes.FILETIME Modified;
+            public uint Volume;
+            public uint SizeHigh;
+            public uint SizeLow;
+            public uint Links;
+            public uint IndexHigh;
+            public uint IndexLow;
+        }
+
+        [StructLayout(LayoutKind.Sequential, CharSet = CharSet.Unicode)]
+        private struct StreamData
+        {
+            public long Size;
+            [MarshalAs(UnmanagedType.ByValTStr, SizeConst = 296)]
+            public string Name;
+        }
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool GetFileInformationByHandle(SafeFileHandle file, out HandleInformation information);
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+        private static extern IntPtr FindFirstStreamW(string path, int level, out StreamData data, uint flags);
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+        private static extern bool FindNextStreamW(IntPtr search, out StreamData data);
+
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
         private static extern SafeFileHandle CreateFileW(
             string path, uint access, FileShare share, IntPtr security, FileMode mode, uint flags, IntPtr template);
@@ -102,6 +134,39 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
                 throw Failure(path);
             FindClose(search);
             return (data.Attributes & (uint)FileAttributes.ReparsePoint) != 0 && StandsForName(data.Reserved0);
+        }
+
+        /// <summary>Those of some files that have more names than one: hard links. A file that nobody may open, or that is gone,
+        /// is not one.</summary>
+        public static string[] WithFurtherNames(string[] paths)
+        {
+            return Array.FindAll(paths, HasFurtherNames);
+        }
+
+        /// <summary>Those of some files that have streams beside their content. A file system without streams has none.
+        /// </summary>
+        public static string[] WithFurtherStreams(string[] paths)
+        {
+            return Array.FindAll(paths, HasFurtherStreams);
+        }
+
+        private static bool HasFurtherNames(string path)
+        {
+            FileShare all = FileShare.ReadWrite | FileShare.Delete;
+            HandleInformation information;
+            using (SafeFileHandle file = CreateFileW(path, 0, all, IntPtr.Zero, FileMode.Open, OpenReparsePoint, IntPtr.Zero))
+                return !file.IsInvalid && GetFileInformationByHandle(file, out information) && information.Links > 1;
+        }
+
+        private static bool HasFurtherStreams(string path)
+        {
+            StreamData data;
+            IntPtr search = FindFirstStreamW(path, 0, out data, 0);
+            if (search == Invalid)
+                return false;
+            bool found = FindNextStreamW(search, out data);
+            FindClose(search);
+            return found;
         }
 
         /// <summary>Whether a reparse tag is of a link. One that Windows does not tell counts as one.</summary>

@@ -89,6 +89,14 @@ Function Get-ServiceInformation {
     }
 }
 
+Function Get-ServiceRecovery {
+    # What Windows does when the service fails, as the registry has it, in Base64; empty where nothing is set.
+    foreach ($value in Get-RegistryValue -SubKey $ServiceKey) {
+        if ($value.name -eq 'FailureActions') { return [String]$value.data }
+    }
+    ''
+}
+
 Function Test-ManagedAccount {
     # Whether Windows keeps the password of the service's account: the first byte of that value.
     param([Object] $Data)
@@ -181,5 +189,5 @@ Function Get-ServerState {
 }
 
 Export-ModuleMember -Function Get-Installation, Assert-Installation, Get-ServiceController, Get-ServiceProcessId,
-    Get-ServiceInformation, Get-ConfigurationVariable, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
+    Get-ServiceInformation, Get-ServiceRecovery, Get-ConfigurationVariable, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
     Get-ServerState

@@ -7,10 +7,15 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RestoreBundle
+#AnsibleRequires -PowerShell ..module_utils._Retry
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
+#AnsibleRequires -PowerShell ..module_utils._TextProbe
 #AnsibleRequires -CSharpUtil Ansible.Privilege
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem
@@ -29,7 +34,8 @@ $Endpoint = '127.0.0.1:59998'
 $ApplicationId = '{0B6E2C57-5D5C-4C5B-9E0E-7C8F5A9D4E21}'
 $AccessManagerId = '{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}'
 $AllFlags = 0x1 -bor 0x2
-$Writes = 50
+$Writes = 200
+$SafetyFolder = 'doctor'
 $Long = 'n' * 100
 $Moment = New-Object -TypeName DateTime -ArgumentList 2001, 2, 3, 4, 5, 6, ([DateTimeKind]::Utc)
 $OddNames = 'dot.', 'space ', '[brackets]', "C-$([Char]0xE9)", "C-e$([Char]0x301)", 'strasse', "stra$([Char]0xDF)e",
@@ -40,17 +46,21 @@ Function Invoke-Probe {
     param(
         [String] $Folder,
         [Object[]] $Certificates,
+        [String] $Json,
+        [String] $Bundle,
         [String] $ServiceSid
     )
     $probes = [Ordered]@{
-        names = { Test-Name -Folder $Folder }
+        names = { Test-Name -Folder $Folder; Test-Bundle -Folder $Folder -Bundle $Bundle }
         times = { Test-Time -Folder $Folder }
         permissions = { Test-Permission -Folder $Folder -ServiceSid $ServiceSid }
-        writes = { Measure-Write -Folder $Folder }
+        writes = { Measure-Write -Folder $Folder; Measure-SafetyWrite }
+        json = { Test-JsonText -Text $Json }
         registry = { Test-Registry }
         reservations = { Test-Reservation }
         bindings = { Test-Binding }
         certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one -ServiceSid $ServiceSid } }
+        logs = { if ($Certificates) { Test-Log -Secrets @($Certificates | ForEach-Object -Process { $_.password }) } }
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
     try {
@@ -104,9 +114,25 @@ Function Test-Name {
     }
 }
 
+Function Test-Bundle {
+    # A bundle, as a restore gets it, of files whose names are equal by the rules of a culture: each is unpacked with its own
+    # content.
+    param(
+        [String] $Folder,
+        [String] $Bundle
+    )
+    $root = New-ProbeFolder -Folder $Folder -Name 'bundle'
+    $expanded = Expand-Bundle -Stream ([IO.MemoryStream]::new([Convert]::FromBase64String($Bundle))) -Folder $root
+    foreach ($file in $expanded.plan.files) {
+        $found = Get-FileDigest -Path $expanded.staged[$file.name].path
+        Assert-Same -Expected $file.sha256 -Found $found -What "The SHA-256 of '$($file.name)' in a bundle"
+    }
+}
+
 Function Test-Time {
     # The time of a folder is set beside a program that watches it, and a file's creation time after it has taken another's name.
-    # Returns whether the latter stays: not every file system keeps it.
+    # The folder that Access Manager watches gets the time that it has. Returns whether a creation time stays: not every file
+    # system keeps it.
     param([String] $Folder)
     $root = New-ProbeFolder -Folder $Folder -Name 'times'
     $watcher = New-Object -TypeName IO.FileSystemWatcher -ArgumentList $root
@@ -114,6 +140,11 @@ Function Test-Time {
     try { $FileSystem::SetBasic($root, $null, $Moment, $null) }
     finally { $watcher.Dispose() }
     Assert-Same -Expected $Moment.Ticks -Found ([IO.Directory]::GetLastWriteTimeUtc($root).Ticks) -What 'The time of a folder'
+    $installation = Get-Installation
+    if ($installation.exists -and $installation.config_exists) {
+        $config = Get-LongPath -Path $installation.config_path
+        $FileSystem::SetBasic($config, $null, [IO.Directory]::GetLastWriteTimeUtc($config), $null)
+    }
     $file = [IO.Path]::Combine($root, 'file')
     Write-WholeFile -Path $file -Text 'old'
     Write-WholeFile -Path $file -Text 'new'
@@ -122,7 +153,8 @@ Function Test-Time {
 }
 
 Function Test-Permission {
-    # A restricted folder is made twice, a file is given to another owner, and keeps its permissions when it is renamed.
+    # A restricted folder is made twice, a file is given to another owner, and keeps its permissions when it is renamed. Then it
+    # inherits again.
     param(
         [String] $Folder,
         [String] $ServiceSid
@@ -140,19 +172,39 @@ Function Test-Permission {
     $FileSystem::Move($file, "$file.renamed")
     $after = Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList "$file.renamed")
     Assert-Same -Expected $before -Found $after -What 'The security descriptor of a renamed file'
+    $security.SetSecurityDescriptorSddlForm('D:', [Security.AccessControl.AccessControlSections]::Access)
+    $ItemSecurity::Set("$file.renamed", $security)
+    $again = Get-SecurityText -Item (New-Object -TypeName IO.FileInfo -ArgumentList "$file.renamed")
+    if (-not $again.Contains('ID;')) { throw "a file does not inherit again: it is $again" }
 }
 
 Function Measure-Write {
-    # Writes files and renames them at once, where a virus scanner looks into each. Returns the milliseconds of the slowest.
+    # Writes files and renames them at once, to new names and then over them, where a virus scanner looks into each. Returns the
+    # milliseconds of the slowest.
     param([String] $Folder)
     $root = New-ProbeFolder -Folder $Folder -Name 'writes'
     $slowest = [Int64]0
-    for ($number = 0; $number -lt $Writes; $number++) {
+    for ($number = 0; $number -lt 2 * $Writes; $number++) {
         $watch = [Diagnostics.Stopwatch]::StartNew()
-        Write-WholeFile -Path ([IO.Path]::Combine($root, "file$($number % 5)")) -Text "$number"
+        Write-WholeFile -Path ([IO.Path]::Combine($root, "file$($number % $Writes)")) -Text "$number"
         $slowest = [Math]::Max($slowest, [Int64]$watch.ElapsedMilliseconds)
     }
     "$slowest"
+}
+
+Function Measure-SafetyWrite {
+    # The same in the folder of safety copies, which is made when it is not there, and removed when it is empty.
+    $root = Get-SafetyRoot
+    $folder = [IO.Path]::Combine($root, $SafetyFolder)
+    New-RestrictedFolder -Path $root
+    try {
+        New-RestrictedFolder -Path $folder
+        Measure-Write -Folder $folder
+    }
+    finally {
+        Remove-Tree -Path $folder
+        Remove-EmptyFolder -Path $root
+    }
 }
 
 # ---- registry, HTTP.sys ----

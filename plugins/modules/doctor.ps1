@@ -25,7 +25,7 @@ Function Get-Fact {
     $description = Get-Description -Knowledge $params.knowledge -IncludeDatabase $false -StagingRoot $params.staging_root
     $examination = Get-Examination -Policies $params.policies
     if ($description.installation.exists) {
-        $examination += Get-ServiceExamination -Knowledge $params.knowledge
+        $examination += Get-ServiceExamination -Knowledge $params.knowledge -Description $description
     }
     @{ server = $description; examination = $examination }
 }
@@ -46,10 +46,11 @@ Function Get-RunAnswer {
     param([String] $Folder)
     $probes = @()
     if ($module.Params.probes) {
-        $probed = @{ Certificates = $module.Params.certificates; ServiceSid = $module.Params.knowledge.service_sid }
-        $probes = @(Invoke-Probe -Folder $Folder @probed)
+        $params = $module.Params
+        $probed = @{ Certificates = $params.certificates; Json = $params.json; Bundle = $params.archive }
+        $probes = @(Invoke-Probe -Folder $Folder -ServiceSid $params.knowledge.service_sid @probed)
     }
-    @{ ballast = Get-TextDigest -Text $module.Params.ballast; probes = $probes }
+    @{ ballast = Get-TextDigest -Text $module.Params.ballast; in_job = Test-Job; probes = $probes }
 }
 
 $options = Get-RunOption
@@ -58,6 +59,8 @@ $options.knowledge = Get-KnowledgeOption
 $options.policies = @{ type = 'list'; elements = 'dict'; options = @{ key = @{ type = 'str' }; name = @{ type = 'str' } } }
 $options.probes = @{ type = 'bool'; default = $false }
 $options.ballast = @{ type = 'str'; default = '' }
+$options.json = @{ type = 'str'; default = '' }
+$options.archive = @{ type = 'str'; default = '' }
 $options.certificates = @{
     type = 'list'
     elements = 'dict'

@@ -84,9 +84,11 @@ options:
         type: str
   probes:
     description:
-      - Also make things on the server, look at them, and take them away. These are files in the staging folder, a
-        registry key, a URL reservation and a TLS binding on ports that nobody uses (59999 and 59998), and a throwaway
-        key in a certificate store of its own.
+      - Also make things on the server, look at them, and take them away. These are files in the staging folder and in
+        that of safety copies, a registry key, a URL reservation and a TLS binding on ports that nobody uses (59999 and
+        59998), and a throwaway key in a certificate store of its own.
+      - The configuration folder gets the time that it has, and the event logs are searched for the password of that
+        key.
       - What an earlier call left because it was ended is removed first.
     type: bool
     default: false
@@ -139,7 +141,7 @@ findings:
     found:
       description: What was found, in a sentence.
       type: str
-      sample: A run leaves the job of its shell (breakaway), and its result comes back.
+      sample: A run leaves the job of its shell (breakaway), is in no job, and its result comes back.
     advice:
       description: What to do about it; empty when the state is V(ok).
       type: str

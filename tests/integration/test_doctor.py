@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 import windows_lab
 from support.ams_host import APPLICATION_ID, AmsHost, Connection, free_port, write_inventory
-from support.certificates import EXPIRED, TLS
+from support.certificates import CURRENT, EXPIRED, TLS
 from support.faults import disk
 from support.hardened import DOCTOR, NAME, examine, findings_of, policy, tasks_of
 from support.playbook import run_playbook
 
 ABSENT, STRANGER = "doctor-absent", "doctor-stranger"
+SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\lithnetams"
 LOGGING = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\PowerShell\ModuleLogging"
 REGISTRY = (
     r"HKLM\SOFTWARE\Lithnet",
@@ -32,7 +33,10 @@ REGISTRY = (
 )
 NOT_COMPARED = ("AppData/Local/Microsoft/PowerShell", "ProgramData/Microsoft/Crypto/RSA")
 """What PowerShell remembers of modules, and files of CryptoAPI keys: the lab keeps those when the keys are deleted."""
-PROBES = {"names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"}
+PROBES = {"names", "times", "permissions", "writes", "json", "registry", "reservations", "bindings", "certificates"}
+SAFETY = "ProgramData/lithnet.access_manager.safety"
+RESTARTS_THE_SERVER = "805101000000000000000000010000001400000002000000" + "60ea0000"
+"""FailureActions of a service after whose first failure Windows restarts the server, a minute later."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,10 @@ def test_a_server_in_good_order_has_no_failure_within_a_minute_and_three_process
     assert run.rc == 0, run.output
     assert {one["state"] for one in found.values()} <= {"ok", "warning"}
     assert found["copy nas"]["state"] == "warning"
-    assert {"module logging", "DPAPI", "service", "HTTP.sys", "secrets", "long paths"} <= found.keys()
+    assert {"module logging", "DPAPI", "service", "HTTP.sys", "secrets", "long paths", "keys elsewhere"} <= found.keys()
+    assert {found[name]["state"] for name in ("exported keys", "web site", "service recovery", "file system")} == {"ok"}
+    assert "serves over HTTP and HTTPS" in found["web site"]["found"]
+    assert "2 keys were exported" in found["exported keys"]["found"]
     assert run.seconds < 60 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert count.commands <= 3
     assert state_of(server) ^ before == set()
@@ -90,11 +97,14 @@ def test_probes_are_ok_and_leave_nothing(
     assert run.rc == 0, run.output
     found = findings_of(work, f"probed-{connection}")
     probes = {name: one for name, one in found.items() if name.startswith("probe: ")}
-    assert probes.keys() == {f"probe: {name}" for name in PROBES}
-    times = probes.pop("probe: times")
+    assert probes.keys() == {f"probe: {name}" for name in {*PROBES, "logs"}}
+    times, logs = probes.pop("probe: times"), probes.pop("probe: logs")
+    assert (logs["state"], "not searched" in logs["found"]) == ("warning", True)  # the lab has no event log
     assert {one["state"] for one in probes.values()} == {"ok"}, probes
     assert (times["state"], "creation times do not stay" in times["found"]) == ("warning", True)  # Wine keeps none
     assert way in found["detached run"]["found"]
+    assert "also when its shell is closed" in found["detached run"]["found"]
+    assert not (server.drive_c / SAFETY).exists()
     assert state_of(server) ^ before == set()
 
 
@@ -112,15 +122,21 @@ def test_a_warning_fails_where_that_is_asked_for(server: AmsHost, work: Path, se
 def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
     """What the doctor finds where several things are not in order."""
     domain = windows_lab.join(server.prefix, work / "domain")["NetBiosName"]
-    windows_lab.account(server.prefix, "gmsa$", profile=False)
+    sid = windows_lab.account(server.prefix, "gmsa$")
+    server.add_certificate(replace(CURRENT, name="by-hand", store=rf"{sid}\My"))
+    linked = server.config / "linked.ps1"
+    linked.hardlink_to(server.config / "scripts/latin1.ps1")
     expired = server.add_certificate(replace(EXPIRED, name="expired-site", store=TLS.store, server=True))
     server.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
+    server.run("reg.exe", "add", SERVICE, "/v", "FailureActions", "/t", "REG_BINARY", "/d", RESTARTS_THE_SERVER, "/f")
     bind(server, expired.thumbprint)
     try:
         with policy(server, NoDebugPrivilege=1), disk(drive, 2) as missing:
             run = examine(server, work, settings, "disordered", doctor_staging_root="S:\\")
     finally:
         bind(server, server.tls_certificate.thumbprint)
+        server.run("reg.exe", "delete", SERVICE, "/v", "FailureActions", "/f")
+        linked.unlink()
         server.run("sc.exe", "config", "lithnetams", "start=", "auto", "obj=", "LocalSystem")
     assert run.rc != 0, run.output
     found = findings_of(work, "disordered")
@@ -136,6 +152,9 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
         ("service account", "failure", "1069"),
         ("service process", "warning", "cannot be opened"),
         ("TLS certificates", "failure", "has expired"),
+        ("service recovery", "warning", "restarts the server"),
+        ("keys elsewhere", "warning", "CurrentUser\\My"),
+        ("file system", "warning", "linked.ps1"),
     ],
 )
 def test_each_thing_that_is_not_in_order_is_found_beside_the_others(

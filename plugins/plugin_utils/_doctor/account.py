@@ -20,10 +20,16 @@ _PRIVILEGES: tuple[tuple[str, State, str], ...] = (
 """What Administrators may lack by a policy of user rights, how bad that is, and what does not work then."""
 
 
+_NOT_NEEDED = ("SeBackupPrivilege", "SeSecurityPrivilege", "SeTakeOwnershipPrivilege")
+_KNOWN = (*(name for name, _state, _loss in _PRIVILEGES), *_NOT_NEEDED)
+"""Those that are named when they are held."""
+
+
 def _administrator(facts: Facts) -> Verdict:
     account = facts.examination["account"]
     if facts.server["administrator"] and account["elevated"]:
-        return ok(f"{account['name']} is an administrator, with all rights of one.")
+        logon = account["logon"] or "unknown"
+        return ok(f"{account['name']} is an administrator, with all rights of one (logon: {logon}).")
     if _is_filtered(facts):
         return failure(
             f"UAC takes the rights of an administrator from {account['name']} over the network: it is a local account.",
@@ -47,7 +53,7 @@ def _privileges(facts: Facts) -> Verdict:
     held = facts.examination["account"]["privileges"]
     missing = [one for one in _PRIVILEGES if one[0] not in held]
     if not missing:
-        return ok(f"It holds {' and '.join(name for name, _state, _loss in _PRIVILEGES)}.")
+        return ok(f"It holds {', '.join(name for name in _KNOWN if name in held)}.")
     names = " and ".join(name for name, _state, _loss in missing)
     losses = ", and ".join(loss for _name, _state, loss in missing)
     verdict = failure if any(state == "failure" for _name, state, _loss in missing) else warning
@@ -57,4 +63,18 @@ def _privileges(facts: Facts) -> Verdict:
     )
 
 
-CHECKS: tuple[Check[Facts], ...] = (Check("administrator", _administrator), Check("privileges", _privileges))
+def _user_names(facts: Facts) -> Verdict:
+    error = facts.examination["account"]["user_names"]
+    if error:
+        return warning(
+            f"Windows does not tell this account whose a process is: {error}",
+            "A restore cannot name the user who has the configuration editor open: see to it that nobody has.",
+        )
+    return ok("Windows tells this account whose a process is.")
+
+
+CHECKS: tuple[Check[Facts], ...] = (
+    Check("administrator", _administrator),
+    Check("privileges", _privileges),
+    Check("users of processes", _user_names),
+)

@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 from .._ams.description import Described
-from .._ams.shapes import AbsentServer, Count, Server
+from .._ams.shapes import AbsentServer, Count, Server, Thumbprint
 from .._target.health import Thresholds
 from .policies import Policy
 
@@ -20,15 +20,20 @@ class Platform(t.TypedDict):
     windows: str
     build: int
     is_64_bit: bool
+    culture: str
     language_mode: str
     old_paths: bool
 
 
 class Account(t.TypedDict):
+    """C(logon): how it logged on, as Windows names it. C(user_names): why it cannot tell whose a process is."""
+
     name: str
     sid: str
+    logon: str
     elevated: bool
     privileges: list[str]
+    user_names: str
 
 
 class PolicyValue(t.TypedDict):
@@ -47,19 +52,64 @@ class Drives(t.TypedDict):
 
 
 class ServiceFacts(t.TypedDict):
-    """C(control), C(process): why the service, its process, cannot be opened as a stop does."""
+    """C(control), C(process): why the service, its process, cannot be opened as a stop does.
+
+    C(recovery): what Windows does when the service fails, as the registry has it, in Base64.
+    """
 
     control: str
     process: str
+    recovery: str
+
+
+class UserCertificate(t.TypedDict):
+    """A certificate of Access Manager's in CurrentUser\\My of the service's account."""
+
+    thumbprint: Thumbprint
+    subject: str
+    has_key: bool
+
+
+class UserStore(t.TypedDict):
+    """C(error): why it cannot be read."""
+
+    certificates: list[UserCertificate]
+    error: str
+
+
+class Volume(t.TypedDict):
+    """Of the configuration folder. C(linked), C(streamed): its files with further names, or with further streams."""
+
+    format: str
+    linked: list[str]
+    streamed: list[str]
+
+
+class Site(t.TypedDict):
+    """Why each address of the web site does not serve; empty when it does."""
+
+    http: t.NotRequired[str]
+    https: t.NotRequired[str]
+
+
+class ExportFacts(t.TypedDict):
+    """C(error): why a certificate does not leave its store with its key, in memory."""
+
+    thumbprint: Thumbprint
+    error: str
 
 
 class SecretFacts(t.TypedDict):
     path: str
+    mode: int
     decrypts: bool
 
 
 class Examination(t.TypedDict):
-    """C(data_protection): why DPAPI does not work. The last two are there where Access Manager is installed."""
+    """C(data_protection): why DPAPI does not work. What comes after C(drives) is there where Access Manager is.
+
+    C(site) is null where the service does not run: then nothing is known of it.
+    """
 
     platform: Platform
     account: Account
@@ -70,6 +120,10 @@ class Examination(t.TypedDict):
     drives: Drives
     service: t.NotRequired[ServiceFacts]
     secrets: t.NotRequired[list[SecretFacts]]
+    exports: t.NotRequired[list[ExportFacts]]
+    user_store: t.NotRequired[UserStore]
+    volume: t.NotRequired[Volume]
+    site: t.NotRequired[Site | None]
 
 
 class Examined(t.TypedDict):

@@ -9,14 +9,22 @@ import datetime
 import itertools
 
 from .._ams.checks import problems_of_certificates
-from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID
+from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID, SecretMode
 from .._ams.description import ACCESS_MANAGER_APPLICATION, own_http_configuration
 from .._ams.shapes import Binding
 from .._target import health
 from .._text import time_of
+from .._windows import sddl
 from .._windows.tls_certificate import TlsCertificate, certificates_of
 from .facts import Facts
 from .verdict import STATES, Check, Verdict, failure, ok, warning
+
+_SET_VALUE = 0x2 | 0x40000000 | 0x10000000
+"""KEY_SET_VALUE, GENERIC_WRITE, GENERIC_ALL."""
+
+_SERVICE_ACCOUNTS = {"SY": "S-1-5-18", "LS": "S-1-5-19", "NS": "S-1-5-20"}
+_LOGON_GROUPS = ("WD", "AU", "SU")
+"""Everyone, authenticated users, services: who is in them whatever the service's account."""
 
 
 def _encryption_certificates(facts: Facts) -> Verdict:
@@ -37,6 +45,66 @@ def _encryption_certificates(facts: Facts) -> Verdict:
     if latest < facts.now + datetime.timedelta(days=facts.thresholds.certificate_days):
         return warning(found, "Make a new encryption certificate in the configuration tool, and back it up.")
     return ok(found)
+
+
+def _exports(facts: Facts) -> Verdict:
+    failed = [f"{one['thumbprint']}: {one['error']}" for one in facts.examination["exports"] if one["error"]]
+    if failed:
+        return warning(
+            f"Keys that call themselves exportable do not leave their store: {'; '.join(failed)}.",
+            "A backup would be incomplete by this: look at the key's provider, and keep its PFX by other means.",
+        )
+    return ok(f"{len(facts.examination['exports'])} keys were exported in memory, under a password that nobody kept.")
+
+
+def _keys_elsewhere(facts: Facts) -> Verdict:
+    """The keys that Access Manager finds, and that are where no backup looks."""
+    store = facts.examination["user_store"]
+    if store["error"]:
+        return warning(
+            f"CurrentUser\\My of the service's account cannot be read: {store['error']}",
+            "Access Manager looks there too: see with certlm.msc, as that account, whether a key is there.",
+        )
+    held = {one["thumbprint"] for one in facts.server["certificates"] if one["key"]["present"]}
+    only = [f"{one['thumbprint']} ({one['subject']})" for one in store["certificates"] if one["thumbprint"] not in held]
+    if only:
+        return warning(
+            f"Access Manager finds in CurrentUser\\My of its account, and no backup takes, {', '.join(only)}.",
+            "Import their PFX into the service's store with the configuration tool, and keep it.",
+        )
+    lacking = [
+        one["thumbprint"]
+        for one in facts.server["certificates"]
+        if set(one["usages"]) & set(CERTIFICATE_USAGES) and one["thumbprint"] not in held
+    ]
+    elsewhere = sorted({*lacking} & {*facts.server["machine_certificates"]})
+    if elsewhere:
+        return warning(
+            f"The keys of {', '.join(elsewhere)} are in LocalMachine\\My, where Access Manager finds them, and not in "
+            "its own store.",
+            "Import their PFX into the service's store with the configuration tool, and keep it.",
+        )
+    return ok("No key of Access Manager's is known where a backup does not look.")
+
+
+def _registry_permissions(facts: Facts) -> Verdict:
+    """Whether the service may write where it writes by itself: its own keys, and the store of its certificates."""
+    trustees = {SERVICE_SID, facts.server["service_sid"], *_LOGON_GROUPS}
+    trustees |= {alias for alias, sid in _SERVICE_ACCOUNTS.items() if sid in trustees}
+    permissions = facts.server["state"]["registry_permissions"]
+    closed = [rf"HKLM\{one['key']}" for one in permissions if not _lets_write(one["sddl"], trustees)]
+    if closed:
+        return warning(
+            f"No rule lets the service write to {', '.join(closed)}.",
+            "Give NT SERVICE\\lithnetams full control of it, as Access Manager's installer does, unless its account is "
+            "in a group that has it.",
+        )
+    return ok("The service may write to its keys in the registry, and to the store of its certificates.")
+
+
+def _lets_write(text: str, trustees: set[str]) -> bool:
+    rules = [rule for rule in sddl.rules(text) if rule.access == "allow" and rule.trustee in trustees]
+    return any(rule.mask & _SET_VALUE for rule in rules)
 
 
 def _tls_certificates(facts: Facts) -> Verdict:
@@ -114,7 +182,7 @@ def data_protection(facts: Facts) -> Verdict:
 
 
 def _secrets(facts: Facts) -> Verdict:
-    secrets = facts.examination["secrets"]
+    secrets = [one for one in facts.examination["secrets"] if one["mode"] == SecretMode.MACHINE]
     closed = [one["path"] for one in secrets if not one["decrypts"]]
     if closed:
         return warning(
@@ -128,9 +196,27 @@ def _secrets(facts: Facts) -> Verdict:
     )
 
 
+def _domain_secrets(facts: Facts) -> Verdict:
+    """Those of mode 3: the domain lets certain accounts open them, and this may be none, or reach no controller."""
+    secrets = [one for one in facts.examination["secrets"] if one["mode"] == SecretMode.DOMAIN]
+    closed = [one["path"] for one in secrets if not one["decrypts"]]
+    if closed:
+        return warning(
+            f"This account does not open the secrets of the domain {', '.join(closed)}: a backup keeps them as they "
+            "are, and they open on no server of another domain.",
+            "To have them in clear, back up as an account for which they open, over a connection that delegates "
+            "(Kerberos, CredSSP) so that it reaches a domain controller.",
+        )
+    return ok(f"This account opens {len(secrets)} secrets of the domain." if secrets else "No secret is the domain's.")
+
+
 CHECKS: tuple[Check[Facts], ...] = (
     Check("encryption certificates", _encryption_certificates),
+    Check("exported keys", _exports),
+    Check("keys elsewhere", _keys_elsewhere),
+    Check("registry permissions", _registry_permissions),
     Check("TLS certificates", _tls_certificates),
     Check("HTTP.sys", _http_sys),
     Check("secrets", _secrets),
+    Check("secrets of the domain", _domain_secrets),
 )

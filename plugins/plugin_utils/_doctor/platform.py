@@ -13,8 +13,16 @@ from .verdict import Check, Verdict, failure, ok, warning
 
 _SERVER_2016 = 14393
 _FULL_LANGUAGE = "FullLanguage"
-_LEAST_SHELL_MEMORY = 512
-_BLOCK = (1, "1")
+_BLOCK = ("1", "6")
+"""An attack surface reduction rule blocks, or blocks until a user allows it."""
+
+_LEAST_OF_SHELLS = (
+    (policies.SHELL_MEMORY, 512, "MB of memory", "Specify maximum amount of memory in MB per Shell"),
+    (policies.SHELL_PROCESSES, 10, "processes", "Specify maximum number of processes per Shell"),
+    (policies.SHELL_IDLE, 180_000, "ms without a word", "Specify idle Timeout"),
+)
+"""What a remote shell needs at least: policy, number, of what, and the name of the setting."""
+
 _SIGNING = (
     "Allow this collection's code in the policy of AppLocker or App Control for Business (WDAC), for example by the "
     "signed list of hashes (powershell_signatures.psd1) that ansible-core reads, or take the server out of its "
@@ -44,7 +52,7 @@ def _powershell(facts: Facts) -> Verdict:
             f"PowerShell {version} is a 32-bit process: it sees another registry and other folders.",
             "Set ansible_psrp_configuration_name to Microsoft.PowerShell, or use the winrm connection.",
         )
-    return ok(f"PowerShell {version}, 64-bit.")
+    return ok(f"PowerShell {version}, 64-bit, with the culture {platform['culture'] or '(invariant)'}.")
 
 
 def _language_mode(facts: Facts) -> Verdict:
@@ -146,7 +154,7 @@ def _fips(facts: Facts) -> Verdict:
 
 
 def _wmi_rule(facts: Facts) -> Verdict:
-    if facts.policy(policies.NO_WMI_PROCESSES) in _BLOCK:
+    if _blocks_wmi(facts):
         return warning(
             "An attack surface reduction rule blocks processes that WMI starts (d1e49aac-8f56-4280-b9ba-993a6d77406c).",
             "Use the winrm connection, from which a run leaves its shell without WMI, or see that the check 'detached "
@@ -155,18 +163,26 @@ def _wmi_rule(facts: Facts) -> Verdict:
     return ok("The attack surface reduction rule against processes that WMI starts does not block.")
 
 
+def _blocks_wmi(facts: Facts) -> bool:
+    """Whether one of the places that set the rule has it block. Device management writes RULE=MODE|RULE=MODE."""
+    modes = [facts.policy(policy) for policy in (policies.NO_WMI_PROCESSES, policies.NO_WMI_PROCESSES_HERE)]
+    text = str(facts.policy(policies.NO_WMI_PROCESSES_BY_DEVICE_MANAGEMENT) or "").lower()
+    rules = dict(rule.strip().partition("=")[::2] for rule in text.split("|"))
+    return any(str(mode) in _BLOCK for mode in (*modes, rules.get(policies.WMI_RULE)))
+
+
 def _remote_shell(facts: Facts) -> Verdict:
     if facts.policy(policies.REMOTE_SHELL) in (0, "0"):
         return warning(
             "A group policy allows no remote shells: the connection winrm fails.", "Use ansible_connection: psrp."
         )
-    memory = facts.policy(policies.SHELL_MEMORY)
-    if isinstance(memory, int) and memory < _LEAST_SHELL_MEMORY:
-        return warning(
-            f"A group policy gives each remote shell {memory} MB of memory.",
-            f"Raise 'Specify maximum amount of memory in MB per Shell' to {_LEAST_SHELL_MEMORY} or more.",
-        )
-    return ok("Remote shells are allowed, with memory enough.")
+    for policy, least, unit, setting in _LEAST_OF_SHELLS:
+        allowed = facts.policy(policy)
+        if isinstance(allowed, int) and 0 < allowed < least:
+            return warning(
+                f"A group policy gives each remote shell {allowed} {unit}.", f"Raise '{setting}' to {least} or more."
+            )
+    return ok("Remote shells are allowed, with memory, processes and time enough.")
 
 
 CHECKS: tuple[Check[Facts], ...] = (

@@ -18,6 +18,10 @@ class Policy(t.NamedTuple):
 _POWERSHELL = r"SOFTWARE\Policies\Microsoft\Windows\PowerShell"
 _ACCOUNTS = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System"
 _REMOTE_SHELL = r"SOFTWARE\Policies\Microsoft\Windows\WinRM\Service\WinRS"
+_REDUCTION = r"Windows Defender\Windows Defender Exploit Guard\ASR\Rules"
+
+WMI_RULE = "d1e49aac-8f56-4280-b9ba-993a6d77406c"
+"""The attack surface reduction rule "Block process creations originating from PSExec and WMI commands"."""
 
 MODULE_LOGGING = Policy(rf"{_POWERSHELL}\ModuleLogging", "EnableModuleLogging")
 SCRIPT_LOGGING = Policy(rf"{_POWERSHELL}\ScriptBlockLogging", "EnableScriptBlockLogging")
@@ -28,14 +32,17 @@ FIPS = Policy(r"SYSTEM\CurrentControlSet\Control\Lsa\FipsAlgorithmPolicy", "Enab
 UAC = Policy(_ACCOUNTS, "EnableLUA")
 REMOTE_TOKENS = Policy(_ACCOUNTS, "LocalAccountTokenFilterPolicy")
 APPLOCKER_SCRIPTS = Policy(r"SOFTWARE\Policies\Microsoft\Windows\SrpV2\Script", "EnforcementMode")
-NO_WMI_PROCESSES = Policy(
-    r"SOFTWARE\Policies\Microsoft\Windows Defender\Windows Defender Exploit Guard\ASR\Rules",
-    "d1e49aac-8f56-4280-b9ba-993a6d77406c",
+NO_WMI_PROCESSES = Policy(rf"SOFTWARE\Policies\Microsoft\{_REDUCTION}", WMI_RULE)
+NO_WMI_PROCESSES_HERE = Policy(rf"SOFTWARE\Microsoft\{_REDUCTION}", WMI_RULE)
+NO_WMI_PROCESSES_BY_DEVICE_MANAGEMENT = Policy(
+    r"SOFTWARE\Policies\Microsoft\Windows Defender\Policy Manager", "ASRRules"
 )
-"""The attack surface reduction rule "Block process creations originating from PSExec and WMI commands"."""
+"""The same by group policy, by Set-MpPreference, and by device management (Intune), all rules in one text."""
 
 REMOTE_SHELL = Policy(_REMOTE_SHELL, "AllowRemoteShellAccess")
 SHELL_MEMORY = Policy(_REMOTE_SHELL, "MaxMemoryPerShellMB")
+SHELL_PROCESSES = Policy(_REMOTE_SHELL, "MaxProcessesPerShell")
+SHELL_IDLE = Policy(_REMOTE_SHELL, "IdleTimeout")
 
 ALL = (
     MODULE_LOGGING,
@@ -48,6 +55,10 @@ ALL = (
     REMOTE_TOKENS,
     APPLOCKER_SCRIPTS,
     NO_WMI_PROCESSES,
+    NO_WMI_PROCESSES_HERE,
+    NO_WMI_PROCESSES_BY_DEVICE_MANAGEMENT,
     REMOTE_SHELL,
     SHELL_MEMORY,
+    SHELL_PROCESSES,
+    SHELL_IDLE,
 )

@@ -6,20 +6,54 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
+import json
 import typing as t
 
+from .._ams.json_document import strict
 from .._errors import AccessManagerError
+from .._restore import bundle
 from .._windows import pfx
 from .throwaway import Throwaway
 from .verdict import Finding, Verdict, failure, finding, ok, warning
 
 _SLOW_MILLISECONDS = 1000
+_DEPTH = 60
+"""As deep as a configuration may be nested, within the value that is sent."""
+
+JSON: t.Any = {
+    "empty": {},
+    "none": [],
+    "one": [{"one": [1]}],
+    "null": None,
+    "numbers": [0, -1, 2**40, 1.5],
+    "texts": ["", "\u2028\u2029", "\t\r\n", "ß İ ı é e\u0301", "\U0001f511", '"\\/'],
+    "dates": ["/Date(1)/", "2026-01-02T03:04:05Z"],
+    "deep": json.loads("[" * _DEPTH + "]" * _DEPTH),
+}
+"""What a server reads, and writes, as it does with configurations and results: it must come back equal."""
+
+
+_ALIKE = ("strasse", "straße", "é", "e\u0301", "soft", "so\u00adft", "i", "ı", "İ")
+"""Names of files that are equal by the rules of one culture or another, and different to NTFS."""
 
 
 class Probe(t.TypedDict):
     """C(error): why it failed; empty when it did not. C(values): what it tells beside that."""
 
-    name: t.Literal["names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"]
+    name: t.Literal[
+        "names",
+        "times",
+        "permissions",
+        "writes",
+        "json",
+        "registry",
+        "reservations",
+        "bindings",
+        "certificates",
+        "logs",
+    ]
     error: str
     values: list[str]
 
@@ -41,6 +75,10 @@ _KNOWN: dict[str, tuple[str, str]] = {
         "Files are written and renamed",
         "Exclude the collection's folders in ProgramData from the virus scanner.",
     ),
+    "json": (
+        "JSON is read and written without a change",
+        "Look at the .NET Framework and Windows PowerShell there: until then trust no backup of this server.",
+    ),
     "registry": (
         "Registry values of each kind are written and read",
         "Look for a policy or program that guards HKLM\\SOFTWARE.",
@@ -54,8 +92,24 @@ _KNOWN: dict[str, tuple[str, str]] = {
         "Keys are imported, used and exported",
         "Look at the Cryptographic Services (CryptSvc) and who guards its keys.",
     ),
+    "logs": (
+        "No password that this run was given is in Windows' event logs",
+        "Let this account read the logs Security and Microsoft-Windows-PowerShell/Operational, and probe again.",
+    ),
 }
 """What each probe shows, and what to do when it fails."""
+
+
+def sent() -> dict[str, str]:
+    """What the probes are given beside keys: a value, and a bundle as a restore sends it."""
+    contents = {name: name.encode() for name in _ALIKE}
+    files = [
+        {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "has_content": True}
+        for name, data in contents.items()
+    ]
+    packed = io.BytesIO()
+    bundle.pack({"files": files}, contents.values(), packed)
+    return {"json": json.dumps(JSON), "archive": base64.b64encode(packed.getvalue()).decode()}
 
 
 def findings(probes: list[Probe], throwaways: list[Throwaway]) -> list[Finding]:
@@ -64,7 +118,9 @@ def findings(probes: list[Probe], throwaways: list[Throwaway]) -> list[Finding]:
 
 def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
     shows, advice = _KNOWN[probe["name"]]
-    error = probe["error"] or (_export_error(probe["values"], throwaways) if probe["name"] == "certificates" else "")
+    if probe["name"] == "logs":
+        return _logged(probe, advice)
+    error = probe["error"] or _fault(probe, throwaways)
     if error:
         return failure(f"This failed: {shows[0].lower()}{shows[1:]}. {error}", advice)
     if probe["name"] == "bindings" and probe["values"] != ["done"]:
@@ -80,6 +136,38 @@ def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
     if probe["name"] == "writes":
         return _speed(shows, advice, probe["values"])
     return ok(f"{shows}.")
+
+
+def _fault(probe: Probe, throwaways: list[Throwaway]) -> str:
+    """Why what a probe tells is not as it should be; empty when it is."""
+    if probe["name"] == "certificates":
+        return _export_error(probe["values"], throwaways)
+    return _json_error(probe["values"]) if probe["name"] == "json" else ""
+
+
+def _json_error(values: list[str]) -> str:
+    try:
+        (text,) = values
+        return "" if strict(text.encode("utf-8", "surrogatepass")) == JSON else "What comes back is not what was sent."
+    except ValueError as exc:
+        return f"What comes back is not JSON: {exc}."
+
+
+def _logged(probe: Probe, advice: str) -> Verdict:
+    """C(values): in how many events a password was, and in how many a text that a cmdlet was given to see."""
+    counts = [int(value) for value in probe["values"] if value.isdecimal()]
+    if probe["error"] or len(counts) != len(("passwords", "controls")):
+        return warning(f"Windows' event logs were not searched: {probe['error'] or 'there was no password'}.", advice)
+    passwords, controls = counts
+    if passwords:
+        return failure(
+            f"{passwords} events of Windows' logs have a password that this run was given.",
+            "It was a throwaway. Keep those events, report this to the collection's maintainers, and let "
+            "administrators alone read these logs, wherever they are forwarded to.",
+        )
+    if controls:
+        return ok("Windows logs what cmdlets are given, and none of the passwords that this run was given.")
+    return ok("Windows logs neither what cmdlets are given nor a password that this run was given.")
 
 
 def _speed(shows: str, advice: str, values: list[str]) -> Verdict:

@@ -26,14 +26,15 @@ from .verdict import Finding, Verdict, failure, finding, ok, warning
 
 _NAME = "detached run"
 _LONGEST_SECONDS = 300
-_BALLAST = 1024**2
-"""As many bytes more as a restore may send with its launch are sent with one that has probes."""
+_BALLAST = 5 * 1024**2 // 2
+"""As many bytes more as the largest launch of a restore has are sent with one that has probes."""
 
 
 class Answer(t.TypedDict):
-    """C(ballast): the SHA-256 of what was sent."""
+    """C(ballast): the SHA-256 of what was sent. C(in_job): whether Windows may end the run with others."""
 
     ballast: Sha256
+    in_job: bool
     probes: list[Probe]
 
 
@@ -48,9 +49,9 @@ class Examination:
 
     def findings(self) -> list[Finding]:
         ballast = os.urandom(_BALLAST // 2).hex() if self.params["probes"] else ""
-        run = DetachedRun(
-            self.target, self._arguments(ballast), Answer, timeout=_LONGEST_SECONDS + self.params["lock_timeout"]
-        )
+        timeout = _LONGEST_SECONDS + self.params["lock_timeout"]
+        probed = self.params["probes"]
+        run = DetachedRun(self.target, self._arguments(ballast), Answer, timeout=timeout, cut=probed)
         try:
             answer = run.result()
         except UnreachableError as exc:
@@ -65,7 +66,8 @@ class Examination:
                 "Look for a proxy between controller and server.",
             )
             return [finding(_NAME, changed)]
-        verdict = started(self.facts.examination["leaves_job"], run.was_started_by_task)
+        leaves_job = self.facts.examination["leaves_job"]
+        verdict = started(leaves_job, run.was_started_by_task, in_job=answer["in_job"], cut=probed)
         return [finding(_NAME, verdict), *probes.findings(answer["probes"], self.throwaways)]
 
     def _arguments(self, ballast: str) -> dict[str, t.Any]:
@@ -78,11 +80,15 @@ class Examination:
             "probes": self.params["probes"],
             "ballast": ballast,
             "certificates": [one.sent for one in self.throwaways],
+            **(probes.sent() if self.params["probes"] else {}),
         }
 
 
-def started(leaves_job: bool, by_task: bool) -> Verdict:
-    """The verdict of a run that started, by the way in which it did."""
+def started(leaves_job: bool, by_task: bool, *, in_job: bool = False, cut: bool = False) -> Verdict:
+    """The verdict of a run that started, by the way in which it did.
+
+    C(cut): its shell was closed meanwhile.
+    """
     if by_task:
         return warning(
             "A run starts only by a scheduled task of SYSTEM: its shell holds it, and WMI starts no process.",
@@ -90,4 +96,6 @@ def started(leaves_job: bool, by_task: bool) -> Verdict:
             "root\\cimv2).",
         )
     way = "leaves the job of its shell (breakaway)" if leaves_job else "is started by WMI (Win32_Process.Create)"
-    return ok(f"A run {way}, and its result comes back.")
+    place = "in a job of Windows' own" if in_job else "in no job"
+    survives = ", also when its shell is closed" if cut else ""
+    return ok(f"A run {way}, is {place}, and its result comes back{survives}.")

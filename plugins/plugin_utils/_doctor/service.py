@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import struct
 import typing as t
 
 from .._ams.checks import problems_of_configuration, require_supported_version
@@ -16,6 +19,14 @@ from .verdict import Check, Verdict, failure, ok, warning, without_error
 
 _MANUAL = 3
 _STAGED_TWICE, _STAGING_RESERVE = 2, 8 * 1024**2
+_RESTART_SERVER, _RUN_PROGRAM = 2, 3
+"""Of SC_ACTION: what Windows may do when a service fails."""
+
+_HEADER_OF_RECOVERY = 20
+_NTFS_ALIKE = ("NTFS", "ReFS")
+_ENCRYPTED, _COMPRESSED = 0x4000, 0x800
+"""Attributes of files."""
+
 _COMFORT = 2
 """With less than so many times what is needed, space is a warning."""
 
@@ -99,6 +110,65 @@ def _process(facts: Facts) -> Verdict:
     return ok("The end of the service's process can be waited for.")
 
 
+def _recovery(facts: Facts) -> Verdict:
+    actions = _recovery_actions(_service(facts)["recovery"])
+    if {_RESTART_SERVER, _RUN_PROGRAM}.intersection(actions):
+        does = "restarts the server" if _RESTART_SERVER in actions else "runs a program"
+        return warning(
+            f"When the service fails, Windows {does}: also in the middle of a restore whose configuration does not "
+            "start.",
+            "Set its recovery to nothing or to a restart of the service: sc.exe failure lithnetams reset= 86400 "
+            "actions= restart/60000.",
+        )
+    return ok("When the service fails, Windows neither restarts the server nor runs a program.")
+
+
+def _recovery_actions(recovery: str) -> list[int]:
+    """The kinds of actions that the registry value FailureActions lists; none when it is not one."""
+    try:
+        data = base64.b64decode(recovery)[_HEADER_OF_RECOVERY:]
+    except (binascii.Error, ValueError):
+        return []
+    return [kind for kind, _delay in struct.iter_unpack("<II", data[: len(data) // 8 * 8])]
+
+
+def _web_site(facts: Facts) -> Verdict:
+    site = facts.examination["site"]
+    if site is None:
+        return ok("The web site is not tested while the service does not run, or was never configured.")
+    addresses = [name for name in ("http", "https") if name in site]
+    reasons = [reason for name in addresses if (reason := str(site[name]))]
+    if reasons:
+        return warning(
+            " ".join(f"{reason}." for reason in reasons),
+            "A restore does not wait for what does not serve now: correct it, or know that users cannot reach it.",
+        )
+    return ok(f"The web site serves over {' and '.join(name.upper() for name in addresses) or 'no address'}.")
+
+
+def _file_system(facts: Facts) -> Verdict:
+    volume = facts.examination["volume"]
+    if volume["format"] not in _NTFS_ALIKE:
+        return warning(
+            f"The configuration is on a volume of {volume['format'] or 'an unknown file system'}.",
+            "Permissions and times are kept on NTFS and ReFS alone: move the configuration folder there.",
+        )
+    files = files_of(facts.server["records"])
+    kinds = {
+        "encrypted (EFS)": [one["path"] for one in files if one["attributes"] & _ENCRYPTED],
+        "compressed": [one["path"] for one in files if one["attributes"] & _COMPRESSED],
+        "under further names (hard links)": volume["linked"],
+        "with further streams": volume["streamed"],
+    }
+    special = [f"{', '.join(paths)}: {kind}" for kind, paths in kinds.items() if paths]
+    if special:
+        return warning(
+            f"A file that a restore replaces is a plain one: {'; '.join(special)}.",
+            "Know that a restore loses this, or make them plain files now. docs/restore.md names what is lost.",
+        )
+    return ok(f"{volume['format']}, and no file there is encrypted, compressed, linked, or has further streams.")
+
+
 def _cluster(facts: Facts) -> Verdict:
     cluster = facts.server["cluster"]
     if not cluster:
@@ -155,8 +225,11 @@ CHECKS: tuple[Check[Facts], ...] = (
     Check("service account", _account),
     Check("service control", _control),
     Check("service process", _process),
+    Check("service recovery", _recovery),
+    Check("web site", _web_site),
     Check("failover cluster", _cluster),
     Check("interrupted runs", _unfinished),
+    Check("file system", _file_system),
     Check("staging space", _staging),
     Check("space for restores", _safety),
 )

@@ -11,6 +11,7 @@ import collections.abc as c
 import contextlib
 import dataclasses
 import gzip
+import itertools
 import json
 import os
 import struct
@@ -50,13 +51,17 @@ def _file(record: PlannedFile) -> dict[str, t.Any]:
 
 
 def write(contents: Contents, plan: Plan, file: t.BinaryIO) -> None:
+    names = [record["name"] for record in plan.files if _has_content(record)]
+    pack(plan_of(contents, plan), itertools.chain.from_iterable(map(contents.configuration.chunks, names)), file)
+
+
+def pack(plan: dict[str, t.Any], content: c.Iterable[bytes], file: t.BinaryIO) -> None:
+    """Writes a bundle of a plan and the content of its files, one after the other."""
     with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-        head = json.dumps(plan_of(contents, plan)).encode()
+        head = json.dumps(plan).encode()
         packed.write(_LENGTH.pack(len(head)) + head)
-        for record in plan.files:
-            if _has_content(record):
-                for chunk in contents.configuration.chunks(record["name"]):
-                    packed.write(chunk)
+        for chunk in content:
+            packed.write(chunk)
 
 
 @contextlib.contextmanager

@@ -55,8 +55,9 @@ _NOT_HEARD = "not heard"
 class DetachedRun(t.Generic[T]):
     """One run, from its first launch to its result, which has the shape C(shape)."""
 
-    def __init__(self, target: Target, arguments: Run, shape: type[T], *, timeout: int) -> None:
-        self._target, self._arguments, self._shape, self._timeout = target, arguments, shape, timeout
+    def __init__(self, target: Target, arguments: Run, shape: type[T], *, timeout: int, cut: bool = False) -> None:
+        """C(cut): the shell is closed after the launch, as by a lost connection, to see that the run outlives it."""
+        self._target, self._arguments, self._shape, self._timeout, self._cut = target, arguments, shape, timeout, cut
         self._run_id = arguments["run_id"]
         self._names = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments}
         self._question = self._names | {
@@ -118,6 +119,9 @@ class DetachedRun(t.Generic[T]):
             return
         except AccessManagerError as exc:
             self._launch_failure = exc
+        else:
+            if self._cut:
+                self._target.reconnect()
         self._silent_until = time.monotonic() + LOST_SECONDS
 
     def _start(self) -> None:

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime
+import gzip
+import hashlib
+import json
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -50,23 +55,40 @@ EXAMINATION: dict[str, Any] = {
         "windows": "Windows Server 2022 Standard",
         "build": 20348,
         "is_64_bit": True,
+        "culture": "de-DE",
         "language_mode": "FullLanguage",
         "old_paths": False,
     },
     "account": {
         "name": r"EXAMPLE\backup",
         "sid": "S-1-5-21-1-2-3-1103",
+        "logon": "network",
         "elevated": True,
         "privileges": ["SeBackupPrivilege", "SeRestorePrivilege", "SeDebugPrivilege"],
+        "user_names": "",
     },
     "policies": [{"key": policy.key, "name": policy.name, "data": None} for policy in policies.ALL],
     "code_integrity": None,
     "leaves_job": True,
     "data_protection": "",
     "drives": {"safety": {"name": "C:\\", "free_bytes": ENOUGH}},
-    "service": {"control": "", "process": ""},
-    "secrets": [{"path": "Authentication.Oidc.Secret", "decrypts": True}],
+    "service": {"control": "", "process": "", "recovery": ""},
+    "secrets": [
+        {"path": "Authentication.Oidc.Secret", "mode": 1, "decrypts": True},
+        {"path": "Email.Password", "mode": 3, "decrypts": True},
+    ],
+    "exports": [{"thumbprint": "A1" * 20, "error": ""}],
+    "user_store": {"certificates": [], "error": ""},
+    "volume": {"format": "NTFS", "linked": [], "streamed": []},
+    "site": {"http": "", "https": ""},
 }
+USERS_OWN = {"thumbprint": "B2" * 20, "subject": "CN=by hand", "has_key": True}
+
+
+def recovery(*actions: int) -> str:
+    """The registry value FailureActions of these kinds of actions, each after a minute."""
+    header = struct.pack("<5I", 86400, 0, 0, len(actions), 20)
+    return base64.b64encode(header + b"".join(struct.pack("<2I", kind, 60000) for kind in actions)).decode()
 
 
 def facts(
@@ -79,6 +101,7 @@ def facts(
         "staging": {"root": r"C:\ProgramData\lithnet.access_manager", "free_bytes": ENOUGH},
         "interrupted_stops": [],
         "unended_restores": [],
+        "machine_certificates": {},
     }
     bind(described, tls_certificate("ams.example"))
     described["state"]["http_sys"]["reservations"] = [
@@ -244,6 +267,43 @@ FAULTS = [
     ),
     ("HTTP.sys", "warning", in_server("state", "http_sys", "bindings", 0, "other_values", value=["New"]), "New"),
     ("secrets", "warning", in_examination("secrets", 0, "decrypts", value=False), "Authentication.Oidc.Secret"),
+    ("secrets of the domain", "warning", in_examination("secrets", 1, "decrypts", value=False), "Email.Password"),
+    ("users of processes", "warning", in_examination("account", "user_names", value="Access is denied."), "denied"),
+    ("processes by WMI", "warning", policy_of(policies.NO_WMI_PROCESSES_HERE, 1), "d1e49aac"),
+    (
+        "processes by WMI",
+        "warning",
+        policy_of(policies.NO_WMI_PROCESSES_BY_DEVICE_MANAGEMENT, f"9E6C=0|{policies.WMI_RULE.upper()}=1"),
+        "d1e49aac",
+    ),
+    ("remote shells", "warning", policy_of(policies.SHELL_PROCESSES, 5), "5 processes"),
+    ("remote shells", "warning", policy_of(policies.SHELL_IDLE, 60000), "60000 ms"),
+    ("service recovery", "warning", in_examination("service", "recovery", value=recovery(1, 2)), "restarts the server"),
+    ("service recovery", "warning", in_examination("service", "recovery", value=recovery(3)), "runs a program"),
+    ("web site", "warning", in_examination("site", "https", value="https://ams/ does not answer"), "does not answer."),
+    ("file system", "warning", in_examination("volume", "format", value="FAT32"), "FAT32"),
+    ("file system", "warning", in_server("records", 3, "attributes", value=0x4020), "EFS"),
+    (
+        "file system",
+        "warning",
+        in_examination("volume", "linked", value=["C:\\a.ps1"]),
+        "C:\\a.ps1: under further names",
+    ),
+    ("file system", "warning", in_examination("volume", "streamed", value=["C:\\a.ps1"]), "with further streams"),
+    ("exported keys", "warning", in_examination("exports", 0, "error", value="Bad Key."), "Bad Key."),
+    (
+        "keys elsewhere",
+        "warning",
+        in_examination("user_store", "error", value="Access is denied."),
+        "Access is denied.",
+    ),
+    ("keys elsewhere", "warning", in_examination("user_store", "certificates", value=[USERS_OWN]), "B2B2"),
+    (
+        "registry permissions",
+        "warning",
+        in_server("state", "registry_permissions", 1, "sddl", value=f"O:BAG:SYD:(A;CI;KR;;;{SERVICE_SID})(A;;KA;;;BA)"),
+        r"SystemCertificates\MY",
+    ),
 ]
 
 
@@ -255,6 +315,48 @@ def test_what_is_not_in_order_is_said_with_what_to_do(
     assert found["state"] == state, found
     assert words in found["found"]
     assert_whole(found)
+
+
+@pytest.mark.parametrize("mode", [0, 2, "0"])
+def test_a_rule_of_attack_surface_reduction_that_does_not_block_is_ok(mode: int | str) -> None:
+    found = CHECKS["processes by WMI"].finding(facts(policy_of(policies.NO_WMI_PROCESSES_HERE, mode)))
+    assert found["state"] == "ok"
+
+
+@pytest.mark.parametrize("sent", ["", recovery(0, 1, 1), "bm8=", "no Base64!", recovery(1)[:-2]])
+def test_a_service_that_windows_only_starts_again_is_ok(sent: str) -> None:
+    assert CHECKS["service recovery"].finding(facts(in_examination("service", "recovery", value=sent)))["state"] == "ok"
+
+
+def test_a_key_in_the_store_of_the_machine_alone_is_named() -> None:
+    def change(described: dict[str, Any], _examined: dict[str, Any]) -> None:
+        one = described["certificates"][0]
+        one["key"] = {"present": False, "reason": "it has none"}
+        described["machine_certificates"] = {one["thumbprint"]: "2030-01-01T00:00:00.0000000Z"}
+
+    found = CHECKS["keys elsewhere"].finding(facts(change))
+    assert (found["state"], "LocalMachine\\My" in found["found"]) == ("warning", True)
+
+
+def test_a_key_of_the_user_that_is_in_the_service_store_too_is_ok() -> None:
+    held = USERS_OWN | {"thumbprint": certificate()["thumbprint"]}
+    found = CHECKS["keys elsewhere"].finding(facts(in_examination("user_store", "certificates", value=[held])))
+    assert found["state"] == "ok"
+
+
+@pytest.mark.parametrize("access", ["(A;;KA;;;SY)", "(A;;GA;;;WD)", f"(A;;0x2;;;{SERVICE_SID})"])
+def test_a_key_of_the_registry_that_its_account_may_write_by_any_rule_is_ok(access: str) -> None:
+    def change(described: dict[str, Any], _examined: dict[str, Any]) -> None:
+        described["service_sid"] = "S-1-5-18"
+        for one in described["state"]["registry_permissions"]:
+            one["sddl"] = f"O:BAG:SYD:{access}"
+
+    assert CHECKS["registry permissions"].finding(facts(change))["state"] == "ok"
+
+
+def test_a_web_site_of_a_service_that_does_not_run_is_not_judged() -> None:
+    found = CHECKS["web site"].finding(facts(in_examination("site", value=None)))
+    assert (found["state"], "not tested" in found["found"]) == ("ok", True)
 
 
 @pytest.mark.parametrize(("skew", "words"), [(90, "90 s ahead"), (-61, "61 s behind")])
@@ -359,6 +461,11 @@ def test_the_way_in_which_a_run_started_is_said(leaves_job: bool, by_task: bool,
     assert (verdict.state, words in verdict.found) == (state, True)
 
 
+def test_a_run_whose_shell_was_closed_and_that_went_on_is_said() -> None:
+    assert "also when its shell is closed" in run.started(True, False, cut=True).found
+    assert "closed" not in run.started(True, False).found
+
+
 # ---- probes ----
 
 
@@ -370,16 +477,44 @@ def probed(name: str, error: str = "", values: list[str] | None = None, keys_sen
 
 
 @pytest.mark.parametrize(
-    "name", ["names", "times", "permissions", "writes", "registry", "reservations", "bindings", "certificates"]
+    "name", ["names", "times", "permissions", "writes", "json", "registry", "reservations", "bindings", "certificates"]
 )
 def test_a_probe_that_failed_is_a_failure_with_its_reason(name: str) -> None:
     found = probed(name, "Access is denied.")
     assert (found["state"], "Access is denied." in found["found"]) == ("failure", True)
 
 
-@pytest.mark.parametrize(("milliseconds", "state"), [("12", "ok"), ("4000", "warning")])
-def test_slow_writes_are_a_warning(milliseconds: str, state: str) -> None:
-    assert probed("writes", values=[milliseconds])["state"] == state
+@pytest.mark.parametrize(
+    ("milliseconds", "state"), [(["12", "3"], "ok"), (["4000", "3"], "warning"), (["3", "4000"], "warning")]
+)
+def test_slow_writes_are_a_warning(milliseconds: list[str], state: str) -> None:
+    assert probed("writes", values=milliseconds)["state"] == state
+
+
+def test_json_that_comes_back_equal_is_ok_however_it_is_written_and_no_other_is() -> None:
+    written = json.dumps(probes.JSON, indent=1, ensure_ascii=True)
+    assert probed("json", values=[written])["state"] == "ok"
+    assert probed("json", values=[json.dumps(probes.JSON, ensure_ascii=False)])["state"] == "ok"
+    shallower = json.dumps(probes.JSON | {"deep": probes.JSON["deep"][0]})
+    dated = written.replace("/Date(1)/", "2026-01-01T00:00:00Z")
+    for wrong in ([], [written[:-1]], ["{}"], [dated], [shallower], [written, written]):
+        assert probed("json", values=wrong)["state"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("error", "values", "state", "words"),
+    [
+        ("", ["0", "3"], "ok", "none of the passwords"),
+        ("", ["0", "0"], "ok", "neither"),
+        ("", ["1", "3"], "failure", "1 events"),
+        ("", ["2", "0"], "failure", "2 events"),
+        ("Access is denied.", [], "warning", "Access is denied."),
+        ("", [], "warning", "not searched"),
+    ],
+)
+def test_a_password_in_windows_logs_is_a_failure(error: str, values: list[str], state: str, words: str) -> None:
+    found = probed("logs", error, values)
+    assert (found["state"], words in found["found"]) == (state, True)
 
 
 @pytest.mark.parametrize(("values", "state"), [(["done"], "ok"), (["none"], "warning"), ([], "warning")])
@@ -541,3 +676,16 @@ def test_the_worst_state_counts() -> None:
 def test_names_of_checks_are_used_once() -> None:
     found = [*account.CHECKS, *platform.CHECKS, *service.CHECKS, *keys.CHECKS]
     assert len({check.name for check in found}) == len(found)
+
+
+def test_what_the_probes_are_given_is_a_bundle_whose_names_differ_and_the_value_that_must_come_back() -> None:
+    given_ = probes.sent()
+    assert json.loads(given_["json"]) == probes.JSON
+    unpacked = gzip.decompress(base64.b64decode(given_["archive"]))
+    (length,) = struct.unpack_from("<i", unpacked)
+    files, content = json.loads(unpacked[4 : 4 + length])["files"], unpacked[4 + length :]
+    assert len({one["name"] for one in files}) == len(files) > 1
+    for one in files:
+        data, content = content[: one["size"]], content[one["size"] :]
+        assert hashlib.sha256(data).hexdigest() == one["sha256"]
+    assert content == b""

@@ -26,6 +26,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.ac
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import detached_run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.answers import Change
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import put_aside
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.detached_run import DetachedRun
 from hypothesis import given
 from unit.targets import JSON, Answer, AnsweringTarget, run_detached
 
@@ -116,6 +117,17 @@ def test_connection_lost_while_a_task_starts_the_run_is_asked_for() -> None:
     )
     assert run_detached(target) == {"changed": True}
     assert target.asked == ["take", "start", "collect", "take", "start", "collect"]
+
+
+def test_run_that_is_to_outlive_its_shell_is_asked_for_over_another_connection() -> None:
+    class Cut(AnsweringTarget):
+        def reconnect(self) -> None:
+            self.asked.append("reconnect")
+
+    for cut in (True, False):
+        target = Cut([{}], [FINISHED])
+        assert DetachedRun(target, {"run_id": "0123456789abcdef"}, Change, timeout=60, cut=cut).result()
+        assert target.asked == ["take", *["reconnect"] * cut, "collect"]
 
 
 def test_why_a_run_could_not_begin_is_said() -> None:
