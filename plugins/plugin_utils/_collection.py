@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import pathlib
@@ -53,7 +54,7 @@ def _documentation(module: str) -> tuple[t.Any, ...]:
 
 
 def _argument(name: str, option: dict[str, t.Any]) -> dict[str, t.Any]:
-    argument = {key: option[key] for key in _TAKEN if key in option}
+    argument = {key: copy.deepcopy(option[key]) for key in _TAKEN if key in option}
     argument["no_log"] = name in SECRET_OPTIONS
     if "choices" in option:
         argument["choices"] = list(option["choices"])
