@@ -135,6 +135,8 @@ def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
         )
     if probe["name"] == "writes":
         return _speed(shows, advice, probe["values"])
+    if probe["name"] == "certificates":
+        return ok(f"{shows}. A PFX of this server is encrypted with {_ciphers(probe['values'])}.")
     return ok(f"{shows}.")
 
 
@@ -143,6 +145,10 @@ def _fault(probe: Probe, throwaways: list[Throwaway]) -> str:
     if probe["name"] == "certificates":
         return _export_error(probe["values"], throwaways)
     return _json_error(probe["values"]) if probe["name"] == "json" else ""
+
+
+def _ciphers(exports: list[str]) -> str:
+    return " and ".join(pfx.ciphers(b"".join(map(base64.b64decode, exports)))) or "an unknown cipher"
 
 
 def _json_error(values: list[str]) -> str:

@@ -31,7 +31,10 @@ _FIPS_FLAG = pathlib.Path("/proc/sys/crypto/fips_enabled")
 _PBES1 = bytes.fromhex("2a864886f70d010c01")
 """How the object identifiers of a PFX's older ciphers begin in DER; one byte more names the cipher. All use SHA-1."""
 
+_PBES2 = bytes.fromhex("2a864886f70d01050d")
 _RC2 = (_PBES1 + b"\x05", _PBES1 + b"\x06")
+_CIPHERS = {_PBES2: "AES", _PBES1 + b"\x03": "3DES", _RC2[0]: "RC2-128", _RC2[1]: "RC2-40"}
+"""The ciphers with which versions of Windows encrypt a PFX, by object identifiers in DER."""
 
 _NONCE_BYTES = 32
 _LEAST_BITS_FOR_SHA512 = 8 * (_NONCE_BYTES + 2 * 64 + 2)
@@ -41,6 +44,11 @@ _LEAST_BITS_FOR_SHA512 = 8 * (_NONCE_BYTES + 2 * 64 + 2)
 def thumbprint_of(certificate: x509.Certificate) -> str:
     """The SHA-1 of a certificate in upper-case hex, as Windows names it."""
     return certificate.fingerprint(hashes.SHA1()).hex().upper()
+
+
+def ciphers(pfx: bytes) -> list[str]:
+    """The ciphers that a PFX names, of those that Windows uses."""
+    return [name for identifier, name in _CIPHERS.items() if identifier in pfx]
 
 
 def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:

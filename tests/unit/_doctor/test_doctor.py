@@ -530,7 +530,8 @@ def test_creation_times_that_do_not_stay_are_a_warning(values: list[str], state:
 def test_keys_that_come_back_as_they_went_are_ok_and_no_others_are() -> None:
     made = throwaway.make_for_each_provider()
     exported = [one.sent["pfx"] for one in made]
-    assert probed("certificates", values=exported, keys_sent=made)["state"] == "ok"
+    whole = probed("certificates", values=exported, keys_sent=made)
+    assert (whole["state"], "encrypted with 3DES" in whole["found"]) == ("ok", True)
     assert probed("certificates", values=exported[:-1], keys_sent=made)["state"] == "failure"
     assert probed("certificates", values=[exported[0]] * len(made), keys_sent=made)["state"] == "failure"
     assert probed("certificates", values=["bm8="] * len(made), keys_sent=made)["state"] == "failure"

@@ -112,6 +112,19 @@ def test_a_pfx_of_an_old_windows_is_proved() -> None:
     assert pfx_module.verify(OLD_PFX, OLD_PASSWORD, OLD_THUMBPRINT)
 
 
+def test_the_ciphers_of_a_pfx_are_named(certificate: TestCertificate) -> None:
+    modern = serialization.pkcs12.serialize_key_and_certificates(
+        b"",
+        certificate.private_key,
+        certificate.certificate,
+        None,
+        serialization.BestAvailableEncryption(b"x"),
+    )
+    assert pfx_module.ciphers(OLD_PFX) == ["3DES", "RC2-40"]
+    assert pfx_module.ciphers(modern) == ["AES"]
+    assert pfx_module.ciphers(b"no PFX") == []
+
+
 def test_a_pfx_of_an_old_windows_names_the_missing_provider_not_its_password() -> None:
     said = without_legacy(OLD_PFX, OLD_PASSWORD, OLD_THUMBPRINT)
     assert "legacy provider" in said
