@@ -44,12 +44,13 @@ class ActionModule(ExportAction):
         problems = problems_of_certificates(answer["certificates"])
         exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
-        problems += _differences(answer["certificates"], held)
+        records = [_details(record, held) for record in _distinct(answer["certificates"])]
+        problems += _differences(records, held)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
         artifact = self.backup().write(
             f"certificates.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
-        details: Details = {"certificates": [_details(record, held) for record in _distinct(answer["certificates"])]}
+        details: Details = {"certificates": records}
         inventory = inventory_of_certificates(answer["certificates"])
         self.save(encryptor, artifact, problems=problems, details=details, inventory=inventory)
         return {"changed": True, "artifact": artifact, "problems": problems} | details
@@ -79,9 +80,9 @@ def _key(export: dict[str, str]) -> tuple[bytes, str] | tuple[()]:
     return (base64.b64decode(export["pfx"]), export["password"]) if "pfx" in export else ()
 
 
-def _differences(records: list[FoundCertificate], held: dict[str, Certificate]) -> c.Iterator[str]:
+def _differences(records: list[CertificateRecord], held: dict[str, Certificate]) -> c.Iterator[str]:
     """A sentence for each thing that the manifest will tell of a certificate and that is not so."""
-    for record in _distinct(records):
+    for record in records:
         if record["thumbprint"] in held:
             for key in pfx_module.differences(held[record["thumbprint"]].certificate, record):
                 yield f"The server tells another {key} of certificate {record['thumbprint']} than the certificate has."
@@ -104,11 +105,13 @@ def _distinct(records: list[FoundCertificate]) -> list[FoundCertificate]:
 
 
 def _details(record: FoundCertificate, held: dict[str, Certificate]) -> CertificateRecord:
-    """What the manifest says of a certificate."""
+    """What the manifest says of a certificate: its times are its own, and the server's only where it was not sent."""
+    one = held.get(record["thumbprint"])
+    times = pfx_module.validity(one.certificate) if one else record
     return {
         "thumbprint": record["thumbprint"],
         "subject": record["subject"],
-        "not_before": record["not_before"],
-        "not_after": record["not_after"],
-        "exported": record["thumbprint"] in held and held[record["thumbprint"]].pfx is not None,
+        "not_before": times["not_before"],
+        "not_after": times["not_after"],
+        "exported": one is not None and one.pfx is not None,
     }

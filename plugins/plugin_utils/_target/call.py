@@ -44,6 +44,10 @@ Run = dict[str, t.Any]
 """The options of a call that belongs to a run: run_id, staging_root, and what its step needs."""
 
 ATTEMPTS = 3
+RETRY_SECONDS = 300
+"""After how long nothing is tried again, counted from the first answer that a task missed: a connection that loses
+something in each call would keep a run busy for hours else."""
+
 START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
@@ -87,6 +91,7 @@ class Target:
 
     def __init__(self, action: t.Any, module: str, task_vars: dict[str, t.Any]) -> None:
         self._action, self._module, self._task_vars = action, module, task_vars
+        self._first_loss: float | None = None
         self.hidden: set[str] = set()
         """The secrets that the server was given, which it may repeat."""
 
@@ -225,7 +230,8 @@ class Target:
     # ---- again, and away ----
 
     def retry(self, act: c.Callable[[], T]) -> T:
-        """Does something again when no answer came, three times in all. Raises what the third time raises.
+        """Does something again when no answer came, three times in all, unless the task's time for that is over. Raises
+        what the last time raises.
 
         A lost connection is worth a warning when it came back; else the failure says enough.
         """
@@ -235,7 +241,7 @@ class Target:
                 result = act()
             except (ConnectionLostError, UnansweredError) as exc:
                 lost.append(exc)
-                if len(lost) == ATTEMPTS:
+                if len(lost) == ATTEMPTS or self._has_retried_too_long():
                     raise
                 _display.debug(f"{exc} Trying again ({len(lost)} of {ATTEMPTS - 1}).")
                 self.reconnect()
@@ -243,6 +249,11 @@ class Target:
                 for one in lost:
                     _display.warn(f"{one} It was tried again, and answered.")
                 return result
+
+    def _has_retried_too_long(self) -> bool:
+        now = time.monotonic()
+        self._first_loss = now if self._first_loss is None else self._first_loss
+        return now - self._first_loss > RETRY_SECONDS
 
     def retry_with_new_run(
         self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None

@@ -112,6 +112,15 @@ def _has_rc2() -> bool:
     return True
 
 
+def validity(certificate: bytes) -> dict[str, str]:
+    """From when until when a certificate, DER, is valid, as it says itself: .NET cuts off what is after the year 9999
+    in local time, so a server east of UTC may tell another end.
+    """
+    loaded = x509.load_der_x509_certificate(certificate)
+    times = {"not_before": loaded.not_valid_before_utc, "not_after": loaded.not_valid_after_utc}
+    return {key: f"{time:%Y-%m-%dT%H:%M:%S}.0000000Z" for key, time in times.items()}
+
+
 def differences(certificate: bytes, described: c.Mapping[str, t.Any]) -> c.Iterator[str]:
     """What a manifest says of a certificate, DER, that is not so: C(subject), C(not_before) or C(not_after)."""
     if not HAS_CRYPTOGRAPHY:

@@ -23,7 +23,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
     UnreachableError,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import detached_run
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import call, detached_run
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.answers import Change
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import put_aside
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.detached_run import DetachedRun
@@ -243,6 +243,23 @@ def test_secrets_are_not_sent_where_ansible_keeps_what_it_sends(
         return
     with pytest.raises(AccessManagerError, match=f"Ansible runs with {named}: .* on ams1"):
         action.refuse_kept_arguments()
+
+
+# ---- calls that are made again ----
+
+
+def test_a_lost_call_is_made_three_times_unless_the_task_has_tried_again_for_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for longest, calls in ((call.RETRY_SECONDS, 3), (-1, 1)):
+        monkeypatch.setattr(call, "RETRY_SECONDS", longest)
+        target = AnsweringTarget([LOST], [{"state": "unknown"}])
+        with pytest.raises(ConnectionLostError):
+            target.call({"step": "take"}, Change)
+        assert len(target.asked) == calls
+    target = AnsweringTarget([LOST, {"changed": True}], [{"state": "unknown"}])
+    monkeypatch.setattr(call, "RETRY_SECONDS", 300)
+    assert target.call({"step": "take"}, Change) == {"changed": True}
 
 
 # ---- two modules that are the first on a server ----
