@@ -11,6 +11,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
+from ..plugin_utils._ams.shapes import Thumbprint
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import ShapeError, checked
@@ -36,9 +37,16 @@ _RETURNED = (
     "stopped",
     "downtime_ms",
     "health_warnings",
+    "tls_certificates",
     "content_digest",
     "directory",
 )
+
+
+class _Published(t.TypedDict):
+    """What directory_info returns of published certificates without a census."""
+
+    uncovered: list[Thumbprint]
 
 
 class ActionModule(AccessManagerAction):
@@ -155,8 +163,13 @@ class ActionModule(AccessManagerAction):
 def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRecord]) -> PartRecord:
     """What the manifest says of a census, and a problem for each key that neither this backup nor an older one holds.
 
-    A census that failed is a problem too: the rest of the server is backed up all the same.
+    Without a census, of the published certificates alone. One that failed is a problem too: the rest of the server is
+    backed up all the same.
     """
+    held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
+    if "forests" in census and "keys" not in census:
+        lacking = [one for one in _published(census)["uncovered"] if one not in held]
+        return {"problems": list(map(census_module.problem_of_published, lacking)), "manifest": {}, "inventory": {}}
     if "keys" not in census:
         reason = str(census.get("msg") or "the census failed.")
         problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
@@ -167,7 +180,6 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
         raise AccessManagerError(
             f"directory is not what directory_info returns: {exc}. Give it the registered result."
         ) from None
-    held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
     for key in counted["keys"]:
         key["covered"] = key["covered"] or key["thumbprint"] in held
     return {
@@ -175,6 +187,15 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
         "manifest": {"directory": counted},
         "inventory": {},
     }
+
+
+def _published(result: dict[str, t.Any]) -> _Published:
+    try:
+        return checked(result, _Published, "directory")
+    except ShapeError as exc:
+        raise AccessManagerError(
+            f"directory is not what directory_info returns: {exc}. Give it the registered result."
+        ) from None
 
 
 def _another_computer(latest: Manifest | None, inventory: dict[str, str], host: str) -> c.Iterator[str]:

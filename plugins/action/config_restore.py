@@ -68,6 +68,7 @@ class ActionModule(RestoreAction):
             self._acknowledge(contents, server, plan)
             return planned | {
                 "plan_document": document,
+                "directory_needs": self.directory_needs(backup, server, plan),
                 "changed": plan.changed and self.check_mode,
                 "installation": json.dumps(server),
                 "earlier_restores": server["earlier"],

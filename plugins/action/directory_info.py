@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
@@ -12,7 +13,8 @@ from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._directory import computers, expiry_summary, publication
 from ..plugin_utils._directory.census import Census, Lost
 from ..plugin_utils._directory.expiry_summary import Expiry
-from ..plugin_utils._directory.ldap import connect, refuse_one_domain_twice
+from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
+from ..plugin_utils._directory.server_survey import Survey
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.trust import Trust
@@ -29,6 +31,36 @@ class ActionModule(AccessManagerAction):
         backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
             backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
+        self.survey = Survey.of(self.params["server"]) if self.params["server"] else None
+        result = self._counted(backups) if self.params["census"] else self._published(backups)
+        return result | ({"server_problems": self.survey.problems()} if self.survey else {})
+
+    def _forest(self, directory: Directory) -> Result:
+        """What a server says of its forest, and of what the survey looks for."""
+        if self.survey:
+            self.survey.look(directory)
+        published = publication.read(directory)
+        return {"forest": directory.domain.forest, "server": directory.server, "published": published}
+
+    def _published(self, backups: KeyIndex | None) -> Result:
+        """The published certificates alone."""
+        forests = dict[str, Result]()
+        for server in self.params["servers"]:
+            with connect(server, self.params) as directory:
+                forests[directory.domain.forest] = self._forest(directory)
+        published = _published_thumbprints(forests.values())
+        for forest in forests.values():
+            if forest["published"]:
+                forest["published"] |= _cover(forest["published"]["thumbprint"], backups)
+        uncovered = [one for one in published if not _cover(one, backups)["covered"]]
+        return {
+            "forests": list(forests.values()),
+            "uncovered": uncovered,
+            "problems": list(map(census_module.problem_of_published, uncovered)),
+        }
+
+    def _counted(self, backups: KeyIndex | None) -> Result:
+        """The published certificates, and the census."""
         refuse_one_domain_twice(self.params["servers"], self.params)
         whole, domains, forests = Census(), [], dict[str, Result]()
         for server in self.params["servers"]:
@@ -39,12 +71,11 @@ class ActionModule(AccessManagerAction):
                         directory, search_base=self.params["search_base"], search_filter=self.params["filter"]
                     )
                 )
-                published = publication.read(directory)
+                forests[domain.forest] = self._forest(directory)
             whole.add(census)
             domains.append(
                 {"domain": domain.name, "server": server, "forest": domain.forest} | census_module.result_of(census)
             )
-            forests[domain.forest] = {"forest": domain.forest, "server": server, "published": published}
         if self.params["fail_on_unreadable"]:
             computers.refuse_hidden(whole.hidden, whole.examples["hidden"])
         result = _result(census_module.result_of(whole), domains, list(forests.values()), backups)
@@ -66,6 +97,10 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(
                 "search_base lies in one domain, but several servers are given: ask each domain for itself."
             )
+        if not self.params["census"] and (self.lost or self.params["before"] or self.params["expiry"]):
+            raise AccessManagerError(
+                "lost_certificates, before and expiry are for a census: leave them out, or set census to true."
+            )
         self.before = self._returned("before", Lost, "'lost' of an earlier result of directory_info")
         self.expiry = self._returned("expiry", Expiry, "the result of directory_password_expiry")
         if self.expiry and not self.before:
@@ -79,8 +114,12 @@ class ActionModule(AccessManagerAction):
             raise AccessManagerError(f"{exc}: {option} takes {what}.") from exc
 
 
+def _published_thumbprints(forests: c.Iterable[Result]) -> list[str]:
+    return sorted({forest["published"]["thumbprint"] for forest in forests if forest["published"]})
+
+
 def _result(census: Result, domains: list[Result], forests: list[Result], backups: KeyIndex | None) -> Result:
-    published = {forest["published"]["thumbprint"] for forest in forests if forest["published"]}
+    published = set(_published_thumbprints(forests))
     unused = {"current": 0, "history": 0, "oldest": None, "newest": None}
     counted = {key["thumbprint"] for key in census["keys"]}
     keys = census["keys"] + [{"thumbprint": thumbprint} | unused for thumbprint in sorted(published - counted)]

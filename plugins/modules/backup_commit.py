@@ -180,6 +180,11 @@ health_warnings:
   returned: when O(state=committed)
   type: list
   elements: str
+tls_certificates:
+  description: The certificates of the web site, with thumbprint, subject, issuer, names, not_after and endpoints.
+  returned: when O(state=committed)
+  type: list
+  elements: dict
 content_digest:
   description: A digest of what was backed up; the same for the same content.
   returned: when O(state=committed)

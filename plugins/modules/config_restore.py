@@ -135,6 +135,12 @@ plan_document:
   description: The plan as data. C(docs/recovery.md) describes it.
   returned: when O(state=planned)
   type: dict
+directory_needs:
+  description:
+    - What another server needs in the directory, for O(lithnet.access_manager.directory_info#module:server). Empty
+      without O(other_server).
+  returned: when O(state=planned)
+  type: dict
 backup:
   description: The backup.
   returned: always

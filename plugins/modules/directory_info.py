@@ -48,6 +48,13 @@ options:
       - The folder on the controller under which the backups of all hosts lie. Without it, no key is said to be backed
         up.
     type: path
+  census:
+    description:
+      - Whether the passwords are counted. Without it, only the certificate that each forest publishes is read, by one
+        search of each server, and looked for in
+        the backups.
+    type: bool
+    default: true
   lost_certificates:
     description:
       - Thumbprints of certificates whose private keys are said to be lost.
@@ -74,6 +81,25 @@ options:
     description:
       - An LDAP filter that computers must match too.
     type: str
+  server:
+    description:
+      - A server that is to run Access Manager. RV(server_problems) says what is not as it needs it in the directory.
+    type: dict
+    suboptions:
+      computer:
+        description: The name of its computer, without domain.
+        type: str
+        required: true
+      service_account:
+        description: The service's account, as C(DOMAIN\NAME) or by its SID, as
+          RV(lithnet.access_manager.installation_info#module:service_sid) says.
+        type: str
+        required: true
+      web_names:
+        description: The names by which users reach its web site with Integrated Windows authentication.
+        type: list
+        elements: str
+        default: []
   fail_on_unreadable:
     description:
       - Fail when there are computers whose passwords the account may not read.
@@ -92,6 +118,14 @@ EXAMPLES = r"""
     bind_password: "{{ vault_recovery_password }}"
     backup_root: /srv/backup/access-manager
   register: census
+
+- name: See whether a backup holds the key of the published certificate
+  lithnet.access_manager.directory_info:
+    servers: [dc1.example.com]
+    bind_user: backup@example.com
+    bind_password: "{{ vault_backup_password }}"
+    backup_root: /srv/backup/access-manager
+    census: false
 
 - name: Say what remains after an expiry
   lithnet.access_manager.directory_info:
@@ -123,17 +157,17 @@ forests:
 domains:
   description: C(domain), C(server), C(forest), and of the census of this domain C(computers), C(keys), C(unparsable)
     and C(unreadable).
-  returned: success
+  returned: with O(census=true)
   type: list
   elements: dict
 computers:
   description: How many computers have a stored password, earlier ones, or a time at which it expires.
-  returned: success
+  returned: with O(census=true)
   type: int
 keys:
   description: The keys on which stored passwords depend, or which are published, of all domains. Those with the most
     current passwords come first.
-  returned: success
+  returned: with O(census=true)
   type: list
   elements: dict
   contains:
@@ -164,7 +198,7 @@ keys:
       type: dict
 lost:
   description: How many passwords depend on the keys of O(lost_certificates), or of O(before).
-  returned: success
+  returned: with O(census=true)
   type: dict
   contains:
     thumbprints:
@@ -185,6 +219,14 @@ summary:
   returned: success, with O(before)
   type: list
   elements: str
+server_problems:
+  description:
+    - What an administrator of the domain has to correct for O(server), one sentence each with the command. An SPN that
+      is missing, twice or on another account, a group that the service's account is not in, and a group managed service
+      account whose password the computer may not retrieve.
+  returned: with O(server)
+  type: list
+  elements: str
 uncovered:
   description: The thumbprints on which passwords depend and of which no backup holds the key.
   returned: success
@@ -192,11 +234,11 @@ uncovered:
   elements: str
 unparsable:
   description: How many values no agent can have written, as C(current) and C(history), with some C(examples).
-  returned: success
+  returned: with O(census=true)
   type: dict
 unreadable:
   description: How many C(computers) have passwords that the account may not read, with some C(examples).
-  returned: success
+  returned: with O(census=true)
   type: dict
 problems:
   description: What makes the backups less than complete, one sentence each. It is for the manifest of a backup.

@@ -621,6 +621,47 @@ def test_a_certificate_that_nothing_knows_is_not_taken_for_a_lost_one(recovery: 
     )
 
 
+# ---- what a server needs ----
+
+
+def test_what_a_server_needs_in_the_directory_is_said_with_the_command_until_it_is_there(own: Domain) -> None:
+    web, name = "ams.ad.lab.test", "HTTP/ams.ad.lab.test"
+    sid = own.sid_of(own.account("service").partition("@")[0])
+    computers = [own.add_computer(one, None, account=f"{one}$") for one in ("AMSNEW", "AMSOLD")]
+    wanted = {"computer": "amsnew", "service_account": sid, "web_names": [web, "localhost", "*.ad.lab.test"]}
+
+    def problems() -> list[str]:
+        found: list[str] = census(own, census=False, server=wanted)["server_problems"]
+        return found
+
+    missing, *groups = problems()
+    assert f"The SPN {name} is on no account" in missing
+    assert missing.endswith(f"Run: setspn -S {name} amsnew")
+    assert "S-1-5-32-560" in "".join(groups)
+    own.set_all(computers[1], "servicePrincipalName", [name.encode()])
+    assert "is on AMSOLD$, and" in problems()[0]
+    assert f"Run: setspn -D {name} AMSOLD; setspn -S {name} amsnew" in problems()[0]
+    own.set(computers[1], "servicePrincipalName", None)
+    own.set_all(computers[0], "servicePrincipalName", [name.encode()])
+    own.join("service", "S-1-5-32-560", "S-1-5-32-579")
+    assert problems() == []
+    wanted["service_account"] = r"AD\service"
+    assert problems() == []
+    own.remove_values(computers[0], "servicePrincipalName", [name])
+
+
+def test_the_accounts_of_windows_are_the_computers_own_and_one_of_elsewhere_is_said(own: Domain) -> None:
+    own.add_computer("AMSNEW", None, account="AMSNEW$")
+    wanted = {"computer": "AMSNEW", "web_names": []}
+    for sid in ("S-1-5-18", "S-1-5-80-1-2-3-4-5"):
+        found = census(own, census=False, server=wanted | {"service_account": sid})["server_problems"]
+        assert all("AMSNEW$ is not in" in one for one in found)
+    found = census(own, census=False, server=wanted | {"service_account": "S-1-5-21-1-2-3-1000"})["server_problems"]
+    assert "is in none of these domains" in found[0]
+    for wrong in ({"computer": "a)(b"}, {"service_account": "S-1-5-21-1)(x"}):
+        assert "no " in census(own, server=wanted | {"service_account": "S-1-5-18"} | wrong)["msg"]
+
+
 # ---- in the manifest of a backup ----
 
 
@@ -639,6 +680,28 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
     ]
     keys = {key["thumbprint"]: (key["current"], key["history"], key["covered"]) for key in result["directory"]["keys"]}
     assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}
+
+
+def test_without_a_census_the_published_certificate_alone_is_read_and_must_be_in_a_backup(recovery: Recovery) -> None:
+    held = make_certificate(replace(CURRENT, subject="ad.lab.test"))
+    recovery.domain.publish(der(held))
+    recovery.domain.seed_more(2, LOST.thumbprint)
+    result = census(recovery.domain, backup_root=str(recovery.root), census=False)
+    assert result["uncovered"] == [held.thumbprint]
+    assert "keys" not in result
+    assert f"publishes certificate {held.thumbprint}, to which agents encrypt" in result["problems"][0]
+    made = commit_with_census(recovery, held, census=False)
+    assert (made["status"], made["problems"]) == ("complete", [])
+    assert "directory" not in made
+    recovery.domain.publish(der(RENEWED))
+    made = commit_with_census(recovery, held, census=False)
+    assert made["status"] == "incomplete"
+    assert RENEWED.thumbprint in made["problems"][0]
+
+
+def test_what_is_for_a_census_is_refused_without_one(recovery: Recovery) -> None:
+    result = census(recovery.domain, census=False, lost_certificates=[LOST.thumbprint])
+    assert "are for a census" in result["msg"]
 
 
 def test_a_backup_is_made_though_the_directory_does_not_answer(recovery: Recovery) -> None:

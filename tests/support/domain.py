@@ -135,11 +135,17 @@ class Domain:
         return dn
 
     def add_computer(
-        self, name: str, password: str | None, history: Iterable[str] = (), *, parent: str | None = None
+        self,
+        name: str,
+        password: str | None,
+        history: Iterable[str] = (),
+        *,
+        parent: str | None = None,
+        account: str | None = None,
     ) -> str:
         """Adds a computer; returns its distinguished name. name: escaped as in a distinguished name."""
         dn = f"CN={name},{parent or self.workstations}"
-        account = f"T{zlib.crc32(dn.encode())}$"
+        account = account or f"T{zlib.crc32(dn.encode())}$"
         values = [
             ("objectClass", [b"computer"]),
             ("sAMAccountName", [account.encode()]),
@@ -313,6 +319,17 @@ class Domain:
         sid = self._value(self.base, f"(sAMAccountName={name})", "objectSid")
         numbers = struct.unpack(f"<{sid[1]}I", sid[8:])
         return "-".join(["S", str(sid[0]), str(int.from_bytes(sid[2:8], "big")), *map(str, numbers)])
+
+    def sid_of(self, name: str) -> str:
+        """The SID of an account."""
+        return self._sid(name)
+
+    def join(self, name: str, *groups: str) -> None:
+        """Makes a user a member of groups, by their SIDs, as far as the domain has them."""
+        for sid in groups:
+            found = self._connection.search_s(self.base, ldap.SCOPE_SUBTREE, f"(objectSid={sid})", ["cn"])
+            for dn in filter(None, (dn for dn, _values in found)):
+                self._connection.modify_s(dn, [(ldap.MOD_ADD, "member", [self._user(name).encode()])])
 
     def _schema_id(self, name: str) -> str:
         return str(uuid.UUID(bytes_le=self._value(ad_lab.SCHEMA, f"(lDAPDisplayName={name})", "schemaIDGUID")))

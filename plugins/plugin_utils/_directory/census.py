@@ -157,6 +157,14 @@ _WHERE_ELSE = (
 )
 
 
+def problem_of_published(thumbprint: str) -> str:
+    """What is wrong when no backup holds the key of the certificate that the directory publishes."""
+    return (
+        f"The directory publishes certificate {thumbprint}, to which agents encrypt: no backup holds its private key. "
+        f"{_WHERE_ELSE}"
+    )
+
+
 def problem(key: CountedKey) -> str:
     """What is wrong when no backup holds a key, as results name it."""
     published = ", which is published" if key["published"] else ""

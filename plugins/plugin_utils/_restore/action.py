@@ -34,7 +34,7 @@ from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import adapted_backup
 from .adapted_backup import RecoveryOptions
-from .manual_task_facts import Recovery
+from .manual_task_facts import MODES, Recovery
 from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
@@ -202,6 +202,18 @@ class RestoreAction(AccessManagerAction):
             return []
         bindings = adapted_backup.tls_bindings(contents, server, self._target())
         return tasks_of(Recovery(contents, server, plan, bindings, self.command_again))
+
+    def directory_needs(self, contents: Contents, server: TargetServer, plan: Plan) -> dict[str, t.Any]:
+        """What another server needs in the directory, for directory_info; nothing where it is the same server."""
+        if not self.params["other_server"]:
+            return {}
+        recovery = Recovery(contents, server, plan, {}, self.command_again)
+        by_windows = recovery.authentication == MODES[0]
+        return {
+            "computer": server["computer_name"],
+            "service_account": recovery.account or "LocalSystem",
+            "web_names": [recovery.web_name] if by_windows and recovery.web_address.name else [],
+        }
 
     def command_again(self, **variables: str) -> str:
         """The command that runs this recovery again on the controller, with other variables.

@@ -488,6 +488,7 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
     assert "secrets.json is missing in the backup" in refused["msg"]
     result = run("config_restore", **options, require_secrets=False)
     assert [one["action"] for one in result["plan_document"]["secrets"]] == ["enter", "enter"]
+    assert result["directory_needs"]["computer"] == "AMS2"
     assert [one["thumbprint"] for one in result["certificates"]] == [certificate.thumbprint]
     command = next(task for task in result["tasks"] if "restore_tls_thumbprint=THUMBPRINT" in task).partition(
         "controller: "
