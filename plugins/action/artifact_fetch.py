@@ -19,7 +19,7 @@ from ..plugin_utils._contents.snapshot_stream import SnapshotStream
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_server
-from ..plugin_utils._store.manifest import Details, Written
+from ..plugin_utils._store.manifest import PARTS, Details, Written
 from ..plugin_utils._target import earlier_restores, live_configuration, transfer
 from ..plugin_utils._target.answers import Sent
 from ..plugin_utils._target.call import Run, new_run_id
@@ -102,10 +102,10 @@ class ActionModule(ExportAction):
         self, encryptor: Encryptor, envelope: Envelope, answer: Sent, incoming: io.BufferedRandom
     ) -> tuple[SnapshotStream, Written]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
-        snapshot = SnapshotStream(envelope.open_stream(answer["envelope"], incoming), self._most)
+        snapshot = SnapshotStream(envelope.decrypted_stream(answer["envelope"], incoming), self._most)
         clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], snapshot.entries())))
         with _progress.shown("verifying and encrypting the configuration"):
             artifact = self.backup().write(
-                f"config.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+                f"{PARTS[self.part]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
             )
         return snapshot, artifact

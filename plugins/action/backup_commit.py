@@ -21,7 +21,7 @@ from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
 from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord, part_of
-from ..plugin_utils._store.partial import RECORDS, PartialBackup, refuse_unusable_root, sweep
+from ..plugin_utils._store.partial import PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._text import printable, shortened, timestamp
 
@@ -144,7 +144,7 @@ class ActionModule(AccessManagerAction):
         keys = Encryptor.of(
             self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]}
         )
-        encryptors = dict.fromkeys(RECORDS, common) | {"certificates": keys}
+        encryptors = dict.fromkeys(manifest_module.PARTS, common) | {"certificates": keys}
         return {part: (encryptor.encryption, list(encryptor.recipients)) for part, encryptor in encryptors.items()}
 
     def _trust(self) -> Trust:

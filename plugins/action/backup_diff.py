@@ -18,7 +18,7 @@ from ..plugin_utils._compare import state_sources
 from ..plugin_utils._compare import text as text_module
 from ..plugin_utils._compare.changes import Comparison
 from ..plugin_utils._compare.comparison import ComparedState, SameSecret
-from ..plugin_utils._compare.state_sources import OpenedBackup
+from ..plugin_utils._compare.state_sources import DecryptedBackup
 from ..plugin_utils._contents.configuration import Secret
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -43,7 +43,7 @@ class ActionModule(AccessManagerAction):
         self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
         return _result(before.state, after, same_secret)
 
-    def _live(self, before: OpenedBackup) -> tuple[ComparedState, SameSecret]:
+    def _live(self, before: DecryptedBackup) -> tuple[ComparedState, SameSecret]:
         """The server as it is now. Its configuration is read only when there is an opened one to compare it with."""
         nonce = os.urandom(_NONCE_BYTES)
         run = {"staging_root": self.params["staging_root"], "lock_timeout": self.params["lock_timeout"]}

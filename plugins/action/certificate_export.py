@@ -17,11 +17,12 @@ from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._ams.shapes import Certificate as FoundCertificate
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.keys import Certificate, checked_certificate
+from ..plugin_utils._contents.names import PASSWORDS
 from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
-from ..plugin_utils._store.manifest import CertificateRecord, Details
+from ..plugin_utils._store.manifest import PARTS, CertificateRecord, Details
 from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
@@ -40,7 +41,7 @@ class ActionModule(ExportAction):
             return {"changed": True, **known}
         envelope = Envelope("certificate_export")
         answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, EncryptedCertificates)
-        exports: Exports = self.target.opened(envelope.open(answer["envelope"]), EXPORTS)
+        exports: Exports = self.target.decrypted(envelope.decrypt(answer["envelope"]), EXPORTS)
         problems = problems_of_certificates(answer["certificates"])
         exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
@@ -48,7 +49,7 @@ class ActionModule(ExportAction):
         problems += _differences(records, held)
         clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
         artifact = self.backup().write(
-            f"certificates.zip{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+            f"{PARTS[self.part]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
         details: Details = {"certificates": records}
         inventory = inventory_of_certificates(answer["certificates"])
@@ -96,7 +97,7 @@ def _entries(certificates: c.Iterable[Certificate]) -> c.Iterator[Entry]:
         if one.pfx is not None:
             yield Entry(f"{one.thumbprint}.pfx", now, [one.pfx])
             passwords[one.thumbprint] = one.password
-    yield Entry("passwords.json", now, [json.dumps(passwords, indent=1).encode()])
+    yield Entry(PASSWORDS, now, [json.dumps(passwords, indent=1).encode()])
 
 
 def _distinct(records: list[FoundCertificate]) -> list[FoundCertificate]:

@@ -55,7 +55,7 @@ class ActionModule(AccessManagerAction):
         self.origin_trust = self.signer.tried() if self.signer else self.trust
         self._check_options()
         backups = KeyIndex.of(self.params, self.trust)
-        backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
+        backups.refuse_held(self.lost, keys_lost=self.params["configuration_keys_lost"])
         with connect(self.params["server"], self.params) as directory:
             publication.refuse_without_entry(directory)
             seen = publication.read_der(directory)
@@ -168,7 +168,7 @@ class ActionModule(AccessManagerAction):
         return place
 
     def _verified(self, place: BackupRef, thumbprint: str, forest: str) -> bytes:
-        der = certificate_backup.opened(place, self.decryptor, thumbprint).certificate
+        der = certificate_backup.decrypted(place, self.decryptor, thumbprint).certificate
         problem = encryption_certificate.problem(der, forest, self.now)
         if problem:
             raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")

@@ -30,7 +30,7 @@ class ActionModule(AccessManagerAction):
         self._check_options()
         backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if backups:
-            backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
+            backups.refuse_held(self.lost, keys_lost=self.params["configuration_keys_lost"])
         self.survey = Survey.of(self.params["server"]) if self.params["server"] else None
         result = self._counted(backups) if self.params["census"] else self._published(backups)
         return result | ({"server_problems": self.survey.problems()} if self.survey else {})

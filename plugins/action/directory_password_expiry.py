@@ -63,7 +63,7 @@ class ActionModule(AccessManagerAction):
             )
         self.backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None
         if self.backups:
-            self.backups.refuse_held(self.lost, unopenable=self.params["configuration_keys_lost"])
+            self.backups.refuse_held(self.lost, keys_lost=self.params["configuration_keys_lost"])
 
     def _expire(self, directory: Directory) -> None:
         publication.refuse_unless_another(directory, self.lost, self.backups)

@@ -15,7 +15,7 @@ from ..plugin_utils._ams.constants import SecretMode, knowledge
 from ..plugin_utils._contents.names import BINDING_KEY
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
-from ..plugin_utils._store.manifest import Details, SecretRecord
+from ..plugin_utils._store.manifest import PARTS, Details, SecretRecord
 from ..plugin_utils._target.answers import DECRYPTED_SECRETS, EncryptedSecrets, Secrets
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import domain_secret
@@ -32,10 +32,10 @@ class ActionModule(ExportAction):
         envelope = Envelope("secret_export")
         question = {"knowledge": knowledge(), "settings": list(secret_use.SETTINGS), "public_key": envelope.public_key}
         answer = self.target.call(question, EncryptedSecrets)
-        opened: dict[str, t.Any] = self.target.opened(envelope.open(answer["envelope"]), DECRYPTED_SECRETS)
+        opened: dict[str, t.Any] = self.target.decrypted(envelope.decrypt(answer["envelope"]), DECRYPTED_SECRETS)
         clear = io.BytesIO(_content(opened, self.binding()))
         artifact = self.backup().write(
-            f"secrets.json{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
+            f"{PARTS[self.part]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
         found = [_Found.of(path, one, answer["settings"], self._certificates()) for path, one in sorted(opened.items())]
         problems = [one.problem for one in found if one.is_lost]

@@ -153,8 +153,8 @@ plan:
   elements: str
 tasks:
   description:
-    - What an administrator has to do, in sentences. What they say of secrets that the service cannot open fails no test
-      of health afterwards.
+    - What an administrator has to do, in sentences. What they say of secrets that the service cannot decrypt fails no
+      test of health afterwards.
   returned: always
   type: list
   elements: str

@@ -18,7 +18,7 @@ class ExportAction(AccessManagerAction):
     """An action that writes one encrypted artifact into the backup that is open, and its record for the manifest."""
 
     part: str
-    """The name of the part, one of partial.RECORDS."""
+    """The name of the part, one of PARTS."""
 
     def encryptor(self) -> Encryptor:
         return Encryptor.of(self.params)

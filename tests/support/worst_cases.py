@@ -83,7 +83,7 @@ def zip_directory() -> Read:
 def answer() -> Read:
     envelope = Envelope(CONTEXT)
     sent = protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT)
-    return lambda: envelope.open(sent)
+    return lambda: envelope.decrypt(sent)
 
 
 def stream() -> Read:
@@ -92,7 +92,7 @@ def stream() -> Read:
     sent, ciphertext = encrypt(packed, envelope.public_key, CONTEXT, compress=False)
 
     def read() -> None:
-        unpacked = envelope.open_stream(sent, io.BytesIO(ciphertext))
+        unpacked = envelope.decrypted_stream(sent, io.BytesIO(ciphertext))
         while unpacked.read(MEBIBYTE):
             pass
 

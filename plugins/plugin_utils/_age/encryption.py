@@ -74,7 +74,7 @@ class Encryptor:
             while chunk := clear.read(64 * 1024):
                 encrypted.write(chunk)
         elif self.encryption == "passphrase":
-            encrypted.write(_openable(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase))))
+            encrypted.write(_decryptable(pyrage.passphrase.encrypt(clear.read(), t.cast(str, self.passphrase))))
         else:
             self._write_to_recipients(clear, encrypted)
 
@@ -116,7 +116,7 @@ def _refuse_unusable(recipients: t.Sequence[str]) -> None:
         ) from None
 
 
-def _openable(encrypted: bytes) -> bytes:
+def _decryptable(encrypted: bytes) -> bytes:
     """What age's library made under a passphrase: it chooses the work factor by how fast this computer is."""
     try:
         header.stanzas(io.BytesIO(encrypted))

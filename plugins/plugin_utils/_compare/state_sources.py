@@ -23,14 +23,14 @@ LIVE, PREVIOUS = "live", "previous"
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenedBackup:
+class DecryptedBackup:
     """A state that is a backup, and the values of its secrets by path in lower case; empty when they are not decrypted.
     """
 
     state: ComparedState
     values: dict[str, str] = dataclasses.field(repr=False)
 
-    def same_secret(self, other: OpenedBackup, before: Secret, after: Secret) -> bool | None:
+    def same_secret(self, other: DecryptedBackup, before: Secret, after: Secret) -> bool | None:
         """Whether a secret of this backup has the same value in another; None when either was not kept in clear."""
         old, new = self.value_of(before), other.value_of(after)
         return None if old is None or new is None else old == new
@@ -58,7 +58,7 @@ def choose(store: BackupStore, before: str, after: str) -> tuple[Source, Source 
     return select(store, manifest["id"]), new
 
 
-def of_backup(source: Source, decryptor: Decryptor) -> OpenedBackup:
+def of_backup(source: Source, decryptor: Decryptor) -> DecryptedBackup:
     """Raises AccessManagerError when a key is given that does not decrypt it."""
     manifest = source.manifest
     may_decrypt = decryptor.may_decrypt(source.parts["config"].path)
@@ -70,7 +70,7 @@ def of_backup(source: Source, decryptor: Decryptor) -> OpenedBackup:
         certificates=_certificates_of(manifest) if manifest and "certificates" in manifest else None,
     )
     values = read_secrets(parts.read("secrets")) if may_decrypt and "secrets" in source.parts else {}
-    return OpenedBackup(state, {path.lower(): value for path, value in values.items()})
+    return DecryptedBackup(state, {path.lower(): value for path, value in values.items()})
 
 
 def of_server(described: Server, label: str, configuration: Configuration | None) -> ComparedState:

@@ -18,10 +18,8 @@ from .._shape import ShapeError, checked
 from .._store.manifest import PARTS
 from .._text import THUMBPRINT
 from .._windows import pfx as pfx_module
-from .names import BINDING
+from .names import BINDING, PASSWORDS
 from .zip_reader import Archive, json_object
-
-_PASSWORDS = "passwords.json"
 
 _SECRET: t.Any = DecryptedSecret | UnreadableSecret
 
@@ -48,7 +46,7 @@ def thumbprints_in(archive: Archive) -> list[str]:
 
     Raises AccessManagerError when something else is in it.
     """
-    names = archive.names - {_PASSWORDS, BINDING}
+    names = archive.names - {PASSWORDS, BINDING}
     for name in sorted(names):
         thumbprint, _dot, kind = name.partition(".")
         if not re.fullmatch(THUMBPRINT, thumbprint) or kind not in ("cer", "pfx"):
@@ -61,10 +59,10 @@ def thumbprints_in(archive: Archive) -> list[str]:
 def read_passwords(archive: Archive) -> dict[str, str]:
     """The passwords of the PFX files in certificates.zip, by thumbprint."""
     try:
-        return checked(archive.json(_PASSWORDS), dict[str, str])
+        return checked(archive.json(PASSWORDS), dict[str, str])
     except ShapeError as exc:
         raise AccessManagerError(
-            f"'{_PASSWORDS}' in {PARTS['certificates']} is not as a backup has it: {exc}. It is not used."
+            f"'{PASSWORDS}' in {PARTS['certificates']} is not as a backup has it: {exc}. It is not used."
         ) from None
 
 

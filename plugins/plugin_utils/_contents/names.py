@@ -12,6 +12,9 @@ import unicodedata
 STATE, FILES = "state/installation.json", "files.json"
 """What config.zip holds beside files of the server."""
 
+PASSWORDS = "passwords.json"
+"""The file of certificates.zip with the password of each PFX, by thumbprint."""
+
 BINDING, BINDING_KEY = "backup.json", "backup"
 """Where a part says to which backup it belongs: the entry of a zip, the key of secrets.json."""
 

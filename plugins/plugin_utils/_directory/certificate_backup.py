@@ -14,6 +14,7 @@ from .._age.encryption import Encryptor
 from .._contents import binding
 from .._contents.binding import PartReader
 from .._contents.keys import Certificate, read_certificates
+from .._contents.names import PASSWORDS
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from .._errors import AccessManagerError
@@ -77,7 +78,7 @@ def commit(
     return BackupRef(store, backup.id), Mark.of(made, manifest.to_bytes(made))
 
 
-def opened(place: BackupRef, decryptor: Decryptor, thumbprint: str) -> Certificate:
+def decrypted(place: BackupRef, decryptor: Decryptor, thumbprint: str) -> Certificate:
     """A certificate from a backup, decrypted as it lies on the disk, with its key verified.
 
     Raises AccessManagerError when it is not decrypted, or the key is not there or not the certificate's.
@@ -118,6 +119,6 @@ def _entries(certificate: EncryptionCertificate, now: datetime.datetime) -> list
     contents = {
         f"{certificate.thumbprint}.cer": certificate.der,
         f"{certificate.thumbprint}.pfx": certificate.pfx,
-        "passwords.json": passwords,
+        PASSWORDS: passwords,
     }
     return [Entry(name, now, [data]) for name, data in contents.items()]

@@ -200,7 +200,7 @@ def verify(backups: c.Sequence[Backup], decryptor: Decryptor) -> None:
     """Checks the integrity of backups, and then verifies the contents of those that are whole and can be decrypted."""
     check_integrity(backups)
     for backup in backups:
-        if backup.manifest and backup.link and backup.whole and _is_openable(backup.manifest, decryptor):
+        if backup.manifest and backup.link and backup.whole and _is_decryptable(backup.manifest, decryptor):
             backup.unverified = content_verification.problems(backup.store, backup.id, backup.link.sha256, decryptor)
             backup.contents_verified = True
 
@@ -400,7 +400,7 @@ def _is_foreign(name: str) -> bool:
     return name.lower() in _FOREIGN or name.startswith(("._", ".nfs"))
 
 
-def _is_openable(manifest: ManifestHead, decryptor: Decryptor) -> bool:
+def _is_decryptable(manifest: ManifestHead, decryptor: Decryptor) -> bool:
     """Whether the contents are to be verified: something to decrypt them with was given, or nothing is needed."""
     return decryptor.has_key or all(not artifact["name"].endswith(SUFFIX) for artifact in manifest["artifacts"])
 

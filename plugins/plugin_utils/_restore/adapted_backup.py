@@ -80,7 +80,7 @@ def adapt(contents: Contents, server: TargetServer, target: RecoveryOptions) -> 
     configuration = contents.configuration
     moves = _PathMapping(configuration, server["installation"]["config_path"], relocate=target.relocate)
     rewrites = _rewrites(configuration, moves)
-    described = _described(configuration, server, moves, tls_bindings(contents, server, target))
+    described = _described(configuration, server, tls_bindings(contents, server, target))
     values = {(one.place, one.before): one.after for one in rewrites.values()}
     described["references"] = [_reference(one, moves, values) for one in described["references"]]
     translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
@@ -312,7 +312,7 @@ def _asked_certificate(server: TargetServer, target: RecoveryOptions, there: set
 
 
 def _described(
-    configuration: Configuration, server: TargetServer, moves: _PathMapping, bindings: dict[str, Binding | None]
+    configuration: Configuration, server: TargetServer, bindings: dict[str, Binding | None]
 ) -> BackedUpServer:
     """The state of the backup as the new server would have reported it."""
     described, state, here = configuration.described, configuration.described["state"], server["state"]

@@ -12,7 +12,7 @@ import collections.abc as c
 import dataclasses
 import itertools
 
-from .._ams.constants import SecretMode
+from .._ams.constants import CONFIG, SecretMode
 from .._ams.json_document import find, with_changes
 from .._ams.secret_use import synchronised_certificate
 from .._contents.configuration import Configuration, Secret
@@ -65,11 +65,11 @@ def _checked(configuration: Configuration, given: c.Mapping[str, str | None]) ->
 def _converted(configuration: Configuration, secrets: list[Secret]) -> dict[str, bytes]:
     """The JSON files in which these secrets are of mode 1."""
     by_file = itertools.groupby(sorted(secrets, key=lambda one: one.file), key=lambda one: one.file)
-    return {f"config/{file}": _with_mode_1(configuration, file, list(group)) for file, group in by_file}
+    return {f"{CONFIG}{file}": _with_mode_1(configuration, file, list(group)) for file, group in by_file}
 
 
 def _with_mode_1(configuration: Configuration, file: str, secrets: list[Secret]) -> bytes:
     document = configuration.documents[file]
     found = itertools.chain.from_iterable(find(document, secret.path) for secret in secrets)
     changes = {(value.start, value.end): _TO_PROTECT for _place, value in found}
-    return with_changes(configuration.read(f"config/{file}"), changes)
+    return with_changes(configuration.read(f"{CONFIG}{file}"), changes)

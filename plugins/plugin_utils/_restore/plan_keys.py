@@ -68,7 +68,7 @@ def _plan_nodes(plan: Plan, contents: Contents, server: TargetServer) -> None:
     if given and server["cluster"]:
         plan.add_task(
             f"{_list(given)} will be protected for this node of the failover cluster alone (mode 1): enter "
-            "each once in the configuration tool afterwards, so that the other nodes can open it too."
+            "each once in the configuration tool afterwards, so that the other nodes can decrypt it too."
         )
 
 

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import AccessManagerError
 from .._signing.trust import Trust
 from .._windows.domain_secret import words_of
-from .manifest import PARTS, ArtifactRecord, Manifest, SecretRecord
+from .manifest import ArtifactRecord, Manifest, SecretRecord, part_of
 from .store import BackupStore, hosts
 
 
@@ -90,13 +90,13 @@ class KeyIndex:
         """
         return thumbprint in self._named
 
-    def refuse_held(self, thumbprints: c.Iterable[str], *, unopenable: bool) -> None:
+    def refuse_held(self, thumbprints: c.Iterable[str], *, keys_lost: bool) -> None:
         """Raises AccessManagerError when one of these keys, which are said to be lost, is in a backup.
 
-        C(unopenable): whether a person says that those which a configuration holds cannot be opened.
+        C(keys_lost): whether a person says that those which a configuration holds cannot be decrypted.
         """
         for thumbprint in thumbprints:
-            if thumbprint in self._wrapped and not unopenable:
+            if thumbprint in self._wrapped and not keys_lost:
                 self._refuse_wrapped(thumbprint, *self._wrapped[thumbprint])
             if place := self.find(thumbprint):
                 raise AccessManagerError(
@@ -149,7 +149,7 @@ class KeyIndex:
 
     @staticmethod
     def _add(place: BackupRef, manifest: Manifest, places: dict[str, list[_Held]]) -> None:
-        artifacts = [one for one in manifest["artifacts"] if one["name"].startswith(PARTS["certificates"])]
+        artifacts = [one for one in manifest["artifacts"] if part_of(one) == "certificates"]
         for certificate in manifest.get("certificates", []):
             if certificate["exported"] and artifacts:
                 places.setdefault(certificate["thumbprint"].upper(), []).append((place, artifacts))

@@ -37,7 +37,6 @@ from .manifest import MOST_VALUES, Manifest, PartRecord, Written
 from .space import refuse_without_space
 from .store import BackupStore, id_at, is_id
 
-RECORDS = tuple(manifest_module.PARTS)
 """The parts of a backup, in the order of its manifest: each is made by one module, which leaves a record of it."""
 
 STALE_SECONDS = 24 * 3600
@@ -119,7 +118,7 @@ class PartialBackup:
         with self._opened() as folder, explained(self.path / name), folder.create_file(name) as file:
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
-    def records(self, parts: c.Sequence[str] = RECORDS) -> dict[str, PartRecord]:
+    def records(self, parts: c.Sequence[str] = tuple(manifest_module.PARTS)) -> dict[str, PartRecord]:
         """The records by part. Raises AccessManagerError when one is missing or its artifact is damaged."""
         with self._opened() as folder:
             records = {part: self._record(folder, part) for part in parts}
@@ -160,7 +159,7 @@ class PartialBackup:
             files[manifest_module.SIGNATURE] = signed.signature
             self.store.origins[self.id] = signed.origin
         with self._opened() as partial, explained(self.path):
-            for name in (*map(_record_name, RECORDS), _NONCE):
+            for name in (*map(_record_name, manifest_module.PARTS), _NONCE):
                 partial.remove_file(name)
             for name, content in files.items():
                 with partial.create_file(name) as file:

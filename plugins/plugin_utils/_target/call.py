@@ -220,7 +220,7 @@ class Target:
         """A text of the server without the secrets that it was given."""
         return str(remove_values(text, self.hidden))
 
-    def opened(self, data: bytes, shape: type[T]) -> T:
+    def decrypted(self, data: bytes, shape: type[T]) -> T:
         """What a shape lists of JSON that the server sent encrypted, or left in a file."""
         try:
             return checked(strict(data), shape)

@@ -57,11 +57,11 @@ class Envelope:
         numbers = self._key.public_key().public_numbers()
         return {"modulus": _base64_number(numbers.n), "exponent": _base64_number(numbers.e)}
 
-    def open(self, header: c.Mapping[str, t.Any]) -> bytes:
+    def decrypt(self, header: c.Mapping[str, t.Any]) -> bytes:
         """The clear bytes of an envelope that carries its data itself."""
-        return self.open_stream(header, io.BytesIO(_bytes_of(header, "data")), LARGEST_ANSWER).read()
+        return self.decrypted_stream(header, io.BytesIO(_bytes_of(header, "data")), LARGEST_ANSWER).read()
 
-    def open_stream(
+    def decrypted_stream(
         self, header: c.Mapping[str, t.Any], ciphertext: t.BinaryIO, most: int = LARGEST_STREAM
     ) -> t.BinaryIO:
         """The clear bytes as a stream, after the whole ciphertext was authenticated. It ends with an error after

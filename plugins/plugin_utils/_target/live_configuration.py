@@ -63,7 +63,7 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
         )
     with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
         transfer.receive(target.connection, target.label, answer, incoming, most=LARGEST_IN_MEMORY)
-        snapshot = SnapshotStream(envelope.open_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
+        snapshot = SnapshotStream(envelope.decrypted_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(snapshot.entries())), tolerant=True)
     if answer["path"]:
         target.remove_sent(run, module=MODULE)

@@ -205,14 +205,14 @@ def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPa
         places.append(
             certificate_backup.commit(store, encrypt_to(owner.public), one, [], verification.time_of_id(ID))[0]
         )
-        assert certificate_backup.opened(places[-1], decryptor, one.thumbprint).pfx == one.pfx
+        assert certificate_backup.decrypted(places[-1], decryptor, one.thumbprint).pfx == one.pfx
     theirs, ours = (place.store.folder / place.id for place in places)
     shutil.copyfile(theirs / "certificates.zip.age", ours / "certificates.zip.age")
     forge_manifest(ours)
     with pytest.raises(
         AccessManagerError, match=rf"is certificates\.zip of the backup {places[0].id} of forest0\.example"
     ):
-        certificate_backup.opened(places[1], decryptor, made[0].thumbprint)
+        certificate_backup.decrypted(places[1], decryptor, made[0].thumbprint)
 
 
 # ---- parts that were exchanged ----

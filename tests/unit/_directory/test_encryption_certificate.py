@@ -101,7 +101,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
     assert made.password.encode() not in b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
     key = tmp_path / "key.txt"
     key.write_text(str(identity))
-    assert certificate_backup.opened(place, Decryptor(Identities((identity,))), made.thumbprint).pfx == made.pfx
+    assert certificate_backup.decrypted(place, Decryptor(Identities((identity,))), made.thumbprint).pfx == made.pfx
     verified = run("backup_verify", backup_root=str(root), identity_file=str(key), check_age=0.0001)
     assert verified.get("failed", False) is False, verified
     assert [one["verified"] for one in verified["backups"]] == ["full"]
@@ -112,7 +112,7 @@ def test_a_backup_of_it_is_whole_opens_and_verifies(
 def test_its_key_counts_as_backed_up_while_the_file_is_whole(made: EncryptionCertificate, root: Path) -> None:
     place, _mark = certificate_backup.commit(BackupStore(str(root), FOREST), encrypt_to(), made, [], NOW)
     with pytest.raises(AccessManagerError, match=f"is not lost: the backup {place.label}"):
-        KeyIndex(str(root)).refuse_held([made.thumbprint], unopenable=False)
+        KeyIndex(str(root)).refuse_held([made.thumbprint], keys_lost=False)
     (place.store.folder / place.id / "certificates.zip").write_bytes(b"damaged")
     assert KeyIndex(str(root)).find(made.thumbprint) is None
 

@@ -35,15 +35,15 @@ def encrypted(envelope: Envelope) -> dict[str, Any]:
     return protect(b"PFX password: correct horse", envelope.public_key, CONTEXT)
 
 
-def open_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
-    return envelope.open_stream(header, io.BytesIO(base64.b64decode(header["data"])))
+def decrypted_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
+    return envelope.decrypted_stream(header, io.BytesIO(base64.b64decode(header["data"])))
 
 
 @given(st.binary(max_size=5000))
 @example(b"")
 @example("Grüße".encode() * 50_000)
 def test_what_a_target_encrypted_is_decrypted(envelope: Envelope, clear: bytes) -> None:
-    assert envelope.open(protect(clear, envelope.public_key, CONTEXT)) == clear
+    assert envelope.decrypt(protect(clear, envelope.public_key, CONTEXT)) == clear
 
 
 @settings(max_examples=200)
@@ -58,7 +58,7 @@ def test_no_changed_byte_passes(
     changed = bytearray(base64.b64decode(encrypted[part]))
     changed[int(place * len(changed))] ^= change
     with pytest.raises(AccessManagerError, match=SENTENCE):  # at once: not when it is read
-        open_stream(envelope, encrypted | {part: base64.b64encode(changed).decode()})
+        decrypted_stream(envelope, encrypted | {part: base64.b64encode(changed).decode()})
 
 
 @pytest.mark.parametrize("part", ["data", "mac", "key", "iv"])
@@ -67,13 +67,13 @@ def test_nothing_cut_short_passes(envelope: Envelope, encrypted: dict[str, Any],
     cut = base64.b64decode(encrypted[part])[:kept]
     if cut != base64.b64decode(encrypted[part]):
         with pytest.raises(AccessManagerError, match=SENTENCE):
-            open_stream(envelope, encrypted | {part: base64.b64encode(cut).decode()})
+            decrypted_stream(envelope, encrypted | {part: base64.b64encode(cut).decode()})
 
 
 def test_nothing_appended_passes(envelope: Envelope, encrypted: dict[str, Any]) -> None:
     longer = base64.b64decode(encrypted["data"]) + bytes(16)
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        open_stream(envelope, encrypted | {"data": base64.b64encode(longer).decode()})
+        decrypted_stream(envelope, encrypted | {"data": base64.b64encode(longer).decode()})
 
 
 @pytest.mark.parametrize("length", [8, 12, 32])
@@ -83,7 +83,7 @@ def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(
     whole = base64.b64decode(encrypted["iv"]) + base64.b64decode(encrypted["data"])
     shifted = {"iv": base64.b64encode(whole[:length]).decode(), "data": base64.b64encode(whole[length:]).decode()}
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        open_stream(envelope, encrypted | shifted)
+        decrypted_stream(envelope, encrypted | shifted)
 
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
@@ -92,7 +92,7 @@ def test_what_is_not_base64_is_refused_in_a_sentence(
     envelope: Envelope, encrypted: dict[str, Any], part: str, garbage: str
 ) -> None:
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        envelope.open(encrypted | {part: garbage})
+        envelope.decrypt(encrypted | {part: garbage})
 
 
 @pytest.mark.parametrize("part", ["data", "iv", "mac", "key"])
@@ -100,7 +100,7 @@ def test_an_answer_without_a_part_is_refused_in_a_sentence(
     envelope: Envelope, encrypted: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(AccessManagerError):
-        envelope.open({key: value for key, value in encrypted.items() if key != part})
+        envelope.decrypt({key: value for key, value in encrypted.items() if key != part})
 
 
 PACKED = gzip.compress(os.urandom(1000))
@@ -114,19 +114,19 @@ PACKED = gzip.compress(os.urandom(1000))
 def test_what_does_not_unpack_is_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
     header = protect(packed, envelope.public_key, CONTEXT, compress=False)
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        envelope.open(header)
+        envelope.decrypt(header)
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        open_stream(envelope, header).read()
+        decrypted_stream(envelope, header).read()
 
 
 def test_an_answer_of_another_step_does_not_pass(envelope: Envelope) -> None:
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        envelope.open(protect(b"clear", envelope.public_key, "secret_export"))
+        envelope.decrypt(protect(b"clear", envelope.public_key, "secret_export"))
 
 
 def test_an_answer_to_another_call_does_not_pass(encrypted: dict[str, Any]) -> None:
     with pytest.raises(AccessManagerError, match="not encrypted to this call's key"):
-        Envelope(CONTEXT).open(encrypted)
+        Envelope(CONTEXT).decrypt(encrypted)
 
 
 def test_each_call_has_its_own_key(envelope: Envelope) -> None:
@@ -140,7 +140,7 @@ def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
         file.write(ciphertext)
         tracemalloc.start()
         try:
-            stream, size = envelope.open_stream(header, file), 0
+            stream, size = envelope.decrypted_stream(header, file), 0
             while chunk := stream.read(64 * 1024):
                 size += len(chunk)
             peak = tracemalloc.get_traced_memory()[1]
@@ -157,10 +157,10 @@ def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
 def test_a_stream_ends_in_a_sentence_at_its_bound(envelope: Envelope, most: int) -> None:
     whole, larger = (protect(bytes(size), envelope.public_key, CONTEXT) for size in (most, most + 1))
     ciphertext = io.BytesIO(base64.b64decode(whole["data"]))
-    assert len(envelope.open_stream(whole, ciphertext, most).read()) == most
+    assert len(envelope.decrypted_stream(whole, ciphertext, most).read()) == most
     ciphertext = io.BytesIO(base64.b64decode(larger["data"]))
     with pytest.raises(AccessManagerError, match=f"unpacks to more than {most} bytes"):
-        envelope.open_stream(larger, ciphertext, most).read()
+        envelope.decrypted_stream(larger, ciphertext, most).read()
 
 
 def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
@@ -169,7 +169,7 @@ def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(AccessManagerError, match=f"unpacks to more than {LARGEST_ANSWER} bytes"):
-            envelope.open(header)
+            envelope.decrypt(header)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -177,7 +177,7 @@ def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
 
 
 def test_an_answer_at_the_bound_opens(envelope: Envelope) -> None:
-    assert len(envelope.open(protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT))) == LARGEST_ANSWER
+    assert len(envelope.decrypt(protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT))) == LARGEST_ANSWER
 
 
 @settings(max_examples=100)
@@ -185,4 +185,4 @@ def test_an_answer_at_the_bound_opens(envelope: Envelope) -> None:
 def test_any_bytes_unpack_or_are_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
     for data in (packed, PACKED[:10] + packed):
         with contextlib.suppress(AccessManagerError):
-            envelope.open(protect(data, envelope.public_key, CONTEXT, compress=False))
+            envelope.decrypt(protect(data, envelope.public_key, CONTEXT, compress=False))

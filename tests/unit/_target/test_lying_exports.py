@@ -312,9 +312,9 @@ def test_a_key_that_a_backed_up_configuration_holds_is_not_lost_until_a_person_s
     lying.settings = {"DataProtection.Certificates[0].Thumbprint": wrapped.lower()}
     assert backed_up(tmp_path, owner)["status"] == "complete"
     keys = KeyIndex(str(tmp_path))
-    keys.refuse_held([other], unopenable=False)
-    keys.refuse_held([wrapped, other], unopenable=True)
+    keys.refuse_held([other], keys_lost=False)
+    keys.refuse_held([wrapped, other], keys_lost=True)
     with pytest.raises(AccessManagerError) as caught:
-        keys.refuse_held([other, wrapped], unopenable=False)
+        keys.refuse_held([other, wrapped], keys_lost=False)
     for words in (wrapped, "Domain Admins", "start the service once", "configuration_keys_lost"):
         assert words in str(caught.value)
