@@ -13,6 +13,10 @@ import dataclasses
 import io
 import typing as t
 
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecretsContext, is_encrypted
+
+from .. import _display
 from .._errors import AccessManagerError
 from . import header
 from .plugin import Session, without_marks
@@ -40,17 +44,21 @@ class Identities:
 
         Raises AccessManagerError when there is none, or the passphrase does not decrypt them.
         """
-        clear = _decrypted(content.removeprefix(codecs.BOM_UTF8), source, passphrase)
+        clear = _decrypted(_as_utf8(_without_vault(content, source)), source, passphrase)
         try:
-            found = _parsed(clear)
+            found, others = _parsed(clear)
         except (pyrage.IdentityError, ValueError):
+            found, others = cls(), ["the text"]
+        if others and not found:
             raise AccessManagerError(
-                f"{source} holds something else than private keys: it must be an SSH private key without a "
-                f"passphrase, or lines that begin with {_AGE_KEY} or {_PLUGIN_KEY}, as age-keygen and age's plugins "
-                "write them, or such a file that age -p encrypted."
-            ) from None
+                f"{source} holds something else than private keys ({', '.join(others)}): it must be an SSH private key "
+                f"without a passphrase, or lines that begin with {_AGE_KEY} or {_PLUGIN_KEY}, as age-keygen and age's "
+                "plugins write them, or such a file that age -p encrypted."
+            )
         if not found:
             raise AccessManagerError(f"{source} holds no private key.")
+        if others:
+            _display.warn(f"{source} holds something else too, which is passed over: {', '.join(others)}.")
         return found
 
     def __bool__(self) -> bool:
@@ -62,6 +70,27 @@ class Identities:
             *self.keys,
             *(pyrage.plugin.IdentityPluginV1(name, list(keys), session) for name, keys in self.plugins),
         ]
+
+
+def _without_vault(content: bytes, source: str) -> bytes:
+    """The content itself, or what Ansible Vault encrypted, with the passwords that Ansible was given."""
+    if not is_encrypted(content):
+        return content
+    context = VaultSecretsContext.current(optional=True)
+    try:
+        return bytes(VaultLib(context.secrets if context else []).decrypt(content))
+    except AnsibleError:
+        raise AccessManagerError(
+            f"{source} is encrypted by Ansible Vault, and no password that was given decrypts it: add --ask-vault-pass "
+            "or --vault-password-file."
+        ) from None
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """The content without a byte order mark: Windows PowerShell writes UTF-16 with one."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def _decrypted(content: bytes, source: str, passphrase: str | None) -> bytes:
@@ -96,16 +125,25 @@ def _dearmored(content: bytes, source: str) -> bytes:
         raise AccessManagerError(f"{source} is damaged: what stands between its BEGIN and END is not Base64.") from None
 
 
-def _parsed(clear: bytes) -> Identities:
-    """Raises pyrage.IdentityError or ValueError where there is something else than private keys."""
+def _parsed(clear: bytes) -> tuple[Identities, list[str]]:
+    """The private keys, and which lines are none. Raises pyrage.IdentityError or ValueError where there is no text."""
     if _SSH_MARK in clear:
-        return Identities((pyrage.ssh.Identity.from_buffer(clear),))
-    lines = [line.strip() for line in clear.decode().splitlines()]
-    keys, plugins = [], collections.defaultdict(list)
-    for line in (line for line in lines if line and not line.startswith("#")):
-        if line.startswith(_PLUGIN_KEY):
-            key = pyrage.plugin.Identity.from_str(line)
-            plugins[key.plugin()].append(key)
-        else:
-            keys.append(pyrage.x25519.Identity.from_str(line))
-    return Identities(tuple(keys), tuple((name, tuple(found)) for name, found in plugins.items()))
+        return Identities((pyrage.ssh.Identity.from_buffer(clear),)), []
+    keys, others, plugins = [], [], collections.defaultdict(list)
+    for number, line in enumerate(map(str.strip, clear.decode().splitlines()), 1):
+        try:
+            if line.startswith(_PLUGIN_KEY):
+                key = pyrage.plugin.Identity.from_str(line)
+                plugins[key.plugin()].append(key)
+            elif line and not line.startswith("#"):
+                keys.append(pyrage.x25519.Identity.from_str(line))
+        except (pyrage.IdentityError, ValueError):
+            others.append(f"line {number} is {_kind_of(line)}")
+    return Identities(tuple(keys), tuple((name, tuple(found)) for name, found in plugins.items())), others
+
+
+def _kind_of(line: str) -> str:
+    """What a line is that is no private key. It is not shown: it may be most of one."""
+    if line.startswith(("age1", "ssh-")):
+        return "a public key"
+    return "a damaged private key" if line.startswith((_AGE_KEY, _PLUGIN_KEY)) else "none of age's lines"

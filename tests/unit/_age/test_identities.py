@@ -13,6 +13,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age import header
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Encryptor
@@ -69,6 +70,41 @@ def test_an_identity_from_a_variable_is_in_no_message() -> None:
         assert other.private[:30] not in message
     assert other.private not in repr(Decryptor.of({"identity": other.private, "identity_passphrase": PASSPHRASE}))
     assert PASSPHRASE not in repr(Decryptor.of({"identity": other.private, "identity_passphrase": PASSPHRASE}))
+
+
+@pytest.mark.parametrize("make", [age_key, ssh_key])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_as_windows_writes_it_opens(make: Any, encoding: str, tmp_path: Path) -> None:
+    key, path = make(), tmp_path / "key.txt"
+    path.write_bytes(key.private.encode(encoding))
+    assert opened(encrypted(key.public), identity_file=str(path)) == CLEAR
+
+
+def test_a_file_that_ansible_vault_encrypted_opens_with_the_passwords_that_ansible_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, path = age_key(), tmp_path / "key.txt"
+    secrets = [("default", VaultSecret(PASSPHRASE.encode()))]
+    path.write_bytes(VaultLib(secrets).encrypt(key.private))
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets))
+    assert opened(encrypted(key.public), identity_file=str(path)) == CLEAR
+    for others in (VaultSecretsContext([("default", VaultSecret(b"another"))]), None):
+        monkeypatch.setattr(VaultSecretsContext, "_current", others)
+        message = refusal(encrypted(key.public), identity_file=str(path))
+        assert f"'{path}' is encrypted by Ansible Vault, and no password that was given decrypts it" in message
+
+
+def test_lines_that_are_no_private_keys_are_passed_over_beside_one_and_named_without_their_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key, half = age_key(), age_key().private.strip()[:40]
+    text = f"# comment\n{key.public}\n{half}\n{key.private}\n"
+    assert opened(encrypted(key.public), identity=text) == CLEAR
+    said = " ".join(capsys.readouterr().err.split())
+    assert "line 2 is a public key, line 3 is a damaged private key" in said
+    message = refusal(encrypted(key.public), identity=f"{half}\nhello")
+    assert "line 1 is a damaged private key, line 2 is none of age's lines" in message
+    assert half[:30] not in said + message
 
 
 def test_an_identity_and_a_file_together_are_refused() -> None:

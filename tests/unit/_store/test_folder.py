@@ -23,6 +23,10 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.fold
     ForeignFolderError,
     explained,
 )
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import (
+    NoSpaceError,
+    refuse_without_space,
+)
 from unit.obstacles import NOBODY, is_root, others, within
 
 USES = ("open_file", "append_file", "remove_file", "subfolder", "make_subfolder", "remove_tree")
@@ -270,3 +274,15 @@ def test_a_file_system_without_inodes_is_not_called_full(root: Path, monkeypatch
     sizes[5:8] = [1000, 10, 10]
     with pytest.raises(AccessManagerError, match="the disk is full"), explained(root / "x"):
         raise full
+
+
+def test_a_file_system_that_does_not_know_its_size_has_space(root: Path) -> None:
+    """As some network mounts report 0 blocks: so does /proc."""
+    unknown = os.open("/proc", os.O_RDONLY)
+    with Folder.at(root) as folder:
+        try:
+            refuse_without_space(unknown, 10**18, "/proc")
+            with pytest.raises(NoSpaceError, match="There is not enough space"):
+                refuse_without_space(folder.descriptor, 10**18, str(root))
+        finally:
+            os.close(unknown)
