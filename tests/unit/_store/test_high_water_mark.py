@@ -288,7 +288,7 @@ def test_the_playbook_keeps_it_where_the_inventory_says_and_accepts_by_a_variabl
 
     before = verify()
     assert before.rc == 2, before.output
-    assert "went back in time" in failure_of(before, "localhost")
+    assert "went back in time" in failure_of(before, HOST)
     assert verify(verify_accept_history=True).rc == 0
     assert verify().rc == 0
 
