@@ -21,6 +21,18 @@ $EnvironmentPrefix = 'AccessManagerService'
 $CertificateStoreKey = "SOFTWARE\Microsoft\Cryptography\Services\$ServiceName\SystemCertificates\MY"
 $ClusterResourcesKey = 'Cluster\Resources'
 
+Function Get-PathSetting {
+    # A path in the usual form, however it is spelled in the registry: in quotes, between blanks, with slashes or dots; empty when
+    # there is none.
+    param(
+        [String] $SubKey,
+        [String] $Name
+    )
+    $path = ([String](Get-RegistryData -SubKey $SubKey -Name $Name)).Trim().Trim('"').Trim()
+    if (-not $path -or -not [IO.Path]::IsPathRooted($path)) { return $path }
+    Resolve-ReferencePath -Value $path -Folder ''
+}
+
 Function Get-Installation {
     # Where this server's Access Manager is, as its registry says; exists = $false when there is none.
     $base = Open-MachineKey -SubKey $BaseKey
@@ -30,9 +42,9 @@ Function Get-Installation {
     if ($null -eq $base -and $null -eq $service) { return @{ exists = $false } }
 
     $imagePath = [String](Get-RegistryData -SubKey $ServiceKey -Name 'ImagePath')
-    $config = [String](Get-RegistryData -SubKey "$BaseKey\Parameters" -Name 'ConfigPath')
+    $config = Get-PathSetting -SubKey "$BaseKey\Parameters" -Name 'ConfigPath'
     if (-not $config) {
-        $folder = [String](Get-RegistryData -SubKey $BaseKey -Name 'BasePath')
+        $folder = Get-PathSetting -SubKey $BaseKey -Name 'BasePath'
         if (-not $folder -and $imagePath) { $folder = [IO.Path]::GetDirectoryName($imagePath.Trim('"')) }
         if ($folder) { $config = [IO.Path]::Combine($folder, 'config') }
     }
@@ -43,7 +55,7 @@ Function Get-Installation {
         install_path = ([String](Get-RegistryData -SubKey $BaseKey -Name 'Path')).TrimEnd('\')
         config_path = $config.TrimEnd('\')
         config_exists = $config -and [IO.Directory]::Exists((Get-LongPath -Path $config.TrimEnd('\')))
-        log_path = ([String](Get-RegistryData -SubKey "$BaseKey\Parameters" -Name 'LogPath')).TrimEnd('\')
+        log_path = (Get-PathSetting -SubKey "$BaseKey\Parameters" -Name 'LogPath').TrimEnd('\')
     }
 }
 

@@ -8,6 +8,7 @@ using System.Collections.Specialized;
 using System.Globalization;
 using System.Runtime.Serialization.Json;
 using System.Text;
+using System.Text.RegularExpressions;
 using System.Xml;
 
 //AssemblyReference -Name System.Runtime.Serialization.dll -CLR Framework
@@ -21,6 +22,11 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Json
     {
         private const int Depth = 100;
 
+        /// <summary>Stands for the name "", which .NET's reader refuses.</summary>
+        private const string NoName = "\uE000";
+
+        private static readonly Regex Strings = new Regex(@"""(?>[^""\\]+|\\.)*""(\s*:)?", RegexOptions.Singleline);
+
         /// <summary>The value of a text: OrderedDictionary without regard to case, object[], string, number, Boolean or
         /// null.</summary>
         public static object Parse(string text)
@@ -29,8 +35,8 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Json
             XmlDictionaryReaderQuotas quotas = new XmlDictionaryReaderQuotas();
             XmlDictionaryReaderQuotas.Max.CopyTo(quotas);
             quotas.MaxDepth = Depth;
-            using (XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(new UTF8Encoding(false).GetBytes(text),
-                quotas))
+            using (XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(new UTF8Encoding(false).GetBytes(
+                Strings.Replace(text, WithName)), quotas))
             {
                 if (reader.MoveToContent() != XmlNodeType.Element)
                     throw new FormatException("There is no JSON value.");
@@ -39,6 +45,13 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Json
                     throw new FormatException("There is more after the JSON value.");
                 return value;
             }
+        }
+
+        /// <summary>A string as it is, but the name "", which gets one that can be read.</summary>
+        private static string WithName(Match found)
+        {
+            bool isEmptyName = found.Value[1] == '"' && found.Groups[1].Success;
+            return isEmptyName ? "\"" + NoName + "\"" + found.Groups[1].Value : found.Value;
         }
 
         private static object Value(XmlReader reader)
@@ -78,7 +91,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._Json
             while (reader.Read() && reader.NodeType == XmlNodeType.Element)
             {
                 string name = reader.NamespaceURI == "item" ? reader.GetAttribute("item") : reader.LocalName;
-                yield return new KeyValuePair<string, object>(name, Value(reader));
+                yield return new KeyValuePair<string, object>(name == NoName ? "" : name, Value(reader));
             }
         }
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from support.ams_host import AmsHost, MakeHost, write_inventory
 from support.backups import KeyPair, age_key, runs_of
-from support.playbook import PlaybookRun, hash_backups, hash_tree, run_playbook
+from support.playbook import PlaybookRun, hash_backups, hash_tree, results_of, run_playbook
 from support.plays import BACKUP, failure_of, statuses
 
+PARAMETERS = r"HKLM:\SOFTWARE\Lithnet\Access Manager Service\Parameters"
 BASE_KEY = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
 
 
@@ -217,6 +218,28 @@ def test_version_3_and_a_missing_configuration_are_refused(
     sentence = failure_of(run, "no-config")
     assert r"'C:\Program Files\Lithnet\Access Manager Service\config' as the registry says, does not exist" in sentence
     assert "ConfigPath" in sentence
+
+
+def test_the_folder_is_found_however_it_is_spelled_and_an_empty_key_makes_no_file_invalid(
+    victim: AmsHost, work: Path, settings: dict[str, Any]
+) -> None:
+    usual = r"C:\Program Files\Lithnet\Access Manager Service\config"
+    before = (victim.config / "appsettings.json").read_bytes()
+
+    def set_path(text: str) -> None:
+        victim.powershell(f"Set-ItemProperty -LiteralPath '{PARAMETERS}' -Name ConfigPath -Value '{text}'")
+
+    victim.edit_settings(lambda content: content.update({"": {"": ":", "a": ""}}))
+    set_path(' "C:/Program Files/Lithnet/./Access Manager Service//config/" ')
+    try:
+        where = write_inventory(work / "spelled.yml", {victim.name: victim.inventory_vars() | settings})
+        run = run_playbook(BACKUP, where, args=["--check"])
+    finally:
+        set_path(usual + "\\")
+        (victim.config / "appsettings.json").write_bytes(before)
+    assert run.rc == 0, run.output
+    assert "not valid JSON" not in run.output
+    assert results_of(run, "installation_info")[0]["installation"]["config_path"] == usual
 
 
 @contextmanager
