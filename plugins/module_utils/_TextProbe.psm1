@@ -12,13 +12,10 @@ $Json = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.J
 $LargeLetters = 3MB
 $Depth = 100
 $RefusedJson = '{"a":1,"A":2}', '{"a":1', '[1]]', '[1] 2', ''
-$Logs = [Ordered]@{
-    'Microsoft-Windows-PowerShell/Operational' = '*[System[(EventID=4103 or EventID=4104)]]'
-    'Windows PowerShell' = '*[System[EventID=800]]'
-    'Security' = '*[System[EventID=4688]]'
-    'Application' = '*[System[Provider[@Name="Ansible"]]]'
-}
-$MinutesOfRun = 10
+# The events that have what PowerShell or Windows was given; of the last log, all that there are: Ansible writes into it too.
+$PowerShellLog = 'Microsoft-Windows-PowerShell/Operational'
+$Logs = [Ordered]@{ $PowerShellLog = 4103, 4104; 'Windows PowerShell' = @(800); Security = @(4688); Application = @() }
+$MinutesOfRun = 5
 $SecondsToLog = 3
 
 Function Test-JsonText {
@@ -37,23 +34,24 @@ Function Test-JsonText {
     ConvertTo-Json -InputObject $read.sent -Depth $Depth -Compress
 }
 
-Function Find-LoggedText {
-    # How many events of one log, of this run's time, have one of the texts.
+Function Measure-LoggedText {
+    # How many events of one log, of the last minutes, have one of the texts. It is read from the newest back until those are over:
+    # a query for certain events alone would look through all that the log has.
     param(
         [String] $Log,
-        [String] $Query,
-        [DateTime] $Since,
         [String[]] $Texts
     )
+    $since = [DateTime]::UtcNow.AddMinutes(-$MinutesOfRun)
     $kind = [Diagnostics.Eventing.Reader.PathType]::LogName
-    $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $Log, $kind, $Query
+    $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $Log, $kind
     $wanted.ReverseDirection = $true
     $reader = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogReader -ArgumentList $wanted
     $count = 0
     try {
         while ($record = $reader.ReadEvent()) {
             try {
-                if ($record.TimeCreated.ToUniversalTime() -lt $Since) { break }
+                if ($record.TimeCreated.ToUniversalTime() -lt $since) { break }
+                if ($Logs[$Log] -and $record.Id -notin $Logs[$Log]) { continue }
                 $xml = $record.ToXml()
                 if (@($Texts | Where-Object -FilterScript { $xml.Contains($_) })) { $count++ }
             }
@@ -64,17 +62,6 @@ Function Find-LoggedText {
     $count
 }
 
-Function Measure-LoggedText {
-    # The same of all logs together.
-    param([String[]] $Texts)
-    $since = [DateTime]::UtcNow.AddMinutes(-$MinutesOfRun)
-    $count = 0
-    foreach ($log in $Logs.GetEnumerator()) {
-        $count += Find-LoggedText -Log $log.Key -Query $log.Value -Since $since -Texts $Texts
-    }
-    $count
-}
-
 Function Test-Log {
     # Whether Windows logged the secrets that this run was given. Returns in how many events they are, and in how many a text is
     # that a cmdlet was given as its argument: where there is none of that, module logging is off.
@@ -82,10 +69,12 @@ Function Test-Log {
     $control = [Guid]::NewGuid().ToString()
     Write-Debug -Message $control
     $end = [DateTime]::UtcNow.AddSeconds($SecondsToLog)
-    while (-not ($controls = Measure-LoggedText -Texts @($control)) -and [DateTime]::UtcNow -lt $end) {
+    while (-not ($controls = Measure-LoggedText -Log $PowerShellLog -Texts @($control)) -and [DateTime]::UtcNow -lt $end) {
         Start-Sleep -Milliseconds 500
     }
-    "$(Measure-LoggedText -Texts $Secrets)"
+    $count = 0
+    foreach ($log in $Logs.Keys) { $count += Measure-LoggedText -Log $log -Texts $Secrets }
+    "$count"
     "$controls"
 }
 
