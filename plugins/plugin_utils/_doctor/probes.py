@@ -163,7 +163,8 @@ def _logged(probe: Probe, advice: str) -> Verdict:
     """C(values): in how many events a password was, and in how many a text that a cmdlet was given to see."""
     counts = [int(value) for value in probe["values"] if value.isdecimal()]
     if probe["error"] or len(counts) != len(("passwords", "controls")):
-        return warning(f"Windows' event logs were not searched: {probe['error'] or 'there was no password'}.", advice)
+        reason = probe["error"].rstrip(".") or "there was no password"
+        return warning(f"Windows' event logs were not searched: {reason}.", advice)
     passwords, controls = counts
     if passwords:
         return failure(

@@ -140,7 +140,7 @@ def _web_site(facts: Facts) -> Verdict:
     reasons = [reason for name in addresses if (reason := str(site[name]))]
     if reasons:
         return warning(
-            " ".join(f"{reason}." for reason in reasons),
+            " ".join(f"{reason.rstrip('.')}." for reason in reasons),
             "A restore does not wait for what does not serve now: correct it, or know that users cannot reach it.",
         )
     return ok(f"The web site serves over {' and '.join(name.upper() for name in addresses) or 'no address'}.")
