@@ -41,7 +41,7 @@ class ActionModule(AccessManagerAction):
         verification.verify(wanted, decryptor)
         self.warnings += itertools.chain.from_iterable(map(verification.warnings_of_host, found))
         self._warn_of_foreign(wanted)
-        backups = [verification.result_of_backup(backup) for backup in wanted if backup.is_there]
+        backups = [verification.result_of_backup(backup) for backup in wanted if not backup.problems or backup.is_there]
         hosts = [self._result_of_host(host) for host in found]
         details = {"backups": backups, "hosts": hosts, "verified_at": timestamp(now)}
         report = self._report(files, details) if files else {"written": []}

@@ -76,6 +76,11 @@ def json_lines(value: t.Any) -> str:
     return "\n".join(map(_escaped, text.split("\n"))) + "\n"
 
 
+def json_line(value: t.Any) -> str:
+    """JSON on one line, with what controls a terminal as an escape of JSON."""
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
 def _escaped(line: str) -> str:
     if line.isprintable():
         return line

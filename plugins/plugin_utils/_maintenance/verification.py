@@ -50,7 +50,7 @@ class Backup:
     read.
 
     C(problems): of its integrity. C(unverified): of its contents. C(whole): whether its files are as they were written.
-    C(foreign): what file servers and file managers left in it.
+    C(foreign): what file servers and file managers left in it. C(size): the bytes of its artifacts, once verified.
     """
 
     store: BackupStore
@@ -62,6 +62,7 @@ class Backup:
     contents_verified: bool = False
     whole: bool = True
     foreign: list[str] = dataclasses.field(default_factory=list)
+    size: int | None = None
 
     @property
     def folder(self) -> pathlib.Path:
@@ -226,7 +227,7 @@ def result_of_backup(backup: Backup) -> Result:
         "signer": backup.origin.signer,
         "problems": [printable(problem) for problem in backup.problems + backup.unverified],
         "backup_problems": manifest.get("problems", []),
-        "size": size_of(backup),
+        "size": size_of(backup) if backup.size is None else backup.size,
         "recipients": manifest.get("recipients", []),
         "encryption": artifacts[0]["encryption"] if artifacts else None,
         "certificates": manifest.get("certificates", []),
@@ -332,6 +333,7 @@ def _integrity(backup: Backup) -> list[str]:
             records = backup.manifest["artifacts"]
             for record in records:
                 found += _differences(folder, record)
+            backup.size = _size_in(folder, {record["name"] for record in records})
             strangers = _strangers(folder, records)
             backup.foreign = list(filter(_is_foreign, strangers))
             for name in strangers:
@@ -407,12 +409,15 @@ def _is_decryptable(manifest: ManifestHead, decryptor: Decryptor) -> bool:
 
 def size_of(backup: Backup) -> int:
     """The bytes of the artifacts that are there."""
-    size = 0
     with contextlib.suppress(AccessManagerError, OSError), backup.store.backup(backup.id) as folder:
-        known = (
-            {record["name"] for record in backup.manifest["artifacts"]} if backup.manifest else set(folder.entries())
-        )
-        for name in known - {manifest_module.NAME, manifest_module.SIGNATURE}:
-            with contextlib.suppress(OSError):
-                size += folder.status(name).st_size
+        known = {record["name"] for record in backup.manifest["artifacts"]} if backup.manifest else folder.entries()
+        return _size_in(folder, known)
+    return 0
+
+
+def _size_in(folder: Folder, names: c.Iterable[str]) -> int:
+    size = 0
+    for name in set(names) - {manifest_module.NAME, manifest_module.SIGNATURE}:
+        with contextlib.suppress(OSError):
+            size += folder.status(name).st_size
     return size

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._files import mode_of, replace_atomically
-from .._text import json_lines
+from .._text import json_line
 from . import html, prometheus
 from . import report as report_module
 from .report import Report
@@ -60,4 +60,11 @@ class ReportFiles:
     def _text(self, kind: str, report: Report) -> str:
         if kind == "html":
             return html.html_of(report, self.title)
-        return json_lines(report) if kind == "json" else prometheus.text_of(report)
+        return _json_of(report) if kind == "json" else prometheus.text_of(report)
+
+
+def _json_of(report: Report) -> str:
+    """The report as JSON, with a line for each host."""
+    head = json_line({key: value for key, value in report.items() if key != "hosts"})
+    hosts = ",\n".join(map(json_line, report["hosts"]))
+    return f'{head[:-1]}, "hosts": [\n{hosts}\n]}}\n'
