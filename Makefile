@@ -32,7 +32,7 @@ $(STAMP): tests/requirements.txt tests/requirements-optional.txt meta/ee-require
 	@test ! -L $(VENV) || { echo "$(VENV) is a link: what it names is not cleared. Remove the link, or bring that up to date." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	-$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements-optional.txt
+	-grep -v '^#' tests/requirements-optional.txt | tr -d ' ' | xargs -n1 $(BIN)/pip install --quiet --disable-pip-version-check
 	touch $@
 
 $(LINK):
@@ -56,9 +56,9 @@ judges: venv
 test-fast: venv
 	$(CHECK) fast
 
-# Without wine or shellcheck, their steps are skipped and named at the end; without chromium, promtool, samba or age, their tests are.
+# Without wine or shellcheck, their steps are skipped and named at the end; without chromium, promtool, samba, age or rsync, their tests are.
 test: venv
-	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba age
+	-tests/tools/packages.sh $(PYTHON) wine shellcheck chromium promtool samba age rsync
 	$(CHECK) all
 
 # STANDIN names the program of the stand-in where none can be compiled: see tests/windows/stand_in.py.
