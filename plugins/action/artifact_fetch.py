@@ -14,6 +14,7 @@ from ..plugin_utils._age.decryption import LARGEST
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.checks import problems_of_configuration, problems_of_documents
 from ..plugin_utils._ams.description import files_of
+from ..plugin_utils._ams.installer import installer_of
 from ..plugin_utils._contents import binding
 from ..plugin_utils._contents.snapshot_stream import SnapshotStream
 from ..plugin_utils._contents.zip_writer import ChunkReader, zip_chunks
@@ -77,6 +78,8 @@ class ActionModule(ExportAction):
             "tls_certificates": tls_certificate.bound_certificates(described["state"]),
             "health_warnings": snapshot.review.warnings(described),
         }
+        if described["installer"]:
+            details["installer"] = installer_of(described["installer"])
         problems = problems_of_configuration(described)
         problems += snapshot.left_out
         problems += problems_of_documents(described, snapshot.unreadable)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import collections.abc as c
 import datetime
+import pathlib
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
-from ..plugin_utils._ams.shapes import Thumbprint
+from ..plugin_utils._ams.installer import product_code_of
+from ..plugin_utils._ams.shapes import InstalledProduct, Thumbprint
 from ..plugin_utils._directory import census as census_module
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Origin, Trust
+from ..plugin_utils._store import installers
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
@@ -37,6 +40,7 @@ _RETURNED = (
     "stopped",
     "downtime_ms",
     "health_warnings",
+    "installer",
     "tls_certificates",
     "content_digest",
     "directory",
@@ -83,14 +87,32 @@ class ActionModule(AccessManagerAction):
         known = self.store.latest_complete(only=published.sha256 if published else None)
         unchanged = known is not None and known["inventory"] == inventory and _encryption_of(known) == encryption
         if known and unchanged and not self.params["force"]:
-            return {"unchanged": True, "latest": _summary(known, self.store)}
+            return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_installer()
         latest = known or self.store.latest_complete()
         self.warnings += [*_another_computer(latest, inventory, self.host), *self._passed_over()]
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = PartialBackup.begin(self.store).id
-        return result
+        return self._keep_installer() | result
+
+    def _keep_installer(self) -> dict[str, t.Any]:
+        """Keeps the MSI beside the backups. That it is another, or cannot be read, fails no backup."""
+        if self.params["installer"] is None or self.check_mode:
+            return {"installer_problem": ""}
+        try:
+            product = checked(self.params["installed"], InstalledProduct, "installed")
+            source, code = pathlib.Path(self.params["installer"]), product_code_of(product)
+            return {
+                "changed": installers.keep(self.store, source, product["version"], code, Signer.of(self.params)),
+                "installer_problem": "",
+            }
+        except ShapeError:
+            problem = "Windows Installer of the server does not know Access Manager, so no MSI is kept."
+        except AccessManagerError as exc:
+            problem = f"No MSI is kept: {exc}"
+        self.warnings.append(problem)
+        return {"installer_problem": problem}
 
     def _passed_over(self) -> c.Iterator[str]:
         """A sentence when the newest backup is damaged or not accepted: the new one is made all the same."""

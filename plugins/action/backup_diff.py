@@ -48,7 +48,10 @@ class ActionModule(AccessManagerAction):
         nonce = os.urandom(_NONCE_BYTES)
         run = {"staging_root": self.params["staging_root"], "lock_timeout": self.params["lock_timeout"]}
         known = before.state.configuration
-        described = describe(self.target, known, nonce, include_database=False, domain_secrets=False, **run)
+        named = before.state.certificates or ()
+        described = describe(
+            self.target, known, nonce, include_database=False, domain_secrets=False, thumbprints=named, **run
+        )
         require_supported_version(described)
         refuse_without_rights(described)
         marks = {probe["path"].lower(): probe["mark"] for probe in described["probes"]}

@@ -14,6 +14,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._statuses import COMPLETE, UNREADABLE
+from ..plugin_utils._store import installers
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts, is_in_future
 from ..plugin_utils._threads import in_threads
@@ -28,11 +29,17 @@ class ActionModule(AccessManagerAction):
         self._trust = Trust.of(self.params)
         self._origins: dict[str, Origin] = {}
         self._check_options()
-        places = itertools.chain.from_iterable(map(self._places, self._stores()))
+        stores = self._stores()
+        places = itertools.chain.from_iterable(map(self._places, stores))
         backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == COMPLETE]
-        return {"backups": backups, "backup": self._selected(backups)}
+        kept = itertools.chain.from_iterable(map(self._installers, stores))
+        return {
+            "backups": backups,
+            "backup": self._selected(backups),
+            "installers": [one.as_data() for one in kept],
+        }
 
     def _check_options(self) -> None:
         if self.params["all_hosts"] and (self.params["backup_id"] or self.params["host"]):
@@ -66,6 +73,14 @@ class ActionModule(AccessManagerAction):
             return []
         self.warnings += HighWaterMark(store, self.params["state_dir"]).problems()
         return ids
+
+    def _installers(self, store: BackupStore) -> list[installers.KeptInstaller]:
+        """The installers beside a host's backups. What is wrong with their folder hides no backup."""
+        try:
+            return installers.kept(store)
+        except AccessManagerError as exc:
+            self.warnings.append(str(exc))
+            return []
 
     def _wanted(self, backup_id: str) -> bool:
         first, last = (self._time(option) for option in _TIMES)

@@ -16,7 +16,7 @@ from ..plugin_utils._maintenance.pruning import Plan
 from ..plugin_utils._maintenance.retention import Rules
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Trust
-from ..plugin_utils._store import removal
+from ..plugin_utils._store import installers, removal
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable
@@ -41,9 +41,11 @@ class ActionModule(AccessManagerAction):
                 plan = pruning.plan(
                     store, rules, now=now, decryptor=decryptor, published=published.id if published else None
                 )
+            versions = installers.last_of(store, plan.removed)
             if not self.check_mode:
                 removal.prune(store, list(plan.links.values()), forgotten=forgotten, signer=signer)
-        return self._result(plan, [link.id for link in forgotten])
+                installers.remove(store, versions)
+        return self._result(plan, [link.id for link in forgotten]) | {"removed_installers": versions}
 
     def _refuse_unknown(self) -> None:
         """A host that was named by hand must be there: else a misspelt name would pass for nothing to prune."""

@@ -20,7 +20,7 @@ from ..plugin_utils._maintenance.verification import Backup, Host, Result
 from ..plugin_utils._report.files import ReportFiles
 from ..plugin_utils._report.table import table_of
 from ..plugin_utils._signing.trust import UNVERIFIED, Trust
-from ..plugin_utils._store import high_water_mark
+from ..plugin_utils._store import high_water_mark, installers
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable_data, timestamp
@@ -36,6 +36,7 @@ class ActionModule(AccessManagerAction):
         self._check_options()
         files = ReportFiles.of(self.params["report"]) if self.params["report"] else None
         found = [verification.read_host(store, now) for store in self._stores()]
+        in_threads(self._verify_installers, found)
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
@@ -63,6 +64,13 @@ class ActionModule(AccessManagerAction):
             return files.write([printable_data(details)], check_mode=self.check_mode)
         except AccessManagerError as exc:
             return {"written": [], "problem": str(exc)}
+
+    @staticmethod
+    def _verify_installers(host: Host) -> None:
+        try:
+            host.installers = [] if host.unreadable else installers.damage(host.store)
+        except AccessManagerError as exc:
+            host.installers = [str(exc)]
 
     def _warn_of_foreign(self, backups: list[Backup]) -> None:
         for one in [backup for backup in backups if backup.foreign][:_SHOWN]:

@@ -26,6 +26,7 @@ from ..plugin_utils._store.manifest import PARTS, CertificateRecord, Details
 from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
+from ..plugin_utils._windows import thumbprints
 
 Exports = dict[str, dict[str, str]]
 """What the target sent of each certificate, by thumbprint: C(cer), and C(pfx) with C(password), or C(error)."""
@@ -35,14 +36,14 @@ class ActionModule(ExportAction):
     part = "certificates"
 
     def perform(self) -> dict[str, t.Any]:
-        encryptor = self.encryptor()
+        encryptor, named = self.encryptor(), thumbprints.parse(self.params["thumbprints"])
+        question = {"knowledge": knowledge(named)}
         if self.check_mode:
-            known = self.target.call({"knowledge": knowledge()}, Certificates)
-            return {"changed": True, **known}
+            return {"changed": True, **self.target.call(question, Certificates)}
         envelope = Envelope("certificate_export")
-        answer = self.target.call({"knowledge": knowledge(), "public_key": envelope.public_key}, EncryptedCertificates)
+        answer = self.target.call(question | {"public_key": envelope.public_key}, EncryptedCertificates)
         exports: Exports = self.target.decrypted(envelope.decrypt(answer["envelope"]), EXPORTS)
-        problems = problems_of_certificates(answer["certificates"])
+        problems = problems_of_certificates(answer["certificates"], named)
         exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
         records = [_details(record, held) for record in _distinct(answer["certificates"])]

@@ -39,7 +39,7 @@ class ActionModule(RestoreAction):
             return result
         self.refuse_kept_arguments()
         given = {
-            "knowledge": knowledge(),
+            "knowledge": knowledge(contents.certificates or ()),
             "certificates": self.given_certificates(contents, plan),
             "run_id": new_run_id(),
             "controller": controller_name(),

@@ -189,7 +189,7 @@ class ActionModule(RestoreAction):
         )
         return {
             "controller": controller_name(),
-            "knowledge": knowledge(),
+            "knowledge": knowledge(contents.certificates or ()),
             "certificates": self.given_certificates(contents, plan),
             "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
             "reported": reported,

@@ -22,6 +22,9 @@ from ..plugin_utils._store.key_index import KeyIndex
 from ..plugin_utils._windows import thumbprints
 
 Result = dict[str, t.Any]
+_MOST_LOOKED_FOR = 500
+"""How many certificates a server looks for: stored values can claim any number of thumbprints."""
+
 Shape = t.TypeVar("Shape")
 
 
@@ -55,6 +58,7 @@ class ActionModule(AccessManagerAction):
         uncovered = [one for one in published if not _cover(one, backups)["covered"]]
         return {
             "forests": list(forests.values()),
+            "thumbprints": published,
             "uncovered": uncovered,
             "problems": list(map(census_module.problem_of_published, uncovered)),
         }
@@ -132,9 +136,14 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
         "keys": keys,
         "domains": domains,
         "forests": forests,
+        "thumbprints": [key["thumbprint"] for key in sorted(keys, key=_is_unpublished)][:_MOST_LOOKED_FOR],
         "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
         "problems": [census_module.problem(key) for key in needed if not key["covered"]],
     }
+
+
+def _is_unpublished(key: Result) -> bool:
+    return not key["published"]
 
 
 def _refuse_unknown(lost: list[str], counted: set[str], backups: KeyIndex | None) -> None:

@@ -23,6 +23,7 @@ from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import clock, earlier_restores, health, interrupted_stops
 from ..plugin_utils._target.answers import DESCRIPTION
+from ..plugin_utils._windows import thumbprints
 
 _DETAILS = frozenset({"records", "state", "documents", "references", "machine_certificates"})
 """What grows with the server, and no later step of a backup needs."""
@@ -30,6 +31,7 @@ _DETAILS = frozenset({"records", "state", "documents", "references", "machine_ce
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
+        self.named = thumbprints.parse(self.params["thumbprints"])
         described, skew = clock.timed(self._described)
         described["clock_skew_seconds"] = skew
         if clock.is_skewed(skew):
@@ -49,7 +51,7 @@ class ActionModule(AccessManagerAction):
         server = t.cast(Server, described)
         files, certificates = files_of(server["records"]), server["certificates"]
         inventory = inventory_of_server(server, include_database=self.params["include_database"])
-        problems = [*problems_of_configuration(server), *problems_of_certificates(certificates)]
+        problems = [*problems_of_configuration(server), *problems_of_certificates(certificates, self.named)]
         shown = described if self.params["details"] else _without_details(described)
         return shown | {
             "files": len(files),
@@ -60,7 +62,7 @@ class ActionModule(AccessManagerAction):
 
     def _described(self) -> dict[str, t.Any]:
         question = {
-            "knowledge": knowledge(),
+            "knowledge": knowledge(self.named),
             "include_database": self.params["include_database"],
             "staging_root": self.params["staging_root"] or "",
         }

@@ -12,7 +12,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Trust
-from ..plugin_utils._store import upgrade_marker
+from ..plugin_utils._store import installers, upgrade_marker
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore
 
@@ -27,8 +27,14 @@ class ActionModule(AccessManagerAction):
         return {
             "changed": changed,
             "marker": marker,
-            "upgrade_warnings": list(upgrade_marker.UPGRADE_WARNINGS),
+            "upgrade_warnings": [*upgrade_marker.UPGRADE_WARNINGS, *self._installer(store, marker["backup_id"])],
         }
+
+    @staticmethod
+    def _installer(store: BackupStore, backup_id: str) -> list[str]:
+        """With which MSI a rollback begins."""
+        sentence = installers.sentence_of(store, store.manifest(backup_id).get("installer"))
+        return [f"A rollback begins with the installer. {sentence}"] if sentence else []
 
     def _mark(self, store: BackupStore, now: datetime.datetime) -> upgrade_marker.Marker:
         for option in ("backup_id", "verification"):

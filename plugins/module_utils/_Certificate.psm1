@@ -5,6 +5,7 @@
 # The certificates that Access Manager uses, and what can be said of their keys.
 
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore
 
 Set-StrictMode -Version 2.0
@@ -20,24 +21,52 @@ Function Get-EnhancedKeyUsage {
     }
 }
 
+Function Select-Certificate {
+    # Those of a store's certificates that carry one of Access Manager's usages, or are asked for: store, certificate.
+    param(
+        [String] $Store,
+        [Security.Cryptography.X509Certificates.X509Certificate2Collection] $Certificates,
+        [Collections.IDictionary] $Knowledge,
+        [String[]] $Named
+    )
+    foreach ($certificate in $Certificates) {
+        $usages = @(Get-EnhancedKeyUsage -Certificate $certificate)
+        $isOwn = @($usages | Where-Object -FilterScript { $_ -in $Knowledge.usages }).Count -gt 0
+        if ($isOwn -or $certificate.Thumbprint -in $Knowledge.thumbprints -or $certificate.Thumbprint -in $Named) {
+            @{ store = $Store; certificate = $certificate; usages = $usages }
+        }
+    }
+}
+
+Function Get-AccountCertificate {
+    # The certificates in an account's own store; none when its profile is not loaded, or Windows does not show it.
+    param([String] $Sid)
+    try { return , $ServiceStore::ReadOfUser($Sid) }
+    catch { Write-Debug -Message "The store of $Sid cannot be read: $($_.Exception.GetBaseException().Message)" }
+    return , (New-Object -TypeName Security.Cryptography.X509Certificates.X509Certificate2Collection)
+}
+
 Function Get-AccessManagerCertificate {
-    # Every certificate of the service's store, and those of the machine's store that carry one of Access Manager's usages: store,
-    # certificate.
-    param([Collections.IDictionary] $Knowledge)
+    # The certificates in the stores where Access Manager looks, in its order: all of the service's own, and of its account's and
+    # the machine's those that are Access Manager's, by their usages or because they are named: by the directory (Knowledge) or the
+    # configuration (Named).
+    param(
+        [Collections.IDictionary] $Knowledge,
+        [String[]] $Named
+    )
     foreach ($certificate in $ServiceStore::Read($Knowledge.service_store)) {
         $usages = @(Get-EnhancedKeyUsage -Certificate $certificate)
         @{ store = $Knowledge.service_store; certificate = $certificate; usages = $usages }
     }
+    $which = @{ Knowledge = $Knowledge; Named = $Named }
+    $account = Get-AccountSid -Name ([String](Get-ServiceInformation).account)
+    if ($account) {
+        $owned = Get-AccountCertificate -Sid $account
+        Select-Certificate -Store "$account\My" -Certificates $owned @which
+    }
     $machine = New-Object -TypeName Security.Cryptography.X509Certificates.X509Store -ArgumentList 'My', 'LocalMachine'
     $machine.Open('ReadOnly')
-    try {
-        foreach ($certificate in $machine.Certificates) {
-            $found = @(Get-EnhancedKeyUsage -Certificate $certificate)
-            if (@($found | Where-Object -FilterScript { $_ -in $Knowledge.usages })) {
-                @{ store = $MachineStoreName; certificate = $certificate; usages = $found }
-            }
-        }
-    }
+    try { Select-Certificate -Store $MachineStoreName -Certificates $machine.Certificates @which }
     finally { $machine.Close() }
 }
 

@@ -8,6 +8,7 @@
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._WellKnownSid
 
 Set-StrictMode -Version 2.0
 
@@ -20,6 +21,9 @@ $EnvironmentKey = 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
 $EnvironmentPrefix = 'AccessManagerService'
 $CertificateStoreKey = "SOFTWARE\Microsoft\Cryptography\Services\$ServiceName\SystemCertificates\MY"
 $ClusterResourcesKey = 'Cluster\Resources'
+$InstallerKey = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Installer'
+$ProductsKey = "$InstallerKey\UserData\S-1-5-18\Products"
+$PackageNamesKey = 'SOFTWARE\Classes\Installer\Products'
 
 Function Get-PathSetting {
     # A path in the usual form, however it is spelled in the registry: in quotes, between blanks, with slashes or dots; empty when
@@ -45,7 +49,7 @@ Function Get-Installation {
     $config = Get-PathSetting -SubKey "$BaseKey\Parameters" -Name 'ConfigPath'
     if (-not $config) {
         $folder = Get-PathSetting -SubKey $BaseKey -Name 'BasePath'
-        if (-not $folder -and $imagePath) { $folder = [IO.Path]::GetDirectoryName($imagePath.Trim('"')) }
+        if (-not $folder) { $folder = Get-ProgramFolder -CommandLine $imagePath }
         if ($folder) { $config = [IO.Path]::Combine($folder, 'config') }
     }
     @{
@@ -57,6 +61,14 @@ Function Get-Installation {
         config_exists = $config -and [IO.Directory]::Exists((Get-LongPath -Path $config.TrimEnd('\')))
         log_path = (Get-PathSetting -SubKey "$BaseKey\Parameters" -Name 'LogPath').TrimEnd('\')
     }
+}
+
+Function Get-ProgramFolder {
+    # The folder of the program that a service's command line starts, which may be in quotes and have arguments; empty when there is
+    # none.
+    param([String] $CommandLine)
+    $program = if ($CommandLine -match '^\s*"([^"]+)"') { $Matches[1] } else { $CommandLine -replace '(?<=\.exe)\s.*$', '' }
+    if ($program) { [IO.Path]::GetDirectoryName($program.Trim()) }
 }
 
 Function Assert-Installation {
@@ -71,8 +83,47 @@ Function Assert-Installation {
     $installation
 }
 
+Function Get-InstalledProduct {
+    # What Windows Installer knows of Access Manager, its product code with the digits in Windows Installer's order; $null when it
+    # was installed in another way.
+    param([String] $UpgradeCode)
+    foreach ($product in Get-RegistryValue -SubKey "$InstallerKey\UpgradeCodes\$UpgradeCode") {
+        $version = [String](Get-RegistryData -SubKey "$ProductsKey\$($product.name)\InstallProperties" -Name 'DisplayVersion')
+        if (-not $version) { continue }
+        return @{
+            product_code = $product.name.ToUpperInvariant()
+            version = $version
+            name = [String](Get-RegistryData -SubKey "$PackageNamesKey\$($product.name)\SourceList" -Name 'PackageName')
+        }
+    }
+    return $null
+}
+
+Function Get-InstallerRecord {
+    # The same with the SHA-256 of the copy of the MSI that Windows Installer keeps; empty when there is none that can be read.
+    param([String] $UpgradeCode)
+    $product = Get-InstalledProduct -UpgradeCode $UpgradeCode
+    if ($null -eq $product) { return $null }
+    $properties = "$ProductsKey\$($product.product_code)\InstallProperties"
+    $package = [String](Get-RegistryData -SubKey $properties -Name 'LocalPackage')
+    $product.sha256 = ''
+    try { if ($package) { $product.sha256 = Get-FileDigest -Path $package } }
+    catch { Write-Debug -Message "The package cannot be read: $($_.Exception.Message)" }
+    $product
+}
+
 Function Get-ServiceController {
     Get-Service -Name $ServiceName -ErrorAction SilentlyContinue
+}
+
+Function Get-AccountSid {
+    # The SID of an account as the settings of a service name it; empty when Windows does not know it.
+    param([String] $Name)
+    if ($Name -in '', 'LocalSystem') { return Get-WellKnownSid -Name LocalSystem }
+    $full = if ($Name.StartsWith('.\')) { $env:COMPUTERNAME + $Name.Substring(1) } else { $Name }
+    $known = New-Object -TypeName Security.Principal.NTAccount -ArgumentList $full
+    try { $known.Translate([Security.Principal.SecurityIdentifier]).Value }
+    catch { '' }
 }
 
 Function Get-ServiceProcessId {
@@ -200,6 +251,6 @@ Function Get-ServerState {
     }
 }
 
-Export-ModuleMember -Function Get-Installation, Assert-Installation, Get-ServiceController, Get-ServiceProcessId,
-    Get-ServiceInformation, Get-ServiceRecovery, Get-ConfigurationVariable, Get-ClusterRole, Get-RegistryState, Get-RegistryPath,
-    Get-ServerState
+Export-ModuleMember -Function Get-Installation, Assert-Installation, Get-InstalledProduct, Get-InstallerRecord,
+    Get-ServiceController, Get-AccountSid, Get-ServiceProcessId, Get-ServiceInformation, Get-ServiceRecovery,
+    Get-ConfigurationVariable, Get-ClusterRole, Get-RegistryState, Get-RegistryPath, Get-ServerState

@@ -65,15 +65,17 @@ Function Get-Description {
     if ($installation.config_exists) {
         $subject = Get-BackupSubject -Installation $installation -Knowledge $Knowledge -IncludeDatabase $IncludeDatabase
     }
+    $synchronised = @(Get-SynchronisedCertificate -Documents $subject.documents | Sort-Object -Unique)
     $answer + @{
+        installer = Get-InstalledProduct -UpgradeCode $Knowledge.upgrade_code
         state = Get-ServerState -FirewallRuleName $Knowledge.firewall_rule
         documents = @(Get-DocumentRecord -Documents $subject.documents)
         references = $subject.references
         records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
         secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets |
             ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } })
-        synchronised_certificates = @(Get-SynchronisedCertificate -Documents $subject.documents | Sort-Object -Unique)
-        certificates = @(Get-AccessManagerCertificate -Knowledge $Knowledge |
+        synchronised_certificates = $synchronised
+        certificates = @(Get-AccessManagerCertificate -Knowledge $Knowledge -Named $synchronised |
             ForEach-Object -Process { Get-CertificateRecord -Found $_ })
         machine_certificates = Get-MachineCertificateEnd
         cluster = Get-ClusterRole

@@ -17,16 +17,6 @@ $WithoutRight = 'LocalSystem', 'LocalService', 'NetworkService'
 $OfEveryAccount = 'Everyone', 'AuthenticatedUsers'
 $VirtualAccounts = 'S-1-5-80-'
 
-Function Get-AccountSid {
-    # The SID of an account as the settings of a service name it; empty when Windows does not know it.
-    param([String] $Name)
-    if ($Name -in '', 'LocalSystem') { return Get-WellKnownSid -Name LocalSystem }
-    $full = if ($Name.StartsWith('.\')) { $env:COMPUTERNAME + $Name.Substring(1) } else { $Name }
-    $known = New-Object -TypeName Security.Principal.NTAccount -ArgumentList $full
-    try { $known.Translate([Security.Principal.SecurityIdentifier]).Value }
-    catch { '' }
-}
-
 Function Get-RightHolder {
     # The SIDs that have a right; $null where Windows does not say.
     param([String] $Right)
@@ -100,4 +90,4 @@ Function Get-StartObstacle {
     }
 }
 
-Export-ModuleMember -Function Get-AccountSid, Get-StartObstacle
+Export-ModuleMember -Function Get-StartObstacle

@@ -110,11 +110,12 @@ Function Get-Manifest {
         [Collections.IDictionary] $Installation,
         [Collections.IDictionary] $Subject,
         [Collections.IDictionary] $Taken,
-        [String] $FirewallRuleName
+        [Collections.IDictionary] $Knowledge
     )
     $manifest = @{
         installation = $Installation
-        state = Get-ServerState -FirewallRuleName $FirewallRuleName
+        installer = Get-InstallerRecord -UpgradeCode $Knowledge.upgrade_code
+        state = Get-ServerState -FirewallRuleName $Knowledge.firewall_rule
         environment = @(Get-ConfigurationVariable)
         documents = @(Get-DocumentRecord -Documents $Subject.documents)
         references = $Subject.references

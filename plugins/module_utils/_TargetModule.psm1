@@ -50,10 +50,12 @@ Function Get-KnowledgeOption {
             }
             secrets = @{ type = 'list'; elements = 'str'; required = $true }
             usages = @{ type = 'list'; elements = 'str'; required = $true }
+            thumbprints = @{ type = 'list'; elements = 'str'; required = $true }
             firewall_rule = @{ type = 'str'; required = $true }
             service_sid = @{ type = 'str'; required = $true }
             service_store = @{ type = 'str'; required = $true }
             clustered_stop = @{ type = 'str'; required = $true }
+            upgrade_code = @{ type = 'str'; required = $true }
         }
     }
 }

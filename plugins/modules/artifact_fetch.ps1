@@ -57,7 +57,7 @@ Function Write-Live {
         Installation = $Installation
         Subject = $Subject
         Taken = $taken
-        FirewallRuleName = $module.Params.knowledge.firewall_rule
+        Knowledge = $module.Params.knowledge
     }
     Write-Text -Stream $Stream -Text ((Get-Manifest @about) + "`n")
     $same = $true

@@ -115,6 +115,13 @@ bytes:
   description: The size of those files.
   returned: when RV(steady) is true
   type: int
+installer:
+  description:
+    - The MSI that Access Manager was installed from, with C(product_code), C(version), C(name), and the C(sha256) of
+      the copy that Windows Installer keeps,
+      which is empty when there is none.
+  returned: when RV(steady) is true, and Windows Installer knows it
+  type: dict
 access_manager_version:
   description: The version of Access Manager on the server.
   returned: when RV(steady) is true

@@ -75,6 +75,19 @@ options:
     type: list
     elements: str
     default: []
+  installer:
+    description:
+      - The MSI of Access Manager Service on the controller, with O(state=opened). It is kept once for each version as
+        C(HOST/installers/VERSION.msi) under
+        O(backup_root), with a record that O(signing_key) signs, because the vendor offers version 1 no more. Also
+        when nothing has changed.
+      - It must be the MSI of O(installed); another one is not kept, with a warning.
+        M(lithnet.access_manager.backup_verify) verifies what is kept, and
+        M(lithnet.access_manager.backup_prune) removes it with the last backup of its version.
+    type: path
+  installed:
+    description: What RV(lithnet.access_manager.installation_info#module:installer) says.
+    type: dict
   expected_bytes:
     description: The size that the backup may have. The backup root must have that much space.
     type: int
@@ -131,6 +144,17 @@ comparison:
 id:
   description: The id of the backup.
   returned: when O(state=committed)
+  type: str
+installer:
+  description:
+    - The MSI that Access Manager was installed from, with C(product_code), C(version), C(name), and the C(sha256) of
+      the copy that Windows Installer keeps,
+      which is empty when there is none.
+  returned: when O(state=committed), and Windows Installer knows it
+  type: dict
+installer_problem:
+  description: Why O(installer) is not kept; empty when it is.
+  returned: when O(state=opened)
   type: str
 status:
   description: C(complete), or C(incomplete) when there are RV(problems).

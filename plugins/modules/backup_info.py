@@ -93,4 +93,37 @@ backup:
   description: The backup that O(backup_id) selects; null when it is not given.
   returned: success
   type: dict
+installers:
+  description: The MSIs of Access Manager Service that are kept beside the backups, by host and version.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The name under which the backups lie.
+      type: str
+    version:
+      description: The version that it installs.
+      type: str
+    path:
+      description: The MSI on the controller.
+      type: str
+    product_code:
+      description: Its product code.
+      type: str
+    name:
+      description: The name of the file from which it was kept.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    sha256:
+      description: Its SHA-256.
+      type: str
+    signer:
+      description: Who signed its record, as for RV(backups).
+      type: dict
+    problem:
+      description: Why it is not used, in one sentence; empty when it may be used.
+      type: str
 """

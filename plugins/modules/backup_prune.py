@@ -147,6 +147,11 @@ doubtful:
   returned: success
   type: list
   elements: dict
+removed_installers:
+  description: The versions whose kept installers were removed, because the last backup of each was.
+  returned: success
+  type: list
+  elements: str
 forgotten:
   description: The ids of O(forget).
   returned: success

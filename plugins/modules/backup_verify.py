@@ -292,8 +292,8 @@ hosts:
     problems:
       description:
         - That there is no backup, no complete one, or no successful run that is recent enough, why its folder cannot be
-          listed, that a copy is too old, and which backups that this controller published
-          are not there any more.
+          listed, that a copy is too old, which backups that this controller published
+          are not there any more, and which kept installers are damaged.
       type: list
       elements: str
 accepted_hosts:

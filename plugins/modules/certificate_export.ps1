@@ -7,8 +7,10 @@
 # Exports certificates with their private keys, each under a password of its own, in one envelope for the controller.
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
+#AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._Envelope
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
+#AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
@@ -37,7 +39,10 @@ $module = New-TargetModule -Arguments $args -Options @{
 Complete-TargetModule -Module $module -Body {
     $records = @()
     $exports = New-NameTable
-    foreach ($found in Get-AccessManagerCertificate -Knowledge $module.Params.knowledge) {
+    $knowledge = $module.Params.knowledge
+    $documents = @(Read-Configuration -ConfigPath (Assert-Installation).config_path -Names $knowledge.json_files)
+    $named = @(Get-SynchronisedCertificate -Documents $documents)
+    foreach ($found in Get-AccessManagerCertificate -Knowledge $knowledge -Named $named) {
         $record = Get-CertificateRecord -Found $found
         $records += $record
         if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) {

@@ -160,7 +160,7 @@ Function New-Snapshot {
             Installation = $installation
             Subject = $copy.subject
             Taken = $copy.taken
-            FirewallRuleName = $module.Params.knowledge.firewall_rule
+            Knowledge = $module.Params.knowledge
         }
         $manifest = Get-Manifest @about
         Invoke-StagingWrite -Path $Folder -Body {

@@ -227,6 +227,12 @@ server_problems:
   returned: with O(server)
   type: list
   elements: str
+thumbprints:
+  description: The thumbprints of the published certificates, and of those on which most passwords depend, for
+    O(lithnet.access_manager.certificate_export#module:thumbprints).
+  returned: success
+  type: list
+  elements: str
 uncovered:
   description: The thumbprints on which passwords depend and of which no backup holds the key.
   returned: success

@@ -28,6 +28,16 @@ attributes:
   platform:
     support: full
 options:
+  thumbprints:
+    description:
+      - Thumbprints of certificates on which passwords in the directory depend, as
+        RV(lithnet.access_manager.directory_info#module:thumbprints) says. These are
+        Access Manager's whatever their usages are, and looked for in every store where it looks for keys. It takes a
+        key from its own store, from that of its
+        account, or from LocalMachine\My.
+    type: list
+    elements: str
+    default: []
   include_database:
     description: Describe the files of the database too.
     type: bool
@@ -82,6 +92,13 @@ administrator:
 machine_certificates:
   description: Until when the certificates of LocalMachine\\My are valid whose private keys are there, by their
     thumbprints.
+  returned: when Access Manager is installed
+  type: dict
+installer:
+  description:
+    - What Windows Installer knows of Access Manager, with C(product_code) (its digits in the order of Windows
+      Installer), C(version) and C(name), for the option
+      C(installed) of M(lithnet.access_manager.backup_commit). Null when it was installed in another way.
   returned: when Access Manager is installed
   type: dict
 state:

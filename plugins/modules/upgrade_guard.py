@@ -95,7 +95,7 @@ marker:
       description: The SHA-256 of its manifest.
       type: str
 upgrade_warnings:
-  description: What the vendor documents of upgrades from version 1.
+  description: What the vendor documents of upgrades from version 1, and which MSI a rollback begins with.
   returned: success
   type: list
   elements: str

@@ -675,8 +675,9 @@ def test_a_backup_that_lacks_a_key_on_which_passwords_depend_is_incomplete(recov
     assert result["status"] == "incomplete"
     assert result["problems"] == [
         f"2 current and 2 earlier passwords in the directory depend on certificate {LOST.thumbprint}: no backup holds "
-        "its private key. Access Manager also finds a key in CurrentUser\\My of the service's account and, under any "
-        "name, in LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."
+        "its private key. A backup of each server looks for it in every store where Access Manager does: the "
+        "service's, that of its account, and LocalMachine\\My. Back up the server that has it, or find its PFX and "
+        "give it to the servers."
     ]
     keys = {key["thumbprint"]: (key["current"], key["history"], key["covered"]) for key in result["directory"]["keys"]}
     assert keys == {held.thumbprint: (1, 0, True), LOST.thumbprint: (2, 2, False)}
@@ -687,7 +688,7 @@ def test_without_a_census_the_published_certificate_alone_is_read_and_must_be_in
     recovery.domain.publish(der(held))
     recovery.domain.seed_more(2, LOST.thumbprint)
     result = census(recovery.domain, backup_root=str(recovery.root), census=False)
-    assert result["uncovered"] == [held.thumbprint]
+    assert (result["thumbprints"], result["uncovered"]) == ([held.thumbprint], [held.thumbprint])
     assert "keys" not in result
     assert f"publishes certificate {held.thumbprint}, to which agents encrypt" in result["problems"][0]
     made = commit_with_census(recovery, held, census=False)

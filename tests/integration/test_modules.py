@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import windows_lab
 from support.ams_host import SERVICE_SID, AmsHost
+from support.certificates import CertificateSpec
 from support.playbook import PlaybookRun, hash_tree, start_playbook
 from support.plays import Call, called, write_calls
 
@@ -158,14 +159,17 @@ def test_service_that_could_not_start_again_is_not_stopped_unless_that_is_asked_
     service: dict[str, dict[str, Any]], host: AmsHost, work: Path
 ) -> None:
     domain = windows_lab.join(host.prefix, work / "domain")["NetBiosName"]
-    windows_lab.account(host.prefix, "gmsa$", profile=False)
+    sid = windows_lab.account(host.prefix, "gmsa$")
+    of_account = host.add_certificate(CertificateSpec("of the account", store=rf"{sid}\My", server=True)).thumbprint
+    of_machine = host.tls_certificate.thumbprint
     settings, log = host.config / "appsettings.json", len(host.turns())
     before = settings.read_bytes()
     settings.write_text("{")
     host.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
     try:
         calls = [
-            Call("info", "installation_info"),
+            Call("info", "installation_info", {"thumbprints": [of_account, of_machine.lower()]}),
+            Call("unnamed", "installation_info"),
             Call("restart", "service", {"state": "restarted"}),
             Call("stop", "service", {"state": "stopped"}),
             Call("copy", "config_snapshot", {"stop_service": "always"}),
@@ -183,6 +187,10 @@ def test_service_that_could_not_start_again_is_not_stopped_unless_that_is_asked_
         assert all(said in results[call]["msg"] for call in ("restart", "stop", "copy"))
     assert "sc.exe managedaccount lithnetams true" in " ".join(results["info"]["health_warnings"])
     assert (results["live"]["copied"], results["forced"]["status"]) == ("live", "Stopped")
+    stores = {one["thumbprint"]: (one["store"], one["key"]["present"]) for one in results["info"]["certificates"]}
+    assert stores[of_account] == (rf"{sid}\My", True), "a certificate that the directory names, whatever its usages are"
+    assert stores[of_machine] == (r"LocalMachine\My", True)
+    assert not {of_account, of_machine} & {one["thumbprint"] for one in results["unnamed"]["certificates"]}
     assert host.turns()[log:] == ["stopped", "started"]
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -35,15 +36,32 @@ UPGRADE = """
 """
 
 
+MSI = bytes.fromhex("D0CF11E0A1B11AE1") + b"ProductCode{E1F0DE7E-99EC-48BB-8832-3674435984E3}"
+INSTALLER = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Installer"
+UPGRADE_CODE, PRODUCT = "C86CA71D19F244343AFB1B434065A604", "E7ED0F1ECE99BB84882363473495483E"
+
+
 @pytest.fixture(scope="module")
 def server(make_host: MakeHost) -> AmsHost:
-    """Its service is stopped already, as a user may have done before an upgrade."""
-    return make_host(NAME, running=False)
+    """Its service is stopped already, as a user may have done before an upgrade. Windows Installer installed it."""
+    made = make_host(NAME, running=False)
+    (made.drive_c / "windows/Installer").mkdir(exist_ok=True)
+    (made.drive_c / "windows/Installer/1a2b3.msi").write_bytes(MSI)
+    properties = rf"{INSTALLER}\UserData\S-1-5-18\Products\{PRODUCT}\InstallProperties"
+    for key, name, value in (
+        (rf"{INSTALLER}\UpgradeCodes\{UPGRADE_CODE}", PRODUCT, ""),
+        (properties, "DisplayVersion", "1.0.7945.0"),
+        (properties, "LocalPackage", r"C:\windows\Installer\1a2b3.msi"),
+        (rf"HKLM\SOFTWARE\Classes\Installer\Products\{PRODUCT}\SourceList", "PackageName", "ams-1.0.msi"),
+    ):
+        made.run("reg.exe", "add", key, "/v", name, "/d", value, "/f")
+    return made
 
 
 @pytest.fixture(scope="module")
 def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, Any]:
-    return restoring(settings, identity_file(work, owner))
+    (work / "ams.msi").write_bytes(MSI)
+    return restoring(settings, identity_file(work, owner)) | {"backup_installer": str(work / "ams.msi")}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +140,19 @@ def test_the_marked_backup_is_new_stopped_and_whole_with_its_database(
     }
 
 
+def test_the_installer_is_recorded_and_kept_beside_the_backups_and_a_rollback_names_it(
+    protected: PlaybookRun, root: Path, owner: KeyPair
+) -> None:
+    newest = backups_of(root, NAME, owner.open)[-1]
+    digest, code = hashlib.sha256(MSI).hexdigest(), "{E1F0DE7E-99EC-48BB-8832-3674435984E3}"
+    recorded = {"product_code": code, "version": "1.0.7945.0", "name": "ams-1.0.msi", "sha256": digest}
+    assert newest.manifest["installer"] == recorded
+    kept = root / NAME / "installers/1.0.7945.0.msi"
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (MSI, 0o600)
+    assert str(kept) in protected.stdout
+    assert digest in protected.stdout
+
+
 def test_a_service_that_was_stopped_stays_so(protected: PlaybookRun, server: AmsHost, whole: Whole) -> None:
     assert (whole.service, server.service_state(), server.turns()) == ("Stopped", "Stopped", [])
 
@@ -140,6 +171,7 @@ def test_the_rollback_is_refused_while_the_new_version_is_there(upgraded: Playbo
     assert upgraded.rc != 0
     sentence = failure_of(upgraded, NAME)
     assert "has version '2.0.8600.0'" in sentence
+    assert "installers/1.0.7945.0.msi'" in sentence
     assert "install the MSI of version 1, and run the playbook rollback" in sentence
 
 

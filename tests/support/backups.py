@@ -156,5 +156,5 @@ def backups_of(
 ) -> list[Backup]:
     """The published backups of a host, oldest first."""
     folder = root / host
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir() if path.name[0].isdigit()) if folder.is_dir() else []
     return [Backup(folder / name, decryptor, certificate_decryptor) for name in names]

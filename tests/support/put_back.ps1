@@ -10,9 +10,9 @@ $modules = 'C:\windows\temp\test-modules'
 foreach ($name in '_Account', '_CertificateStore', '_ItemSecurity', '_FileSystem', '_HttpSys', '_Json', '_KernelObject') {
     Add-Type -Path "$modules\$name.cs"
 }
-$names = '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder', '_ScheduledTask',
-    '_Run', '_Snapshot', '_Secret', '_RestoreBundle', '_RestoreChange', '_EarlierRestore', '_SafetyCopy', '_Certificate',
-    '_HealthCheck', '_Envelope', '_CertificateImport'
+$names = '_WellKnownSid', '_Retry', '_Registry', '_FileRecord', '_Configuration', '_Installation', '_HttpSys', '_StagingFolder',
+    '_ScheduledTask', '_Run', '_Snapshot', '_Secret', '_RestoreBundle', '_RestoreChange', '_EarlierRestore', '_SafetyCopy',
+    '_Certificate', '_HealthCheck', '_Envelope', '_CertificateImport'
 foreach ($name in $names) { Import-Module -Name "$modules\$name.psm1" -DisableNameChecking }
 
 $root = 'C:\windows\temp\test-put-back'
@@ -191,6 +191,7 @@ $store = [ansible_collections.lithnet.access_manager.plugins.module_utils._Certi
 $wanted = @{ action = 'import' }
 $knowledge = @{
     usages = @()
+    thumbprints = @()
     service_store = 'lithnetams\MY'
     service_sid = 'S-1-5-80-125788923-1836679867-2653951330-153436886-93372159'
 }

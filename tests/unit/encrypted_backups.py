@@ -49,11 +49,12 @@ def make(
     problems: Sequence[str] = (),
     parts: Mapping[str, bytes] | None = None,
     signer: Signer | None = None,
+    installer: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Makes and publishes a backup of this id; returns its manifest.
 
     secrets: SECRETS unless others are given. certificates: with their keys.
-    parts: other bytes for config.zip, certificates.zip or secrets.json.
+    installer: what the manifest says of the MSI. parts: other bytes for config.zip, certificates.zip or secrets.json.
     """
     secrets = SECRETS if secrets is None else secrets
     content = files() if content is None else content
@@ -72,7 +73,8 @@ def make(
             "bytes": sum(map(len, content.values())),
             "stopped": False,
             "downtime_ms": 0,
-        },
+        }
+        | ({"installer": dict(installer)} if installer else {}),
         "certificates": {
             "certificates": [_reported(one, True) for one in certificates]
             + [_reported(one, False) for one in without_key]

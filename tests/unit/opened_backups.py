@@ -84,7 +84,7 @@ def lists(content: Mapping[str, bytes], folders: tuple[str, ...] = FOLDERS) -> d
 def state(**changes: Any) -> dict[str, Any]:
     """What state/installation.json says."""
     described = server()
-    kept = ("installation", "state", "environment", "documents", "references", "cluster")
+    kept = ("installation", "installer", "state", "environment", "documents", "references", "cluster")
     return {key: described[key] for key in kept} | changes
 
 

@@ -24,6 +24,10 @@ CERTIFICATE_STORE_KEY = r"SOFTWARE\Microsoft\Cryptography\Services\lithnetams\Sy
 PASSWORD_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.1"
 CLUSTER_ENCRYPTION = "1.3.6.1.4.1.55989.2.1.2"
 
+PRODUCT_CODE = "{E1F0DE7E-99EC-48BB-8832-3674435984E3}"
+PACKED_PRODUCT_CODE = "E7ED0F1ECE99BB84882363473495483E"
+"""The same as Windows Installer orders its digits."""
+
 _SERVER = {
     "computer_name": "AMS1",
     "administrator": True,
@@ -82,6 +86,7 @@ _SERVER = {
             {"name": "{2}", "rule": "v2.10|Action=Allow|LPort=80|"},
         ],
     },
+    "installer": {"product_code": PACKED_PRODUCT_CODE, "version": "1.0.8152.0", "name": "ams.msi", "sha256": "cd" * 32},
     "environment": [],
     "documents": [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}],
     "references": [],

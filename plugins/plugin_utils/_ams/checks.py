@@ -139,18 +139,21 @@ def problems_of_documents(described: SnapshotManifest, unreadable: dict[str, str
     ]
 
 
-def problems_of_certificates(certificates: c.Iterable[Certificate]) -> list[str]:
-    """One sentence for each password encryption certificate whose key cannot be backed up."""
+def problems_of_certificates(certificates: c.Iterable[Certificate], named: c.Container[str] = ()) -> list[str]:
+    """One sentence for each password encryption certificate whose key cannot be backed up.
+
+    C(named): the thumbprints of those that are used for it whatever their usages are.
+    """
     problems = []
     for certificate in certificates:
         key = certificate["key"]
-        named = f"Certificate {certificate['thumbprint']} ({certificate['subject']})"
+        shown = f"Certificate {certificate['thumbprint']} ({certificate['subject']})"
         if not key["present"]:
-            if PASSWORD_ENCRYPTION_USAGE in certificate["usages"]:
-                problems.append(f"{named} is not backed up: {key['reason']}.")
+            if PASSWORD_ENCRYPTION_USAGE in certificate["usages"] or certificate["thumbprint"] in named:
+                problems.append(f"{shown} is not backed up: {key['reason']}.")
         elif not key["exportable"]:
             problems.append(
-                f"{named} is not backed up: its private key is not exportable (provider '{key['provider']}'). "
+                f"{shown} is not backed up: its private key is not exportable (provider '{key['provider']}'). "
                 "Keep its original PFX, or its HSM's own backup."
             )
     return problems

@@ -8,6 +8,7 @@ Source: lithnet/access-manager, option classes in Lithnet.AccessManager.Server/C
 
 from __future__ import annotations
 
+import collections.abc as c
 import enum
 import re
 import typing as t
@@ -139,6 +140,9 @@ RIGHTS = {
 }
 """The rights that a rule's security descriptor gives, by their bits."""
 
+UPGRADE_CODE = "C86CA71D19F244343AFB1B434065A604"
+"""Of Access Manager's MSI, {D17AC68C-2F91-4344-A3BF-B13404566A40}, as Windows Installer orders its digits."""
+
 FIREWALL_RULE = "Lithnet Access Manager Web Service (HTTP/HTTPS-In)"
 
 
@@ -152,15 +156,21 @@ def is_secret_value(value: t.Any) -> bool:
     return isinstance(value, str) and _SECRET_VALUE.search(value) is not None
 
 
-def knowledge() -> dict[str, t.Any]:
-    """What a target's half has to know, as its option C(knowledge)."""
+def knowledge(thumbprints: c.Iterable[str] = ()) -> dict[str, t.Any]:
+    """What a target's half has to know, as its option C(knowledge).
+
+    C(thumbprints): of certificates that are Access Manager's whatever their usages are, because the directory names
+    them.
+    """
     return {
         "json_files": list(JSON_FILES),
         "references": [{"path": path, "folder": folder} for path, folder in FILE_REFERENCES.items()],
         "secrets": list(PROTECTED_SECRETS),
         "usages": list(CERTIFICATE_USAGES),
+        "thumbprints": list(thumbprints),
         "firewall_rule": FIREWALL_RULE,
         "service_sid": SERVICE_SID,
         "service_store": SERVICE_STORE,
         "clustered_stop": CLUSTERED_STOP,
+        "upgrade_code": UPGRADE_CODE,
     }

@@ -33,6 +33,23 @@ class Installation(t.TypedDict):
     log_path: str
 
 
+class InstalledProduct(t.TypedDict):
+    """What Windows Installer knows of Access Manager.
+
+    C(product_code): its digits in the order of Windows Installer. C(name): of the MSI that was run.
+    """
+
+    product_code: t.Annotated[str, matching("[0-9A-F]{32}", "the product code of an MSI")]
+    version: str
+    name: str
+
+
+class InstallerRecord(InstalledProduct):
+    """C(sha256): of the copy of the MSI that Windows Installer keeps; empty when there is none."""
+
+    sha256: t.Annotated[str, matching("(?:[0-9a-f]{64})?", "a SHA-256, or empty")]
+
+
 class RegistryValue(t.TypedDict):
     key: str
     name: str
@@ -251,6 +268,7 @@ class Server(t.TypedDict):
     computer_name: str
     framework_release: int
     now: str
+    installer: InstalledProduct | None
     state: State
     documents: list[Document]
     references: list[Reference]
@@ -294,6 +312,7 @@ class BackedUpServer(t.TypedDict):
     """What a backup keeps of a server beside its files."""
 
     installation: Installation
+    installer: InstallerRecord | None
     state: State
     environment: list[EnvironmentVariable]
     documents: list[Document]

@@ -37,7 +37,8 @@ class Contents:
     """A decrypted backup. C(certificates) is None when it was not asked for, or has none.
 
     C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another
-    server. C(given): the paths of the secrets whose values an administrator gave for this restore.
+    server. C(given): the paths of the secrets whose values an administrator gave for this restore. C(installer): which
+    MSI installs the version that was backed up.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class Contents:
     secrets: dict[str, str] = dataclasses.field(repr=False)
     rewrites: tuple[Rewrite, ...] = ()
     given: frozenset[str] = frozenset()
+    installer: str = ""
 
     @property
     def configuration(self) -> Configuration:

@@ -151,9 +151,9 @@ def lost_of(keys: c.Iterable[dict[str, t.Any]], thumbprints: list[str]) -> Lost:
     }
 
 
-_WHERE_ELSE = (
-    "Access Manager also finds a key in CurrentUser\\My of the service's account and, under any name, in "
-    "LocalMachine\\My, of which a backup takes only its own certificates: look there, and keep its PFX."
+_WHERE = (
+    "A backup of each server looks for it in every store where Access Manager does: the service's, that of its "
+    "account, and LocalMachine\\My. Back up the server that has it, or find its PFX and give it to the servers."
 )
 
 
@@ -161,7 +161,7 @@ def problem_of_published(thumbprint: str) -> str:
     """What is wrong when no backup holds the key of the certificate that the directory publishes."""
     return (
         f"The directory publishes certificate {thumbprint}, to which agents encrypt: no backup holds its private key. "
-        f"{_WHERE_ELSE}"
+        f"{_WHERE}"
     )
 
 
@@ -170,7 +170,7 @@ def problem(key: CountedKey) -> str:
     published = ", which is published" if key["published"] else ""
     return (
         f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "
-        f"{key['thumbprint']}{published}: no backup holds its private key. {_WHERE_ELSE}"
+        f"{key['thumbprint']}{published}: no backup holds its private key. {_WHERE}"
     )
 
 

@@ -116,6 +116,7 @@ class Host:
     C(now): when they are verified. C(runs): what is recorded of its last runs.
     C(lost): a sentence for each backup and run that this controller recorded and that is not there any more.
     C(copies): how old its copies elsewhere are.
+    C(installers): a sentence for each kept installer that is damaged or not accepted.
     """
 
     store: BackupStore
@@ -125,6 +126,7 @@ class Host:
     runs: Runs = dataclasses.field(default_factory=Runs)
     lost: list[str] = dataclasses.field(default_factory=list)
     copies: list[CopyAge] = dataclasses.field(default_factory=list)
+    installers: list[str] = dataclasses.field(default_factory=list)
 
     @functools.cached_property
     def newest_complete(self) -> Backup | None:
@@ -271,6 +273,7 @@ def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
     if host.runs.problem:
         yield host.runs.problem
     yield from host.lost
+    yield from host.installers
 
 
 def _problems_of_copies(host: Host, check_copies: float | None) -> c.Iterator[str]:

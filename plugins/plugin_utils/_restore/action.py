@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import re
@@ -19,12 +20,14 @@ from .._action import AccessManagerAction
 from .._age.decryption import Decryptor
 from .._ams.checks import refuse_clustered_stop, refuse_without_rights, require_supported_version
 from .._ams.constants import CONFIG, RETURN_TO_VERSION_1
+from .._ams.installer import installer_of
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
 from .._contents.source import LATEST, select
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked
 from .._signing.trust import Trust
+from .._store import installers
 from .._store.high_water_mark import HighWaterMark
 from .._store.store import BackupStore
 from .._target import clock, interrupted_stops
@@ -82,7 +85,10 @@ class RestoreAction(AccessManagerAction):
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         self._refuse_rollback(store)
         source = select(store, self.params["backup_id"], certificates_alone=certificates_alone, without_secrets=True)
-        return open_contents(source, Decryptor.of(self.params), certificates="certificates" in self.parts)
+        contents = open_contents(source, Decryptor.of(self.params), certificates="certificates" in self.parts)
+        record = contents.held.described["installer"] if contents.held else None
+        installer = installers.sentence_of(store, installer_of(record) if record else None)
+        return dataclasses.replace(contents, installer=installer)
 
     def _refuse_rollback(self, store: BackupStore) -> None:
         """Raises AccessManagerError when the store went back in time, and the backup to restore would be another for
@@ -169,6 +175,7 @@ class RestoreAction(AccessManagerAction):
             nonce,
             include_database=self.params["include_database"],
             domain_secrets=self.params["other_server"],
+            thumbprints=contents.certificates or (),
             staging_root=self.params["staging_root"],
             lock_timeout=self.params["lock_timeout"],
         )
@@ -176,11 +183,11 @@ class RestoreAction(AccessManagerAction):
     def _how_to_return(self, contents: Contents) -> str:
         """What to do where a later version is installed: a recovery has no marker of an upgrade there."""
         if not self.params["other_server"] or contents.held is None:
-            return RETURN_TO_VERSION_1
+            return f"{RETURN_TO_VERSION_1} {contents.installer}".rstrip()
         version = printable(contents.held.described["installation"]["version"])
         return (
             f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and "
-            "run this again."
+            f"run this again. {contents.installer}".rstrip()
         )
 
     def for_this_server(self, contents: Contents, server: TargetServer) -> Contents:

@@ -118,7 +118,7 @@ def _refuse_versions(contents: Contents, server: TargetServer, target: RecoveryO
     raise AccessManagerError(
         f"The backup {label} is of Access Manager {there}, and {name} has {here}: install the MSI of Access Manager "
         "Service "
-        f"{there} on {name}. {newer}".rstrip()
+        f"{there} on {name}. {' '.join(filter(None, (contents.installer, newer)))}".rstrip()
     )
 
 

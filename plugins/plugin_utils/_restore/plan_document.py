@@ -60,6 +60,7 @@ class Document(t.TypedDict):
     other_server: bool
     backup_version: str
     server_version: str
+    installer: str
     would_change: bool
     configured: bool
     items: list[PlannedItem]
@@ -92,6 +93,7 @@ def document_of(
         "other_server": other_server,
         "backup_version": contents.configuration.described["installation"]["version"],
         "server_version": server["installation"]["version"],
+        "installer": contents.installer,
         "would_change": plan.changed,
         "configured": plan.configured,
         "items": [

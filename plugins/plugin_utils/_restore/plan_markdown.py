@@ -20,6 +20,7 @@ def to_markdown(document: Document) -> bytes:
         f"Access Manager {_cell(document['backup_version'])} in the backup, {_cell(document['server_version'])} on "
         "the server. "
         + ("The server takes the place of another." if document["other_server"] else "It is the same server."),
+        *(["", _cell(document["installer"])] if document["installer"] else []),
         "",
         "## What happens to each thing",
         "",

@@ -65,7 +65,7 @@ def refuse_unfit(contents: Contents, server: TargetServer, options: RestoreOptio
     if there != here and not options.allow_version_mismatch:
         raise AccessManagerError(
             f"The backup {contents.source.label} is of Access Manager {there}, and {name} has {here}: install {there} "
-            "first, or allow the mismatch with allow_version_mismatch."
+            f"first, or allow the mismatch with allow_version_mismatch. {contents.installer}".rstrip()
         )
     there, here = backup["installation"]["config_path"], server["installation"]["config_path"]
     if there.lower() != here.lower():

@@ -13,6 +13,7 @@ import pathlib
 import typing as t
 
 from .._age.decryption import LARGEST
+from .._ams.installer import Installer
 from .._ams.json_document import strict
 from .._ams.shapes import BoundCertificate, Count, Sha256, Time
 from .._errors import AccessManagerError
@@ -130,6 +131,7 @@ class Details(t.TypedDict):
     stopped: t.NotRequired[bool]
     downtime_ms: t.NotRequired[Count | None]
     certificates: t.NotRequired[t.Annotated[list[CertificateRecord], _LISTED]]
+    installer: t.NotRequired[Installer]
     tls_certificates: t.NotRequired[t.Annotated[list[BoundCertificate], _LISTED]]
     health_warnings: t.NotRequired[t.Annotated[list[str], _LISTED]]
     secrets: t.NotRequired[t.Annotated[list[SecretRecord], _LISTED]]

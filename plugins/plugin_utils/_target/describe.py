@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import collections.abc as c
 import hmac
 import time
 import typing as t
@@ -28,14 +29,16 @@ def describe(
     *,
     include_database: bool,
     domain_secrets: bool,
+    thumbprints: c.Iterable[str],
     staging_root: str,
     lock_timeout: int,
 ) -> dict[str, t.Any]:
     """How a server describes itself, when no other run is at work there: it would change what is described.
 
-    C(domain_secrets): whether it tries secrets of its domain too.
+    C(domain_secrets): whether it tries secrets of its domain too. C(thumbprints): of the certificates of the backup.
     """
     question = _question(configuration, nonce, domain_secrets=domain_secrets) | {
+        "knowledge": knowledge(thumbprints),
         "run_id": new_run_id(),
         "staging_root": staging_root,
         "include_database": include_database,
@@ -64,7 +67,6 @@ def _question(configuration: Configuration | None, nonce: bytes, *, domain_secre
     files = configuration.files if configuration else {}
     return {
         "step": "describe",
-        "knowledge": knowledge(),
         "nonce": base64.b64encode(nonce).decode(),
         "probes": [
             _probe(configuration, secret) for secret in secrets if configuration and secret.mode == SecretMode.MACHINE

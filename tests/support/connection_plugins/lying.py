@@ -174,6 +174,7 @@ def _description() -> dict[str, Any]:
     described = _server()
     for key in ("taken", "environment"):
         described.pop(key)
+    described["installer"].pop("sha256")
     now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
     lists = dict.fromkeys(("secrets", "unended_restores", "interrupted_stops"), []) | {"machine_certificates": {}}
     staging = {"root": "C:\\staging", "free_bytes": 10**12}

@@ -160,6 +160,11 @@ def test_a_certificate_of_another_use_may_have_no_key() -> None:
     assert problems_of_certificates([other, certificate()]) == []
 
 
+def test_a_certificate_that_the_directory_names_must_have_its_key_whatever_its_use_is() -> None:
+    other = certificate("CD" * 20, present=False, reason="none") | {"usages": []}
+    (problem,) = problems_of_certificates([other, certificate()], ["CD" * 20])
+    assert problem.startswith(f"Certificate {'CD' * 20} (")
+
 
 @pytest.mark.parametrize(
     ("release", "refused"), [(394802, True), (461807, True), (461808, False), (533325, False), (0, False)]
