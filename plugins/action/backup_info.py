@@ -79,7 +79,7 @@ class ActionModule(AccessManagerAction):
         try:
             return installers.kept(store)
         except AccessManagerError as exc:
-            self.warnings.append(str(exc))
+            self.warnings += [] if str(exc) in self.warnings else [str(exc)]
             return []
 
     def _wanted(self, backup_id: str) -> bool:

@@ -15,7 +15,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._copies.history import CopyHistory
 from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._maintenance import verification
+from ..plugin_utils._maintenance import host_verdict, verification
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
 from ..plugin_utils._report.files import ReportFiles
 from ..plugin_utils._report.table import table_of
@@ -40,7 +40,7 @@ class ActionModule(AccessManagerAction):
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
-        self.warnings += itertools.chain.from_iterable(map(verification.warnings_of_host, found))
+        self.warnings += itertools.chain.from_iterable(map(host_verdict.warnings_of_host, found))
         self._warn_of_foreign(wanted)
         backups = [verification.result_of_backup(backup) for backup in wanted if not backup.problems or backup.is_there]
         hosts = [self._result_of_host(host) for host in found]
@@ -86,7 +86,7 @@ class ActionModule(AccessManagerAction):
     def _result_of_host(self, host: Host) -> Result:
         copies = CopyHistory(host.store, self.params["state_dir"])
         host.copies = copies.ages(self._destinations_of(host.store.host), host.now)
-        return verification.result_of_host(
+        return host_verdict.result_of_host(
             host, check_age=self.params["check_age"], check_copies=self.params["check_copies"]
         )
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import collections.abc as c
 import contextlib
 import dataclasses
@@ -16,13 +15,14 @@ import itertools
 import pathlib
 import typing as t
 
+from .. import _progress
 from .._age import header
 from .._age.decryption import Decryptor
 from .._age.encryption import SUFFIX
 from .._copies.history import CopyAge
 from .._errors import AccessManagerError
 from .._signing.trust import Origin
-from .._statuses import COMPLETE, DAMAGED, FAILED, FULL, INCOMPLETE, INTEGRITY, NONE, STATUSES
+from .._statuses import COMPLETE, DAMAGED, FULL, INTEGRITY, NONE
 from .._store import artifact as artifact_module
 from .._store import chain, run_log
 from .._store import manifest as manifest_module
@@ -30,7 +30,7 @@ from .._store.chain import Link
 from .._store.folder import Folder
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, ArtifactRecord, CertificateRecord, Manifest, ManifestHead, part_of
-from .._store.run_log import Runs, without_signature
+from .._store.run_log import Runs
 from .._store.store import BackupStore, is_in_future, time_of_id
 from .._text import printable, time_of
 from .._threads import in_threads
@@ -202,7 +202,7 @@ def newest_complete(backups: c.Sequence[Backup], now: datetime.datetime) -> Back
 def verify(backups: c.Sequence[Backup], decryptor: Decryptor) -> None:
     """Checks the integrity of backups, and then verifies the contents of those that are whole and can be decrypted."""
     check_integrity(backups)
-    for backup in backups:
+    for backup in _progress.counted(backups, "decrypted", total=len(backups), unit=_progress.BACKUPS):
         if backup.manifest and backup.link and backup.whole and _is_decryptable(backup.manifest, decryptor):
             backup.unverified = content_verification.problems(backup.store, backup.id, backup.link.sha256, decryptor)
             backup.contents_verified = True
@@ -210,7 +210,8 @@ def verify(backups: c.Sequence[Backup], decryptor: Decryptor) -> None:
 
 def check_integrity(backups: c.Sequence[Backup]) -> None:
     """Checks the files of backups, several backups at a time."""
-    for backup, problems in zip(backups, in_threads(_integrity, backups), strict=True):
+    found = in_threads(_integrity, backups, shown_as="verified", unit=_progress.BACKUPS)
+    for backup, problems in zip(backups, found, strict=True):
         backup.problems += problems
         backup.whole = not problems
 
@@ -237,74 +238,6 @@ def result_of_backup(backup: Backup) -> Result:
         "tls_certificates": manifest.get("tls_certificates", []),
         "health_warnings": manifest.get("health_warnings", []),
     } | {key: manifest.get(key) for key in _REPORTED}
-
-
-def result_of_host(host: Host, *, check_age: float | None, check_copies: float | None = None) -> Result:
-    """What it says of a host. C(check_age): after how many hours without a successful run there is a problem.
-
-    C(check_copies): how many hours old its copies may be.
-    """
-    problems = [*_problems_of_host(host, check_age), *_problems_of_copies(host, check_copies)]
-    newest = host.newest_complete
-    return {
-        "host": host.store.host,
-        "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
-        "newest": host.backups[-1].id if host.backups else None,
-        "newest_complete": newest.id if newest else None,
-        "newest_complete_created": newest.manifest["created"] if newest and newest.manifest else None,
-        "last_run": without_signature(host.runs.last) if host.runs.last else None,
-        "copies": host.copies,
-        "problems": list(map(printable, problems)),
-    } | run_log.ages(host.runs, newest.id if newest else None, host.now)
-
-
-def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
-    store = host.store
-    if host.unreadable:
-        yield host.unreadable
-    elif not host.backups:
-        yield f"There is no backup of {store.host} in '{store.folder}'."
-    elif host.last_success is None:
-        yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
-    elif check_age is not None and any(backup.is_of_server for backup in host.backups):
-        age = run_log.hours(host.last_success, host.now)
-        if age > check_age:
-            yield f"The last successful backup run of {store.host} was {age} hours ago; {check_age:g} are allowed."
-    if host.runs.problem:
-        yield host.runs.problem
-    yield from host.lost
-    yield from host.installers
-
-
-def _problems_of_copies(host: Host, check_copies: float | None) -> c.Iterator[str]:
-    if check_copies is None:
-        return
-    name = host.store.host
-    if not host.copies:
-        yield f"No copies of the backups of {name} are made: no destination is named in access_manager_copies."
-    for one in host.copies:
-        if one["age_hours"] is None:
-            yield f"Not once did this controller copy every backup of {name} to '{one['destination']}'."
-        elif one["age_hours"] > check_copies:
-            yield (
-                f"Every backup of {name} was at '{one['destination']}' {one['age_hours']} hours ago for the last time; "
-                f"{check_copies:g} are allowed."
-            )
-
-
-def warnings_of_host(host: Host) -> c.Iterator[str]:
-    """What no task fails for: a newest backup that was incomplete, a failed last run, a backup dated in the future."""
-    name, newest, last = host.store.host, host.backups[-1] if host.backups else None, host.runs.last
-    if newest and newest.is_there and newest.status == INCOMPLETE:
-        problems = " ".join(t.cast(Manifest, newest.manifest)["problems"][:_SHOWN])
-        yield f"The newest backup of {name}, {newest.id}, is incomplete: {problems}"
-    if last and last["outcome"] == FAILED:
-        yield f"The last backup run of {name}, of {last['finished']}, failed: {' '.join(last['problems'])}"
-    for backup_id in host.in_future:
-        yield (
-            f"The backup {backup_id} of {name} is dated in the future: the controller's clock was ahead. Nothing takes "
-            f"it for the newest one. Remove it when its clock was wrong: docs/verify.md says how."
-        )
 
 
 # ---- one backup ----

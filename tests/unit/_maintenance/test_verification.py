@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryption import Decryptor
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import host_verdict, verification
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import digest_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -565,7 +565,7 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return verification.result_of_host(verification.read_host(store, NOW), check_age=check_age)
+    return host_verdict.result_of_host(verification.read_host(store, NOW), check_age=check_age)
 
 
 def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, owner: KeyPair) -> None:
@@ -649,7 +649,7 @@ def test_a_backup_in_the_future_is_passed_over_with_a_warning(four: BackupStore,
     make(four, "20300101T000000Z", encrypt_to(owner.public))
     found = of_host(four, 13)
     assert (found["newest_complete"], found["age_hours"], found["problems"]) == (IDS[3], 12.0, [])
-    (warning,) = verification.warnings_of_host(verification.read_host(four, NOW))
+    (warning,) = host_verdict.warnings_of_host(verification.read_host(four, NOW))
     assert "The backup 20300101T000000Z of ams1 is dated in the future" in warning
 
 
