@@ -223,7 +223,7 @@ def test_a_backup_without_a_key_on_which_passwords_depend_is_incomplete(before: 
     assert before.backup.manifest["status"] == "incomplete"
     (reported,) = before.backup.manifest["problems"]
     assert reported.startswith(problem)
-    assert "CurrentUser\\My of the service's account" in reported
+    assert "in every store where Access Manager does: the service's, that of its account, and LocalMachine" in reported
     assert problem in failure_of(before.run, NAME)
 
 
