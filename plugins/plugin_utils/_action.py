@@ -116,9 +116,10 @@ class AccessManagerAction(ActionBase):
             given = self._task.args[option]
             values = given.values() if isinstance(given, dict) else [given]
             if not all(isinstance(value, (str, type(None))) for value in values):
+                holds = "holds" if isinstance(given, dict) else "is"
                 raise AccessManagerError(
-                    f"{option} is, or holds, a number, a date or a truth value for YAML, so another text than you "
-                    "wrote would be used: put it in quotes."
+                    f"{option} {holds} a number, a date or a truth value for YAML, so another text than you wrote "
+                    "would be used: put it in quotes."
                 )
 
     def _visible(self, result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -459,9 +459,10 @@ NOT_FILES = {
     "file.open",
     "read_bytes",
     "manifest_module.read_bytes",
+    "source.open",
 }
 """What is named so, and opens nothing by a name: what reads a zip in memory, the bytes of a manifest, a file to be
-copied, which its folder opens."""
+copied, which its folder opens, and the user's own file that is kept beside backups."""
 
 
 def uses_by_name(tree: ast.AST) -> Iterator[str]:
