@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shlex
 import shutil
 import time
@@ -106,6 +105,11 @@ class Story:
     def domain(self) -> Domain:
         return self.recovery.domain
 
+    @property
+    def state(self) -> Path:
+        """Where the controller keeps from run to run what it did."""
+        return self.inventory.parent / "state"
+
     def backup(self, **options: Any) -> PlaybookRun:
         return run_playbook(BACKUP, self.inventory, extra_vars={"backup_directory_census": True} | options)
 
@@ -115,7 +119,8 @@ class Story:
     def start(self, *more: str, command: str = RECOVER, **options: Any) -> RunningPlaybook:
         """Starts a command of the runbook, with an inventory in which a lost certificate is named."""
         _program, playbook, _option, _inventory, *args = shlex.split(command)
-        variables = {"recover_certificate_lost": [self.lost]} | options
+        state = {"recover_certificate_state_dir": str(self.state)}
+        variables = {"recover_certificate_lost": [self.lost]} | state | options
         return start_playbook(playbook, self.inventory, extra_vars=variables, args=[*args, *more])
 
     def killed(self, moment: Callable[[RunningPlaybook], bool], **options: Any) -> RunningPlaybook:
@@ -269,7 +274,7 @@ def after(before: Before, story: Story) -> After:
     restart, turns = {"recover_certificate_restart_service": True}, len(story.server.turns())
     killed.append(story.killed(began(RESTART), **restart))
     expired = [story.expired()]
-    restarts = Path(os.environ["XDG_STATE_HOME"]) / "lithnet.access_manager/restarts"
+    restarts = story.state / "restarts"
     marks = [mark.name for mark in restarts.iterdir()]
     killed.append(story.killed(lambda running: story.expired() >= 2, **restart))
     owed = (marks, story.server.turns()[turns:][-2:], [mark.name for mark in restarts.iterdir()])
