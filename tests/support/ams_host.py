@@ -279,12 +279,15 @@ class AmsHost:
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = 300) -> str:
         """Runs a program on the host to its end; its output. RuntimeError when it fails. timeout in seconds."""
-        done = windows_lab.run(self.prefix, list(argv), stdin, timeout)
-        output: str = done.stdout.decode("utf-8", "replace")
-        if done.returncode:
-            errors = done.stderr.decode("utf-8", "replace")
-            raise RuntimeError(f"{argv[0]} on {self.name} ended with {done.returncode}: {output}{errors}")
-        return output
+        for _attempt in range(3 if argv[0] == "reg.exe" else 1):
+            done = windows_lab.run(self.prefix, list(argv), stdin, timeout)
+            output: str = done.stdout.decode("utf-8", "replace")
+            errors: str = done.stderr.decode("utf-8", "replace")
+            if done.returncode == 0:
+                return output
+            if output + errors:  # else it did not begin, as Wine's reg.exe at times on a busy machine
+                break
+        raise RuntimeError(f"{argv[0]} on {self.name} ended with {done.returncode}: {output}{errors}")
 
     def powershell(self, script: str, stdin: bytes = b"", timeout: float = 300) -> str:
         """Runs a PowerShell script on the host, beside WinRM; its output. Any error is a RuntimeError."""
