@@ -94,6 +94,9 @@ def _of_bucket(name: str, destination: S3Destination, rules: Rules) -> list[Find
     """One finding where the bucket does not answer; else one for each check."""
     try:
         clock = _clock(destination.bucket)
+    except AccessManagerError as exc:
+        return [finding(name, failure(str(exc), _ADVICE))]
+    try:
         lock = destination.bucket.lock()
     except DeniedError:
         unknown = warning(
