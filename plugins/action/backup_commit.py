@@ -47,6 +47,9 @@ _RETURNED = (
 )
 
 
+T = t.TypeVar("T")
+
+
 class _Published(t.TypedDict):
     """What directory_info returns of published certificates without a census."""
 
@@ -190,18 +193,13 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
     """
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
     if "forests" in census and "keys" not in census:
-        lacking = [one for one in _published(census)["uncovered"] if one not in held]
+        lacking = [one for one in _answer(census, _Published)["uncovered"] if one not in held]
         return {"problems": list(map(census_module.problem_of_published, lacking)), "manifest": {}, "inventory": {}}
     if "keys" not in census:
         reason = str(census.get("msg") or "the census failed.")
         problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
         return {"problems": [problem], "manifest": {}, "inventory": {}}
-    try:
-        counted = checked(census, Census, "directory")
-    except ShapeError as exc:
-        raise AccessManagerError(
-            f"directory is not what directory_info returns: {exc}. Give it the registered result."
-        ) from None
+    counted = _answer(census, Census)
     for key in counted["keys"]:
         key["covered"] = key["covered"] or key["thumbprint"] in held
     return {
@@ -211,9 +209,10 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
     }
 
 
-def _published(result: dict[str, t.Any]) -> _Published:
+def _answer(result: dict[str, t.Any], shape: type[T]) -> T:
+    """What a shape lists of the answer of the directory. Raises AccessManagerError when it has another shape."""
     try:
-        return checked(result, _Published, "directory")
+        return checked(result, shape, "directory")
     except ShapeError as exc:
         raise AccessManagerError(
             f"directory is not what directory_info returns: {exc}. Give it the registered result."

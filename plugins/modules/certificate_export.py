@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.store
   - lithnet.access_manager.store.owner
   - lithnet.access_manager.part
+  - lithnet.access_manager.thumbprints
   - lithnet.access_manager.encryption
 attributes:
   check_mode:
@@ -37,17 +38,6 @@ attributes:
     details: A part is written once into the open backup.
   platform:
     support: full
-options:
-  thumbprints:
-    description:
-      - Thumbprints of certificates on which passwords in the directory depend, as
-        RV(lithnet.access_manager.directory_info#module:thumbprints) says. These are
-        Access Manager's whatever their usages are, and looked for in every store where it looks for keys. It takes a
-        key from its own store, from that of its
-        account, or from LocalMachine\My.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: lithnet.access_manager.certificate_import
   - module: lithnet.access_manager.backup_commit

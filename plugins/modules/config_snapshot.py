@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
+  - lithnet.access_manager.stop
 attributes:
   check_mode:
     support: full
@@ -48,13 +49,6 @@ options:
     type: str
     choices: [auto, always, never]
     default: auto
-  force_stop:
-    description:
-      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where
-        its start type is disabled, where its account may not log on as a service (error 1069 at its next start), or
-        where its JSON files could not be read.
-    type: bool
-    default: false
   include_database:
     description:
       - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.expiry
   - lithnet.access_manager.staging
+  - lithnet.access_manager.thumbprints
 attributes:
   check_mode:
     support: full
@@ -28,16 +29,6 @@ attributes:
   platform:
     support: full
 options:
-  thumbprints:
-    description:
-      - Thumbprints of certificates on which passwords in the directory depend, as
-        RV(lithnet.access_manager.directory_info#module:thumbprints) says. These are
-        Access Manager's whatever their usages are, and looked for in every store where it looks for keys. It takes a
-        key from its own store, from that of its
-        account, or from LocalMachine\My.
-    type: list
-    elements: str
-    default: []
   include_database:
     description: Describe the files of the database too.
     type: bool

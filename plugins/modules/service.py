@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
+  - lithnet.access_manager.stop
 attributes:
   check_mode:
     support: full
@@ -43,13 +44,6 @@ options:
     description: How many seconds each wait may take, for the stop, the process, the database files and the start.
     type: int
     default: 120
-  force_stop:
-    description:
-      - Stop the service although it could not start again. Otherwise that is refused, before anything is done, where
-        its start type is disabled, where its account may not log on as a service (error 1069 at its next start), or
-        where its JSON files could not be read.
-    type: bool
-    default: false
   lock_timeout:
     description: How many seconds to wait for another run on the same server to end.
     type: int

@@ -8,7 +8,6 @@ Nothing is written there, and nothing is deleted.
 
 from __future__ import annotations
 
-import collections.abc as c
 import datetime
 import functools
 import itertools
@@ -93,26 +92,24 @@ def _command(destination: CommandDestination) -> Verdict:
 def _of_bucket(name: str, destination: S3Destination, rules: Rules) -> list[Finding]:
     """One finding where the bucket does not answer; else one for each check."""
     try:
-        clock = _clock(destination.bucket)
+        clock, locks = _clock(destination.bucket), _locks(destination, rules)
     except AccessManagerError as exc:
         return [finding(name, failure(str(exc), _ADVICE))]
+    verdicts = locks | {"clock": clock, "rights": _rights(destination)}
+    return [finding(f"{name}: {check}", verdict) for check, verdict in verdicts.items()]
+
+
+def _locks(destination: S3Destination, rules: Rules) -> dict[str, Verdict]:
+    """What the bucket's lock is worth. Raises AccessManagerError when the bucket does not answer."""
     try:
-        lock = destination.bucket.lock()
+        found = InBucket(destination, destination.bucket.lock(), rules)
     except DeniedError:
         unknown = warning(
             f"Whether the bucket '{destination.bucket.name}' locks its objects is not known: its key may not ask.",
             "Give it s3:GetBucketObjectLockConfiguration.",
         )
-        return [finding(f"{name}: lock", unknown), *_checked(name, {"clock": clock, "rights": _rights(destination)})]
-    except AccessManagerError as exc:
-        return [finding(name, failure(str(exc), _ADVICE))]
-    found = InBucket(destination, lock, rules)
-    checks = {"lock": _lock(found), "lock against keep rules": _days(found), "clock": clock}
-    return _checked(name, checks | {"rights": _rights(destination)})
-
-
-def _checked(name: str, verdicts: c.Mapping[str, Verdict]) -> list[Finding]:
-    return [finding(f"{name}: {check}", verdict) for check, verdict in verdicts.items()]
+        return {"lock": unknown}
+    return {"lock": _lock(found), "lock against keep rules": _days(found)}
 
 
 def _lock(found: InBucket) -> Verdict:

@@ -37,7 +37,6 @@ from .._threads import in_threads
 from . import content_verification
 
 _LONGEST_BACKUP = datetime.timedelta(days=1)
-_SHOWN = 5
 _FOREIGN = frozenset({".ds_store", "@eadir", "desktop.ini", "ehthumbs.db", "thumbs.db"})
 _REPORTED = ("files", "bytes", "stopped", "downtime_ms", "access_manager_version")
 

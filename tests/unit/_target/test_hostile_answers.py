@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
-from support.playbook import PlaybookRun, results_of, run_playbook
+from support.playbook import PlaybookRun, results_of
 from support.plays import failure_of
 from unit.encrypted_backups import encrypt_to, make
+from unit.fleets import Fleet
 
 TESTS = Path(__file__).resolve().parents[2]
 EVIL, GOOD = "evil1", "good2"
@@ -29,11 +30,8 @@ class Controller:
     """A controller with an inventory of a server that lies and one that does not."""
 
     def __init__(self, folder: Path, owner: KeyPair) -> None:
-        self.folder, self.owner = folder, owner
-        self.root = folder / "backups"
-        self.root.mkdir(mode=0o700)
-        (folder / "key.txt").write_text(owner.private)
-        (folder / "key.txt").chmod(0o600)
+        self.fleet = Fleet(folder, owner)
+        self.folder, self.owner, self.root = folder, owner, self.fleet.root
 
     def run(
         self, *playbooks: str, lies: dict[str, Any] | None = None, hosts: tuple[str, ...] = (EVIL,), **variables: Any
@@ -51,30 +49,13 @@ class Controller:
         """Runs playbooks after each other. liars: what each server puts into its answers, by its name and by step; own:
         what the inventory says of one server.
         """
-        (self.folder / "lies.json").write_text(json.dumps(liars))
-        common = {
-            "ansible_connection": "lying",
-            "ansible_user": "administrator",
-            "access_manager_backup_root": str(self.root),
-            "access_manager_state_dir": str(self.folder / "state"),
-            "access_manager_recipients": [self.owner.public],
-            "access_manager_identity_file": str(self.folder / "key.txt"),
-        }
+        self.fleet.variables = variables
         hosts = {host: {"ansible_password": f"password of {host}"} | (own or {}).get(host, {}) for host in liars}
-        inventory = {"access_manager": {"hosts": hosts, "vars": common | variables}}
-        (self.folder / "inventory.json").write_text(json.dumps(inventory))
-        play = self.folder / "play.yml"
-        play.write_text(json.dumps([{"import_playbook": playbook} for playbook in playbooks]))
-        env = {
-            "ANSIBLE_CONNECTION_PLUGINS": str(TESTS / "support/connection_plugins"),
-            "PYTHONPATH": str(TESTS),
-            "TEST_SERVERS": str(self.folder),
-            "ANSIBLE_HOST_KEY_CHECKING": "0",
-        }
-        return run_playbook(play, self.folder / "inventory.json", env=env, timeout=200)
+        plays = [{"import_playbook": playbook} for playbook in playbooks]
+        return self.fleet.run(plays, liars, env={"ANSIBLE_HOST_KEY_CHECKING": "0"}, hosts=hosts)
 
     def backups(self, host: str = EVIL) -> list[Path]:
-        return sorted(path.parent for path in self.root.glob(f"{host}/*/manifest.json"))
+        return self.fleet.backups(host)
 
     def calls(self) -> list[dict[str, str]]:
         """The calls that servers got: host, remote_user, password and step."""
