@@ -19,7 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.checks import problems_of_documents
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import snapshot_stream
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration import Configuration
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.snapshot_stream import Bundle
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.snapshot_stream import SnapshotStream
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from hypothesis import example, given, settings
@@ -55,7 +55,7 @@ def described(*records: dict[str, Any]) -> dict[str, Any]:
 
 def zipped(stream: bytes) -> zipfile.ZipFile:
     """The archive that is made of a stream."""
-    return zipfile.ZipFile(io.BytesIO(b"".join(zip_chunks(Bundle(io.BytesIO(stream)).entries()))))
+    return zipfile.ZipFile(io.BytesIO(b"".join(zip_chunks(SnapshotStream(io.BytesIO(stream)).entries()))))
 
 
 def refusal(stream: bytes) -> str:
@@ -126,7 +126,7 @@ def test_a_large_file_takes_little_memory() -> None:
     stream = io.BytesIO(bundle(described(file_record("config/db/ams.mdf", content)), [content]))
     tracemalloc.start()
     try:
-        size = sum(len(chunk) for chunk in zip_chunks(Bundle(stream).entries()))
+        size = sum(len(chunk) for chunk in zip_chunks(SnapshotStream(stream).entries()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -208,7 +208,7 @@ def test_a_hostile_name_is_refused_and_named(name: str, make: Any) -> None:
 def test_a_name_that_is_not_portable_is_left_out_and_said(name: str) -> None:
     """The other files are backed up all the same."""
     records = [folder_record("config"), file_record(name, b"odd"), file_record("config/good.ps1", b"good")]
-    stream = Bundle(io.BytesIO(bundle(described(*records), [b"odd", b"good"])))
+    stream = SnapshotStream(io.BytesIO(bundle(described(*records), [b"odd", b"good"])))
     configuration = Configuration(b"".join(zip_chunks(stream.entries())))
     assert configuration.files.keys() == {"config/good.ps1"}
     assert configuration.read("config/good.ps1") == b"good"
@@ -224,7 +224,7 @@ def test_what_is_in_a_folder_that_is_left_out_is_left_out_with_it_and_the_folder
         file_record("config/a/c.ps1", b"3"),
     ]
     folders = [folder_record(name) for name in ("config/a/deep", "config/a", "config/A", "config/a.", "config")]
-    stream = Bundle(io.BytesIO(bundle(described(*folders, *files), [b"1", b"2", b"3"])))
+    stream = SnapshotStream(io.BytesIO(bundle(described(*folders, *files), [b"1", b"2", b"3"])))
     configuration = Configuration(b"".join(zip_chunks(stream.entries())))
     assert configuration.files.keys() == {"config/A/b.ps1"}
     assert configuration.folders.keys() == {"config/", "config/A/"}
@@ -262,7 +262,7 @@ def test_whatever_name_a_target_gives_the_archive_stays_within_its_folders(name:
 @pytest.mark.parametrize("make", [file_record, lambda name, _content: folder_record(name)], ids=["file", "folder"])
 def test_of_two_files_that_are_one_on_windows_one_is_left_out_and_said(one: str, twin: str, make: Any) -> None:
     records = [folder_record("config"), make(one, b""), file_record(twin, b"")]
-    stream = Bundle(io.BytesIO(bundle(described(*records), [])))
+    stream = SnapshotStream(io.BytesIO(bundle(described(*records), [])))
     configuration = Configuration(b"".join(zip_chunks(stream.entries())))
     held = configuration.files.keys() | {name.removesuffix("/") for name in configuration.folders}
     assert len(held & {one, twin}) == 1
@@ -282,11 +282,11 @@ def test_more_bytes_than_a_backup_may_have_are_refused_before_one_is_read() -> N
     for size in (LARGEST + 1, 2**62):
         stream = io.BytesIO(bundle(described(file_record("config/a", b"", size=size)), [bytes(1000)]))
         with pytest.raises(AccessManagerError, match=f"announces 1 files and folders with {size} bytes"):
-            Bundle(stream)
+            SnapshotStream(stream)
         assert len(stream.read()) == 1000
     with pytest.raises(AccessManagerError, match="are not taken"):
-        Bundle(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 4)
-    assert Bundle(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 5)
+        SnapshotStream(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 4)
+    assert SnapshotStream(io.BytesIO(bundle(described(file_record("config/a", b"12345")), [b"12345"])), 5)
 
 
 def test_more_files_than_a_backup_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_a_line_of_many_values_takes_no_memory() -> None:
 
 def received(reported: dict[str, Any], *contents: bytes) -> tuple[list[str], bytes]:
     """What a stream is refused for by a restore, and the config.zip that comes of it all the same."""
-    stream = Bundle(io.BytesIO(bundle(reported, contents)))
+    stream = SnapshotStream(io.BytesIO(bundle(reported, contents)))
     archive = b"".join(zip_chunks(stream.entries()))
     return stream.refused, archive
 
@@ -458,7 +458,7 @@ def test_a_negative_size_does_not_read_the_rest_of_the_stream_into_memory(size: 
     tracemalloc.start()
     try:
         with pytest.raises(AccessManagerError):
-            list(zip_chunks(Bundle(stream).entries()))
+            list(zip_chunks(SnapshotStream(stream).entries()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -495,7 +495,7 @@ def test_no_json_is_ever_a_traceback(manifest: Any) -> None:
 def test_a_json_file_that_no_restore_takes_is_a_problem_of_the_backup(data: bytes, problem: str | None) -> None:
     reported = described(file_record("config/appsettings.json", data), file_record("config/other.json", b"{"))
     reported["documents"] = [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}]
-    received = Bundle(io.BytesIO(bundle(reported, [data, b"{"])))
+    received = SnapshotStream(io.BytesIO(bundle(reported, [data, b"{"])))
     for entry in received.entries():
         b"".join(entry.content)
     problems = problems_of_documents(received.described, received.unreadable)
