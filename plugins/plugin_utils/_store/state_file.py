@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -35,7 +36,7 @@ class StateFile:
     root: str
     host: str
 
-    @property
+    @functools.cached_property
     def real_root(self) -> str:
         return os.path.realpath(self.root)
 
@@ -44,7 +45,7 @@ class StateFile:
         """The first keys of the document in it."""
         return {"format": FORMAT, "root": self.real_root, "host": self.host}
 
-    @property
+    @functools.cached_property
     def path(self) -> pathlib.Path:
         digest = hashlib.sha256(os.fsencode(f"{self.real_root}\0{self.host}")).hexdigest()[:16]
         return folder_of(self.state_dir, self.kind) / f"{self.host[:_NAME_LETTERS]}-{digest}.json"
