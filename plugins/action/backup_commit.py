@@ -236,10 +236,11 @@ def _encryption_of(manifest: Manifest) -> dict[str, tuple[str, list[str]]]:
 
 def _summary(manifest: Manifest, store: BackupStore) -> dict[str, t.Any]:
     """What a result says of a backup."""
+    size = sum(artifact["size"] for artifact in manifest["artifacts"])
     return {key: value for key, value in manifest.items() if key in _RETURNED} | {
         "path": str(store.folder / manifest["id"]),
         "signer": store.origins.get(manifest["id"], Origin()).signer,
-        "size": sum(artifact["size"] for artifact in manifest["artifacts"]),
+        "size": size,
     }
 
 

@@ -30,12 +30,13 @@ class ActionModule(AccessManagerAction):
         self.warnings += itertools.chain.from_iterable(one.named(one.warnings) for one in results)
         if problems and not self.params["fail"]:
             self.warnings += [f"A copy of the backups of {self.host} failed. {problem}" for problem in problems]
+        destinations = [one.as_result() for one in results if one.destination]
         return {
             "changed": any(one.copied for one in results),
             "failed": bool(problems and self.params["fail"]),
             "msg": " ".join(problems),
             "host": self.host,
-            "destinations": [one.as_result() for one in results if one.destination],
+            "destinations": destinations,
             "problems": problems,
         }
 

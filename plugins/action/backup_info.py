@@ -98,9 +98,11 @@ class ActionModule(AccessManagerAction):
         wanted = self.params["backup_id"]
         if wanted is None:
             return None
-        now = datetime.datetime.now(datetime.UTC)
-        accepted = [backup for backup in backups if backup["accepted"] and not is_in_future(backup["id"], now)]
-        found = accepted[-1:] if wanted == LATEST else [backup for backup in backups if backup["id"] == wanted]
+        if wanted == LATEST:
+            now = datetime.datetime.now(datetime.UTC)
+            found = [backup for backup in backups if backup["accepted"] and not is_in_future(backup["id"], now)][-1:]
+        else:
+            found = [backup for backup in backups if backup["id"] == wanted]
         if not found:
             kind = "complete backup" if self.params["complete_only"] else "backup"
             name = "" if wanted == LATEST else f" '{wanted}'"

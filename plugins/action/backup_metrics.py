@@ -35,15 +35,16 @@ class ActionModule(AccessManagerAction):
         unknown |= {"host": host, "copies": []}
         try:
             store = BackupStore.of(self.params, host, self.trust)
-            newest = store.latest_complete()
-            runs = run_log.read(store, newest["id"] if newest else None, self.now)
+            latest = store.latest_complete()
+            newest = latest["id"] if latest else None
+            runs = run_log.read(store, newest, self.now)
         except AccessManagerError as exc:
             self.warnings.append(str(exc))
             return unknown
         self.warnings += filter(None, [runs.problem])
-        known = run_log.ages(runs, newest["id"] if newest else None, self.now)
+        known = run_log.ages(runs, newest, self.now)
         return unknown | {
-            "newest_complete": newest["id"] if newest else None,
+            "newest_complete": newest,
             "last_success": known["last_success"],
             "last_run": run_log.without_signature(runs.last) if runs.last else None,
             "copies": CopyHistory(store, self.params["state_dir"]).ages(None, self.now),

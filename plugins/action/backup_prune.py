@@ -65,15 +65,18 @@ class ActionModule(AccessManagerAction):
             f"The backup {backup_id} of {host} is neither counted nor removed: {' '.join(problems)}"
             for backup_id, problems in plan.doubtful.items()
         ]
+        kept = [{"id": backup_id, "reasons": reasons} for backup_id, reasons in plan.kept.items()]
+        doubtful = [{"id": backup_id, "problems": problems} for backup_id, problems in plan.doubtful.items()]
+        lines = [f"- {host} {one['id']}: {one['reason']}\n" for one in removed]
         return {
             "changed": bool(removed or forgotten),
             "host": self.host,
-            "kept": [{"id": backup_id, "reasons": reasons} for backup_id, reasons in plan.kept.items()],
+            "kept": kept,
             "removed": removed,
-            "doubtful": [{"id": backup_id, "problems": problems} for backup_id, problems in plan.doubtful.items()],
+            "doubtful": doubtful,
             "forgotten": forgotten,
             "freed": sum(one["size"] for one in removed),
-            "diff": {"prepared": "".join(f"- {host} {one['id']}: {one['reason']}\n" for one in removed)},
+            "diff": {"prepared": "".join(lines)},
         }
 
     def _rules(self) -> Rules:

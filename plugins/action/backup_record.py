@@ -13,7 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import checked
 from ..plugin_utils._signing.signer import Signer
 from ..plugin_utils._signing.trust import Trust
-from ..plugin_utils._statuses import FAILED, UNCHANGED
+from ..plugin_utils._statuses import FAILED, SUCCESSFUL, UNCHANGED
 from ..plugin_utils._store import run_log
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.run_log import Run
@@ -41,7 +41,7 @@ class ActionModule(AccessManagerAction):
         if not self.check_mode:
             run_log.add(store, run, Signer.of(self.params))
             HighWaterMark(store, self.params["state_dir"]).record_run(run)
-        newest = run["backup_id"] if run["outcome"] in run_log.SUCCESSFUL else _newest_complete(store)
+        newest = run["backup_id"] if run["outcome"] in SUCCESSFUL else _newest_complete(store)
         return {"newest_complete": newest} | run_log.ages(run_log.read(store, newest, self.now), newest, self.now)
 
     def _run(self) -> Run:

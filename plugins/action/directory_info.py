@@ -132,13 +132,15 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
         if forest["published"]:
             forest["published"] |= _cover(forest["published"]["thumbprint"], backups)
     needed = [key for key in keys if key["current"] or key["history"] or key["published"]]
+    uncovered = [key for key in needed if not key["covered"]]
+    thumbprints = [key["thumbprint"] for key in sorted(keys, key=_is_unpublished)]
     return census | {
         "keys": keys,
         "domains": domains,
         "forests": forests,
-        "thumbprints": [key["thumbprint"] for key in sorted(keys, key=_is_unpublished)][:_MOST_LOOKED_FOR],
-        "uncovered": [key["thumbprint"] for key in needed if not key["covered"]],
-        "problems": [census_module.problem(key) for key in needed if not key["covered"]],
+        "thumbprints": thumbprints[:_MOST_LOOKED_FOR],
+        "uncovered": [key["thumbprint"] for key in uncovered],
+        "problems": list(map(census_module.problem, uncovered)),
     }
 
 

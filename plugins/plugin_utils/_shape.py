@@ -12,13 +12,14 @@ is what is checked. Of several shapes that a value may have, the usual one stand
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import dataclasses
 import functools
 import re
 import types
 import typing as t
 
-from ._text import printable
+from ._text import printable, time_of
 
 _SHOWN = 60
 """As many letters of a name are shown that came from outside."""
@@ -69,6 +70,10 @@ def at_most(count: int) -> Rule:
     return Rule(lambda value: len(value) <= count, f"of at most {count} entries or letters")
 
 
+Time = t.Annotated[str, at_most(40), Rule(lambda text: time_of(text) is not None, "a time in UTC")]
+"""A time as this collection and the target's half write it."""
+
+
 def checked(value: object, shape: type[T], name: str = "") -> T:
     """A copy of what the shape lists of a value: other keys are left out. Raises ShapeError when it has another shape.
 
@@ -84,6 +89,15 @@ def conforming(value: object, shape: type[T], name: str = "") -> T:
     """
     _named(value, shape, name)
     return t.cast(T, value)
+
+
+def readable(value: object, shape: type[T]) -> T:
+    """What of a value has its shape: for a report of what may have been changed by hand.
+
+    A member of another shape, or a missing one, is None where the shape has that, and false or empty otherwise. Such an
+    entry of a list or an object is left out.
+    """
+    return t.cast(T, _read_or_empty(shape)(value))
 
 
 def fault_of(value: object, shape: t.Any, name: str = "") -> str | None:
@@ -103,23 +117,25 @@ def _named(value: object, shape: t.Any, name: str) -> t.Any:
 
 
 @functools.cache
-def _check_of(shape: t.Any) -> Check:
-    """The check of a shape, made once."""
+def _check_of(shape: t.Any, *, lenient: bool = False) -> Check:
+    """The check of a shape, made once. C(lenient): as C(readable) takes it."""
     if shape in (object, t.Any):
         return lambda value: value
     if t.is_typeddict(shape):
-        return _members(shape)
+        return _readable_members(shape) if lenient else _members(shape)
     origin, arguments = t.get_origin(shape), t.get_args(shape)
     if origin in (t.Required, t.NotRequired):
-        return _check_of(arguments[0])
+        return _check_of(arguments[0], lenient=lenient)
     if origin is t.Annotated:
-        return _ruled(_check_of(arguments[0]), t.cast(list[Rule], shape.__metadata__))
+        return _ruled(_check_of(arguments[0], lenient=lenient), t.cast(list[Rule], shape.__metadata__))
     if origin is t.Literal:
         return _one_of(arguments)
     if origin in (t.Union, types.UnionType):
-        return _any_of(arguments)
+        return _any_of([_check_of(one, lenient=lenient) for one in arguments])
     if origin is list:
-        return _entries(_check_of(arguments[0]))
+        return _readable_entries(arguments[0]) if lenient else _entries(_check_of(arguments[0]))
+    if origin is dict and lenient:
+        return _readable_values(arguments[1])
     if origin is dict:
         return _values(_check_of(arguments[0]), _check_of(arguments[1]))
     if shape in _SCALARS:
@@ -219,9 +235,7 @@ def _one_of(choices: tuple[t.Any, ...]) -> Check:
     return check
 
 
-def _any_of(shapes: tuple[t.Any, ...]) -> Check:
-    checks = [_check_of(shape) for shape in shapes]
-
+def _any_of(checks: c.Sequence[Check]) -> Check:
     def check(value: t.Any) -> t.Any:
         errors = []
         for one in checks:
@@ -245,6 +259,74 @@ def _ruled(inner: Check, rules: c.Iterable[Rule]) -> Check:
         return kept
 
     return check
+
+
+# ---- what can be read ----
+
+
+def _read_or_empty(shape: t.Any) -> Check:
+    check, empty = _check_of(shape, lenient=True), _empty_of(shape)
+
+    def read(value: t.Any) -> t.Any:
+        try:
+            return check(value)
+        except ShapeError:
+            return empty()
+
+    return read
+
+
+def _empty_of(shape: t.Any) -> c.Callable[[], t.Any]:
+    """What makes the value that stands for one of another shape."""
+    origin, arguments = t.get_origin(shape), t.get_args(shape)
+    if t.is_typeddict(shape):
+        return functools.partial(_check_of(shape, lenient=True), {})
+    if origin in (t.NotRequired, t.Annotated):
+        return _empty_of(arguments[0])
+    if types.NoneType in arguments:
+        return lambda: None
+    return t.cast(c.Callable[[], t.Any], origin or shape)
+
+
+def _readable_members(shape: t.Any) -> Check:
+    readers = {key: _read_or_empty(hint) for key, hint in t.get_type_hints(shape, include_extras=True).items()}
+
+    def read(value: t.Any) -> t.Any:
+        if not isinstance(value, dict):
+            raise ShapeError("", _kind_of(value), "an object")
+        return {key: member(value.get(key)) for key, member in readers.items()}
+
+    return read
+
+
+def _readable_entries(shape: t.Any) -> Check:
+    check = _check_of(shape, lenient=True)
+
+    def read(value: t.Any) -> t.Any:
+        if not isinstance(value, list):
+            raise ShapeError("", _kind_of(value), "a list")
+        kept: list[t.Any] = []
+        for one in value:
+            with contextlib.suppress(ShapeError):
+                kept.append(check(one))
+        return kept
+
+    return read
+
+
+def _readable_values(shape: t.Any) -> Check:
+    check = _check_of(shape, lenient=True)
+
+    def read(value: t.Any) -> t.Any:
+        if not isinstance(value, dict):
+            raise ShapeError("", _kind_of(value), "an object")
+        kept: dict[str, t.Any] = {}
+        for name, content in value.items():
+            with contextlib.suppress(ShapeError):
+                kept[name] = check(content)
+        return kept
+
+    return read
 
 
 # ---- words ----

@@ -7,18 +7,32 @@ from __future__ import annotations
 
 import typing as t
 
-COMPLETE, INCOMPLETE, DAMAGED, UNREADABLE = "complete", "incomplete", "damaged", "unreadable"
-STATUSES = (COMPLETE, INCOMPLETE, DAMAGED)
-"""Those that a verification gives."""
+COMPLETE: t.Final = "complete"
+INCOMPLETE: t.Final = "incomplete"
+DAMAGED: t.Final = "damaged"
+UNREADABLE: t.Final = "unreadable"
+Made = t.Literal["complete", "incomplete"]
+"""What a manifest says of its backup."""
 
-UNCHANGED, FAILED = "unchanged", "failed"
-RUN_OUTCOMES = (COMPLETE, UNCHANGED, INCOMPLETE, FAILED)
+Status = t.Literal["complete", "incomplete", "damaged"]
+STATUSES: tuple[Status, ...] = t.get_args(Status)
+"""What a verification says of a backup."""
+
+UNCHANGED: t.Final = "unchanged"
+FAILED: t.Final = "failed"
+Outcome = t.Literal["complete", "unchanged", "incomplete", "failed"]
+RUN_OUTCOMES: tuple[Outcome, ...] = t.get_args(Outcome)
 """How a backup run may have ended."""
+
+SUCCESSFUL = (COMPLETE, UNCHANGED)
+"""Those after which the newest complete backup is what the server holds."""
 
 NONE: t.Final = "none"
 INTEGRITY: t.Final = "integrity"
 FULL: t.Final = "full"
 """With a problem; by sizes, hashes and the chain alone; decrypted and verified with a key."""
 
-LEVELS = (NONE, INTEGRITY, FULL)
+Sound = t.Literal["integrity", "full"]
+Verified = t.Literal["none", "integrity", "full"]
+LEVELS: tuple[Verified, ...] = t.get_args(Verified)
 """In rising order."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import json
 import re
@@ -19,7 +20,7 @@ THUMBPRINT = r"[0-9A-F]{40}"
 _LONGEST = 10_000
 """Letters of one sentence."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{{1,7}})?Z|{BACKUP_ID}", re.ASCII)
 
 
 def timestamp(time: datetime.datetime) -> str:
@@ -27,13 +28,18 @@ def timestamp(time: datetime.datetime) -> str:
     return time.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def time_of(text: str) -> datetime.datetime | None:
-    """The time in UTC that a text with a Z says, whose seconds may have seven digits, as Windows has them; None when it
-    is none.
+def time_of(text: object, *, any_zone: bool = False) -> datetime.datetime | None:
+    """The time in UTC that a text is: ISO 8601 with a Z, whose seconds may have seven digits, as Windows has them, or
+    the id of a backup. None when it is none.
+
+    C(any_zone): a time may have another zone, or none, which is UTC then.
     """
+    if not isinstance(text, str) or not (any_zone or _TIME.fullmatch(text)):
+        return None
     try:
-        return datetime.datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
-    except ValueError:
+        time = datetime.datetime.fromisoformat(text)
+        return time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -61,12 +67,21 @@ def printable_lines(text: str) -> str:
 
 def printable_data(value: t.Any) -> t.Any:
     """Data as JSON has it, with every text in it printable, the names of members too."""
+    return _each_text(value, printable)
+
+
+def encodable_data(value: t.Any) -> t.Any:
+    """Data as JSON has it, with every text in it as UTF-8 can have it."""
+    return _each_text(value, encodable)
+
+
+def _each_text(value: t.Any, change: c.Callable[[str], str]) -> t.Any:
     if isinstance(value, str):
-        return printable(value)
+        return change(value)
     if isinstance(value, dict):
-        return {printable(str(key)): printable_data(member) for key, member in value.items()}
+        return {change(str(key)): _each_text(member, change) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [printable_data(entry) for entry in value]
+        return [_each_text(entry, change) for entry in value]
     return value
 
 

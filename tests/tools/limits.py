@@ -8,7 +8,7 @@
 * a line of PowerShell, YAML or Jinja has at most 132 letters (ruff does the same for Python)
 * a function of Python or PowerShell has at most 60 lines
 * a file of Python or PowerShell has at most 300 lines of code: no blank lines, comments or documentation
-* an expression of Python has at most one C(for) and one C(if), and no conditional expression is in another
+* an expression of Python, with all that is in it, has at most one C(for) and one C(if)
 * Markdown has one sentence a line, outside tables and examples
 """
 
@@ -39,17 +39,27 @@ def python(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and _length(node) > LONGEST_FUNCTION:
             yield f"{path}:{node.lineno}: {node.name} has {_length(node)} lines"
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            yield from _dense(path, node)
-        if isinstance(node, ast.IfExp) and any(isinstance(part, ast.IfExp) for part in list(ast.walk(node))[1:]):
-            yield f"{path}:{node.lineno}: a conditional expression in another"
+    for expression in _expressions(tree):
+        loops, conditions = _density(expression)
+        if loops > 1 or conditions > 1:
+            yield f"{path}:{expression.lineno}: an expression with {loops} for and {conditions} if"
 
 
-def _dense(path: Path, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Iterator[str]:
-    loops = [part for part in ast.walk(node) if isinstance(part, ast.comprehension)]
-    conditions = sum(len(loop.ifs) for loop in loops) + sum(isinstance(part, ast.IfExp) for part in ast.walk(node))
-    if len(loops) > 1 or conditions > 1:
-        yield f"{path}:{node.lineno}: an expression with {len(loops)} for and {conditions} if"
+def _expressions(node: ast.AST) -> Iterator[ast.expr]:
+    """The whole expressions below a node, each of a statement, a default or a decorator; not what they are made of."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            yield child
+        else:
+            yield from _expressions(child)
+
+
+def _density(expression: ast.expr) -> tuple[int, int]:
+    """How many C(for) and C(if) are in an expression."""
+    parts = list(ast.walk(expression))
+    loops = [part for part in parts if isinstance(part, ast.comprehension)]
+    conditions = itertools.chain.from_iterable(loop.ifs for loop in loops)
+    return len(loops), len(list(conditions)) + sum(isinstance(part, ast.IfExp) for part in parts)
 
 
 def _length(node: ast.FunctionDef) -> int:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .._shape import Rule, between, matching
-from .._text import THUMBPRINT, time_of
+from .._shape import Time, between, matching
+from .._text import THUMBPRINT
 
 RegistryData = int | list[str] | str | None
 
 
-Time = t.Annotated[str, Rule(lambda text: time_of(text) is not None, "a time in UTC")]
 Thumbprint = t.Annotated[str, matching(THUMBPRINT, "a thumbprint, 40 hexadecimal digits")]
 Sha256 = t.Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, 64 hexadecimal digits")]
 Count = t.Annotated[int, between(0, 2**62)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import operator
 import typing as t
 
 from .._ams.constants import SERVICE_SETTINGS, is_secret_name
@@ -124,6 +125,16 @@ def _of_inventories(
     for change, names in compare_inventories(before, after).items():
         changes += [(change, name) for name in names if not name.startswith("certificates/") and name != _DATABASE]
     state = "state/"
+    files: list[FileChange] = [
+        {"change": change, "path": name, "source": None, "what": [], **_SAME_PERMISSIONS}
+        for change, name in changes
+        if not name.startswith(state)
+    ]
+    server: list[NamedChange] = [
+        {"change": change, "name": name.removeprefix(state), "before": None, "after": None, "secret": False}
+        for change, name in changes
+        if name.startswith(state)
+    ]
     return {
         "basis": INVENTORY,
         "rules": None,
@@ -134,16 +145,8 @@ def _of_inventories(
         "registry": None,
         "http_sys": None,
         "certificates": certificates,
-        "files": [
-            {"change": change, "path": name, "source": None, "what": [], **_SAME_PERMISSIONS}
-            for change, name in changes
-            if not name.startswith(state)
-        ],
-        "server": [
-            {"change": change, "name": name.removeprefix(state), "before": None, "after": None, "secret": False}
-            for change, name in changes
-            if name.startswith(state)
-        ],
+        "files": files,
+        "server": server,
     }
 
 
@@ -256,7 +259,7 @@ def _registry(before: list[RegistryValue], after: list[RegistryValue]) -> list[N
         if one and other and (one["kind"], one["data"]) == (other["kind"], other["data"]):
             continue
         known = t.cast(RegistryValue, other or one)
-        data = (one["data"] if one else None, other["data"] if other else None)
+        data = _of_each(operator.itemgetter("data"), one, other)
         change = _change(known["name"], *data, absent=(one is None, other is None))
         changes.append({**change, "key": known["key"]})
     return changes
@@ -287,7 +290,7 @@ def _bindings(before: dict[tuple[str, str], Binding], after: dict[tuple[str, str
         one, other = before.get(place), after.get(place)
         if one != other:
             known = t.cast(Binding, other or one)
-            words = (words_of(one) if one else None, words_of(other) if other else None)
+            words = _of_each(words_of, one, other)
             change = _change(known["endpoint"], *words, absent=(one is None, other is None))
             yield {**change, "kind": "binding"}
 
@@ -297,7 +300,7 @@ def _reservations(before: dict[str, Reservation], after: dict[str, Reservation])
         one, other = before.get(place), after.get(place)
         if one != other:
             known = t.cast(Reservation, other or one)
-            sddl = (one["sddl"] if one else None, other["sddl"] if other else None)
+            sddl = _of_each(operator.itemgetter("sddl"), one, other)
             change = _change(known["url"], *sddl, absent=(one is None, other is None))
             yield {**change, "kind": "reservation"}
 
@@ -344,11 +347,18 @@ def _facts(described: BackedUpServer) -> dict[str, t.Any]:
 
 def _change(name: str, before: t.Any, after: t.Any, *, absent: tuple[bool, bool], secret: bool = False) -> NamedChange:
     hidden = secret or is_secret_name(name)
+    if hidden:
+        before = after = None
     kinds = {(True, False): "added", (False, True): "removed"}
     return {
         "change": kinds.get(absent, "changed"),
         "name": name,
-        "before": None if hidden else before,
-        "after": None if hidden else after,
+        "before": before,
+        "after": after,
         "secret": hidden,
     }
+
+
+def _of_each(value: c.Callable[[t.Any], t.Any], *records: object | None) -> list[t.Any]:
+    """A value of each record; None for one that there is not."""
+    return [None if record is None else value(record) for record in records]

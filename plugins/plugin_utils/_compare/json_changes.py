@@ -61,10 +61,7 @@ def _elements(file: str, place: str, before: Value | None, after: Value | None) 
     for key in sorted(old.keys() | new.keys()):
         one, other = old.get(key), new.get(key)
         rights = _rights(one, other) if place == RULES else None
-        settings = compare(
-            settings_of(one, place=place) if one else {},
-            settings_of(other, place=place) if other else {},
-        )
+        settings = compare(_settings_at(one, place), _settings_at(other, place))
         moved = rights is not None and bool(rights["gained"] or rights["lost"])
         if rights and moved and rights["decoded"]:
             settings = [setting for setting in settings if setting["path"].lower() not in _DETAILED]
@@ -72,6 +69,10 @@ def _elements(file: str, place: str, before: Value | None, after: Value | None) 
             change = _element(key, t.cast(Value, other or one), kind_of(one, other), settings, file)
             changes.append({**change, **rights} if rights else change)
     return changes
+
+
+def _settings_at(element: Value | None, place: str) -> Settings:
+    return settings_of(element, place=place) if element else {}
 
 
 def _by_key(document: Value | None, place: str) -> dict[str, Value]:

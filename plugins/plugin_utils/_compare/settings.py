@@ -89,12 +89,16 @@ def compare(before: Settings, after: Settings) -> list[SettingChange]:
             {
                 "change": kind_of(old, new),
                 "path": known.path,
-                "before": old.value if old and not secret else None,
-                "after": new.value if new and not secret else None,
+                "before": _shown(old, secret=secret),
+                "after": _shown(new, secret=secret),
                 "secret": secret,
             }
         )
     return changes
+
+
+def _shown(setting: Setting | None, *, secret: bool) -> t.Any:
+    return None if setting is None or secret else setting.value
 
 
 def kind_of(before: object, after: object) -> str:
@@ -131,10 +135,8 @@ def _descriptor_of(rule: Value) -> str:
 
 def compare_grants(before: c.Set[Grant], after: c.Set[Grant]) -> GrantChanges:
     """What is gained and lost."""
-    return {
-        "gained": [_described(grant) for grant in sorted(after - before, key=_order)],
-        "lost": [_described(grant) for grant in sorted(before - after, key=_order)],
-    }
+    gained, lost = sorted(after - before, key=_order), sorted(before - after, key=_order)
+    return {"gained": list(map(_described, gained)), "lost": list(map(_described, lost))}
 
 
 def _order(grant: Grant) -> tuple[str, str, int, Grant]:

@@ -63,12 +63,10 @@ def of_backup(source: Source, decryptor: Decryptor) -> DecryptedBackup:
     manifest = source.manifest
     may_decrypt = decryptor.may_decrypt(source.parts["config"].path)
     parts = PartReader(source, decryptor)
-    state = ComparedState(
-        label=f"backup {source.label}",
-        configuration=Configuration(parts.read("config"), tolerant=True) if may_decrypt else None,
-        inventory=manifest["inventory"] if manifest else None,
-        certificates=_certificates_of(manifest) if manifest and "certificates" in manifest else None,
-    )
+    configuration = Configuration(parts.read("config"), tolerant=True) if may_decrypt else None
+    inventory = manifest["inventory"] if manifest else None
+    certificates = _certificates_of(manifest) if manifest and "certificates" in manifest else None
+    state = ComparedState(f"backup {source.label}", configuration, inventory, certificates)
     values = read_secrets(parts.read("secrets")) if may_decrypt and "secrets" in source.parts else {}
     return DecryptedBackup(state, {path.lower(): value for path, value in values.items()})
 

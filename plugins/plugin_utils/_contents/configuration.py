@@ -187,13 +187,15 @@ def _secret(file: str, place: str, value: Value) -> Secret | None:
     if data is None:
         return None
     written = t.cast(tuple[str, Value], value.member("Data"))[1]
-    salted = salt[1] if salt and isinstance(salt[1].value, str) else None
+    salt_text, salt_place = "", None
+    if salt and isinstance(salt[1].value, str):
+        salt_text, salt_place = salt[1].value, (salt[1].start, salt[1].end)
     return Secret(
         file=file,
         path=place,
         mode=_mode(mode[1].value if mode else 0),
         data=data,
-        salt=salted.value if salted else "",
+        salt=salt_text,
         data_place=(written.start, written.end),
-        salt_place=(salted.start, salted.end) if salted else None,
+        salt_place=salt_place,
     )

@@ -62,11 +62,8 @@ def open_contents(source: Source, decryptor: Decryptor, *, certificates: bool) -
     if certificates and "certificates" not in source.parts and source.manifest:
         raise AccessManagerError(f"The backup {source.label} has no certificates.zip.")
     parts = PartReader(source, decryptor)
-    return Contents(
-        source=source,
-        held=Configuration(parts.read("config")) if "config" in source.parts else None,
-        certificates=read_certificates(parts.read("certificates"))
-        if certificates and "certificates" in source.parts
-        else None,
-        secrets=read_secrets(parts.read("secrets")) if "secrets" in source.parts else {},
-    )
+    wanted = source.parts.keys() if certificates else source.parts.keys() - {"certificates"}
+    held = Configuration(parts.read("config")) if "config" in wanted else None
+    keys = read_certificates(parts.read("certificates")) if "certificates" in wanted else None
+    secrets = read_secrets(parts.read("secrets")) if "secrets" in wanted else {}
+    return Contents(source, held, keys, secrets)

@@ -13,7 +13,7 @@ import datetime
 import typing as t
 
 from .._errors import AccessManagerError
-from .._shape import Rule, at_most
+from .._shape import Rule, Time, at_most
 from .._store.run_log import hours
 from .._store.state_file import StateFile
 from .._store.store import BackupStore, is_id
@@ -24,7 +24,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024
 
 
 class _Destination(t.TypedDict):
-    last_success: t.Annotated[str, Rule(lambda text: time_of(text) is not None, "a time in UTC")] | None
+    last_success: Time | None
     ids: t.Annotated[list[t.Annotated[str, Rule(is_id, "the id of a backup")]], at_most(MOST_IDS)]
 
 
@@ -67,10 +67,11 @@ class CopyHistory:
 
     def _age(self, destination: str, now: datetime.datetime) -> CopyAge:
         last = self.last_success(destination)
+        when, age = (timestamp(last), hours(last, now)) if last else (None, None)
         return {
             "destination": destination,
-            "last_success": timestamp(last) if last else None,
-            "age_hours": hours(last, now) if last else None,
+            "last_success": when,
+            "age_hours": age,
         }
 
     def record(self, destination: str, ids: list[str], success: datetime.datetime | None) -> None:

@@ -144,11 +144,9 @@ class Lost(t.TypedDict):
 def lost_of(keys: c.Iterable[dict[str, t.Any]], thumbprints: list[str]) -> Lost:
     """What depends on these keys, of those that a result lists."""
     lost = [key for key in keys if key["thumbprint"] in thumbprints]
-    return {
-        "thumbprints": thumbprints,
-        "current": sum(key["current"] for key in lost),
-        "history": sum(key["history"] for key in lost),
-    }
+    current = sum(key["current"] for key in lost)
+    history = sum(key["history"] for key in lost)
+    return {"thumbprints": thumbprints, "current": current, "history": history}
 
 
 _WHERE = (

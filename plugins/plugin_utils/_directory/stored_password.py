@@ -16,7 +16,7 @@ import dataclasses
 import datetime
 import json
 
-from .._text import printable
+from .._text import time_of
 
 LONGEST = 64 * 1024
 VERSIONS = {1: "AES-CBC", 2: "AES-GCM"}
@@ -46,7 +46,7 @@ def parse(value: bytes) -> StoredPassword:
     if not isinstance(item, dict) or not isinstance(item.get("data"), str):
         raise ValueError("it has no text 'data'")
     version, thumbprint = _header(item["data"])
-    return StoredPassword(thumbprint, version, _time(item.get("created")))
+    return StoredPassword(thumbprint, version, time_of(item.get("created"), any_zone=True))
 
 
 def _header(data: str) -> tuple[int, str]:
@@ -60,11 +60,3 @@ def _header(data: str) -> tuple[int, str]:
     if version not in VERSIONS:
         raise ValueError(f"its data are of version {version}")
     return version, blob[_VERSION_BYTES : _VERSION_BYTES + _THUMBPRINT_BYTES].hex().upper()
-
-
-def _time(text: object) -> datetime.datetime | None:
-    try:
-        time = datetime.datetime.fromisoformat(printable(str(text)))
-        return time.replace(tzinfo=datetime.UTC) if time.tzinfo is None else time.astimezone(datetime.UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import collections.abc as c
 import struct
 import typing as t
 
 from .._ams.checks import problems_of_configuration, require_supported_version
 from .._ams.description import files_of
-from .._ams.shapes import Server
+from .._ams.shapes import Item, Server
 from .._target import earlier_restores, health, interrupted_stops
 from .facts import Facts, ServiceFacts
 from .verdict import Check, Verdict, failure, ok, warning, without_error
@@ -146,6 +147,10 @@ def _web_site(facts: Facts) -> Verdict:
     return ok(f"The web site serves over {' and '.join(name.upper() for name in addresses) or 'no address'}.")
 
 
+def _paths_with(attribute: int, files: c.Iterable[Item]) -> list[str]:
+    return [file["path"] for file in files if file["attributes"] & attribute]
+
+
 def _file_system(facts: Facts) -> Verdict:
     volume = facts.examination["volume"]
     if volume["format"] not in _NTFS_ALIKE:
@@ -155,8 +160,8 @@ def _file_system(facts: Facts) -> Verdict:
         )
     files = files_of(facts.server["records"])
     kinds = {
-        "encrypted (EFS)": [one["path"] for one in files if one["attributes"] & _ENCRYPTED],
-        "compressed": [one["path"] for one in files if one["attributes"] & _COMPRESSED],
+        "encrypted (EFS)": _paths_with(_ENCRYPTED, files),
+        "compressed": _paths_with(_COMPRESSED, files),
         "under further names (hard links)": volume["linked"],
         "with further streams": volume["streamed"],
     }

@@ -95,10 +95,10 @@ def _inventory(configuration: Configuration, manifest: Manifest) -> c.Iterator[s
 
 def _records(configuration: Configuration) -> list[Link | Item]:
     """The files and folders as a server describes them, where a folder's name has no slash at its end."""
-    return [
-        *(_item("file", record) | {"sha256": record["sha256"]} for record in configuration.files.values()),
-        *(_item("folder", record) for record in configuration.folders.values()),
+    records: list[Link | Item] = [
+        _item("file", record) | {"sha256": record["sha256"]} for record in configuration.files.values()
     ]
+    return records + [_item("folder", record) for record in configuration.folders.values()]
 
 
 def _item(kind: t.Literal["file", "folder"], record: FolderRecord) -> Item:

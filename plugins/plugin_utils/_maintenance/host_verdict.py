@@ -26,16 +26,19 @@ def result_of_host(host: Host, *, check_age: float | None, check_copies: float |
     """
     problems = [*_problems_of_host(host, check_age), *_problems_of_copies(host, check_copies)]
     newest = host.newest_complete
+    newest_id = newest.id if newest else None
+    created = newest.manifest["created"] if newest and newest.manifest else None
+    last_run = without_signature(host.runs.last) if host.runs.last else None
     return {
         "host": host.store.host,
         "counts": dict.fromkeys(STATUSES, 0) | collections.Counter(backup.status for backup in host.backups),
         "newest": host.backups[-1].id if host.backups else None,
-        "newest_complete": newest.id if newest else None,
-        "newest_complete_created": newest.manifest["created"] if newest and newest.manifest else None,
-        "last_run": without_signature(host.runs.last) if host.runs.last else None,
+        "newest_complete": newest_id,
+        "newest_complete_created": created,
+        "last_run": last_run,
         "copies": host.copies,
         "problems": list(map(printable, problems)),
-    } | run_log.ages(host.runs, newest.id if newest else None, host.now)
+    } | run_log.ages(host.runs, newest_id, host.now)
 
 
 def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:

@@ -72,13 +72,9 @@ def plan(
     removed = {
         backup_id: why for backup_id, why in removed.items() if backup_id not in kept and backup_id not in doubtful
     }
-    return Plan(
-        kept=dict(sorted(kept.items())),
-        removed=removed,
-        doubtful=doubtful,
-        links={backup_id: link for backup_id in removed if (link := backups[backup_id].link)},
-        sizes={backup_id: verification.size_of(backups[backup_id]) for backup_id in removed},
-    )
+    links = {backup_id: link for backup_id in removed if (link := backups[backup_id].link)}
+    sizes = {backup_id: verification.size_of(backups[backup_id]) for backup_id in removed}
+    return Plan(kept=dict(sorted(kept.items())), removed=removed, doubtful=doubtful, links=links, sizes=sizes)
 
 
 def forgotten(store: BackupStore, ids: c.Collection[str]) -> list[Link]:

@@ -178,12 +178,10 @@ def _broken_chain(
 
     C(strangers): what is there besides, and accuses no other.
     """
-    return chain.problems(
-        [backup.link for backup in backups if backup.link and not backup.problems],
-        unreliable=[backup.link for backup in backups if backup.link and backup.problems],
-        pruned=pruned,
-        strangers=[backup.link for backup in strangers if backup.link],
-    )
+    reliable = [backup.link for backup in backups if backup.link and not backup.problems]
+    unreliable = [backup.link for backup in backups if backup.link and backup.problems]
+    others = [backup.link for backup in strangers if backup.link]
+    return chain.problems(reliable, unreliable=unreliable, pruned=pruned, strangers=others)
 
 
 def latest(host: Host) -> list[Backup]:
@@ -219,6 +217,8 @@ def result_of_backup(backup: Backup) -> Result:
     """What the result of a verification says of a backup."""
     manifest: c.Mapping[str, t.Any] = backup.manifest or {}
     artifacts = manifest.get("artifacts", [])
+    problems = [printable(problem) for problem in backup.problems + backup.unverified]
+    size = size_of(backup) if backup.size is None else backup.size
     return {
         "host": backup.store.host,
         "id": backup.id,
@@ -227,9 +227,9 @@ def result_of_backup(backup: Backup) -> Result:
         "status": backup.status,
         "verified": backup.verified,
         "signer": backup.origin.signer,
-        "problems": [printable(problem) for problem in backup.problems + backup.unverified],
+        "problems": problems,
         "backup_problems": manifest.get("problems", []),
-        "size": size_of(backup) if backup.size is None else backup.size,
+        "size": size,
         "recipients": manifest.get("recipients", []),
         "encryption": artifacts[0]["encryption"] if artifacts else None,
         "certificates": manifest.get("certificates", []),

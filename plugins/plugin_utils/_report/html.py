@@ -19,7 +19,7 @@ import typing as t
 import jinja2
 
 from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE
-from .._text import printable
+from .._text import printable, time_of
 from . import report as report_module
 from .report import Report
 
@@ -132,7 +132,7 @@ def age(hours: float | None) -> str:
 
 def time_text(text: t.Any) -> str:
     """A time, or the id of a backup, to the minute."""
-    found = report_module.time_of(text) or report_module.time_of_id(str(text))
+    found = time_of(text)
     return f"{found:%Y-%m-%d %H:%M}" if found else "unknown"
 
 
@@ -149,26 +149,29 @@ def _clean(text: t.Any) -> str:
 
 def _axis(report: Report) -> Axis:
     """From the oldest backup that is shown to the verification, and a day at the least."""
-    end = t.cast(datetime.datetime, report_module.time_of(report["verified_at"]))
+    end = t.cast(datetime.datetime, time_of(report["verified_at"]))
     backups = itertools.chain.from_iterable(host["backups"] for host in report["hosts"])
     earliest = max(min(filter(None, map(_made, backups)), default=end), end - _SHOWN_DAYS * report_module.DAY)
     return Axis(min(earliest, end - report_module.DAY), end)
 
 
 def _made(backup: Report) -> datetime.datetime | None:
-    return report_module.time_of_id(backup["id"])
+    return time_of(backup["id"])
 
 
 def _host(host: Report, axis: Axis) -> dict[str, t.Any]:
     """What the template shows of a host: its newest complete backup, its pictures, and the backups that are listed."""
     newest = next((backup for backup in host["backups"] if backup["id"] == host["newest_complete"]), None)
     drawn = [(place, backup) for backup in reversed(host["backups"]) if (place := _place(backup, axis)) is not None]
+    older = sum((made := _made(backup)) is not None and made < axis.start for backup in host["backups"])
+    sizes = [(place, backup["size"]) for place, backup in drawn]
+    downtimes = [(place, backup["downtime_ms"]) for place, backup in drawn]
     return host | {
         "newest_backup": newest,
         "marks": list(_marks(drawn)),
-        "older": sum((made := _made(backup)) is not None and made < axis.start for backup in host["backups"]),
-        "sizes": _curve([(place, backup["size"]) for place, backup in drawn]),
-        "downtimes": _curve([(place, backup["downtime_ms"]) for place, backup in drawn]),
+        "older": older,
+        "sizes": _curve(sizes),
+        "downtimes": _curve(downtimes),
         "listed": host["backups"][:_LISTED_BACKUPS],
         "count": sum(host["counts"].values()),
         "unlisted": max(0, len(host["backups"]) - _LISTED_BACKUPS),

@@ -9,9 +9,8 @@ import collections.abc as c
 import itertools
 import typing as t
 
-from .._statuses import LEVELS, NONE, STATUSES
-from .._text import printable
-from . import report as report_module
+from .._statuses import LEVELS, NONE, STATUSES, SUCCESSFUL
+from .._text import printable, time_of
 from .report import Report
 
 PREFIX = "lithnet_access_manager"
@@ -103,8 +102,12 @@ def _newest_value(name: str, scale: float = 1) -> c.Callable[[Report], int | flo
 
 
 def _seconds(text: t.Any) -> int | None:
-    time = report_module.time_of(text)
+    time = time_of(text)
     return int(time.timestamp()) if time else None
+
+
+def _of_run(host: Report, value: c.Callable[[Report], int]) -> int | None:
+    return value(host["last_run"]) if host["last_run"] else None
 
 
 def _run(host: Report) -> Report:
@@ -172,11 +175,11 @@ _RUN_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], .
     (
         "run_success",
         "Whether it made a complete backup, or found the server as it is in the newest one.",
-        lambda host: int(_run(host)["outcome"] in ("complete", "unchanged")) if host["last_run"] else None,
+        lambda host: _of_run(host, lambda run: int(run["outcome"] in SUCCESSFUL)),
     ),
     ("run_duration_seconds", "How long it took.", lambda host: _run(host).get("seconds")),
     ("run_downtime_seconds", "How long it stopped the service.", lambda host: _scaled(_run(host).get("downtime_ms"))),
-    ("run_problems", "What was wrong with it.", lambda host: len(_run(host)["problems"]) if host["last_run"] else None),
+    ("run_problems", "What was wrong with it.", lambda host: _of_run(host, lambda run: len(run["problems"]))),
     (
         "run_last_success_timestamp_seconds",
         "When the last successful backup run ended.",

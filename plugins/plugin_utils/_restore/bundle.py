@@ -31,14 +31,16 @@ def plan_of(contents: Contents, plan: Plan) -> dict[str, t.Any]:
     """The plan, and what the target has to know beside it. No secret is in it in clear."""
     root = contents.configuration.described["installation"]["config_path"]
     secrets = {secret.path: secret for secret in contents.configuration.secrets}
+    files = [_file(record) for record in plan.files]
+    size = sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files)
     return plan.as_data() | {
         "backup": contents.source.label,
         "changes_server": plan.changes_server,
         "announced": plan.announced,
-        "files": [_file(record) for record in plan.files],
+        "files": files,
         "secrets": [one | dataclasses.asdict(secrets[one["path"]]) for one in plan.secrets],
         "database": f"{root}\\db",
-        "bytes": sum(record["size_before"] + 2 * record.get("size", 0) for record in plan.files),
+        "bytes": size,
     }
 
 

@@ -85,7 +85,7 @@ def document_of(
     """
     other_server = backup is not None
     here = _here(outcome_of_items(backup, contents, plan, parts), plan.tasks) if backup else {}
-    tasks = sorted(plan.tasks, key=lambda task: task.item is None)
+    secrets: list[DocumentedSecret] = [{"path": one["path"], "action": one["action"]} for one in plan.secrets]
     return {
         "format": FORMAT,
         "backup": contents.source.label,
@@ -96,24 +96,26 @@ def document_of(
         "installer": contents.installer,
         "would_change": plan.changed,
         "configured": plan.configured,
-        "items": [
-            {
-                "item": item.value,
-                "same_server": same.value,
-                "other_server": other.value,
-                "this_run": here.get(item, same).value,
-            }
-            for item, (same, other) in OUTCOMES.items()
-        ],
+        "items": list(_items(here)),
         "references": plan.references,
         "certificates": certificates_of(contents, plan),
-        "secrets": [{"path": secret["path"], "action": secret["action"]} for secret in plan.secrets],
+        "secrets": secrets,
         "changes": [line for line in lines_of(plan) if not line.startswith("!")],
-        "tasks": [
-            {"item": task.item.value if task.item else "", "text": task.text, "commands": list(task.commands)}
-            for task in tasks
-        ],
+        "tasks": list(_tasks(plan.tasks)),
     }
+
+
+def _items(here: dict[Item, Outcome]) -> c.Iterator[PlannedItem]:
+    for item, (same, other) in OUTCOMES.items():
+        this_run = here.get(item, same).value
+        yield {"item": item.value, "same_server": same.value, "other_server": other.value, "this_run": this_run}
+
+
+def _tasks(tasks: c.Iterable[Task]) -> c.Iterator[DocumentedTask]:
+    """Those of things that the document lists come first."""
+    for task in sorted(tasks, key=lambda task: task.item is None):
+        item = task.item.value if task.item else ""
+        yield {"item": item, "text": task.text, "commands": list(task.commands)}
 
 
 def _here(found: dict[Item, Outcome], tasks: c.Iterable[Task]) -> dict[Item, Outcome]:

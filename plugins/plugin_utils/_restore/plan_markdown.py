@@ -14,41 +14,34 @@ from .plan_document import Document, DocumentedTask, PlannedItem
 
 
 def to_markdown(document: Document) -> bytes:
-    lines = [
-        f"# Restore of {_cell(document['backup'])} to {_cell(document['computer'])}",
-        "",
-        f"Access Manager {_cell(document['backup_version'])} in the backup, {_cell(document['server_version'])} on "
-        "the server. "
-        + ("The server takes the place of another." if document["other_server"] else "It is the same server."),
-        *(["", _cell(document["installer"])] if document["installer"] else []),
-        "",
-        "## What happens to each thing",
-        "",
-        *_table(
-            ("Thing", "Same server", "Another server", "This run", "To do here"),
-            [_item_row(item, document) for item in document["items"]],
+    items = [_item_row(item, document) for item in document["items"]]
+    certificates = [(one["thumbprint"], one["subject"], one["state"]) for one in document["certificates"]]
+    secrets = [(one["path"], one["action"]) for one in document["secrets"]]
+    changes = [f"    {printable(line)}" for line in document["changes"]]
+    sections: dict[str, c.Iterable[str]] = {
+        "What happens to each thing": _table(
+            ("Thing", "Same server", "Another server", "This run", "To do here"), items
         ),
-        "",
-        "## Changes",
-        "",
-        *([f"    {printable(line)}" for line in document["changes"]] or ["None."]),
-        "",
-        "## Certificates",
-        "",
-        *_table(
-            ("Thumbprint", "Subject", "Key"),
-            [(one["thumbprint"], one["subject"], one["state"]) for one in document["certificates"]],
-        ),
-        "",
-        "## Secrets",
-        "",
-        *_table(("Secret", "Action"), [(one["path"], one["action"]) for one in document["secrets"]]),
-        "",
-        "## Manual tasks",
-        "",
-        *(_tasks_lines(document["tasks"]) if document["tasks"] else ["Nothing."]),
-    ]
+        "Changes": changes or ["None."],
+        "Certificates": _table(("Thumbprint", "Subject", "Key"), certificates),
+        "Secrets": _table(("Secret", "Action"), secrets),
+        "Manual tasks": list(_tasks_lines(document["tasks"])) or ["Nothing."],
+    }
+    lines = list(_introduction(document))
+    for title, content in sections.items():
+        lines += ["", f"## {title}", "", *content]
     return encodable("\n".join(lines).rstrip() + "\n").encode()
+
+
+def _introduction(document: Document) -> c.Iterator[str]:
+    yield f"# Restore of {_cell(document['backup'])} to {_cell(document['computer'])}"
+    yield ""
+    which = "The server takes the place of another." if document["other_server"] else "It is the same server."
+    before, after = _cell(document["backup_version"]), _cell(document["server_version"])
+    yield f"Access Manager {before} in the backup, {after} on the server. {which}"
+    if document["installer"]:
+        yield ""
+        yield _cell(document["installer"])
 
 
 def _item_row(item: PlannedItem, document: Document) -> list[str]:

@@ -56,9 +56,11 @@ def _domain_secret(recovery: Recovery, secret: Secret) -> c.Iterator[Task]:
     if readers:
         here = printable(str(recovery.server["state"]["service"]["account"] or "LocalSystem"))
         text += f" {domain_secret.words_of(readers)} can decrypt it, and the service runs as '{here}' here."
-    either = " If the service cannot decrypt it either, enter it again in the configuration tool."
-    settled = bool(decrypts and not readers)
-    yield Task(Item.SECRETS_OF_MODE_3, text + ("" if settled else either), secret="" if settled else secret.path)
+    if decrypts and not readers:
+        yield Task(Item.SECRETS_OF_MODE_3, text)
+    else:
+        text += " If the service cannot decrypt it either, enter it again in the configuration tool."
+        yield Task(Item.SECRETS_OF_MODE_3, text, secret=secret.path)
 
 
 def synchronised(recovery: Recovery) -> c.Iterator[Task]:

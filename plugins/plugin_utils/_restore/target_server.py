@@ -19,8 +19,8 @@ from .._ams.shapes import (
     Staging,
     State,
     Thumbprint,
-    Time,
 )
+from .._shape import Time
 from .._target.earlier_restores import Interruption
 
 

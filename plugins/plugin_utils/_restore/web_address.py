@@ -62,7 +62,8 @@ def web_address_of(configuration: Configuration) -> WebAddress:
 def _name_among(candidates: c.Iterable[str]) -> str | None:
     """The first that is a name with its domain; the first name when none has one."""
     names = [name for one in candidates if (name := name_of(one))]
-    return next((name for name in names if "." in name), names[0] if names else None)
+    whole = [name for name in names if "." in name]
+    return next(iter([*whole, *names]), None)
 
 
 def _guesses(configuration: Configuration) -> c.Iterator[str]:

@@ -46,8 +46,8 @@ def problems(
     for backup_id, link in sorted(reliable.items()):
         last = _through_the_pruned(link, removed, there)
         if last.previous is None:
-            older = {one for one in present if one < backup_id} if last is link else set()
-            if older and (older := older - _ids_after(link, [*present.values(), *removed.values()])):
+            older = {one for one in present if one < backup_id}
+            if last is link and older and (older := older - _ids_after(link, [*present.values(), *removed.values()])):
                 found.setdefault(backup_id, []).append(
                     f"The backup {backup_id} says that it is the first of its host, but {min(older)} is older."
                 )

@@ -45,7 +45,7 @@ def refuse_lost_with_container(folder: Folder) -> None:
 
 
 def _is_in_container() -> bool:
-    return any(mark.exists() for mark in MARKS) or any(name in os.environ for name in VARIABLES)
+    return any(mark.exists() for mark in MARKS) or not os.environ.keys().isdisjoint(VARIABLES)
 
 
 def _mount_of(folder: Folder) -> Mount | None:

@@ -20,11 +20,11 @@ import typing as t
 
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
-from .._shape import Rule
+from .._shape import Rule, Time
 from .._statuses import COMPLETE
 from .._text import time_of
 from .manifest import ManifestHead
-from .run_log import Run, Time, moment_of
+from .run_log import Run, moment_of
 from .state_file import StateFile, folder_of, read_document
 from .store import BackupStore, is_id, is_in_future
 
@@ -147,9 +147,8 @@ class HighWaterMark:
         before = [backup_id for backup_id in self._store.ids() if backup_id != mark.id]
         missing = [dataclasses.replace(one, lost=True) for one in known if self._problem(one, before)]
         complete = [one for one in known if one.complete and self._is_there(one)]
-        self._write(
-            [*missing, *([] if mark.complete else complete[-1:]), mark], document.get("last_run") if document else None
-        )
+        kept = [] if mark.complete else complete[-1:]
+        self._write([*missing, *kept, mark], document.get("last_run") if document else None)
 
     def accept(self, now: datetime.datetime) -> bool:
         """Takes the newest backups that are there for what is to be there.

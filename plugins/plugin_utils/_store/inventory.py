@@ -39,18 +39,15 @@ def inventory_of_server(described: InventoriedServer, *, include_database: bool)
         for record in described["records"]
         if record["kind"] != "link" and not (name := inventory_name(record)).startswith(DATABASE_FOLDER)
     }
+    values = sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))
+    permissions = sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
+    settings = {name: value for name, value in state["service"].items() if name in SERVICE_SETTINGS}
     return inventory | {
         COMPUTER_NAME: _fingerprint(state["computer_name"].upper()),
         "state/version": _fingerprint(described["installation"]["version"]),
-        "state/registry": _fingerprint(
-            sorted(_configured_values(state), key=lambda value: (value["key"], value["name"]))
-        ),
-        "state/registry_permissions": _fingerprint(
-            sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
-        ),
-        "state/service": _fingerprint(
-            {name: value for name, value in state["service"].items() if name in SERVICE_SETTINGS}
-        ),
+        "state/registry": _fingerprint(values),
+        "state/registry_permissions": _fingerprint(permissions),
+        "state/service": _fingerprint(settings),
         "state/http_sys": _fingerprint(own_http_configuration(state["http_sys"])),
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),

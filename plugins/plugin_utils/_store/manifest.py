@@ -15,10 +15,10 @@ import typing as t
 from .._age.decryption import LARGEST
 from .._ams.installer import Installer
 from .._ams.json_document import strict
-from .._ams.shapes import BoundCertificate, Count, Sha256, Time
+from .._ams.shapes import BoundCertificate, Count, Sha256
 from .._errors import AccessManagerError
-from .._shape import Rule, ShapeError, at_most, between, conforming, matching
-from .._statuses import COMPLETE, INCOMPLETE
+from .._shape import Rule, ShapeError, Time, at_most, between, conforming, matching
+from .._statuses import COMPLETE, INCOMPLETE, Made
 from .._text import printable, shortened
 from .folder import Folder
 
@@ -150,7 +150,7 @@ class ManifestHead(_Formatted, Details):
     host: str
     collection_version: str
     created: Time
-    status: t.Literal["complete", "incomplete"]
+    status: Made
     problems: t.Annotated[list[str], _LISTED]
     artifacts: t.Annotated[list[ArtifactRecord], _LISTED, _ONE_EACH]
     nonce_sha256: Sha256

@@ -19,10 +19,10 @@ import typing as t
 
 from .._ams.json_document import strict
 from .._errors import AccessManagerError
-from .._shape import Rule, at_most, between, checked, matching
+from .._shape import Time, at_most, between, checked, matching
 from .._signing.signer import Signer
 from .._signing.trust import Trust
-from .._statuses import COMPLETE, UNCHANGED
+from .._statuses import SUCCESSFUL, Outcome
 from .._text import BACKUP_ID, printable, shortened, time_of, timestamp
 from .folder import Folder, explained
 from .store import CLOCKS_DIFFER, BackupStore
@@ -39,14 +39,10 @@ MOST_FOREIGN = 20
 MOST_PROBLEMS, _LONGEST_PROBLEM = 5, 500
 _LONGEST = 100 * 365 * 24 * 3600
 
-SUCCESSFUL = (COMPLETE, UNCHANGED)
 _FOREIGN = (
     "The record of runs '{path}' has more than {most} lines that no allowed signer signed, so it is not read on: find "
     "out who wrote them, and remove them."
 )
-
-
-Time = t.Annotated[str, at_most(40), Rule(lambda text: time_of(text) is not None, "a time in UTC")]
 
 
 class Run(t.TypedDict):
@@ -54,7 +50,7 @@ class Run(t.TypedDict):
 
     host: str
     finished: Time
-    outcome: t.Literal["complete", "incomplete", "unchanged", "failed"]
+    outcome: Outcome
     backup_id: t.Annotated[str, matching(BACKUP_ID, "the id of a backup")] | None
     seconds: t.Annotated[float, between(0, _LONGEST)] | None
     downtime_ms: t.Annotated[int, between(0, _LONGEST * 1000)] | None
@@ -110,10 +106,11 @@ def success_of(runs: Runs, backup_id: str | None) -> datetime.datetime | None:
 def ages(runs: Runs, backup_id: str | None, now: datetime.datetime) -> dict[str, str | float | None]:
     """What results say of the newest complete backup of a host: how old its content is, and the last successful run."""
     success = success_of(runs, backup_id)
+    when, age = (timestamp(success), hours(success, now)) if success else (None, None)
     return {
         "age_hours": hours(begun(backup_id), now) if backup_id else None,
-        "last_success": timestamp(success) if success else None,
-        "last_success_age_hours": hours(success, now) if success else None,
+        "last_success": when,
+        "last_success_age_hours": age,
     }
 
 

@@ -20,7 +20,7 @@ from .._errors import AccessManagerError
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._signing.trust import Origin, Trust
 from .._statuses import COMPLETE
-from .._text import BACKUP_ID
+from .._text import BACKUP_ID, time_of
 from . import artifact as artifact_module
 from . import manifest as manifest_module
 from . import prune_log
@@ -240,18 +240,16 @@ def origin_in(folder: Folder, data: bytes, trust: Trust) -> Origin:
 
 def is_id(name: str) -> bool:
     """Whether a folder of that name is a backup: it is a time in UTC, as YYYYMMDDThhmmssZ."""
-    if not _ID.fullmatch(name):
-        return False
-    try:
-        return time_of_id(name).year >= _FIRST_YEAR
-    except ValueError:
-        return False
+    time = time_of(name) if _ID.fullmatch(name) else None
+    return time is not None and time.year >= _FIRST_YEAR
 
 
-@functools.lru_cache(maxsize=16 * 1024)
 def time_of_id(backup_id: str) -> datetime.datetime:
     """The time in UTC that an id is. Raises ValueError when there is no such day or hour."""
-    return datetime.datetime.strptime(backup_id, _ID_FORMAT).replace(tzinfo=datetime.UTC)
+    time = time_of(backup_id)
+    if time is None:
+        raise ValueError(f"'{backup_id}' is no id of a backup")
+    return time
 
 
 def is_in_future(backup_id: str, now: datetime.datetime) -> bool:

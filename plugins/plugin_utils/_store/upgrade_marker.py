@@ -14,10 +14,10 @@ import json
 import typing as t
 
 from .._ams.json_document import strict
-from .._ams.shapes import Sha256, Time
+from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
-from .._shape import Rule, ShapeError, checked
-from .._statuses import COMPLETE, FULL, INTEGRITY
+from .._shape import Rule, ShapeError, Time, checked
+from .._statuses import COMPLETE, FULL, INTEGRITY, Sound
 from .._text import printable, timestamp
 from .folder import explained
 from .store import BackupStore, is_id, time_of_id
@@ -36,7 +36,7 @@ class _Marker(t.TypedDict):
     host: str
     backup_id: t.Annotated[str, Rule(is_id, "the id of a backup")]
     manifest_sha256: Sha256
-    verified: t.Literal["full", "integrity"]
+    verified: Sound
     marked: Time
     access_manager_version: str | None
 
@@ -170,7 +170,7 @@ def protected_id(store: BackupStore) -> str | None:
         return None
 
 
-def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> t.Literal["full", "integrity"]:
+def _verified(store: BackupStore, backup_id: str, verification: dict[str, t.Any]) -> Sound:
     """How far the backup was verified. Raises AccessManagerError when it was not, or something was found."""
     try:
         backups = checked(verification.get("backups"), list[_VerifiedBackup])

@@ -10,10 +10,9 @@ import collections.abc as c
 import datetime
 import typing as t
 
+from .._text import time_of
+
 TOLERATED_SECONDS = 60
-_SERVER_FORMAT = "%Y-%m-%dT%H:%M:%S"
-_SECONDS = 19
-"""How long a server's time is without its fraction."""
 
 Result = t.TypeVar("Result", bound=dict[str, t.Any])
 
@@ -30,11 +29,10 @@ def timed(ask: c.Callable[[], Result]) -> tuple[Result, int]:
 
 
 def _outside(now: str, asked: datetime.datetime, answered: datetime.datetime) -> int:
-    try:
-        server_time = datetime.datetime.strptime(now[:_SECONDS], _SERVER_FORMAT).replace(tzinfo=datetime.UTC)
-    except ValueError:
+    said = time_of(now)
+    if said is None:
         return 0
-    earliest, latest = asked.replace(microsecond=0), answered
+    server_time, earliest, latest = said.replace(microsecond=0), asked.replace(microsecond=0), answered
     return (
         int((server_time - latest).total_seconds())
         if server_time > latest

@@ -63,21 +63,18 @@ def is_mark_of(mark: str, value: str, nonce: bytes) -> bool:
 
 
 def _question(configuration: Configuration | None, nonce: bytes, *, domain_secrets: bool) -> Run:
-    secrets = configuration.secrets if configuration else []
-    files = configuration.files if configuration else {}
-    return {
-        "step": "describe",
-        "nonce": base64.b64encode(nonce).decode(),
-        "probes": [
-            _probe(configuration, secret) for secret in secrets if configuration and secret.mode == SecretMode.MACHINE
-        ],
-        "domain_secrets": [
-            {"path": secret.path, "data": secret.data}
-            for secret in secrets
-            if domain_secrets and secret.mode == SecretMode.DOMAIN
-        ],
-        "external": [{"name": name, "path": path_of(name, "")} for name in files if name.startswith(EXTERNAL)],
-    }
+    question: Run = {"step": "describe", "nonce": base64.b64encode(nonce).decode()}
+    question |= {"probes": [], "domain_secrets": [], "external": []}
+    if configuration is None:
+        return question
+    for secret in configuration.secrets:
+        if secret.mode == SecretMode.MACHINE:
+            question["probes"].append(_probe(configuration, secret))
+        elif secret.mode == SecretMode.DOMAIN and domain_secrets:
+            question["domain_secrets"].append({"path": secret.path, "data": secret.data})
+    external = [name for name in configuration.files if name.startswith(EXTERNAL)]
+    question["external"] += [{"name": name, "path": path_of(name, "")} for name in external]
+    return question
 
 
 def _probe(configuration: Configuration, secret: Secret) -> dict[str, str]:

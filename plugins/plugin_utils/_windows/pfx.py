@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import collections.abc as c
-import datetime
 import os
 import pathlib
 import typing as t
 
 from .._errors import AccessManagerError, MissingLibraryError
+from .._text import time_of
 from . import distinguished_name
 
 try:
@@ -135,15 +135,8 @@ def differences(certificate: bytes, described: c.Mapping[str, t.Any]) -> c.Itera
     if is_text and distinguished_name.values_of(described["subject"]) != sorted(map(str, values)):
         yield "subject"
     for key, time in times.items():
-        if _time_of(described[key]) != time:
+        if time_of(described[key]) != time:
             yield key
-
-
-def _time_of(text: str) -> datetime.datetime | None:
-    try:
-        return datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _decrypts(key: rsa.RSAPrivateKey, public_key: rsa.RSAPublicKey) -> bool:

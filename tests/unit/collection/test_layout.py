@@ -88,7 +88,11 @@ _SPEC.loader.exec_module(limits)
     [
         ("a.py", "x = [a for b in c for a in b]\n", "an expression with 2 for and 0 if"),
         ("a.py", "x = [a for a in b if a if c]\n", "an expression with 1 for and 2 if"),
-        ("a.py", "x = 1 if a else 2 if b else 3\n", "a conditional expression in another"),
+        ("a.py", "x = 1 if a else 2 if b else 3\n", "an expression with 0 for and 2 if"),
+        ("a.py", "x = f(1 if a else 2, [b if c else d])\n", "an expression with 0 for and 2 if"),
+        ("a.py", "x = {'a': [b for b in c], 'd': sum(e for e in f)}\n", "an expression with 2 for and 0 if"),
+        ("a.py", "def f(x=[a for b in c for a in b]):\n    return x\n", "an expression with 2 for and 0 if"),
+        ("a.py", "for a in [b for b in c]:\n    x = [d for d in a]\n", ""),
         ("a.py", "x = [a for a in b if a]\ny = 1 if a else 2\n", ""),
         ("a.py", "def f():\n" + "    x = 1\n" * 60, "f has 61 lines"),
         ("a.py", "x = 1\n" * 301, "301 lines of code"),

@@ -16,6 +16,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._shape impo
     conforming,
     fault_of,
     matching,
+    readable,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +129,45 @@ def test_whatever_comes_is_kept_whole_or_named_in_one_printable_sentence(value: 
 def test_a_type_that_json_has_not_is_no_shape() -> None:
     with pytest.raises(TypeError):
         fault_of(1, set[int])
+
+
+# ---- what can be read ----
+
+
+class Listed(TypedDict):
+    name: str | None
+    state: Literal["live", "stopped"] | None
+    usages: Annotated[list[str], at_most(2)]
+    values: dict[str, int | list[str]]
+    keys: list[Key]
+
+
+NOTHING: dict[str, Any] = {"name": None, "state": None, "usages": [], "values": {}, "keys": []}
+
+
+def test_what_has_its_shape_is_read_as_it_is() -> None:
+    whole = {"name": "a", "state": "live", "usages": ["1"], "values": {"a": 1}, "keys": [{"present": True, "bits": 1}]}
+    assert readable(whole | {"more": 1}, Listed) == whole
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"keys": {}, "name": []}])
+def test_what_is_not_there_is_read_as_nothing(value: Any) -> None:
+    assert readable(value, Listed) == NOTHING
+
+
+def test_what_has_another_shape_is_left_out_and_the_rest_is_read() -> None:
+    keys = [{"present": True, "bits": "many", "more": 1}, 7, {"bits": 2048}]
+    value = {"name": 7, "state": "gone", "usages": ["1", 2], "values": {"a": 1, "b": ["x", 7], "c": None}, "keys": keys}
+    assert readable(value, Listed) == {
+        "name": None,
+        "state": None,
+        "usages": ["1"],
+        "values": {"a": 1, "b": ["x"]},
+        "keys": [{"present": True, "bits": 0}, {"present": False, "bits": 2048}],
+    }
+    assert readable({"usages": ["1", "2", "3"]}, Listed)["usages"] == [], "its rule is of the shape too"
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(NOTHING, JSON)) | JSON)
+def test_whatever_is_read_has_the_shape(value: Any) -> None:
+    assert fault_of(readable(value, Listed), Listed) is None
