@@ -22,8 +22,8 @@ from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import installers
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
-from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
-from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord, part_of
+from ..plugin_utils._store.inventory import COMPUTER_NAME, Encryption, compare_inventories, is_unchanged
+from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord
 from ..plugin_utils._store.partial import PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
 from ..plugin_utils._text import printable, shortened, timestamp
@@ -88,8 +88,7 @@ class ActionModule(AccessManagerAction):
         self.warnings += self.high_water_mark.problems()
         published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
         known = self.store.latest_complete(only=published.sha256 if published else None)
-        unchanged = known is not None and known["inventory"] == inventory and _encryption_of(known) == encryption
-        if known and unchanged and not self.params["force"]:
+        if known and is_unchanged(known, inventory, encryption) and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_installer()
         latest = known or self.store.latest_complete()
         self.warnings += [*_another_computer(latest, inventory, self.host), *self._passed_over()]
@@ -163,7 +162,7 @@ class ActionModule(AccessManagerAction):
     def _partial(self) -> PartialBackup:
         return PartialBackup(self.store, self._required("backup_id"))
 
-    def _encryption(self) -> dict[str, tuple[str, list[str]]]:
+    def _encryption(self) -> Encryption:
         """How each part of the backup will be encrypted, by part."""
         common = Encryptor.of(self.params)
         keys = Encryptor.of(
@@ -227,11 +226,6 @@ def _another_computer(latest: Manifest | None, inventory: dict[str, str], host: 
             f"The server behind {host} has another computer name than in the backup {latest['id']}: it was renamed, or "
             "another server answers. See whether the inventory is right."
         )
-
-
-def _encryption_of(manifest: Manifest) -> dict[str, tuple[str, list[str]]]:
-    """How the parts of a backup are encrypted, by part."""
-    return {part_of(artifact): (artifact["encryption"], artifact["recipients"]) for artifact in manifest["artifacts"]}
 
 
 def _summary(manifest: Manifest, store: BackupStore) -> dict[str, t.Any]:
