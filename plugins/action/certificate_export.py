@@ -23,13 +23,10 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.inventory import inventory_of_certificates
 from ..plugin_utils._store.manifest import PARTS, CertificateRecord, Details
-from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates
+from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates, Export
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import pfx as pfx_module
 from ..plugin_utils._windows import thumbprints
-
-Exports = dict[str, dict[str, str]]
-"""What the target sent of each certificate, by thumbprint: C(cer), and C(pfx) with C(password), or C(error)."""
 
 
 class ActionModule(ExportAction):
@@ -42,7 +39,7 @@ class ActionModule(ExportAction):
             return {"changed": True, **self.target.call(question, Certificates)}
         envelope = Envelope("certificate_export")
         answer = self.target.call(question | {"public_key": envelope.public_key}, EncryptedCertificates)
-        exports: Exports = self.target.decrypted(envelope.decrypt(answer["envelope"]), EXPORTS)
+        exports = self.target.decrypted(envelope.decrypt(answer["envelope"]), EXPORTS)
         problems = problems_of_certificates(answer["certificates"], named)
         exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
@@ -58,7 +55,7 @@ class ActionModule(ExportAction):
         return {"changed": True, "artifact": artifact, "problems": problems} | details
 
 
-def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
+def _certificates(exports: dict[str, Export], exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
     """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the
     problems.
     """
@@ -66,7 +63,7 @@ def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str])
         f"Certificate {one} is not backed up: the server sent no key." for one in sorted(exportable - exports.keys())
     ]
     for thumbprint, export in sorted(exports.items()):
-        if "pfx" not in export and thumbprint in exportable:
+        if "error" in export and thumbprint in exportable:
             problems.append(f"Certificate {thumbprint} is not backed up: {export['error']}.")
         certificate = base64.b64decode(export["cer"])
         try:
@@ -77,7 +74,7 @@ def _certificates(exports: Exports, exportable: c.Set[str], problems: list[str])
                 yield checked_certificate(thumbprint, certificate)
 
 
-def _key(export: dict[str, str]) -> tuple[bytes, str] | tuple[()]:
+def _key(export: Export) -> tuple[bytes, str] | tuple[()]:
     """The PFX and its password, when the target sent one."""
     return (base64.b64decode(export["pfx"]), export["password"]) if "pfx" in export else ()
 

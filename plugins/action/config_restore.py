@@ -187,11 +187,12 @@ class ActionModule(RestoreAction):
         options = (
             "lock_timeout", "service_timeout", "health_seconds", "keep_safety_copies", "close_editor", "force_stop"
         )
+        secrets = [{"path": path, "value": contents.secrets[path]} for path in protected]
         return {
             "controller": controller_name(),
             "knowledge": knowledge(contents.certificates or ()),
             "certificates": self.given_certificates(contents, plan),
-            "secrets": [{"path": path, "value": contents.secrets[path]} for path in protected],
+            "secrets": secrets,
             "reported": reported,
         } | {option: self.params[option] for option in options}
 

@@ -66,8 +66,8 @@ class ActionModule(AccessManagerAction):
             "include_database": self.params["include_database"],
             "staging_root": self.params["staging_root"] or "",
         }
-        described: dict[str, t.Any] = self.target.call(question, DESCRIPTION)
-        return described
+        described = self.target.call(question, DESCRIPTION)
+        return {**described}
 
     def _warned(self, described: Described) -> dict[str, list[str]]:
         """What will hurt later, after a warning with each."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import dataclasses
 import io
 import json
@@ -16,7 +17,7 @@ from ..plugin_utils._contents.names import BINDING_KEY
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._export_action import ExportAction
 from ..plugin_utils._store.manifest import PARTS, Details, SecretRecord
-from ..plugin_utils._target.answers import DECRYPTED_SECRETS, EncryptedSecrets, Secrets
+from ..plugin_utils._target.answers import DECRYPTED_SECRETS, EncryptedSecrets, Secret, Secrets
 from ..plugin_utils._target.envelope import Envelope
 from ..plugin_utils._windows import domain_secret
 
@@ -32,12 +33,13 @@ class ActionModule(ExportAction):
         envelope = Envelope("secret_export")
         question = {"knowledge": knowledge(), "settings": list(secret_use.SETTINGS), "public_key": envelope.public_key}
         answer = self.target.call(question, EncryptedSecrets)
-        opened: dict[str, t.Any] = self.target.decrypted(envelope.decrypt(answer["envelope"]), DECRYPTED_SECRETS)
-        clear = io.BytesIO(_content(opened, self.binding()))
+        secrets = self.target.decrypted(envelope.decrypt(answer["envelope"]), DECRYPTED_SECRETS)
+        clear = io.BytesIO(_content(secrets, self.binding()))
         artifact = self.backup().write(
             f"{PARTS[self.part]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
         )
-        found = [_Found.of(path, one, answer["settings"], self._certificates()) for path, one in sorted(opened.items())]
+        held = self._certificates()
+        found = [_Found.of(path, one, answer["settings"], held) for path, one in sorted(secrets.items())]
         problems = [one.problem for one in found if one.is_lost]
         details: Details = {"secrets": [one.as_data() for one in found]}
         self.save(encryptor, artifact, problems=problems, details=details, inventory={})
@@ -53,12 +55,12 @@ class ActionModule(ExportAction):
         return frozenset(one["thumbprint"] for one in record["manifest"].get("certificates", []))
 
 
-def _content(opened: dict[str, t.Any], binding: t.Any) -> bytes:
-    """secrets.json: what the server opened, or why it could not."""
-    kept = {path: one.copy() for path, one in opened.items()}
-    for one in kept.values():
+def _content(found: c.Mapping[str, c.Mapping[str, object]], binding: t.Any) -> bytes:
+    """secrets.json: what the server decrypted, or why it could not."""
+    content = {path: {**one} for path, one in sorted(found.items())}
+    for one in content.values():
         one.pop("protected", None)
-    content = dict(sorted(kept.items())) | {BINDING_KEY: binding}
+    content[BINDING_KEY] = binding
     return json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -79,11 +81,12 @@ class _Found:
     certificate: str
 
     @classmethod
-    def of(cls, path: str, opened: dict[str, t.Any], settings: dict[str, str], held: frozenset[str]) -> _Found:
+    def of(cls, path: str, secret: Secret, settings: dict[str, str], held: frozenset[str]) -> _Found:
         synchronised = secret_use.synchronised_certificate(path, settings)
         needed = secret_use.is_used(path, settings) and synchronised not in held
-        readers = domain_secret.readers_of(opened.get("protected", ""))
-        return cls(path, opened["mode"], str(opened.get("error", "")), needed, readers, synchronised or "")
+        readers = domain_secret.readers_of(secret.get("protected", ""))
+        error = str(secret.get("error", ""))
+        return cls(path, secret["mode"], error, needed, readers, synchronised or "")
 
     @property
     def is_of_domain(self) -> bool:

@@ -10,18 +10,17 @@ import contextlib
 import dataclasses
 import hashlib
 import re
-import typing as t
 
 from .._ams.shapes import DecryptedSecret, UnreadableSecret
 from .._errors import AccessManagerError
-from .._shape import ShapeError, checked
+from .._shape import Shape, ShapeError, checked
 from .._store.manifest import PARTS
 from .._text import THUMBPRINT
 from .._windows import pfx as pfx_module
 from .names import BINDING, PASSWORDS
 from .zip_reader import Archive, json_object
 
-_SECRET: t.Any = DecryptedSecret | UnreadableSecret
+_SECRET = Shape[DecryptedSecret | UnreadableSecret]()
 
 
 @dataclasses.dataclass(frozen=True)

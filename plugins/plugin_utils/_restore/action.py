@@ -135,16 +135,18 @@ class RestoreAction(AccessManagerAction):
         refuse_without_rights(answer)
         earlier = [EarlierRestore.of(restore) for restore in answer["earlier"]]
         left = interrupted_stops.stopped(answer["interrupted_stops"])
+        decrypted = {one["path"]: one["decrypts"] for one in [*answer["probes"], *answer["domain_secrets"]]}
+        sentences = [restore.sentence for restore in earlier]
+        ended = [restore.run_id for restore in earlier if restore.ended]
+        interrupted = [restore.interruption for restore in earlier if not restore.ended]
         known = answer | {
             "clock_skew_seconds": skew,
-            "decrypted_secrets": {
-                one["path"]: one["decrypts"] for one in [*answer["probes"], *answer["domain_secrets"]]
-            },
+            "decrypted_secrets": decrypted,
             "same_documents": {},
             "given_secrets": sorted(contents.given),
-            "earlier": [restore.sentence for restore in earlier] + [interrupted_stops.sentence(run) for run in left],
-            "ended_runs": [restore.run_id for restore in earlier if restore.ended],
-            "interrupted_runs": [restore.interruption for restore in earlier if not restore.ended],
+            "earlier": [*sentences, *map(interrupted_stops.sentence, left)],
+            "ended_runs": ended,
+            "interrupted_runs": interrupted,
             "left_stopped": bool(left) or any(restore.left_stopped for restore in earlier),
         }
         server = checked(known, TargetServer)

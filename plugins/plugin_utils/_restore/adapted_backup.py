@@ -213,10 +213,9 @@ def _config_zip(
 ) -> bytes:
     """A config.zip of all this, without the database: that belongs to its server."""
     files = {moves.name(name): name for name in configuration.files if not name.startswith(DATABASE_FOLDER)}
-    listed: FileList = {
-        "files": [_record(configuration.files[old], new, rewritten.get(old)) for new, old in files.items()],
-        "folders": [record for name, record in configuration.folders.items() if not _is_below_database(name)],
-    }
+    records = [_record(configuration.files[old], new, rewritten.get(old)) for new, old in files.items()]
+    folders = [record for name, record in configuration.folders.items() if not _is_below_database(name)]
+    listed: FileList = {"files": records, "folders": folders}
     content = {STATE: [json.dumps(described).encode()], FILES: [json.dumps(listed).encode()]}
     content |= {record["path"]: [] for record in listed["folders"]}
     entries: dict[str, c.Iterable[bytes]] = content | {
@@ -322,10 +321,11 @@ def _described(
     }
     kept = KEPT_VALUES if None not in bindings.values() else KEPT_VALUES | _OF_THE_BINDING
     registry = [*state["registry"], *_made_binding(configuration, http_sys["bindings"])]
+    of_the_backup = [value for value in registry if place_of(value) not in kept]
+    of_the_server = [value for value in here["registry"] if place_of(value) in kept]
     moved: State = {
         "computer_name": server["computer_name"],
-        "registry": [value for value in registry if place_of(value) not in kept]
-        + [value for value in here["registry"] if place_of(value) in kept],
+        "registry": of_the_backup + of_the_server,
         "registry_permissions": state["registry_permissions"],
         "service": here["service"],
         "firewall": here["firewall"],

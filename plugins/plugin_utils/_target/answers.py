@@ -21,7 +21,7 @@ from .._ams.shapes import (
     Thumbprint,
     UnreadableSecret,
 )
-from .._shape import Rule
+from .._shape import Rule, Shape
 
 
 def _is_base64(text: str) -> bool:
@@ -90,12 +90,14 @@ class Secrets(t.TypedDict):
     secrets: list[ProtectedSecret]
 
 
+@t.final
 class ExportedKey(t.TypedDict):
     cer: Base64
     pfx: Base64
     password: str
 
 
+@t.final
 class UnexportedKey(t.TypedDict):
     """C(error) says why there is no PFX."""
 
@@ -103,11 +105,13 @@ class UnexportedKey(t.TypedDict):
     error: str
 
 
-EXPORTS: t.Any = dict[Thumbprint, ExportedKey | UnexportedKey]
+Export = ExportedKey | UnexportedKey
+EXPORTS = Shape[dict[Thumbprint, Export]]()
 """What certificate_export sends encrypted."""
 
 
-DECRYPTED_SECRETS: t.Any = dict[str, DecryptedSecret | UnreadableSecret]
+Secret = DecryptedSecret | UnreadableSecret
+DECRYPTED_SECRETS = Shape[dict[str, Secret]]()
 """What secret_export sends encrypted, by the secrets' places in the configuration."""
 
 
@@ -143,8 +147,8 @@ class Staged(t.TypedDict):
     interrupted_stops: list[InterruptedStop]
 
 
-SENT_OR_NOT: t.Any = Unsteady | Sent
-STAGED_OR_NOT: t.Any = Unsteady | Staged
+SENT_OR_NOT = Shape[Unsteady | Sent]()
+STAGED_OR_NOT = Shape[Unsteady | Staged]()
 
 
 class ServiceState(t.TypedDict):
@@ -199,8 +203,8 @@ class RestoreTarget(Server):
     masked: dict[str, str]
 
 
-DESCRIPTION: t.Any = DescribedAbsentServer | DescribedServer
-RESTORE_TARGET: t.Any = Busy | AbsentRestoreTarget | RestoreTarget
+DESCRIPTION = Shape[DescribedAbsentServer | DescribedServer]()
+RESTORE_TARGET = Shape[Busy | AbsentRestoreTarget | RestoreTarget]()
 
 
 class Upload(t.TypedDict):

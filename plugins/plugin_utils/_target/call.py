@@ -33,7 +33,7 @@ from .._errors import (
     UnansweredError,
     UnfinishedRunError,
 )
-from .._shape import ShapeError, checked, fault_of
+from .._shape import Shape, ShapeError, checked, fault_of
 from .._text import one_line
 from . import connection_errors
 from .answers import Change, Failure, Nothing
@@ -109,7 +109,9 @@ class Target:
         """Where Ansible keeps the results of detached modules on the host."""
         return self._action.get_shell_option("async_dir")
 
-    def call(self, arguments: Run, shape: type[T], *, repeatable: bool = True, module: str | None = None) -> T:
+    def call(
+        self, arguments: Run, shape: type[T] | Shape[T], *, repeatable: bool = True, module: str | None = None
+    ) -> T:
         """Runs the target's half, or that of another module, and returns what C(shape) lists of its answer.
 
         Without an answer it is tried again when the call may be made twice. Raises AccessManagerError with the target's
@@ -120,7 +122,9 @@ class Target:
             return self.retry(lambda: self.call_once(arguments, shape, module=module))
         return self.call_once(arguments, shape, module=module)
 
-    def call_once(self, arguments: Run, shape: type[T], *, detached: bool = False, module: str | None = None) -> T:
+    def call_once(
+        self, arguments: Run, shape: type[T] | Shape[T], *, detached: bool = False, module: str | None = None
+    ) -> T:
         self._refuse_other_ways()
         for _attempt in range(ATTEMPTS):
             answer = self._answer(arguments, detached=detached, module=module)
@@ -200,7 +204,7 @@ class Target:
         """The target's half as a scheduled task runs it."""
         return task_payload(self._action, f"{COLLECTION}.{self._module}", arguments, self._task_vars)
 
-    def checked(self, answer: object, shape: type[T]) -> T:
+    def checked(self, answer: object, shape: type[T] | Shape[T]) -> T:
         """What a shape lists of an answer. Raises AccessManagerError when it reports a failure, or has another
         shape."""
         try:
@@ -220,7 +224,7 @@ class Target:
         """A text of the server without the secrets that it was given."""
         return str(remove_values(text, self.hidden))
 
-    def decrypted(self, data: bytes, shape: type[T]) -> T:
+    def decrypted(self, data: bytes, shape: type[T] | Shape[T]) -> T:
         """What a shape lists of JSON that the server sent encrypted, or left in a file."""
         try:
             return checked(strict(data), shape)

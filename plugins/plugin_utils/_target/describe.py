@@ -46,9 +46,9 @@ def describe(
     deadline = time.monotonic() + lock_timeout
     while True:
         wait = max(0, min(COLLECT_SECONDS, int(deadline - time.monotonic())))
-        answer: dict[str, t.Any] = target.call(question | {"wait_seconds": wait}, RESTORE_TARGET, module=_MODULE)
+        answer = target.call(question | {"wait_seconds": wait}, RESTORE_TARGET, module=_MODULE)
         if not answer["busy"]:
-            return answer
+            return {**answer}
         if time.monotonic() >= deadline:
             raise AccessManagerError(
                 f"Another run is at work on {target.label}: {answer['busy']}. Gave up after {lock_timeout} s. "

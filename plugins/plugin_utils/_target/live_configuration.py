@@ -39,8 +39,7 @@ def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> U
         "controller": controller_name(),
         "lock_timeout": lock_timeout,
     }
-    answer: Unsteady | Sent = target.call(run | question, SENT_OR_NOT, module=MODULE, repeatable=False)
-    return answer
+    return target.call(run | question, SENT_OR_NOT, module=MODULE, repeatable=False)
 
 
 def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Configuration:
