@@ -21,6 +21,7 @@ from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._store import installers
 from ..plugin_utils._store import manifest as manifest_module
+from ..plugin_utils._store.attachments import Attachments
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
 from ..plugin_utils._store.inventory import COMPUTER_NAME, Encryption, compare_inventories, is_unchanged
 from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord
@@ -89,14 +90,30 @@ class ActionModule(AccessManagerAction):
         published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
         known = self.store.latest_complete(only=published.sha256 if published else None)
         if known and is_unchanged(known, inventory, encryption) and not self.params["force"]:
-            return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_installer()
+            return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_beside()
         latest = known or self.store.latest_complete()
         self.warnings += [*_another_computer(latest, inventory, self.host), *self._passed_over()]
         comparison = compare_inventories(latest["inventory"] if latest else {}, inventory)
         result = {"changed": True, "unchanged": False, "comparison": comparison, "diff": _diff(comparison, latest)}
         if not self.check_mode:
             result["backup_id"] = PartialBackup.begin(self.store).id
-        return self._keep_installer() | result
+        return self._keep_beside() | result
+
+    def _keep_beside(self) -> dict[str, t.Any]:
+        """Keeps what is to lie beside the backups."""
+        installer, attachments = self._keep_installer(), self._keep_attachments()
+        changed = installer.get("changed", False) or bool(attachments["kept_attachments"])
+        return installer | attachments | {"changed": changed}
+
+    def _keep_attachments(self) -> dict[str, t.Any]:
+        """Keeps the files that an administrator gave, encrypted as keys are. One that cannot be kept fails no backup.
+        """
+        sources = list(map(pathlib.Path, self.params["attachments"]))
+        attachments = Attachments(self.store, self.params["state_dir"])
+        encryptor, signer = self._encryptor_of_keys(), Signer.of(self.params)
+        kept, problems = attachments.keep(sources, encryptor, signer, check_mode=self.check_mode)
+        self.warnings += [*problems, *attachments.lost()]
+        return {"kept_attachments": kept, "attachment_problems": problems}
 
     def _keep_installer(self) -> dict[str, t.Any]:
         """Keeps the MSI beside the backups. That it is another, or cannot be read, fails no backup."""
@@ -165,11 +182,13 @@ class ActionModule(AccessManagerAction):
     def _encryption(self) -> Encryption:
         """How each part of the backup will be encrypted, by part."""
         common = Encryptor.of(self.params)
-        keys = Encryptor.of(
-            self.params | {"recipients": self.params["certificate_recipients"] or self.params["recipients"]}
-        )
-        encryptors = dict.fromkeys(manifest_module.PARTS, common) | {"certificates": keys}
+        encryptors = dict.fromkeys(manifest_module.PARTS, common) | {"certificates": self._encryptor_of_keys()}
         return {part: (encryptor.encryption, list(encryptor.recipients)) for part, encryptor in encryptors.items()}
+
+    def _encryptor_of_keys(self) -> Encryptor:
+        """How the certificates are encrypted, and the attachments, which may hold keys too."""
+        recipients = self.params["certificate_recipients"] or self.params["recipients"]
+        return Encryptor.of(self.params | {"recipients": recipients})
 
     def _trust(self) -> Trust:
         """Which backups count as the last one: those of the allowed signers, or without these those of this run's own

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import itertools
 import re
@@ -15,10 +16,12 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._statuses import COMPLETE, UNREADABLE
 from ..plugin_utils._store import installers
+from ..plugin_utils._store.attachments import Attachment, Attachments
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts, is_in_future
 from ..plugin_utils._threads import in_threads
 
+T = t.TypeVar("T")
 LATEST = "latest"
 _TIMES = ("not_before", "not_after")
 _TIME = re.compile(r"[0-9]{4,8}|[0-9]{8}T([0-9]{0,6}|[0-9]{6}Z)")
@@ -35,10 +38,12 @@ class ActionModule(AccessManagerAction):
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == COMPLETE]
         kept = itertools.chain.from_iterable(map(self._installers, stores))
+        attachments = itertools.chain.from_iterable(map(self._attachments, stores))
         return {
             "backups": backups,
             "backup": self._selected(backups),
             "installers": [one.as_data() for one in kept],
+            "attachments": [one.as_data() for one in attachments],
         }
 
     def _check_options(self) -> None:
@@ -75,9 +80,17 @@ class ActionModule(AccessManagerAction):
         return ids
 
     def _installers(self, store: BackupStore) -> list[installers.KeptInstaller]:
-        """The installers beside a host's backups. What is wrong with their folder hides no backup."""
+        """The installers beside a host's backups."""
+        return self._listed(lambda: installers.kept(store))
+
+    def _attachments(self, store: BackupStore) -> list[Attachment]:
+        """The attachments beside a host's backups."""
+        return self._listed(Attachments(store, self.params["state_dir"]).all)
+
+    def _listed(self, listing: c.Callable[[], list[T]]) -> list[T]:
+        """What a listing finds. What is wrong with a folder hides no backup."""
         try:
-            return installers.kept(store)
+            return listing()
         except AccessManagerError as exc:
             self.warnings += [] if str(exc) in self.warnings else [str(exc)]
             return []

@@ -7,6 +7,8 @@ verified.
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
 import datetime
 import itertools
 import typing as t
@@ -21,6 +23,7 @@ from ..plugin_utils._report.files import ReportFiles
 from ..plugin_utils._report.table import table_of
 from ..plugin_utils._signing.trust import UNVERIFIED, Trust
 from ..plugin_utils._store import high_water_mark, installers
+from ..plugin_utils._store.attachments import Attachments
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable_data, timestamp
@@ -36,7 +39,7 @@ class ActionModule(AccessManagerAction):
         self._check_options()
         files = ReportFiles.of(self.params["report"]) if self.params["report"] else None
         found = [verification.read_host(store, now) for store in self._stores()]
-        in_threads(self._verify_installers, found)
+        in_threads(lambda host: self._verify_beside(host, decryptor), found)
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]
         wanted = list(itertools.chain.from_iterable(in_threads(self._wanted, found)))
         verification.verify(wanted, decryptor)
@@ -65,12 +68,17 @@ class ActionModule(AccessManagerAction):
         except AccessManagerError as exc:
             return {"written": [], "problem": str(exc)}
 
-    @staticmethod
-    def _verify_installers(host: Host) -> None:
-        try:
-            host.installers = [] if host.unreadable else installers.damage(host.store)
-        except AccessManagerError as exc:
-            host.installers = [str(exc)]
+    def _verify_beside(self, host: Host, decryptor: Decryptor) -> None:
+        """What lies beside the backups of a host."""
+        if host.unreadable:
+            return
+        attachments = Attachments(host.store, self.params["state_dir"])
+        host.beside = [
+            *_sentences(lambda: installers.damage(host.store)),
+            *_sentences(lambda: attachments.problems(decryptor)),
+        ]
+        with contextlib.suppress(AccessManagerError):  # it is one of the problems
+            host.attachments = [one.record["name"] for one in attachments.all() if one.record and not one.problem]
 
     def _warn_of_foreign(self, backups: list[Backup]) -> None:
         for one in [backup for backup in backups if backup.foreign][:_SHOWN]:
@@ -114,11 +122,14 @@ class ActionModule(AccessManagerAction):
         Returns whether that was accepted as it is.
         """
         mark = HighWaterMark(host.store, self.params["state_dir"])
-        host.lost = [] if host.unreadable else [*mark.problems(), *mark.problems_of_runs(host.runs.last)]
+        attachments = Attachments(host.store, self.params["state_dir"])
+        if not host.unreadable:
+            host.lost = [*mark.problems(), *mark.problems_of_runs(host.runs.last), *attachments.lost()]
         if not host.lost or not self.params["accept_history"]:
             return False
         if not self.check_mode:
             mark.accept(now)
+            attachments.accept()
         host.lost = []
         return True
 
@@ -143,6 +154,14 @@ class ActionModule(AccessManagerAction):
         if said:
             return {"failed": bool(of_report or self.params["fail_on_problems"]), "msg": " ".join(said)}
         return {"msg": "No problem was found." if self.trust.signers else f"No problem was found. {UNVERIFIED}"}
+
+
+def _sentences(problems: c.Callable[[], list[str]]) -> list[str]:
+    """The problems that are found, or why nothing can be found."""
+    try:
+        return problems()
+    except AccessManagerError as exc:
+        return [str(exc)]
 
 
 def _problems_of(details: dict[str, t.Any]) -> list[str]:

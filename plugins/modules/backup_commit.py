@@ -85,6 +85,19 @@ options:
         M(lithnet.access_manager.backup_verify) verifies what is kept, and
         M(lithnet.access_manager.backup_prune) removes it with the last backup of its version.
     type: path
+  attachments:
+    description:
+      - Files on the controller that are kept beside the backups, with O(state=opened), as
+        C(HOST/attachments/ID) under O(backup_root), each encrypted as the certificates are, with a record that
+        O(signing_key) signs. For what only a person can export, such as a recovery password. Also when nothing has
+        changed.
+      - One whose content is kept already is not kept again. One with another content is kept beside the earlier one.
+        A file that was kept need not stay on the controller.
+      - Nothing removes them. M(lithnet.access_manager.backup_verify) verifies them, and
+        M(lithnet.access_manager.attachment_extract) decrypts one.
+    type: list
+    elements: path
+    default: []
   installed:
     description: What RV(lithnet.access_manager.installation_info#module:installer) says.
     type: dict
@@ -97,6 +110,7 @@ seealso:
   - module: lithnet.access_manager.certificate_export
   - module: lithnet.access_manager.secret_export
   - module: lithnet.access_manager.backup_verify
+  - module: lithnet.access_manager.attachment_extract
 """
 
 EXAMPLES = r"""
@@ -156,6 +170,16 @@ installer_problem:
   description: Why O(installer) is not kept; empty when it is.
   returned: when O(state=opened)
   type: str
+kept_attachments:
+  description: The names of the O(attachments) that were not kept yet, and are now.
+  returned: when O(state=opened)
+  type: list
+  elements: str
+attachment_problems:
+  description: Why others are not kept, one sentence each.
+  returned: when O(state=opened)
+  type: list
+  elements: str
 status:
   description: C(complete), or C(incomplete) when there are RV(problems).
   returned: when O(state=committed)

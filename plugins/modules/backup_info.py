@@ -126,4 +126,44 @@ installers:
     problem:
       description: Why it is not used, in one sentence; empty when it may be used.
       type: str
+attachments:
+  description: The attachments beside the backups, by host and the oldest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The name under which the backups lie.
+      type: str
+    id:
+      description: Its id, which is the time in UTC when it was kept.
+      type: str
+    name:
+      description: The name of the file from which it was kept.
+      type: str
+    bytes:
+      description: The size of that file.
+      type: int
+    size:
+      description: The size of the file in the store.
+      type: int
+    sha256:
+      description: The SHA-256 of the file in the store.
+      type: str
+    encryption:
+      description: How it is encrypted, as C(recipients), C(passphrase) or C(none).
+      type: str
+    recipients:
+      description: Who can decrypt it.
+      type: list
+      elements: str
+    path:
+      description: Its folder on the controller.
+      type: str
+    signer:
+      description: Who signed its record, as for RV(backups).
+      type: dict
+    problem:
+      description: Why it is not used, in one sentence; empty when it may be used.
+      type: str
 """

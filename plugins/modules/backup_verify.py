@@ -289,11 +289,15 @@ hosts:
         age_hours:
           description: How many hours ago that was.
           type: float
+    attachments:
+      description: The names of the attachments beside its backups.
+      type: list
+      elements: str
     problems:
       description:
         - That there is no backup, no complete one, or no successful run that is recent enough, why its folder cannot be
           listed, that a copy is too old, which backups that this controller published
-          are not there any more, and which kept installers are damaged.
+          are not there any more, and which installers and attachments beside the backups are damaged.
       type: list
       elements: str
 accepted_hosts:

@@ -37,6 +37,7 @@ def result_of_host(host: Host, *, check_age: float | None, check_copies: float |
         "newest_complete_created": created,
         "last_run": last_run,
         "copies": host.copies,
+        "attachments": list(map(printable, dict.fromkeys(host.attachments))),
         "problems": list(map(printable, problems)),
     } | run_log.ages(host.runs, newest_id, host.now)
 
@@ -56,7 +57,7 @@ def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
     if host.runs.problem:
         yield host.runs.problem
     yield from host.lost
-    yield from host.installers
+    yield from host.beside
 
 
 def _problems_of_copies(host: Host, check_copies: float | None) -> c.Iterator[str]:

@@ -115,7 +115,8 @@ class Host:
     C(now): when they are verified. C(runs): what is recorded of its last runs.
     C(lost): a sentence for each backup and run that this controller recorded and that is not there any more.
     C(copies): how old its copies elsewhere are.
-    C(installers): a sentence for each kept installer that is damaged or not accepted.
+    C(beside): a sentence for each installer and attachment that is damaged or not accepted.
+    C(attachments): the names of those that may be used.
     """
 
     store: BackupStore
@@ -125,7 +126,8 @@ class Host:
     runs: Runs = dataclasses.field(default_factory=Runs)
     lost: list[str] = dataclasses.field(default_factory=list)
     copies: list[CopyAge] = dataclasses.field(default_factory=list)
-    installers: list[str] = dataclasses.field(default_factory=list)
+    beside: list[str] = dataclasses.field(default_factory=list)
+    attachments: list[str] = dataclasses.field(default_factory=list)
 
     @functools.cached_property
     def newest_complete(self) -> Backup | None:

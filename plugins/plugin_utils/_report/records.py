@@ -103,4 +103,5 @@ class Host(t.TypedDict):
     last_success_age_hours: Number | None
     last_run: Run | None
     copies: list[Copy]
+    attachments: list[str]
     problems: list[str]

@@ -140,6 +140,7 @@ def _host(
         "last_success_age_hours": summary["last_success_age_hours"],
         "last_run": last_run,
         "copies": summary["copies"],
+        "attachments": summary["attachments"],
         "problems": problems,
         "warnings": warnings,
         "problem_count": len(problems) + sum(len(problems_of(backup)) for backup in backups),

@@ -26,6 +26,8 @@ def table_of(hosts: c.Sequence[Record], backups: c.Sequence[Record], origin: str
     width = max(len(row[0]) for row in rows)
     lines = [_line(width, row) for row in rows]
     lines += [f"Copies of {host['host']}: {_ages(host['copies'])}." for host in hosts if host["copies"]]
+    attached = [host for host in hosts if host["attachments"]]
+    lines += [f"Attachments of {host['host']}: {', '.join(host['attachments'])}." for host in attached]
     lines.append(origin)
     for host in hosts:
         lines += host["problems"]

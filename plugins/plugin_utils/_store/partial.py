@@ -93,7 +93,7 @@ class PartialBackup:
             file = folder.create_file(name)
             try:
                 with file:
-                    hashing = _HashingWriter(file, self.path / name)
+                    hashing = HashingWriter(file, self.path / name)
                     writer(t.cast(t.BinaryIO, hashing))
                     sync(file)
             except BaseException:
@@ -224,10 +224,15 @@ def refuse_unusable_root(store: BackupStore, expected_bytes: int, *, allow_unmou
 def sweep(store: BackupStore) -> None:
     """Removes what runs left that were killed more than a day ago. What cannot be removed is left to the next run."""
     with contextlib.suppress(FileNotFoundError), store.opened() as folder:
-        for name in filter(_NAME.fullmatch, folder.entries()):
-            with contextlib.suppress(OSError):  # another run may sweep too
-                if time.time() - folder.status(name).st_mtime > STALE_SECONDS:
-                    folder.remove_tree(name)
+        sweep_folder(folder)
+
+
+def sweep_folder(folder: Folder) -> None:
+    """The same, of what lies in an open folder."""
+    for name in filter(_NAME.fullmatch, folder.entries()):
+        with contextlib.suppress(OSError):  # another run may sweep too
+            if time.time() - folder.status(name).st_mtime > STALE_SECONDS:
+                folder.remove_tree(name)
 
 
 def _refuse_unusable(folder: Folder, expected_bytes: int) -> None:
@@ -242,7 +247,7 @@ def _record_name(part: str) -> str:
     return f".{part}.record"
 
 
-class _HashingWriter(io.RawIOBase):
+class HashingWriter(io.RawIOBase):
     """Passes on what is written while there is space, and keeps its size, its SHA-256 and in C(failure) what went
     wrong.
     """

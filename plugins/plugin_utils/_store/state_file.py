@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import dataclasses
 import functools
 import hashlib
@@ -50,7 +51,7 @@ class StateFile:
         digest = hashlib.sha256(os.fsencode(f"{self.real_root}\0{self.host}")).hexdigest()[:16]
         return folder_of(self.state_dir, self.kind) / f"{self.host[:_NAME_LETTERS]}-{digest}.json"
 
-    def write(self, content: dict[str, t.Any]) -> bool:
+    def write(self, content: c.Mapping[str, t.Any]) -> bool:
         """Writes a document of that content behind its identity. Returns whether it was another before.
 
         Raises AccessManagerError when it cannot be written.
@@ -60,7 +61,7 @@ class StateFile:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as exc:
             raise AccessManagerError(f"The folder '{self.path.parent}' cannot be made: {exc.strerror}.") from None
-        text = json.dumps(self._identity | content, indent=1) + "\n"
+        text = json.dumps({**self._identity, **content}, indent=1) + "\n"
         return replace_atomically(self.path, text.encode(), 0o600)
 
     def read(self, shape: type[T], limit: int) -> T | None:

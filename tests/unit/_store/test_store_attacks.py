@@ -436,6 +436,7 @@ def test_the_usual_roots_work(root: Path, mode: int) -> None:
 
 ROOMS = ("_store", "_maintenance", "_contents", "_compare", "_copies", "_restore")
 ACTIONS = (
+    "attachment_extract.py",
     "backup_commit.py",
     "backup_copy.py",
     "backup_diff.py",

@@ -20,6 +20,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._collection
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 ON_THE_CONTROLLER = {
+    "attachment_extract",
     "backup_commit",
     "backup_copy",
     "backup_diff",

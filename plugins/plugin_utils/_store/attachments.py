@@ -1,0 +1,407 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The attachments of a host, ROOT/HOST/attachments/ID: files that an administrator gave, encrypted, each with a record.
+
+An attachment is kept as a backup is: whole or not at all, under the time when it was kept, and never changed or pruned.
+A file that was given again with another content is kept beside the earlier one.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import datetime
+import functools
+import hashlib
+import hmac
+import io
+import json
+import pathlib
+import secrets
+import typing as t
+
+from .._age.decryption import Decryptor
+from .._age.encryption import Encryptor
+from .._ams.json_document import strict
+from .._ams.shapes import Sha256
+from .._errors import AccessManagerError
+from .._files import open_regular
+from .._shape import Rule, ShapeError, at_most, between, checked
+from .._signing.signature import LARGEST as LARGEST_SIGNATURE
+from .._signing.signer import Signer
+from .._signing.trust import Origin
+from .._text import printable
+from .artifact import Artifact
+from .folder import Folder, explained, sync
+from .partial import HashingWriter, sweep_folder
+from .state_file import StateFile
+from .store import BackupStore, id_at, is_id
+
+FOLDER: t.Final = "attachments"
+FORMAT: t.Final = 1
+LARGEST: t.Final = 256 * 1024**2
+"""Bytes of an attachment in clear: it is read in memory."""
+
+_CONTENT, _RECORD, _SIGNATURE = "attachment", "record.json", "record.json.sig"
+_RECORD_LIMIT, _STATE_LIMIT = 1024 * 1024, 16 * 1024**2
+_LONGEST_NAME, _MOST_RECIPIENTS = 255, 10_000
+_KEY_BYTES = 32
+
+
+def is_name(name: str) -> bool:
+    """Whether an attachment may have that name: it is that of a file, and a terminal shows it as it is."""
+    return (
+        bool(name)
+        and len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set('/\\:*?"<>|')
+    )
+
+
+_Id = t.Annotated[str, Rule(is_id, "the id of an attachment")]
+
+
+class _Record(t.TypedDict):
+    """What is known of an attachment. C(bytes): in clear. C(mark): its HMAC-SHA256 under a key of the controller.
+
+    C(size), C(sha256): of the file in the store.
+    """
+
+    format: t.Literal[1]
+    host: str
+    id: _Id
+    name: t.Annotated[str, Rule(is_name, "the name of a file")]
+    bytes: t.Annotated[int, between(0, LARGEST)]
+    mark: Sha256
+    size: t.Annotated[int, between(0, 2 * LARGEST)]
+    sha256: Sha256
+    encryption: t.Literal["recipients", "passphrase", "none"]
+    recipients: t.Annotated[list[str], at_most(_MOST_RECIPIENTS)]
+
+
+class _Kept(t.TypedDict):
+    """An attachment that this controller kept. C(sha256): of its record."""
+
+    id: _Id
+    sha256: Sha256
+
+
+class _State(t.TypedDict):
+    """What this controller remembers. C(key): of the marks, which say nothing of a file to who lacks it."""
+
+    format: t.Literal[1]
+    root: str
+    host: str
+    key: Sha256
+    kept: list[_Kept]
+
+
+@dataclasses.dataclass(frozen=True)
+class Attachment:
+    """An attachment in the store. C(record): None when it cannot be read. C(problem): why it is not used, or empty."""
+
+    id: str
+    path: pathlib.Path
+    record: _Record | None
+    sha256: str
+    origin: Origin
+    problem: str
+    artifact: Artifact | None
+
+    def as_data(self) -> dict[str, t.Any]:
+        shown = ("host", "name", "bytes", "size", "sha256", "encryption", "recipients")
+        known: dict[str, t.Any] = {key: value for key, value in (self.record or {}).items() if key in shown}
+        return known | {
+            "id": self.id,
+            "path": str(self.path),
+            "signer": self.origin.signer,
+            "problem": printable(self.problem),
+        }
+
+
+class Attachments:
+    """The attachments of a host. C(state_dir): where this controller remembers what it kept, outside the store."""
+
+    def __init__(self, store: BackupStore, state_dir: str | None) -> None:
+        self._store = store
+        self._file = StateFile(state_dir, FOLDER, str(store.root), store.host)
+        self.folder = store.folder / FOLDER
+
+    # ---- reading ----
+
+    def all(self) -> list[Attachment]:
+        """Those in the store, the oldest first; their content is not read.
+
+        Raises AccessManagerError when they cannot be listed.
+        """
+        try:
+            with self._opened() as folder:
+                ids = sorted(filter(is_id, folder.entries()))
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise AccessManagerError(f"The attachments in '{self.folder}' cannot be listed: {exc.strerror}.") from None
+        return [self._read(attachment_id) for attachment_id in ids]
+
+    def problems(self, decryptor: Decryptor) -> list[str]:
+        """A sentence for each attachment that is not accepted, is damaged, or that a given key does not decrypt."""
+        return [sentence for one in self.all() if (sentence := one.problem or _damage(one, decryptor))]
+
+    def lost(self, attachment_id: str | None = None) -> list[str]:
+        """A sentence for each attachment that this controller kept, and that is not in the store as it was.
+
+        C(attachment_id): of the only one that is looked for.
+        """
+        try:
+            state = self._file.read(_State, _STATE_LIMIT)
+            there = {one.id: one.sha256 for one in self.all()} if state else {}
+        except AccessManagerError as exc:
+            return [str(exc)]
+        kept = {one["id"]: one["sha256"] for one in (state["kept"] if state else [])}
+        wanted = kept.keys() if attachment_id is None else kept.keys() & {attachment_id}
+        return [
+            f"The attachment '{self.folder / one}' is not there as this controller kept it: it was removed or "
+            "replaced. If that is in order, run the playbook verify once with verify_accept_history=true."
+            for one in sorted(wanted)
+            if there.get(one) != kept[one]
+        ]
+
+    def extracted(self, wanted: str, decryptor: Decryptor) -> tuple[Attachment, bytes]:
+        """The newest attachment of a name, or the one of an id, and its content.
+
+        Raises AccessManagerError when there is none, or it is not accepted, damaged, lost, or not decrypted.
+        """
+        known = [one for one in self.all() if wanted in (one.id, one.record and one.record["name"])]
+        if lost := self.lost(wanted if is_id(wanted) else None):
+            raise AccessManagerError(" ".join(["No attachment is extracted: name one by its id, or see why.", *lost]))
+        if not known:
+            raise AccessManagerError(
+                f"There is no attachment '{printable(wanted)}' of {self._store.host} in '{self.folder}': backup_info "
+                "lists those that are there."
+            )
+        if known[-1].problem:
+            raise AccessManagerError(known[-1].problem)
+        return known[-1], _content(known[-1], decryptor)
+
+    # ---- writing ----
+
+    def keep(
+        self, sources: c.Sequence[pathlib.Path], encryptor: Encryptor, signer: Signer | None, *, check_mode: bool
+    ) -> tuple[list[str], list[str]]:
+        """Keeps what is not kept yet of these files. Returns the names of what was, and a sentence for each failure.
+
+        A file that is not there any more, and was kept before, is in order: it need not lie on the controller.
+        """
+        names = [source.name for source in sources]
+        kept, problems = [], []
+        for source in sources:
+            try:
+                if names.count(source.name) > 1:
+                    raise AccessManagerError("another one has the same name: rename one of them.")
+                kept += [source.name] if self._keep(source, encryptor, signer, check_mode=check_mode) else []
+            except AccessManagerError as exc:
+                problems.append(f"The attachment '{source}' is not kept: {exc}")
+        return kept, problems
+
+    def accept(self) -> None:
+        """Takes what is in the store for what is to be there. Raises AccessManagerError when that cannot be noted."""
+        if self._file.read(_State, _STATE_LIMIT):
+            self._file.write({**self._state(), "kept": [_note(one) for one in self.all() if one.record]})
+
+    def _keep(self, source: pathlib.Path, encryptor: Encryptor, signer: Signer | None, *, check_mode: bool) -> bool:
+        _refuse_name(source.name)
+        before = self._newest(source.name)
+        try:
+            data = _bytes_of(source)
+        except FileNotFoundError:
+            if before:
+                return False
+            raise AccessManagerError("there is no such file on the controller.") from None
+        state = self._state()
+        mark = hmac.digest(bytes.fromhex(state["key"]), data, hashlib.sha256).hex()
+        if before and _is_same(before, mark, encryptor):
+            return False
+        if not check_mode:
+            self._file.write(state)  # a mark under a key that is lost would never be known again
+            sha256, attachment_id = self._write(source.name, data, mark, encryptor, signer)
+            self._file.write({**state, "kept": [*state["kept"], {"id": attachment_id, "sha256": sha256}]})
+        return True
+
+    def _write(self, name: str, data: bytes, mark: str, encryptor: Encryptor, signer: Signer | None) -> tuple[str, str]:
+        """Writes an attachment into a partial folder, which is then renamed. Returns the SHA-256 of its record, and
+        its id."""
+        with explained(self.folder), self._store.opened_root() as root, root.make_subfolder(self._store.host) as host:
+            with host.make_subfolder(FOLDER) as folder:
+                sweep_folder(folder)
+                attachment_id = _free_id(folder)
+                partial = f".partial-{attachment_id}"
+                try:
+                    with folder.new_subfolder(partial) as made:
+                        written = _encrypted(made, data, encryptor)
+                        record = self._record(attachment_id, name, len(data), mark, encryptor) | written
+                        text = (json.dumps(record, indent=1) + "\n").encode()
+                        made.replace_file(_RECORD, text)
+                        if signer:
+                            made.replace_file(_SIGNATURE, signer.sign(text).signature)
+                    folder.rename(partial, attachment_id)
+                    folder.sync()
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        folder.remove_tree(partial)
+                    raise
+            host.sync()
+        return hashlib.sha256(text).hexdigest(), attachment_id
+
+    def _record(self, attachment_id: str, name: str, size: int, mark: str, encryptor: Encryptor) -> dict[str, t.Any]:
+        return {
+            "format": FORMAT,
+            "host": self._store.host,
+            "id": attachment_id,
+            "name": name,
+            "bytes": size,
+            "mark": mark,
+            "encryption": encryptor.encryption,
+            "recipients": list(encryptor.recipients),
+        }
+
+    def _state(self) -> _State:
+        """What is remembered, or a new key."""
+        known = self._file.read(_State, _STATE_LIMIT)
+        return known or t.cast(_State, {"key": secrets.token_hex(_KEY_BYTES), "kept": []})
+
+    def _newest(self, name: str) -> Attachment | None:
+        """The newest usable attachment of a name."""
+        usable = [one for one in self.all() if one.record and one.record["name"] == name]
+        return usable[-1] if usable and not (usable[-1].problem or _damage(usable[-1], Decryptor())) else None
+
+    def _opened(self) -> Folder:
+        with self._store.opened() as host:
+            return host.subfolder(FOLDER)
+
+    def _open(self, attachment_id: str) -> Folder:
+        with explained(self.folder / attachment_id, "read"), self._opened() as folder:
+            return folder.subfolder(attachment_id)
+
+    def _read(self, attachment_id: str) -> Attachment:
+        path = self.folder / attachment_id
+        record, artifact, sha256, origin = None, None, "", Origin()
+        try:
+            with self._open(attachment_id) as folder:
+                data = folder.read_file(_RECORD, _RECORD_LIMIT)
+                sha256 = hashlib.sha256(data).hexdigest()
+                record = checked(strict(data), _Record)
+                origin = self._store.trust.origin_of(data, _signature(folder), str(path / _RECORD))
+            artifact = self._artifact(attachment_id, record)
+            problem = self._problem(record, attachment_id, origin)
+        except OSError as exc:
+            problem = f"The attachment '{path}' cannot be read: {exc.strerror}."
+        except (ValueError, ShapeError) as exc:
+            problem = f"'{path / _RECORD}' is no record of an attachment: {exc}."
+        except AccessManagerError as exc:
+            problem = str(exc)
+        return Attachment(attachment_id, path, record, sha256, origin, problem, artifact)
+
+    def _problem(self, record: _Record, attachment_id: str, origin: Origin) -> str:
+        if (record["host"], record["id"]) != (self._store.host, attachment_id):
+            return f"'{self.folder / attachment_id / _RECORD}' is the record of another attachment."
+        return "" if self._store.trust.accepts(origin) else f"{origin.problem} The attachment is not used."
+
+    def _artifact(self, attachment_id: str, record: _Record) -> Artifact:
+        name = _content_name(record["encryption"])
+        return Artifact(
+            self.folder / attachment_id / name,
+            functools.partial(self._open, attachment_id),
+            {
+                "name": name,
+                "size": record["size"],
+                "sha256": record["sha256"],
+                "encryption": record["encryption"],
+                "recipients": record["recipients"],
+            },
+        )
+
+
+def _refuse_name(name: str) -> None:
+    if not is_name(name):
+        raise AccessManagerError(
+            f"'{printable(name)}' cannot be the name of an attachment: rename the file. It must not begin with a dot, "
+            'and be printable, without any of / \\ : * ? " < > |.'
+        )
+
+
+def _bytes_of(source: pathlib.Path) -> bytes:
+    """What a file of the user holds. Raises FileNotFoundError when there is none."""
+    try:
+        with open_regular(source) as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise AccessManagerError(f"it cannot be read: {exc.strerror}.") from None
+    if len(data) > LARGEST:
+        raise AccessManagerError(f"it has more than {LARGEST // 1024**2} MiB.")
+    return data
+
+
+def _is_same(before: Attachment, mark: str, encryptor: Encryptor) -> bool:
+    """Whether an attachment holds what is marked so, encrypted as it would be now."""
+    record = before.record
+    now = (encryptor.encryption, list(encryptor.recipients))
+    return record is not None and record["mark"] == mark and (record["encryption"], record["recipients"]) == now
+
+
+def _free_id(folder: Folder) -> str:
+    """The time now as an id, or the next second that is free and later than what is there."""
+    taken = {name.removeprefix(".partial-") for name in folder.entries()}
+    now = datetime.datetime.now(datetime.UTC)
+    while id_at(now) in taken:
+        now += datetime.timedelta(seconds=1)
+    return id_at(now)
+
+
+def _encrypted(folder: Folder, data: bytes, encryptor: Encryptor) -> dict[str, t.Any]:
+    """Writes an encrypted content; its size and SHA-256."""
+    name = _content_name(encryptor.encryption)
+    with folder.create_file(name) as file:
+        hashing = HashingWriter(file, folder.path / name)
+        encryptor.write(io.BytesIO(data), t.cast(t.BinaryIO, hashing))
+        sync(file)
+    return {"size": hashing.size, "sha256": hashing.digest()}
+
+
+def _content_name(encryption: str) -> str:
+    return _CONTENT if encryption == "none" else f"{_CONTENT}.age"
+
+
+def _signature(folder: Folder) -> bytes | None:
+    try:
+        return folder.read_file(_SIGNATURE, LARGEST_SIGNATURE)
+    except FileNotFoundError:
+        return None
+
+
+def _damage(one: Attachment, decryptor: Decryptor) -> str:
+    """What is wrong with an accepted attachment; with a key, also that it does not decrypt. Reads all of it."""
+    artifact = t.cast(Artifact, one.artifact)
+    try:
+        if not (decryptor.has_key and decryptor.may_decrypt(artifact.path)):
+            return artifact.damage or ""
+        _content(one, decryptor)
+    except AccessManagerError as exc:
+        return str(exc)
+    return ""
+
+
+def _content(one: Attachment, decryptor: Decryptor) -> bytes:
+    artifact, record = t.cast(Artifact, one.artifact), t.cast(_Record, one.record)
+    data = decryptor.decrypt(artifact.path, artifact.read(2 * LARGEST), record["recipients"])
+    if len(data) != record["bytes"]:
+        raise AccessManagerError(f"'{artifact.path}' holds {len(data)} bytes, and its record says {record['bytes']}.")
+    return data
+
+
+def _note(one: Attachment) -> _Kept:
+    return {"id": one.id, "sha256": one.sha256}
