@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from support.backups import KeyPair, age_key
 from unit import encrypted_backups
 from unit.actions import run
+from unit.fleets import Fleet
 from unit.obstacles import others, within
 from unit.signers import SshKey, ssh_key
 
@@ -426,3 +427,14 @@ def test_a_folder_that_others_may_write_to_is_refused(
     (store.folder / "attachments").chmod(0o777)
     assert "others can put backups there" in extract()["msg"]
     assert "others can put backups there" in str(keep(source)["attachment_problems"])
+
+
+def test_a_run_of_the_playbook_keeps_them_and_says_so(tmp_path: Path, source: Path, owner: KeyPair) -> None:
+    (tmp_path / "fleet").mkdir()
+    fleet = Fleet(tmp_path / "fleet", owner)
+    missing = str(tmp_path / "missing.pfx")
+    done = fleet.run("backup", {"ams1": {}}, extra={"backup_attachments": [str(source), missing]})
+    assert f"The attachment {NAME} is now kept beside the backups." in done.stdout
+    assert f"The attachment '{missing}' is not kept" in done.stdout
+    (kept,) = (fleet.root / "ams1/attachments").iterdir()
+    assert json.loads((kept / "record.json").read_bytes())["name"] == NAME
