@@ -58,6 +58,9 @@ class _Published(t.TypedDict):
 
 
 class ActionModule(AccessManagerAction):
+    store: BackupStore
+    high_water_mark: HighWaterMark
+
     def perform(self) -> dict[str, t.Any]:
         self.store = BackupStore.of(self.params, self.host)
         self.high_water_mark = HighWaterMark(self.store, self.params["state_dir"])

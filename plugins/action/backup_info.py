@@ -28,9 +28,13 @@ _TIME = re.compile(r"[0-9]{4,8}|[0-9]{8}T([0-9]{0,6}|[0-9]{6}Z)")
 
 
 class ActionModule(AccessManagerAction):
+    _trust: Trust
+    _origins: dict[str, Origin]
+    """By the path of a backup."""
+
     def perform(self) -> dict[str, t.Any]:
         self._trust = Trust.of(self.params)
-        self._origins: dict[str, Origin] = {}
+        self._origins = {}
         self._check_options()
         stores = self._stores()
         places = itertools.chain.from_iterable(map(self._places, stores))

@@ -20,6 +20,9 @@ from ..plugin_utils._store.store import BackupStore, hosts
 
 
 class ActionModule(AccessManagerAction):
+    trust: Trust
+    now: datetime.datetime
+
     def perform(self) -> dict[str, t.Any]:
         mode = mode_of(self.params["mode"])
         self.trust, self.now = Trust.of(self.params), datetime.datetime.now(datetime.UTC)

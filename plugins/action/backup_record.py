@@ -22,6 +22,9 @@ from ..plugin_utils._text import time_of, timestamp
 
 
 class ActionModule(AccessManagerAction):
+    now: datetime.datetime
+    started: datetime.datetime | None
+
     def perform(self) -> dict[str, t.Any]:
         self.now = datetime.datetime.now(datetime.UTC)
         self.started = time_of(self.params["started"] or "")

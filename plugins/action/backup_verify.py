@@ -33,11 +33,13 @@ _SHOWN = 5
 
 
 class ActionModule(AccessManagerAction):
+    trust: Trust
+
     def perform(self) -> dict[str, t.Any]:
         decryptor, now = Decryptor.of(self.params), datetime.datetime.now(datetime.UTC)
         self.trust = Trust.of(self.params)
         self._check_options()
-        files = ReportFiles.of(self.params["report"]) if self.params["report"] else None
+        files = ReportFiles.wanted(self.params["report"]) if self.params["report"] else None
         found = [verification.read_host(store, now) for store in self._stores()]
         in_threads(lambda host: self._verify_beside(host, decryptor), found)
         accepted = [host.store.host for host in found if self._compared_with_mark(host, now)]

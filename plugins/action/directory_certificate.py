@@ -32,6 +32,21 @@ Result = dict[str, t.Any]
 
 
 class ActionModule(AccessManagerAction):
+    changes: list[str]
+    """What was changed so far."""
+
+    encryptor: Encryptor
+    decryptor: Decryptor
+    now: datetime.datetime
+    trust: Trust
+    signer: Signer | None
+    origin_trust: Trust
+    """Which signer the backup of the certificate must have: this run's own, if it signs."""
+
+    lost: list[str]
+    wanted: str | None
+    """The thumbprint of the certificate to publish; None for any."""
+
     def perform(self) -> Result:
         self.changes = list[str]()
         try:

@@ -29,6 +29,11 @@ Shape = t.TypeVar("Shape")
 
 
 class ActionModule(AccessManagerAction):
+    survey: Survey | None
+    lost: list[str]
+    before: Lost | None
+    expiry: Expiry | None
+
     def perform(self) -> Result:
         self._check_options()
         backups = KeyIndex.of(self.params, Trust.of(self.params)) if self.params["backup_root"] else None

@@ -27,6 +27,18 @@ _SHOWN = 50
 
 
 class ActionModule(AccessManagerAction):
+    lost: frozenset[str]
+    backups: KeyIndex | None
+    statistics: ExpiryStatistics
+    lines: list[str]
+    """Of the difference that is shown."""
+
+    files: list[str]
+    written: bool
+    """Whether a file for another team was written that is not as it was."""
+
+    finished: bool
+
     def perform(self) -> Result:
         self.lost = frozenset(thumbprints.parse(self.params["lost_certificates"]))
         self._check_options()

@@ -30,6 +30,8 @@ _DETAILS = frozenset({"records", "state", "documents", "references", "machine_ce
 
 
 class ActionModule(AccessManagerAction):
+    named: list[str]
+
     def perform(self) -> dict[str, t.Any]:
         self.named = thumbprints.parse(self.params["thumbprints"])
         described, skew = clock.timed(self._described)

@@ -30,13 +30,13 @@ Function Get-SafetyFolder {
 }
 
 Function Get-SafetyFile {
-    # Where a safety copy has what it kept ('safety.json'), how its restore ended ('result.json'), and that this was reported
-    # ('reported').
+    # Where a safety copy has what it kept, how its restore ended, or that this was reported.
     param(
-        [IO.DirectoryInfo] $Folder,
-        [String] $Name
+        [String] $Folder,
+        [ValidateSet('Kept', 'Result', 'Reported')]
+        [String] $Of
     )
-    [IO.Path]::Combine($Folder.FullName, $Name)
+    [IO.Path]::Combine($Folder, @{ Kept = 'safety.json'; Result = 'result.json'; Reported = 'reported' }[$Of])
 }
 
 Function Get-RunOfFolder {
@@ -48,7 +48,7 @@ Function Get-AboutRestore {
     # What a safety copy says of its restore, as JSON, without all that it kept; empty when it cannot be read.
     param([IO.DirectoryInfo] $Folder)
     try {
-        $text = Read-TextFile -Path (Get-SafetyFile -Folder $Folder -Name 'safety.json')
+        $text = Read-TextFile -Path (Get-SafetyFile -Folder $Folder.FullName -Of Kept)
         $copy = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($text)
         ConvertTo-Json -InputObject @{ about = $copy.about } -Compress
     }
@@ -60,8 +60,9 @@ Function Get-UnreportedRestore {
     # is empty when they never did.
     foreach ($folder in Get-SafetyFolder) {
         $runId = Get-RunOfFolder -Folder $folder
-        if ((Test-RunAlive -RunId $runId) -or [IO.File]::Exists((Get-SafetyFile -Folder $folder -Name 'reported'))) { continue }
-        $result = try { Read-TextFile -Path (Get-SafetyFile -Folder $folder -Name 'result.json') } catch { '' }
+        $reported = Get-SafetyFile -Folder $folder.FullName -Of Reported
+        if ((Test-RunAlive -RunId $runId) -or [IO.File]::Exists($reported)) { continue }
+        $result = try { Read-TextFile -Path (Get-SafetyFile -Folder $folder.FullName -Of Result) } catch { '' }
         @{ run_id = $runId; folder = $folder.FullName; kept = Get-AboutRestore -Folder $folder; result = $result }
     }
 }
@@ -69,7 +70,7 @@ Function Get-UnreportedRestore {
 Function Wait-ReportedRestore {
     # Gives the controllers of restores that have just ended the time to read their results, and to say so.
     $young = {
-        $result = New-Object -TypeName IO.FileInfo -ArgumentList ([IO.Path]::Combine($_.folder, 'result.json'))
+        $result = New-Object -TypeName IO.FileInfo -ArgumentList (Get-SafetyFile -Folder $_.folder -Of Result)
         $_.result -and [DateTime]::UtcNow - $result.LastWriteTimeUtc -lt $TimeToReport
     }
     $end = [DateTime]::UtcNow + $TimeToReport
@@ -88,7 +89,7 @@ Function Set-SafetyReported {
     param([String[]] $RunIds)
     foreach ($folder in Get-SafetyFolder) {
         if ((Get-RunOfFolder -Folder $folder) -in $RunIds) {
-            Invoke-WithRetry -Body { [IO.File]::WriteAllText((Get-SafetyFile -Folder $folder -Name 'reported'), '') }
+            Invoke-WithRetry -Body { [IO.File]::WriteAllText((Get-SafetyFile -Folder $folder.FullName -Of Reported), '') }
         }
     }
 }

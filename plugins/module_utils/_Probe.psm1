@@ -32,7 +32,6 @@ $StoreKey = 'SOFTWARE\Microsoft\Cryptography\Services\lithnetams.doctor'
 $Url = "http://+:59999/$Name/"
 $Endpoint = '127.0.0.1:59998'
 $ApplicationId = '{0B6E2C57-5D5C-4C5B-9E0E-7C8F5A9D4E21}'
-$AccessManagerId = '{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}'
 $AllFlags = 0x1 -bor 0x2
 $Writes = 200
 $SafetyFolder = 'doctor'
@@ -48,18 +47,19 @@ Function Invoke-Probe {
         [Object[]] $Certificates,
         [String] $Json,
         [String] $Bundle,
-        [String] $ServiceSid
+        [Collections.IDictionary] $Knowledge
     )
+    $sid = $Knowledge.service_sid
     $probes = [Ordered]@{
         names = { Test-Name -Folder $Folder; Test-Bundle -Folder $Folder -Bundle $Bundle }
         times = { Test-Time -Folder $Folder }
-        permissions = { Test-Permission -Folder $Folder -ServiceSid $ServiceSid }
+        permissions = { Test-Permission -Folder $Folder -ServiceSid $sid }
         writes = { Measure-Write -Folder $Folder; Measure-SafetyWrite }
         json = { Test-JsonText -Text $Json }
         registry = { Test-Registry }
-        reservations = { Test-Reservation }
-        bindings = { Test-Binding }
-        certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one -ServiceSid $ServiceSid } }
+        reservations = { Test-Reservation -ServiceSid $sid }
+        bindings = { Test-Binding -OwnApplicationId $Knowledge.application_id }
+        certificates = { foreach ($one in $Certificates) { Test-Certificate -Wanted $one -ServiceSid $sid } }
         logs = { if ($Certificates) { Test-Log -Secrets @($Certificates | ForEach-Object -Process { $_.password }) } }
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
@@ -266,6 +266,7 @@ Function Remove-ProbeRecord {
 
 Function Test-Reservation {
     # A URL reservation is added and deleted; Windows has the others afterwards as before.
+    param([String] $ServiceSid)
     $record = @{ url = $Url; sddl = "D:(A;;GX;;;$ServiceSid)" }
     Remove-ProbeRecord -Kind 'reservations' -Member 'url' -Value $Url
     $before = (Get-HttpConfiguration).reservations.Count
@@ -282,10 +283,11 @@ Function Test-Reservation {
 Function Test-Binding {
     # Access Manager's certificate is bound to a port that nobody uses, with flags and times, and taken off it. Nothing is
     # done where it has none by address.
+    param([String] $OwnApplicationId)
     Remove-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $ApplicationId
     $taken = @(Find-ProbeRecord -Kind 'bindings' -Member 'endpoint' -Value $Endpoint)
     if ($taken) { throw "another program has a TLS binding at $Endpoint" }
-    $own = @(Find-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $AccessManagerId)
+    $own = @(Find-ProbeRecord -Kind 'bindings' -Member 'application_id' -Value $OwnApplicationId)
     $own = @($own | Where-Object -FilterScript { $_.kind -eq 'address' })
     if (-not $own) { return 'none' }
     $record = $own[0].Clone()

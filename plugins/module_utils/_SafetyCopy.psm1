@@ -16,10 +16,6 @@
 
 Set-StrictMode -Version 2.0
 
-$Kept = 'safety.json'
-$Result = 'result.json'
-$Reported = 'reported'
-
 Function New-SafetyCopy {
     # Keeps everything that the plan touches as it is now: the folder, the items, registry, HTTP.sys. Refuses what is not as the
     # plan saw it. All of it is on the disk, not in Windows' memory alone, before anything is changed. The database is locked while
@@ -67,7 +63,8 @@ Function Add-SafetyItem {
         $Copy.items += Get-SafetyItem -Record $record -Copy ([IO.Path]::Combine($Copy.folder, $number))
     }
     $Copy.parents += @(Get-ParentTime -Items $Copy.items -Known $Copy.parents)
-    Write-WholeFile -Path ([IO.Path]::Combine($Copy.folder, $Kept)) -Text (ConvertTo-Json -InputObject $Copy -Depth 10)
+    $text = ConvertTo-Json -InputObject $Copy -Depth 10
+    Write-WholeFile -Path (Get-SafetyFile -Folder $Copy.folder -Of Kept) -Text $text
 }
 
 Function Assert-PlannedHttp {
@@ -177,66 +174,64 @@ Function Restore-SafetyCopy {
         [String] $Suffix,
         [Boolean] $Touched
     )
-    $steps = @()
-    foreach ($record in @($Plan.files | Where-Object -FilterScript { $_.has_content })) {
-        $steps += @{ what = $record.path; item = $record; step = 'beside' }
+    $newFiles = @($Plan.files | Where-Object -FilterScript { $_.has_content } | ForEach-Object -Process { $_.path })
+    foreach ($path in $newFiles) {
+        Invoke-RestoreStep -What $path -Command Remove-AnyItem -With @{ Path = $path + $Suffix; Kind = 'file' }
     }
-    $existed = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and $_.existed } |
-        Sort-Object -Property { $_.path.Length })
-    if ($Touched) { foreach ($kept in $existed) { $steps += @{ what = $kept.path; item = $kept; step = 'access' } } }
-    if ($Touched) { foreach ($kept in $Copy.items) { $steps += @{ what = $kept.path; item = $kept; step = 'item' } } }
-    $made = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' -and -not $_.existed } |
-        Sort-Object -Property { $_.path.Length } -Descending)
-    foreach ($kept in $made) {
-        $steps += @{ what = $kept.path; item = $kept; step = 'folder' }
-    }
-    foreach ($path in @($NewFolders | Sort-Object -Property Length -Descending)) {
-        $steps += @{ what = $path; item = @{ path = $path; kind = 'folder' }; step = 'folder' }
-    }
-    if ($Touched) { $steps += @(Get-SettingStep -Plan $Plan) }
+    $folders = @($Copy.items | Where-Object -FilterScript { $_.kind -eq 'folder' } | Sort-Object -Property { $_.path.Length })
     if ($Touched) {
-        foreach ($key in $Copy.missing_keys) { $steps += @{ what = "registry key '$key'"; item = $key; step = 'key' } }
+        $existed = @($folders | Where-Object -FilterScript { $_.existed })
+        foreach ($one in $existed) { Invoke-RestoreStep -What $one.path -Command Restore-FolderAccess -With @{ Kept = $one } }
+        foreach ($one in $Copy.items) {
+            Invoke-RestoreStep -What $one.path -Command Restore-Item -With @{ Kept = $one; Suffix = $Suffix }
+        }
     }
-    foreach ($one in $steps) {
-        try { Restore-One -Step $one -Copy $Copy -Suffix $Suffix }
-        catch { "$($one.what): $($_.Exception.GetBaseException().Message)" }
+    $made = @($folders | Where-Object -FilterScript { -not $_.existed } | ForEach-Object -Process { $_.path })
+    foreach ($paths in $made, $NewFolders) {
+        foreach ($path in @($paths | Sort-Object -Property Length -Descending)) {
+            Invoke-RestoreStep -What $path -Command Remove-AnyItem -With @{ Path = $path; Kind = 'folder' }
+        }
     }
+    if ($Touched) { Restore-Setting -Copy $Copy -Plan $Plan }
 }
 
-Function Get-SettingStep {
-    # A step for each registry value and each record of HTTP.sys that the plan touches.
-    param([Object] $Plan)
+Function Restore-Setting {
+    # Puts back each registry value and each record of HTTP.sys that the plan touches, and removes the keys that were not there.
+    # Returns a sentence for each that could not be put back.
+    param(
+        [Hashtable] $Copy,
+        [Object] $Plan
+    )
     foreach ($value in @($Plan.registry.set) + @($Plan.registry.remove)) {
-        @{ what = "registry value $($value.name)"; item = $value; step = 'registry' }
+        $with = @{ Value = $value; Saved = $Copy.registry }
+        Invoke-RestoreStep -What "registry value $($value.name)" -Command Restore-RegistryValue -With $with
     }
     foreach ($kind in 'bindings', 'reservations') {
         foreach ($record in @($Plan.http_sys.add.$kind) + @($Plan.http_sys.remove.$kind)) {
-            @{ what = "HTTP.sys $kind"; item = $record; step = $kind }
+            $with = @{ Kind = $kind; Record = $record; Saved = $Copy.http_sys }
+            Invoke-RestoreStep -What "HTTP.sys $kind" -Command Restore-HttpRecord -With $with
         }
     }
+    foreach ($key in $Copy.missing_keys) {
+        Invoke-RestoreStep -What "registry key '$key'" -Command Remove-EmptyKey -With @{ Key = $key }
+    }
+}
+
+Function Invoke-RestoreStep {
+    # Calls a function; returns a sentence when it fails.
+    param(
+        [String] $What,
+        [String] $Command,
+        [Hashtable] $With
+    )
+    try { & $Command @With }
+    catch { "$($What): $($_.Exception.GetBaseException().Message)" }
 }
 
 Function Get-PlannedKey {
     # The names of the registry keys in which the plan changes values, the inner ones first.
     param([Object] $Plan)
     @($Plan.registry.set) + @($Plan.registry.remove) | ForEach-Object -Process { $_.key } | Sort-Object -Unique -Descending
-}
-
-Function Restore-One {
-    param(
-        [Hashtable] $Step,
-        [Hashtable] $Copy,
-        [String] $Suffix
-    )
-    switch ($Step.step) {
-        'item' { Restore-Item -Kept $Step.item -Suffix $Suffix }
-        'beside' { Remove-AnyItem -Path ($Step.item.path + $Suffix) -Kind 'file' }
-        'access' { Restore-FolderAccess -Kept $Step.item }
-        'folder' { Remove-AnyItem -Path $Step.item.path -Kind 'folder' }
-        'registry' { Restore-RegistryValue -Value $Step.item -Saved $Copy.registry }
-        'key' { Remove-EmptyKey -Key $Step.item }
-        default { Restore-HttpRecord -Kind $Step.step -Record $Step.item -Saved $Copy.http_sys }
-    }
 }
 
 Function Restore-FolderTime {
@@ -317,11 +312,9 @@ Function Remove-Leftover {
     param([String[]] $RunIds)
     foreach ($folder in Get-SafetyFolder) {
         $runId = Get-RunOfFolder -Folder $folder
-        $list = [IO.Path]::Combine($folder.FullName, $Kept)
-        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or
-            [IO.File]::Exists([IO.Path]::Combine($folder.FullName, $Result))) {
-            continue
-        }
+        $list = Get-SafetyFile -Folder $folder.FullName -Of Kept
+        $result = Get-SafetyFile -Folder $folder.FullName -Of Result
+        if ($runId -notin $RunIds -or -not [IO.File]::Exists($list) -or [IO.File]::Exists($result)) { continue }
         $copy = [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $list))
         foreach ($file in @($copy.items | Where-Object -FilterScript { $_.kind -eq 'file' })) {
             Remove-AnyItem -Path ($file.path + (Get-BesideSuffix -RunId $runId)) -Kind 'file'
@@ -335,7 +328,8 @@ Function Save-SafetyResult {
         [String] $Folder,
         [Hashtable] $Answer
     )
-    Write-ResultFile -Path ([IO.Path]::Combine($Folder, $Result)) -Text (ConvertTo-Json -InputObject $Answer -Depth 6 -Compress)
+    $text = ConvertTo-Json -InputObject $Answer -Depth 6 -Compress
+    Write-ResultFile -Path (Get-SafetyFile -Folder $Folder -Of Result) -Text $text
 }
 
 Function Remove-OldSafetyCopy {
@@ -347,7 +341,8 @@ Function Remove-OldSafetyCopy {
     $folders = @(Get-SafetyFolder)
     for ($index = 0; $index -lt $folders.Count - $Count; $index++) {
         $folder = $folders[$index].FullName
-        if ($folder -ne $Own -and [IO.File]::Exists([IO.Path]::Combine($folder, $Reported))) { Remove-Tree -Path $folder }
+        $reported = Get-SafetyFile -Folder $folder -Of Reported
+        if ($folder -ne $Own -and [IO.File]::Exists($reported)) { Remove-Tree -Path $folder }
     }
 }
 

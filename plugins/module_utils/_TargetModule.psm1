@@ -56,6 +56,7 @@ Function Get-KnowledgeOption {
             service_store = @{ type = 'str'; required = $true }
             clustered_stop = @{ type = 'str'; required = $true }
             upgrade_code = @{ type = 'str'; required = $true }
+            application_id = @{ type = 'str'; required = $true }
         }
     }
 }

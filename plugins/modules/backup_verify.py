@@ -97,7 +97,8 @@ options:
     description:
       - Files in which what was found is written on the controller, as M(lithnet.access_manager.backup_report) writes
         them of several verifications.
-      - When one cannot be written, the module fails, with all its results.
+      - When one cannot be written, the module fails, with all its results. Where each path that is given is empty, no
+        report is written.
     type: dict
     suboptions:
       json:

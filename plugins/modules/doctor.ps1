@@ -48,7 +48,7 @@ Function Get-RunAnswer {
     if ($module.Params.probes) {
         $params = $module.Params
         $probed = @{ Certificates = $params.certificates; Json = $params.json; Bundle = $params.archive }
-        $probes = @(Invoke-Probe -Folder $Folder -ServiceSid $params.knowledge.service_sid @probed)
+        $probes = @(Invoke-Probe -Folder $Folder -Knowledge $params.knowledge @probed)
     }
     @{ ballast = Get-TextDigest -Text $module.Params.ballast; in_job = Test-Job; probes = $probes }
 }

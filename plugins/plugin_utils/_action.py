@@ -36,8 +36,14 @@ class AccessManagerAction(ActionBase):
     negative_options: t.ClassVar[frozenset[str]] = frozenset()
     """The options that may be negative numbers; no other may."""
 
+    task_vars: dict[str, t.Any]
+    """The variables of the task's host."""
+
     params: dict[str, t.Any]
     """The validated options."""
+
+    _no_log_values: set[str]
+    """The values of secret options."""
 
     warnings: list[str]
     """Sentences of the action that Ansible shows as warnings; no key of a result becomes one."""
@@ -51,7 +57,7 @@ class AccessManagerAction(ActionBase):
         self.task_vars = task_vars or {}
         self.warnings = []
         _progress.set_label(str(self.task_vars.get("inventory_hostname", "")), wanted=self._wants_progress())
-        self._no_log_values: set[str] = set()
+        self._no_log_values = set()
         try:
             self.params = self._validated()
             result = self._visible({"changed": False} | self.perform())

@@ -38,6 +38,8 @@ class Progress:
     total: int = 0
     unit: str = ""
     done: int = 0
+    _start: float = dataclasses.field(init=False)
+    _done_before: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self._start, self._done_before = time.monotonic(), self.done

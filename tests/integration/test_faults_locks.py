@@ -168,7 +168,7 @@ def test_run_that_is_killed_on_the_server(one: AmsHost, two: AmsHost, place: Pla
     try:
         run = place.run({two.name: two.inventory_vars() | ALWAYS | {"backup_lock_timeout": 1}})
         assert run.rc == 0, run.output
-        reported = "\n".join(result_of(run, two.name, "Tell what was done")["msg"])
+        reported = "\n".join(result_of(run, two.name, "Show what was done")["msg"])
         assert f"The run {left.name} of {socket.gethostname()} stopped the service at " in reported
         assert "It was found Stopped and started again at " in reported
         assert result_of(run, two.name, "Recover from interrupted runs")["changed"]

@@ -56,7 +56,7 @@ def test_one_save_during_the_copy_is_copied_again_and_steady_saving_is_stopped(
     live, tried = result_of(run, one.name, LIVE), result_of(run, two.name, LIVE)
     assert (live["steady"], live["attempts"], live["stopped"]) == (True, 2, False)
     assert usn(place.backup(one)) == before + 1
-    assert "The service was not touched." in result_of(run, one.name, "Tell what was done")["msg"]
+    assert "The service was not touched." in result_of(run, one.name, "Show what was done")["msg"]
     trace1.check([])
 
     assert (tried["steady"], tried["attempts"]) == (False, 3)

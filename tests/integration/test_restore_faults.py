@@ -362,7 +362,7 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
     (reported,) = result_of(run, NAME, PLANNED)["earlier_restores"]
     assert "failed, and its controller did not read why. The restore failed while starting the service" in reported
     assert reported in run.output.replace("\n", " ")
-    assert "\n".join(result_of(run, NAME, "Tell what was done")["msg"]).startswith(reported)
+    assert "\n".join(result_of(run, NAME, "Show what was done")["msg"]).startswith(reported)
     assert left(server, spoiled, keys=True) == []
     assert server.http_answers()
 

@@ -146,5 +146,5 @@ def test_copy_of_a_changing_configuration_is_refused_or_made_with_a_stop(host: A
 
 
 def test_report_tells_the_downtime(run: PlaybookRun, host: AmsHost) -> None:
-    report = "\n".join(result_of(run, host.name, "Tell what was done")["msg"])
+    report = "\n".join(result_of(run, host.name, "Show what was done")["msg"])
     assert "The service was stopped for" in report

@@ -17,7 +17,7 @@ COLLECTION = "lithnet.access_manager"
 BACKUP = f"{COLLECTION}.backup"
 COPY = f"{COLLECTION}.copy"
 RESTORE = f"{COLLECTION}.restore"
-PLANNED, RESTORED = "Open the backup, read the server, and plan", "Restore what differs"
+PLANNED, RESTORED = "Decrypt the backup, read the server, and plan", "Restore what differs"
 """Tasks of the role restore."""
 
 

@@ -143,6 +143,9 @@ RIGHTS = {
 UPGRADE_CODE = "C86CA71D19F244343AFB1B434065A604"
 """Of Access Manager's MSI, {D17AC68C-2F91-4344-A3BF-B13404566A40}, as Windows Installer orders its digits."""
 
+ACCESS_MANAGER_APPLICATION = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
+"""The application id that Access Manager gives its TLS bindings."""
+
 FIREWALL_RULE = "Lithnet Access Manager Web Service (HTTP/HTTPS-In)"
 
 
@@ -173,4 +176,5 @@ def knowledge(thumbprints: c.Iterable[str] = ()) -> dict[str, t.Any]:
         "service_store": SERVICE_STORE,
         "clustered_stop": CLUSTERED_STOP,
         "upgrade_code": UPGRADE_CODE,
+        "application_id": ACCESS_MANAGER_APPLICATION,
     }

@@ -8,14 +8,11 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .constants import CONFIG, SERVICE_SID
+from .constants import ACCESS_MANAGER_APPLICATION, CONFIG, SERVICE_SID
 from .shapes import HttpSys, Item, Link
 
 Described = c.Mapping[str, t.Any]
 """What a server says of itself that may be without Access Manager."""
-
-ACCESS_MANAGER_APPLICATION = "{4C3E21BA-7BEF-46C8-BC85-A4407DB6F596}"
-"""The application id that Access Manager gives its TLS bindings."""
 
 DATABASE_FOLDER = f"{CONFIG}db/"
 

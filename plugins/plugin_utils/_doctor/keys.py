@@ -9,8 +9,8 @@ import datetime
 import itertools
 
 from .._ams.checks import problems_of_certificates
-from .._ams.constants import CERTIFICATE_USAGES, SERVICE_SID, SecretMode
-from .._ams.description import ACCESS_MANAGER_APPLICATION, own_http_configuration
+from .._ams.constants import ACCESS_MANAGER_APPLICATION, CERTIFICATE_USAGES, SERVICE_SID, SecretMode
+from .._ams.description import own_http_configuration
 from .._ams.shapes import Binding
 from .._target import health
 from .._text import time_of

@@ -42,6 +42,12 @@ class ReportFiles:
             raise AccessManagerError("json, prometheus and html name the same file: give each a path of its own.")
         return cls(paths, mode_of(options["mode"]), options["title"], options["expiry_days"])
 
+    @classmethod
+    def wanted(cls, options: c.Mapping[str, t.Any]) -> ReportFiles | None:
+        """The same; None when each path that is given is empty."""
+        given = {options[kind] for kind in _KINDS} - {None}
+        return None if given == {""} else cls.of(options)
+
     def write(
         self, verifications: c.Sequence[Report], hosts: c.Sequence[str] = (), *, check_mode: bool
     ) -> dict[str, t.Any]:

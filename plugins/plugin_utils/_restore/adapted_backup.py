@@ -17,8 +17,8 @@ import json
 import ntpath
 import re
 
-from .._ams.constants import CONFIG, EXTERNAL, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
-from .._ams.description import ACCESS_MANAGER_APPLICATION, DATABASE_FOLDER, own_http_configuration
+from .._ams.constants import ACCESS_MANAGER_APPLICATION, CONFIG, EXTERNAL, LATER_VERSIONS, SUPPORTED_MAJOR_VERSION
+from .._ams.description import DATABASE_FOLDER, own_http_configuration
 from .._ams.json_document import with_changes
 from .._ams.shapes import BackedUpServer, Binding, HttpSys, Installation, RegistryValue, State
 from .._ams.shapes import Reference as RecordedReference

@@ -8,7 +8,8 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from .._ams.description import ACCESS_MANAGER_APPLICATION, WRITTEN_BY_THE_SERVICE, own_http_configuration
+from .._ams.constants import ACCESS_MANAGER_APPLICATION
+from .._ams.description import WRITTEN_BY_THE_SERVICE, own_http_configuration
 from .._ams.shapes import Binding, HttpSys, RegistryData, RegistryPermission, RegistryValue, Reservation, State
 from .._contents.contents import Contents
 from .._errors import AccessManagerError

@@ -626,6 +626,8 @@ def test_a_report_that_cannot_be_written_fails_the_module_with_its_results(four:
     assert len(result["backups"]) == 4
     unnamed = run("backup_verify", backup_root=str(four.root), report={"title": "No file"})
     assert "No file is named" in unnamed["msg"]
+    none = run("backup_verify", backup_root=str(four.root), report={"json": "", "html": ""}, fail_on_problems=False)
+    assert (none.get("failed", False), none["changed"], none["report"]["written"]) == (False, False, [])
     page = tmp_path / "a.html"
     assert run("backup_verify", check=True, backup_root=str(four.root), report={"html": str(page)})["changed"]
     assert not page.exists()

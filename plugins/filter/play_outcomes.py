@@ -1,0 +1,68 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of the hosts of a play, for the roles of this collection: the decisions are in plugin_utils."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import recovery_gate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor import outcomes
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import outcome_tables
+
+Hostvars = c.Mapping[str, c.Mapping[str, t.Any]]
+Results = dict[str, c.Mapping[str, t.Any]]
+
+
+def _of_each(hosts: c.Iterable[str], hostvars: Hostvars, name: str) -> Results:
+    """A variable of each host; empty where it is not set."""
+    return {host: hostvars[host].get(name) or {} for host in hosts}
+
+
+def outcome_table(hosts: c.Iterable[str], hostvars: Hostvars, kind: str) -> list[str]:
+    if kind == "backup":
+        records = _of_each(hosts, hostvars, "backup_record")
+        return outcome_tables.backup_table(_of_each(hosts, hostvars, "access_manager_result"), records)
+    if kind == "restore":
+        return outcome_tables.restore_table(_of_each(hosts, hostvars, "access_manager_result"))
+    if kind == "doctor":
+        return outcomes.doctor_table(_of_each(hosts, hostvars, "doctor_result"))
+    raise AnsibleFilterError(f"There is no table of '{kind}': name backup, restore or doctor.")
+
+
+def doctor_report(hosts: c.Iterable[str], hostvars: Hostvars) -> str:
+    return outcomes.doctor_report(_of_each(hosts, hostvars, "doctor_result"))
+
+
+def recovery_refusal(
+    hosts: c.Iterable[str],
+    hostvars: Hostvars,
+    lost: c.Collection[str],
+    batch: c.Collection[str],
+    limit: str = "",
+    configuration_keys_lost: bool = False,
+) -> str:
+    return recovery_gate.refusal(
+        _of_each(hosts, hostvars, "recover_certificate_installation"),
+        lost,
+        batch=batch,
+        limit=limit,
+        configuration_keys_lost=configuration_keys_lost,
+    )
+
+
+def hosts_without_certificate(hosts: c.Iterable[str], hostvars: Hostvars) -> list[str]:
+    return recovery_gate.without(_of_each(hosts, hostvars, "recover_certificate_imported"))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, c.Callable[..., t.Any]]:
+        return {
+            "outcome_table": outcome_table,
+            "doctor_report": doctor_report,
+            "recovery_refusal": recovery_refusal,
+            "hosts_without_certificate": hosts_without_certificate,
+        }
