@@ -41,13 +41,13 @@ class ActionModule(AccessManagerAction):
         backups = in_threads(lambda place: self._described(*place), places)
         if self.params["complete_only"]:
             backups = [backup for backup in backups if backup["status"] == COMPLETE]
-        kept = itertools.chain.from_iterable(map(self._installers, stores))
-        attachments = itertools.chain.from_iterable(map(self._attachments, stores))
+        installers = [one.as_data() for one in itertools.chain.from_iterable(map(self._installers, stores))]
+        attachments = [one.as_data() for one in itertools.chain.from_iterable(map(self._attachments, stores))]
         return {
             "backups": backups,
             "backup": self._selected(backups),
-            "installers": [one.as_data() for one in kept],
-            "attachments": [one.as_data() for one in attachments],
+            "installers": installers,
+            "attachments": attachments,
         }
 
     def _check_options(self) -> None:

@@ -433,7 +433,8 @@ def test_a_run_of_the_playbook_keeps_them_and_says_so(tmp_path: Path, source: Pa
     (tmp_path / "fleet").mkdir()
     fleet = Fleet(tmp_path / "fleet", owner)
     missing = str(tmp_path / "missing.pfx")
-    done = fleet.run("lithnet.access_manager.backup", {"ams1": {}}, extra={"backup_attachments": [str(source), missing]})
+    attachments = {"backup_attachments": [str(source), missing]}
+    done = fleet.run("lithnet.access_manager.backup", {"ams1": {}}, extra=attachments)
     assert f"The attachment {NAME} is now kept beside the backups." in done.stdout
     assert f"The attachment '{missing}' is not kept" in done.stdout
     (kept,) = (fleet.root / "ams1/attachments").iterdir()
