@@ -80,11 +80,11 @@ def _key(export: Export) -> tuple[bytes, str] | tuple[()]:
 
 
 def _differences(records: list[CertificateRecord], held: dict[str, Certificate]) -> c.Iterator[str]:
-    """A sentence for each thing that the manifest will tell of a certificate and that is not so."""
+    """A sentence for each thing that the manifest will say of a certificate and that is not so."""
     for record in records:
         if record["thumbprint"] in held:
             for key in pfx_module.differences(held[record["thumbprint"]].certificate, record):
-                yield f"The server tells another {key} of certificate {record['thumbprint']} than the certificate has."
+                yield f"The server reports another {key} of certificate {record['thumbprint']} than it has."
 
 
 def _entries(certificates: c.Iterable[Certificate]) -> c.Iterator[Entry]:

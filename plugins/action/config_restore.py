@@ -136,7 +136,7 @@ class ActionModule(RestoreAction):
             raise EndedRunError(
                 f"{exc} The server may be between two states. What the restore found is in the folder of "
                 f"'%ProgramData%\\lithnet.access_manager.safety' that ends with {arguments['run_id']}, if it came "
-                "that far. The next restore tells of this one, and starts the service if it ran before."
+                "that far. The next restore reports this one, and starts the service if it ran before."
             ) from None
 
     def _remove_reported(self, run: Run) -> None:
@@ -148,7 +148,7 @@ class ActionModule(RestoreAction):
             self.target.remove_run(run | {"reported": [run["run_id"]]})
         except AccessManagerError as exc:
             _display.warn(
-                f"{exc} The restore has ended. The next one tells of it again, and a later run removes what is left."
+                f"{exc} The restore has ended. The next one reports it again, and a later run removes what is left."
             )
 
     def _named_run(self) -> Run:

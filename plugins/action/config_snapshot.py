@@ -70,7 +70,7 @@ class ActionModule(AccessManagerAction):
                 raise self._revive_service(arguments, exc) from None
 
     def _revive_service(self, arguments: Run, ended: EndedRunError) -> AccessManagerError:
-        """Starts the service when the run that died had stopped it; returns what to tell."""
+        """Starts the service when the run that died had stopped it; returns what to report."""
         try:
             revived = self.target.call(arguments | {"step": "revive"}, Change)["changed"]
         except AccessManagerError as exc:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells on which encryption certificates the passwords in the directory depend, and of which there is a backup."""
+"""Shows on which encryption certificates the passwords in the directory depend, and of which there is a backup."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ namespace ansible_collections.lithnet.access_manager.plugins.module_utils._FileS
             return found;
         }
 
-        /// <summary>Whether a reparse tag is of a link. One that Windows does not tell counts as one.</summary>
+        /// <summary>Whether a reparse tag is of a link. One that Windows does not know counts as one.</summary>
         public static bool StandsForName(uint tag)
         {
             return tag == 0 || (tag & NameSurrogate) != 0;

@@ -188,7 +188,7 @@ Function Get-FirewallRule {
 }
 
 Function Get-ClusterOwner {
-    # The node that owns a cluster's resource; empty when this server cannot tell. The cmdlet is there where the management tools of
+    # The node that owns a cluster's resource; empty when it is not known. The cmdlet is there where the management tools of
     # the feature are, the class wherever the cluster is.
     param([String] $Resource)
     try { return [String](Get-ClusterResource -Name $Resource -ErrorAction Stop).OwnerNode.Name }

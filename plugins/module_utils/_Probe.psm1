@@ -41,7 +41,7 @@ $OddNames = 'dot.', 'space ', '[brackets]', "C-$([Char]0xE9)", "C-e$([Char]0x301
     "$Long\$Long\$Long"
 
 Function Invoke-Probe {
-    # Does each probe: its name, why it failed (empty when it did not), and what it tells beside that.
+    # Does each probe: its name, why it failed (empty when it did not), and what it reports beside that.
     param(
         [String] $Folder,
         [Object[]] $Certificates,

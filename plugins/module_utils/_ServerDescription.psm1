@@ -44,7 +44,7 @@ Function Get-Staging {
 }
 
 Function Get-Description {
-    # What installation_info tells. Without a configuration folder there are no documents, references and records.
+    # What installation_info reports. Without a configuration folder there are no documents, references and records.
     param(
         [Collections.IDictionary] $Knowledge,
         [Boolean] $IncludeDatabase,

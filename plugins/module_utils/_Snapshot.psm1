@@ -104,7 +104,7 @@ Function Get-LiveAttempt {
 }
 
 Function Get-Manifest {
-    # All that a snapshot tells of the server and of its files. The values of environment variables may be secret: they are in no
+    # All that a snapshot says of the server and of its files. The values of environment variables may be secret: they are in no
     # other result.
     param(
         [Collections.IDictionary] $Installation,

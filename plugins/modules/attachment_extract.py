@@ -78,7 +78,7 @@ bytes:
   returned: success
   type: int
 signer:
-  description: Who signed its record, by C(principal) and C(fingerprint). V(null) when that is not proven.
+  description: Who signed its record, by C(principal) and C(fingerprint). V(null) when that is not known.
   returned: success
   type: dict
 origin:

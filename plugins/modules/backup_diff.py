@@ -68,7 +68,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell what was changed on the server since its last backup
+- name: Show what was changed on the server since its last backup
   lithnet.access_manager.backup_diff:
     backup_root: /srv/backup/access-manager
     identity_file: /media/key/access-manager-backup.key
@@ -78,7 +78,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     var: drift.lines
 
-- name: Tell what changed between the last two backups, without a key
+- name: Show what changed between the last two backups, without a key
   lithnet.access_manager.backup_diff:
     backup_root: /srv/backup/access-manager
     after: latest

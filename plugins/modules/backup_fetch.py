@@ -93,7 +93,7 @@ bytes:
   returned: success
   type: int
 signer:
-  description: Who signed it, by C(principal) and C(fingerprint). V(null) when that is not proven.
+  description: Who signed it, by C(principal) and C(fingerprint). V(null) when that is not known.
   returned: success
   type: dict
 origin:

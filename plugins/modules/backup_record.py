@@ -10,7 +10,7 @@ version_added: 1.0.0
 description:
   - Adds a line to C(.runs.jsonl) beside the backups of a host, for every run, also for one that found nothing changed
     or failed. The line is signed with O(signing_key). The newest 100 lines stay.
-  - M(lithnet.access_manager.backup_verify) tells by it the age of the last successful run from the age of what it
+  - M(lithnet.access_manager.backup_verify) knows by it the age of the last successful run beside the age of what it
     found.
   - When O(failure) is given, it fails with that message again, whatever became of the record. When the record cannot be
     written, that is a warning.

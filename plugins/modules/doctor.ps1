@@ -42,7 +42,7 @@ Function Receive-Run {
 }
 
 Function Get-RunAnswer {
-    # What the detached run leaves: that all of its options arrived, and what the probes tell that are asked for.
+    # What the detached run leaves: that all of its options arrived, and what the probes report that are asked for.
     param([String] $Folder)
     $probes = @()
     if ($module.Params.probes) {

@@ -113,7 +113,7 @@ EXAMPLES = r"""
     signing_key: ~/.ssh/access_manager_backup
   register: examined
 
-- name: Tell what is not in order
+- name: Show what is not in order
   ansible.builtin.debug:
     msg: "{{ examined.findings | rejectattr('state', 'equalto', 'ok') }}"
 """

@@ -57,7 +57,7 @@ EXAMPLES = r"""
   lithnet.access_manager.installation_info:
   register: ams
 
-- name: Tell what a backup would miss
+- name: Show what a backup would miss
   ansible.builtin.debug:
     var: ams.problems
 """

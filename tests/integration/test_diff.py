@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server that drifts away from its backup: what the comparison tells of it, and what it costs."""
+"""A server that drifts away from its backup: what the comparison shows of it, and what it costs."""
 
 from __future__ import annotations
 

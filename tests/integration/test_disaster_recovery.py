@@ -205,7 +205,7 @@ def new_backup(
     root: Path,
     owner: KeyPair,
 ) -> Backup:
-    """What the new server is, as a backup of it tells."""
+    """What the new server is, as a backup of it shows."""
     run = run_playbook(BACKUP, server.write_inventory(work / "new-backup.yml", variables=settings))
     assert run.rc == 0, run.stdout[-3000:]
     (made,) = backups_of(root, NEW, owner.open)

@@ -346,7 +346,7 @@ def test_what_cannot_be_put_back_is_reported_and_the_rest_is(
     assert server.http_answers()
 
 
-def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_was_and_the_next_run_tells(
+def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_was_and_the_next_run_reports_it(
     server: AmsHost, spoiled: Whole, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     inventory = server.write_inventory(work / "killed.yml", variables=options)
@@ -367,7 +367,7 @@ def test_controller_that_dies_before_its_restore_fails_leaves_the_server_as_it_w
     assert server.http_answers()
 
 
-def test_run_after_that_restores_and_does_not_tell_it_again(
+def test_run_after_that_restores_and_does_not_report_it_again(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
     with open_editor(server):
@@ -396,7 +396,7 @@ def test_service_that_starts_neither_with_the_backup_nor_after_the_way_back_is_s
     assert again.rc == 0, again.stdout[-3000:]
     planned = result_of(again, NAME, PLANNED)
     assert "* service: start" in planned["plan"]
-    assert any("stopped the service at" in told for told in planned["earlier_restores"])
+    assert any("stopped the service at" in sentence for sentence in planned["earlier_restores"])
     assert left(server, whole) == []
     assert server.service_state() == "Running"
 
@@ -438,7 +438,7 @@ def test_restore_that_never_ended_is_reported_until_one_has_and_the_service_runs
     with when(server, lambda: server.service_state() == "StopPending", lambda: kill_powershells(server)):
         sentence = failure_of(running.wait(), NAME)
     assert "was ended on" in sentence
-    assert "The next restore tells of this one, and starts the service if it ran before" in sentence
+    assert "The next restore reports this one, and starts the service if it ran before" in sentence
     server.wait_for(lambda: server.service_state() == "Stopped")
     server.clear_knobs()
     made = run_playbook(BACKUP, server.write_inventory(work / "half.yml", variables=options))
@@ -529,7 +529,7 @@ def test_what_a_restore_and_its_rollback_do_in_between(server: AmsHost) -> None:
 
 
 def put_back(server: AmsHost, certificate: TestCertificate) -> dict[str, Any]:
-    """What put_back.ps1 tells."""
+    """What put_back.ps1 reports."""
     pfx = pfx_key_provider.name(certificate.pfx, certificate.pfx_password)
     task = {"thumbprint": certificate.thumbprint, "password": certificate.pfx_password}
     task["pfx"] = base64.b64encode(pfx).decode()

@@ -54,7 +54,7 @@ $answer.replaced = @([IO.File]::ReadAllText($record.path), $modified, [String]$f
 $answer.beside = [IO.File]::Exists($beside)
 $watcher.Dispose()
 
-# Which reparse points are links: symbolic link, mount point, Data Deduplication, a cloud's file, one that Windows does not tell.
+# Which reparse points are links: symbolic link, mount point, Data Deduplication, a cloud's file, one that Windows does not know.
 $answer.links = @(foreach ($tag in 0xA000000CL, 0xA0000003L, 0x80000013L, 0x9000001AL, 0L) {
     [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]::StandsForName([UInt32]$tag)
 })

@@ -180,7 +180,7 @@ def run_playbook(
 
 
 def _descendants(pid: int) -> list[int]:
-    """The processes below one, as /proc tells them."""
+    """The processes below one, as /proc shows them."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -97,8 +97,9 @@ def failures(name: str) -> list[list[str]]:
 
 
 def names() -> list[str]:
-    """The runbooks that there are."""
-    return sorted(path.stem.removeprefix(PREFIX) for path in DOCUMENTS.glob(f"{PREFIX}*.md"))
+    """The runbooks whose commands can be run: one of them is for hands alone."""
+    found = sorted(path.stem.removeprefix(PREFIX) for path in DOCUMENTS.glob(f"{PREFIX}*.md"))
+    return [name for name in found if Runbook.read(name).steps]
 
 
 def _text(name: str) -> str:

@@ -42,7 +42,7 @@ def after(taken: PlaybookRun, server: Server) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def told(
+def reported(
     live: Backup, server: Server, options: dict[str, Any], root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
     """What modules that only read say of the server, by their names."""
@@ -114,9 +114,9 @@ def test_backup_verifies_and_a_second_one_is_not_made_when_nothing_has_changed(
     "Free space",
 )
 def test_installation_is_as_it_was_made_and_does_not_differ_from_its_backup(
-    told: dict[str, dict[str, Any]], server: Server
+    reported: dict[str, dict[str, Any]], server: Server
 ) -> None:
-    difference, found = told["backup_diff"], told["installation_info"]
+    difference, found = reported["backup_diff"], reported["installation_info"]
     assert (difference["lines"], difference["not_compared"]) == ([], [])
     assert (found["installation"]["version"], found["installation"]["configured"]) == ("1.0.7945.0", True)
     assert found["administrator"] is True
@@ -129,10 +129,10 @@ def test_installation_is_as_it_was_made_and_does_not_differ_from_its_backup(
 
 
 @pytest.mark.proves("The version of .NET Framework, 4.7.2 at least")
-def test_framework_is_new_enough(told: dict[str, dict[str, Any]], server: Server) -> None:
+def test_framework_is_new_enough(reported: dict[str, dict[str, Any]], server: Server) -> None:
     if server.windows.wine:
         pytest.skip("Wine has no .NET Framework")
-    assert told["installation_info"]["framework_release"] >= 461808
+    assert reported["installation_info"]["framework_release"] >= 461808
 
 
 @pytest.mark.proves(

@@ -55,7 +55,7 @@ def require_supported_version(
     if _DRIVE.fullmatch(installation["config_path"]):
         raise AccessManagerError(
             f"The configuration of Access Manager on {name} lies at the root of the drive "
-            f"{installation['config_path']}, which cannot be told from what else is there: move it into a folder, and "
+            f"{installation['config_path']}, where nothing separates it from other files: move it into a folder, and "
             "name that in ConfigPath."
         )
     release = described.get("framework_release", 0)

@@ -202,7 +202,7 @@ class PresentKey(t.TypedDict):
 
 
 class Certificate(t.TypedDict):
-    """A certificate as the server tells of it; its times and its subject are compared with the certificate itself."""
+    """A certificate as the server describes it; its times and its subject are compared with the certificate itself."""
 
     store: str
     thumbprint: Thumbprint

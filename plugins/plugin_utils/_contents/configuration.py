@@ -170,7 +170,7 @@ class Configuration:
                         continue
                     raise AccessManagerError(
                         f"{file} in the backup is not JSON in UTF-8 as a restore reads it: {exc}. "
-                        "Use another backup, or restore this one by hand: docs/restore_by_hand.md."
+                        "Use another backup, or restore this one by hand: docs/runbook_restore_by_hand.md."
                     ) from None
 
 

@@ -58,7 +58,7 @@ class Contents:
 
 
 def open_contents(source: Source, decryptor: Decryptor, *, certificates: bool) -> Contents:
-    """Opens and checks a backup, all that a restore of it needs."""
+    """Decrypts and checks a backup, all that a restore of it needs."""
     if certificates and "certificates" not in source.parts and source.manifest:
         raise AccessManagerError(f"The backup {source.label} has no certificates.zip.")
     parts = PartReader(source, decryptor)

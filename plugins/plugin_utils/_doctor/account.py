@@ -67,10 +67,10 @@ def _user_names(facts: Facts) -> Verdict:
     error = facts.examination["account"]["user_names"]
     if error:
         return warning(
-            f"Windows does not tell this account whose a process is: {error}",
+            f"Windows does not show this account whose a process is: {error}",
             "A restore cannot name the user who has the configuration editor open: see to it that nobody has.",
         )
-    return ok("Windows tells this account whose a process is.")
+    return ok("Windows shows this account whose a process is.")
 
 
 CHECKS: tuple[Check[Facts], ...] = (

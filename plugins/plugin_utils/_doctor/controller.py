@@ -65,7 +65,7 @@ def _signing(controller: Controller) -> Verdict:
         refuse_without_key(trust, signer, "a backup")
         if signer is None:
             return warning(
-                "Backups are not signed: a restore cannot tell who made them.",
+                "Backups are not signed: a restore cannot verify who made them.",
                 "Make a key with ssh-keygen, and name it in access_manager_signing_key.",
             )
         signer.tried()

@@ -26,7 +26,7 @@ class Platform(t.TypedDict):
 
 
 class Account(t.TypedDict):
-    """C(logon): how it logged on, as Windows names it. C(user_names): why it cannot tell whose a process is."""
+    """C(logon): how it logged on, as Windows names it. C(user_names): why it does not see whose a process is."""
 
     name: str
     sid: str

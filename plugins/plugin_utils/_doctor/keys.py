@@ -197,17 +197,19 @@ def _secrets(facts: Facts) -> Verdict:
 
 
 def _domain_secrets(facts: Facts) -> Verdict:
-    """Those of mode 3: the domain lets certain accounts open them, and this may be none, or reach no controller."""
+    """Those of mode 3: the domain lets certain accounts decrypt them, and this may be none, or reach no controller."""
     secrets = [one for one in facts.examination["secrets"] if one["mode"] == SecretMode.DOMAIN]
     closed = [one["path"] for one in secrets if not one["decrypts"]]
     if closed:
         return warning(
-            f"This account does not open the secrets of the domain {', '.join(closed)}: a backup keeps them as they "
-            "are, and they open on no server of another domain.",
-            "To have them in clear, back up as an account for which they open, over a connection that delegates "
+            f"This account cannot decrypt the secrets of the domain {', '.join(closed)}: a backup keeps them as they "
+            "are, and no server of another domain can decrypt them.",
+            "To have them in clear, back up as an account that can decrypt them, over a connection that delegates "
             "(Kerberos, CredSSP) so that it reaches a domain controller.",
         )
-    return ok(f"This account opens {len(secrets)} secrets of the domain." if secrets else "No secret is the domain's.")
+    if not secrets:
+        return ok("No secret is the domain's.")
+    return ok(f"This account can decrypt {len(secrets)} secrets of the domain.")
 
 
 CHECKS: tuple[Check[Facts], ...] = (

@@ -40,7 +40,7 @@ _ALIKE = ("strasse", "straße", "é", "e\u0301", "soft", "so\u00adft", "i", "ı"
 
 
 class Probe(t.TypedDict):
-    """C(error): why it failed; empty when it did not. C(values): what it tells beside that."""
+    """C(error): why it failed; empty when it did not. C(values): what it reports beside that."""
 
     name: t.Literal[
         "names",
@@ -141,7 +141,7 @@ def _verdict(probe: Probe, throwaways: list[Throwaway]) -> Verdict:
 
 
 def _fault(probe: Probe, throwaways: list[Throwaway]) -> str:
-    """Why what a probe tells is not as it should be; empty when it is."""
+    """Why what a probe reports is not as it should be; empty when it is."""
     if probe["name"] == "certificates":
         return _export_error(probe["values"], throwaways)
     return _json_error(probe["values"]) if probe["name"] == "json" else ""

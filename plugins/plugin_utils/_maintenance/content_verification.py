@@ -30,7 +30,7 @@ _DATABASE = "state/database"
 
 
 def problems(store: BackupStore, backup_id: str, sha256: str, decryptor: Decryptor) -> list[str]:
-    """Opens each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is
+    """Decrypts each part of a backup in memory and verifies what is in it. Returns a sentence for each thing that is
     wrong.
 
     C(sha256): of its manifest, as it was verified.

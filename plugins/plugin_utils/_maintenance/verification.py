@@ -261,7 +261,7 @@ def _read_one(store: BackupStore, backup_id: str) -> Backup:
 
 
 def _integrity(backup: Backup) -> list[str]:
-    """What can be wrong with the files of a backup, and with its origin, without opening it."""
+    """What can be wrong with the files of a backup, and with its origin, without decrypting it."""
     if backup.manifest is None:
         return []
     found = [] if backup.is_accepted else [backup.origin.problem]

@@ -74,7 +74,7 @@ def _leave_encryption(plan: Plan, record: WantedFile, now: Item | None, change: 
 
 
 def plan_references(plan: Plan, contents: Contents) -> None:
-    """Tells which references are rewritten in the JSON files that this restore writes."""
+    """Says which references are rewritten in the JSON files that this restore writes."""
     written = {record["name"] for record in plan.files if record["action"] in ("add", "replace")}
     plan.references = [
         {"file": one.file, "key": one.place, "before": one.before, "after": one.after}

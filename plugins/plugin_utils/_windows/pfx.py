@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PFX files: opened, and the private key verified against the certificate."""
+"""PFX files: decrypted, and the private key verified against the certificate."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ciphers(pfx: bytes) -> list[str]:
 
 
 def verify(pfx: bytes, password: str, thumbprint: str) -> bytes:
-    """Opens a PFX and decrypts with its key what its certificate encrypts, as Access Manager does. Returns the
+    """Decrypts a PFX, and then with its key what its certificate encrypts, as Access Manager does. Returns the
     certificate as DER.
 
     Raises AccessManagerError when the PFX cannot be decrypted, holds another certificate, or its key is not the
@@ -114,7 +114,7 @@ def _has_rc2() -> bool:
 
 def validity(certificate: bytes) -> dict[str, str]:
     """From when until when a certificate, DER, is valid, as it says itself: .NET cuts off what is after the year 9999
-    in local time, so a server east of UTC may tell another end.
+    in local time, so a server east of UTC may report another end.
     """
     loaded = x509.load_der_x509_certificate(certificate)
     times = {"not_before": loaded.not_valid_before_utc, "not_after": loaded.not_valid_after_utc}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundle of a restore, and what its target half tells of secrets and of earlier restores."""
+"""The bundle of a restore, and what its target half says of secrets and of earlier restores."""
 
 from __future__ import annotations
 

@@ -140,15 +140,15 @@ def _other_key(lying: Server) -> None:
     export.update(pfx=base64.b64encode(other.pfx).decode(), password=other.pfx_password)
 
 
-@pytest.mark.parametrize("told", ["9999-12-31T12:59:59.9999999Z", "never"])
+@pytest.mark.parametrize("reported", ["9999-12-31T12:59:59.9999999Z", "never"])
 def test_the_times_of_a_certificate_are_its_own_whatever_the_server_tells(
-    root: Path, owner: KeyPair, lying: Server, tmp_path: Path, told: str
+    root: Path, owner: KeyPair, lying: Server, tmp_path: Path, reported: str
 ) -> None:
-    """.NET east of UTC tells the first of one without expiry: it cuts off local times after the year 9999."""
+    """.NET east of UTC reports the first of one without expiry: it cuts off local times after the year 9999."""
     left = datetime.datetime(9999, 12, 31, 22, tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
     endless = make_certificate(dataclasses.replace(CURRENT, ends=left))
     vars(lying).update(vars(Server(endless)))
-    lying.certificates[0].update(not_after=told)
+    lying.certificates[0].update(not_after=reported)
     committed = backed_up(root, owner)
     assert (committed["status"], committed["problems"]) == ("complete", [])
     manifest = BackupStore(str(root), HOST).latest_complete()
@@ -179,8 +179,8 @@ LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
 def test_what_no_restore_would_open_makes_the_backup_incomplete_and_is_said(
     root: Path, owner: KeyPair, lying: Server, tmp_path: Path, lie: str
 ) -> None:
-    tell, words = LIES[lie]
-    tell(lying)
+    lie_with, words = LIES[lie]
+    lie_with(lying)
     committed = backed_up(root, owner)
     assert committed["status"] == "incomplete"
     assert any(words in problem for problem in committed["problems"])
