@@ -5,112 +5,22 @@
 
 from __future__ import annotations
 
-import base64
-import collections.abc as c
-import contextlib
-import datetime
-import json
 import typing as t
 
-from ..plugin_utils._ams.checks import problems_of_certificates
+from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._ams.shapes import Certificate as FoundCertificate
-from ..plugin_utils._contents import binding
-from ..plugin_utils._contents.keys import Certificate, checked_certificate
-from ..plugin_utils._contents.names import PASSWORDS
-from ..plugin_utils._contents.zip_writer import ChunkReader, Entry, zip_chunks
-from ..plugin_utils._errors import AccessManagerError
-from ..plugin_utils._export_action import ExportAction
-from ..plugin_utils._store.inventory import inventory_of_certificates
-from ..plugin_utils._store.manifest import PARTS, CertificateRecord, Details
-from ..plugin_utils._target.answers import EXPORTS, Certificates, EncryptedCertificates, Export
-from ..plugin_utils._target.envelope import Envelope
-from ..plugin_utils._windows import pfx as pfx_module
+from ..plugin_utils._parts.certificates import CertificatesPart
+from ..plugin_utils._parts.part import open_backup
+from ..plugin_utils._target.answers import Certificates, EncryptedCertificates
 from ..plugin_utils._windows import thumbprints
 
 
-class ActionModule(ExportAction):
-    part = "certificates"
-
+class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        encryptor, named = self.encryptor(), thumbprints.parse(self.params["thumbprints"])
+        encryptor, named = Encryptor.of(self.params), thumbprints.parse(self.params["thumbprints"])
         question = {"knowledge": knowledge(named)}
         if self.check_mode:
             return {"changed": True, **self.target.call(question, Certificates)}
-        envelope = Envelope("certificate_export")
-        answer = self.target.call(question | {"public_key": envelope.public_key}, EncryptedCertificates)
-        exports = self.target.decrypted(envelope.decrypt(answer["envelope"]), EXPORTS)
-        problems = problems_of_certificates(answer["certificates"], named)
-        exportable = {record["thumbprint"] for record in answer["certificates"] if record["key"].get("exportable")}
-        held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
-        records = [_details(record, held) for record in _distinct(answer["certificates"])]
-        problems += _differences(records, held)
-        clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
-        artifact = self.backup().write(
-            f"{PARTS[self.part]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted)
-        )
-        details: Details = {"certificates": records}
-        inventory = inventory_of_certificates(answer["certificates"])
-        self.save(encryptor, artifact, problems=problems, details=details, inventory=inventory)
-        return {"changed": True, "artifact": artifact, "problems": problems} | details
-
-
-def _certificates(exports: dict[str, Export], exportable: c.Set[str], problems: list[str]) -> c.Iterator[Certificate]:
-    """Each certificate with its key, or alone when its key does not answer for it; what is left out is added to the
-    problems.
-    """
-    problems += [
-        f"Certificate {one} is not backed up: the server sent no key." for one in sorted(exportable - exports.keys())
-    ]
-    for thumbprint, export in sorted(exports.items()):
-        if "error" in export and thumbprint in exportable:
-            problems.append(f"Certificate {thumbprint} is not backed up: {export['error']}.")
-        certificate = base64.b64decode(export["cer"])
-        try:
-            yield checked_certificate(thumbprint, certificate, *_key(export))
-        except AccessManagerError as exc:
-            problems.append(f"Certificate {thumbprint} is not backed up: {exc}")
-            with contextlib.suppress(AccessManagerError):
-                yield checked_certificate(thumbprint, certificate)
-
-
-def _key(export: Export) -> tuple[bytes, str] | tuple[()]:
-    """The PFX and its password, when the target sent one."""
-    return (base64.b64decode(export["pfx"]), export["password"]) if "pfx" in export else ()
-
-
-def _differences(records: list[CertificateRecord], held: dict[str, Certificate]) -> c.Iterator[str]:
-    """A sentence for each thing that the manifest will say of a certificate and that is not so."""
-    for record in records:
-        if record["thumbprint"] in held:
-            for key in pfx_module.differences(held[record["thumbprint"]].certificate, record):
-                yield f"The server reports another {key} of certificate {record['thumbprint']} than it has."
-
-
-def _entries(certificates: c.Iterable[Certificate]) -> c.Iterator[Entry]:
-    now = datetime.datetime.now(datetime.UTC)
-    passwords = {}
-    for one in certificates:
-        yield Entry(f"{one.thumbprint}.cer", now, [one.certificate])
-        if one.pfx is not None:
-            yield Entry(f"{one.thumbprint}.pfx", now, [one.pfx])
-            passwords[one.thumbprint] = one.password
-    yield Entry(PASSWORDS, now, [json.dumps(passwords, indent=1).encode()])
-
-
-def _distinct(records: list[FoundCertificate]) -> list[FoundCertificate]:
-    """One record for each thumbprint: a certificate may lie in two stores."""
-    return list({record["thumbprint"]: record for record in reversed(records)}.values())[::-1]
-
-
-def _details(record: FoundCertificate, held: dict[str, Certificate]) -> CertificateRecord:
-    """What the manifest says of a certificate: its times are its own, and the server's only where it was not sent."""
-    one = held.get(record["thumbprint"])
-    times = pfx_module.validity(one.certificate) if one else record
-    return {
-        "thumbprint": record["thumbprint"],
-        "subject": record["subject"],
-        "not_before": times["not_before"],
-        "not_after": times["not_after"],
-        "exported": one is not None and one.pfx is not None,
-    }
+        part = CertificatesPart(self.target, open_backup(self.params, self.host), encryptor, named=named)
+        return part.receive(self.target.call(question | {"public_key": part.public_key}, EncryptedCertificates))

@@ -9,17 +9,11 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._errors import AccessManagerError, EndedRunError
+from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._target import interrupted_stops
-from ..plugin_utils._target.answers import STAGED_OR_NOT, Change, Staged, Unsteady
+from ..plugin_utils._target.answers import STAGED_OR_NOT, Staged, Unsteady
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
-from ..plugin_utils._target.detached_run import DetachedRun
-
-_COPY_SECONDS = 900
-_WAITS_OF_A_RUN = 10
-"""How often a run waits for the service at the most: to stop, for its process, for the database, and three times to
-start.
-"""
+from ..plugin_utils._target.stopped_run import refuse_live_database, result_of_stop
 
 
 class ActionModule(AccessManagerAction):
@@ -35,11 +29,7 @@ class ActionModule(AccessManagerAction):
     def _take(self) -> dict[str, t.Any]:
         """Takes the snapshot by the stop policy; the result says which way it was copied."""
         policy = self.params["stop_service"]
-        if policy == "never" and self.params["include_database"]:
-            raise AccessManagerError(
-                "The database can be copied only while the service is stopped: allow a stop with stop_service, "
-                "or leave the database out (Access Manager recreates it)."
-            )
+        refuse_live_database(policy, include_database=self.params["include_database"])
         if policy != "always" and not self.params["include_database"]:
             result = self._copy_live()
             if result["steady"]:
@@ -62,27 +52,8 @@ class ActionModule(AccessManagerAction):
 
     def _copy_stopped(self) -> dict[str, t.Any]:
         arguments = self._arguments(stop=True)
-        timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"] + _COPY_SECONDS
         with self.target.cleanup_on_failure(arguments):
-            try:
-                return self._kept(arguments, DetachedRun(self.target, arguments, Staged, timeout=timeout).result())
-            except EndedRunError as exc:
-                raise self._revive_service(arguments, exc) from None
-
-    def _revive_service(self, arguments: Run, ended: EndedRunError) -> AccessManagerError:
-        """Starts the service when the run that died had stopped it; returns what to report."""
-        try:
-            revived = self.target.call(arguments | {"step": "revive"}, Change)["changed"]
-        except AccessManagerError as exc:
-            return EndedRunError(
-                f"{ended} It may have left the service stopped, which could not be started again: {exc}"
-            )
-        done = (
-            "It had stopped the service, which has been started again."
-            if revived
-            else "The service was not down by it."
-        )
-        return AccessManagerError(f"{ended} {done}")
+            return self._kept(arguments, result_of_stop(self.target, arguments, Staged))
 
     def _kept(self, arguments: Run, result: Unsteady | Staged) -> dict[str, t.Any]:
         if not result["steady"]:

@@ -106,6 +106,7 @@ options:
     type: int
     default: 0
 seealso:
+  - module: lithnet.access_manager.backup_export
   - module: lithnet.access_manager.artifact_fetch
   - module: lithnet.access_manager.certificate_export
   - module: lithnet.access_manager.secret_export

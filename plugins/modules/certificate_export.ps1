@@ -6,30 +6,10 @@
 
 # Exports certificates with their private keys, each under a password of its own, in one envelope for the controller.
 
-#AnsibleRequires -PowerShell ..module_utils._Certificate
-#AnsibleRequires -PowerShell ..module_utils._Configuration
-#AnsibleRequires -PowerShell ..module_utils._Envelope
-#AnsibleRequires -PowerShell ..module_utils._FileRecord
-#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._CertificateExport
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
-
-Function Export-Key {
-    # The PFX of a certificate and its password, or the reason why there is none.
-    param(
-        [Security.Cryptography.X509Certificates.X509Certificate2] $Certificate,
-        [Hashtable] $Key
-    )
-    if (-not $Key.present) { return @{ error = $Key.reason } }
-    if (-not $Key.exportable) { return @{ error = "its private key is not exportable (provider '$($Key.provider)')" } }
-    $password = [Convert]::ToBase64String((New-RandomByte -Count 30))
-    try {
-        $pfx = $Certificate.Export([Security.Cryptography.X509Certificates.X509ContentType]::Pfx, $password)
-        @{ pfx = [Convert]::ToBase64String($pfx); password = $password }
-    }
-    catch { @{ error = "its private key cannot be exported: $($_.Exception.GetBaseException().Message)" } }
-}
 
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption
@@ -37,25 +17,6 @@ $module = New-TargetModule -Arguments $args -Options @{
 }
 
 Complete-TargetModule -Module $module -Body {
-    $records = @()
-    $exports = New-NameTable
-    $knowledge = $module.Params.knowledge
-    $documents = @(Read-Configuration -ConfigPath (Assert-Installation).config_path -Names $knowledge.json_files)
-    $named = @(Get-SynchronisedCertificate -Documents $documents)
-    foreach ($found in Get-AccessManagerCertificate -Knowledge $knowledge -Named $named) {
-        $record = Get-CertificateRecord -Found $found
-        $records += $record
-        if ($module.CheckMode -or ($exports.ContainsKey($record.thumbprint) -and $exports[$record.thumbprint].ContainsKey('pfx'))) {
-            continue
-        }
-        $export = Export-Key -Certificate $found.certificate -Key $record.key
-        $export.cer = [Convert]::ToBase64String($found.certificate.RawData)
-        $exports[$record.thumbprint] = $export
-    }
-    $answer = @{ certificates = $records }
-    if (-not $module.CheckMode) {
-        $text = ConvertTo-Json -InputObject $exports -Depth 4 -Compress
-        $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'certificate_export'
-    }
-    $answer
+    $publicKey = if ($module.CheckMode) { $null } else { $module.Params.public_key }
+    Get-CertificateExport -Knowledge $module.Params.knowledge -PublicKey $publicKey
 }

@@ -6,47 +6,10 @@
 
 # Decrypts the secrets that this server alone can decrypt, in one envelope for the controller.
 
-#AnsibleRequires -PowerShell ..module_utils._Configuration
-#AnsibleRequires -PowerShell ..module_utils._DomainSecret
-#AnsibleRequires -PowerShell ..module_utils._Envelope
-#AnsibleRequires -PowerShell ..module_utils._FileRecord
-#AnsibleRequires -PowerShell ..module_utils._Installation
-#AnsibleRequires -PowerShell ..module_utils._Secret
+#AnsibleRequires -PowerShell ..module_utils._SecretExport
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
-
-$DomainMode = 3
-
-Function Get-Setting {
-    # The values at these paths as text, by their places. A later file overrides an earlier one.
-    param(
-        [Object[]] $Documents,
-        [String[]] $Paths
-    )
-    $settings = New-NameTable
-    foreach ($document in $Documents) {
-        foreach ($path in $Paths) {
-            foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
-                $settings[$found.path] = [Convert]::ToString($found.value, [Globalization.CultureInfo]::InvariantCulture)
-            }
-        }
-    }
-    $settings
-}
-
-Function Get-DecryptedSecret {
-    # A secret's mode, and its clear value or why it cannot be decrypted. One of the domain comes as it is too: it says who may.
-    param([Collections.IDictionary] $Secret)
-    $answer = @{ mode = $Secret.mode }
-    if ($Secret.mode -eq $DomainMode) { $answer.protected = $Secret.data }
-    try {
-        $isOfDomain = $Secret.mode -eq $DomainMode
-        $answer.value = if ($isOfDomain) { Unprotect-DomainSecret -Data $Secret.data } else { Unprotect-Secret -Secret $Secret }
-    }
-    catch { $answer.error = $_.Exception.GetBaseException().Message }
-    $answer
-}
 
 $module = New-TargetModule -Arguments $args -Options @{
     knowledge = Get-KnowledgeOption
@@ -55,15 +18,6 @@ $module = New-TargetModule -Arguments $args -Options @{
 }
 
 Complete-TargetModule -Module $module -Body {
-    $installation = Assert-Installation
-    $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $module.Params.knowledge.json_files)
-    $secrets = @(Get-ProtectedSecret -Documents $documents -Paths $module.Params.knowledge.secrets)
-    $answer = @{ secrets = @($secrets | ForEach-Object -Process { @{ path = $_.path; mode = $_.mode } }) }
-    if ($module.CheckMode) { return $answer }
-    $answer.settings = Get-Setting -Documents $documents -Paths $module.Params.settings
-    $opened = New-NameTable
-    foreach ($secret in $secrets) { $opened[$secret.path] = Get-DecryptedSecret -Secret $secret }
-    $text = ConvertTo-Json -InputObject $opened -Depth 4 -Compress
-    $answer.envelope = Protect-Text -Text $text -PublicKey $module.Params.public_key -Context 'secret_export'
-    $answer
+    $publicKey = if ($module.CheckMode) { $null } else { $module.Params.public_key }
+    Get-SecretExport -Knowledge $module.Params.knowledge -Settings $module.Params.settings -PublicKey $publicKey
 }

@@ -147,8 +147,25 @@ class Staged(t.TypedDict):
     interrupted_stops: list[InterruptedStop]
 
 
+class Exported(t.TypedDict):
+    """All parts of a backup of a server whose service runs."""
+
+    steady: t.Literal[True]
+    attempts: Count
+    config: Sent
+    certificates: EncryptedCertificates
+    secrets: EncryptedSecrets
+
+
+class ExportedWithStop(Staged):
+    config: Sent
+    certificates: EncryptedCertificates
+    secrets: EncryptedSecrets
+
+
 SENT_OR_NOT = Shape[Unsteady | Sent]()
 STAGED_OR_NOT = Shape[Unsteady | Staged]()
+EXPORTED_OR_NOT = Shape[Unsteady | Exported]()
 
 
 class ServiceState(t.TypedDict):

@@ -288,12 +288,13 @@ class Target:
         return self.call(run | {"step": "remove"}, Change, module=module)
 
     def remove_sent(self, run: Run, *, module: str | None = None) -> None:
-        """Removes from the target what a run sent. When that fails, a warning says so, and a later run removes it."""
+        """Removes from the target what a run left. When that fails, a warning says so, and a later run removes it."""
         try:
             self.remove_run(run, module=module)
         except AccessManagerError as exc:
             _display.warn(
-                f"{exc} What {self.label} sent stays there, encrypted, until a run after 24 hours removes it."
+                f"{exc} What the run left on {self.label} stays there, for administrators only, until a run after 24 "
+                "hours removes it."
             )
 
     @contextlib.contextmanager

@@ -18,7 +18,7 @@ from .call import Run, Target, controller_name, new_run_id
 from .envelope import Envelope
 
 MODULE = "artifact_fetch"
-_INLINE_LIMIT = 8 * 1024 * 1024
+INLINE_LIMIT = 8 * 1024 * 1024
 """Up to this size a configuration comes with the answer; a larger one is streamed from a file, by one more process."""
 
 LARGEST_IN_MEMORY = 512 * 1024**2
@@ -35,7 +35,7 @@ def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> U
         "step": "take",
         "knowledge": knowledge(),
         "public_key": envelope.public_key,
-        "inline_limit": _INLINE_LIMIT,
+        "inline_limit": INLINE_LIMIT,
         "controller": controller_name(),
         "lock_timeout": lock_timeout,
     }

@@ -44,6 +44,7 @@ options:
     vars: [{name: ansible_password}]
 """
 
+PARTS = frozenset({"certificates", "config", "secrets"})
 CONTENTS = [b"{}", b"cache"]
 """The files of the server, in the order of its records."""
 
@@ -74,11 +75,13 @@ class Connection(ConnectionBase):
         for step in ("*", *steps):
             if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
+        if arguments.get("stop") and "public_keys" in arguments:
+            _launch_of(arguments).write_text(json.dumps(arguments["public_keys"]))
         answer = honest(module, arguments)
         for step in steps:
-            answer |= self._lies(step)
+            answer = _merged(answer, self._lies(step))
         if answer.get("state") == "finished":
-            answer["answer"] = json.dumps(left(module) | self._lies(f"{module}:answer"))
+            answer["answer"] = json.dumps(_merged(left(module, arguments), self._lies(f"{module}:answer")))
         return 0, json.dumps(answer).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -112,8 +115,20 @@ def _arguments(manifest: Any) -> dict[str, Any] | None:
     return next((one for one in found if one), None)
 
 
+def _merged(answer: dict[str, Any], lie: dict[str, Any]) -> dict[str, Any]:
+    """The answer with what is a lie of it; of a part of a backup, which is an answer of its own, each key."""
+    parts = {key: answer[key] | lie[key] for key in PARTS & answer.keys() & lie.keys() if isinstance(answer[key], dict)}
+    return answer | lie | parts
+
+
+def _launch_of(arguments: dict[str, Any]) -> Path:
+    """Where the keys are kept with which a detached run was launched, until its result is asked for."""
+    return Path(os.environ["TEST_SERVERS"]) / f"launched-{arguments['run_id']}.json"
+
+
 def _steps(module: str, arguments: dict[str, Any]) -> list[str]:
-    step = "live" if arguments.get("live") else arguments.get("step")
+    is_live = arguments.get("live") or (module == "backup_export" and arguments.get("stop") is False)
+    step = "live" if is_live and arguments.get("step") == "take" else arguments.get("step")
     return [module, f"{module}:{step}"] if step else [module]
 
 
@@ -125,18 +140,10 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"changed": True}
     answers = {
         "installation_info": lambda: _description() | {"stale_runs": []},
-        "artifact_fetch": lambda: {
-            "steady": True,
-            "attempts": 1,
-            "path": "",
-            "envelope": protect(bundle(_manifest(), CONTENTS), arguments["public_key"], module),
-        },
-        "certificate_export": lambda: {"certificates": [], "envelope": protect(b"{}", arguments["public_key"], module)},
-        "secret_export": lambda: {
-            "secrets": [],
-            "settings": {},
-            "envelope": protect(b"{}", arguments["public_key"], module),
-        },
+        "artifact_fetch": lambda: _configuration(arguments["public_key"]),
+        "backup_export": lambda: _launched() if arguments["stop"] else _exported(arguments["public_keys"]),
+        "certificate_export": lambda: _certificates(arguments["public_key"]),
+        "secret_export": lambda: _secrets(arguments["public_key"]),
         "config_restore": lambda: (
             _description()
             | {
@@ -148,19 +155,42 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
                 "masked": {},
             }
         ),
-        "config_snapshot": lambda: {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": "C:\\j1"},
-        "service": lambda: {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": "C:\\j1"},
+        "config_snapshot": _launched,
+        "service": _launched,
     }
     return answers[module]()
 
 
-def left(module: str) -> dict[str, Any]:
+def _launched() -> dict[str, Any]:
+    return {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": "C:\\j1"}
+
+
+def _configuration(public_key: dict[str, str]) -> dict[str, Any]:
+    envelope = protect(bundle(_manifest(), CONTENTS), public_key, "artifact_fetch")
+    return {"steady": True, "attempts": 1, "path": "", "envelope": envelope}
+
+
+def _certificates(public_key: dict[str, str]) -> dict[str, Any]:
+    return {"certificates": [], "envelope": protect(b"{}", public_key, "certificate_export")}
+
+
+def _secrets(public_key: dict[str, str]) -> dict[str, Any]:
+    return {"secrets": [], "settings": {}, "envelope": protect(b"{}", public_key, "secret_export")}
+
+
+def _exported(public_keys: dict[str, dict[str, str]]) -> dict[str, Any]:
+    parts = {"config": _configuration, "certificates": _certificates, "secrets": _secrets}
+    return {"steady": True, "attempts": 1} | {name: part(public_keys[name]) for name, part in parts.items()}
+
+
+def left(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """What a detached run leaves."""
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "interrupted_stops": []}
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
-    return {"changed": True, "steady": True, "files": 3, "bytes": 11} | taken | waits
+    sent = _exported(json.loads(_launch_of(arguments).read_text())) if module == "backup_export" else {}
+    return {"changed": True, "steady": True, "files": 3, "bytes": 11} | sent | taken | waits
 
 
 def _server() -> dict[str, Any]:

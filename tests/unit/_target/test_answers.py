@@ -114,10 +114,14 @@ def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd
 KEY = Envelope("x").public_key
 HONEST: dict[str, tuple[Any, Any]] = {
     "artifact_fetch": (lying.honest("artifact_fetch", {"public_key": KEY}), answers.SENT_OR_NOT),
+    "backup_export": (
+        lying.honest("backup_export", {"stop": False, "public_keys": dict.fromkeys(lying.PARTS, KEY)}),
+        answers.EXPORTED_OR_NOT,
+    ),
     "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.EncryptedCertificates),
     "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.EncryptedSecrets),
-    "config_snapshot": (lying.left("config_snapshot"), answers.Staged),
-    "service": (lying.left("service"), answers.ServiceState),
+    "config_snapshot": (lying.left("config_snapshot", {}), answers.Staged),
+    "service": (lying.left("service", {}), answers.ServiceState),
     "config_restore": (
         lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []},
         answers.RESTORE_TARGET,

@@ -121,17 +121,17 @@ def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(
     }
     added = {"add_host": {"host_name": EVIL, "groups": [], "host_vars": connection}}
     ran = controller.run(
-        BACKUP, lies={"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added}
+        BACKUP, lies={"backup_export:live": {"steady": False, "attempts": 3}, "backup_export:answer": added}
     )
     assert not mark.exists()
     assert ran.rc == 0, ran.output
     assert published(ran)["status"] == "complete"
-    assert "config_snapshot:take" in [call["step"] for call in controller.calls()]
+    assert "backup_export:collect" in [call["step"] for call in controller.calls()]
 
 
 def test_another_host_is_not_moved_to_an_address_that_a_server_names(controller: Controller) -> None:
     added = {"add_host": {"host_name": GOOD, "groups": [], "host_vars": {"ansible_host": "attacker.example"}}}
-    lies = {"artifact_fetch:live": {"steady": False, "attempts": 3}, "config_snapshot:answer": added}
+    lies = {"backup_export:live": {"steady": False, "attempts": 3}, "backup_export:answer": added}
     ran = controller.run(BACKUP, lies=lies, hosts=(EVIL, GOOD), backup_stop_service="always")
     assert ran.rc == 0, ran.output
     assert "attacker.example" not in {call["host"] for call in controller.calls()}
@@ -226,13 +226,14 @@ def test_no_key_that_ansible_acts_on_comes_through(controller: Controller) -> No
         "unreachable": True,
         "failed_when_result": True,
     }
-    steps = ("installation_info", "artifact_fetch", "config_snapshot:answer", "certificate_export", "secret_export")
-    liars = {f"evil-{number}": {step: orders} for number, step in enumerate(steps)}
-    liars["evil-2"] |= {"artifact_fetch:live": {"steady": False, "attempts": 3}}  # so that there is a detached run
+    parts = {"config": orders, "certificates": orders, "secrets": orders}
+    lies = ("installation_info", orders), ("backup_export", orders | parts), ("backup_export:answer", orders | parts)
+    liars = {f"evil-{number}": {step: lie} for number, (step, lie) in enumerate(lies)}
+    liars["evil-2"] |= {"backup_export:live": {"steady": False, "attempts": 3}}  # so that there is a detached run
     ran = controller.run_all(BACKUP, liars=liars)
     assert ran.rc == 0, ran.output
     committed = results_of(ran, "backup_commit")
-    assert [one["status"] for one in committed if "content_digest" in one] == ["complete"] * len(steps)
+    assert [one["status"] for one in committed if "content_digest" in one] == ["complete"] * len(liars)
     assert all(controller.backups(host) for host in liars)
     assert "the server" not in ran.output
     assert "the server" not in (ran.folder / "results.jsonl").read_text()
@@ -249,7 +250,7 @@ def test_text_of_a_server_controls_no_terminal_and_forges_no_line(controller: Co
             "computer_name": odd,
             "unended_restores": [{"run_id": odd, "folder": odd, "kept": "", "result": ""}],
         },
-        "certificate_export": {"failed": True, "msg": odd},
+        "backup_export": {"failed": True, "msg": odd},
     }
     ran = controller.run(BACKUP, lies=lies)
     assert ran.rc == 2

@@ -58,9 +58,20 @@ class Server:
         ]
 
     def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return {"artifact_fetch": self._files, "certificate_export": self._keys, "secret_export": self._secrets}[
-            module
-        ](arguments)
+        halves = {
+            "artifact_fetch": self._files,
+            "backup_export": self._all,
+            "certificate_export": self._keys,
+            "secret_export": self._secrets,
+        }
+        return halves[module](arguments)
+
+    def _all(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        parts = {"config": self._files, "certificates": self._keys, "secrets": self._secrets}
+        keys = arguments["public_keys"]
+        return {"steady": True, "attempts": 1} | {
+            name: part({"public_key": keys[name]}) for name, part in parts.items()
+        }
 
     def _files(self, arguments: dict[str, Any]) -> dict[str, Any]:
         sent = bundle(self.described, self.contents)
@@ -101,13 +112,16 @@ def lying(monkeypatch: pytest.MonkeyPatch, certificate: TestCertificate) -> Serv
     return answering
 
 
-def backed_up(root: Path, owner: KeyPair, **fetch: Any) -> dict[str, Any]:
+WHOLE, PART_BY_PART = ("backup_export",), ("artifact_fetch", "certificate_export", "secret_export")
+
+
+def backed_up(root: Path, owner: KeyPair, modules: tuple[str, ...] = PART_BY_PART, **fetch: Any) -> dict[str, Any]:
     """The result of a backup's last step, or of the first that failed."""
     common = {"backup_root": str(root), "recipients": [owner.public]}
     opened = run("backup_commit", state="opened", inventory={"x": "y"}, force=True, **common)
     assert not opened.get("failed"), opened
-    more = {"artifact_fetch": {"include_database": True} | fetch}
-    for module in ("artifact_fetch", "certificate_export", "secret_export"):
+    more = {"artifact_fetch": {"include_database": True} | fetch, "backup_export": fetch}
+    for module in modules:
         made = run(module, backup_id=opened["backup_id"], **common, **more.get(module, NOTHING))
         if made.get("failed"):
             return made
@@ -120,8 +134,11 @@ def verified(root: Path, **options: Any) -> list[str]:
     return [*backup["problems"], *backup["backup_problems"]]
 
 
-def test_an_honest_backup_is_complete_and_opens(root: Path, owner: KeyPair, lying: Server, tmp_path: Path) -> None:
-    committed = backed_up(root, owner)
+@pytest.mark.parametrize("modules", [WHOLE, PART_BY_PART])
+def test_an_honest_backup_is_complete_and_opens(
+    modules: tuple[str, ...], root: Path, owner: KeyPair, lying: Server, tmp_path: Path
+) -> None:
+    committed = backed_up(root, owner, modules)
     assert (committed["status"], committed["problems"]) == ("complete", [])
     (tmp_path / "key.txt").write_text(owner.private)
     assert verified(root) == verified(root, identity_file=str(tmp_path / "key.txt")) == []

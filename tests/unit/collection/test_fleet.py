@@ -17,7 +17,7 @@ from support.plays import BACKUP, failure_of, statuses
 from unit.fleets import DEAD, Fleet, play, tasks_of_role
 
 HONEST: dict[str, Any] = {}
-SPOILED = {"certificate_export": {"certificates": [], "envelope": "spoiled"}}
+SPOILED = {"backup_export": {"certificates": {"certificates": [], "envelope": "spoiled"}}}
 FREE = {"ANSIBLE_STRATEGY": "free"}
 UNREACHABLE, FAILED = 4, 2
 

@@ -1,0 +1,57 @@
+#!powershell
+
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Sends all parts of a backup, each in an envelope for the controller: from the live server, or by a run that stops the service.
+
+#AnsibleRequires -PowerShell ..module_utils._CertificateExport
+#AnsibleRequires -PowerShell ..module_utils._ConfigurationExport
+#AnsibleRequires -PowerShell ..module_utils._Retry
+#AnsibleRequires -PowerShell ..module_utils._RunStep
+#AnsibleRequires -PowerShell ..module_utils._SecretExport
+#AnsibleRequires -PowerShell ..module_utils._SnapshotStaging
+#AnsibleRequires -PowerShell ..module_utils._TargetModule
+
+Set-StrictMode -Version 2.0
+
+Function Get-BesideConfiguration {
+    # The parts that lie beside the configuration.
+    $keys = $module.Params.public_keys
+    $secrets = @{ Knowledge = $module.Params.knowledge; Settings = $module.Params.settings; PublicKey = $keys.secrets }
+    @{
+        certificates = Get-CertificateExport -Knowledge $module.Params.knowledge -PublicKey $keys.certificates
+        secrets = Get-SecretExport @secrets
+    }
+}
+
+Function Send-Stopped {
+    # Stages the configuration with a stop, packs it, and leaves nothing in clear in the folder.
+    param([String] $Folder)
+    $taken = New-Snapshot -Params $module.Params -Folder $Folder
+    $packed = @{ PublicKey = $module.Params.public_keys.config; InlineLimit = $module.Params.inline_limit }
+    try { $taken.config = Send-Snapshot -Folder $Folder @packed }
+    finally { Invoke-CleanUp -Body { Remove-Staged -Folder $Folder } }
+    $taken + (Get-BesideConfiguration)
+}
+
+$options = Get-SnapshotOption
+$options.inline_limit = @{ type = 'int'; default = 0 }
+$options.settings = @{ type = 'list'; elements = 'str'; default = @() }
+$options.public_keys = @{
+    type = 'dict'
+    options = @{ config = Get-PublicKeyOption; certificates = Get-PublicKeyOption; secrets = Get-PublicKeyOption }
+}
+$module = New-TargetModule -Arguments $args -Options $options
+
+Complete-TargetModule -Module $module -Body {
+    $params = $module.Params
+    if ($params.step -eq 'revive') { return Restore-Service -Params $params }
+    if ($params.step -ne 'take' -or $params.stop) {
+        return Invoke-RunStep -Params $params -Take { param($folder) Send-Stopped -Folder $folder }
+    }
+    $sent = Invoke-LiveRun -Params $params -PublicKey $params.public_keys.config
+    if (-not $sent.steady) { return $sent }
+    @{ steady = $true; attempts = $sent.attempts; config = $sent } + (Get-BesideConfiguration)
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: backup_export
+short_description: Exports a server's configuration, certificates and secrets into the open backup
+version_added: 1.0.0
+description:
+  - Does in one call what M(lithnet.access_manager.artifact_fetch), M(lithnet.access_manager.certificate_export) and
+    M(lithnet.access_manager.secret_export) do one by one. Each part arrives encrypted to a key of its own, which the
+    controller makes for this call, and is encrypted at once into the open backup.
+  - While the service runs, what was read is verified to be one state of the configuration, or it is read again.
+  - With a stop, all is done by a process of its own on the target, which brings the service back whatever happens to
+    the connection, and removes the copy before it answers.
+author:
+  - The lithnet.access_manager contributors (@lithnet)
+requirements:
+  - cryptography >= 43.0.0
+  - pyrage >= 1.2.3
+extends_documentation_fragment:
+  - lithnet.access_manager.attributes
+  - lithnet.access_manager.attributes.actiongroup_parts
+  - lithnet.access_manager.attributes.actiongroup_all
+  - lithnet.access_manager.store
+  - lithnet.access_manager.store.owner
+  - lithnet.access_manager.part
+  - lithnet.access_manager.thumbprints
+  - lithnet.access_manager.encryption
+  - lithnet.access_manager.staging
+  - lithnet.access_manager.stop
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: Each part is written once into the open backup.
+  platform:
+    support: full
+options:
+  certificate_recipients:
+    description: The public keys that may decrypt the certificates. Those of O(recipients) when empty.
+    type: list
+    elements: str
+    default: []
+  stop_service:
+    description:
+      - V(auto) copies live, and stops the service only when the configuration changed during each of three copies.
+      - V(always) stops the service for the copy, and starts it again if it ran.
+      - V(never) fails rather than stop.
+      - Where a failover cluster runs the service, a stop is refused until C(Stop-ClusterResource) has stopped it.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  stop_obstacles:
+    description: Sentences on why the service could not start again after a stop. With any, O(stop_service=auto) fails
+      rather than stop.
+    type: list
+    elements: str
+    default: []
+  include_database:
+    description:
+      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the
+        service is stopped.
+    type: bool
+    default: false
+  expected_bytes:
+    description:
+      - The size of the files, as M(lithnet.access_manager.installation_info) returned it
+        (RV(lithnet.access_manager.installation_info#module:bytes)).
+      - More than twice that and 64 MiB is not taken from the server. Never more than 4 GiB are, also when this is not
+        given.
+    type: int
+  service_timeout:
+    description: How many seconds each wait for the service may take.
+    type: int
+    default: 120
+  lock_timeout:
+    description: How many seconds to wait for another run on the same server to end.
+    type: int
+    default: 300
+seealso:
+  - module: lithnet.access_manager.installation_info
+  - module: lithnet.access_manager.backup_commit
+"""
+
+EXAMPLES = r"""
+- name: Export all parts
+  lithnet.access_manager.backup_export:
+    backup_root: /srv/backup/access-manager
+    backup_id: "{{ opened.backup_id }}"
+    recipients: "{{ access_manager_recipients }}"
+    stop_service: never
+"""
+
+RETURN = r"""
+attempts:
+  description: How many copies were made until one was consistent.
+  returned: when not in check mode
+  type: int
+retries:
+  description: How often the transfer was tried again.
+  returned: when not in check mode
+  type: int
+stopped:
+  description: Whether the service was stopped.
+  returned: when not in check mode
+  type: bool
+downtime_ms:
+  description: Milliseconds for which it was; null when it did not start again.
+  returned: when not in check mode
+  type: int
+interrupted_stops:
+  description:
+    - A sentence for each run that stopped the service and was ended before it started it again. This call starts the
+      service then, and the sentence says what became of it.
+  returned: when the service was stopped
+  type: list
+  elements: str
+notices:
+  description:
+    - A sentence for each secret that accounts of the domain may decrypt (mode 3), and the account of this run may not.
+      The backup is complete without its value, because it restores as it is for those accounts, which the sentence
+      names.
+  returned: when not in check mode
+  type: list
+  elements: str
+problems:
+  description: What makes the backup incomplete, one sentence each.
+  returned: when not in check mode
+  type: list
+  elements: str
+"""
