@@ -66,13 +66,14 @@ class ActionModule(AccessManagerAction):
         encryptors = self._encryptors()
         if self.check_mode:
             return {"changed": True}
-        if policy != "always" and not with_database:
-            result = self._live(encryptors)
-            if result["steady"]:
-                return result
-            if policy == "never" or self.params["stop_obstacles"]:
-                raise AccessManagerError(self._unsteady(result["attempts"]))
-        return self._with_stop(encryptors)
+        if policy == "always" or with_database:
+            return self._with_stop(encryptors)
+        result = self._live(encryptors)
+        if result["steady"]:
+            return result
+        if policy == "never" or self.params["stop_obstacles"]:
+            raise AccessManagerError(self._unsteady(result["attempts"]))
+        return self._with_stop(encryptors) | {"live_attempts": result["attempts"]}
 
     def _encryptors(self) -> _Encryptors:
         """Of the certificates, and of the other parts."""
@@ -92,7 +93,7 @@ class ActionModule(AccessManagerAction):
         result = parts.receive(answer)
         if answer["config"]["path"]:
             self.target.remove_sent(run)
-        return {"changed": True, "steady": True} | result
+        return {"changed": True, "steady": True, "copied": "live", "live_attempts": answer["attempts"]} | result
 
     def _with_stop(self, encryptors: _Encryptors) -> dict[str, t.Any]:
         """The parts as one run takes them that stops the service, and starts it again."""
@@ -103,7 +104,8 @@ class ActionModule(AccessManagerAction):
             stops = interrupted_stops.warn(answer["interrupted_stops"], self.target.label)
             result = parts.receive(answer)
         self.target.remove_sent(run)
-        return {"changed": True, "interrupted_stops": stops} | result
+        how = {key: answer[key] for key in ("consistent", "stop_ms", "unlock_ms", "start_ms")}
+        return {"changed": True, "copied": "stopped", "live_attempts": 0, "interrupted_stops": stops} | how | result
 
     def _new_run(self) -> Run:
         return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
@@ -135,7 +137,7 @@ class ActionModule(AccessManagerAction):
     def _unsteady(self, attempts: int) -> str:
         """Why there is no backup: nothing is known to be consistent, and the service is not stopped."""
         advice = (
-            "allow a stop with stop_service: auto."
+            "allow a stop with backup_stop_service=auto (stop_service of this module)."
             if self.params["stop_service"] == "never"
             else f"see that the service could start again after a stop: {' '.join(self.params['stop_obstacles'])}"
         )

@@ -97,6 +97,31 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+copied:
+  description: How the configuration was copied, C(live) or C(stopped).
+  returned: when not in check mode
+  type: str
+live_attempts:
+  description: How often it was read while the service ran.
+  returned: when not in check mode
+  type: int
+consistent:
+  description: Whether nothing changed while the copy was made. A copy with the service stopped is kept when it is not,
+    since other programs may save.
+  returned: when RV(copied) is V(stopped)
+  type: bool
+stop_ms:
+  description: Milliseconds of the downtime that the stop took.
+  returned: when RV(copied) is V(stopped)
+  type: int
+unlock_ms:
+  description: Milliseconds of the downtime that were spent waiting for the database files.
+  returned: when RV(copied) is V(stopped)
+  type: int
+start_ms:
+  description: Milliseconds of the downtime that the start took.
+  returned: when RV(copied) is V(stopped)
+  type: int
 attempts:
   description: How many copies were made until one was consistent.
   returned: when not in check mode
@@ -117,7 +142,7 @@ interrupted_stops:
   description:
     - A sentence for each run that stopped the service and was ended before it started it again. This call starts the
       service then, and the sentence says what became of it.
-  returned: when the service was stopped
+  returned: when RV(copied) is V(stopped)
   type: list
   elements: str
 notices:

@@ -15,7 +15,7 @@ from support.ams_host import AmsHost
 from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, knobs, meanwhile
 from support.plays import result_of
 
-FETCH = "Fetch and encrypt what was staged"
+EXPORT = "Export and encrypt the configuration, the certificates and the secrets"
 ALWAYS = {"backup_stop_service": "always"}
 MEBIBYTE = 1024 * 1024
 LAUNCH, COLLECT = 2, 3
@@ -140,7 +140,7 @@ def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(
         assert run.rc == 0, run.output
         for trace in traces:
             name = trace.host.name
-            assert result_of(run, name, FETCH)["retries"] == 1
+            assert result_of(run, name, EXPORT)["retries"] == 1
             assert f"{name}: the transfer was interrupted" in run.output
             assert place.backup(trace.host).config["config/large.bin"] == large
             check_stopped_backup(place, trace)

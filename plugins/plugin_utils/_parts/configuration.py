@@ -15,7 +15,6 @@ from .._age.encryption import Encryptor
 from .._ams.checks import problems_of_configuration, problems_of_documents
 from .._ams.description import files_of
 from .._ams.installer import installer_of
-from .._ams.shapes import Server
 from .._contents import binding
 from .._contents.snapshot_stream import SnapshotStream
 from .._contents.zip_writer import ChunkReader, zip_chunks
