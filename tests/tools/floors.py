@@ -50,7 +50,7 @@ def main() -> int:
         pip = [VENV / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *wanted, "pytest >= 8.0", "hypothesis >= 6.100"], check=True)
         stamp.write_text("\n".join(wanted), encoding="utf-8")
-    tests = [f"tests/unit/{name}" for name in TESTS]
+    tests = [f"tests/unit/plugin_utils/{name}" for name in TESTS]
     return subprocess.run([VENV / "bin/python", "-m", "pytest", "-q", *tests], cwd=ROOT, check=False).returncode
 
 

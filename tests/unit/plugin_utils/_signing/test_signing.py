@@ -116,7 +116,7 @@ def test_nothing_is_asked_on_the_terminal_of_who_runs_ansible(tmp_path: Path) ->
     )
     root, child = os.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"} | {
-        "PYTHONPATH": str(Path(__file__).resolve().parents[3] / ".build")
+        "PYTHONPATH": str(Path(__file__).resolve().parents[4] / ".build")
     }
     command = ["setsid", "--ctty", "--wait", os.sys.executable, "-c", program]  # type: ignore[attr-defined]
     try:

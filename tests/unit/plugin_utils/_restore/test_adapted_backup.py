@@ -888,6 +888,6 @@ def test_the_document_of_the_same_server_says_so() -> None:
 
 
 def test_the_documentation_has_the_table() -> None:
-    page = (Path(__file__).parents[3] / "docs/recovery.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs/recovery.md").read_text(encoding="utf-8")
     for item, (same, other) in OUTCOMES.items():
         assert f"| {item} | {same} | {other} |" in page

@@ -87,7 +87,7 @@ def test_the_name_of_a_domain() -> None:
 def test_without_python_ldap_the_sentence_says_how_to_install_it() -> None:
     program = (
         "import sys; sys.modules['ldap'] = None\n"
-        f"sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[3] / '.build')]!r}\n"
+        f"sys.path[:0] = {[str(Path(__file__).parents[3]), str(Path(__file__).parents[4] / '.build')]!r}\n"
         "from ansible.plugins.loader import init_plugin_loader; init_plugin_loader([sys.path[1]])\n"
         "from unit.actions import run\n"
         "print(run('directory_info', servers=['dc1'], bind_user='u', bind_password='not-needed')['msg'])\n"

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import html as html_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import report as report_module
 from support.browser import Browser, Scheme, missing
-from unit._report.test_report import hostile
+from unit.plugin_utils._report.test_report import hostile
 from unit.reports import NOW, backup, fleet, healthy, troubled, verification
 
 PHONE, DESKTOP = 390, 1280

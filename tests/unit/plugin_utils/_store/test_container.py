@@ -112,7 +112,7 @@ def test_a_real_mount_in_memory_is_seen(root: Path) -> None:
     """In a mount namespace of its own, where this user may make one."""
     mounts = 'mount -t tmpfs -o mode=0700 none "$0" && exec "$1" -c "$2" "$0"'
     command = ["unshare", "--mount", "--map-root-user", "sh", "-c", mounts, str(root), sys.executable, SAYS_ITS_MOUNT]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[3] / ".build"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    environment = {"PYTHONPATH": str(Path(__file__).parents[4] / ".build"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if "unshare" in done.stderr or "permission denied" in done.stderr.lower():
         pytest.skip("this user may not make a mount namespace")

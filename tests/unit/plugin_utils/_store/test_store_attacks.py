@@ -35,7 +35,7 @@ from unit.encrypted_backups import encrypt_to, make
 from unit.obstacles import NOBODY, OTHERS, is_root, others, within
 
 ID, OLDER = "20261123T020000Z", "20261122T020000Z"
-PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
+PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
 Put = Callable[[Path], None]
 
 

@@ -262,7 +262,7 @@ def test_a_signed_backup_in_another_folder_is_taken_by_its_path(
 
 def documented_commands(language: str) -> list[list[str]]:
     """The examples of the page on signatures, in the order of the page."""
-    page = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text()
+    page = (Path(__file__).resolve().parents[4] / "docs" / "security.md").read_text()
     section = page.split("### Checking one with ssh-keygen\n")[1].split("\n## ")[0]
     return [block.strip().splitlines() for block in re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)]
 
