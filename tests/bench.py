@@ -6,8 +6,8 @@
 to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, naive, large, fleet, recorded, restore, list, unchanged, verify, reports,
-                         worst, census
+bench.py SCENARIO...     only these: standard, compare, large, fleet, recorded, restore, list, unchanged, verify,
+                         reports, worst, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -32,9 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import comparison
 import pyrage
-import yaml
 from ansible.plugins.loader import init_plugin_loader
+from comparison import Measured
 from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
 from support.certificates import make_certificate
 from support.configuration import CONFIG_PATH
@@ -65,6 +67,7 @@ MEBIBYTE = 1024**2
 LARGE_FILES = 2000
 LARGE_DATABASE = 64 * MEBIBYTE
 FLEET = 4
+LATENCIES = (0, 100)
 FORKS, RECORDED = 25, (100, 1000)
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
@@ -282,22 +285,69 @@ def standard(folder: Path, variables: dict[str, Any]) -> None:
             print(f"{one.name}: {one.downtime - own} ms more than that, {one.downtime / own:.2f} times")
 
 
-def naive(folder: Path, variables: dict[str, Any]) -> None:
-    """The same files by a loop of fetches, as a playbook without this collection does it."""
+def compare(folder: Path, variables: dict[str, Any]) -> None:
+    """The standard host by this collection and by stock playbooks, over both connections, near and far; and a file of
+    64 MiB. The figures are kept as JSON and as a page.
+    """
+    heading("This collection beside stock playbooks")
+    if not has_stock_modules():
+        print("Skipped: stock playbooks need ansible.windows and community.windows (pip install ansible).")
+        return
+    runs: list[Measured] = []
     with host_in(folder) as host:
-        heading("A naive playbook: a loop that fetches each file")
-        inventory = host.write_inventory(folder / "winrm.yml")
-        ours = measure("live copy, winrm", [host], inventory, variables)
         paths = [str(CONFIG_PATH / name) for name in host.configuration.files]
-        paths += [str(path) for path in host.configuration.external]
-        playbook, what = write_naive_playbook(folder, paths)
-        theirs = measure("naive, winrm", [host], inventory, {}, playbook=playbook)
-        show([ours, theirs])
-        print(f"\nThe loop: {what}.")
-        print("It does not notice a save in between, exports no certificate, exports no secret, and encrypts nothing.")
-        ratio("processes, naive to ours", theirs.count.commands, ours.count.commands)
-        ratio("requests, naive to ours", theirs.count.requests, ours.count.requests)
-        ratio("seconds, naive to ours", theirs.seconds, ours.seconds)
+        stock = {"fetched": str(folder / "fetched"), "paths": [*paths, *map(str, host.configuration.external)]}
+        for latency, connection in itertools.product(LATENCIES, CONNECTIONS):
+            inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            own_root = variables | {"access_manager_backup_root": str(new_root(folder)), "backup_force": True}
+            with_stop = own_root | {"backup_stop_service": "always"}
+            steps = (
+                (comparison.LIVE, PLAYBOOK, own_root),
+                (comparison.STOP, PLAYBOOK, with_stop),
+                (comparison.ZIP, comparison.PLAYBOOKS / "stop_zip_fetch.yml", stock),
+                (comparison.LOOP, comparison.PLAYBOOKS / "loop_of_fetches.yml", stock),
+            )
+            with far_away(host, latency):
+                runs += [compared(step, host, inventory, connection, latency) for step in steps]
+        large = host.config / "large.bin"
+        large.write_bytes(random.Random(1).randbytes(64 * MEBIBYTE))
+        for connection in CONNECTIONS:
+            inventory = folder / f"{connection}.yml"
+            own_root = variables | {"access_manager_backup_root": str(new_root(folder))}
+            stock = {"fetched": str(folder / "fetched"), "path": str(CONFIG_PATH / large.name)}
+            for step in (
+                (comparison.BULK, PLAYBOOK, own_root),
+                (comparison.FETCH, comparison.PLAYBOOKS / "fetch.yml", stock),
+            ):
+                runs.append(compared(step, host, inventory, connection, 0))
+    for goal in comparison.goals(runs):
+        missed = "" if goal.reached else "  MISSED"
+        print(f"{goal.name}: {goal.measured:.2f} ({goal.sense} {goal.limit:.2f}){missed}")
+    for path in comparison.write(runs, BASE.parent):
+        print(path)
+
+
+@contextmanager
+def far_away(host: AmsHost, latency: int) -> Iterator[None]:
+    """The network takes that many milliseconds for each request."""
+    if latency:
+        host.trouble(latency_ms=latency)
+    try:
+        yield
+    finally:
+        host.calm()
+
+
+def compared(
+    step: tuple[str, Path, dict[str, Any]], host: AmsHost, inventory: Path, connection: str, latency: int
+) -> Measured:
+    """One run of a comparison."""
+    what, playbook, variables = step
+    before = len(host.service_log())
+    run = measure(f"{what}, {connection}, {latency} ms", [host], inventory, variables, playbook=playbook)
+    turns = [time for time, text in host.service_log()[before:] if text in ("stopped", "started")]
+    downtime = int((turns[-1] - turns[0]).total_seconds() * 1000) if len(turns) > 1 else 0
+    return Measured(what, connection, latency, run.seconds, run.count.commands, run.count.bytes, downtime)
 
 
 def large(folder: Path, variables: dict[str, Any]) -> None:
@@ -542,7 +592,7 @@ def census(folder: Path, variables: dict[str, Any]) -> None:
 
 SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "standard": standard,
-    "naive": naive,
+    "compare": compare,
     "large": large,
     "fleet": fleet,
     "recorded": recorded,
@@ -663,45 +713,6 @@ def add_files(host: AmsHost, count: int) -> None:
         path.write_text(f"# Rule {number}\n" + f"Write-Output 'SRV-{number:05}'\n" * 40)
 
 
-def write_naive_playbook(folder: Path, paths: list[str]) -> tuple[Path, str]:
-    """A playbook that fetches these files one by one, and what it does in words.
-
-    On Windows, ansible.builtin.fetch needs the collection ansible.windows for its checksum. Where that is not
-    installed, an action of three lines makes the same call of the connection without a checksum, which is the cheaper
-    half of a fetch.
-    """
-    whole = has_ansible_windows()
-    place = folder / "naive"
-    (place / "action_plugins").mkdir(parents=True)
-    (place / "action_plugins" / "fetch_without_checksum.py").write_text(
-        "from pathlib import Path\n"
-        "from ansible.plugins.action import ActionBase\n\n\n"
-        "class ActionModule(ActionBase):\n"
-        "    def run(self, tmp=None, task_vars=None):\n"
-        "        destination = Path(self._task.args['dest'] + self._task.args['src'].replace('\\\\', "
-        "'/').replace(':', ''))\n        destination.parent.mkdir(parents=True, exist_ok=True)\n"
-        "        self._connection.fetch_file(self._task.args['src'], str(destination))\n"
-        "        return super().run(tmp, task_vars) | {'changed': True}\n"
-    )
-    task = {
-        "name": "Fetch each file",
-        "ansible.builtin.fetch" if whole else "fetch_without_checksum": {
-            "src": "{{ item }}",
-            "dest": f"{place}/fetched/",
-        },
-        "loop": paths,
-    }
-    play = [{"name": "Naive", "hosts": "access_manager", "gather_facts": False, "tasks": [task]}]
-    playbook = place / "playbook.yml"
-    # JSON is YAML. Braces in names are Jinja to Ansible; none of the names has any.
-    playbook.write_text(json.dumps(play, ensure_ascii=False), encoding="utf-8")
-    assert yaml.safe_load(playbook.read_text(encoding="utf-8")) == play
-    return (
-        playbook,
-        "ansible.builtin.fetch" if whole else "fetch without its checksum, which would be as many processes again",
-    )
-
-
 def spoil(host: AmsHost, files: Mapping[str, bytes]) -> None:
     """Makes each of these files another than it was."""
     for name, data in files.items():
@@ -739,10 +750,11 @@ def write_manual_playbook(folder: Path, files: Mapping[str, bytes]) -> Path:
     return place / "playbook.yml"
 
 
-def has_ansible_windows() -> bool:
-    """Whether the Python package of Ansible's community collections is installed, where Ansible looks in any case."""
+def has_stock_modules() -> bool:
+    """Whether the collections of the stock playbooks are where Ansible looks in any case."""
     try:
-        return importlib.util.find_spec("ansible_collections.ansible.windows") is not None
+        names = "ansible.windows", "community.windows"
+        return all(importlib.util.find_spec(f"ansible_collections.{name}") for name in names)
     except ModuleNotFoundError:
         return False
 
