@@ -15,7 +15,7 @@ from ..plugin_utils._signing.signer import Signer
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._statuses import FAILED, SUCCESSFUL, UNCHANGED
 from ..plugin_utils._store import run_log
-from ..plugin_utils._store.high_water_mark import HighWaterMark
+from ..plugin_utils._store.high_water_mark import LAST_RUN, HighWaterMark
 from ..plugin_utils._store.run_log import Run
 from ..plugin_utils._store.store import BackupStore, id_at
 from ..plugin_utils._text import time_of, timestamp
@@ -43,7 +43,7 @@ class ActionModule(AccessManagerAction):
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         if not self.check_mode:
             run_log.add(store, run, Signer.of(self.params))
-            HighWaterMark(store, self.params["state_dir"]).record_run(run)
+            HighWaterMark(store, self.params["state_dir"]).record(LAST_RUN, run["finished"])
         newest = run["backup_id"] if run["outcome"] in SUCCESSFUL else _newest_complete(store)
         return {"newest_complete": newest} | run_log.ages(run_log.read(store, newest, self.now), newest, self.now)
 

@@ -18,13 +18,14 @@ from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._copies.history import CopyHistory
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._maintenance import host_verdict, verification
+from ..plugin_utils._maintenance.host_verdict import Limits
 from ..plugin_utils._maintenance.verification import Backup, Host, Result
 from ..plugin_utils._report.files import ReportFiles
 from ..plugin_utils._report.table import table_of
 from ..plugin_utils._signing.trust import UNVERIFIED, Trust
 from ..plugin_utils._store import high_water_mark, installers
 from ..plugin_utils._store.attachments import Attachments
-from ..plugin_utils._store.high_water_mark import HighWaterMark
+from ..plugin_utils._store.high_water_mark import LAST_DRILL, LAST_RUN, HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts
 from ..plugin_utils._text import printable_data, timestamp
 from ..plugin_utils._threads import in_threads
@@ -88,17 +89,16 @@ class ActionModule(AccessManagerAction):
             self.warnings.append(f"'{one.folder}' holds {names}, which a file server or file manager left there.")
 
     def _check_options(self) -> None:
-        for option in ("check_age", "check_copies"):
+        for option, unit in (("check_age", "hours"), ("check_copies", "hours"), ("check_drill", "days")):
             value = self.params[option]
             if value is not None and not value > 0:
-                raise AccessManagerError(f"{option} is {value:g}: it must be a number of hours above zero.")
+                raise AccessManagerError(f"{option} is {value:g}: it must be a number of {unit} above zero.")
 
     def _result_of_host(self, host: Host) -> Result:
         copies = CopyHistory(host.store, self.params["state_dir"])
         host.copies = copies.ages(self._destinations_of(host.store.host), host.now)
-        return host_verdict.result_of_host(
-            host, check_age=self.params["check_age"], check_copies=self.params["check_copies"]
-        )
+        limits = Limits(self.params["check_age"], self.params["check_copies"], self.params["check_drill"])
+        return host_verdict.result_of_host(host, limits)
 
     def _destinations_of(self, host: str) -> list[str] | None:
         names = self.params["copies"].get(host)
@@ -126,7 +126,12 @@ class ActionModule(AccessManagerAction):
         mark = HighWaterMark(host.store, self.params["state_dir"])
         attachments = Attachments(host.store, self.params["state_dir"])
         if not host.unreadable:
-            host.lost = [*mark.problems(), *mark.problems_of_runs(host.runs.last), *attachments.lost()]
+            host.lost = [
+                *mark.problems(),
+                *mark.problems_of_record(LAST_RUN, host.runs.last),
+                *mark.problems_of_record(LAST_DRILL, host.drills.last),
+                *attachments.lost(),
+            ]
         if not host.lost or not self.params["accept_history"]:
             return False
         if not self.check_mode:

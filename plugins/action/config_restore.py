@@ -107,6 +107,7 @@ class ActionModule(RestoreAction):
             "signer": contents.source.origin.signer,
             "origin": contents.source.origin.sentence,
             "would_change": plan.changed,
+            "silenced": list(contents.silenced),
             "plan": lines,
             "tasks": [task.sentence for task in plan.tasks],
             "certificates": plan.certificates,

@@ -94,6 +94,12 @@ options:
         configuration is another.
     type: bool
     default: false
+  silence_outgoing:
+    description:
+      - With O(other_server=true), switch off mail, webhooks and other notification channels in the JSON
+        before it is sent, as for a drill.
+    type: bool
+    default: false
   lock_timeout:
     description:
       - How many seconds to wait for another run on the same server to end.

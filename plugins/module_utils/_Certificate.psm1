@@ -13,6 +13,7 @@ Set-StrictMode -Version 2.0
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
 $MachineStoreName = 'LocalMachine\My'
 $EnhancedKeyUsageOid = '2.5.29.37'
+$KeyFolders = 'Microsoft\Crypto\Keys', 'Microsoft\Crypto\SystemKeys', 'Microsoft\Crypto\RSA\MachineKeys'
 
 Function Get-EnhancedKeyUsage {
     param([Security.Cryptography.X509Certificates.X509Certificate2] $Certificate)
@@ -113,12 +114,22 @@ Function Find-KeyFile {
     # The file of a machine's key of that unique name; $null for keys that are not files (smart cards, HSMs).
     param([String] $Name)
     if (-not $Name -or $Name.IndexOfAny([IO.Path]::GetInvalidFileNameChars()) -ge 0) { return $null }
-    $data = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)
-    foreach ($folder in 'Microsoft\Crypto\Keys', 'Microsoft\Crypto\SystemKeys', 'Microsoft\Crypto\RSA\MachineKeys') {
-        $path = [IO.Path]::Combine($data, $folder, $Name)
+    foreach ($folder in Get-KeyFolder) {
+        $path = [IO.Path]::Combine($folder, $Name)
         if ([IO.File]::Exists($path)) { return $path }
     }
     return $null
+}
+
+Function Get-KeyFolder {
+    # Where Windows keeps the keys of the machine as files.
+    $data = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)
+    foreach ($folder in $KeyFolders) { [IO.Path]::Combine($data, $folder) }
+}
+
+Function Get-KeyFile {
+    # The files of all keys of the machine.
+    foreach ($folder in Get-KeyFolder) { if ([IO.Directory]::Exists($folder)) { [IO.Directory]::GetFiles($folder) } }
 }
 
 Function Get-MachineCertificateEnd {
@@ -190,4 +201,4 @@ Function Get-CertificateRecord {
 }
 
 Export-ModuleMember -Function Get-AccessManagerCertificate, Get-EnhancedKeyUsage, Get-KeyInformation, Get-CertificateRecord,
-    Get-MachineCertificateEnd, Test-UsableCertificate, Test-KeyReader
+    Get-KeyFile, Get-MachineCertificateEnd, Test-UsableCertificate, Test-KeyReader

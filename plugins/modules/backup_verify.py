@@ -77,6 +77,11 @@ options:
         problem.
       - A host without a destination is a problem then.
     type: float
+  check_drill:
+    description:
+      - How many days ago the last restore drill of a host that passed may be, before that is a problem.
+        M(lithnet.access_manager.drill) records them.
+    type: float
   accept_history:
     description:
       - Accept that the newest backups are not those that this controller published last, as after the store was
@@ -275,6 +280,20 @@ hosts:
       description: The last backup run, however it ended, as RV(lithnet.access_manager.backup_record#module:run); null
         when none is recorded.
       type: dict
+    last_drill:
+      description: >-
+        The last restore drill, however it ended, as RV(lithnet.access_manager.drill#module:drill); null when
+        none is recorded.
+      type: dict
+    last_drill_success:
+      description: When the last drill ended that passed, in UTC.
+      type: str
+    last_drill_success_seconds:
+      description: How many seconds its recovery took.
+      type: float
+    last_drill_success_age_days:
+      description: How many days ago it ended.
+      type: float
     copies:
       description: When each destination of its copies had every backup of it for the last time, as this controller
         recorded.

@@ -164,6 +164,11 @@ certificates:
   returned: always
   type: list
   elements: dict
+silenced:
+  description: The places of the outgoing channels that O(silence_outgoing) switched off.
+  returned: always
+  type: list
+  elements: str
 would_change:
   description: Whether the server differs from the backup.
   returned: always

@@ -15,12 +15,14 @@ import pytest
 import yaml
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair
+from support.host_state import STORE_KEY, Whole
 from support.runbooks import INVENTORY, Runbook, documented_inventory, names
 
 ELSEWHERE = "lost_certificate"
 """It needs a domain: test_recover_certificate.py runs its commands."""
 
 SERVER, NEW = "ams1.example.com", "ams2.example.com"
+SCRATCH_INVENTORY, SCRATCH = "drill.yml", "drill.example.com"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,9 @@ def server(make_host: MakeHost) -> AmsHost:
 @pytest.fixture(scope="module")
 def new(make_host: MakeHost) -> AmsHost:
     """The new server: installed, and not configured."""
-    return make_host(NEW, certificates=(), configured=False)
+    host = make_host(NEW, certificates=(), configured=False)
+    host.run("reg.exe", "add", STORE_KEY, "/f")
+    return host
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +87,10 @@ def places(new: AmsHost, root: Path, folder: Path) -> dict[str, str]:
 
 
 def read(name: str) -> Runbook:
-    """A runbook, without the inventory: that is here already."""
+    """A runbook, without the inventories: those are here already."""
     runbook = Runbook.read(name)
-    return replace(runbook, files={file: content for file, content in runbook.files.items() if file != INVENTORY})
+    here = (INVENTORY, SCRATCH_INVENTORY)
+    return replace(runbook, files={file: content for file, content in runbook.files.items() if file not in here})
 
 
 def run(name: str, folder: Path, places: dict[str, str]) -> list[str]:
@@ -118,6 +123,19 @@ def test_restore_server(folder: Path, places: dict[str, str], server: AmsHost) -
     assert server.http_answers()
 
 
+def test_restore_drill(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
+    """The scratch server is the one that takes the place of a lost server afterwards: it is as it was then."""
+    before = Whole.of(new)
+    server.stop_service()
+    scratch = new.inventory_vars() | {"drill_tls_thumbprint": new.tls_certificate.thumbprint}
+    group = {"access_manager_drill": {"hosts": {SCRATCH: scratch}}}
+    content = yaml.safe_dump({"access_manager_servers": {"children": group}})
+    (folder / SCRATCH_INVENTORY).write_text(content, encoding="utf-8")
+    run("restore_drill", folder, places)
+    assert before.differences(Whole.of(new)) == []
+    server.start_service()
+
+
 def test_new_server(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
     server.stop_service()
     run("new_server", folder, places)
@@ -140,15 +158,6 @@ def test_upgrade(folder: Path, places: dict[str, str], server: AmsHost) -> None:
 
 def test_offline_copies(folder: Path, places: dict[str, str]) -> None:
     run("offline_copies", folder, places)
-
-
-def test_restore_drill(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
-    server.stop_service()
-    new.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
-    run("restore_drill", folder, places)
-    assert new.http_answers()
-    new.stop_service()
-    server.start_service()
 
 
 @pytest.mark.skipif(shutil.which("age-keygen") is None, reason="age-keygen is not installed (apt-get install age)")

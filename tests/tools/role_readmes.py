@@ -23,6 +23,7 @@ PAGES = {
     "backup": "backup.md",
     "copy": "copies.md",
     "doctor": "doctor.md",
+    "drill": "runbook_restore_drill.md",
     "pre_upgrade": "runbook_upgrade.md",
     "prune": "prune.md",
     "recover_certificate": "directory.md",

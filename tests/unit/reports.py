@@ -84,6 +84,32 @@ def a_run(backup_id: str | None, outcome: str = "unchanged", problems: tuple[str
     }
 
 
+def a_drill(**changes: Any) -> dict[str, Any]:
+    """A drill of twelve days ago, which took 4 min 10 s."""
+    moment = rfc3339(NOW - timedelta(days=12))
+    return {
+        "host": "ams1",
+        "started": moment,
+        "finished": moment,
+        "outcome": "passed",
+        "backup_id": "20261111T020000Z",
+        "scratch": "scratch.example.com",
+        "controller": "controller.example.com",
+        "by": "backup",
+        "source": "s3://access-manager-backups/production",
+        "version": "1.0.7945.0",
+        "signer": "",
+        "checks": ["running", "http"],
+        "keys": [FOREST["thumbprint"]],
+        "seconds": 250.0,
+        "lost_seconds": 3600.0,
+        "silenced": ["Email.Host"],
+        "searched": True,
+        "problems": [],
+        "previous": None,
+    } | changes
+
+
 def verification(host: str, backups: list[dict[str, Any]], problems: list[str] | None = None) -> dict[str, Any]:
     """What backup_verify returns of one host."""
     backups = sorted(backups, key=lambda one: one["id"], reverse=True)
@@ -101,6 +127,10 @@ def verification(host: str, backups: list[dict[str, Any]], problems: list[str] |
         "last_success": rfc3339(NOW - timedelta(hours=1)) if complete else None,
         "last_success_age_hours": 1.0 if complete else None,
         "last_run": a_run(complete["id"]) if complete else None,
+        "last_drill": a_drill() if complete else None,
+        "last_drill_success": rfc3339(NOW - timedelta(days=12)) if complete else None,
+        "last_drill_success_seconds": 250.0 if complete else None,
+        "last_drill_success_age_days": 12.0 if complete else None,
         "copies": [
             {"destination": "vault", "last_success": rfc3339(NOW - timedelta(hours=2)), "age_hours": 2.0},
             {"destination": "nas", "last_success": None, "age_hours": None},
@@ -136,6 +166,7 @@ def troubled() -> list[dict[str, Any]]:
         late["backups"],
         ["The last successful backup run of ams-late.example.com was 197 hours ago; 26 are allowed."],
     )
+    late["hosts"][0]["last_drill"] = a_drill(outcome="failed", problems=["The disk is full."])
     late["hosts"][0]["last_run"] = a_run(None, "failed", ("There is no connection.",))
     damaged = healthy("ams-damaged.example.com", 30)
     damaged["backups"][4] |= {

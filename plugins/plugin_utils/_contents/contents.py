@@ -38,7 +38,7 @@ class Contents:
 
     C(held): the configuration; None when the backup holds certificates alone. C(rewrites): when it was made for another
     server. C(given): the paths of the secrets whose values an administrator gave for this restore. C(installer): which
-    MSI installs the version that was backed up.
+    MSI installs the version that was backed up. C(silenced): the outgoing channels that were switched off for it.
     """
 
     source: Source
@@ -48,6 +48,7 @@ class Contents:
     rewrites: tuple[Rewrite, ...] = ()
     given: frozenset[str] = frozenset()
     installer: str = ""
+    silenced: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> Configuration:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verification, retention and pruning of a host's backups. Runs on the controller alone; trusts nothing below the root.
 
-C(verification) reads and checks; C(content_verification) compares a decrypted backup with its manifest. C(retention)
-is a pure function of times, as restic defines its rules, with local periods; C(pruning) decides what overrules them.
+C(verification) reads and checks; C(content_verification) compares a decrypted backup with its manifest; C(host_verdict)
+says how old the backups, runs, copies and drills of a host may be. C(retention) is a pure function of times, as restic
+defines its rules, with local periods; C(pruning) decides what overrules them.
 Nothing is removed here: the store does.
 """

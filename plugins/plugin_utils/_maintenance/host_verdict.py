@@ -1,16 +1,17 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verification says of a host: its newest backups, its last run, its copies, and what is wrong with these."""
+"""What a verification says of a host: its newest backups, its last run, its copies and drills, and what is wrong."""
 
 from __future__ import annotations
 
 import collections
 import collections.abc as c
+import dataclasses
 import typing as t
 
 from .._statuses import FAILED, INCOMPLETE, STATUSES
-from .._store import run_log
+from .._store import drill_log, run_log
 from .._store.manifest import Manifest
 from .._store.run_log import without_signature
 from .._text import printable
@@ -19,12 +20,24 @@ from .verification import Host, Result
 _SHOWN = 5
 
 
-def result_of_host(host: Host, *, check_age: float | None, check_copies: float | None = None) -> Result:
-    """What it says of a host. C(check_age): after how many hours without a successful run there is a problem.
-
-    C(check_copies): how many hours old its copies may be.
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """After how many hours without a successful run (C(age)) or without all copies (C(copies)), and after how many days
+    without a drill that passed (C(drill)), a host has a problem; None for never.
     """
-    problems = [*_problems_of_host(host, check_age), *_problems_of_copies(host, check_copies)]
+
+    age: float | None = None
+    copies: float | None = None
+    drill: float | None = None
+
+
+def result_of_host(host: Host, limits: Limits) -> Result:
+    """What it says of a host."""
+    problems = [
+        *_problems_of_host(host, limits.age),
+        *_problems_of_copies(host, limits.copies),
+        *_problems_of_drills(host, limits.drill),
+    ]
     newest = host.newest_complete
     newest_id = newest.id if newest else None
     created = newest.manifest["created"] if newest and newest.manifest else None
@@ -39,7 +52,9 @@ def result_of_host(host: Host, *, check_age: float | None, check_copies: float |
         "copies": host.copies,
         "attachments": list(map(printable, dict.fromkeys(host.attachments))),
         "problems": list(map(printable, problems)),
-    } | run_log.ages(host.runs, newest_id, host.now)
+        **run_log.ages(host.runs, newest_id, host.now),
+        **drill_log.summary(host.drills, host.now),
+    }
 
 
 def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
@@ -76,6 +91,17 @@ def _problems_of_copies(host: Host, check_copies: float | None) -> c.Iterator[st
             )
 
 
+def _problems_of_drills(host: Host, check_drill: float | None) -> c.Iterator[str]:
+    yield from host.drills.problems
+    if check_drill is None:
+        return
+    name, success = host.store.host, host.drills.success
+    if success is None:
+        yield f"No restore drill of {name} has passed yet."
+    elif (days := drill_log.days_ago(success, host.now)) > check_drill:
+        yield f"The last restore drill of {name} that passed was {days:.1f} days ago; {check_drill:g} are allowed."
+
+
 def warnings_of_host(host: Host) -> c.Iterator[str]:
     """What no task fails for: a newest backup that was incomplete, a failed last run, a backup dated in the future."""
     name, newest, last = host.store.host, host.backups[-1] if host.backups else None, host.runs.last
@@ -84,6 +110,9 @@ def warnings_of_host(host: Host) -> c.Iterator[str]:
         yield f"The newest backup of {name}, {newest.id}, is incomplete: {problems}"
     if last and last["outcome"] == FAILED:
         yield f"The last backup run of {name}, of {last['finished']}, failed: {' '.join(last['problems'])}"
+    drill = host.drills.last
+    if drill and drill["outcome"] == drill_log.FAILED:
+        yield f"The last restore drill of {name}, of {drill['finished']}, failed: {' '.join(drill['problems'])}"
     for backup_id in host.in_future:
         yield (
             f"The backup {backup_id} of {name} is dated in the future: the controller's clock was ahead. Nothing takes "

@@ -24,9 +24,10 @@ from .._errors import AccessManagerError
 from .._signing.trust import Origin
 from .._statuses import COMPLETE, DAMAGED, FULL, INTEGRITY, NONE
 from .._store import artifact as artifact_module
-from .._store import chain, run_log
+from .._store import chain, drill_log, run_log
 from .._store import manifest as manifest_module
 from .._store.chain import Link
+from .._store.drill_log import Drills
 from .._store.folder import Folder
 from .._store.inventory import digest_of
 from .._store.manifest import PARTS, ArtifactRecord, CertificateRecord, Manifest, ManifestHead, part_of
@@ -114,7 +115,7 @@ class Host:
 
     C(now): when they are verified. C(runs): what is recorded of its last runs.
     C(lost): a sentence for each backup and run that this controller recorded and that is not there any more.
-    C(copies): how old its copies elsewhere are.
+    C(copies): how old its copies elsewhere are. C(drills): what is recorded of its restore drills.
     C(beside): a sentence for each installer and attachment that is damaged or not accepted.
     C(attachments): the names of those that may be used.
     """
@@ -128,6 +129,7 @@ class Host:
     copies: list[CopyAge] = dataclasses.field(default_factory=list)
     beside: list[str] = dataclasses.field(default_factory=list)
     attachments: list[str] = dataclasses.field(default_factory=list)
+    drills: Drills = dataclasses.field(default_factory=Drills)
 
     @functools.cached_property
     def newest_complete(self) -> Backup | None:
@@ -151,6 +153,7 @@ def read_host(store: BackupStore, now: datetime.datetime) -> Host:
     try:
         host = Host(store, now, read(store))
         host.runs = run_log.read(store, host.newest_complete.id if host.newest_complete else None, now)
+        host.drills = drill_log.read(store, now)
     except AccessManagerError as exc:
         return Host(store, now, unreadable=str(exc))
     return host

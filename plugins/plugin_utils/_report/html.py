@@ -22,6 +22,7 @@ from .._statuses import COMPLETE, DAMAGED, FULL, INCOMPLETE, INTEGRITY, NONE
 from .._text import printable, time_of
 from . import report as report_module
 from .report import Report
+from .table import drilled
 
 _TEMPLATE = pathlib.Path(__file__).with_name("page.html.j2")
 _SHOWN_DAYS = 366
@@ -85,6 +86,7 @@ def html_of(report: Report, title: str) -> str:
         "size": size,
         "duration": duration,
         "age": age,
+        "drilled": _drilled,
         "time": time_text,
         "clean": _clean,
         "number": _number,
@@ -128,6 +130,13 @@ def age(hours: float | None) -> str:
     if hours < -1:
         return "in the future"
     return f"{max(0, hours):.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _drilled(host: Report) -> str:
+    """When the last drill passed, and how long it took; else that none did."""
+    days, last = host["last_drill_success_age_days"], host["last_drill"]
+    text = "never" if days is None else drilled(days, host["last_drill_success_seconds"])
+    return f"{text}; the last one failed" if last and last["outcome"] == "failed" else text
 
 
 def time_text(text: t.Any) -> str:

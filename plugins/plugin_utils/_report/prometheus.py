@@ -136,6 +136,16 @@ _HOST_METRICS: tuple[tuple[str, str, c.Callable[[Report], int | float | None]], 
         lambda host: _seconds(_run(host).get("finished")),
     ),
     (
+        "drill_last_success_timestamp_seconds",
+        "When the last restore drill that passed ended.",
+        lambda host: _seconds(host["last_drill_success"]),
+    ),
+    (
+        "drill_seconds",
+        "How long the recovery took in the last restore drill that passed.",
+        lambda host: host["last_drill_success_seconds"],
+    ),
+    (
         "backup_content_timestamp_seconds",
         "When the newest complete backup was begun, as its id says.",
         lambda host: _seconds(host["newest_complete"]),

@@ -86,6 +86,23 @@ class Run(t.TypedDict):
     problems: list[str]
 
 
+class Drill(t.TypedDict):
+    started: str | None
+    finished: str | None
+    outcome: t.Literal["passed", "failed"] | None
+    backup_id: str | None
+    scratch: str | None
+    source: str | None
+    by: str | None
+    seconds: Number | None
+    lost_seconds: Number | None
+    checks: list[str]
+    keys: list[str]
+    silenced: list[str]
+    searched: bool
+    problems: list[str]
+
+
 class Copy(t.TypedDict):
     destination: str | None
     last_success: str | None
@@ -102,6 +119,10 @@ class Host(t.TypedDict):
     last_success: str | None
     last_success_age_hours: Number | None
     last_run: Run | None
+    last_drill: Drill | None
+    last_drill_success: str | None
+    last_drill_success_seconds: Number | None
+    last_drill_success_age_days: Number | None
     copies: list[Copy]
     attachments: list[str]
     problems: list[str]

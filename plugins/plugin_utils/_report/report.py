@@ -128,6 +128,9 @@ def _host(
         warnings.append(_NONE_VALID)
     if last_run and last_run["outcome"] == FAILED:
         warnings.append(" ".join([f"The last backup run, of {last_run['finished']}, failed.", *last_run["problems"]]))
+    drill = _drill(summary["last_drill"])
+    if drill and drill["outcome"] == FAILED:
+        warnings.append(" ".join([f"The last restore drill, of {drill['finished']}, failed.", *drill["problems"]]))
     return {
         "host": name,
         "state": _state(problems, warnings, newest, backups),
@@ -139,6 +142,10 @@ def _host(
         "last_success": summary["last_success"],
         "last_success_age_hours": summary["last_success_age_hours"],
         "last_run": last_run,
+        "last_drill": drill,
+        "last_drill_success": summary["last_drill_success"],
+        "last_drill_success_seconds": summary["last_drill_success_seconds"],
+        "last_drill_success_age_days": summary["last_drill_success_age_days"],
         "copies": summary["copies"],
         "attachments": summary["attachments"],
         "problems": problems,
@@ -217,6 +224,11 @@ def _backup(record: object) -> Report:
 def _run(run: records.Run | None) -> records.Run | None:
     """The last run of a host; None when none is recorded."""
     return run if run and run["outcome"] else None
+
+
+def _drill(drill: records.Drill | None) -> records.Drill | None:
+    """The last drill of a host; None when none is recorded."""
+    return drill if drill and drill["outcome"] else None
 
 
 def _certificate(

@@ -13,8 +13,11 @@ from .._statuses import LEVELS
 
 Record = dict[str, t.Any]
 _LEVELS = tuple(reversed(LEVELS))
-_HEADING = ("HOST", "NEWEST COMPLETE", "AGE", "LAST SUCCESS", "BACKUPS", "VERIFIED", "FULL", "INTEGRITY", "NONE")
-_WIDTHS = (16, 9, 12, 7, 8, 4, 9, 4)
+_HEADING = (
+    *("HOST", "NEWEST COMPLETE", "AGE", "LAST SUCCESS", "LAST DRILL", "BACKUPS", "VERIFIED"),
+    *map(str.upper, _LEVELS),
+)
+_WIDTHS = (16, 9, 12, 24, 7, 8, 4, 9, 4)
 
 
 def table_of(hosts: c.Sequence[Record], backups: c.Sequence[Record], origin: str) -> list[str]:
@@ -47,6 +50,21 @@ def hours(age: float | None) -> str:
     return "-" if age is None else f"{age:.1f} h"
 
 
+def drilled(days: float | None, seconds: float | None) -> str:
+    """How many days ago the last drill passed, and how long its recovery took."""
+    if days is None:
+        return "-"
+    return f"{days:.0f} days, took {took(seconds)}"
+
+
+def took(seconds: float | None) -> str:
+    """How long something took, as C(4 min 10 s)."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def _cells(host: Record, backups: list[Record]) -> list[t.Any]:
     levels = collections.Counter(backup["verified"] for backup in backups)
     return [
@@ -54,6 +72,7 @@ def _cells(host: Record, backups: list[Record]) -> list[t.Any]:
         host["newest_complete"] or "-",
         hours(host["age_hours"]),
         hours(host["last_success_age_hours"]),
+        drilled(host["last_drill_success_age_days"], host["last_drill_success_seconds"]),
         sum(host["counts"].values()),
         len(backups),
         *(levels[level] for level in _LEVELS),

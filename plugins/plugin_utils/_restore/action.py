@@ -194,6 +194,10 @@ class RestoreAction(AccessManagerAction):
 
     def for_this_server(self, contents: Contents, server: TargetServer) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
+        if self.params["silence_outgoing"] and not self.params["other_server"]:
+            raise AccessManagerError(
+                "silence_outgoing is for a restore to another server: set other_server too, or leave it out."
+            )
         return adapted_backup.adapt(contents, server, self._target()) if self.params["other_server"] else contents
 
     def plan(self, contents: Contents, server: TargetServer) -> Plan:
@@ -258,6 +262,7 @@ class RestoreAction(AccessManagerAction):
             tls_thumbprint=self.params["tls_thumbprint"],
             relocate=self.params["external_files"] == "relocate",
             allow_version_mismatch=self.params["allow_version_mismatch"],
+            silence=self.params["silence_outgoing"],
         )
 
     def refuse_kept_arguments(self) -> None:

@@ -31,6 +31,7 @@ from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl, thumbprints
 from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, plain_binding
+from . import outgoing
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
@@ -67,11 +68,13 @@ class RecoveryOptions:
 
     C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound
     already. C(relocate): whether files from elsewhere move into the configuration folder.
+    C(silence): whether mail, webhooks and other outgoing channels are switched off, as for a drill.
     """
 
     tls_thumbprint: str | None = None
     relocate: bool = True
     allow_version_mismatch: bool = False
+    silence: bool = False
 
 
 def adapt(contents: Contents, server: TargetServer, target: RecoveryOptions) -> Contents:
@@ -83,8 +86,12 @@ def adapt(contents: Contents, server: TargetServer, target: RecoveryOptions) -> 
     described = _described(configuration, server, tls_bindings(contents, server, target))
     values = {(one.place, one.before): one.after for one in rewrites.values()}
     described["references"] = [_reference(one, moves, values) for one in described["references"]]
-    translated = _config_zip(configuration, moves, _rewritten(configuration, rewrites), described)
-    return dataclasses.replace(contents, held=Configuration(translated), rewrites=tuple(rewrites.values()))
+    rewritten = _rewritten(configuration, rewrites)
+    silenced = _silence(configuration, rewritten) if target.silence else []
+    translated = _config_zip(configuration, moves, rewritten, described)
+    return dataclasses.replace(
+        contents, held=Configuration(translated), rewrites=tuple(rewrites.values()), silenced=tuple(silenced)
+    )
 
 
 def refuse_configured(contents: Contents, server: TargetServer, plan: Plan) -> None:
@@ -202,6 +209,18 @@ def _rewritten(configuration: Configuration, rewrites: dict[tuple[str, int, int]
         changes = {(start, end): _written(rewrite) for (of, start, end), rewrite in rewrites.items() if of == file}
         rewritten[f"{CONFIG}{file}"] = with_changes(configuration.read(f"{CONFIG}{file}"), changes)
     return rewritten
+
+
+def _silence(configuration: Configuration, rewritten: dict[str, bytes]) -> list[str]:
+    """Switches the outgoing channels off in the JSON files as they were rewritten; returns the places of these."""
+    places = []
+    for name in (f"{CONFIG}{file}" for file in configuration.documents):
+        data = rewritten.get(name) or configuration.read(name)
+        silent, found = outgoing.silenced(data)
+        if found:
+            rewritten[name] = silent
+            places += found
+    return places
 
 
 def _written(rewrite: Rewrite) -> bytes:

@@ -4,7 +4,8 @@
 """What this controller published last, kept outside the store: a store that went back in time does not fit it.
 
 One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those
-that were missing already when a newer one was published, until that is accepted; and when the last run was recorded.
+that were missing already when a newer one was published, until that is accepted; and when the last run and the last
+drill were recorded.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from .._shape import Rule, Time
 from .._statuses import COMPLETE
 from .._text import time_of
 from .manifest import ManifestHead
-from .run_log import Run, moment_of
 from .state_file import StateFile, folder_of, read_document
 from .store import BackupStore, is_id, is_in_future
 
 SIZE_LIMIT = 64 * 1024
 MOST_MARKS = 100
 _FOLDER = "marks"
+
+LAST_RUN, LAST_DRILL = "last_run", "last_drill"
+_RECORDED = {LAST_RUN: "backup run", LAST_DRILL: "restore drill"}
 
 
 class _Mark(t.TypedDict):
@@ -46,6 +49,7 @@ class _Document(t.TypedDict):
     host: str
     marks: list[_Mark]
     last_run: t.NotRequired[Time]
+    last_drill: t.NotRequired[Time]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -110,24 +114,25 @@ class HighWaterMark:
         if problems := self.problems(backup_id):
             raise AccessManagerError(" ".join([refusal, *problems]))
 
-    def problems_of_runs(self, last: Run | None) -> list[str]:
-        """A sentence when the last run that is recorded in the store is an older one than this controller recorded."""
+    def problems_of_record(self, which: str, last: c.Mapping[str, object] | None) -> list[str]:
+        """A sentence when the last run or drill that is recorded in the store is an older one than this controller
+        recorded. C(which): LAST_RUN or LAST_DRILL.
+        """
         try:
-            document = self._document()
+            recorded = self._recorded().get(which)
         except AccessManagerError:  # C(problems) says it
             return []
-        recorded = document.get("last_run") if document else None
-        if recorded is None or (last and moment_of(last) >= t.cast(datetime.datetime, time_of(recorded))):
+        if recorded is None or (last and _time(last["finished"]) >= _time(recorded)):
             return []
         return [
-            f"The record of the backup run of {self._store.host} of {recorded} is missing from "
+            f"The record of the {_RECORDED[which]} of {self._store.host} of {recorded} is missing from "
             f"'{self._store.folder}', though this controller wrote it. If that is in order, run the playbook verify "
             "once with verify_accept_history=true."
         ]
 
-    def record_run(self, run: Run) -> None:
-        """Remembers the last run. Raises AccessManagerError when that cannot be written."""
-        self._write(self.marks(), run["finished"])
+    def record(self, which: str, finished: str) -> None:
+        """Remembers the last run or drill. Raises AccessManagerError when that cannot be written."""
+        self._write(self.marks(), self._recorded() | {which: finished})
 
     def newest_complete(self) -> Mark | None:
         """The complete backup that was published last; None when none is known."""
@@ -148,7 +153,7 @@ class HighWaterMark:
         missing = [dataclasses.replace(one, lost=True) for one in known if self._problem(one, before)]
         complete = [one for one in known if one.complete and self._is_there(one)]
         kept = [] if mark.complete else complete[-1:]
-        self._write([*missing, *kept, mark], document.get("last_run") if document else None)
+        self._write([*missing, *kept, mark], _recorded_in(document))
 
     def accept(self, now: datetime.datetime) -> bool:
         """Takes the newest backups that are there for what is to be there.
@@ -223,9 +228,21 @@ class HighWaterMark:
         """Raises AccessManagerError when it cannot be used."""
         return self._file.read(_Document, SIZE_LIMIT)
 
-    def _write(self, marks: c.Sequence[Mark], last_run: str | None = None) -> bool:
-        document = {"marks": [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]}
-        return self._file.write(document | ({"last_run": last_run} if last_run else {}))
+    def _recorded(self) -> dict[str, str]:
+        """When the last run and the last drill were recorded. Raises AccessManagerError when that cannot be read."""
+        return _recorded_in(self._document())
+
+    def _write(self, marks: c.Sequence[Mark], recorded: dict[str, str] | None = None) -> bool:
+        document: dict[str, t.Any] = {"marks": [dataclasses.asdict(mark) for mark in marks[-MOST_MARKS:]]}
+        return self._file.write(document | (recorded or {}))
+
+
+def _time(text: object) -> datetime.datetime:
+    return t.cast(datetime.datetime, time_of(str(text)))
+
+
+def _recorded_in(document: _Document | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (document or {}).items() if name in _RECORDED}
 
 
 def hosts(root: str, state_dir: str | None) -> list[str]:

@@ -41,7 +41,8 @@ CLOCKS_DIFFER = datetime.timedelta(hours=1)
 _LOST_AND_FOUND = "lost+found"
 """A folder that some file systems have at their root, for root alone."""
 
-_OURS = (prune_log.NAME, ".pre-upgrade.json", ".runs.jsonl", ".partial-", "attachments", "installers")
+_RECORDS = (prune_log.NAME, ".pre-upgrade.json", ".runs.jsonl", ".drills.jsonl")
+_OURS = (*_RECORDS, ".partial-", "attachments", "installers")
 """How the names begin of what lies beside backups in the folder of a host."""
 
 

@@ -156,6 +156,16 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
             }
         ),
         "config_snapshot": _launched,
+        "drill": lambda: {
+            "configured": False,
+            "has_keys": False,
+            "drill": None,
+            "reached": [],
+            "changed": True,
+            "decrypted": [],
+            "faults": [],
+            **_launched(),
+        },
         "service": _launched,
     }
     return answers[module]()
@@ -188,6 +198,13 @@ def left(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "interrupted_stops": []}
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
+    if module == "drill":
+        return {"changed": True, "left": []}
+    if module == "config_restore":
+        done = {"service_started": True, "safety_copy": "C:\\safety", "warnings": [], "msg": "", "downtime_ms": 3}
+        checks = [{"name": "running", "passed": True, "reason": ""}]
+        failures = {"failed_check": "", "rollback_errors": []}
+        return {"state": "restored", "stopped": True, "checks": checks} | done | waits | failures
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
     sent = _exported(json.loads(_launch_of(arguments).read_text())) if module == "backup_export" else {}
     return {"changed": True, "steady": True, "files": 3, "bytes": 11} | sent | taken | waits

@@ -565,7 +565,7 @@ def test_a_secret_of_the_configuration_that_was_not_exported_is_found(
 
 
 def of_host(store: BackupStore, check_age: float | None = None) -> dict[str, Any]:
-    return host_verdict.result_of_host(verification.read_host(store, NOW), check_age=check_age)
+    return host_verdict.result_of_host(verification.read_host(store, NOW), host_verdict.Limits(check_age))
 
 
 def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, owner: KeyPair) -> None:
@@ -580,7 +580,12 @@ def test_the_newest_complete_backup_is_reported_with_its_age(four: BackupStore, 
         "last_success": "2026-11-23T02:00:00Z",
         "last_success_age_hours": 12.0,
         "last_run": None,
+        "last_drill": None,
+        "last_drill_success": None,
+        "last_drill_success_seconds": None,
+        "last_drill_success_age_days": None,
         "copies": [],
+        "attachments": [],
         "problems": [],
     }
     assert of_host(four, 12)["problems"] == []

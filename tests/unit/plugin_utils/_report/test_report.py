@@ -26,6 +26,7 @@ from unit.action.test_controller_actions import run
 from unit.faults import largest_file
 from unit.reports import (
     NOW,
+    a_drill,
     a_run,
     backup,
     certificate,
@@ -196,6 +197,8 @@ def test_metrics_of_a_host() -> None:
     assert values == {
         "backup_last_success_timestamp_seconds": (NOW - timedelta(hours=1)).timestamp(),
         "backup_last_run_timestamp_seconds": (NOW - timedelta(hours=1)).timestamp(),
+        "drill_last_success_timestamp_seconds": (NOW - timedelta(days=12)).timestamp(),
+        "drill_seconds": 250,
         "backup_content_timestamp_seconds": made.timestamp(),
         "backup_age_seconds": 4 * 3600,
         "backup_size_bytes": 1000,
@@ -270,6 +273,18 @@ def test_metrics_of_runs_say_how_the_last_one_ended() -> None:
         },
     }
     assert not metrics.keys() & samples(prometheus.text_of(report_module.build(fleet(1)))).keys()
+
+
+def test_a_last_drill_that_failed_is_a_warning_of_the_report_and_stands_on_the_page() -> None:
+    reported = healthy("ams1", 3)
+    page = html.html_of(report_module.build([reported]), "Backups")
+    assert "12 days, took 4 min 10 s" in page
+    reported["hosts"][0]["last_drill"] = a_drill(outcome="failed", problems=["The disk is full."])
+    (host,) = report_module.build([reported])["hosts"]
+    assert host["state"] == "warning"
+    assert host["warnings"] == ["The last restore drill, of 2026-11-11T06:30:00Z, failed. The disk is full."]
+    page = html.html_of(report_module.build([reported]), "Backups")
+    assert "12 days, took 4 min 10 s; the last one failed" in page
 
 
 def test_a_last_run_that_failed_is_a_warning_of_the_report() -> None:

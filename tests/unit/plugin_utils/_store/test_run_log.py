@@ -16,7 +16,10 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _statuses
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import run_log
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import HighWaterMark
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import (
+    LAST_RUN,
+    HighWaterMark,
+)
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.run_log import Run, Runs
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore, id_at
 from hypothesis import given
@@ -238,7 +241,7 @@ def test_a_record_that_went_back_in_time_is_found_by_the_controller_and_can_be_a
     old: BackupStore, options: dict[str, Any]
 ) -> None:
     run("backup_record", backup_root=options["backup_root"], failure="It failed.")
-    assert len(HighWaterMark(old, None).problems_of_runs(None)) == 1
+    assert len(HighWaterMark(old, None).problems_of_record(LAST_RUN, None)) == 1
     options["check_age"] = 40
     assert run("backup_verify", **options)["problem_count"] == 0
     (old.folder / run_log.NAME).unlink()

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which host's backup is restored in a drill, and whether a server may be the scratch server."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import datetime
+
+from .._errors import AccessManagerError
+from .._restore.outgoing import Endpoint
+from .._store import drill_log, manifest
+from .._store.store import BackupStore
+from .answers import Look
+
+
+def oldest(stores: c.Sequence[BackupStore], now: datetime.datetime) -> BackupStore:
+    """The server whose drill is longest ago, whether it passed or not: one that fails does not keep the others from
+    theirs. Those that never had one come first, by name. Raises AccessManagerError when no host has a backup.
+    """
+    drilled = {store.host: drill_log.read(store, now).last for store in stores}
+    for store in sorted(stores, key=lambda one: _order(one.host, drilled[one.host])):
+        newest = store.latest_complete()
+        if newest and not manifest.holds_certificates_alone(newest):
+            return store
+    names = ", ".join(store.host for store in stores) or "no host"
+    raise AccessManagerError(
+        f"There is nothing to drill: {names} has no complete backup of a server that is accepted. Name a host with "
+        "drill_host, or make a backup."
+    )
+
+
+def _order(host: str, last: drill_log.Drill | None) -> tuple[datetime.datetime, str]:
+    return (drill_log.moment_of(last) if last else datetime.datetime.min.replace(tzinfo=datetime.UTC)), host
+
+
+def refuse_in_service(scratch: str, in_service: c.Container[str]) -> None:
+    """Raises AccessManagerError when the scratch server is one of those in service."""
+    if scratch in in_service:
+        raise AccessManagerError(
+            f"{scratch} is in the group of the servers in service: a drill would take the place of its configuration. "
+            "Put a scratch server into the group access_manager_drill, and into no other of these."
+        )
+
+
+def refuse_foreign(look: Look, scratch: str) -> None:
+    """Raises AccessManagerError when the server holds what no drill put there."""
+    if look["drill"] is None and (look["configured"] or look["has_keys"]):
+        what = "is configured" if look["configured"] else "holds private keys of its own"
+        raise AccessManagerError(
+            f"Access Manager on {scratch} {what}, and no drill put that there: it is not touched. Name a scratch "
+            "server, or uninstall Access Manager on this one and install it again."
+        )
+
+
+def refuse_reached(endpoints: c.Iterable[Endpoint], reached: c.Container[str], scratch: str) -> None:
+    """Raises AccessManagerError when the server reached one of these, each as HOST:PORT."""
+    names = ", ".join(f"{one.place} ({one.what})" for one in endpoints if one.place in reached)
+    if names:
+        raise AccessManagerError(
+            f"{scratch} reaches {names}, to which the restored configuration sends. These channels are switched off in "
+            "a drill; block them for the server in the firewall all the same, or allow them by name with "
+            "drill_allow_reach."
+        )
