@@ -207,10 +207,11 @@ class AmsHost:
         endpoint = f"0.0.0.0:{self.https_port}"
         thumbprint = self.tls_certificate.thumbprint
         descriptor = f"D:(A;;GX;;;{SERVICE_SID})"
+        secrets = {path: secret.text for path, secret in self.planted.items()}
         return {
             "service_sid": SERVICE_SID,
             "certificates": [_certificate_task(one) for one in certificates],
-            "secrets": {path: secret.text for path, secret in self.planted.items()},
+            "secrets": secrets,
             "folders": {
                 str(CONFIG_PATH): "Modify",
                 str(CONFIG_PATH / "db"): "FullControl",
@@ -467,7 +468,8 @@ class AmsHost:
             "ansible_user": self.user,
             "ansible_password": self.password,
         }
-        return common | (_winrm_vars if connection == "winrm" else _psrp_vars)(transport, self.tls if tls else None)
+        own = _winrm_vars if connection == "winrm" else _psrp_vars
+        return common | own(transport, self.tls if tls else None)
 
     def write_inventory(
         self,

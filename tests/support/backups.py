@@ -156,5 +156,7 @@ def backups_of(
 ) -> list[Backup]:
     """The published backups of a host, oldest first."""
     folder = root / host
-    names = sorted(path.name for path in folder.iterdir() if path.name[0].isdigit()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    names = sorted(path.name for path in folder.iterdir() if path.name[0].isdigit())
     return [Backup(folder / name, decryptor, certificate_decryptor) for name in names]

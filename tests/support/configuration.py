@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -207,12 +208,11 @@ def _authentication(secret: ProtectedSecret) -> dict[str, Any]:
 
 
 def _auditing(config_path: PureWindowsPath) -> dict[str, Any]:
+    smtp = [_smtp(number, pair, config_path) for number, pair in enumerate(SMTP)]
+    webhooks = [_webhook(number, pair, config_path) for number, pair in enumerate(WEBHOOKS)]
+    powershell = [_powershell(number, script, config_path) for number, script in enumerate(POWERSHELL)]
     return {
-        "NotificationChannels": {
-            "Smtp": [_smtp(number, pair, config_path) for number, pair in enumerate(SMTP)],
-            "Webhooks": [_webhook(number, pair, config_path) for number, pair in enumerate(WEBHOOKS)],
-            "Powershell": [_powershell(number, script, config_path) for number, script in enumerate(POWERSHELL)],
-        },
+        "NotificationChannels": {"Smtp": smtp, "Webhooks": webhooks, "Powershell": powershell},
         "GlobalNotifications": {"OnFailure": list(CHANNELS), "OnSuccess": list(CHANNELS)},
     }
 
@@ -321,6 +321,8 @@ def _jit() -> dict[str, Any]:
 
 
 def _authorization(config_path: PureWindowsPath) -> dict[str, Any]:
+    scripts = [_script_rule(number, _relocated(script, config_path)) for number, script in enumerate(RULE_SCRIPTS)]
+    descriptors = [_descriptor_rule(number, unit) for number, unit in enumerate(RULE_UNITS)]
     return {
         "AuthorizationServerMapping": [
             {
@@ -330,19 +332,14 @@ def _authorization(config_path: PureWindowsPath) -> dict[str, Any]:
                 "Servers": [{"Name": f"dc{number}.{FOREST}", "Type": "Default"} for number in (1, 2)],
             }
         ],
-        "ComputerTargets": [
-            *(_script_rule(number, _relocated(script, config_path)) for number, script in enumerate(RULE_SCRIPTS)),
-            *(_descriptor_rule(number, unit) for number, unit in enumerate(RULE_UNITS)),
-        ],
+        "ComputerTargets": scripts + descriptors,
         "AuthZCacheDuration": 30,
     }
 
 
-RULE_UNITS = tuple(
-    f"{role} {place}"
-    for place in ("Berlin", "Zürich", "København", "Łódź", "Αθήνα", "東京")
-    for role in ("Workstations", "File servers", "SQL servers", "Kiosks", "Build agents", "Domain's edge")
-)
+_PLACES = ("Berlin", "Zürich", "København", "Łódź", "Αθήνα", "東京")
+_KINDS = ("Workstations", "File servers", "SQL servers", "Kiosks", "Build agents", "Domain's edge")
+RULE_UNITS = tuple(f"{kind} {place}" for place, kind in itertools.product(_PLACES, _KINDS))
 
 
 def _rule(number: int, kind: str, target: str, description: str) -> dict[str, Any]:

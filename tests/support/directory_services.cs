@@ -2,8 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// As much of .NET's System.DirectoryServices.Protocols as the scripts for another team use, with a directory in memory: lab hosts lack the
-// real one. Its collections are collections here too, since PowerShell takes those apart.
+// As much of .NET's System.DirectoryServices.Protocols as the scripts for another team use, with a directory in memory: lab hosts
+// lack the real one. Its collections are collections here too, since PowerShell takes those apart.
 using System.Collections;
 using System.Collections.Generic;
 using System.IO;
@@ -22,7 +22,10 @@ namespace System.DirectoryServices.Protocols
         public int Add(byte[] value) { return List.Add(value); }
         public int Add(string value) { return List.Add(value); }
         public object[] GetValues(Type type) { return List.Cast<object>().ToArray(); }
-        public List<byte[]> Bytes() { return List.Cast<object>().Select(one => one as byte[] ?? Encoding.UTF8.GetBytes((string)one)).ToList(); }
+        public List<byte[]> Bytes()
+        {
+            return List.Cast<object>().Select(one => one as byte[] ?? Encoding.UTF8.GetBytes((string)one)).ToList();
+        }
     }
 
     public class DirectoryAttributeModification : DirectoryAttribute { public DirectoryAttributeOperation Operation { get; set; } }
@@ -60,7 +63,11 @@ namespace System.DirectoryServices.Protocols
 
     public class SearchRequest : DirectoryRequest
     {
-        public SearchRequest(string entry, string filter, SearchScope scope, params string[] attributes) { DistinguishedName = entry; Attributes = attributes; }
+        public SearchRequest(string entry, string filter, SearchScope scope, params string[] attributes)
+        {
+            DistinguishedName = entry;
+            Attributes = attributes;
+        }
         public string[] Attributes { get; private set; }
     }
 
@@ -80,7 +87,10 @@ namespace System.DirectoryServices.Protocols
 
     public class DirectoryOperationException : Exception
     {
-        public DirectoryOperationException(ResultCode code) : base(code.ToString()) { Response = new DirectoryResponse { ResultCode = code }; }
+        public DirectoryOperationException(ResultCode code) : base(code.ToString())
+        {
+            Response = new DirectoryResponse { ResultCode = code };
+        }
         public DirectoryResponse Response { get; private set; }
     }
 
@@ -108,7 +118,10 @@ namespace System.DirectoryServices.Protocols
             {
                 var parts = line.Split(' ').Select(Convert.FromBase64String).ToArray();
                 string entry = Encoding.UTF8.GetString(parts[0]), attribute = Encoding.UTF8.GetString(parts[1]);
-                if (!directory.ContainsKey(entry)) { directory[entry] = new Dictionary<string, List<byte[]>>(StringComparer.OrdinalIgnoreCase); }
+                if (!directory.ContainsKey(entry))
+                {
+                    directory[entry] = new Dictionary<string, List<byte[]>>(StringComparer.OrdinalIgnoreCase);
+                }
                 if (!directory[entry].ContainsKey(attribute)) { directory[entry][attribute] = new List<byte[]>(); }
                 directory[entry][attribute].Add(parts[2]);
             }
@@ -126,10 +139,14 @@ namespace System.DirectoryServices.Protocols
         public DirectoryResponse SendRequest(DirectoryRequest request)
         {
             if (!options.Signing || !options.Sealing) { throw new InvalidOperationException("the connection is in clear"); }
-            if (!directory.ContainsKey(request.DistinguishedName)) { throw new DirectoryOperationException(ResultCode.NoSuchObject); }
+            if (!directory.ContainsKey(request.DistinguishedName))
+            {
+                throw new DirectoryOperationException(ResultCode.NoSuchObject);
+            }
             var entry = directory[request.DistinguishedName];
             var search = request as SearchRequest;
-            return search != null ? Search(entry, search) : Modify(request.DistinguishedName, ((ModifyRequest)request).Modifications);
+            if (search != null) { return Search(entry, search); }
+            return Modify(request.DistinguishedName, ((ModifyRequest)request).Modifications);
         }
 
         private static DirectoryResponse Search(Dictionary<string, List<byte[]>> entry, SearchRequest request)
@@ -143,7 +160,8 @@ namespace System.DirectoryServices.Protocols
                 int first = parts.Length > 1 ? int.Parse(parts[1].Split('-')[0]) : 0;
                 bool all = first + MaxValRange >= values.Count;
                 string range = all ? first + "-*" : first + "-" + (first + MaxValRange - 1);
-                found.Attributes.Put(parts.Length > 1 || !all ? parts[0] + ";range=" + range : parts[0], values.Skip(first).Take(MaxValRange));
+                string name = parts.Length > 1 || !all ? parts[0] + ";range=" + range : parts[0];
+                found.Attributes.Put(name, values.Skip(first).Take(MaxValRange));
             }
             var response = new SearchResponse();
             response.Entries.Put(found);
@@ -161,7 +179,10 @@ namespace System.DirectoryServices.Protocols
                 foreach (var value in change.Bytes())
                 {
                     if (change.Operation != DirectoryAttributeOperation.Delete) { values.Add(value); }
-                    else if (values.RemoveAll(one => one.SequenceEqual(value)) == 0) { throw new DirectoryOperationException(ResultCode.NoSuchAttribute); }
+                    else if (values.RemoveAll(one => one.SequenceEqual(value)) == 0)
+                    {
+                        throw new DirectoryOperationException(ResultCode.NoSuchAttribute);
+                    }
                 }
             }
             directory[name] = changed;

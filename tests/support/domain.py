@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -195,7 +196,7 @@ class Domain:
     def values(self, dn: str) -> dict[str, list[str]]:
         """The attributes of an entry that are text."""
         ((_dn, found),) = self.search(dn)
-        return {name: [value.decode(errors="replace") for value in values] for name, values in found.items()}
+        return {name: _decoded(values) for name, values in found.items()}
 
     def search(self, dn: str, attributes: Sequence[str] | None = None) -> list[tuple[str, dict[str, list[bytes]]]]:
         """An entry with its attributes."""
@@ -343,9 +344,13 @@ class Domain:
         return int((time.time() + 7 * 86400 + ad_lab.EPOCH_1601) * 10_000_000)
 
 
+def _decoded(values: Iterable[bytes]) -> list[str]:
+    return [value.decode(errors="replace") for value in values]
+
+
 def _with_children(process: int) -> list[int]:
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [process, *(one for child in children for one in _with_children(int(child)))]
+    return [process, *itertools.chain.from_iterable(_with_children(int(child)) for child in children)]
 
 
 def stored(thumbprint: str, *, created: float = 1_780_000_000) -> str:

@@ -126,7 +126,7 @@ class Trace:
 def runs_of(host: AmsHost, staging: Path | None = None) -> list[Path]:
     """The folders of runs on a host."""
     root = staging or host.drive_c / STAGING
-    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return [path for path in root.glob("*") if path.is_dir()]
 
 
 def jobs_of(host: AmsHost) -> set[str]:

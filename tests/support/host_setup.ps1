@@ -7,7 +7,10 @@ $ErrorActionPreference = 'Stop'
 $task = [Console]::In.ReadToEnd() | ConvertFrom-Json
 $service = New-Object Security.Principal.SecurityIdentifier $task.service_sid
 
-Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition '[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)] public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);'
+Add-Type -Namespace TestSupport -Name Crypt32 -MemberDefinition @'
+[DllImport("crypt32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+public static extern IntPtr CertOpenStore(IntPtr provider, int encoding, IntPtr prov, uint flags, string name);
+'@
 
 function Add-Certificate($item) {
     $env:WINDOWS_LAB_KEY_PROVIDER = if ($item.cng) { 'Microsoft Software Key Storage Provider' } else { '' }
@@ -59,7 +62,9 @@ foreach ($folder in $task.folders.PSObject.Properties) {
 }
 foreach ($url in $task.urls) { Invoke-Netsh add urlacl "url=$url" "sddl=D:(A;;GX;;;$($task.service_sid))" }
 foreach ($binding in $task.bindings) {
-    Invoke-Netsh add sslcert "ipport=$($binding.endpoint)" "certhash=$($binding.thumbprint)" "appid=$($binding.application)" 'certstorename=My' 'clientcertnegotiation=enable' 'verifyclientcertrevocation=disable'
+    $parameters = "ipport=$($binding.endpoint)", "certhash=$($binding.thumbprint)", "appid=$($binding.application)",
+        'certstorename=My', 'clientcertnegotiation=enable', 'verifyclientcertrevocation=disable'
+    Invoke-Netsh add sslcert @parameters
 }
 foreach ($value in $task.registry.PSObject.Properties) {
     Set-ItemProperty 'HKLM:\SOFTWARE\Lithnet\Access Manager Service' $value.Name $value.Value

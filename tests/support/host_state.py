@@ -23,6 +23,8 @@ CryptoAPI keys.
 The lab keeps CryptoAPI keys and their files when they are deleted.
 """
 
+_LEFT_OUT = re.compile("|".join(map(re.escape, _NOT_COMPARED)))
+
 _KEY_FILES = re.compile(r"Microsoft[/\\]Crypto[/\\]Keys[/\\]")
 _OUTLINE = r"""
 $roots = @(
@@ -89,7 +91,7 @@ class Whole:
 
     @classmethod
     def of(cls, host: AmsHost) -> Whole:
-        disk = {name: what for name, what in host.disk().items() if not any(part in name for part in _NOT_COMPARED)}
+        disk = {name: what for name, what in host.disk().items() if not _LEFT_OUT.search(name)}
         outline = tuple(sorted(host.powershell(_OUTLINE).replace("D:AI(", "D:(").splitlines()))  # Wine forgets AI
         keys = host.registry(STORE_KEY)
         return cls(disk, outline, host.registry(), host.registry(HTTP_KEY), keys, host.service_state())

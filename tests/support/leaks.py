@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,11 @@ def find_leaks(
     if isinstance(place, str):
         place = place.encode("utf-8", "surrogateescape")
     contents = [("", place)] if isinstance(place, bytes) else _contents(place, shared_files)
-    return tuple(Leak(name, secret) for name, data in contents for secret, needle in needles.items() if needle in data)
+    return tuple(itertools.chain.from_iterable(_leaks_in(name, data, needles) for name, data in contents))
+
+
+def _leaks_in(name: str, data: bytes, needles: Mapping[str, bytes]) -> list[Leak]:
+    return [Leak(name, secret) for secret, needle in needles.items() if needle in data]
 
 
 def _contents(root: Path, shared_files: bool) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -241,9 +242,13 @@ def hash_tree(root: Path, *, ignore: Sequence[str] = ()) -> dict[str, str]:
 def hash_backups(root: Path) -> dict[str, str]:
     """The same of a backup root, without the records of runs, and without folders that hold nothing else."""
     tree = hash_tree(root, ignore=["*/.runs.jsonl"])
-    return {
-        name: what for name, what in tree.items() if what != "folder" or any(one.startswith(f"{name}/") for one in tree)
-    }
+    parents = set(itertools.chain.from_iterable(map(_parents, tree)))
+    return {name: what for name, what in tree.items() if what != "folder" or name in parents}
+
+
+def _parents(name: str) -> list[str]:
+    """The names of the folders above one."""
+    return list(map(str, PurePosixPath(name).parents))
 
 
 def _described(path: Path) -> str:

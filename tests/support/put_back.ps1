@@ -39,7 +39,10 @@ foreach ($file in $inner, $other) { [IO.File]::WriteAllText($file, 'as it was') 
 $nothing = [PSCustomObject]@{ bindings = @(); reservations = @() }
 $plan = [PSCustomObject]@{
     files = (New-Record $inner 'file'), (New-Record $other 'file'), (New-Record $folder 'folder')
-    registry = [PSCustomObject]@{ set = @([PSCustomObject]@{ key = 'Test'; name = 'Value'; kind = 'String'; data = 'new' }); remove = @() }
+    registry = [PSCustomObject]@{
+        set = @([PSCustomObject]@{ key = 'Test'; name = 'Value'; kind = 'String'; data = 'new' })
+        remove = @()
+    }
     http_sys = [PSCustomObject]@{ add = $nothing; remove = $nothing }
 }
 $safety = New-SafetyCopy -RunId 'test-put-back' -Plan $plan -About @{}
@@ -57,7 +60,10 @@ try {
     & (Get-Module -Name _SafetyCopy) {
         Function Script:Copy-PlannedFile {
             param($Source, $Sha256, $Beside, $Record)
-            if ($Beside -like '*inner*') { $global:seen += Get-SecurityText -Item (Get-PathItem -Path ([IO.Path]::GetDirectoryName($Beside)) -Kind 'folder') }
+            if ($Beside -like '*inner*') {
+                $parent = Get-PathItem -Path ([IO.Path]::GetDirectoryName($Beside)) -Kind 'folder'
+                $global:seen += Get-SecurityText -Item $parent
+            }
             _RestoreChange\Copy-PlannedFile -Source $Source -Sha256 $Sha256 -Beside $Beside -Record $Record
         }
     }
@@ -74,7 +80,8 @@ finally { [IO.Directory]::Delete($safety.folder, $true) }
     $Script:real = ${Function:Set-SecurityText}
     Function Script:Set-SecurityText {
         param($Item, $Sddl)
-        $global:seen = @((Get-SecurityText -Item $Item), [IO.File]::ReadAllText($Item.FullName), (ConvertTo-Timestamp -Time $Item.LastWriteTimeUtc))
+        $modified = ConvertTo-Timestamp -Time $Item.LastWriteTimeUtc
+        $global:seen = @((Get-SecurityText -Item $Item), [IO.File]::ReadAllText($Item.FullName), $modified)
         & $Script:real -Item $Item -Sddl $Sddl
     }
 }

@@ -82,7 +82,7 @@ class Runbook:
 def commands(name: str, language: str, program: str = "") -> list[str]:
     """The lines in a runbook's fences of a language that begin with a program, in their order."""
     blocks = [content for kind, content in _FENCE.findall(_text(name)) if kind == language]
-    return [line for block in blocks for line in block.splitlines() if line.startswith(program)]
+    return [line for line in "\n".join(blocks).splitlines() if line.startswith(program)]
 
 
 def documented_inventory() -> str:
@@ -93,7 +93,8 @@ def documented_inventory() -> str:
 
 def failures(name: str) -> list[list[str]]:
     """What a runbook says that is said when a step fails: for each row of its tables, what it quotes."""
-    return [_QUOTE.findall(row.split(" | ")[0]) for table in _TABLE.findall(_text(name)) for row in table.splitlines()]
+    rows = "".join(_TABLE.findall(_text(name))).splitlines()
+    return [_QUOTE.findall(row.split(" | ")[0]) for row in rows]
 
 
 def names() -> list[str]:
@@ -131,7 +132,7 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
 def _pattern(line: str) -> re.Pattern[str]:
     """A whole line of a fence, whatever the spaces: by itself, or inside JSON, with its quotes and backslashes escaped.
     """
-    parts = [r"\s+".join(_escaped(word) for word in part.split()) for part in line.split("...")]
+    parts = [r"\s+".join(map(_escaped, part.split())) for part in line.split("...")]
     return re.compile(r'^[ \t]*"?' + r".*?".join(parts) + r'"?,?[ \t]*$', re.MULTILINE)
 
 

@@ -57,7 +57,7 @@ class Outcome:
 
 
 def target_code() -> list[str]:
-    files = [file for folder in ("plugins", "tests/windows") for file in (ROOT / folder).rglob("*")]
+    files = [*(ROOT / "plugins").rglob("*"), *(ROOT / "tests/windows").rglob("*")]
     return sorted(str(file.relative_to(ROOT)) for file in files if file.suffix in (".ps1", ".psm1", ".cs"))
 
 

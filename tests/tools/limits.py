@@ -10,6 +10,9 @@
 * a file of Python or PowerShell has at most 300 lines of code: no blank lines, comments or documentation
 * an expression of Python, with all that is in it, has at most one C(for) and one C(if)
 * Markdown has one sentence a line, outside tables and examples
+
+Of the tests, lines and functions are held to the same limits, and what they are made with (tests/tools, tests/support)
+to that of expressions: a file of tests has what is promised of one subject, and an assertion compares two lists.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_LINE, LONGEST_FUNCTION, LARGEST_FILE = 132, 60, 300
 PRODUCT = ("plugins", "roles", "playbooks")
+GUESTS = ("tests/windows_lab", "tests/ad_lab")
+"""Whose files have rules of their own."""
+
 _POWERSHELL_FUNCTION = re.compile(r"^function [\w-]+", re.MULTILINE | re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!^\d)[^.][.!?]\)? (?=[A-Z`*\[])")
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
@@ -31,15 +37,22 @@ _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 def python(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    documentation = _documentation_lines(tree)
+    documentation = _documentation_lines(ast.parse(text))
     code = [n for n, line in enumerate(text.splitlines(), 1) if _is_code(line) and n not in documentation]
     if len(code) > LARGEST_FILE:
         yield f"{path}: {len(code)} lines of code"
-    for node in ast.walk(tree):
+    yield from functions(path)
+    yield from expressions(path)
+
+
+def functions(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef) and _length(node) > LONGEST_FUNCTION:
             yield f"{path}:{node.lineno}: {node.name} has {_length(node)} lines"
-    for expression in _expressions(tree):
+
+
+def expressions(path: Path) -> Iterator[str]:
+    for expression in _expressions(ast.parse(path.read_text(encoding="utf-8"))):
         loops, conditions = _density(expression)
         if loops > 1 or conditions > 1:
             yield f"{path}:{expression.lineno}: an expression with {loops} for and {conditions} if"
@@ -124,8 +137,22 @@ def problems() -> Iterator[str]:
         for path in sorted((ROOT / folder).rglob("*")):
             for check in CHECKS.get(path.suffix, ()):
                 yield from check(path)
+    for path in sorted((ROOT / "tests").rglob("*")):
+        yield from _problems_of_test(path)
     for path in sorted(itertools.chain(*(ROOT.glob(pattern) for pattern in ("*.md", "docs/*.md", "roles/*/*.md")))):
         yield from markdown(path)
+
+
+def _problems_of_test(path: Path) -> Iterator[str]:
+    name = path.relative_to(ROOT).as_posix()
+    if name.startswith(GUESTS):
+        return
+    if path.suffix == ".py":
+        yield from functions(path)
+        if name.startswith(("tests/tools", "tests/support")):
+            yield from expressions(path)
+    elif path.suffix in CHECKS:
+        yield from long_lines(path)
 
 
 def main() -> int:

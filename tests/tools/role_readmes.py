@@ -72,12 +72,14 @@ def readme(role: str) -> str:
     spec = _load(folder / "meta/argument_specs.yml")["argument_specs"]["main"]
     defaults = _load(folder / "defaults/main.yml")
     rows = [_row(name, option, defaults) for name, option in spec["options"].items()]
+    sentences = [_SENTENCE_END.sub("\n", _markdown(text)) for text in spec["description"]]
+    playbook = _PLAYBOOK.format(role=role) if (ROOT / f"playbooks/{role}.yml").exists() else ""
     return PAGE.format(
         role=role,
         title=spec["short_description"],
-        description="\n".join(_SENTENCE_END.sub("\n", _markdown(text)) for text in spec["description"]),
+        description="\n".join(sentences),
         hosts="localhost" if role in ON_THE_CONTROLLER else "access_manager",
-        playbook=_PLAYBOOK.format(role=role) if (ROOT / f"playbooks/{role}.yml").exists() else "",
+        playbook=playbook,
         page=PAGES[role],
         options="\n".join(rows),
     )

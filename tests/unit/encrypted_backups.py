@@ -53,33 +53,22 @@ def make(
 ) -> dict[str, Any]:
     """Makes and publishes a backup of this id; returns its manifest.
 
-    secrets: SECRETS unless others are given. certificates: with their keys.
-    installer: what the manifest says of the MSI. parts: other bytes for config.zip, certificates.zip or secrets.json.
+    secrets: SECRETS unless others are given. certificates: with their keys. installer: what the manifest says of the
+    MSI. parts: other bytes for config.zip, certificates.zip or secrets.json.
     """
     secrets = SECRETS if secrets is None else secrets
-    content = files() if content is None else content
-    records = lists(content)
+    content = content if content is not None else files()
     clear = {
         "config.zip": config_zip(content),
         "certificates.zip": certificates_zip(certificates, without_key),
-        "secrets.json": json.dumps({path: {"mode": 1, "value": value} for path, value in secrets.items()}).encode(),
+        "secrets.json": _secrets_json(secrets),
     } | dict(parts or {})
-    inventory = inventory_of_server(state() | {"records": _records(records)}, include_database=False)
+    inventory = inventory_of_server(state() | {"records": _records(lists(content))}, include_database=False)
     open_as(store, backup_id)
     manifests: dict[str, dict[str, Any]] = {
-        "config": {
-            "access_manager_version": state()["installation"]["version"],
-            "files": len(content),
-            "bytes": sum(map(len, content.values())),
-            "stopped": False,
-            "downtime_ms": 0,
-        }
-        | ({"installer": dict(installer)} if installer else {}),
-        "certificates": {
-            "certificates": [_reported(one, True) for one in certificates]
-            + [_reported(one, False) for one in without_key]
-        },
-        "secrets": {"secrets": [reported_secret(path) for path in secrets]},
+        "config": _config_details(content, installer),
+        "certificates": {"certificates": [*map(_with_key, certificates), *map(_without_key, without_key)]},
+        "secrets": {"secrets": list(map(reported_secret, secrets))},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
         data = bound(clear[name], binding.make(PartialBackup(store, backup_id), part))
@@ -108,6 +97,29 @@ def make(
     )
     PartialBackup(store, backup_id).publish(manifest, signer)
     return manifest
+
+
+def _secrets_json(secrets: Mapping[str, str]) -> bytes:
+    return json.dumps({path: {"mode": 1, "value": value} for path, value in secrets.items()}).encode()
+
+
+def _config_details(content: Mapping[str, bytes], installer: Mapping[str, str] | None) -> dict[str, Any]:
+    details = {
+        "access_manager_version": state()["installation"]["version"],
+        "files": len(content),
+        "bytes": sum(map(len, content.values())),
+        "stopped": False,
+        "downtime_ms": 0,
+    }
+    return details | ({"installer": dict(installer)} if installer else {})
+
+
+def _with_key(certificate: TestCertificate) -> dict[str, Any]:
+    return _reported(certificate, True)
+
+
+def _without_key(certificate: TestCertificate) -> dict[str, Any]:
+    return _reported(certificate, False)
 
 
 def open_as(store: BackupStore, backup_id: str) -> None:

@@ -110,7 +110,9 @@ def _arguments(manifest: Any) -> dict[str, Any] | None:
     """The arguments of the module in what Ansible sends."""
     if isinstance(manifest, dict) and "_ansible_module_name" in manifest:
         return manifest
-    members = manifest.values() if isinstance(manifest, dict) else manifest if isinstance(manifest, list) else ()
+    members = list(manifest.values()) if isinstance(manifest, dict) else manifest
+    if not isinstance(members, list):
+        return None
     found = (_arguments(member) for member in members)
     return next((one for one in found if one), None)
 
