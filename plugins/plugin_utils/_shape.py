@@ -183,14 +183,16 @@ def _scalar(kind: type) -> Check:
     return check
 
 
+_object, _list = _scalar(dict), _scalar(list)
+
+
 def _members(shape: t.Any) -> Check:
     hints = t.get_type_hints(shape, include_extras=True)
     optional = {key for key, hint in hints.items() if t.get_origin(hint) is t.NotRequired}
     checks = {key: _check_of(hint) for key, hint in hints.items()}
 
     def check(value: t.Any) -> t.Any:
-        if not isinstance(value, dict):
-            raise ShapeError("", _kind_of(value), "an object")
+        _object(value)
         kept = {}
         for key, member in checks.items():
             if key in value:
@@ -207,8 +209,7 @@ def _members(shape: t.Any) -> Check:
 
 def _entries(entry: Check) -> Check:
     def check(value: t.Any) -> t.Any:
-        if not isinstance(value, list):
-            raise ShapeError("", _kind_of(value), "a list")
+        _list(value)
         kept: list[t.Any] = []
         try:
             for one in value:
@@ -222,8 +223,7 @@ def _entries(entry: Check) -> Check:
 
 def _values(key: Check, member: Check) -> Check:
     def check(value: t.Any) -> t.Any:
-        if not isinstance(value, dict):
-            raise ShapeError("", _kind_of(value), "an object")
+        _object(value)
         kept = {}
         for name, content in value.items():
             try:
@@ -303,8 +303,7 @@ def _readable_members(shape: t.Any) -> Check:
     readers = {key: _read_or_empty(hint) for key, hint in t.get_type_hints(shape, include_extras=True).items()}
 
     def read(value: t.Any) -> t.Any:
-        if not isinstance(value, dict):
-            raise ShapeError("", _kind_of(value), "an object")
+        _object(value)
         return {key: member(value.get(key)) for key, member in readers.items()}
 
     return read
@@ -314,8 +313,7 @@ def _readable_entries(shape: t.Any) -> Check:
     check = _check_of(shape, lenient=True)
 
     def read(value: t.Any) -> t.Any:
-        if not isinstance(value, list):
-            raise ShapeError("", _kind_of(value), "a list")
+        _list(value)
         kept: list[t.Any] = []
         for one in value:
             with contextlib.suppress(ShapeError):
@@ -329,8 +327,7 @@ def _readable_values(shape: t.Any) -> Check:
     check = _check_of(shape, lenient=True)
 
     def read(value: t.Any) -> t.Any:
-        if not isinstance(value, dict):
-            raise ShapeError("", _kind_of(value), "an object")
+        _object(value)
         kept: dict[str, t.Any] = {}
         for name, content in value.items():
             with contextlib.suppress(ShapeError):
