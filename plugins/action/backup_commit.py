@@ -64,7 +64,13 @@ class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         self.store = BackupStore.of(self.params, self.host)
         self.high_water_mark = HighWaterMark(self.store, self.params["state_dir"])
-        steps = {"checked": self._check, "opened": self._open, "committed": self._commit, "discarded": self._discard}
+        steps = {
+            "checked": self._check,
+            "opened": self._open,
+            "committed": self._commit,
+            "discarded": self._discard,
+            "attached": self._attach,
+        }
         return steps[self.params["state"]]()
 
     def _check(self) -> dict[str, t.Any]:
@@ -107,6 +113,19 @@ class ActionModule(AccessManagerAction):
         installer, attachments = self._keep_installer(), self._keep_attachments()
         changed = installer.get("changed", False) or bool(attachments["kept_attachments"])
         return installer | attachments | {"changed": changed}
+
+    def _attach(self) -> dict[str, t.Any]:
+        """Keeps attachments, and asks no server anything. Here it is the work, so one that cannot be kept is a failure.
+        """
+        self.store.trust = self._trust()
+        self._refuse_unusable_root()
+        kept = self._keep_attachments()
+        problems = kept["attachment_problems"]
+        return kept | {
+            "changed": bool(kept["kept_attachments"]),
+            "failed": bool(problems),
+            "msg": " ".join(problems),
+        }
 
     def _keep_attachments(self) -> dict[str, t.Any]:
         """Keeps the files that an administrator gave, encrypted as keys are. One that cannot be kept fails no backup.

@@ -52,6 +52,8 @@ _RETURNED = (
 
 class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
+        if self.is_migration and not self.params["other_server"]:
+            raise AccessManagerError("migrate is for another server than the one that was backed up: set other_server.")
         backup = with_given(self.contents(), self.params["secrets"])
         server = self.target_server(backup)
         if self.params["installation"] is None:

@@ -266,8 +266,10 @@ Function Test-Health {
             if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout -Announced $plan.announced }
         }
     }
-    Add-Check -Done $Done -Name 'secrets' -Body {
-        @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
+    if (-not $plan.imported) {
+        Add-Check -Done $Done -Name 'secrets' -Body {
+            @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
+        }
     }
     Add-Check -Done $Done -Name 'certificates' -Body {
         @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Knowledge $Knowledge) -join '; '
@@ -275,4 +277,4 @@ Function Test-Health {
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
 }
 
-Export-ModuleMember -Function Get-SiteReason, Test-Health
+Export-ModuleMember -Function Get-SiteReason, Get-Status, Test-Health

@@ -12,6 +12,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._Secret
 #AnsibleRequires -PowerShell ..module_utils._ServerDescription
+#AnsibleRequires -PowerShell ..module_utils._Version2
 
 Set-StrictMode -Version 2.0
 
@@ -87,6 +88,7 @@ Function Get-RestoreTarget {
     $answer.busy = ''
     $answer.earlier = @(Get-UnreportedRestore)
     if (-not $answer.installation.exists) { return $answer }
+    $answer.platform = Get-Version2Platform
     $answer.records = @($answer.records) + @(Get-ExternalRecord -External $Params.external -Known $answer.records)
     $roots = @($Params.external | ForEach-Object -Process { [IO.Path]::GetPathRoot($_.path) } | Sort-Object -Unique)
     $answer.missing_drives = @($roots | Where-Object -FilterScript { -not [IO.Directory]::Exists($_) })

@@ -44,8 +44,9 @@ options:
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
+      - V(attached) keeps O(attachments), and does nothing else.
     type: str
-    choices: [checked, opened, committed, discarded]
+    choices: [checked, opened, committed, discarded, attached]
     default: committed
   backup_id:
     description: The backup to publish or discard, as RV(backup_id) of the call that opened it.
@@ -87,7 +88,7 @@ options:
     type: path
   attachments:
     description:
-      - Files on the controller that are kept beside the backups, with O(state=opened), as
+      - Files on the controller that are kept beside the backups, with O(state=opened) or O(state=attached), as
         C(HOST/attachments/ID) under O(backup_root), each encrypted as the certificates are, with a record that
         O(signing_key) signs. For what only a person can export, such as a recovery password. Also when nothing has
         changed.
@@ -173,12 +174,12 @@ installer_problem:
   type: str
 kept_attachments:
   description: The names of the O(attachments) that were not kept yet, and are now.
-  returned: when O(state=opened)
+  returned: when O(state=opened) or O(state=attached)
   type: list
   elements: str
 attachment_problems:
   description: Why others are not kept, one sentence each.
-  returned: when O(state=opened)
+  returned: when O(state=opened) or O(state=attached)
   type: list
   elements: str
 status:

@@ -66,6 +66,24 @@ options:
       - Give a plan and its restore the same values.
     type: dict
     default: {}
+  migrate:
+    description:
+      - Put a backup of version 1 into place on a server where version 2 is installed and was not configured, with
+        O(other_server). Version 2 imports it when its service starts; use O(start_service=always).
+      - Registry and HTTP.sys are left to the configuration tool of version 2, and nothing is removed from the
+        configuration folder.
+      - It follows the documents of the vendor. Nobody of this project has run version 2.
+    type: bool
+    default: false
+  migrate_allow:
+    description:
+      - What is no reason to refuse with O(migrate).
+      - V(community) are encrypted passwords without a licence, which the community edition of version 2 cannot read.
+        V(dotnet) and V(sql) are a .NET runtime and a SQL Server that the server does not show.
+    type: list
+    elements: str
+    choices: [community, dotnet, sql]
+    default: []
   close_editor:
     description: Close the configuration editor when it is open in any session. Otherwise an open one makes the restore
       fail before the service is stopped.

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support import version2
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair
 from support.host_state import STORE_KEY, Whole
@@ -72,6 +73,8 @@ def inventory(root: Path, owner: KeyPair, hosts: dict[str, AmsHost], folder: Pat
     servers["vars"] |= signing(folder) | {"restore_health_seconds": 1}
     for group in servers["children"].values():
         group["hosts"] = {name: hosts[name].inventory_vars() for name in group["hosts"]}
+    at = f"http://localhost:{hosts[SERVER].http_port}/health-check"
+    servers["children"]["access_manager_new"]["hosts"][NEW]["migrate_check_urls"] = [at]
     return yaml.safe_dump(content)
 
 
@@ -163,6 +166,25 @@ def test_offline_copies(folder: Path, places: dict[str, str]) -> None:
 @pytest.mark.skipif(shutil.which("age-keygen") is None, reason="age-keygen is not installed (apt-get install age)")
 def test_lost_identity(folder: Path, places: dict[str, str]) -> None:
     run("lost_identity", folder, places)
+
+
+def test_migrate(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost, root: Path) -> None:
+    """Version 2 stands in on the new server. What it does itself is done between the steps."""
+    server.stop_service()
+    version2.install(new)
+    own = new.config / "of-version-2.json"
+    base = new.registry(version2.BASE)
+    for step, _output in read("migrate").run(folder, places):
+        if "access_manager.migrate " in step.command and "--check" not in step.command:
+            assert own.exists()
+            assert new.registry(version2.BASE) == base
+            assert (new.config / "external/C/AccessManagerScripts").is_dir()
+            version2.import_settings(new)
+        elif "migrate_check" in step.command:
+            version2.configure(new)
+    (kept,) = (root / NEW / "attachments").iterdir()
+    assert (kept / "record.json.sig").exists()
+    server.start_service()
 
 
 def test_each_runbook_is_run_here() -> None:

@@ -47,6 +47,12 @@ def require_supported_version(
             f"Access Manager on {name} has version '{version}'; this collection knows version "
             f"{SUPPORTED_MAJOR_VERSION}. {LATER_VERSIONS} {how_to_return}"
         )
+    refuse_unusable_places(described, without_configuration=without_configuration)
+
+
+def refuse_unusable_places(described: Described, *, without_configuration: bool = True) -> None:
+    """Raises AccessManagerError when the configuration lies where no file of it can be known, or .NET is too old."""
+    name, installation = described["computer_name"], described["installation"]
     if not installation["config_exists"] and not without_configuration:
         raise AccessManagerError(
             f"The configuration folder of Access Manager on {name}, '{installation['config_path']}' as the registry "

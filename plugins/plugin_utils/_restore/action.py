@@ -35,7 +35,7 @@ from .._target.answers import Probe
 from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
-from . import adapted_backup
+from . import adapted_backup, migration, migration_tasks
 from .adapted_backup import RecoveryOptions
 from .manual_task_facts import MODES, Recovery
 from .manual_tasks import tasks_of
@@ -56,6 +56,7 @@ _REPEATED: dict[str, tuple[str, t.Any]] = {
     "tls_thumbprint": ("restore_tls_thumbprint", None),
     "external_files": ("restore_external_files", "relocate"),
     "overwrite_configured": ("restore_overwrite_configured", False),
+    "migrate_allow": ("migrate_allow", []),
     "staging_root": ("restore_staging_root", ""),
     "check_backup_owner": ("access_manager_check_backup_owner", True),
     "state_dir": ("access_manager_state_dir", None),
@@ -72,9 +73,14 @@ class RestoreAction(AccessManagerAction):
     """An action that restores something from a backup. Its options are those of the fragment C(restore)."""
 
     @property
+    def is_migration(self) -> bool:
+        """Whether the server has version 2, which makes its registry values and HTTP.sys bindings itself."""
+        return bool(self.params.get("migrate"))
+
+    @property
     def parts(self) -> frozenset[str]:
         """The parts to restore: those with files alone, when files are named."""
-        parts = frozenset(self.params["restore_only"])
+        parts = frozenset(self.params["restore_only"]) - ({"registry"} if self.is_migration else set())
         return parts & _PARTS_WITH_FILES if self.params["restore_files"] else parts
 
     def contents(self, *, certificates_alone: bool = False) -> Contents:
@@ -115,11 +121,11 @@ class RestoreAction(AccessManagerAction):
         return RestoreOptions(
             parts=self.parts,
             files=files or None,
-            mirror=self.params["restore_mode"] == "mirror",
+            mirror=self.params["restore_mode"] == "mirror" and not self.is_migration,
             include_database=self.params["include_database"],
             start=self.params["start_service"] == "always",
             require_secrets=self.params["require_secrets"],
-            allow_version_mismatch=self.params["allow_version_mismatch"],
+            allow_version_mismatch=self.params["allow_version_mismatch"] or self.is_migration,
             tls_thumbprint=self.params["tls_thumbprint"],
         )
 
@@ -131,7 +137,11 @@ class RestoreAction(AccessManagerAction):
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
-        require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
+        if self.is_migration:
+            migration.refuse_target(answer, self.params["migrate_allow"])
+            migration.refuse_backup(contents, self.params["migrate_allow"])
+        else:
+            require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
         refuse_without_rights(answer)
         earlier = [EarlierRestore.of(restore) for restore in answer["earlier"]]
         left = interrupted_stops.stopped(answer["interrupted_stops"])
@@ -203,6 +213,7 @@ class RestoreAction(AccessManagerAction):
     def plan(self, contents: Contents, server: TargetServer) -> Plan:
         """The plan of a backup as it is to be restored here."""
         plan = make_plan(contents, server, self.restore_options())
+        plan.imported = self.is_migration
         if plan.stop:
             refuse_clustered_stop(server)
         if self.params["other_server"] and not self.params["overwrite_configured"]:
@@ -214,7 +225,8 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"]:
             return []
         bindings = adapted_backup.tls_bindings(contents, server, self._target())
-        return tasks_of(Recovery(contents, server, plan, bindings, self.command_again))
+        recovery = Recovery(contents, server, plan, bindings, self.command_again)
+        return migration_tasks.tasks_of(recovery) if self.is_migration else tasks_of(recovery)
 
     def directory_needs(self, contents: Contents, server: TargetServer, plan: Plan) -> dict[str, t.Any]:
         """What another server needs in the directory, for directory_info; nothing where it is the same server."""
@@ -228,29 +240,33 @@ class RestoreAction(AccessManagerAction):
             "web_names": [recovery.web_name] if by_windows and recovery.web_address.name else [],
         }
 
-    def command_again(self, **variables: str) -> str:
-        """The command that runs this recovery again on the controller, with other variables.
+    def command_again(self, *, playbook: str = "", **variables: t.Any) -> str:
+        """The command that runs this recovery again on the controller, with other variables, or another playbook for
+        this server.
 
         A passphrase is not in it.
         """
-        sources = self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]
+        given = {} if playbook else self._repeated()
+        own = "migrate" if self.is_migration else "disaster_recovery"
+        words = ["ansible-playbook", f"lithnet.access_manager.{playbook or own}"]
+        for source in self.task_vars.get("ansible_inventory_sources") or ["inventory.yml"]:
+            words += ["-i", str(source)]
+        for name, value in ({"target": self.task_vars["inventory_hostname"]} | given | variables).items():
+            words += ["-e", _assignment(name, value)]
+        return printable(shlex.join(words))
+
+    def _repeated(self) -> dict[str, t.Any]:
+        """The variables of this recovery."""
         given: dict[str, t.Any] = {
-            "target": self.task_vars["inventory_hostname"],
             "restore_from_host": self.host,
             "access_manager_backup_root": self.params["backup_root"],
         }
         given |= {"access_manager_identity_file": path} if (path := self.params["identity_file"]) else {}
-        given |= {
+        return given | {
             variable: self.params[option]
             for option, (variable, default) in _REPEATED.items()
             if self.params[option] not in (default, None)
         }
-        words = ["ansible-playbook", "lithnet.access_manager.disaster_recovery"]
-        for source in sources:
-            words += ["-i", str(source)]
-        for name, value in (given | variables).items():
-            words += ["-e", _assignment(name, value)]
-        return printable(shlex.join(words))
 
     def _target(self) -> RecoveryOptions:
         if self.params["include_database"]:
@@ -263,6 +279,7 @@ class RestoreAction(AccessManagerAction):
             relocate=self.params["external_files"] == "relocate",
             allow_version_mismatch=self.params["allow_version_mismatch"],
             silence=self.params["silence_outgoing"],
+            migrate=self.is_migration,
         )
 
     def refuse_kept_arguments(self) -> None:

@@ -69,12 +69,14 @@ class RecoveryOptions:
     C(tls_thumbprint): of the certificate for the web site; None for that of the backup, or what the server has bound
     already. C(relocate): whether files from elsewhere move into the configuration folder.
     C(silence): whether mail, webhooks and other outgoing channels are switched off, as for a drill.
+    C(migrate): whether it has version 2, which makes its bindings itself.
     """
 
     tls_thumbprint: str | None = None
     relocate: bool = True
     allow_version_mismatch: bool = False
     silence: bool = False
+    migrate: bool = False
 
 
 def adapt(contents: Contents, server: TargetServer, target: RecoveryOptions) -> Contents:
@@ -115,7 +117,7 @@ def _refuse_versions(contents: Contents, server: TargetServer, target: RecoveryO
         raise AccessManagerError(
             f"The backup {label} is of Access Manager '{there}', which cannot be restored. {LATER_VERSIONS}"
         )
-    if there == here or (target.allow_version_mismatch and _version(here) > _version(there)):
+    if there == here or target.migrate or (target.allow_version_mismatch and _version(here) > _version(there)):
         return
     newer = (
         "It is newer: to restore to it nevertheless, set allow_version_mismatch."
@@ -271,6 +273,8 @@ def tls_bindings(contents: Contents, server: TargetServer, target: RecoveryOptio
     A backup without one gets that which its settings ask for: Access Manager sends everybody from HTTP to HTTPS.
     Raises AccessManagerError when the certificate that was asked for is not there.
     """
+    if target.migrate:
+        return {}
     there = {thumbprint.upper() for thumbprint in server["machine_certificates"]}
     asked = _asked_certificate(server, target, there)
     usable = [one for one in server["state"]["http_sys"]["bindings"] if one["thumbprint"].upper() in there]

@@ -48,7 +48,7 @@ def tasks_of(recovery: Recovery) -> list[Task]:
     return list(itertools.chain.from_iterable(find_tasks(recovery) for find_tasks in _TASKS))
 
 
-def _account(recovery: Recovery) -> c.Iterator[Task]:
+def account(recovery: Recovery) -> c.Iterator[Task]:
     here = str(recovery.server["state"]["service"].get("account", ""))
     if recovery.account.lower().startswith(_BUILT_IN) and recovery.account.lower() == here.lower():
         return
@@ -97,7 +97,7 @@ def _account(recovery: Recovery) -> c.Iterator[Task]:
         yield Task(Item.SERVICE_ACCOUNT, text, commands)
 
 
-def _kds(recovery: Recovery) -> c.Iterator[Task]:
+def kds(recovery: Recovery) -> c.Iterator[Task]:
     secrets_here = recovery.contents.configuration.secrets
     if recovery.account.endswith("$") or any(secret.mode == SecretMode.DOMAIN for secret in secrets_here):
         text = (
@@ -107,7 +107,7 @@ def _kds(recovery: Recovery) -> c.Iterator[Task]:
         yield Task(Item.KDS_ROOT_KEY, text, ("Get-KdsRootKey",))
 
 
-def _spn(recovery: Recovery) -> c.Iterator[Task]:
+def spn(recovery: Recovery) -> c.Iterator[Task]:
     if recovery.authentication in MODES[1:]:
         return
     if recovery.web_address.name is None:
@@ -127,7 +127,7 @@ def _spn(recovery: Recovery) -> c.Iterator[Task]:
         )
 
 
-def _dns(recovery: Recovery) -> c.Iterator[Task]:
+def dns(recovery: Recovery) -> c.Iterator[Task]:
     if not recovery.is_renamed:
         return
     address = recovery.web_address
@@ -171,7 +171,7 @@ def _tls(recovery: Recovery) -> c.Iterator[Task]:
     )
 
 
-def _identity_provider(recovery: Recovery) -> c.Iterator[Task]:
+def identity_provider(recovery: Recovery) -> c.Iterator[Task]:
     if recovery.authentication in _FEDERATED and recovery.is_renamed:
         path, kind = _FEDERATED[recovery.authentication]
         provider = printable((recovery.texts(path) or ["the identity provider"])[-1])
@@ -232,7 +232,7 @@ def _cluster(recovery: Recovery) -> c.Iterator[Task]:
         )
 
 
-def _mail_and_webhooks(recovery: Recovery) -> c.Iterator[Task]:
+def mail_and_webhooks(recovery: Recovery) -> c.Iterator[Task]:
     mail = recovery.texts("Email.Host")
     if mail:
         text = f"The mail server '{printable(mail[-1])}' must take mail from {recovery.new}."
@@ -246,7 +246,7 @@ def _mail_and_webhooks(recovery: Recovery) -> c.Iterator[Task]:
         yield Task(Item.MAIL_AND_WEBHOOKS, text)
 
 
-def _shares(recovery: Recovery) -> c.Iterator[Task]:
+def shares(recovery: Recovery) -> c.Iterator[Task]:
     for reference in recovery.contents.configuration.described["references"]:
         if reference["place"] == "share":
             text = (
@@ -256,7 +256,7 @@ def _shares(recovery: Recovery) -> c.Iterator[Task]:
             yield Task(Item.FILES_ON_SHARES, text)
 
 
-def _modules(recovery: Recovery) -> c.Iterator[Task]:
+def modules(recovery: Recovery) -> c.Iterator[Task]:
     configuration = recovery.contents.configuration
     scripts = [name for name in configuration.files if name.lower().endswith(".ps1")]
     loaded: set[str] = set()
@@ -302,20 +302,20 @@ def _certificates(recovery: Recovery) -> c.Iterator[Task]:
 
 
 _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
-    _kds,
-    _account,
+    kds,
+    account,
     _certificates,
     secrets,
     synchronised,
     _tls,
     _firewall,
     _cluster,
-    _shares,
-    _modules,
+    shares,
+    modules,
     _variables,
     _database,
-    _spn,
-    _dns,
-    _identity_provider,
-    _mail_and_webhooks,
+    spn,
+    dns,
+    identity_provider,
+    mail_and_webhooks,
 )

@@ -138,7 +138,8 @@ class PlannedReference(t.TypedDict):
 class Plan:
     """What has to change, as data for the target's half. C(tasks): what an administrator has to do.
 
-    configured: whether the server must be so afterwards. usable_certificates: thumbprints of those whose keys the
+    configured: whether the server must be so afterwards. imported: whether its service imports the JSON files, and puts
+    them aside. usable_certificates: thumbprints of those whose keys the
     service must be able to read.
     """
 
@@ -153,6 +154,7 @@ class Plan:
     references: list[PlannedReference] = dataclasses.field(default_factory=list)
     tasks: list[Task] = dataclasses.field(default_factory=list)
     configured: bool = False
+    imported: bool = False
     stop: bool = False
     start: bool = False
 

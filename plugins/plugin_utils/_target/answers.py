@@ -21,7 +21,7 @@ from .._ams.shapes import (
     Thumbprint,
     UnreadableSecret,
 )
-from .._shape import Rule, Shape
+from .._shape import Rule, Shape, Time
 
 
 def _is_base64(text: str) -> bool:
@@ -204,6 +204,49 @@ class DomainSecret(t.TypedDict):
     decrypts: bool
 
 
+class Platform(t.TypedDict):
+    """What version 2 needs beside itself. C(runtimes): the versions of .NET's shared runtimes, by their names."""
+
+    build: int
+    runtimes: dict[str, list[str]]
+    sql_instances: list[str]
+
+
+class MigrationLog(t.TypedDict):
+    """C(text): the end of it; None when there is no such file."""
+
+    path: str
+    text: str | None
+
+
+class LoggedEvent(t.TypedDict):
+    id: Count
+    time: Time
+
+
+class LoggedEvents(t.TypedDict):
+    """C(error): why the log cannot be read; empty when it can."""
+
+    events: list[LoggedEvent]
+    error: str
+
+
+class Health(t.TypedDict):
+    """C(status): of HTTP; 0 with an C(error)."""
+
+    url: str
+    status: Count
+    error: str
+
+
+class MigratedServer(Server):
+    """A server with version 2."""
+
+    migration_log: MigrationLog | None
+    logged: LoggedEvents
+    health: list[Health]
+
+
 class AbsentRestoreTarget(AbsentServer):
     busy: t.Literal[""]
     earlier: list[EarlierRestore]
@@ -218,10 +261,12 @@ class RestoreTarget(Server):
     probes: list[Probe]
     domain_secrets: list[DomainSecret]
     masked: dict[str, str]
+    platform: Platform
 
 
 DESCRIPTION = Shape[DescribedAbsentServer | DescribedServer]()
 RESTORE_TARGET = Shape[Busy | AbsentRestoreTarget | RestoreTarget]()
+MIGRATED = Shape[AbsentServer | MigratedServer]()
 
 
 class Upload(t.TypedDict):

@@ -154,6 +154,7 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
                 "missing_drives": [],
                 "probes": [],
                 "domain_secrets": [],
+                "platform": {"build": 20348, "runtimes": {}, "sql_instances": []},
                 "masked": {},
             }
         ),

@@ -203,6 +203,22 @@ def test_what_is_not_there_is_a_sentence(source: Path, keep: Any, extract: Any) 
     assert "There is no attachment 'other.pfx' of ams1" in extract("other.pfx")["msg"]
 
 
+def test_attached_alone_opens_no_backup_and_fails_where_one_is_not_kept(
+    store: BackupStore, source: Path, owner: KeyPair, tmp_path: Path
+) -> None:
+    options = {"state": "attached", "backup_root": str(store.root), "recipients": [owner.public]}
+    result = run("backup_commit", attachments=[str(source)], **options)
+    assert (result["changed"], result["kept_attachments"]) == (True, [NAME])
+    assert [path.name for path in store.folder.iterdir()] == ["attachments"]
+    assert not run("backup_commit", attachments=[str(source)], **options)["changed"]
+    other = tmp_path / "other.pfx"
+    other.write_bytes(b"pfx")
+    failed = run("backup_commit", attachments=[str(other), str(tmp_path / "gone")], **options)
+    assert failed["failed"]
+    assert "there is no such file" in failed["msg"]
+    assert [one["name"] for one in listed(store)] == [NAME, "other.pfx"]
+
+
 # ---- sources that are not kept ----
 
 

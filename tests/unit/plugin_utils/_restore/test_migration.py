@@ -1,0 +1,361 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From version 1 to a new server with version 2: what is refused, planned, left to a person, and seen afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.contents import Contents
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.keys import Certificate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import (
+    adapted_backup,
+    imported,
+    migration,
+    migration_tasks,
+    plan_document,
+    plan_markdown,
+)
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.action import RestoreAction
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.adapted_backup import RecoveryOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_task_facts import Recovery
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
+from support.backups import KeyPair
+from support.certificates import TestCertificate
+from unit import encrypted_backups
+from unit.fleets import Fleet, play
+from unit.plugin_utils._restore.test_adapted_backup import NEW, contents, fresh, settings_with
+from unit.servers import certificate as described_certificate
+
+VERSION = "2.1.1029.0"
+PLATFORM = {
+    "build": 20348,
+    "runtimes": {"Microsoft.AspNetCore.App": ["6.0.36", "3.1.4"], "Microsoft.WindowsDesktop.App": ["8.0.10"]},
+    "sql_instances": ["AMS"],
+}
+LICENSED = {"Licensing": {"Data": "a licence"}}
+PARTS = frozenset({"config", "certificates", "external"})
+
+
+def unconfigured(**installation: Any) -> dict[str, Any]:
+    """A server on which version 2 was installed just now."""
+    described = fresh()
+    described["installation"] |= {"version": VERSION} | installation
+    described["platform"] = json.loads(json.dumps(PLATFORM))
+    return described
+
+
+def kept(certificate: TestCertificate) -> dict[str, Certificate]:
+    return {certificate.thumbprint: Certificate(certificate.thumbprint, b"cer", b"pfx", "password")}
+
+
+def refusal(described: dict[str, Any], *allowed: str) -> str:
+    with pytest.raises(AccessManagerError) as raised:
+        migration.refuse_target(described, allowed)
+    return str(raised.value)
+
+
+def planned(backup: Contents, described: dict[str, Any]) -> tuple[Contents, Plan]:
+    adapted = adapted_backup.adapt(backup, described, RecoveryOptions(migrate=True))
+    options = RestoreOptions(parts=PARTS, mirror=False, start=True, allow_version_mismatch=True)
+    return adapted, make_plan(adapted, described, options)
+
+
+def again(*, playbook: str = "migrate", **variables: Any) -> str:
+    return f"ansible-playbook lithnet.access_manager.{playbook} {variables}"
+
+
+# ---- what is refused ----
+
+
+def test_a_server_where_version_2_was_just_installed_is_taken() -> None:
+    migration.refuse_target(unconfigured(), ())
+
+
+@pytest.mark.parametrize(
+    ("installation", "words"),
+    [
+        ({"exists": False}, "install version 2 there, and do not open its configuration tool"),
+        ({"version": "1.0.8152.0"}, "run the playbook disaster_recovery"),
+        ({"version": "3.0.1257.0"}, "The way to version 3 leads through version 2: install version 2 on AMS2 instead"),
+        ({"version": "20.1"}, "has version '20.1'"),
+        ({"version": ""}, "has version ''"),
+        ({"configured": True}, "is configured already"),
+    ],
+)
+def test_another_installation_is_refused_in_a_sentence(installation: dict[str, Any], words: str) -> None:
+    assert words in refusal(unconfigured(**installation), "community", "dotnet", "sql")
+
+
+def test_a_server_that_has_imported_settings_is_refused() -> None:
+    described = unconfigured()
+    name = "config/appsettings.json.20261130.backup"
+    described["records"] += [described["records"][0] | {"kind": "file", "name": name, "path": NEW + "\\x"}]
+    assert "has imported a configuration of version 1 already" in refusal(described)
+
+
+def test_a_server_older_than_2016_is_refused_whatever_is_allowed() -> None:
+    described = unconfigured()
+    described["platform"]["build"] = 9600
+    assert "needs Windows Server 2016" in refusal(described, "community", "dotnet", "sql")
+
+
+@pytest.mark.parametrize("there", [[], ["6.0.9"], ["3.1.4"], ["six"], ["8.0.0-rc.1"]])
+def test_a_server_without_the_runtime_is_refused_unless_that_is_allowed_by_name(there: list[str]) -> None:
+    described = unconfigured()
+    described["platform"]["runtimes"]["Microsoft.AspNetCore.App"] = there
+    sentence = refusal(described)
+    assert "has no Microsoft.AspNetCore.App of .NET 6.0.10 or newer" in sentence
+    assert "give migrate_allow the word 'dotnet'" in sentence
+    assert refusal(described, "sql", "community")
+    migration.refuse_target(described, ("dotnet",))
+
+
+def test_a_server_that_tells_of_no_runtime_is_refused() -> None:
+    described = unconfigured()
+    described["platform"]["runtimes"] = {}
+    assert "has no Microsoft.AspNetCore.App and no Microsoft.WindowsDesktop.App" in refusal(described)
+
+
+def test_a_server_that_shows_no_sql_server_is_refused_unless_that_is_allowed_by_name() -> None:
+    described = unconfigured()
+    described["platform"]["sql_instances"] = []
+    assert "give migrate_allow the word 'sql'" in refusal(described, "dotnet")
+    migration.refuse_target(described, ("sql",))
+    described["state"]["registry"] += [
+        {"key": "Parameters", "name": "ConnectionString", "kind": "String", "data": "Server=sql1"}
+    ]
+    migration.refuse_target(described, ())
+
+
+def test_encrypted_passwords_without_a_licence_are_refused_unless_that_is_allowed_by_name(
+    certificate: TestCertificate,
+) -> None:
+    backup = contents(certificates=kept(certificate))
+    with pytest.raises(AccessManagerError, match="issue 197.*migrate_allow the word 'community'"):
+        migration.refuse_backup(backup, ("sql",))
+    migration.refuse_backup(backup, ("community",))
+    migration.refuse_backup(contents(), ())
+    migration.refuse_backup(contents(settings_with(**LICENSED), certificates=kept(certificate)), ())
+
+
+@pytest.mark.parametrize(("current", "unreadable"), [(0, False), (3, True)])
+def test_a_census_says_whether_passwords_depend_on_it(
+    certificate: TestCertificate, current: int, unreadable: bool
+) -> None:
+    key = {"thumbprint": certificate.thumbprint, "current": current, "history": 0}
+    manifest = {"directory": {"keys": [key]}, "certificates": []}
+    backup = contents(certificates=kept(certificate), manifest=manifest)
+    assert migration.has_unreadable_passwords(backup) is unreadable
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "3.0"])
+def test_only_a_backup_of_version_1_is_migrated(version: str) -> None:
+    with pytest.raises(AccessManagerError, match="cannot be restored"):
+        planned(contents(version=version), unconfigured())
+
+
+def test_a_run_refuses_before_anything_is_changed(tmp_path: Path, owner: KeyPair) -> None:
+    (tmp_path / "fleet").mkdir()
+    fleet = Fleet(tmp_path / "fleet", owner)
+    store = encrypted_backups.BackupStore(str(fleet.root), "old")
+    encrypted_backups.make(store, "20261123T081500Z", encrypted_backups.encrypt_to(owner.public))
+    options = {"restore_from_host": "old", "restore_other_server": True, "restore_migrate": True}
+    done = fleet.run([play("restore")], {"ams1": {}}, extra=options)
+    assert done.rc != 0
+    assert "run the playbook disaster_recovery" in done.stdout
+    steps = [json.loads(line)["step"] for line in (tmp_path / "fleet/calls.jsonl").read_text().splitlines()]
+    assert steps == ["config_restore:describe"]
+
+
+# ---- the plan ----
+
+
+def test_files_move_and_registry_http_sys_and_configured_are_left(certificate: TestCertificate) -> None:
+    described = unconfigured()
+    adapted, plan = planned(contents(settings_with(), certificates=kept(certificate)), described)
+    changed = {record["path"] for record in plan.files}
+    assert NEW + r"\appsettings.json" in changed
+    assert any(path.startswith(NEW + "\\external\\") for path in changed)
+    assert not any("\\db\\" in path for path in changed)
+    assert not any(plan.registry.values())
+    assert not any([*plan.http_sys["add"].values(), *plan.http_sys["remove"].values()])
+    assert not plan.configured
+    assert plan.start
+    assert [one["action"] for one in plan.certificates] == ["import"]
+    assert {secret["action"] for secret in plan.secrets} == {"protect"}
+    assert adapted.rewrites
+
+
+def test_what_version_2_brought_stays() -> None:
+    described = unconfigured()
+    own = {"kind": "file", "name": "config/of-version-2.json", "path": NEW + r"\of-version-2.json", "sha256": "0" * 64}
+    described["records"] += [described["records"][0] | own]
+    _adapted, plan = planned(contents(), described)
+    assert own["path"] not in {record["path"] for record in plan.files}
+
+
+def test_an_action_for_version_2_leaves_the_registry_and_removes_nothing() -> None:
+    action = object.__new__(RestoreAction)
+    action.params = {
+        "migrate": True,
+        "restore_only": ["config", "certificates", "registry", "external"],
+        "restore_files": [],
+        "restore_mode": "mirror",
+        "include_database": False,
+        "start_service": "always",
+        "require_secrets": True,
+        "allow_version_mismatch": False,
+        "tls_thumbprint": None,
+    }
+    assert action.parts == PARTS
+    assert not action.restore_options().mirror
+
+
+def test_the_tasks_come_with_their_commands_and_into_the_documents(certificate: TestCertificate) -> None:
+    service = {"account": "CONTOSO\\svc-ams$"}
+    backup = contents(settings_with(), certificates=kept(certificate), described={"service": service_with(service)})
+    described = unconfigured()
+    adapted, plan = planned(backup, described)
+    plan.tasks += migration_tasks.tasks_of(Recovery(backup, described, plan, {}, again))
+    document = plan_document.document_of(adapted, described, plan, backup=backup, parts=PARTS)
+    text = plan_markdown.to_markdown(document).decode()
+    for words in (
+        "access-manager-v1-migration.log",
+        "lithnet.access_manager.migrate_check",
+        "Add-ADGroupMember -Identity 'S-1-5-32-560' -Members 'svc-ams$'",
+        "Add-ADGroupMember -Identity 'S-1-5-32-579' -Members 'svc-ams$'",
+        "Set-ADServiceAccount -Identity 'svc-ams'",
+        "configuration tool of version 2",
+        "recovery password of the master key",
+        "lithnet.access_manager.attach",
+        "licence for version 2",
+        "SQL Server",
+        "/auth/logout",
+        "Let the DNS name of the web site",
+        "agent of version 2",
+        certificate.thumbprint,
+    ):
+        assert words in text, words
+    registry = {one["item"]: one["this_run"] for one in document["items"]}
+    assert registry["registry: Configured"] == registry["TLS binding"] == "left out of this run"
+
+
+def test_integrated_windows_authentication_needs_an_spn() -> None:
+    backup, described = contents(settings_with(Authentication={"Mode": "Iwa"})), unconfigured()
+    _adapted, plan = planned(backup, described)
+    tasks = migration_tasks.tasks_of(Recovery(backup, described, plan, {}, again))
+    assert any("SPN" in task.text for task in tasks)
+
+
+def test_an_account_that_is_none_is_never_in_a_command() -> None:
+    backup = contents(described={"service": service_with({"account": "X'; Remove-Item C:\\ #\\y$"})})
+    described = unconfigured()
+    _adapted, plan = planned(backup, described)
+    commands = [
+        command
+        for task in migration_tasks.tasks_of(Recovery(backup, described, plan, {}, again))
+        for command in task.commands
+    ]
+    assert commands
+    assert not any("Remove-Item" in command for command in commands)
+
+
+def service_with(changes: dict[str, Any]) -> dict[str, Any]:
+    return {**fresh()["state"]["service"], **changes}
+
+
+# ---- what is seen afterwards ----
+
+
+def migrated(**changes: Any) -> dict[str, Any]:
+    described = unconfigured(configured=True)
+    described["records"] += [
+        described["records"][0] | {"kind": "file", "name": "config/appsettings.json.20261130.backup"}
+    ]
+    described["state"]["service"] = service_with({"status": "Running"})
+    described |= {
+        "migration_log": {"path": r"D:\AMS\logs\access-manager-v1-migration.log", "text": "Imported 12 rules\r\n"},
+        "logged": {"events": [{"id": 2300, "time": "2026-11-30T10:00:00.0000000Z"}], "error": ""},
+        "health": [{"url": "https://localhost:443/health-check", "status": 200, "error": ""}],
+    }
+    return described | changes
+
+
+def states(described: Any) -> dict[str, str]:
+    return {one["thing"]: one["state"] for one in imported.findings_of(described)[0]}
+
+
+def test_what_was_carried_over_is_done() -> None:
+    found = migrated(certificates=[described_certificate(sddl="")])
+    assert states(found) == {
+        "settings": "done",
+        "log of the import": "done",
+        "certificates": "done",
+        "service": "done",
+        "configuration tool": "done",
+        "/health-check": "done",
+        "recovery password": "done",
+        "database backup": "left",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "thing", "state"),
+    [
+        ({"migration_log": None}, "log of the import", "left"),
+        ({"migration_log": {"path": "x", "text": None}}, "log of the import", "left"),
+        ({"migration_log": {"path": "x", "text": "Error: OIDC"}}, "log of the import", "problem"),
+        ({"migration_log": {"path": "x", "text": "a Warning"}}, "log of the import", "problem"),
+        ({"migration_log": {"path": "x", "text": "terrorism, failover"}}, "log of the import", "done"),
+        ({"records": []}, "settings", "problem"),
+        ({"records": [{"name": "config/appsettings.json"}]}, "settings", "left"),
+        ({"state": {"service": {"status": "Stopped"}}}, "service", "problem"),
+        ({"health": []}, "/health-check", "left"),
+        ({"health": [{"url": "u", "status": 503, "error": ""}]}, "/health-check", "problem"),
+        ({"logged": {"events": [], "error": ""}}, "recovery password", "left"),
+        ({"logged": {"events": [], "error": "no log"}}, "recovery password", "unknown"),
+        (
+            {"logged": {"events": [{"id": 5051, "time": "2026-11-30T10:00:00.0000000Z"}], "error": ""}},
+            "database backup",
+            "problem",
+        ),
+        ({"certificates": []}, "certificates", "unknown"),
+        ({"certificates": [{"thumbprint": "AB" * 20, "key": {"present": False}}]}, "certificates", "unknown"),
+    ],
+)
+def test_what_is_left_or_wrong_is_said(changes: dict[str, Any], thing: str, state: str) -> None:
+    assert states(migrated(**changes))[thing] == state
+
+
+def test_no_more_lines_than_a_person_reads_and_each_is_short() -> None:
+    text = "\n".join(["error " + "x" * 5000] * 500)
+    lines = imported.findings_of(migrated(migration_log={"path": "x", "text": text}))[1]
+    assert len(lines) == 20
+    assert max(map(len, lines)) < 400
+
+
+@pytest.mark.parametrize("version", ["1.0.8152.0", "3.0.1"])
+def test_a_server_with_another_version_is_not_looked_at(version: str) -> None:
+    described = migrated()
+    described["installation"]["version"] = version
+    with pytest.raises(AccessManagerError, match="this looks at a server with version 2"):
+        imported.findings_of(described)
+
+
+def test_a_server_without_access_manager_is_not_looked_at() -> None:
+    with pytest.raises(AccessManagerError, match="is not installed on AMS2"):
+        imported.findings_of({"computer_name": "AMS2", "installation": {"exists": False}})
+
+
+def test_the_table_has_what_to_do_below_each_thing() -> None:
+    table = imported.table_of(imported.findings_of(migrated(health=[]))[0])
+    assert table[0].split() == ["THING", "STATE", "FOUND"]
+    place = next(number for number, line in enumerate(table) if line.startswith("/health-check"))
+    assert "-> Choose the TLS certificate" in table[place + 1]
