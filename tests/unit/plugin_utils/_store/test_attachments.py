@@ -249,7 +249,7 @@ def test_one_that_is_not_there_is_a_warning_and_the_backup_is_made(source: Path,
 
 
 @pytest.mark.parametrize(
-    "make", [Path.mkdir, lambda path: path.symlink_to("/etc/passwd"), lambda path: os.mkfifo(path)]
+    "make", [Path.mkdir, lambda path: path.symlink_to("/etc/passwd"), os.mkfifo]
 )
 def test_a_source_that_is_no_file_is_not_kept(
     store: BackupStore, source: Path, keep: Any, make: Callable[[Path], None]
