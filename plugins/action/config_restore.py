@@ -148,7 +148,7 @@ class ActionModule(RestoreAction):
         The restore itself is over.
         """
         try:
-            self.target.remove_run(run | {"reported": [run["run_id"]]})
+            self.target.call(run | {"step": "remove", "reported": [run["run_id"]]}, Change)
         except AccessManagerError as exc:
             _display.warn(
                 f"{exc} The restore has ended. The next one reports it again, and a later run removes what is left."

@@ -31,6 +31,7 @@ SNAPSHOT_CALLS = [
     Call("installation", "installation_info", {"require_supported": False}),
     Call("would_copy", "config_snapshot", {}, check=True),
     Call("live", "config_snapshot", {"stop_service": "never", "staging_root": r"C:\Staging for backups"}),
+    Call("has_ended", "run_info", {"run_id": RUN_ID, "staging_root": r"C:\Staging for backups"}),
     Call(
         "would_remove",
         "config_snapshot",
@@ -174,6 +175,7 @@ def test_service_that_could_not_start_again_is_not_stopped_unless_that_is_asked_
             Call("stop", "service", {"state": "stopped"}),
             Call("copy", "config_snapshot", {"stop_service": "always"}),
             Call("live", "config_snapshot"),
+            Call("removed", "config_snapshot", {"state": "absent", "run_id": "{{ live.run_id }}"}),
             Call("forced", "service", {"state": "stopped", "force_stop": True}),
         ]
         results = called(start_playbook(write_calls(work / "unstartable.yml", calls), work / "host.yml").wait())
@@ -212,6 +214,7 @@ def test_snapshot_is_taken_live_and_shut_to_others(others: dict[str, dict[str, A
         assert "D:P" not in named  # the folder that the user names keeps its permissions
         assert sddl.endswith(("D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)", "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"))
         assert others["would_remove"]["changed"]
+        assert others["has_ended"]["state"] == "finished"
     finally:
         shutil.rmtree(staged.parent, ignore_errors=True)
 
@@ -222,9 +225,18 @@ def test_snapshot_is_removed_and_its_empty_root_too(
     folder = idle.drive_c / "Staging for backups/lithnet.access_manager/0123456789abcdef"
     folder.mkdir(parents=True)
     options = {"state": "absent", "run_id": folder.name, "staging_root": r"C:\Staging for backups"}
-    calls = [Call("removes", "config_snapshot", options), Call("is_gone", "config_snapshot", options)]
+    calls = [
+        Call("died", "run_info", {"run_id": folder.name, "staging_root": options["staging_root"]}),
+        Call("removes", "config_snapshot", options),
+        Call("is_gone", "config_snapshot", options),
+        Call("is_unknown", "run_info", {"run_id": folder.name, "staging_root": options["staging_root"]}),
+        Call("no_id", "run_info", {"run_id": "..\\.."}),
+    ]
     run = start_playbook(write_calls(work / "remove.yml", calls), work / "idle.yml").wait()
-    assert [called(run)[name]["changed"] for name in ("removes", "is_gone")] == [True, False]
+    results = called(run)
+    assert [results[name]["changed"] for name in ("removes", "is_gone")] == [True, False]
+    assert [results[name]["state"] for name in ("died", "is_unknown")] == ["ended", "unknown"]
+    assert "is no run" in results["no_id"]["msg"]
     assert not folder.parent.exists()
     assert folder.parent.parent.exists()
 

@@ -51,6 +51,12 @@ something in each call would keep a run busy for hours else."""
 START_SECONDS = 60
 """How long Ansible waits for a detached run to start: its own 5 seconds are too few for a busy server."""
 
+NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
+"""The options that name a run to every step of it."""
+
+FOLLOWER = "run_info"
+"""The module whose half follows and removes runs, whichever module launched them: it is small."""
+
 _ANSWER, _EXIT_CODE = "answer", "exit_code"
 _SHORTEST_HIDDEN = 6
 """Letters of a secret that is hidden: a shorter text stands in many others."""
@@ -198,7 +204,8 @@ class Target:
 
         Returns False when the run had begun already: a launch that seemed to fail may only have been slow.
         """
-        return self.call_once(names | {"step": "start", "payload": self.payload(arguments)}, Change)["changed"]
+        start = names | {"step": "start", "payload": self.payload(arguments)}
+        return self.call_once(start, Change, module=FOLLOWER)["changed"]
 
     def payload(self, arguments: Run) -> str:
         """The target's half as a scheduled task runs it."""
@@ -259,9 +266,7 @@ class Target:
         self._first_loss = now if self._first_loss is None else self._first_loss
         return now - self._first_loss > RETRY_SECONDS
 
-    def retry_with_new_run(
-        self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T], *, module: str | None = None
-    ) -> T:
+    def retry_with_new_run(self, new_run: c.Callable[[], Run], act: c.Callable[[Run], T]) -> T:
         """Does something in a run of its own, again in another run when no answer came; C(new_run) has the options that
         name one.
 
@@ -281,16 +286,17 @@ class Target:
         finally:
             with contextlib.suppress(AccessManagerError):
                 for run in failed:
-                    self.remove_run(run, module=module)
+                    self.remove_run(run)
 
-    def remove_run(self, run: Run, *, module: str | None = None) -> Change:
+    def remove_run(self, run: Run) -> Change:
         """Removes the folder of a run on the target; C(run) has the options that name it."""
-        return self.call(run | {"step": "remove"}, Change, module=module)
+        names = {key: run[key] for key in NAMES_OF_A_RUN if key in run}
+        return self.call(names | {"step": "remove"}, Change, module=FOLLOWER)
 
-    def remove_sent(self, run: Run, *, module: str | None = None) -> None:
+    def remove_sent(self, run: Run) -> None:
         """Removes from the target what a run left. When that fails, a warning says so, and a later run removes it."""
         try:
-            self.remove_run(run, module=module)
+            self.remove_run(run)
         except AccessManagerError as exc:
             _display.warn(
                 f"{exc} What the run left on {self.label} stays there, for administrators only, until a run after 24 "
@@ -298,7 +304,7 @@ class Target:
             )
 
     @contextlib.contextmanager
-    def cleanup_on_failure(self, run: Run, *, module: str | None = None) -> c.Iterator[None]:
+    def cleanup_on_failure(self, run: Run) -> c.Iterator[None]:
         """Leaves nothing on the target of a failed run; one that goes on there, or was ended there, is left alone."""
         try:
             yield
@@ -306,7 +312,7 @@ class Target:
             raise
         except Exception:
             with contextlib.suppress(AccessManagerError):
-                self.remove_run(run, module=module)
+                self.remove_run(run)
             raise
 
     def reconnect(self) -> None:

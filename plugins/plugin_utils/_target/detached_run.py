@@ -21,7 +21,7 @@ from .._errors import (
     UnfinishedRunError,
 )
 from .answers import Collected
-from .call import ATTEMPTS, Run, Target
+from .call import ATTEMPTS, FOLLOWER, NAMES_OF_A_RUN, Run, Target
 
 T = t.TypeVar("T")
 
@@ -41,7 +41,6 @@ SILENT_SECONDS = 180
 LOST_SECONDS = 600
 """How long it is asked for after the last answer: it ends, and brings the service back, without being asked."""
 
-_NAMES_OF_A_RUN = ("run_id", "staging_root", "controller")
 _LIKELY_CAUSES = (
     "Likely causes are the attack surface reduction rule 'Block process creations originating from PSExec and WMI "
     "commands' (d1e49aac-8f56-4280-b9ba-993a6d77406c), endpoint protection (EDR) that ends such processes, or rights "
@@ -59,7 +58,7 @@ class DetachedRun(t.Generic[T]):
         """C(cut): the shell is closed after the launch, as by a lost connection, to see that the run outlives it."""
         self._target, self._arguments, self._shape, self._timeout, self._cut = target, arguments, shape, timeout, cut
         self._run_id = arguments["run_id"]
-        self._names = {key: arguments[key] for key in _NAMES_OF_A_RUN if key in arguments}
+        self._names = {key: arguments[key] for key in NAMES_OF_A_RUN if key in arguments}
         self._question = self._names | {
             "step": "collect",
             "wait_seconds": COLLECT_SECONDS,
@@ -164,7 +163,7 @@ class DetachedRun(t.Generic[T]):
     def _ask(self) -> None:
         """Asks the target what became of the run."""
         try:
-            found = self._target.call_once(self._question, Collected)
+            found = self._target.call_once(self._question, Collected, module=FOLLOWER)
         except (ConnectionLostError, UnansweredError) as exc:
             self._bear_silence(exc)
             return

@@ -49,7 +49,7 @@ def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Config
     def new_run() -> Run:
         return {"run_id": new_run_id(), "staging_root": staging_root, "live": True}
 
-    return target.retry_with_new_run(new_run, lambda run: _read_live(target, run, lock_timeout), module=MODULE)
+    return target.retry_with_new_run(new_run, lambda run: _read_live(target, run, lock_timeout))
 
 
 def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
@@ -65,5 +65,5 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
         snapshot = SnapshotStream(envelope.decrypted_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(snapshot.entries())), tolerant=True)
     if answer["path"]:
-        target.remove_sent(run, module=MODULE)
+        target.remove_sent(run)
     return configuration

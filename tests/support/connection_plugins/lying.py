@@ -75,13 +75,15 @@ class Connection(ConnectionBase):
         for step in ("*", *steps):
             if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
-        if arguments.get("stop") and "public_keys" in arguments:
-            _launch_of(arguments).write_text(json.dumps(arguments["public_keys"]))
         answer = honest(module, arguments)
+        if answer == _launched():
+            _launch_of(arguments).write_text(json.dumps({"module": module, "keys": arguments.get("public_keys")}))
         for step in steps:
             answer = _merged(answer, self._lies(step))
         if answer.get("state") == "finished":
-            answer["answer"] = json.dumps(_merged(left(module, arguments), self._lies(f"{module}:answer")))
+            launch = json.loads(_launch_of(arguments).read_text())
+            lies = self._lies(f"{launch['module']}:answer")
+            answer["answer"] = json.dumps(_merged(left(launch["module"], launch["keys"]), lies))
         return 0, json.dumps(answer).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -124,7 +126,7 @@ def _merged(answer: dict[str, Any], lie: dict[str, Any]) -> dict[str, Any]:
 
 
 def _launch_of(arguments: dict[str, Any]) -> Path:
-    """Where the keys are kept with which a detached run was launched, until its result is asked for."""
+    """Where it is kept how a detached run was launched, until its result is asked for."""
     return Path(os.environ["TEST_SERVERS"]) / f"launched-{arguments['run_id']}.json"
 
 
@@ -196,8 +198,8 @@ def _exported(public_keys: dict[str, dict[str, str]]) -> dict[str, Any]:
     return {"steady": True, "attempts": 1} | {name: part(public_keys[name]) for name, part in parts.items()}
 
 
-def left(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a detached run leaves."""
+def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
+    """What a detached run of a module leaves."""
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "interrupted_stops": []}
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
@@ -209,7 +211,7 @@ def left(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         failures = {"failed_check": "", "rollback_errors": []}
         return {"state": "restored", "stopped": True, "checks": checks} | done | waits | failures
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
-    sent = _exported(json.loads(_launch_of(arguments).read_text())) if module == "backup_export" else {}
+    sent = _exported(public_keys) if public_keys else {}
     return {"changed": True, "steady": True, "files": 3, "bytes": 11} | sent | taken | waits
 
 

@@ -120,8 +120,8 @@ HONEST: dict[str, tuple[Any, Any]] = {
     ),
     "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.EncryptedCertificates),
     "secret_export": (lying.honest("secret_export", {"public_key": KEY}), answers.EncryptedSecrets),
-    "config_snapshot": (lying.left("config_snapshot", {}), answers.Staged),
-    "service": (lying.left("service", {}), answers.ServiceState),
+    "config_snapshot": (lying.left("config_snapshot"), answers.Staged),
+    "service": (lying.left("service"), answers.ServiceState),
     "config_restore": (
         lying.honest("config_restore", {}) | {"earlier": [EARLIER], "probes": []},
         answers.RESTORE_TARGET,

@@ -126,7 +126,7 @@ def test_a_host_that_a_detached_run_adds_runs_no_command_on_the_controller(
     assert not mark.exists()
     assert ran.rc == 0, ran.output
     assert published(ran)["status"] == "complete"
-    assert "backup_export:collect" in [call["step"] for call in controller.calls()]
+    assert "run_info:collect" in [call["step"] for call in controller.calls()]
 
 
 def test_another_host_is_not_moved_to_an_address_that_a_server_names(controller: Controller) -> None:
