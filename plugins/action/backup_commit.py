@@ -23,10 +23,11 @@ from ..plugin_utils._store import installers
 from ..plugin_utils._store import manifest as manifest_module
 from ..plugin_utils._store.attachments import Attachments
 from ..plugin_utils._store.high_water_mark import HighWaterMark, Mark
-from ..plugin_utils._store.inventory import COMPUTER_NAME, Encryption, compare_inventories, is_unchanged
+from ..plugin_utils._store.inventory import COMPUTER_NAME, compare_inventories
 from ..plugin_utils._store.manifest import Census, CertificateRecord, Manifest, PartRecord
 from ..plugin_utils._store.partial import PartialBackup, refuse_unusable_root, sweep
 from ..plugin_utils._store.store import BackupStore
+from ..plugin_utils._store.unchanged import Encryption, is_unchanged
 from ..plugin_utils._text import printable, shortened, timestamp
 
 _RETURNED = (

@@ -20,7 +20,7 @@ from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import EXPORTED_OR_NOT, Exported, ExportedWithStop, Unsteady
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
 from ..plugin_utils._target.live_configuration import INLINE_LIMIT
-from ..plugin_utils._target.stopped_run import refuse_live_database, result_of_stop
+from ..plugin_utils._target.run_with_stop import refuse_live_database, result_of_stop
 from ..plugin_utils._windows import thumbprints
 
 _INLINE_LIMIT_OF_RUN = 2 * 1024 * 1024

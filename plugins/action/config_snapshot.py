@@ -13,7 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import STAGED_OR_NOT, Staged, Unsteady
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
-from ..plugin_utils._target.stopped_run import refuse_live_database, result_of_stop
+from ..plugin_utils._target.run_with_stop import refuse_live_database, result_of_stop
 
 
 class ActionModule(AccessManagerAction):

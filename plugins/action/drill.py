@@ -13,10 +13,10 @@ import typing as t
 from ..plugin_utils import _display
 from ..plugin_utils._drill import choice
 from ..plugin_utils._drill.answers import Mark
-from ..plugin_utils._drill.scratch import Scratch
+from ..plugin_utils._drill.scratch_server import Scratch
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._restore.action import RestoreAction
-from ..plugin_utils._restore.outgoing import Endpoint, endpoints_of
+from ..plugin_utils._restore.outgoing_channels import Endpoint, endpoints_of
 from ..plugin_utils._shape import checked
 from ..plugin_utils._signing.signer import Signer
 from ..plugin_utils._signing.trust import Trust

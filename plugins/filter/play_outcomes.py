@@ -9,7 +9,7 @@ import collections.abc as c
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import recovery_gate
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.recovery_refusal import refusal, without
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._doctor import outcomes
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report import outcome_tables
 
@@ -45,7 +45,7 @@ def recovery_refusal(
     limit: str = "",
     configuration_keys_lost: bool = False,
 ) -> str:
-    return recovery_gate.refusal(
+    return refusal(
         _of_each(hosts, hostvars, "recover_certificate_installation"),
         lost,
         batch=batch,
@@ -55,7 +55,7 @@ def recovery_refusal(
 
 
 def hosts_without_certificate(hosts: c.Iterable[str], hostvars: Hostvars) -> list[str]:
-    return recovery_gate.without(_of_each(hosts, hostvars, "recover_certificate_imported"))
+    return without(_of_each(hosts, hostvars, "recover_certificate_imported"))
 
 
 class FilterModule:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.encryption import Encryptor
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import part_binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.signer import Signer
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inventory import (
@@ -71,7 +71,7 @@ def make(
         "secrets": {"secrets": list(map(reported_secret, secrets))},
     }
     for part, name in (("config", "config.zip"), ("certificates", "certificates.zip"), ("secrets", "secrets.json")):
-        data = bound(clear[name], binding.make(PartialBackup(store, backup_id), part))
+        data = bound(clear[name], part_binding.make(PartialBackup(store, backup_id), part))
         artifact = PartialBackup(store, backup_id).write(
             name + encryptor.suffix, lambda file, data=data: encryptor.write(io.BytesIO(data), file)
         )

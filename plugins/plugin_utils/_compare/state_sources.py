@@ -9,9 +9,9 @@ import dataclasses
 
 from .._age.decryption import Decryptor
 from .._ams.shapes import Server
-from .._contents.binding import PartReader
 from .._contents.configuration import Configuration, Secret
 from .._contents.keys import read_secrets
+from .._contents.part_binding import PartReader
 from .._contents.source import LATEST, Source, select
 from .._errors import AccessManagerError
 from .._store.inventory import inventory_of_certificates, inventory_of_server

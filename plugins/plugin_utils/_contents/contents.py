@@ -12,9 +12,9 @@ import dataclasses
 
 from .._age.decryption import Decryptor
 from .._errors import AccessManagerError
-from .binding import PartReader
 from .configuration import Configuration
 from .keys import Certificate, read_certificates, read_secrets
+from .part_binding import PartReader
 from .source import Source
 
 

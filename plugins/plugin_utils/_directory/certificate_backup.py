@@ -11,10 +11,10 @@ import json
 
 from .._age.decryption import Decryptor
 from .._age.encryption import Encryptor
-from .._contents import binding
-from .._contents.binding import PartReader
+from .._contents import part_binding
 from .._contents.keys import Certificate, read_certificates
 from .._contents.names import PASSWORDS
+from .._contents.part_binding import PartReader
 from .._contents.source import select
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
 from .._errors import AccessManagerError
@@ -97,7 +97,7 @@ def _write(
     replaces: c.Sequence[str],
     now: datetime.datetime,
 ) -> None:
-    bound = binding.entry(binding.make(backup, _PART))
+    bound = part_binding.entry(part_binding.make(backup, _PART))
     clear = ChunkReader(zip_chunks([bound, *_entries(certificate, now)]))
     artifact = backup.write(f"{PARTS[_PART]}{encryptor.suffix}", lambda encrypted: encryptor.write(clear, encrypted))
     key = {"present": True, "exportable": True}

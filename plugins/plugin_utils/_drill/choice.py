@@ -9,7 +9,7 @@ import collections.abc as c
 import datetime
 
 from .._errors import AccessManagerError
-from .._restore.outgoing import Endpoint
+from .._restore.outgoing_channels import Endpoint
 from .._store import drill_log, manifest
 from .._store.store import BackupStore
 from .answers import Look

@@ -12,10 +12,10 @@ import typing as t
 
 from .._age.decryption import Decryptor
 from .._ams.shapes import InventoriedServer, Item, Link
-from .._contents.binding import PartReader
 from .._contents.configuration import Configuration
 from .._contents.file_list import FolderRecord
 from .._contents.keys import read_certificate, read_passwords, read_secret_records, thumbprints_in
+from .._contents.part_binding import PartReader
 from .._contents.source import source_of
 from .._contents.zip_reader import Archive
 from .._errors import AccessManagerError

@@ -15,7 +15,7 @@ import typing as t
 from .._age.encryption import Encryptor
 from .._ams.checks import problems_of_certificates
 from .._ams.shapes import Certificate as FoundCertificate
-from .._contents import binding
+from .._contents import part_binding
 from .._contents.keys import Certificate, checked_certificate
 from .._contents.names import PASSWORDS
 from .._contents.zip_writer import ChunkReader, Entry, zip_chunks
@@ -47,7 +47,7 @@ class CertificatesPart(Part):
         held = {one.thumbprint: one for one in _certificates(exports, exportable, problems)}
         records = [_details(record, held) for record in _distinct(answer["certificates"])]
         problems += _differences(records, held)
-        clear = ChunkReader(zip_chunks([binding.entry(self.binding()), *_entries(held.values())]))
+        clear = ChunkReader(zip_chunks([part_binding.entry(self.binding()), *_entries(held.values())]))
         artifact = self.write(clear)
         details: Details = {"certificates": records}
         inventory = inventory_of_certificates(answer["certificates"])

@@ -15,7 +15,7 @@ from .._age.encryption import Encryptor
 from .._ams.checks import problems_of_configuration, problems_of_documents
 from .._ams.description import files_of
 from .._ams.installer import installer_of
-from .._contents import binding
+from .._contents import part_binding
 from .._contents.snapshot_stream import SnapshotStream
 from .._contents.zip_writer import ChunkReader, zip_chunks
 from .._store.inventory import inventory_of_server
@@ -79,7 +79,7 @@ class ConfigurationPart(Part):
     def _encrypted(self, answer: Sent, incoming: io.BufferedRandom) -> tuple[SnapshotStream, Written]:
         """Checks every file of what arrived, and writes all of it as the artifact."""
         snapshot = SnapshotStream(self.envelope.decrypted_stream(answer["envelope"], incoming), self._most)
-        clear = ChunkReader(zip_chunks(itertools.chain([binding.entry(self.binding())], snapshot.entries())))
+        clear = ChunkReader(zip_chunks(itertools.chain([part_binding.entry(self.binding())], snapshot.entries())))
         with _progress.shown("verifying and encrypting the configuration"):
             return snapshot, self.write(clear)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from .._age.encryption import Encryptor
-from .._contents import binding
-from .._contents.binding import Binding
+from .._contents import part_binding
+from .._contents.part_binding import Binding
 from .._store.manifest import PARTS, Details, PartRecord, Written
 from .._store.partial import PartialBackup
 from .._store.store import BackupStore
@@ -37,7 +37,7 @@ class Part:
 
     def binding(self) -> Binding:
         """What the part says of itself, inside its encryption."""
-        return binding.make(self.backup, self.name)
+        return part_binding.make(self.backup, self.name)
 
     def write(self, clear: t.BinaryIO) -> Written:
         """Writes the artifact, encrypted."""

@@ -31,7 +31,7 @@ from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl, thumbprints
 from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, plain_binding
-from . import outgoing
+from . import outgoing_channels
 from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
@@ -218,7 +218,7 @@ def _silence(configuration: Configuration, rewritten: dict[str, bytes]) -> list[
     places = []
     for name in (f"{CONFIG}{file}" for file in configuration.documents):
         data = rewritten.get(name) or configuration.read(name)
-        silent, found = outgoing.silenced(data)
+        silent, found = outgoing_channels.silenced(data)
         if found:
             rewritten[name] = silent
             places += found

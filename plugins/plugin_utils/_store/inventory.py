@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of a backup: a fingerprint of each thing that it holds, and whether anything has changed by it."""
+"""The inventory of a backup: a fingerprint of each thing that it holds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ from .._ams.description import (
 from .._ams.shapes import InventoriedServer, RegistryValue, State
 from .._text import printable
 from .._windows.sddl import normal_form
-from .manifest import Manifest, part_of
-
-Encryption = dict[str, tuple[str, list[str]]]
-"""How each part of a backup is encrypted, and for which recipients."""
 
 COMPUTER_NAME = "state/computer_name"
 
@@ -75,13 +71,6 @@ def inventory_of_certificates(certificates: c.Iterable[c.Mapping[str, t.Any]]) -
         seen = [certificate["store"], key["present"], key.get("exportable"), normal_form(key.get("sddl") or "")]
         keys.setdefault(f"certificates/{certificate['thumbprint']}", []).append(seen)
     return {name: _fingerprint(sorted(seen, key=lambda one: str(one[0]))) for name, seen in keys.items()}
-
-
-def is_unchanged(manifest: Manifest, inventory: dict[str, str], encryption: Encryption) -> bool:
-    """Whether a backup is what a new one would be: it holds the same, in parts that are encrypted for the same keys."""
-    artifacts = manifest["artifacts"]
-    encrypted = {part_of(artifact): (artifact["encryption"], artifact["recipients"]) for artifact in artifacts}
-    return manifest["inventory"] == inventory and encrypted == encryption
 
 
 def digest_of(inventory: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import binding
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents import part_binding
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.partial import PartialBackup
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.configuration import SECRET_PATHS, ProtectedSecret, apphost, settings, to_json
@@ -41,7 +41,7 @@ def publish(
     store = BackupStore(str(root), HOST)
     backup_id = PartialBackup.begin(store).id
     for part, (name, clear) in parts.items():
-        clear = bound(clear, binding.make(PartialBackup(store, backup_id), part))
+        clear = bound(clear, part_binding.make(PartialBackup(store, backup_id), part))
         encrypted = pyrage.encrypt(clear, [pyrage.x25519.Recipient.from_str(recipient)]) if recipient else clear
         artifact = PartialBackup(store, backup_id).write(
             name + (".age" if recipient else ""), lambda file, encrypted=encrypted: file.write(encrypted) and None

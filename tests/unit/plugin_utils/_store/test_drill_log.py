@@ -17,7 +17,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory 
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._drill import choice
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing import Endpoint
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing_channels import Endpoint
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import drill_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.drill_log import KEPT, NAME, Drill

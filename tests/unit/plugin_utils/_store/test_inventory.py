@@ -15,7 +15,6 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.inve
     digest_of,
     inventory_of_certificates,
     inventory_of_server,
-    is_unchanged,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,21 +188,3 @@ def test_a_comparison_names_each_difference_once(before: dict[str, str], after: 
     compared = compare_inventories(before, after)
     named = [name for names in compared.values() for name in names]
     assert sorted(named) == [name for name in "abcdef" if before.get(name) != after.get(name)]
-
-
-@pytest.mark.parametrize(
-    ("inventory", "encryption", "unchanged"),
-    [
-        ({"a": "1"}, {"config": ("recipients", ["age1a"])}, True),
-        ({"a": "2"}, {"config": ("recipients", ["age1a"])}, False),
-        ({"a": "1"}, {"config": ("recipients", ["age1b"])}, False),
-        ({"a": "1"}, {"config": ("passphrase", [])}, False),
-        ({"a": "1"}, {"config": ("recipients", ["age1a"]), "secrets": ("recipients", ["age1a"])}, False),
-    ],
-)
-def test_a_backup_is_unchanged_when_it_holds_the_same_for_the_same_keys(
-    inventory: dict[str, str], encryption: dict[str, tuple[str, list[str]]], unchanged: bool
-) -> None:
-    artifact = {"name": "config.zip.age", "encryption": "recipients", "recipients": ["age1a"]}
-    manifest: Any = {"inventory": {"a": "1"}, "artifacts": [artifact]}
-    assert is_unchanged(manifest, inventory, encryption) is unchanged

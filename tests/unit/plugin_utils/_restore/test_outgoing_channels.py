@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing import silenced
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing_channels import silenced
 from support.configuration import SLACK_URL, TEAMS_URL, settings, to_json
 
 CHANNELS = ("Smtp", "Webhooks", "Powershell")

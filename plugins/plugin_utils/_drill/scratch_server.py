@@ -11,7 +11,7 @@ import typing as t
 
 from .._ams.constants import knowledge
 from .._errors import AccessManagerError
-from .._restore.outgoing import Endpoint
+from .._restore.outgoing_channels import Endpoint
 from .._target.call import Run, Target, controller_name, new_run_id
 from .._target.detached_run import DetachedRun
 from .answers import Claimed, Decrypted, Look, Mark, Removed

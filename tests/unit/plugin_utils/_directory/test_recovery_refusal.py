@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.recovery_gate import refusal, without
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.recovery_refusal import refusal, without
 
 LOST, OTHER = "A1" * 20, "B2" * 20
 
