@@ -95,8 +95,9 @@ class DetachedRun(t.Generic[T]):
                 return self._outcome()
             if self._state == _ENDED:
                 raise EndedRunError(
-                    f"The run {self._run_id} was ended on {self._target.label} before it was done: the server went "
-                    "down, or its process was killed. Look at the service there, and run this again."
+                    f"The run {self._run_id} was ended on {self._target.label} before it left a result: the server "
+                    "went down, its process was killed, or the drive of its staging folder is full. Look at the "
+                    "service and at that drive, and run this again."
                 )
         raise self._unfinished()
 
