@@ -17,10 +17,10 @@ from ..plugin_utils._parts.configuration import ConfigurationPart
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._parts.secrets import SETTINGS, SecretsPart
 from ..plugin_utils._target import interrupted_stops
-from ..plugin_utils._target.answers import EXPORTED_OR_NOT, Exported, ExportedWithStop, Unsteady
+from ..plugin_utils._target.answers import EXPORTED_OR_NOT, EncryptedSecrets, Exported, ExportedWithStop, Unsteady
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
 from ..plugin_utils._target.live_configuration import INLINE_LIMIT
-from ..plugin_utils._target.run_with_stop import refuse_live_database, result_of_stop
+from ..plugin_utils._target.run_with_stop import RunWithStop, refuse_live_database
 from ..plugin_utils._windows import thumbprints
 
 _INLINE_LIMIT_OF_RUN = 2 * 1024 * 1024
@@ -100,12 +100,20 @@ class ActionModule(AccessManagerAction):
         parts, run = self._parts(encryptors), self._new_run()
         arguments = run | self._question(parts, _INLINE_LIMIT_OF_RUN) | {"stop": True}
         with self.target.cleanup_on_failure(run):
-            answer = result_of_stop(self.target, arguments, ExportedWithStop)
+            detached = RunWithStop(self.target, arguments, ExportedWithStop)
+            answer = detached.result()
+            if detached.was_started_by_task:
+                answer["secrets"] = self._secrets_by_account_of_the_run(parts.secrets)
             stops = interrupted_stops.warn(answer["interrupted_stops"], self.target.label)
             result = parts.receive(answer)
         self.target.remove_sent(run)
         how = {key: answer[key] for key in ("consistent", "stop_ms", "unlock_ms", "start_ms")}
         return {"changed": True, "copied": "stopped", "live_attempts": 0, "interrupted_stops": stops} | how | result
+
+    def _secrets_by_account_of_the_run(self, part: SecretsPart) -> EncryptedSecrets:
+        """What the account of the connection may decrypt: a scheduled task tries it as SYSTEM."""
+        question = {"knowledge": knowledge(), "settings": SETTINGS, "public_key": part.public_key}
+        return self.target.call(question, EncryptedSecrets, module=part.context)
 
     def _new_run(self) -> Run:
         return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}

@@ -13,7 +13,7 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import STAGED_OR_NOT, Staged, Unsteady
 from ..plugin_utils._target.call import Run, controller_name, new_run_id
-from ..plugin_utils._target.run_with_stop import refuse_live_database, result_of_stop
+from ..plugin_utils._target.run_with_stop import RunWithStop, refuse_live_database
 
 
 class ActionModule(AccessManagerAction):
@@ -53,7 +53,7 @@ class ActionModule(AccessManagerAction):
     def _copy_stopped(self) -> dict[str, t.Any]:
         arguments = self._arguments(stop=True)
         with self.target.cleanup_on_failure(arguments):
-            return self._kept(arguments, result_of_stop(self.target, arguments, Staged))
+            return self._kept(arguments, RunWithStop(self.target, arguments, Staged).result())
 
     def _kept(self, arguments: Run, result: Unsteady | Staged) -> dict[str, t.Any]:
         if not result["steady"]:

@@ -12,7 +12,7 @@
 
 Set-StrictMode -Version 2.0
 
-$ResultReserve = 256KB
+$ResultReserve = 4MB
 $SecondsToBegin = 60
 
 Function Save-RunResult {

@@ -170,6 +170,7 @@ Function New-Snapshot {
     $files = [IO.Path]::Combine($Folder, 'files')
     Start-InterruptedService -Root ([IO.Path]::GetDirectoryName($Folder)) -Timeout $Params.service_timeout
     [void][IO.Directory]::CreateDirectory($files)
+    $copy = $null
     try {
         $size = Get-CapturedSize -Subject (Get-Subject -Installation $installation -Params $Params)
         Assert-FreeSpace -Path $Folder -Bytes (2 * $size.bytes + $SpaceForLists)
@@ -190,6 +191,7 @@ Function New-Snapshot {
     catch {
         $failure = $_
         Invoke-CleanUp -Body { Remove-Tree -Path $files }
+        if ($copy) { throw "$($failure.Exception.Message) $($copy.taken.start_error)".Trim() }
         throw $failure
     }
     $copy.taken + (Get-CapturedSize -Subject $copy.subject) + @{

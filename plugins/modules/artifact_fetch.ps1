@@ -24,7 +24,6 @@ $module = New-TargetModule -Arguments $args -Options $options
 Complete-TargetModule -Module $module -Body {
     $params = $module.Params
     $root = Get-StagingRoot -Path $params.staging_root
-    if ($params.step -eq 'remove') { return Remove-EndedRun -Root $root -RunId $params.run_id }
     if ($params.live) { return Invoke-LiveRun -Params $params -PublicKey $params.public_key }
     $folder = Get-RunFolder -Root $root -RunId $params.run_id
     Invoke-StagingWrite -Path $root -Body {

@@ -12,6 +12,7 @@
 #AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._SecretExport
 #AnsibleRequires -PowerShell ..module_utils._SnapshotStaging
+#AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 
 Set-StrictMode -Version 2.0
@@ -31,9 +32,12 @@ Function Send-Stopped {
     param([String] $Folder)
     $taken = New-Snapshot -Params $module.Params -Folder $Folder
     $packed = @{ PublicKey = $module.Params.public_keys.config; InlineLimit = $module.Params.inline_limit }
-    try { $taken.config = Send-Snapshot -Folder $Folder @packed }
+    try {
+        $taken.config = Invoke-StagingWrite -Path $Folder -Body { Send-Snapshot -Folder $Folder @packed }
+        $taken + (Get-BesideConfiguration)
+    }
+    catch { throw "$($_.Exception.Message) $($taken.start_error)".Trim() }
     finally { Invoke-CleanUp -Body { Remove-Staged -Folder $Folder } }
-    $taken + (Get-BesideConfiguration)
 }
 
 $options = Get-SnapshotOption
@@ -48,8 +52,10 @@ $module = New-TargetModule -Arguments $args -Options $options
 Complete-TargetModule -Module $module -Body {
     $params = $module.Params
     if ($params.step -eq 'revive') { return Restore-Service -Params $params }
-    if ($params.step -ne 'take' -or $params.stop) {
-        return Invoke-RunStep -Params $params -Take { param($folder) Send-Stopped -Folder $folder }
+    if ($params.stop) {
+        # The result lies in the run's folder alone: what is returned, Ansible keeps in a file of its own too.
+        [void](Invoke-RunStep -Params $params -Take { param($folder) Send-Stopped -Folder $folder })
+        return @{ changed = $true }
     }
     $sent = Invoke-LiveRun -Params $params -PublicKey $params.public_keys.config
     if (-not $sent.steady) { return $sent }

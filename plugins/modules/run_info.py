@@ -53,4 +53,12 @@ state:
       V(unknown) when nothing is known of it, because it never began, or what it left was removed.
   returned: success
   type: str
+run_failed:
+  description: Whether a run that has finished says that it failed.
+  returned: success
+  type: bool
+run_msg:
+  description: Why it failed, as it says itself; empty when it did not.
+  returned: success
+  type: str
 """

@@ -51,7 +51,9 @@ class Examination:
         ballast = os.urandom(_BALLAST // 2).hex() if self.params["probes"] else ""
         timeout = _LONGEST_SECONDS + self.params["lock_timeout"]
         probed = self.params["probes"]
-        run = DetachedRun(self.target, self._arguments(ballast), Answer, timeout=timeout, cut=probed)
+        run = DetachedRun(
+            self.target, self._arguments(ballast), Answer, timeout=timeout, follower=None, cut=probed
+        )  # its own half removes the run with the answer
         try:
             answer = run.result()
         except UnreachableError as exc:

@@ -54,8 +54,21 @@ _NOT_HEARD = "not heard"
 class DetachedRun(t.Generic[T]):
     """One run, from its first launch to its result, which has the shape C(shape)."""
 
-    def __init__(self, target: Target, arguments: Run, shape: type[T], *, timeout: int, cut: bool = False) -> None:
-        """C(cut): the shell is closed after the launch, as by a lost connection, to see that the run outlives it."""
+    def __init__(
+        self,
+        target: Target,
+        arguments: Run,
+        shape: type[T],
+        *,
+        timeout: int,
+        follower: str | None = FOLLOWER,
+        cut: bool = False,
+    ) -> None:
+        """C(follower): the module whose half is asked for the result; None for that which launched the run.
+
+        C(cut): the shell is closed after the launch, as by a lost connection, to see that the run outlives it.
+        """
+        self._follower = follower
         self._target, self._arguments, self._shape, self._timeout, self._cut = target, arguments, shape, timeout, cut
         self._run_id = arguments["run_id"]
         self._names = {key: arguments[key] for key in NAMES_OF_A_RUN if key in arguments}
@@ -164,7 +177,7 @@ class DetachedRun(t.Generic[T]):
     def _ask(self) -> None:
         """Asks the target what became of the run."""
         try:
-            found = self._target.call_once(self._question, Collected, module=FOLLOWER)
+            found = self._target.call_once(self._question, Collected, module=self._follower)
         except (ConnectionLostError, UnansweredError) as exc:
             self._bear_silence(exc)
             return

@@ -30,28 +30,31 @@ def refuse_live_database(policy: str, *, include_database: bool) -> None:
         )
 
 
-def result_of_stop(target: Target, arguments: Run, shape: type[T]) -> T:
-    """What the run leaves. C(arguments) has service_timeout and lock_timeout.
+class RunWithStop(DetachedRun[T]):
+    """C(arguments) has service_timeout and lock_timeout. What the run leaves on the target is removed by the caller."""
 
-    A failed run leaves nothing on the target. One that died leaves the service as it was found: what it had stopped is
-    started here. Raises AccessManagerError then, which says so.
-    """
-    timeout = arguments["lock_timeout"] + _WAITS_OF_A_RUN * arguments["service_timeout"] + _COPY_SECONDS
-    try:
-        return DetachedRun(target, arguments, shape, timeout=timeout).result()
-    except EndedRunError as exc:
-        raise _revived(target, arguments, exc) from None
+    def __init__(self, target: Target, arguments: Run, shape: type[T]) -> None:
+        timeout = arguments["lock_timeout"] + _WAITS_OF_A_RUN * arguments["service_timeout"] + _COPY_SECONDS
+        super().__init__(target, arguments, shape, timeout=timeout)
 
+    def result(self) -> T:
+        """As of any run. When it died, what it had stopped is started, and the error says so."""
+        try:
+            return super().result()
+        except EndedRunError as exc:
+            raise self._revived(exc) from None
 
-def _revived(target: Target, arguments: Run, ended: EndedRunError) -> AccessManagerError:
-    """Starts the service when the run that died had stopped it; returns what to say."""
-    try:
-        revived = target.call(arguments | {"step": "revive"}, Change)["changed"]
-    except AccessManagerError as exc:
-        return EndedRunError(
-            f"{ended} It may have left the service stopped, which could not be started again: {exc}"
+    def _revived(self, ended: EndedRunError) -> AccessManagerError:
+        """Starts the service when the run that died had stopped it; returns what to say."""
+        try:
+            revived = self._target.call(self._arguments | {"step": "revive"}, Change)["changed"]
+        except AccessManagerError as exc:
+            return EndedRunError(
+                f"{ended} It may have left the service stopped, which could not be started again: {exc}"
+            )
+        done = (
+            "It had stopped the service, which has been started again."
+            if revived
+            else "The service was not down by it."
         )
-    done = (
-        "It had stopped the service, which has been started again." if revived else "The service was not down by it."
-    )
-    return AccessManagerError(f"{ended} {done}")
+        return AccessManagerError(f"{ended} {done}")
