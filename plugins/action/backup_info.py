@@ -16,7 +16,8 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Origin, Trust
 from ..plugin_utils._statuses import COMPLETE, UNREADABLE
 from ..plugin_utils._store import installers
-from ..plugin_utils._store.attachments import Attachment, Attachments
+from ..plugin_utils._store.attachment import Attachment
+from ..plugin_utils._store.attachments import Attachments
 from ..plugin_utils._store.high_water_mark import HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts, is_in_future
 from ..plugin_utils._threads import in_threads

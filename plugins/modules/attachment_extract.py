@@ -12,6 +12,8 @@ description:
     Access Manager 2, into a new file with mode C(0600).
   - With O(allowed_signers), an attachment that none of them signed is refused. One that is not as this controller kept
     it is refused too.
+  - For the newest of a name, only those count that are accepted, or that this controller kept. One that is dated in the
+    future, and that neither this controller kept nor one of O(allowed_signers) signed, is extracted by its id alone.
 author:
   - The lithnet.access_manager contributors (@lithnet)
 extends_documentation_fragment:

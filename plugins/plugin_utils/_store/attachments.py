@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
-import dataclasses
 import datetime
 import functools
 import hashlib
@@ -28,64 +27,29 @@ from .._ams.json_document import strict
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
 from .._files import open_regular
-from .._shape import Rule, ShapeError, at_most, between, checked
+from .._shape import ShapeError, checked
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._signing.signer import Signer
 from .._signing.trust import Origin
 from .._text import printable
 from .artifact import Artifact
+from .attachment import LARGEST, Attachment, Id, Record, is_name
 from .folder import Folder, explained, sync
 from .partial import HashingWriter, sweep_folder
 from .state_file import StateFile
-from .store import BackupStore, id_at, is_id
+from .store import BackupStore, id_at, is_id, is_in_future, time_of_id
 
 FOLDER: t.Final = "attachments"
 FORMAT: t.Final = 1
-LARGEST: t.Final = 256 * 1024**2
-"""Bytes of an attachment in clear: it is read in memory."""
-
 _CONTENT, _RECORD, _SIGNATURE = "attachment", "record.json", "record.json.sig"
 _RECORD_LIMIT, _STATE_LIMIT = 1024 * 1024, 16 * 1024**2
-_LONGEST_NAME, _MOST_RECIPIENTS = 255, 10_000
 _KEY_BYTES = 32
-
-
-def is_name(name: str) -> bool:
-    """Whether an attachment may have that name: it is that of a file, and a terminal shows it as it is."""
-    return (
-        bool(name)
-        and len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME
-        and name.isprintable()
-        and not name.startswith(".")
-        and not set(name) & set('/\\:*?"<>|')
-    )
-
-
-_Id = t.Annotated[str, Rule(is_id, "the id of an attachment")]
-
-
-class _Record(t.TypedDict):
-    """What is known of an attachment. C(bytes): in clear. C(mark): its HMAC-SHA256 under a key of the controller.
-
-    C(size), C(sha256): of the file in the store.
-    """
-
-    format: t.Literal[1]
-    host: str
-    id: _Id
-    name: t.Annotated[str, Rule(is_name, "the name of a file")]
-    bytes: t.Annotated[int, between(0, LARGEST)]
-    mark: Sha256
-    size: t.Annotated[int, between(0, 2 * LARGEST)]
-    sha256: Sha256
-    encryption: t.Literal["recipients", "passphrase", "none"]
-    recipients: t.Annotated[list[str], at_most(_MOST_RECIPIENTS)]
 
 
 class _Kept(t.TypedDict):
     """An attachment that this controller kept. C(sha256): of its record."""
 
-    id: _Id
+    id: Id
     sha256: Sha256
 
 
@@ -97,29 +61,6 @@ class _State(t.TypedDict):
     host: str
     key: Sha256
     kept: list[_Kept]
-
-
-@dataclasses.dataclass(frozen=True)
-class Attachment:
-    """An attachment in the store. C(record): None when it cannot be read. C(problem): why it is not used, or empty."""
-
-    id: str
-    path: pathlib.Path
-    record: _Record | None
-    sha256: str
-    origin: Origin
-    problem: str
-    artifact: Artifact | None
-
-    def as_data(self) -> dict[str, t.Any]:
-        shown = ("host", "name", "bytes", "size", "sha256", "encryption", "recipients")
-        known: dict[str, t.Any] = {key: value for key, value in (self.record or {}).items() if key in shown}
-        return known | {
-            "id": self.id,
-            "path": str(self.path),
-            "signer": self.origin.signer,
-            "problem": printable(self.problem),
-        }
 
 
 class Attachments:
@@ -148,7 +89,7 @@ class Attachments:
 
     def problems(self, decryptor: Decryptor) -> list[str]:
         """A sentence for each attachment that is not accepted, is damaged, or that a given key does not decrypt."""
-        return [sentence for one in self.all() if (sentence := one.problem or _damage(one, decryptor))]
+        return [sentence for one in self.all() if (sentence := one.problem or one.damage(decryptor))]
 
     def lost(self, attachment_id: str | None = None) -> list[str]:
         """A sentence for each attachment that this controller kept, and that is not in the store as it was.
@@ -174,7 +115,7 @@ class Attachments:
 
         Raises AccessManagerError when there is none, or it is not accepted, damaged, lost, or not decrypted.
         """
-        known = [one for one in self.all() if wanted in (one.id, one.record and one.record["name"])]
+        known = [one for one in self.all() if wanted in (one.id, one.name)]
         if lost := self.lost(wanted if is_id(wanted) else None):
             raise AccessManagerError(" ".join(["No attachment is extracted: name one by its id, or see why.", *lost]))
         if not known:
@@ -182,9 +123,12 @@ class Attachments:
                 f"There is no attachment '{printable(wanted)}' of {self._store.host} in '{self.folder}': backup_info "
                 "lists those that are there."
             )
-        if known[-1].problem:
-            raise AccessManagerError(known[-1].problem)
-        return known[-1], _content(known[-1], decryptor)
+        counted = [one for one in known if one.id == wanted] or self._counted(known)
+        if not counted:
+            raise AccessManagerError(known[-1].problem or _of_the_future(known[-1]))
+        if counted[-1].problem:
+            raise AccessManagerError(counted[-1].problem)
+        return counted[-1], counted[-1].content(decryptor)
 
     # ---- writing ----
 
@@ -209,7 +153,7 @@ class Attachments:
     def accept(self) -> None:
         """Takes what is in the store for what is to be there. Raises AccessManagerError when that cannot be noted."""
         if self._file.read(_State, _STATE_LIMIT):
-            self._file.write({**self._state(), "kept": [_note(one) for one in self.all() if one.record]})
+            self._file.write({**self._state(), "kept": [_note(one) for one in self.all() if not one.problem]})
 
     def _keep(self, source: pathlib.Path, encryptor: Encryptor, signer: Signer | None, *, check_mode: bool) -> bool:
         _refuse_name(source.name)
@@ -222,7 +166,7 @@ class Attachments:
             raise AccessManagerError("there is no such file on the controller.") from None
         state = self._state()
         mark = hmac.digest(bytes.fromhex(state["key"]), data, hashlib.sha256).hex()
-        if before and _is_same(before, mark, encryptor):
+        if before and before.is_same(mark, encryptor.encryption, encryptor.recipients):
             return False
         if not check_mode:
             self._file.write(state)  # a mark under a key that is lost would never be known again
@@ -236,7 +180,7 @@ class Attachments:
         with explained(self.folder), self._store.opened_root() as root, root.make_subfolder(self._store.host) as host:
             with host.make_subfolder(FOLDER) as folder:
                 sweep_folder(folder)
-                attachment_id = _free_id(folder)
+                attachment_id = _free_id(folder, self._counted(self.all()))
                 partial = f".partial-{attachment_id}"
                 try:
                     with folder.new_subfolder(partial) as made:
@@ -273,9 +217,23 @@ class Attachments:
         return known or t.cast(_State, {"key": secrets.token_hex(_KEY_BYTES), "kept": []})
 
     def _newest(self, name: str) -> Attachment | None:
-        """The newest usable attachment of a name."""
-        usable = [one for one in self.all() if one.record and one.record["name"] == name]
-        return usable[-1] if usable and not (usable[-1].problem or _damage(usable[-1], Decryptor())) else None
+        """The newest attachment of a name, when it is usable."""
+        counted = self._counted([one for one in self.all() if one.name == name])
+        return counted[-1] if counted and not (counted[-1].problem or counted[-1].damage(Decryptor())) else None
+
+    def _counted(self, attachments: list[Attachment]) -> list[Attachment]:
+        """Those of which one may be the newest: what this controller kept, and what is accepted besides.
+
+        An id in the future needs a signature: the clock of another controller was ahead. Whatever else can write to
+        the store cannot put anything in front of what comes.
+        """
+        state, now = self._file.read(_State, _STATE_LIMIT), datetime.datetime.now(datetime.UTC)
+        kept = {one["id"] for one in (state["kept"] if state else [])}
+        return [
+            one
+            for one in attachments
+            if one.id in kept or not (one.problem or (is_in_future(one.id, now) and not one.origin.is_verified))
+        ]
 
     def _opened(self) -> Folder:
         with self._store.opened() as host:
@@ -292,7 +250,7 @@ class Attachments:
             with self._open(attachment_id) as folder:
                 data = folder.read_file(_RECORD, _RECORD_LIMIT)
                 sha256 = hashlib.sha256(data).hexdigest()
-                record = checked(strict(data), _Record)
+                record = checked(strict(data), Record)
                 origin = self._store.trust.origin_of(data, _signature(folder), str(path / _RECORD))
             artifact = self._artifact(attachment_id, record)
             problem = self._problem(record, attachment_id, origin)
@@ -304,12 +262,12 @@ class Attachments:
             problem = str(exc)
         return Attachment(attachment_id, path, record, sha256, origin, problem, artifact)
 
-    def _problem(self, record: _Record, attachment_id: str, origin: Origin) -> str:
+    def _problem(self, record: Record, attachment_id: str, origin: Origin) -> str:
         if (record["host"], record["id"]) != (self._store.host, attachment_id):
             return f"'{self.folder / attachment_id / _RECORD}' is the record of another attachment."
         return "" if self._store.trust.accepts(origin) else f"{origin.problem} The attachment is not used."
 
-    def _artifact(self, attachment_id: str, record: _Record) -> Artifact:
+    def _artifact(self, attachment_id: str, record: Record) -> Artifact:
         name = _content_name(record["encryption"])
         return Artifact(
             self.folder / attachment_id / name,
@@ -346,20 +304,20 @@ def _bytes_of(source: pathlib.Path) -> bytes:
     return data
 
 
-def _is_same(before: Attachment, mark: str, encryptor: Encryptor) -> bool:
-    """Whether an attachment holds what is marked so, encrypted as it would be now."""
-    record = before.record
-    now = (encryptor.encryption, list(encryptor.recipients))
-    return record is not None and record["mark"] == mark and (record["encryption"], record["recipients"]) == now
-
-
-def _free_id(folder: Folder) -> str:
-    """The time now as an id, or the next second that is free and later than what is there."""
+def _free_id(folder: Folder, counted: c.Sequence[Attachment]) -> str:
+    """The time now as an id, or the next second that is free and later than those: also when the clock was ahead."""
     taken = {name.removeprefix(".partial-") for name in folder.entries()}
-    now = datetime.datetime.now(datetime.UTC)
-    while id_at(now) in taken:
-        now += datetime.timedelta(seconds=1)
-    return id_at(now)
+    time = max([datetime.datetime.now(datetime.UTC), *(time_of_id(one.id) for one in counted[-1:])])
+    while id_at(time) in taken:
+        time += datetime.timedelta(seconds=1)
+    return id_at(time)
+
+
+def _of_the_future(one: Attachment) -> str:
+    return (
+        f"The attachment '{one.path}' is dated in the future, and its signature does not show who made it: it does not "
+        "count as the newest of its name. Name it by its id when it is yours."
+    )
 
 
 def _encrypted(folder: Folder, data: bytes, encryptor: Encryptor) -> dict[str, t.Any]:
@@ -381,26 +339,6 @@ def _signature(folder: Folder) -> bytes | None:
         return folder.read_file(_SIGNATURE, LARGEST_SIGNATURE)
     except FileNotFoundError:
         return None
-
-
-def _damage(one: Attachment, decryptor: Decryptor) -> str:
-    """What is wrong with an accepted attachment; with a key, also that it does not decrypt. Reads all of it."""
-    artifact = t.cast(Artifact, one.artifact)
-    try:
-        if not (decryptor.has_key and decryptor.may_decrypt(artifact.path)):
-            return artifact.damage or ""
-        _content(one, decryptor)
-    except AccessManagerError as exc:
-        return str(exc)
-    return ""
-
-
-def _content(one: Attachment, decryptor: Decryptor) -> bytes:
-    artifact, record = t.cast(Artifact, one.artifact), t.cast(_Record, one.record)
-    data = decryptor.decrypt(artifact.path, artifact.read(2 * LARGEST), record["recipients"])
-    if len(data) != record["bytes"]:
-        raise AccessManagerError(f"'{artifact.path}' holds {len(data)} bytes, and its record says {record['bytes']}.")
-    return data
 
 
 def _note(one: Attachment) -> _Kept:

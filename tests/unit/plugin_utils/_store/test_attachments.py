@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -13,12 +14,13 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyrage
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import attachments as attachments_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.attachments import is_name
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.attachment import is_name
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from hypothesis import given
@@ -402,6 +404,121 @@ def test_an_earlier_one_in_the_place_of_the_newest_is_found(
     assert verified(store, accept_history=True)["accepted_hosts"]
     assert str(second) not in str(verified(store)["hosts"][0]["problems"])
     assert extract(dest=str(tmp_path / "after"))["changed"]
+
+
+FUTURE = "20990101T000000Z"
+
+
+def of_the_future(folder: Path) -> Path:
+    """A copy of an attachment with a later id, whose record fits."""
+    future = folder.with_name(FUTURE)
+    shutil.copytree(folder, future)
+    forge(future, id=FUTURE)
+    return future
+
+
+def clock(year: int) -> SimpleNamespace:
+    """The module datetime in another year."""
+
+    class Then(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            return datetime.datetime.now(tz).replace(year=year, month=1, day=1)
+
+    return SimpleNamespace(datetime=Then, timedelta=datetime.timedelta, UTC=datetime.UTC)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_record_of_the_future_in_the_store_neither_hides_an_attachment_nor_has_it_kept_each_night(
+    store: BackupStore, source: Path, keep: Any, extract: Any, signing: SshKey, tmp_path: Path, signed: bool
+) -> None:
+    options: dict[str, Any] = {"allowed_signers": [signing.public]} if signed else {}
+    key = {"signing_key": str(signing.path)} if signed else {}
+    keep(source, **key, **options)
+    (folder,) = folders(store)
+    forged = of_the_future(folder)
+    of_another_content(forged)
+    for _night in range(2):
+        assert keep(source, **key, **options)["kept_attachments"] == []
+    assert folders(store) == [folder, forged]
+    assert extract(**options)["id"] == folder.name
+    assert (tmp_path / "extracted").read_bytes() == PASSWORD
+    source.write_bytes(b"the new password")
+    assert keep(source, **key, **options)["kept_attachments"] == [NAME]
+    assert max(path.name for path in folders(store) if path != forged)[:4] < "2099"
+    assert extract(**options, dest=str(tmp_path / "newer"))["changed"]
+    assert (tmp_path / "newer").read_bytes() == b"the new password"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_what_is_kept_after_the_clock_was_ahead_is_the_newest_then_and_ever_after(
+    store: BackupStore,
+    source: Path,
+    keep: Any,
+    extract: Any,
+    signing: SshKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signed: bool,
+) -> None:
+    options: dict[str, Any] = {"allowed_signers": [signing.public]} if signed else {}
+    key = {"signing_key": str(signing.path)} if signed else {}
+    with monkeypatch.context() as patched:
+        patched.setattr(attachments_module, "datetime", clock(2098))
+        keep(source, **key, **options)
+    assert keep(source, **key, **options)["kept_attachments"] == []
+    source.write_bytes(b"the new password")
+    assert keep(source, **key, **options)["kept_attachments"] == [NAME]
+    assert keep(source, **key, **options)["kept_attachments"] == []
+    extract(**options)
+    assert (tmp_path / "extracted").read_bytes() == b"the new password"
+    monkeypatch.setattr(attachments_module, "datetime", clock(2099))
+    extract(**options, dest=str(tmp_path / "later"))
+    assert (tmp_path / "later").read_bytes() == b"the new password"
+
+
+def test_a_signed_one_of_the_future_is_the_newest_for_another_controller_too(
+    store: BackupStore,
+    source: Path,
+    keep: Any,
+    extract: Any,
+    signing: SshKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {"allowed_signers": [signing.public]}
+    keep(source, signing_key=str(signing.path), **options)
+    source.write_bytes(b"the new password")
+    with monkeypatch.context() as patched:
+        patched.setattr(attachments_module, "datetime", clock(2098))
+        keep(source, signing_key=str(signing.path), **options)
+    assert extract(**options, state_dir=str(tmp_path / "of another"))["id"][:4] == "2098"
+    assert (tmp_path / "extracted").read_bytes() == b"the new password"
+
+
+def test_where_only_one_of_the_future_is_there_its_id_extracts_it(
+    store: BackupStore, source: Path, keep: Any, extract: Any, tmp_path: Path
+) -> None:
+    keep(source)
+    (folder,) = folders(store)
+    of_the_future(folder)
+    shutil.rmtree(folder)
+    elsewhere = {"state_dir": str(tmp_path / "of another")}
+    assert "is dated in the future" in extract(**elsewhere)["msg"]
+    assert extract(FUTURE, **elsewhere)["changed"]
+    assert (tmp_path / "extracted").read_bytes() == PASSWORD
+
+
+def test_an_earlier_one_is_not_extracted_where_the_newest_lost_its_signature(
+    store: BackupStore, source: Path, keep: Any, extract: Any, signing: SshKey, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"allowed_signers": [signing.public]}
+    keep(source, signing_key=str(signing.path), **options)
+    source.write_bytes(b"the new password")
+    keep(source, signing_key=str(signing.path), **options)
+    (folders(store)[1] / "record.json.sig").unlink()
+    assert "The attachment is not used" in extract(**options)["msg"]
+    assert not (tmp_path / "extracted").exists()
 
 
 def test_one_under_another_id_is_refused(store: BackupStore, source: Path, keep: Any, extract: Any) -> None:
