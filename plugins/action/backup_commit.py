@@ -77,11 +77,7 @@ class ActionModule(AccessManagerAction):
     def _check(self) -> dict[str, t.Any]:
         self._encryption()
         self._refuse_unusable_root()
-        trust, signer = Trust.of(self.params), Signer.of(self.params)
-        if trust.is_required:
-            refuse_without_key(trust, signer, "a backup")
-        if signer:
-            signer.tried()
+        self._refuse_unsigned("a backup")
         return {"started": timestamp(datetime.datetime.now(datetime.UTC))}
 
     def _open(self) -> dict[str, t.Any]:
@@ -118,6 +114,7 @@ class ActionModule(AccessManagerAction):
     def _attach(self) -> dict[str, t.Any]:
         """Keeps attachments, and asks no server anything. Here it is the work, so one that cannot be kept is a failure.
         """
+        self._refuse_unsigned("an attachment")
         self.store.trust = self._trust()
         self._refuse_unusable_root()
         kept = self._keep_attachments()
@@ -219,6 +216,14 @@ class ActionModule(AccessManagerAction):
         """
         trust, signer = Trust.of(self.params), Signer.of(self.params)
         return signer.tried() if signer and not trust.signers else trust
+
+    def _refuse_unsigned(self, what: str) -> None:
+        """Raises AccessManagerError when what is kept would not be accepted afterwards, for want of a signature."""
+        trust, signer = Trust.of(self.params), Signer.of(self.params)
+        if trust.is_required:
+            refuse_without_key(trust, signer, what)
+        if signer:
+            signer.tried()
 
     def _required(self, option: str) -> t.Any:
         if self.params[option] is None:

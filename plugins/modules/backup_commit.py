@@ -44,7 +44,8 @@ options:
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
-      - V(attached) keeps O(attachments), and does nothing else.
+      - V(attached) keeps O(attachments), and does nothing else. It keeps none that O(allowed_signers) would not accept
+        afterwards.
     type: str
     choices: [checked, opened, committed, discarded, attached]
     default: committed

@@ -221,6 +221,20 @@ def test_attached_alone_opens_no_backup_and_fails_where_one_is_not_kept(
     assert [one["name"] for one in listed(store)] == [NAME, "other.pfx"]
 
 
+def test_attached_keeps_nothing_that_would_not_be_accepted_afterwards(
+    store: BackupStore, source: Path, owner: KeyPair, signing: SshKey, extract: Any, tmp_path: Path
+) -> None:
+    allowed: dict[str, Any] = {"allowed_signers": [signing.public]}
+    options = {"backup_root": str(store.root), "recipients": [owner.public], "attachments": [str(source)]} | allowed
+    assert "an attachment must be signed" in run("backup_commit", state="attached", **options)["msg"]
+    stranger = ssh_key(tmp_path, "stranger")
+    refused = run("backup_commit", state="attached", signing_key=str(stranger.path), **options)
+    assert "would not be accepted afterwards" in refused["msg"]
+    assert not (store.folder / "attachments").exists()
+    assert run("backup_commit", state="attached", signing_key=str(signing.path), **options)["changed"]
+    assert extract(**allowed)["changed"]
+
+
 # ---- sources that are not kept ----
 
 
