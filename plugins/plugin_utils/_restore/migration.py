@@ -31,8 +31,13 @@ _SERVER_2016 = 14393
 """The build of Windows Server 2016."""
 
 _RUNTIMES = ("Microsoft.AspNetCore.App", "Microsoft.WindowsDesktop.App")
-_RUNTIME = (6, 0, 10)
-_VERSION_1 = "1"
+_RUNTIME_OF_2_0, _RUNTIME_OF_2_1 = (6, 0, 10), (8, 0)
+"""The oldest versions of .NET with which they start. Neither starts with another major version."""
+
+_VERSION_1, _1_1, _2_1 = "1", (1, 1), (2, 1)
+_TAKES_1_1 = (2, 0, 9410)
+"""The first version 2 to which upgrades from 1.1 succeed."""
+
 _CONNECTION = ("Parameters", "ConnectionString")
 _VERSION_TEXT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}")
 _ASKS_FOR = "To go on all the same, give migrate_allow the word '{}'."
@@ -95,13 +100,7 @@ def _refuse_platform(name: str, described: Described, allowed: c.Container[str])
             f"{name} has build {platform['build']} of Windows: version 2 needs Windows Server 2016 (build "
             f"{_SERVER_2016}) or newer."
         )
-    lacking = [runtime for runtime in _RUNTIMES if not any(map(_is_new, platform["runtimes"].get(runtime, [])))]
-    if lacking and "dotnet" not in allowed:
-        raise Stumbled(
-            f"{name} has no {' and no '.join(lacking)} of .NET {'.'.join(map(str, _RUNTIME))} or newer, which version "
-            "2 needs: install the .NET Desktop Runtime and the .NET Hosting Bundle.",
-            "dotnet",
-        )
+    _refuse_runtimes(name, described["installation"]["version"], platform["runtimes"], allowed)
     values = described["state"]["registry"]
     external = any((value["key"], value["name"]) == _CONNECTION and value["data"] for value in values)
     if not external and not platform["sql_instances"] and "sql" not in allowed:
@@ -112,12 +111,40 @@ def _refuse_platform(name: str, described: Described, allowed: c.Container[str])
         )
 
 
-def _is_new(version: str) -> bool:
-    return bool(_VERSION_TEXT.fullmatch(version)) and tuple(map(int, version.split("."))) >= _RUNTIME
+def _refuse_runtimes(name: str, version: str, runtimes: c.Mapping[str, list[str]], allowed: c.Container[str]) -> None:
+    needed = _RUNTIME_OF_2_0 if _numbers(version) < _2_1 else _RUNTIME_OF_2_1
+
+    def starts_it(runtime: str) -> bool:
+        return _numbers(runtime)[:1] == needed[:1] and _numbers(runtime) >= needed
+
+    lacking = [runtime for runtime in _RUNTIMES if not any(map(starts_it, runtimes.get(runtime, [])))]
+    if lacking and "dotnet" not in allowed:
+        raise Stumbled(
+            f"{name} has no {' and no '.join(lacking)} of .NET {needed[0]} ({_dotted(needed)} or newer), without which "
+            f"version {printable(version)} does not start: install the .NET Desktop Runtime and the .NET Hosting "
+            f"Bundle of .NET {needed[0]}. Another major version does not do.",
+            "dotnet",
+        )
 
 
-def refuse_backup(contents: Contents, allowed: c.Container[str]) -> None:
-    """Raises AccessManagerError when the backup has what version 2 could not use there, unless it is allowed."""
+def _numbers(version: str) -> tuple[int, ...]:
+    """A version to compare; empty when it is none."""
+    return tuple(map(int, version.split("."))) if _VERSION_TEXT.fullmatch(version) else ()
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
+
+
+def refuse_backup(contents: Contents, version: str, allowed: c.Container[str]) -> None:
+    """Raises AccessManagerError when the backup has what the target's version 2 could not use, unless it is allowed."""
+    there = contents.configuration.described["installation"]["version"]
+    if _numbers(there) >= _1_1 and _numbers(version) < _TAKES_1_1:
+        raise AccessManagerError(
+            f"The backup {contents.source.label} is of Access Manager '{printable(there)}', and upgrades from version "
+            f"1.1 failed before {_dotted(_TAKES_1_1)}: the target has '{printable(version)}'. Install a newer version "
+            "2 there."
+        )
     if has_unreadable_passwords(contents) and "community" not in allowed:
         raise Stumbled(
             f"The backup {contents.source.label} has encryption certificates and no licence: passwords in Active "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import itertools
 
+from .._text import printable
 from . import manual_tasks
 from .items import Item
 from .manual_task_facts import ACCOUNT, Recovery
@@ -20,6 +21,8 @@ _GROUPS = {
     "S-1-5-32-579": "Access Control Assistance Operators",
 }
 """The groups of each domain in which version 2 needs the account of its service, by their SIDs."""
+
+_AUDIT_SCRIPT = "Auditing.NotificationChannels.Powershell[].Script"
 
 _LOG = (
     "Get-Content -LiteralPath (Join-Path -Path (Get-ItemProperty -LiteralPath "
@@ -95,6 +98,29 @@ def _certificates(recovery: Recovery) -> c.Iterator[Task]:
         )
 
 
+def _smart_cards(recovery: Recovery) -> c.Iterator[Task]:
+    if recovery.authentication == "certificate":
+        yield Task(
+            None,
+            "Users sign in with certificates: version 2 accepts those alone that hold the SID of their user "
+            "(KB5014754), unless weak identity bindings are enabled in its configuration tool. See that the "
+            "certificates of your users have the extension 1.3.6.1.4.1.311.25.2, or issue new ones, before the old "
+            "server is switched off.",
+            ("certutil.exe -dump .\\USER.cer | Select-String -SimpleMatch '1.3.6.1.4.1.311.25.2'",),
+        )
+
+
+def _audit_scripts(recovery: Recovery) -> c.Iterator[Task]:
+    scripts = sorted(set(map(printable, recovery.texts(_AUDIT_SCRIPT))))
+    if scripts:
+        yield Task(
+            None,
+            f"Version 2 takes PowerShell audit scripts over as scripts of version 1, and a later version drops them: "
+            f"test {', '.join(scripts)} on {recovery.new}, and rewrite what version 2 marks, in its configuration tool "
+            "under Auditing.",
+        )
+
+
 def _master_key(recovery: Recovery) -> c.Iterator[Task]:
     yield Task(
         None,
@@ -129,6 +155,8 @@ _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _sql,
     _configuration_tool,
     _certificates,
+    _smart_cards,
+    _audit_scripts,
     secrets,
     synchronised,
     _master_key,

@@ -36,7 +36,10 @@ from unit.servers import certificate as described_certificate
 VERSION = "2.1.1029.0"
 PLATFORM = {
     "build": 20348,
-    "runtimes": {"Microsoft.AspNetCore.App": ["6.0.36", "3.1.4"], "Microsoft.WindowsDesktop.App": ["8.0.10"]},
+    "runtimes": {
+        "Microsoft.AspNetCore.App": ["8.0.11", "3.1.4"],
+        "Microsoft.WindowsDesktop.App": ["8.0.10", "6.0.36"],
+    },
     "sql_instances": ["AMS"],
 }
 LICENSED = {"Licensing": {"Data": "a licence"}}
@@ -106,15 +109,35 @@ def test_a_server_older_than_2016_is_refused_whatever_is_allowed() -> None:
     assert "needs Windows Server 2016" in refusal(described, "community", "dotnet", "sql")
 
 
-@pytest.mark.parametrize("there", [[], ["6.0.9"], ["3.1.4"], ["six"], ["8.0.0-rc.1"]])
-def test_a_server_without_the_runtime_is_refused_unless_that_is_allowed_by_name(there: list[str]) -> None:
-    described = unconfigured()
-    described["platform"]["runtimes"]["Microsoft.AspNetCore.App"] = there
+@pytest.mark.parametrize(
+    ("version", "there", "needed"),
+    [
+        ("2.1.1029.0", [], "8 (8.0 or newer)"),
+        ("2.1.1029.0", ["6.0.36"], "8 (8.0 or newer)"),
+        ("2.1.1029.0", ["9.0.1", "7.0.20"], "8 (8.0 or newer)"),
+        ("2.1.1029.0", ["8.0.0-rc.1", "eight"], "8 (8.0 or newer)"),
+        ("2.0.9540.0", ["6.0.9", "3.1.4"], "6 (6.0.10 or newer)"),
+        ("2.0.9540.0", ["8.0.11", "9.0.1"], "6 (6.0.10 or newer)"),
+    ],
+)
+def test_a_server_without_the_runtime_of_its_version_is_refused_unless_that_is_allowed_by_name(
+    version: str, there: list[str], needed: str
+) -> None:
+    described = unconfigured(version=version)
+    described["platform"]["runtimes"] = {"Microsoft.AspNetCore.App": there, "Microsoft.WindowsDesktop.App": there}
     sentence = refusal(described)
-    assert "has no Microsoft.AspNetCore.App of .NET 6.0.10 or newer" in sentence
+    assert f"and no Microsoft.WindowsDesktop.App of .NET {needed}" in sentence
     assert "give migrate_allow the word 'dotnet'" in sentence
     assert refusal(described, "sql", "community")
     migration.refuse_target(described, ("dotnet",))
+
+
+@pytest.mark.parametrize(("version", "there"), [("2.1.1029.0", "8.0.0"), ("2.2.1", "8.0.11"), ("2.0.9540.0", "6.0.10")])
+def test_a_server_with_the_runtime_of_its_version_is_taken(version: str, there: str) -> None:
+    described = unconfigured(version=version)
+    both = {"Microsoft.AspNetCore.App": ["3.1.4", there], "Microsoft.WindowsDesktop.App": [there, "9.0.1"]}
+    described["platform"]["runtimes"] = both
+    migration.refuse_target(described, ())
 
 
 def test_a_server_that_tells_of_no_runtime_is_refused() -> None:
@@ -139,10 +162,19 @@ def test_encrypted_passwords_without_a_licence_are_refused_unless_that_is_allowe
 ) -> None:
     backup = contents(certificates=kept(certificate))
     with pytest.raises(AccessManagerError, match="issue 197.*migrate_allow the word 'community'"):
-        migration.refuse_backup(backup, ("sql",))
-    migration.refuse_backup(backup, ("community",))
-    migration.refuse_backup(contents(), ())
-    migration.refuse_backup(contents(settings_with(**LICENSED), certificates=kept(certificate)), ())
+        migration.refuse_backup(backup, VERSION, ("sql",))
+    migration.refuse_backup(backup, VERSION, ("community",))
+    migration.refuse_backup(contents(), VERSION, ())
+    migration.refuse_backup(contents(settings_with(**LICENSED), certificates=kept(certificate)), VERSION, ())
+
+
+def test_a_backup_of_1_1_is_refused_for_a_version_2_to_which_upgrades_failed() -> None:
+    backup = contents(version="1.1.1021.0")
+    with pytest.raises(AccessManagerError, match="failed before 2.0.9410: the target has '2.0.9371.0'. Install"):
+        migration.refuse_backup(backup, "2.0.9371.0", ("community", "dotnet", "sql"))
+    for version in ("2.0.9410.0", "2.1.1029.0"):
+        migration.refuse_backup(backup, version, ())
+    migration.refuse_backup(contents(version="1.0.8152.0"), "2.0.9371.0", ())
 
 
 @pytest.mark.parametrize(("current", "unreadable"), [(0, False), (3, True)])
@@ -245,6 +277,23 @@ def test_the_tasks_come_with_their_commands_and_into_the_documents(certificate: 
         assert words in text, words
     registry = {one["item"]: one["this_run"] for one in document["items"]}
     assert registry["registry: Configured"] == registry["TLS binding"] == "left out of this run"
+
+
+def texts_of_tasks(backup: Contents) -> str:
+    described = unconfigured()
+    _adapted, plan = planned(backup, described)
+    return "\n".join(task.text for task in migration_tasks.tasks_of(Recovery(backup, described, plan, {}, again)))
+
+
+def test_what_version_2_does_with_certificates_and_audit_scripts_is_a_task_where_there_are_any() -> None:
+    channels = {"NotificationChannels": {"Powershell": [{"Id": "a", "Script": "Write-AuditLog.ps1"}]}}
+    content = {"config/scripts/Write-AuditLog.ps1": b"# audit"}
+    used = contents(settings_with(Authentication={"Mode": "Certificate"}, Auditing=channels), content=content)
+    assert "hold the SID of their user (KB5014754)" in texts_of_tasks(used)
+    assert "test Write-AuditLog.ps1 on AMS2" in texts_of_tasks(used)
+    other = texts_of_tasks(contents(settings_with(Authentication={"Mode": "Oidc"}, Auditing={})))
+    assert "KB5014754" not in other
+    assert "audit scripts" not in other
 
 
 def test_integrated_windows_authentication_needs_an_spn() -> None:
