@@ -25,7 +25,12 @@ EVENTS = {
 """What is looked for in the event log, as the vendor's documents number it."""
 
 _HEALTHY = 200
-_TROUBLE = re.compile(r"\b(error|fail(ed|ure)?|warn(ing)?|exception)\b", re.IGNORECASE)
+_TROUBLE = re.compile("error|fail|warn|exception|fatal|critical", re.IGNORECASE)
+_NONE = re.compile(
+    r"\b0\s+(error|fail|warn|exception)\w*|\b(error|fail|warn|exception)\w*\s*[:=]\s*0(?!\w|\.\d)", re.IGNORECASE
+)
+"""A count of trouble that says that there was none."""
+
 _MOST_LINES, _LONGEST_LINE = 20, 300
 _SETTINGS = "config/appsettings.json"
 
@@ -88,7 +93,7 @@ def _import(server: MigratedServer) -> Finding:
 def _lines_of(server: MigratedServer) -> list[str]:
     log = server["migration_log"]
     lines = (log["text"] or "").splitlines() if log else []
-    found = [line.strip() for line in lines if _TROUBLE.search(line)]
+    found = [line.strip() for line in lines if _TROUBLE.search(_NONE.sub("", line))]
     return [shortened(line, _LONGEST_LINE) for line in found[:_MOST_LINES]]
 
 
@@ -111,6 +116,15 @@ def _log(server: MigratedServer) -> Finding:
 def _certificates(server: MigratedServer) -> Finding:
     keyed = [one for one in server["certificates"] if one["key"]["present"]]
     usable = sorted({one["thumbprint"] for one in keyed if service_may_read(one["key"])})
+    unreadable = sorted({one["thumbprint"] for one in keyed} - {*usable})
+    if unreadable:
+        return _finding(
+            "certificates",
+            PROBLEM,
+            f"The service may not read the keys of {', '.join(unreadable)}.",
+            "Import them in the configuration tool, from the PFX files in certificates.zip of the backup. Or give the "
+            "service the right: mmc.exe, Certificates of the service account lithnetams, Manage Private Keys.",
+        )
     if not usable:
         return _finding("certificates", UNKNOWN, "The service can read no encryption certificate in its store.")
     return _finding(

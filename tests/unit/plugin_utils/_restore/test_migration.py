@@ -362,7 +362,6 @@ def test_what_was_carried_over_is_done() -> None:
         ({"migration_log": {"path": "x", "text": None}}, "log of the import", "left"),
         ({"migration_log": {"path": "x", "text": "Error: OIDC"}}, "log of the import", "problem"),
         ({"migration_log": {"path": "x", "text": "a Warning"}}, "log of the import", "problem"),
-        ({"migration_log": {"path": "x", "text": "terrorism, failover"}}, "log of the import", "done"),
         ({"records": []}, "settings", "problem"),
         ({"records": [{"name": "config/appsettings.json"}]}, "settings", "left"),
         ({"state": {"service": {"status": "Stopped"}}}, "service", "problem"),
@@ -381,6 +380,46 @@ def test_what_was_carried_over_is_done() -> None:
 )
 def test_what_is_left_or_wrong_is_said(changes: dict[str, Any], thing: str, state: str) -> None:
     assert states(migrated(**changes))[thing] == state
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "System.Security.Cryptography.CryptographicException: Key not valid for use in specified state.",
+        "3 errors occurred",
+        "10 errors",
+        "System.NullReferenceException",
+        "FATAL the import was ended",
+        "[Critical] no database",
+        "Failures=2",
+        "0 errors, 2 warnings",
+        "Error: 0x80070005",
+        "2026-11-30 10:00:00|WARN|OIDC secret",
+        "ImportError",
+    ],
+)
+def test_a_line_of_the_log_that_tells_of_trouble_is_a_problem(line: str) -> None:
+    found = migrated(migration_log={"path": "x", "text": f"Imported 12 rules\r\n{line}\r\n"})
+    assert states(found)["log of the import"] == "problem"
+    assert imported.findings_of(found)[1] == [line]
+
+
+@pytest.mark.parametrize("line", ["12 imported, 0 failed", "0 errors, 0 warnings", "Errors: 0, warnings: 0.", "Done"])
+def test_a_line_of_the_log_that_counts_no_trouble_is_none(line: str) -> None:
+    assert states(migrated(migration_log={"path": "x", "text": line}))["log of the import"] == "done"
+
+
+def test_a_key_that_the_service_may_not_read_is_a_problem_beside_one_that_it_may() -> None:
+    readable = described_certificate(sddl="")
+    forbidden = described_certificate("CD" * 20, sddl="D:(A;;FA;;;BA)")
+    (found,) = (
+        one
+        for one in imported.findings_of(migrated(certificates=[readable, forbidden]))[0]
+        if one["thing"] == "certificates"
+    )
+    assert found["state"] == "problem"
+    assert "CD" * 20 in found["found"]
+    assert str(readable["thumbprint"]) not in found["found"]
 
 
 def test_no_more_lines_than_a_person_reads_and_each_is_short() -> None:
