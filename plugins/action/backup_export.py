@@ -54,6 +54,7 @@ class _Parts:
             "retries": config["retries"],
             "stopped": config["stopped"],
             "downtime_ms": config["downtime_ms"],
+            "names_with_spn": config["names_with_spn"],
             "notices": secrets["notices"],
             "problems": config["problems"] + certificates["problems"] + secrets["problems"],
         }

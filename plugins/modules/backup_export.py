@@ -145,6 +145,12 @@ interrupted_stops:
   returned: when RV(copied) is V(stopped)
   type: list
   elements: str
+names_with_spn:
+  description: The name of the web site, which needs an SPN where users sign in with Integrated Windows authentication.
+    It is for O(lithnet.access_manager.directory_info#module:server), as C(web_names), or as C(guessed_names) when the
+    configuration does not set it.
+  returned: when not in check mode
+  type: dict
 notices:
   description:
     - A sentence for each secret that accounts of the domain may decrypt (mode 3), and the account of this run may not.

@@ -100,6 +100,12 @@ options:
         type: list
         elements: str
         default: []
+      guessed_names:
+        description: Such names that nobody has set, as of its certificate. What changes their SPN is not given as a
+          command.
+        type: list
+        elements: str
+        default: []
   fail_on_unreadable:
     description:
       - Fail when there are computers whose passwords the account may not read.

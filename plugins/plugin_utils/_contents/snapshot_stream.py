@@ -19,7 +19,7 @@ import typing as t
 from .._age.decryption import LARGEST
 from .._ams.constants import CONFIG, JSON_FILES
 from .._ams.description import files_of, inventory_name
-from .._ams.json_document import MOST_BYTES, parse, refuse_too_many_values
+from .._ams.json_document import MOST_BYTES, Value, parse, refuse_too_many_values
 from .._ams.shapes import Item, SnapshotManifest
 from .._errors import AccessManagerError
 from .._shape import ShapeError, conforming
@@ -61,6 +61,11 @@ class SnapshotStream:
 
         self.review = Review()
         """What is to be looked at in the configuration, of the entries that were drawn."""
+
+    @property
+    def documents(self) -> dict[str, Value]:
+        """The JSON files of the entries that were drawn; a later one overrides an earlier one."""
+        return {file: self.review.documents[file] for file in JSON_FILES if file in self.review.documents}
 
     def entries(self) -> c.Iterator[Entry]:
         """The entries of config.zip: what describes the backup first, then the folders and files.

@@ -37,11 +37,15 @@ _NAME, _MAY_RETRIEVE, _MANAGED = "sAMAccountName", "msDS-GroupMSAMembership", b"
 
 
 class Wanted(t.TypedDict):
-    """The server: its name, its service's account (a SID, or DOMAIN\\NAME), and the names of its web site."""
+    """The server: its name, its service's account (a SID, or DOMAIN\\NAME), and the names of its web site.
+
+    C(guessed_names): those that nobody has set.
+    """
 
     computer: str
     service_account: str
     web_names: list[str]
+    guessed_names: list[str]
 
 
 @dataclasses.dataclass
@@ -64,8 +68,8 @@ class Survey:
             raise AccessManagerError(
                 f"'{printable(account)}' is no account of a service: give its SID or DOMAIN\\NAME."
             )
-        names = [name for one in wanted["web_names"] if HOST_NAME.fullmatch(one) and (name := name_of(one))]
-        return cls({**wanted, "web_names": names}, {name: [] for name in names})
+        names, guessed = _web_names(wanted["web_names"]), _web_names(wanted["guessed_names"])
+        return cls({**wanted, "web_names": names, "guessed_names": guessed}, {name: [] for name in [*names, *guessed]})
 
     def look(self, directory: Directory) -> None:
         """Asks the server of one domain."""
@@ -108,6 +112,12 @@ class Survey:
         wrong = [one for one in owners if one.lower() != f"{computer}$".lower()]
         if owners and not wrong:
             return ""
+        if name not in self.wanted["web_names"]:
+            where = f"is on {' and '.join(owners)}" if owners else "is on no account"
+            return (
+                f"The SPN {spn} {where}. That {name} is the name of the web site is a guess: where users sign in by it "
+                f"with Integrated Windows authentication, {computer} alone needs that SPN. See with: setspn -Q {spn}"
+            )
         if not owners:
             return (
                 f"The SPN {spn} is on no account, and Integrated Windows authentication needs it on {computer}. Run: "
@@ -140,6 +150,10 @@ class Survey:
 
 
 _ASKED = (_NAME, "objectClass", "objectSid", _MAY_RETRIEVE)
+
+
+def _web_names(names: list[str]) -> list[str]:
+    return [name for one in names if HOST_NAME.fullmatch(one) and (name := name_of(one))]
 
 
 def _first(directory: Directory, search_filter: str, attributes: t.Sequence[str]) -> Entry | None:

@@ -17,6 +17,7 @@ from .._ams.description import files_of
 from .._ams.installer import installer_of
 from .._contents import part_binding
 from .._contents.snapshot_stream import SnapshotStream
+from .._contents.web_address import names_with_spn
 from .._contents.zip_writer import ChunkReader, zip_chunks
 from .._store.inventory import inventory_of_server
 from .._store.manifest import Details, Written
@@ -74,6 +75,7 @@ class ConfigurationPart(Part):
             "problems": problems,
             "retries": retries,
             "attempts": answer.get("attempts", described["taken"]["attempts"]),
+            "names_with_spn": names_with_spn(snapshot),
         } | details
 
     def _encrypted(self, answer: Sent, incoming: io.BufferedRandom) -> tuple[SnapshotStream, Written]:

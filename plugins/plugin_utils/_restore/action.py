@@ -24,6 +24,7 @@ from .._ams.installer import installer_of
 from .._contents.contents import Contents, open_contents
 from .._contents.keys import Certificate
 from .._contents.source import LATEST, select
+from .._contents.web_address import names_with_spn
 from .._errors import AccessManagerError
 from .._shape import ShapeError, checked
 from .._signing.trust import Trust
@@ -37,7 +38,7 @@ from .._target.earlier_restores import EarlierRestore
 from .._text import printable
 from . import adapted_backup, migration, migration_tasks
 from .adapted_backup import RecoveryOptions
-from .manual_task_facts import MODES, Recovery
+from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
@@ -233,12 +234,10 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"]:
             return {}
         recovery = Recovery(contents, server, plan, {}, self.command_again)
-        by_windows = recovery.authentication == MODES[0]
         return {
             "computer": server["computer_name"],
             "service_account": recovery.account or "LocalSystem",
-            "web_names": [recovery.web_name] if by_windows and recovery.web_address.name else [],
-        }
+        } | names_with_spn(contents.configuration)
 
     def command_again(self, *, playbook: str = "", **variables: t.Any) -> str:
         """The command that runs this recovery again on the controller, with other variables, or another playbook for

@@ -27,6 +27,7 @@ from .._contents.configuration import Configuration, Reference
 from .._contents.contents import Contents, Rewrite
 from .._contents.file_list import FileList, FileRecord
 from .._contents.names import FILES, STATE, path_of
+from .._contents.web_address import web_address_of
 from .._errors import AccessManagerError
 from .._text import printable
 from .._windows import sddl, thumbprints
@@ -36,7 +37,6 @@ from .plan import Plan
 from .plan_settings import CONFIGURED, place_of
 from .plan_text import lines_of
 from .target_server import TargetServer
-from .web_address import web_address_of
 
 KEPT_VALUES = {
     ("", "path"),

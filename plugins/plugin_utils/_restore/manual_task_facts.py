@@ -12,17 +12,14 @@ import typing as t
 
 from .._ams.shapes import Binding
 from .._contents.contents import Contents
+from .._contents.web_address import WebAddress, authentication_of, texts, web_address_of
 from .plan import Plan
 from .target_server import TargetServer
-from .web_address import WebAddress, texts, web_address_of
 
 _COMPUTER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
 ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\\[A-Za-z0-9_][A-Za-z0-9._-]{0,62}\$?")
 
 UNNAMED = "WEB-SITE-NAME"
-
-MODES = ("iwa", "oidc", "wsfed", "certificate")
-"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +59,7 @@ class Recovery:
     @property
     def authentication(self) -> str:
         """How users sign in, one of MODES."""
-        mode = (self.texts("Authentication.Mode") or [MODES[0]])[-1].lower()
-        return {str(number): name for number, name in enumerate(MODES)}.get(mode, mode)
+        return authentication_of(self.contents.configuration)
 
     @property
     def account(self) -> str:

@@ -14,13 +14,13 @@ import re
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
 from .._ams.web_site_name import HOST_NAME
+from .._contents.web_address import MODES, values_at
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
-from .manual_task_facts import ACCOUNT, MODES, UNNAMED, Recovery, matching
+from .manual_task_facts import ACCOUNT, UNNAMED, Recovery, matching
 from .plan import Task
 from .secret_tasks import secrets, synchronised
-from .web_address import values_at
 
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 

@@ -18,10 +18,10 @@ import typing as t
 from .._ams.checks import refuse_unusable_places
 from .._ams.description import Described
 from .._contents.contents import Contents
+from .._contents.web_address import texts
 from .._errors import AccessManagerError
 from .._target.answers import Platform
 from .._text import printable
-from .web_address import texts
 
 VERSION: t.Final = 2
 IMPORTED = re.compile(r"config/appsettings\.json\.[^/]+\.backup", re.IGNORECASE)

@@ -12,6 +12,7 @@ from .._ams.constants import ACCESS_MANAGER_APPLICATION
 from .._ams.description import WRITTEN_BY_THE_SERVICE, own_http_configuration
 from .._ams.shapes import Binding, HttpSys, RegistryData, RegistryPermission, RegistryValue, Reservation, State
 from .._contents.contents import Contents
+from .._contents.web_address import web_address_of
 from .._errors import AccessManagerError
 from .._windows import sddl
 from .._windows.tls_binding import (
@@ -26,7 +27,6 @@ from .._windows.tls_binding import (
 from . import tls_choice
 from .plan import Plan, RestoreOptions
 from .target_server import TargetServer
-from .web_address import web_address_of
 
 NEVER_RESTORED = {("", "path"), ("", "version"), ("", "deletelocaldbinstance"), *WRITTEN_BY_THE_SERVICE}
 """Registry values that belong to the installer, those in which the service remembers what it did, and orders that it

@@ -10,13 +10,13 @@ import datetime
 
 from .._ams.shapes import Binding
 from .._contents.contents import Contents
+from .._contents.web_address import WebAddress, web_address_of
 from .._target.health import EXPIRY_DAYS, tls_problem
 from .._text import time_of
 from .._windows import thumbprints
 from .._windows.tls_certificate import TlsCertificate, certificates_of
 from .plan import RestoreOptions
 from .target_server import TargetServer
-from .web_address import WebAddress, web_address_of
 
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 

@@ -9,16 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # before ansible-core 2.19
-
-    def trust_as_template(value: str) -> str:
-        return value
-
+from unit.templates import rendered
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "roles" / "recover_certificate" / "templates"
 LOST, NEW = "A1" * 20, "B2" * 20
@@ -26,8 +17,7 @@ NONE = {"changed": False, "skipped": True}
 
 
 def printed(template: str, **variables: Any) -> list[str]:
-    text = (TEMPLATES / template).read_text()
-    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))).splitlines()
+    return str(rendered((TEMPLATES / template).read_text(), variables)).splitlines()
 
 
 def report(*, published: bool = True, hosts: dict[str, dict[str, Any]] | None = None, **results: Any) -> list[str]:

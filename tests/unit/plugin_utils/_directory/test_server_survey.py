@@ -12,6 +12,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.server_survey import Survey, Wanted
 
 WEB, SPN = "ams.example.com", "HTTP/ams.example.com"
+ACCOUNT = "S-1-5-21-1-2-3-4"
 COMPUTER, GROUP = (b"\x01\x01\x00\x00\x00\x00\x00\x05" + struct.pack("<I", number) for number in (1001, 1002))
 
 
@@ -23,7 +24,7 @@ def descriptor(sid: bytes, mask: int = 0xF01FF) -> bytes:
 
 
 def survey(owners: list[str], allowed: bytes | None = None, token: frozenset[bytes] = frozenset()) -> Survey:
-    wanted: Wanted = {"computer": "AMS9", "service_account": "S-1-5-21-1-2-3-4", "web_names": [WEB]}
+    wanted: Wanted = {"computer": "AMS9", "service_account": ACCOUNT, "web_names": [WEB], "guessed_names": []}
     values = {"samaccountname": [b"ams$"], "objectclass": [b"top", b"msDS-GroupManagedServiceAccount"]}
     values |= {"msds-groupmsamembership": [allowed]} if allowed else {}
     return Survey(wanted, {WEB: owners}, token, Entry("CN=ams", values))
@@ -33,6 +34,15 @@ def test_an_spn_that_stands_twice_is_said_with_both_accounts() -> None:
     (sentence,) = survey(["AMS9$", "web"], descriptor(COMPUTER), frozenset({COMPUTER})).problems()
     assert f"The SPN {SPN} is on AMS9$ and web" in sentence
     assert sentence.endswith(f"Run: setspn -D {SPN} web; setspn -S {SPN} AMS9")
+
+
+@pytest.mark.parametrize("owners", [[], ["EXCH01$"], ["AMS9$", "EXCH01$"]])
+def test_an_spn_of_a_guessed_name_is_shown_and_never_moved(owners: list[str]) -> None:
+    found = survey(owners, descriptor(COMPUTER), frozenset({COMPUTER}))
+    found.wanted.update(web_names=[], guessed_names=[WEB])
+    (sentence,) = found.problems()
+    assert "is a guess" in sentence and sentence.endswith(f"See with: setspn -Q {SPN}")
+    assert "setspn -D" not in sentence and "setspn -S" not in sentence
 
 
 @pytest.mark.parametrize("sid", [COMPUTER, GROUP])

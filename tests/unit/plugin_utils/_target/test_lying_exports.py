@@ -17,19 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.server_survey import Survey
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import KeyIndex
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from cryptography.hazmat.primitives import serialization
 from support.backups import KeyPair
 from support.certificates import CURRENT, TestCertificate, make_certificate
 from unit.actions import HOST, run
 from unit.opened_backups import domain_secret
+from unit.servers import ACCESS_MANAGER, server, tls_certificate
 from unit.servers import certificate as described_certificate
-from unit.servers import server
 from unit.target_side import bundle, file_record, protect
+from unit.templates import rendered, task_of_role
 
 NOTHING: dict[str, Any] = {}
 
@@ -335,3 +338,53 @@ def test_a_key_that_a_backed_up_configuration_holds_is_not_lost_until_a_person_s
         keys.refuse_held([other, wrapped], keys_lost=False)
     for words in (wrapped, "Domain Admins", "start the service once", "configuration_keys_lost"):
         assert words in str(caught.value)
+
+
+SHARED = ("ams.example.com", "mail.example.com", "autodiscover.example.com")
+HOSTNAME = {"Hosting": {"HttpSys": {"Hostname": "AMS.example.com"}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "guessed"),
+    [
+        ({}, [], ["ams.example.com"]),
+        (HOSTNAME, ["ams.example.com"], []),
+        ({"Authentication": {"Mode": "Oidc"}} | HOSTNAME, [], []),
+        ({"Authentication": {"Mode": 1}}, [], []),
+    ],
+)
+def test_before_an_upgrade_the_directory_is_asked_for_the_one_name_that_needs_an_spn(
+    root: Path, owner: KeyPair, lying: Server, settings: dict[str, Any], names: list[str], guessed: list[str]
+) -> None:
+    bound = tls_certificate(*SHARED)
+    binding = plain_binding("address", "0.0.0.0:443", bound["thumbprint"], ACCESS_MANAGER, "My")
+    lying.described["state"] |= {"tls_certificates": [bound], "http_sys": {"bindings": [binding], "reservations": []}}
+    lying.contents[0] = json.dumps(settings).encode()
+    lying.described["records"][3] = file_record("config/appsettings.json", lying.contents[0])
+    opened = run(
+        "backup_commit", state="opened", backup_root=str(root), inventory={"x": "y"}, recipients=[owner.public]
+    )
+    exported = run(
+        "backup_export",
+        backup_root=str(root),
+        recipients=[owner.public],
+        backup_id=opened["backup_id"],
+        expected_bytes=99,
+    )
+    installation = {"computer_name": "AMS1", "service_sid": "S-1-5-18"}
+    task = task_of_role("pre_upgrade", "See whether the directory is as the next version needs it")
+    asked = rendered(
+        task["lithnet.access_manager.directory_info"]["server"],
+        {"backup_installation": installation, "backup_exported": exported},
+    )
+    assert asked == {
+        "computer": "AMS1",
+        "service_account": "S-1-5-18",
+        "web_names": names,
+        "guessed_names": guessed,
+    }
+    survey = Survey.of(asked)
+    assert [*survey.owners] == names + guessed
+    for owners in survey.owners.values():
+        owners.append("EXCH01$")
+    assert ("setspn -D" in " ".join(survey.problems())) is bool(names)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the web site is: its ports and its path, as the JSON files say, and its name."""
+"""Where the web site is: its ports and its path, as the JSON files say, its name, and how users sign in."""
 
 from __future__ import annotations
 
@@ -12,15 +12,28 @@ import typing as t
 import urllib.parse
 
 from .._ams.description import own_http_configuration
-from .._ams.json_document import find
+from .._ams.json_document import Value, find
+from .._ams.shapes import BackedUpServer
 from .._ams.web_site_name import SETTING, name_of
-from .._contents.configuration import Configuration
 from .._windows.tls_certificate import certificates_of
 
 HTTP, HTTPS = 80, 443
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65535
+
+MODES = ("iwa", "oidc", "wsfed", "certificate")
+"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
+
+
+class Configured(t.Protocol):
+    """A configuration: its JSON files that could be read, by their names, and what its server said of itself."""
+
+    @property
+    def documents(self) -> c.Mapping[str, Value]: ...
+
+    @property
+    def described(self) -> BackedUpServer: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +60,7 @@ class WebAddress:
         return f"https://{name}" + ("" if self.https_port == HTTPS else f":{self.https_port}") + self.path
 
 
-def web_address_of(configuration: Configuration) -> WebAddress:
+def web_address_of(configuration: Configured) -> WebAddress:
     given = _name_among(reversed(texts(configuration, SETTING)))
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
     return WebAddress(
@@ -59,6 +72,19 @@ def web_address_of(configuration: Configuration) -> WebAddress:
     )
 
 
+def authentication_of(configuration: Configured) -> str:
+    """How users sign in, one of MODES."""
+    mode = (texts(configuration, "Authentication.Mode") or [MODES[0]])[-1].lower()
+    return {str(number): name for number, name in enumerate(MODES)}.get(mode, mode)
+
+
+def names_with_spn(configuration: Configured) -> dict[str, list[str]]:
+    """The name of the web site that needs an SPN: by which list directory_info takes it, as it is sure or a guess."""
+    address = web_address_of(configuration)
+    found = [address.name] if address.name and authentication_of(configuration) == MODES[0] else []
+    return {"web_names": [], "guessed_names": []} | {"guessed_names" if address.is_guessed else "web_names": found}
+
+
 def _name_among(candidates: c.Iterable[str]) -> str | None:
     """The first that is a name with its domain; the first name when none has one."""
     names = [name for one in candidates if (name := name_of(one))]
@@ -66,7 +92,7 @@ def _name_among(candidates: c.Iterable[str]) -> str | None:
     return next(iter([*whole, *names]), None)
 
 
-def _guesses(configuration: Configuration) -> c.Iterator[str]:
+def _guesses(configuration: Configured) -> c.Iterator[str]:
     """The names of the certificate that was bound, and that of the realm of WS-Federation."""
     state = configuration.described["state"]
     bound = {binding["thumbprint"].upper() for binding in own_http_configuration(state["http_sys"])["bindings"]}
@@ -83,7 +109,7 @@ def _host_of(address: str) -> str:
         return ""
 
 
-def texts(configuration: Configuration, path: str) -> list[str]:
+def texts(configuration: Configured, path: str) -> list[str]:
     """The strings and numbers at a path of the JSON files that are not empty; those of a later file come later."""
     return [str(value) for value in values_at(configuration, path) if _is_given(value)]
 
@@ -92,13 +118,13 @@ def _is_given(value: t.Any) -> bool:
     return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
 
 
-def values_at(configuration: Configuration, path: str) -> c.Iterator[t.Any]:
+def values_at(configuration: Configured, path: str) -> c.Iterator[t.Any]:
     """The values at a path of the JSON files; those of a later file come later."""
     for document in configuration.documents.values():
         yield from (value.value for _place, value in find(document, path))
 
 
-def _last(configuration: Configuration, path: str) -> str:
+def _last(configuration: Configured, path: str) -> str:
     return (texts(configuration, path) or [""])[-1]
 
 
