@@ -49,7 +49,8 @@ options:
     required: true
   hosts:
     description:
-      - The names of the hosts whose backups are verified. One without a backup is a problem.
+      - The names of the hosts whose backups are verified. One without a backup is a problem, unless it has attachments
+        and O(check_age) is not given.
       - All hosts that have a folder under the root when not given. When there is none, the module fails.
     type: list
     elements: str

@@ -62,7 +62,8 @@ def _problems_of_host(host: Host, check_age: float | None) -> c.Iterator[str]:
     if host.unreadable:
         yield host.unreadable
     elif not host.backups:
-        yield f"There is no backup of {store.host} in '{store.folder}'."
+        if not host.attachments or check_age is not None:  # of version 2, only what a person exported is kept
+            yield f"There is no backup of {store.host} in '{store.folder}'."
     elif host.last_success is None:
         yield f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."
     elif check_age is not None and any(backup.is_of_server for backup in host.backups):

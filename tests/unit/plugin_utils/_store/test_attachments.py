@@ -221,6 +221,25 @@ def test_attached_alone_opens_no_backup_and_fails_where_one_is_not_kept(
     assert [one["name"] for one in listed(store)] == [NAME, "other.pfx"]
 
 
+def test_a_host_with_attachments_alone_is_in_order_unless_its_backups_are_asked_for(
+    store: BackupStore, source: Path, owner: KeyPair, identity_file: str
+) -> None:
+    recipients, attachments = [owner.public], [str(source)]
+    options: dict[str, Any] = {"backup_root": str(store.root), "hosts": ["ams1"]}
+    run("backup_commit", state="attached", backup_root=str(store.root), recipients=recipients, attachments=attachments)
+    for more in ({}, {"identity_file": identity_file}, {"hosts": []}):
+        done = run("backup_verify", **options | more)
+        assert not done.get("failed"), done["msg"]
+        assert (done["hosts"][0]["attachments"], done["hosts"][0]["problems"]) == ([NAME], [])
+        assert f"Attachments of ams1: {NAME}." in done["table"]
+    assert "There is no backup of ams1" in run("backup_verify", **options, check_age=26)["msg"]
+    (folder,) = folders(store)
+    swapped_content(folder)
+    assert str(folder) in run("backup_verify", **options)["msg"]
+    shutil.rmtree(folder)
+    assert "There is no backup of ams1" in run("backup_verify", **options)["msg"]
+
+
 def test_attached_keeps_nothing_that_would_not_be_accepted_afterwards(
     store: BackupStore, source: Path, owner: KeyPair, signing: SshKey, extract: Any, tmp_path: Path
 ) -> None:
