@@ -24,7 +24,7 @@ def backup_table(results: c.Mapping[str, Result], records: c.Mapping[str, Result
     row = "{:<{width}}  {:<11}  {:>9}  {:>10}  {:>9}  {:>12}  {}"
     rows = [("HOST", "STATUS", "SIZE", "DOWNTIME", "AGE", "LAST SUCCESS", "REASON")]
     for host, found in results.items():
-        result, record = found or _LEFT, records.get(host, {})
+        result, record = _ended(found), records.get(host, {})
         size = bytes_to_human(result["size"]) if "size" in result else "-"
         ages = [hours(record.get(name)) for name in ("age_hours", "last_success_age_hours")]
         known = {"unchanged": f"since {result.get('id', '')}", "checked": "would be backed up"}
@@ -38,12 +38,17 @@ def restore_table(results: c.Mapping[str, Result]) -> list[str]:
     row = "{:<{width}}  {:<11}  {:>10}  {}"
     rows = [("HOST", "STATUS", "DOWNTIME", "REASON")]
     for host, found in results.items():
-        result = found or _LEFT
+        result = _ended(found)
         backup = result.get("id", "")
         known = {"unchanged": f"as in {backup}", "checked": f"would be restored from {backup}"}
         reason = result["failure"] or known.get(result["status"]) or _tasks(result["problems"])
         rows.append((host, result["status"].replace("_", " "), _downtime(result), reason))
     return _lines(row, rows)
+
+
+def _ended(found: Result) -> Result:
+    """What became of a host; one that began and says no more left the play."""
+    return _LEFT if not found or found["status"] == "begun" else found
 
 
 def _tasks(problems: c.Sequence[str]) -> str:

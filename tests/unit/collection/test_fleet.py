@@ -108,12 +108,38 @@ def test_hooks_run_before_after_and_on_failure_with_the_result_and_a_workflow_is
     assert re.search(rf"access_manager_results.*{backup.name}", run.stdout, re.DOTALL)
 
 
-def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet) -> None:
-    (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No", "ansible.builtin.fail": {"msg": "not tonight"}}]))
+SILENT = {
+    "ansible.builtin.command": {"argv": ["true"]},
+    "delegate_to": "localhost",
+    "failed_when": True,
+    "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"ansible.builtin.fail": {"msg": "not tonight"}}, "not tonight"),
+        (SILENT, "A task failed without saying why."),
+    ],
+)
+def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet, task: dict[str, Any], said: str) -> None:
+    (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No"} | task]))
     run = fleet.run(BACKUP, {"ams1": HONEST}, extra={"backup_before_tasks": str(fleet.folder / "no.yml")})
-    assert (run.rc, failure_of(run, "ams1")) == (FAILED, "not tonight")
+    assert run.rc == FAILED, run.output
+    assert said in [one.result.get("msg") for one in run.results if one.status == "failed"]
+    assert any(said in line for table in tables(run) for line in table.values())
     assert fleet.backups("ams1") == []
     assert not (fleet.folder / "calls.jsonl").exists()
+
+
+def test_a_notification_that_fails_hides_neither_the_reason_nor_that_a_server_is_not_reached(fleet: Fleet) -> None:
+    (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No", "ansible.builtin.fail": {"msg": "no network"}}]))
+    run = fleet.run(BACKUP, {"ams1": DEAD}, extra={"backup_failed_tasks": str(fleet.folder / "no.yml")})
+    assert run.rc == UNREACHABLE, run.output
+    [table] = tables(run)
+    assert table["ams1"].split()[1] == "unreachable"
+    assert "There is no connection to ams1" in table["ams1"]
 
 
 def test_limits_choose_whose_backups_are_verified_and_pruned(fleet: Fleet) -> None:

@@ -32,6 +32,12 @@ def test_each_playbook_first_refuses_a_target_without_hosts(playbook: str) -> No
     assert first["ansible.builtin.import_playbook"] == "parts/known_target.yml"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("**/*.yml")), ids=lambda path: path.stem)
+def test_each_play_names_its_strategy(path: Path) -> None:
+    plays = [one for one in yaml.safe_load(path.read_text(encoding="utf-8")) if "hosts" in one]
+    assert [one["strategy"] for one in plays] == ["ansible.builtin.linear"] * len(plays)
+
+
 @pytest.mark.parametrize("playbook", ["restore", "verify"])
 def test_target_that_no_host_matches_is_refused(tmp_path: Path, playbook: str) -> None:
     """The verification, which runs on the controller, refuses it by itself; the others by what they share."""
