@@ -114,7 +114,6 @@ class ActionModule(AccessManagerAction):
     def _attach(self) -> dict[str, t.Any]:
         """Keeps attachments, and asks no server anything. Here it is the work, so one that cannot be kept is a failure.
         """
-        self._refuse_unsigned("an attachment")
         self.store.trust = self._trust()
         self._refuse_unusable_root()
         kept = self._keep_attachments()
@@ -131,7 +130,12 @@ class ActionModule(AccessManagerAction):
         sources = list(map(pathlib.Path, self.params["attachments"]))
         attachments = Attachments(self.store, self.params["state_dir"])
         encryptor, signer = self._encryptor_of_keys(), Signer.of(self.params)
-        kept, problems = attachments.keep(sources, encryptor, signer, check_mode=self.check_mode)
+        try:
+            if sources:
+                self._refuse_unsigned("an attachment")
+            kept, problems = attachments.keep(sources, encryptor, signer, check_mode=self.check_mode)
+        except AccessManagerError as exc:
+            kept, problems = [], [f"No attachment is kept: {exc}"]
         self.warnings += [*problems, *attachments.lost()]
         return {"kept_attachments": kept, "attachment_problems": problems}
 

@@ -44,8 +44,7 @@ options:
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
-      - V(attached) keeps O(attachments), and does nothing else. It keeps none that O(allowed_signers) would not accept
-        afterwards.
+      - V(attached) keeps O(attachments), and does nothing else.
     type: str
     choices: [checked, opened, committed, discarded, attached]
     default: committed
@@ -92,7 +91,7 @@ options:
       - Files on the controller that are kept beside the backups, with O(state=opened) or O(state=attached), as
         C(HOST/attachments/ID) under O(backup_root), each encrypted as the certificates are, with a record that
         O(signing_key) signs. For what only a person can export, such as a recovery password. Also when nothing has
-        changed.
+        changed. None is kept that O(allowed_signers) would not accept afterwards.
       - One whose content is kept already is not kept again. One with another content is kept beside the earlier one.
         A file that was kept need not stay on the controller.
       - Nothing removes them. M(lithnet.access_manager.backup_verify) verifies them, and

@@ -240,6 +240,16 @@ def test_a_host_with_attachments_alone_is_in_order_unless_its_backups_are_asked_
     assert "There is no backup of ams1" in run("backup_verify", **options)["msg"]
 
 
+def test_a_run_keeps_none_that_would_not_be_accepted_afterwards_and_makes_its_backup(
+    store: BackupStore, source: Path, signing: SshKey, keep: Any
+) -> None:
+    result = keep(source, allowed_signers=[signing.public])
+    assert "an attachment must be signed" in result["attachment_problems"][0]
+    assert result["attachment_problems"][0] in result["warnings"]
+    assert result["backup_id"]
+    assert not (store.folder / "attachments").exists()
+
+
 def test_attached_keeps_nothing_that_would_not_be_accepted_afterwards(
     store: BackupStore, source: Path, owner: KeyPair, signing: SshKey, extract: Any, tmp_path: Path
 ) -> None:
