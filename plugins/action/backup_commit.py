@@ -67,6 +67,7 @@ class ActionModule(AccessManagerAction):
         self.high_water_mark = HighWaterMark(self.store, self.params["state_dir"])
         steps = {
             "checked": self._check,
+            "known": self._certificates_before,
             "opened": self._open,
             "committed": self._commit,
             "discarded": self._discard,
@@ -80,12 +81,24 @@ class ActionModule(AccessManagerAction):
         self._refuse_unsigned("a backup")
         return {"started": timestamp(datetime.datetime.now(datetime.UTC))}
 
-    def _open(self) -> dict[str, t.Any]:
-        """Opens a backup, unless the newest complete one that is accepted holds the same content under the same keys.
+    def _certificates_before(self) -> dict[str, t.Any]:
+        """Of which certificates the newest complete backup has the keys."""
+        self.store.trust = self._trust()
+        before = self._newest_complete()
+        certificates = before.get("certificates", []) if before else []
+        return {"thumbprints": [one["thumbprint"] for one in certificates if one["exported"]]}
+
+    def _newest_complete(self) -> Manifest | None:
+        """That of those that are accepted.
 
         Where signatures do not show who made a backup, only the one counts that this controller published last, if it
         knows one.
         """
+        published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
+        return self.store.latest_complete(only=published.sha256 if published else None)
+
+    def _open(self) -> dict[str, t.Any]:
+        """Opens a backup, unless the newest complete one holds the same content under the same keys."""
         encryption = self._encryption()
         self.store.trust = self._trust()
         inventory = self._required("inventory")
@@ -93,8 +106,7 @@ class ActionModule(AccessManagerAction):
         if not self.check_mode:
             sweep(self.store)
         self.warnings += self.high_water_mark.problems()
-        published = None if self.store.trust.is_required else self.high_water_mark.newest_complete()
-        known = self.store.latest_complete(only=published.sha256 if published else None)
+        known = self._newest_complete()
         if known and is_unchanged(known, inventory, encryption) and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_beside()
         latest = known or self.store.latest_complete()

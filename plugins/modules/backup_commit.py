@@ -41,12 +41,13 @@ options:
     description:
       - V(checked) makes sure that the encryption, the backup root and O(signing_key) can be used, and changes nothing.
         The key signs something for it.
+      - V(known) returns the RV(thumbprints) that the newest complete backup knows, and changes nothing.
       - V(opened) makes the folder of a new backup, unless nothing has changed.
       - V(committed) publishes the backup O(backup_id).
       - V(discarded) removes the unpublished backup O(backup_id).
       - V(attached) keeps O(attachments), and does nothing else.
     type: str
-    choices: [checked, opened, committed, discarded, attached]
+    choices: [checked, known, opened, committed, discarded, attached]
     default: committed
   backup_id:
     description: The backup to publish or discard, as RV(backup_id) of the call that opened it.
@@ -140,6 +141,12 @@ started:
   returned: when O(state=checked)
   type: str
   sample: '2026-11-23T08:15:00Z'
+thumbprints:
+  description: Of which certificates the newest complete backup has the private keys. They are looked for when the
+    directory does not say which it names.
+  returned: when O(state=known)
+  type: list
+  elements: str
 backup_id:
   description: The id of the backup that was begun.
   returned: when O(state=opened), something has changed, and not in check mode

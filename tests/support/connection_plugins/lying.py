@@ -71,7 +71,7 @@ class Connection(ConnectionBase):
         if not module:
             return 0, b"", b""
         steps = _steps(module, arguments)
-        self._keep(steps[-1])
+        self._keep(steps[-1], arguments.get("knowledge", {}).get("thumbprints", []))
         for step in ("*", *steps):
             if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
@@ -102,8 +102,9 @@ class Connection(ConnectionBase):
         lies = json.loads((Path(os.environ["TEST_SERVERS"]) / "lies.json").read_text())
         return dict(lies.get(str(self._play_context.remote_addr), lies.get("*", {})).get(step, {}))
 
-    def _keep(self, step: str) -> None:
-        call = {name: self.get_option(name) for name in ("host", "remote_user", "password")} | {"step": step}
+    def _keep(self, step: str, thumbprints: list[str]) -> None:
+        call = {name: self.get_option(name) for name in ("host", "remote_user", "password")}
+        call |= {"step": step, "thumbprints": thumbprints}
         with (Path(os.environ["TEST_SERVERS"]) / "calls.jsonl").open("a") as file:
             file.write(json.dumps(call) + "\n")
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
+from support.certificates import TestCertificate, make_certificate
 from support.playbook import PlaybookRun
 from support.plays import BACKUP, failure_of, statuses
+from unit import encrypted_backups
 from unit.fleets import DEAD, Fleet, play, tasks_of_role
 
 HONEST: dict[str, Any] = {}
@@ -154,6 +157,27 @@ def test_limits_choose_whose_backups_are_verified_and_pruned(fleet: Fleet) -> No
     assert run.rc == 0, run.output
     assert {one.host for one in run.results if one.module.endswith("backup_prune")} == {"ams2"}
     assert not (fleet.folder / "calls.jsonl").exists(), "no server is asked"
+
+
+def test_a_directory_that_does_not_answer_leaves_no_certificate_of_the_last_backup_out(
+    fleet: Fleet, certificate: TestCertificate, owner: KeyPair
+) -> None:
+    """Its usages may say nothing: only the directory, or the last backup, names it."""
+    store, lost = BackupStore(str(fleet.root), "ams1"), make_certificate()
+    encryptor = encrypted_backups.encrypt_to(owner.public)
+    encrypted_backups.make(store, "20261123T081500Z", encryptor, certificates=[certificate], without_key=[lost])
+    extra = {
+        "access_manager_directory_servers": ["dc1.invalid"],
+        "access_manager_directory_user": "u",
+        "access_manager_directory_password": "not-needed",
+    }
+    run = fleet.run(BACKUP, {"ams1": HONEST}, extra=extra)
+    calls = map(json.loads, (fleet.folder / "calls.jsonl").read_text().splitlines())
+    asked = {one["step"]: one["thumbprints"] for one in calls}
+    assert {"installation_info", "backup_export:live"} <= asked.keys(), run.output
+    assert asked["installation_info"] == asked["backup_export:live"] == [certificate.thumbprint]
+    assert "The certificate that the directory publishes is not known" in run.output
+    assert len(fleet.backups("ams1")) == 2
 
 
 @pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"]])
