@@ -23,7 +23,7 @@ from .ldap import Change, Directory
 
 PUBLISH, EXPIRE = "publish-certificate", "expire-passwords"
 _MODE = 0o600
-_SCRIPTS = {PUBLISH: "publish_certificate.ps1", EXPIRE: "expire_passwords.ps1"}
+_SCRIPTS = {PUBLISH: "offline_publish_certificate.ps1", EXPIRE: "offline_expire_passwords.ps1"}
 
 
 def refuse_unusable(folder: str | None) -> None:
