@@ -28,18 +28,18 @@ _LOGON_GROUPS = ("WD", "AU", "SU")
 
 
 def _encryption_certificates(facts: Facts) -> Verdict:
-    used = [one for one in facts.server["certificates"] if set(one["usages"]) & set(CERTIFICATE_USAGES)]
+    used = health.encryption_certificates(facts.server["certificates"])
     problems = problems_of_certificates(facts.server["certificates"])
     if problems:
         return warning(" ".join(problems), "A backup would be incomplete by this: keep these keys by other means.")
-    if not used:
-        return ok("There is no encryption certificate, as where passwords in Active Directory are not encrypted.")
     unreadable = health.unreadable_keys(facts.server["certificates"])
     if unreadable:
         return warning(
             f"The service may not read the private keys of {', '.join(unreadable)}.",
             "Run certificate_import with a backup of them: it gives the service that permission.",
         )
+    if not used:
+        return ok("There is no encryption certificate, as where passwords in Active Directory are not encrypted.")
     latest = max((moment for one in used if (moment := time_of(one["not_after"]))), default=facts.now)
     found = f"{len(used)} encryption certificates with exportable keys, the last of them until {latest:%Y-%m-%d}."
     if latest < facts.now + datetime.timedelta(days=facts.thresholds.certificate_days):

@@ -10,7 +10,7 @@ import datetime
 import itertools
 import typing as t
 
-from .._ams.constants import PASSWORD_ENCRYPTION_USAGE, SERVICE_SID
+from .._ams.constants import CLUSTER_ENCRYPTION_USAGE, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID
 from .._ams.description import Described, own_http_configuration
 from .._ams.shapes import Binding, Certificate, MissingKey, PresentKey, Service, State
 from .._text import time_of
@@ -75,6 +75,18 @@ def unreadable_keys(certificates: c.Iterable[Certificate]) -> list[str]:
         if one["key"]["present"]:
             keys.setdefault(one["thumbprint"], []).append(service_may_read(one["key"]))
     return [thumbprint for thumbprint, readable in keys.items() if not any(readable)]
+
+
+def encryption_certificates(certificates: c.Iterable[Certificate]) -> list[Certificate]:
+    """Those of Access Manager's certificates to which passwords may be encrypted.
+
+    That is each with a key, whatever its usages are, but for that of a cluster's secrets.
+    """
+    return [one for one in certificates if PASSWORD_ENCRYPTION_USAGE in one["usages"] or _may_be_published(one)]
+
+
+def _may_be_published(certificate: Certificate) -> bool:
+    return certificate["key"]["present"] and CLUSTER_ENCRYPTION_USAGE not in certificate["usages"]
 
 
 def service_may_read(key: MissingKey | PresentKey) -> bool:
@@ -143,11 +155,8 @@ def _encryption(certificates: c.Iterable[Certificate], now: datetime.datetime, d
     """One for each certificate that ends soon. One that has ended is kept for old passwords: only when none is valid
     any more, that is said.
     """
-    ends = {
-        one["thumbprint"]: end
-        for one in certificates
-        if PASSWORD_ENCRYPTION_USAGE in one["usages"] and (end := time_of(one["not_after"]))
-    }
+    used = encryption_certificates(certificates)
+    ends = {one["thumbprint"]: end for one in used if (end := time_of(one["not_after"]))}
     for thumbprint, end in ends.items():
         if now < end and (end - now).days < days:
             yield (

@@ -39,7 +39,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.backups import age_key
 from unit import actions
-from unit.servers import ACCESS_MANAGER, certificate, server, tls_certificate
+from unit.servers import ACCESS_MANAGER, CLUSTER_ENCRYPTION, certificate, server, tls_certificate
 
 NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
 CHECKS = {
@@ -243,6 +243,18 @@ FAULTS = [
         "warning",
         in_server("certificates", 0, "not_after", value="2026-12-01T00:00:00.0000000Z"),
         "until 2026-12-01",
+    ),
+    (
+        "encryption certificates",
+        "warning",
+        in_server("certificates", value=[certificate(sddl="") | {"usages": [], "not_after": "2026-12-01T00:00:00Z"}]),
+        "until 2026-12-01",
+    ),
+    (
+        "encryption certificates",
+        "warning",
+        in_server("certificates", value=[certificate(sddl="O:SYD:(A;;FA;;;SY)") | {"usages": [CLUSTER_ENCRYPTION]}]),
+        "may not read the private keys",
     ),
     ("TLS certificates", "failure", in_server("state", "tls_certificates", value=[]), "is not in its store"),
     ("TLS certificates", "failure", bound(tls_certificate("ams.example", has_key=False)), "has no private key"),

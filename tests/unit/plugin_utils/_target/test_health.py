@@ -14,7 +14,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.hea
     expiry_warnings_of,
     warnings_of,
 )
-from unit.servers import ACCESS_MANAGER, NOW, SERVICE, certificate, server, tls_certificate
+from unit.servers import ACCESS_MANAGER, CLUSTER_ENCRYPTION, NOW, SERVICE, certificate, server, tls_certificate
 
 READABLE = f"O:SYD:(A;;FR;;;{SERVICE})(A;;FA;;;BA)"
 Described = dict[str, Any]
@@ -75,6 +75,19 @@ def test_each_thing_that_will_hurt_later_is_one_sentence(change: Callable[[Descr
 def test_an_expired_encryption_certificate_beside_a_valid_one_is_kept_without_a_word() -> None:
     old = certificate("CD" * 20, sddl=READABLE) | {"not_after": "2022-01-01T00:00:00.0000000Z"}
     assert warned(lambda one: one["certificates"].append(old)) == []
+
+
+@pytest.mark.parametrize("usages", [[], ["1.3.6.1.5.5.7.3.1"]])
+def test_a_published_certificate_of_one_s_own_is_judged_whatever_its_usages_are(usages: list[str]) -> None:
+    (sentence,) = warned(lambda one: one["certificates"][0].update(usages=usages, not_after="2026-12-20T00:00:00Z"))
+    assert "expires on 2026-12-20" in sentence
+
+
+def test_a_certificate_for_the_secrets_of_a_cluster_or_without_a_key_is_no_certificate_for_passwords() -> None:
+    soon = {"not_after": "2026-12-20T00:00:00Z"}
+    cluster = certificate("CD" * 20, sddl=READABLE) | soon | {"usages": [CLUSTER_ENCRYPTION]}
+    authority = certificate("EF" * 20) | soon | {"usages": [], "key": {"present": False, "reason": "none"}}
+    assert warned(lambda one: one["certificates"].extend([cluster, authority])) == []
 
 
 def test_the_number_of_days_is_given() -> None:
