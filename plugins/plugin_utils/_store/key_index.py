@@ -33,6 +33,12 @@ _Held = tuple[BackupRef, list[ArtifactRecord]]
 """A backup that says that it holds a key, and the artifacts in which that is."""
 
 
+_WHEN_IMPORTED = (
+    "When it starts, Access Manager imports the certificates of its configuration, if certificate synchronisation is on "
+    "(DataProtection.EnableCertificateSynchronization is true) and the server has a valid Enterprise licence."
+)
+
+
 def wrapped_advice(readers: list[str]) -> str:
     """How Access Manager itself imports a key that its configuration holds, and what to say when it cannot.
 
@@ -41,9 +47,8 @@ def wrapped_advice(readers: list[str]) -> str:
     by = words_of(readers) if readers else "the server that made it"
     return (
         f"It can be decrypted by {by}. Where the service's account is among these, restore that configuration there "
-        "and start the service once: Access Manager imports the certificates of its configuration when it starts. Then "
-        "back up. When nobody can decrypt it any more, say so with configuration_keys_lost: true "
-        "(-e recover_certificate_configuration_keys_lost=true)."
+        f"and start the service once. {_WHEN_IMPORTED} Then back up. When nobody can decrypt or import it any more, "
+        "say so with configuration_keys_lost: true (-e recover_certificate_configuration_keys_lost=true)."
     )
 
 
@@ -59,7 +64,7 @@ class KeyIndex:
         self._unaccepted: dict[str, list[_Held]] = {}
         self._whole: dict[BackupRef, bool] = {}
         self._named: set[str] = set()
-        self._wrapped: dict[str, tuple[BackupRef, SecretRecord]] = {}
+        self._wrapped: dict[str, tuple[BackupRef, SecretRecord, bool]] = {}
         for host in hosts(root, check_owner=check_owner):
             store = BackupStore(root, host, trust, check_owner=check_owner)
             for backup_id in reversed(store.ids()):
@@ -115,10 +120,12 @@ class KeyIndex:
                 )
 
     @staticmethod
-    def _refuse_wrapped(thumbprint: str, place: BackupRef, secret: SecretRecord) -> None:
+    def _refuse_wrapped(thumbprint: str, place: BackupRef, secret: SecretRecord, accepted: bool) -> None:
+        origin = "" if accepted else "No allowed signer signed that backup: see whether it is yours. "
         raise AccessManagerError(
             f"The private key of certificate {thumbprint} may not be lost: the configuration in the backup "
-            f"{place.label} holds it, and {secret['path']} decrypts it. {wrapped_advice(secret['decryptable_by'])}"
+            f"{place.label} holds it, and {secret['path']} decrypts it. {origin}"
+            f"{wrapped_advice(secret['decryptable_by'])}"
         )
 
     def _first_whole(self, places: c.Iterable[_Held]) -> BackupRef | None:
@@ -134,14 +141,14 @@ class KeyIndex:
         data = store.manifest_bytes(place.id)
         manifest = store.parsed_manifest(place.id, data)
         accepted = store.trust.accepts(store.origin(place.id, data))
-        if accepted:
-            self._name(manifest, place)
-        self._add(place, manifest, self._places if accepted else self._unaccepted)
-
-    def _name(self, manifest: Manifest, place: BackupRef) -> None:
         for secret in manifest.get("secrets", []):
             if thumbprint := secret["certificate"].upper():
-                self._wrapped.setdefault(thumbprint, (place, secret))
+                self._wrapped.setdefault(thumbprint, (place, secret, accepted))
+        if accepted:
+            self._name(manifest)
+        self._add(place, manifest, self._places if accepted else self._unaccepted)
+
+    def _name(self, manifest: Manifest) -> None:
         if "directory" in manifest:
             self._named |= {key["thumbprint"].upper() for key in manifest["directory"]["keys"]}
         self._named.update(manifest.get("replaces", []))

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.server_survey import Survey
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.trust import Trust
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_index import KeyIndex
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
@@ -31,6 +32,7 @@ from unit.actions import HOST, run
 from unit.opened_backups import domain_secret
 from unit.servers import ACCESS_MANAGER, server, tls_certificate
 from unit.servers import certificate as described_certificate
+from unit.signers import ssh_key
 from unit.target_side import bundle, file_record, protect
 from unit.templates import rendered, task_of_role
 
@@ -325,7 +327,7 @@ def test_a_secret_of_the_domain_that_names_nobody_is_lost_where_it_does_not_open
 
 
 def test_a_key_that_a_backed_up_configuration_holds_is_not_lost_until_a_person_says_so(
-    tmp_path: Path, owner: KeyPair, lying: Server
+    tmp_path: Path, owner: KeyPair, lying: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     wrapped, other = "CD" * 20, "EF" * 20
     lying.secrets = {"DataProtection.Certificates[0].Secret": OF_OTHERS}
@@ -336,8 +338,14 @@ def test_a_key_that_a_backed_up_configuration_holds_is_not_lost_until_a_person_s
     keys.refuse_held([wrapped, other], keys_lost=True)
     with pytest.raises(AccessManagerError) as caught:
         keys.refuse_held([other, wrapped], keys_lost=False)
-    for words in (wrapped, "Domain Admins", "start the service once", "configuration_keys_lost"):
+    needed = ("EnableCertificateSynchronization is true", "valid Enterprise licence")
+    for words in (wrapped, "Domain Admins", "start the service once", "configuration_keys_lost", *needed):
         assert words in str(caught.value)
+    allowed = [f"backup@example.com {ssh_key(tmp_path_factory.mktemp('keys')).public}"]
+    strict = KeyIndex(str(tmp_path), Trust.of({"allowed_signers": allowed}))
+    with pytest.raises(AccessManagerError, match=f"{wrapped}.*No allowed signer signed that backup"):
+        strict.refuse_held([other, wrapped], keys_lost=False)
+    assert not strict.names(wrapped), "a backup that is not accepted names no certificate"
 
 
 SHARED = ("ams.example.com", "mail.example.com", "autodiscover.example.com")
