@@ -76,7 +76,7 @@ class Connection(ConnectionBase):
             if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
         answer = honest(module, arguments)
-        if answer == _launched():
+        if arguments.get("step") == "take":
             _launch_of(arguments).write_text(json.dumps({"module": module, "keys": arguments.get("public_keys")}))
         for step in steps:
             answer = _merged(answer, self._lies(step))
