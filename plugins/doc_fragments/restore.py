@@ -96,8 +96,8 @@ options:
     default: false
   silence_outgoing:
     description:
-      - With O(other_server=true), switch off mail, webhooks and other notification channels in the JSON
-        before it is sent, as for a drill.
+      - With O(other_server=true), switch off mail, webhooks and other notification channels, and the making and
+        deleting of groups in Active Directory, in the JSON before it is sent, as for a drill.
     type: bool
     default: false
   lock_timeout:

@@ -183,7 +183,7 @@ certificates:
   type: list
   elements: dict
 silenced:
-  description: The places of the outgoing channels that O(silence_outgoing) switched off.
+  description: The places in the JSON of what O(silence_outgoing) switched off.
   returned: always
   type: list
   elements: str

@@ -203,6 +203,7 @@ def test_outgoing_channels_are_switched_off_in_what_reaches_the_server(killed: d
     channels = killed["Auditing"]["NotificationChannels"]
     assert {one["Enabled"] for kind in channels.values() for one in kind} == {False}
     assert {one["Url"] for one in channels["Webhooks"]} == {"https://drill.invalid/"}
+    assert killed["JitConfiguration"]["EnableJitGroupCreation"] is False
 
 
 def test_next_drill_removes_first_what_a_killed_one_left_and_records_it(passed: PlaybookRun, root: Path) -> None:

@@ -1,14 +1,17 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The outgoing channels of a configuration: mail, webhooks and scripts by which Access Manager notifies others.
+"""What a configuration has its server do to others: mail, webhooks and scripts by which Access Manager notifies them,
+and the groups for just-in-time access that it makes and deletes in Active Directory.
 
-For a drill they are switched off in the JSON before it is sent, so that a restored server reports to nobody.
+For a drill all of it is switched off in the JSON before it is sent: a restored server reports to nobody, and leaves the
+directory as it is.
 """
 
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 import json
 import typing as t
 import urllib.parse
@@ -24,13 +27,17 @@ _HOST, _PORT, _URL = "Email.Host", "Email.Port", "Auditing.NotificationChannels.
 _PLACES = {_HOST: _NOWHERE, _URL: f"https://{_NOWHERE}/"}
 """What is written in the place of each value that says where something is sent."""
 
+_SWITCHES = ("JitConfiguration.EnableJitGroupCreation", "JitConfiguration.JitGroupMappings[].EnableJitGroupDeletion")
+"""What lets the service make groups in Active Directory, and delete those that it does not expect."""
+
 _MAIL_PORT = 25
+_LONGEST_PORT = 5
 _PORTS = {"http": 80, "https": 443}
 Edit = tuple[int, int, str]
 
 
 def silenced(data: bytes) -> tuple[bytes, list[str]]:
-    """A JSON file with every outgoing channel switched off, and the places of what was changed in it."""
+    """A JSON file with all of that switched off, and the places of what was changed in it."""
     document = parse(data)
     edits = {place: edit for place, edit in _edits(document) if edit}
     changes = {(start, end): text.encode() for start, end, text in edits.values()}
@@ -41,9 +48,16 @@ def _edits(document: Value) -> c.Iterator[tuple[str, Edit | None]]:
     for path, instead in _PLACES.items():
         for place, value in find(document, path):
             yield place, (value.start, value.end, json.dumps(instead)) if value.value else None
+    for switch in _SWITCHES:
+        for place, value in find(document, switch):
+            yield place, _off(value)
     for channel in CHANNELS:
         for place, value in find(document, channel):
             yield f"{place}.Enabled", _disabled(value)
+
+
+def _off(switch: Value) -> Edit | None:
+    return None if switch.value is False else (switch.start, switch.end, "false")
 
 
 def _disabled(channel: Value) -> Edit | None:
@@ -54,7 +68,7 @@ def _disabled(channel: Value) -> Edit | None:
     if found is None:
         comma = "," if channel.value else ""
         return channel.start + 1, channel.start + 1, f'"Enabled":false{comma}'
-    return None if found[1].value is False else (found[1].start, found[1].end, "false")
+    return _off(found[1])
 
 
 class Endpoint(t.NamedTuple):
@@ -70,24 +84,35 @@ class Endpoint(t.NamedTuple):
 
 
 def endpoints_of(configuration: Configuration) -> list[Endpoint]:
-    """The servers of mail and webhooks that a configuration names, each once."""
-    found: dict[Endpoint, None] = {}
-    for document in configuration.documents.values():
-        found |= dict.fromkeys((*_mail(document), *_webhooks(document)))
-    return list(found)
+    """The servers of mail and webhooks that a configuration names, each once: a part may stand in each of its files."""
+    documents = list(configuration.documents.values())
+    return list(dict.fromkeys((*_mail(documents), *_webhooks(documents))))
 
 
-def _mail(document: Value) -> c.Iterator[Endpoint]:
-    ports = [value.value for _place, value in find(document, _PORT) if isinstance(value.value, int)]
-    for _place, value in find(document, _HOST):
-        if isinstance(value.value, str) and value.value:
-            yield Endpoint("mail", value.value, (ports or [_MAIL_PORT])[-1])
+def _mail(documents: list[Value]) -> c.Iterator[Endpoint]:
+    ports = [port for value in _values(documents, _PORT) if (port := _port(value))]
+    for host in _values(documents, _HOST):
+        if isinstance(host, str) and host:
+            yield Endpoint("mail", host, (ports or [_MAIL_PORT])[-1])
 
 
-def _webhooks(document: Value) -> c.Iterator[Endpoint]:
-    for _place, value in find(document, _URL):
-        if isinstance(value.value, str) and (endpoint := _endpoint(value.value)):
+def _webhooks(documents: list[Value]) -> c.Iterator[Endpoint]:
+    for url in _values(documents, _URL):
+        if isinstance(url, str) and (endpoint := _endpoint(url)):
             yield endpoint
+
+
+def _values(documents: list[Value], path: str) -> list[t.Any]:
+    """What stands at a path in the files, the one last that overrides the others."""
+    found = itertools.chain.from_iterable(find(document, path) for document in documents)
+    return [value.value for _place, value in found]
+
+
+def _port(value: object) -> int | None:
+    """A port, as a number or as text: .NET takes both."""
+    text = str(value).strip() if isinstance(value, (int, str)) else ""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_PORT else 0
+    return number if 0 < number < 2**16 else None
 
 
 def _endpoint(url: str) -> Endpoint | None:

@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing_channels import silenced
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing_channels import (
+    endpoints_of,
+    silenced,
+)
 from support.configuration import SLACK_URL, TEAMS_URL, settings, to_json
 
 CHANNELS = ("Smtp", "Webhooks", "Powershell")
@@ -30,10 +35,29 @@ def test_every_channel_is_switched_off_and_leads_nowhere() -> None:
     assert "Auditing.NotificationChannels.Powershell[0].Enabled" in places
 
 
+def test_groups_of_the_directory_are_neither_made_nor_deleted() -> None:
+    before = settings()
+    before["JitConfiguration"]["JitGroupMappings"][1]["EnableJitGroupDeletion"] = True
+    data, places = silenced(to_json(before))
+    jit = json.loads(data)["JitConfiguration"]
+    assert jit["EnableJitGroupCreation"] is False
+    assert [one["EnableJitGroupDeletion"] for one in jit["JitGroupMappings"]] == [False, False]
+    assert {one for one in places if one.startswith("Jit")} == {
+        "JitConfiguration.EnableJitGroupCreation",
+        "JitConfiguration.JitGroupMappings[1].EnableJitGroupDeletion",
+    }
+
+
+def test_switch_that_is_text_is_switched_off_too() -> None:
+    data, _places = silenced(b'{"jitconfiguration": {"enablejitgroupcreation": "True"}}')
+    assert json.loads(data) == {"jitconfiguration": {"enablejitgroupcreation": False}}
+
+
 def test_nothing_else_is_changed() -> None:
     before, after = settings(), json.loads(silenced(to_json(settings()))[0])
     for one in (before, after):
         del one["Email"]["Host"]
+        del one["JitConfiguration"]["EnableJitGroupCreation"]
         for channel in channels_of(one):
             channel.pop("Url", None)
             del channel["Enabled"]
@@ -64,3 +88,36 @@ def test_channel_that_says_nothing_or_something_else_is_switched_off_too(channel
 
 def test_file_without_channels_stays_as_it_is() -> None:
     assert silenced(b'{"Hosting": {}}\r\n') == (b'{"Hosting": {}}\r\n', [])
+
+
+# ---- what would be reached ----
+
+
+def places_of(*files: str) -> list[str]:
+    documents = {str(number): parse(text.encode()) for number, text in enumerate(files)}
+    return [one.place for one in endpoints_of(cast(Any, SimpleNamespace(documents=documents)))]
+
+
+@pytest.mark.parametrize(
+    ("port", "asked"),
+    [("587", 587), ('"587"', 587), ('" 587 "', 587), ('"smtp"', 25), ("true", 25), ("0", 25), ("70000", 25)],
+)
+def test_mail_server_is_asked_for_at_the_port_that_access_manager_takes(port: str, asked: int) -> None:
+    assert places_of(f'{{"Email": {{"Host": "smtp.example.com", "Port": {port}}} }}') == [f"smtp.example.com:{asked}"]
+
+
+@pytest.mark.parametrize("files", [('{"Host": "smtp"}', '{"Port": 587}'), ('{"Port": 587}', '{"Host": "smtp"}')])
+def test_host_and_port_that_stand_in_two_files_belong_together(files: tuple[str, str]) -> None:
+    assert places_of(*(f'{{"Email": {one}}}' for one in files)) == ["smtp:587"]
+
+
+def test_later_file_overrides_the_port_and_every_host_is_asked_for() -> None:
+    first, second = '{"Email": {"Host": "old", "Port": 25}}', '{"Email": {"Host": "new", "Port": 587}}'
+    assert places_of(first, second) == ["old:587", "new:587"]
+
+
+def test_webhooks_of_all_files_are_asked_for_at_the_ports_of_their_schemes() -> None:
+    webhook = '{"Auditing": {"NotificationChannels": {"Webhooks": [{"Url": "URL"}]}}}'
+    urls = ("https://hooks.example.com/x", "http://plain.example.com:8080/")
+    places = places_of(*(webhook.replace("URL", url) for url in urls))
+    assert places == ["hooks.example.com:443", "plain.example.com:8080"]
