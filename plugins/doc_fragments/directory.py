@@ -44,8 +44,8 @@ options:
     description:
       - Say that nobody can decrypt the private keys that configurations hold (certificate synchronisation). Otherwise a
         certificate is not taken for lost while the configuration in a backup has its key, which Access Manager imports
-        when it starts, if C(DataProtection.EnableCertificateSynchronization) is true and its Enterprise licence is valid.
-        Backups that are not accepted count too.
+        when it starts, if C(DataProtection.EnableCertificateSynchronization) is true and its Enterprise licence is
+        valid. Backups that are not accepted count too.
     type: bool
     default: false
 requirements:

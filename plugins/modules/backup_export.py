@@ -153,7 +153,8 @@ names_with_spn:
   type: dict
 notices:
   description:
-    - A sentence for each secret that accounts of the domain may decrypt (mode 3), and the account of this run may not.
+    - A sentence for each secret that accounts of the domain may decrypt (mode 3), and this run could not, with the
+      error.
       The backup is complete without its value, because it restores as it is for those accounts, which the sentence
       names.
   returned: when not in check mode

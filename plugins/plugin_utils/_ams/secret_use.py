@@ -38,13 +38,17 @@ def is_used(path: str, settings: Settings) -> bool:
     return True
 
 
+def is_synchronised(path: str) -> bool:
+    """Whether the secret at a place of the JSON decrypts the PFX of a certificate in the configuration."""
+    return path.lower().startswith(_SYNCHRONISED) and path.lower().endswith(_SECRET)
+
+
 def synchronised_certificate(path: str, settings: Settings) -> str | None:
     """The thumbprint of the certificate whose PFX a secret decrypts; None for other secrets.
 
     Access Manager made the value: nobody can enter it again, and it is not needed where the key is known otherwise.
     """
-    lower = path.lower()
-    if not (lower.startswith(_SYNCHRONISED) and lower.endswith(_SECRET)):
+    if not is_synchronised(path):
         return None
-    wanted = f"{lower.removesuffix(_SECRET)}.thumbprint"
+    wanted = f"{path.lower().removesuffix(_SECRET)}.thumbprint"
     return next((value.strip().upper() for place, value in settings.items() if place.lower() == wanted), "")

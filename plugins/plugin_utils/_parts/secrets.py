@@ -93,19 +93,24 @@ class _Found:
 
     @property
     def problem(self) -> str:
-        return (
-            f"The secret {self.path} could not be decrypted on the server: {self.error.rstrip('.')}. "
-            "After the loss of this server it must be entered again."
+        remedy = (
+            "Nobody can enter it again, since Access Manager made it: keep the private key of the certificate whose "
+            "synchronisation it is for by other means."
+            if secret_use.is_synchronised(self.path)
+            else "After the loss of this server it must be entered again."
         )
+        return f"The secret {self.path} could not be decrypted on the server: {self.error.rstrip('.')}. {remedy}"
 
     @property
     def notice(self) -> str:
-        """What is said of a secret that the account of the run may not decrypt, and others may."""
+        """What is said of a secret that this run could not decrypt, and accounts that it names can."""
         if not self.error or not self.is_needed or not self.is_of_domain:
             return ""
         return (
-            f"The secret {self.path} is protected for accounts of the domain (mode 3), and the account of this run is "
-            f"not one of them. It is backed up as it is; {domain_secret.words_of(self.readers)} can decrypt it."
+            f"The secret {self.path} is protected for accounts of the domain (mode 3), and this run could not decrypt "
+            f"it: {self.error.rstrip('.')}. It is backed up as it is; {domain_secret.words_of(self.readers)} can "
+            "decrypt it. Where the account of this run is among these, its connection may reach no domain controller: "
+            "use one that delegates (Kerberos with delegation, or CredSSP)."
         )
 
     def as_data(self) -> SecretRecord:

@@ -34,8 +34,8 @@ _Held = tuple[BackupRef, list[ArtifactRecord]]
 
 
 _WHEN_IMPORTED = (
-    "When it starts, Access Manager imports the certificates of its configuration, if certificate synchronisation is on "
-    "(DataProtection.EnableCertificateSynchronization is true) and the server has a valid Enterprise licence."
+    "When it starts, Access Manager imports the certificates of its configuration, if certificate synchronisation is "
+    "on (DataProtection.EnableCertificateSynchronization is true) and the server has a valid Enterprise licence."
 )
 
 

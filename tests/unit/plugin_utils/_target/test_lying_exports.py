@@ -286,6 +286,18 @@ def test_a_secret_that_other_accounts_of_the_domain_open_makes_no_backup_incompl
     assert opened(tmp_path, owner) == []
 
 
+def test_why_a_secret_of_the_domain_was_not_decrypted_is_said_and_not_guessed(
+    root: Path, owner: KeyPair, lying: Server
+) -> None:
+    lying.secrets = {"Email.Password": OF_OTHERS | {"error": "The specified domain could not be contacted."}}
+    common = {"backup_root": str(root), "recipients": [owner.public]}
+    opened = run("backup_commit", state="opened", inventory={"x": "y"}, **common)
+    (notice,) = run("backup_export", backup_id=opened["backup_id"], **common)["notices"]
+    assert "this run could not decrypt it: The specified domain could not be contacted. " in notice
+    for words in ("Domain Admins, S-1-5-21-1-2-3-1104 can decrypt it", "delegates", "CredSSP"):
+        assert words in notice
+
+
 @pytest.mark.parametrize(
     ("path", "settings", "status"),
     [
@@ -315,6 +327,8 @@ def test_a_lost_secret_makes_a_backup_incomplete_only_where_it_is_needed(
     }
     done = backed_up(tmp_path, owner)
     assert done["status"] == status, done["problems"]
+    is_entered = not path.startswith("DataProtection")
+    assert all(("must be entered again" in problem) is is_entered for problem in done["problems"])
     if status == "complete":
         assert opened(tmp_path, owner) == []
 
