@@ -105,7 +105,7 @@ class ActionModule(AccessManagerAction):
         self._refuse_unusable_root()
         if not self.check_mode:
             sweep(self.store)
-        self.warnings += self.high_water_mark.problems()
+        self.warnings += [*self.high_water_mark.problems(), *self.store.future_warnings()]
         known = self._newest_complete()
         if known and is_unchanged(known, inventory, encryption) and not self.params["force"]:
             return {"unchanged": True, "latest": _summary(known, self.store)} | self._keep_beside()

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import pathlib
 
+from .. import _display
 from .._age.decryption import LARGEST, Decryptor
 from .._age.encryption import SUFFIX
 from .._errors import AccessManagerError
@@ -73,6 +74,8 @@ def _select(store: BackupStore, wanted: str, *, without_secrets: bool) -> Source
     if "/" in wanted:
         return _at(pathlib.Path(wanted).expanduser(), store, without_secrets=without_secrets)
     manifest = store.latest_complete() if wanted == LATEST else None
+    for warning in store.future_warnings() if wanted == LATEST else ():
+        _display.warn(warning)
     if wanted == LATEST and manifest is None:
         raise AccessManagerError(
             f"There is no complete backup of {store.host} in '{store.folder}'{store.trust.restriction}."

@@ -14,6 +14,7 @@ from .._statuses import FAILED, INCOMPLETE, STATUSES
 from .._store import drill_log, run_log
 from .._store.manifest import Manifest
 from .._store.run_log import without_signature
+from .._store.store import future_warning
 from .._text import printable
 from .verification import Host, Result
 
@@ -115,7 +116,4 @@ def warnings_of_host(host: Host) -> c.Iterator[str]:
     if drill and drill["outcome"] == drill_log.FAILED:
         yield f"The last restore drill of {name}, of {drill['finished']}, failed: {' '.join(drill['problems'])}"
     for backup_id in host.in_future:
-        yield (
-            f"The backup {backup_id} of {name} is dated in the future: the controller's clock was ahead. Nothing takes "
-            f"it for the newest one. Remove it when its clock was wrong: docs/verify.md says how."
-        )
+        yield future_warning(name, backup_id)

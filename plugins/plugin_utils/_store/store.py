@@ -116,6 +116,11 @@ class BackupStore:
         except OSError as exc:
             raise AccessManagerError(f"The backups in '{self.folder}' cannot be listed: {exc.strerror}.") from None
 
+    def future_warnings(self) -> list[str]:
+        """A sentence for each backup that is dated in the future."""
+        now = datetime.datetime.now(datetime.UTC)
+        return [future_warning(self.host, backup_id) for backup_id in self.ids() if is_in_future(backup_id, now)]
+
     def pruned(self) -> list[Link]:
         """The links of the backups that were removed by the rules, as far as that record is accepted.
 
@@ -256,6 +261,14 @@ def time_of_id(backup_id: str) -> datetime.datetime:
 def is_in_future(backup_id: str, now: datetime.datetime) -> bool:
     """Whether a backup is dated in the future, by more than clocks differ: no backup made since can be newer."""
     return time_of_id(backup_id) > now + CLOCKS_DIFFER
+
+
+def future_warning(host: str, backup_id: str) -> str:
+    """What is said of a backup that is dated in the future."""
+    return (
+        f"The backup {backup_id} of {host} is dated in the future: the controller's clock was ahead. Nothing takes "
+        "it for the newest one. Remove it when its clock was wrong: docs/verify.md says how."
+    )
 
 
 def id_at(time: datetime.datetime) -> str:

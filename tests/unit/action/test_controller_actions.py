@@ -175,7 +175,9 @@ def test_a_backup_in_the_future_is_neither_the_latest_nor_the_reason_for_new_one
     fill(store, "20991129T235959Z", inventory=INVENTORY | {"config/": "future"})
     run("backup_commit", backup_root=str(root), backup_id="20991129T235959Z")
     second = make(root)
-    assert commit(root, "opened", inventory=INVENTORY)["latest"]["id"] == second["id"] > first["id"]
+    opened = commit(root, "opened", inventory=INVENTORY)
+    assert opened["latest"]["id"] == second["id"] > first["id"]
+    assert any("The backup 20991129T235959Z" in one and "in the future" in one for one in opened["warnings"])
     assert run("backup_info", backup_root=str(root), backup_id="latest")["backup"]["id"] == second["id"]
 
 
