@@ -18,17 +18,17 @@ from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.outgoing_channels import Endpoint, endpoints_of
 from ..plugin_utils._shape import checked
-from ..plugin_utils._signing.signer import Signer
+from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import drill_log, run_log
 from ..plugin_utils._store.drill_log import FAILED, PASSED, Drill
-from ..plugin_utils._store.high_water_mark import LAST_DRILL, HighWaterMark
+from ..plugin_utils._store.high_water_mark import LAST_CHOICE, LAST_DRILL, HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts, time_of_id
 from ..plugin_utils._target.call import controller_name
 from ..plugin_utils._text import printable, shortened, time_of, timestamp
 
 _LONGEST = 500
-_INTERRUPTED = "The drill was interrupted: the next one removed what it had left on {scratch}."
+_INTERRUPTED = "The drill was interrupted: the next one found what it had left on {scratch}, and removes it."
 
 
 class ActionModule(RestoreAction):
@@ -69,9 +69,20 @@ class ActionModule(RestoreAction):
 
     # ---- the steps ----
 
-    def _chosen(self) -> dict[str, t.Any]:
+    def _refuse_hopeless(self) -> None:
+        """Raises AccessManagerError when no drill can be held on this server, or its record would count for nothing."""
         choice.refuse_in_service(self._scratch_name, self.params["in_service"])
-        chosen = choice.oldest([self._store(host) for host in self._candidates()], self.now)
+        signer = Signer.of(self.params)
+        refuse_without_key(Trust.of(self.params), signer, "the record of a drill")
+        if signer:
+            signer.tried()
+
+    def _chosen(self) -> dict[str, t.Any]:
+        self._refuse_hopeless()
+        stores = [self._store(host) for host in self._candidates()]
+        chosen = choice.oldest(stores, self.params["state_dir"], self.now)
+        if not self.check_mode:
+            self._remember(chosen, LAST_CHOICE, timestamp(self.now))
         return {"chosen": chosen.host, "started": timestamp(self.now)}
 
     def _candidates(self) -> list[str]:
@@ -140,28 +151,28 @@ class ActionModule(RestoreAction):
     # ---- the record ----
 
     def _remove_interrupted(self, mark: Mark) -> None:
-        """Removes what an interrupted drill left, and records it as failed: unless it has its record, as one has whose
-        removal failed, or names a host that has no backups here.
+        """Records an interrupted drill as failed, and removes what it left. One that has its record, as one has whose
+        removal failed, or names a host that has no backups here, gets none.
         """
-        self._scratch.clean()
         sentence = _INTERRUPTED.format(scratch=self._scratch_name)
         _display.warn(f"The drill of {printable(mark['host'])}, begun {mark['started']}: {sentence}")
-        if mark["host"] not in self._hosts():
-            return
-        store = self._store(mark["host"])
-        last = drill_log.read(store, self.now).last
-        if last is None or last["started"] != mark["started"]:
-            drill = self._drill_of({**mark, "searched": True, "problems": [sentence]})
-            self._add(store, drill)
+        if mark["host"] in self._hosts():
+            store = self._store(mark["host"])
+            if mark["started"] not in drill_log.read(store, self.now).begun:
+                self._add(store, self._drill_of({**mark, "problems": [sentence]}))
+        self._scratch.clean()
 
     def _add(self, store: BackupStore, drill: Drill) -> Drill:
         """Records a drill, and that this controller did."""
         written = drill_log.add(store, drill, Signer.of(self.params))
+        self._remember(store, LAST_DRILL, written["finished"])
+        return written
+
+    def _remember(self, store: BackupStore, which: str, when: str) -> None:
         try:
-            HighWaterMark(store, self.params["state_dir"]).record(LAST_DRILL, written["finished"])
+            HighWaterMark(store, self.params["state_dir"]).record(which, when)
         except AccessManagerError as exc:
             self.warnings.append(str(exc))
-        return written
 
     def _drill(self) -> Drill:
         """The drill as its steps found it."""

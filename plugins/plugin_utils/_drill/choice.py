@@ -11,16 +11,16 @@ import datetime
 from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
 from .._store import drill_log, manifest
+from .._store.high_water_mark import LAST_CHOICE, HighWaterMark
 from .._store.store import BackupStore
 from .answers import Look
 
 
-def oldest(stores: c.Sequence[BackupStore], now: datetime.datetime) -> BackupStore:
-    """The server whose drill is longest ago, whether it passed or not: one that fails does not keep the others from
-    theirs. Those that never had one come first, by name. Raises AccessManagerError when no host has a backup.
+def oldest(stores: c.Sequence[BackupStore], state_dir: str | None, now: datetime.datetime) -> BackupStore:
+    """The server whose turn is longest ago, whether that drill passed or not: one that fails does not keep the others
+    from theirs. Those that never had one come first, by name. Raises AccessManagerError when no host has a backup.
     """
-    drilled = {store.host: drill_log.read(store, now).last for store in stores}
-    for store in sorted(stores, key=lambda one: _order(one.host, drilled[one.host])):
+    for store in sorted(stores, key=lambda one: (_turn(one, state_dir, now), one.host)):
         newest = store.latest_complete()
         if newest and not manifest.holds_certificates_alone(newest):
             return store
@@ -31,8 +31,13 @@ def oldest(stores: c.Sequence[BackupStore], now: datetime.datetime) -> BackupSto
     )
 
 
-def _order(host: str, last: drill_log.Drill | None) -> tuple[datetime.datetime, str]:
-    return (drill_log.moment_of(last) if last else datetime.datetime.min.replace(tzinfo=datetime.UTC)), host
+def _turn(store: BackupStore, state_dir: str | None, now: datetime.datetime) -> datetime.datetime:
+    """When this controller last chose a host; where it never did, its last drill: some of that a scratch server says.
+    """
+    if chosen := HighWaterMark(store, state_dir).recorded(LAST_CHOICE):
+        return chosen
+    last = drill_log.read(store, now).last
+    return drill_log.moment_of(last) if last else datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 def refuse_in_service(scratch: str, in_service: c.Container[str]) -> None:

@@ -73,13 +73,15 @@ class Drill(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Drills:
-    """C(last): the last drill, however it ended. C(success): the last that passed.
+    """C(last): the last drill, however it ended. C(success): the last that passed. C(begun): when that one and those
+    after it began.
 
     C(problems): why the record, or a part of it, is not believed.
     """
 
     last: Drill | None = None
     success: Drill | None = None
+    begun: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -99,7 +101,7 @@ def read(store: BackupStore, now: datetime.datetime) -> Drills:
     problems = [] if _is_chained(lines[-KEPT:], drills) else [_BROKEN.format(path=path)]
     problems += [_FOREIGN.format(path=path, count=foreign)] if foreign else []
     success = next((drill for drill in good if drill["outcome"] == PASSED), None)
-    return Drills(next(iter(good), None), success, tuple(problems))
+    return Drills(next(iter(good), None), success, tuple(drill["started"] for drill in good), tuple(problems))
 
 
 def _newest(drills: list[Drill | None], store: BackupStore, now: datetime.datetime) -> tuple[list[Drill], int]:

@@ -4,8 +4,8 @@
 """What this controller published last, kept outside the store: a store that went back in time does not fit it.
 
 One file for each host of a root, STATE/marks/HOST-DIGEST.json: the newest backup, the newest complete one, and those
-that were missing already when a newer one was published, until that is accepted; and when the last run and the last
-drill were recorded.
+that were missing already when a newer one was published, until that is accepted; when the last run and the last drill
+were recorded, and when the host was last chosen for a drill.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SIZE_LIMIT = 64 * 1024
 MOST_MARKS = 100
 _FOLDER = "marks"
 
-LAST_RUN, LAST_DRILL = "last_run", "last_drill"
-_RECORDED = {LAST_RUN: "backup run", LAST_DRILL: "restore drill"}
+LAST_RUN, LAST_DRILL, LAST_CHOICE = "last_run", "last_drill", "last_choice"
+_RECORDED = {LAST_RUN: "backup run", LAST_DRILL: "restore drill", LAST_CHOICE: "choice for a drill"}
 
 
 class _Mark(t.TypedDict):
@@ -50,6 +50,7 @@ class _Document(t.TypedDict):
     marks: list[_Mark]
     last_run: t.NotRequired[Time]
     last_drill: t.NotRequired[Time]
+    last_choice: t.NotRequired[Time]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -130,9 +131,16 @@ class HighWaterMark:
             "once with verify_accept_history=true."
         ]
 
-    def record(self, which: str, finished: str) -> None:
-        """Remembers the last run or drill. Raises AccessManagerError when that cannot be written."""
-        self._write(self.marks(), self._recorded() | {which: finished})
+    def record(self, which: str, when: str) -> None:
+        """Remembers the last run, drill or choice. Raises AccessManagerError when that cannot be written."""
+        self._write(self.marks(), self._recorded() | {which: when})
+
+    def recorded(self, which: str) -> datetime.datetime | None:
+        """When the last one was; None when nothing is known of it."""
+        with contextlib.suppress(AccessManagerError):
+            when = self._recorded().get(which)
+            return _time(when) if when else None
+        return None
 
     def newest_complete(self) -> Mark | None:
         """The complete backup that was published last; None when none is known."""

@@ -22,6 +22,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._signing.tr
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import drill_log
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.drill_log import KEPT, NAME, Drill
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.high_water_mark import (
+    LAST_CHOICE,
     LAST_DRILL,
     LAST_RUN,
     HighWaterMark,
@@ -168,37 +169,56 @@ def drilled(store: BackupStore, days_ago: float, outcome: str = "passed") -> Non
     drill_log.add(store, cast(Drill, {**at(days_ago, outcome=outcome), "host": store.host}), None)
 
 
-def test_hosts_take_turns_those_that_never_had_a_drill_first(stores: list[BackupStore]) -> None:
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """Where the controller remembers what it did."""
+    return str(tmp_path / "state")
+
+
+def test_hosts_take_turns_those_that_never_had_a_drill_first(stores: list[BackupStore], state: str) -> None:
     ams3, ams2, ams1 = stores
-    assert choice.oldest(stores, NOW).host == "ams1"
+    assert choice.oldest(stores, state, NOW).host == "ams1"
     drilled(ams1, 5)
-    assert choice.oldest(stores, NOW).host == "ams2"
+    assert choice.oldest(stores, state, NOW).host == "ams2"
     drilled(ams2, 9)
     drilled(ams3, 7, "failed")
-    assert choice.oldest(stores, NOW).host == "ams2"
+    assert choice.oldest(stores, state, NOW).host == "ams2"
     drilled(ams2, 1)
-    assert choice.oldest(stores, NOW).host == "ams3"
+    assert choice.oldest(stores, state, NOW).host == "ams3"
 
 
-def test_host_without_a_complete_backup_is_passed_over(stores: list[BackupStore]) -> None:
+def test_drill_that_a_scratch_server_says_was_interrupted_takes_no_host_s_turn(
+    stores: list[BackupStore], state: str
+) -> None:
+    for days_ago, store in zip((9, 8, 7), stores, strict=True):
+        HighWaterMark(store, state).record(LAST_CHOICE, at(days_ago)["started"])
+        drilled(store, days_ago)
+    assert choice.oldest(stores, state, NOW).host == "ams3"
+    drilled(stores[0], 0, "failed")
+    assert choice.oldest(stores, state, NOW).host == "ams3"
+    HighWaterMark(stores[0], state).record(LAST_CHOICE, at(0)["started"])
+    assert choice.oldest(stores, state, NOW).host == "ams2"
+
+
+def test_host_without_a_complete_backup_is_passed_over(stores: list[BackupStore], state: str) -> None:
     empty = BackupStore(str(stores[0].root), "ams0")
-    assert choice.oldest([empty, *stores], NOW).host == "ams1"
+    assert choice.oldest([empty, *stores], state, NOW).host == "ams1"
     with pytest.raises(AccessManagerError, match="There is nothing to drill: ams0 has no complete backup"):
-        choice.oldest([empty], NOW)
+        choice.oldest([empty], state, NOW)
 
 
 def test_backups_of_a_forest_s_certificates_are_of_no_server_and_get_no_drill(
-    stores: list[BackupStore], owner: KeyPair
+    stores: list[BackupStore], owner: KeyPair, state: str
 ) -> None:
     forest = BackupStore(str(stores[0].root), "a.example")
     certificate = encryption_certificate.make("a.example", datetime.now(UTC))
     certificate_backup.commit(forest, encrypt_to(owner.public), certificate, [], datetime.now(UTC))
-    assert choice.oldest([forest, *stores], NOW).host == "ams1"
+    assert choice.oldest([forest, *stores], state, NOW).host == "ams1"
     with pytest.raises(AccessManagerError, match="a.example has no complete backup of a server"):
-        choice.oldest([forest], NOW)
+        choice.oldest([forest], state, NOW)
 
 
-LOOK: dict[str, Any] = {"configured": False, "has_keys": False, "drill": None}
+LOOK: dict[str, Any] = {"computer_name": "AMS-NEW", "configured": False, "has_keys": False, "drill": None}
 MARK = {
     "host": "ams1",
     "source": "",
@@ -225,6 +245,10 @@ def test_server_with_what_a_drill_put_there_is_taken() -> None:
     choice.refuse_foreign(cast(Any, LOOK), "scratch")
     marked = LOOK | {"configured": True, "has_keys": True, "drill": MARK}
     choice.refuse_foreign(cast(Any, marked), "scratch")
+
+
+def test_drills_since_the_last_that_passed_are_known_by_their_begin(three: BackupStore) -> None:
+    assert drill_log.read(three, NOW).begun == (at(1)["started"], at(30)["started"])
 
 
 def test_server_that_reaches_production_is_refused() -> None:
