@@ -252,11 +252,13 @@ def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> N
 def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path) -> None:
     files = {f"verify_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("json", "prometheus", "html")}
     BackupStore(str(root), HOSTS[1]).folder.joinpath(IDS[-1], "config.zip.age").unlink()
-    run = verify(tmp_path, root, **files)
+    run = verify(tmp_path, root, **files, verify_expiry_days=36500)
     assert run.rc != 0
     assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, HOSTS[0])
     report = json.loads(Path(files["verify_report_json"]).read_text())
-    assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "ok", HOSTS[1]: "critical"}
+    assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "warning", HOSTS[1]: "critical"}
+    (warning,) = report["hosts"][0]["warnings"]
+    assert "expires" in warning, "its certificate ends within the days that the role was given"
     assert (
         f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0'
         in Path(files["verify_report_prometheus"]).read_text()
