@@ -34,7 +34,14 @@ _LISTS = (
 _IDS = tuple(f"{place}.Id" for place in CHANNELS)
 _MANDATORY = tuple(f"{place}.Mandatory" for place in CHANNELS)
 
-_COMMENTS = re.compile(r"<#.*?#>|#[^\r\n]*", re.DOTALL)
+_STRING = r"""(?P<string>
+    @'\r?\n.*?(?:\n'@|\Z) | @"\r?\n.*?(?:\n"@|\Z) | '[^']*(?:'|\Z) | "(?:`.|[^"`])*(?:"|\Z)
+)"""
+_COMMENT = r"<\#.*?(?:\#>|\Z) | (?<![\w`])\#[^\r\n]*"
+_STRINGS_AND_COMMENTS = re.compile(f"{_STRING} | {_COMMENT}", re.DOTALL | re.VERBOSE)
+_CONTINUED = re.compile(r"`\r?\n")
+"""The end of a line that goes on in the next."""
+
 _BOUND = {
     "Import-Clixml": re.compile(r"\bImport-Clixml\b", re.IGNORECASE),
     "ConvertTo-SecureString": re.compile(
@@ -112,9 +119,15 @@ def _templates(described: Described) -> c.Iterator[str]:
             )
 
 
+def _code_of(script: str) -> str:
+    """A script without its comments, each command that goes on in the next line in one."""
+    code = _STRINGS_AND_COMMENTS.sub(lambda found: found["string"] or "", script)
+    return _CONTINUED.sub(" ", code)
+
+
 def _of_script(name: str, text: str, held: c.Container[str]) -> c.Iterator[str]:
     """C(held): the paths, in lower case, of the files that the backup holds."""
-    code = _COMMENTS.sub("", text)
+    code = _code_of(text)
     found = [what for what, pattern in _BOUND.items() if pattern.search(code)]
     if found:
         yield (

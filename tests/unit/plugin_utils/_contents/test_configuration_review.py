@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -72,6 +73,26 @@ def test_a_configuration_in_good_order_says_nothing() -> None:
     assert warned(channels(OnSuccess=["MAIL"], OnFailure=[]), script) == []
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ConvertTo-SecureString $text `\r\n  -AsPlainText `\n -Force",
+        "'it''s a text' # it's Import-Clixml",
+        "<# it's\nImport-Clixml #> 'x' # \"Import-Clixml",
+        "Get-Item x <# never closed\nImport-Clixml",
+    ],
+)
+def test_comments_and_commands_of_several_lines_are_read_as_powershell_does(script: str) -> None:
+    assert warned(script=script) == []
+
+
+@pytest.mark.parametrize("piece", ["<#", "'", '"', "@'\n", '@"\n', "`", "#"])
+def test_a_script_of_a_hostile_server_is_read_in_no_time(piece: str) -> None:
+    before = time.process_time()
+    warned(script=piece * (1024 * 1024 // len(piece)))
+    assert time.process_time() - before < 10
+
+
 def test_a_template_that_every_request_needs_is_missed() -> None:
     (sentence,) = Review().warnings(described(TEMPLATES[1].upper().replace("CONFIG", "config")))
     assert "eventlog-success.txt" in sentence
@@ -95,6 +116,11 @@ def test_a_mandatory_channel_without_its_file_is_said(mandatory: bool, count: in
         ("$c = Import-Clixml -Path C:\\cred.xml", "Import-Clixml"),
         ("$s = Get-Content x | ConvertTo-SecureString", "ConvertTo-SecureString"),
         ("Get-StoredCredential -Target siem", "Get-StoredCredential"),
+        ("$c='a#b'; $p=Import-Clixml c.xml", "Import-Clixml"),
+        ('$c="it`"s <# $x #"; $p=Import-Clixml c.xml', "Import-Clixml"),
+        ("$c=@'\nit's #\n'@; Import-Clixml c.xml", "Import-Clixml"),
+        ("Get-Item a#b; Import-Clixml c.xml", "Import-Clixml"),
+        ("Get-Content x | ConvertTo-SecureString `\r\n  -Verbose", "ConvertTo-SecureString"),
         ("using module .\\Help.psm1\nfunction x {}", "using module .\\Help.psm1"),
         (". $PSScriptRoot\\common.ps1", "beside itself"),
         ("$l = Import-Csv 'D:\\Data\\tier0 list.csv'", "names D:\\Data\\tier0 list.csv, which no backup holds"),
