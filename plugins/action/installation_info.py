@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import itertools
 import typing as t
@@ -18,7 +19,7 @@ from ..plugin_utils._ams.checks import (
     require_supported_version,
 )
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._ams.description import Described, files_of
+from ..plugin_utils._ams.description import DATABASE_FOLDER, Described, files_of
 from ..plugin_utils._ams.shapes import Server
 from ..plugin_utils._store.inventory import inventory_of_certificates, inventory_of_server
 from ..plugin_utils._target import clock, earlier_restores, health, interrupted_stops
@@ -51,13 +52,17 @@ class ActionModule(AccessManagerAction):
         require_supported_version(described)
         refuse_without_rights(described)
         server = t.cast(Server, described)
+        with_database = self._with_database(server)
         files, certificates = files_of(server["records"]), server["certificates"]
-        inventory = inventory_of_server(server, include_database=self.params["include_database"])
+        if not with_database:
+            files = [file for file in files if not file["name"].startswith(DATABASE_FOLDER)]
+        inventory = inventory_of_server(server, include_database=with_database)
         problems = [*problems_of_configuration(server), *problems_of_certificates(certificates, self.named)]
         shown = described if self.params["details"] else _without_details(described)
         return shown | {
             "files": len(files),
             "bytes": sum(file["size"] for file in files),
+            "with_database": with_database,
             "inventory": inventory | inventory_of_certificates(certificates),
             "problems": [*problems, *described["unended_restores"]],
         }
@@ -75,12 +80,24 @@ class ActionModule(AccessManagerAction):
         """What will hurt later, after a warning with each."""
         thresholds = health.Thresholds(self.params["tls_expiry_days"], self.params["certificate_expiry_days"])
         found = {
-            "health_warnings": health.warnings_of(described),
+            "health_warnings": [*health.warnings_of(described), *self._without_database(described)],
             "expiry_warnings": health.expiry_warnings_of(described, datetime.datetime.now(datetime.UTC), thresholds),
         }
         for sentence in itertools.chain.from_iterable(found.values()):
             _display.warn(f"{self.target.label}: {sentence}")
         return found
+
+    def _with_database(self, described: Described) -> bool:
+        """Whether a backup copies the database: no service is stopped for a cache that could not start again."""
+        return self.params["include_database"] and (self.params["force_stop"] or health.may_stop(described))
+
+    def _without_database(self, described: Described) -> c.Iterator[str]:
+        """A sentence when the database was asked for, and is left out."""
+        if self.params["include_database"] and not self._with_database(described):
+            yield (
+                "The database is left out of backups, since it is copied only while the service is stopped, which "
+                "could not start again. Access Manager recreates it."
+            )
 
     def _unended(self, described: Described) -> list[str]:
         """A sentence for each restore that never ended, after a warning with it."""

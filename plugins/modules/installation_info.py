@@ -30,7 +30,12 @@ attributes:
     support: full
 options:
   include_database:
-    description: Describe the files of the database too.
+    description: Describe the files of the database too. A backup holds it only where the service can be stopped for it,
+      as RV(with_database) says.
+    type: bool
+    default: false
+  force_stop:
+    description: Whether a backup stops the service for the database although it could not start again.
     type: bool
     default: false
   require_supported:
@@ -161,6 +166,11 @@ inventory:
     M(lithnet.access_manager.backup_commit).
   returned: when O(require_supported=true)
   type: dict
+with_database:
+  description: Whether a backup would hold the database, as RV(inventory), RV(files) and RV(bytes) have it. That is so
+    with O(include_database=true), where the service may be stopped (RV(may_stop)), and with O(force_stop=true).
+  returned: when O(require_supported=true)
+  type: bool
 problems:
   description: What would make a backup incomplete, one sentence each.
   returned: when O(require_supported=true)
@@ -186,7 +196,7 @@ health_warnings:
   description:
     - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service
       may not read, a TLS certificate that is not there, a managed account that is not marked as one, a start type that
-      is manual, a server that is not configured.
+      is manual, a server that is not configured, a database that is left out (RV(with_database)).
   returned: when Access Manager is installed
   type: list
   elements: str

@@ -180,6 +180,24 @@ def test_a_directory_that_does_not_answer_leaves_no_certificate_of_the_last_back
     assert len(fleet.backups("ams1")) == 2
 
 
+def test_a_database_for_which_the_service_must_not_stop_is_left_out_with_a_warning_and_makes_no_backup_each_night(
+    fleet: Fleet,
+) -> None:
+    obstacle = {"kind": "account", "text": "It may not log on as a service (1069)."}
+    servers = {"ams1": {"installation_info": {"start_obstacles": [obstacle]}}}
+    found = []
+    for _night in range(2):
+        run = fleet.run(BACKUP, servers, extra={"backup_include_database": True})
+        assert "The database is left out of backups" in run.output
+        [table] = tables(run)
+        found.append(table["ams1"].split()[1])
+    assert found == ["complete", "unchanged"]
+    assert "backup_export:live" in (fleet.folder / "calls.jsonl").read_text()
+    [backup] = fleet.backups("ams1")
+    manifest = json.loads((backup / "manifest.json").read_text())
+    assert any("The database is left out" in one for one in manifest["health_warnings"])
+
+
 @pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"]])
 def test_tags_that_leave_out_the_work_are_refused(fleet: Fleet, args: list[str]) -> None:
     run = fleet.run("lithnet.access_manager.verify", {"ams1": HONEST}, *args)
