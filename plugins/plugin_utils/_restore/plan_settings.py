@@ -94,11 +94,17 @@ def plan_http_sys(plan: Plan, contents: Contents, server: TargetServer, options:
 def _with_newer_certificates(
     plan: Plan, bindings: list[Binding], own: list[Binding], server: TargetServer, options: RestoreOptions
 ) -> c.Iterator[Binding]:
-    """The bindings of the backup; each with the certificate that is bound now, where that is the newer one."""
+    """The bindings of the backup; each with the certificate that is bound now, where that is the newer one.
+
+    That is the certificate of the binding in its place; where there is none, those of the bindings that are removed,
+    since the web site may have had another port.
+    """
     present = {place_of_binding(binding): binding for binding in own}
+    wanted = set(map(place_of_binding, bindings))
+    removed = [binding for place, binding in present.items() if options.mirror and place not in wanted]
     for binding in bindings:
         now = present.get(place_of_binding(binding))
-        chosen = tls_choice.with_newer_certificate(binding, now, server, options) if now else binding
+        chosen = tls_choice.with_newest_certificate(binding, [now] if now else removed, server, options)
         if chosen != binding:
             plan.add_task(tls_choice.sentence_of_choice(binding, chosen, server))
         yield chosen

@@ -21,7 +21,16 @@ from .target_server import TargetServer
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
-def with_newer_certificate(wanted: Binding, bound: Binding, server: TargetServer, options: RestoreOptions) -> Binding:
+def with_newest_certificate(
+    wanted: Binding, bound: c.Iterable[Binding], server: TargetServer, options: RestoreOptions
+) -> Binding:
+    """The binding of the backup, with the newest of the certificates that are bound and of its own."""
+    for one in bound:
+        wanted = _with_newer_certificate(wanted, one, server, options)
+    return wanted
+
+
+def _with_newer_certificate(wanted: Binding, bound: Binding, server: TargetServer, options: RestoreOptions) -> Binding:
     """The binding of the backup, with the certificate that is bound where the backup's has expired or ends earlier.
 
     One that was asked for by its thumbprint is taken whenever it ends.
@@ -40,9 +49,9 @@ def sentence_of_choice(wanted: Binding, chosen: Binding, server: TargetServer) -
     ends = _ends(server)
     old, new = wanted["thumbprint"].upper(), chosen["thumbprint"].upper()
     return (
-        f"The TLS binding {chosen['endpoint']} keeps the certificate {new}, which ends on {ends[new]:%Y-%m-%d}: that "
-        f"of the backup, {old}, ends on {ends[old]:%Y-%m-%d}. To have it nevertheless, set it in the configuration "
-        "tool."
+        f"The TLS binding {chosen['endpoint']} keeps the certificate {new} that is bound, which ends on "
+        f"{ends[new]:%Y-%m-%d}: that of the backup, {old}, ends on {ends[old]:%Y-%m-%d}. To have it nevertheless, set "
+        "it in the configuration tool."
     )
 
 

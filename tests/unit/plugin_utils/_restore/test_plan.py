@@ -306,14 +306,18 @@ def bound_by(described: dict[str, Any], certificate: dict[str, Any]) -> None:
     described["state"]["tls_certificates"] = [certificate]
 
 
-def between(backup_days: int, server_days: int, **wish: Any) -> Plan:
-    """The plan of a restore whose backup and whose server have TLS certificates that end in so many days."""
+def between(backup_days: int, server_days: int, *, port: int = 443, **wish: Any) -> Plan:
+    """The plan of a restore whose backup and whose server have TLS certificates that end in so many days.
+
+    port: at which the server's is bound.
+    """
     old, new = tls_certificate("ams.example", days=backup_days), tls_certificate("ams.example", days=server_days)
     described = state()
     bound_by(described, old)
     backup = contents(described=described)
     found = here(backup)
     bound_by(found, new)
+    found["state"]["http_sys"]["bindings"][0]["endpoint"] = f"0.0.0.0:{port}"
     found["machine_certificates"] |= {
         old["thumbprint"]: f"{NOW + datetime.timedelta(days=backup_days):%Y-%m-%dT%H:%M:%SZ}",
         new["thumbprint"]: f"{NOW + datetime.timedelta(days=server_days):%Y-%m-%dT%H:%M:%SZ}",
@@ -330,6 +334,18 @@ def test_a_bound_certificate_is_not_replaced_by_one_that_has_expired_or_ends_ear
     plan = between(backup_days, server_days)
     assert plan.http_sys["add"]["bindings"] == plan.http_sys["remove"]["bindings"] == []
     assert any("keeps the certificate" in sentence for sentence in sentences(plan))
+
+
+def test_a_bound_certificate_moves_with_the_port_when_its_binding_is_removed() -> None:
+    plan = between(-200, 9000, port=4443, mirror=True)
+    (gone,) = [one for one in plan.http_sys["remove"]["bindings"] if one["endpoint"] == "0.0.0.0:4443"]
+    (added,) = [one for one in plan.http_sys["add"]["bindings"] if one["endpoint"] == "0.0.0.0:443"]
+    assert added["thumbprint"] == gone["thumbprint"]
+    assert any("keeps the certificate" in sentence for sentence in sentences(plan))
+    (other,) = between(9000, 8000, port=4443, mirror=True).http_sys["add"]["bindings"]
+    assert other["thumbprint"] != gone["thumbprint"], "the backup's ends later"
+    (beside,) = between(-200, 9000, port=4443).http_sys["add"]["bindings"]
+    assert beside["thumbprint"] != added["thumbprint"], "no binding is removed, so nothing that was bound is lost"
 
 
 def test_a_certificate_that_ends_later_is_bound_and_one_that_was_asked_for_too() -> None:
