@@ -241,20 +241,17 @@ Function Add-SiteCheck {
     $Done.warnings += "$($warning): $($answer.text)"
 }
 
-Function Test-Health {
-    # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the
-    # restore. Seconds: how long the service must stay running. Timeout: how long its web site is waited for.
+Function Test-Configuration {
+    # Whether the service has a configuration, serves as it says, and can decrypt the secrets in it.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
         [Collections.IDictionary] $Knowledge,
         [Object] $Before,
-        [Int32] $Seconds,
         [Int32] $Timeout
     )
     $plan, $installation = $Bundle.plan, (Get-Installation)
     $documents = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files)
-    if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-ServiceFailure -Seconds 0 } }
     Add-Check -Done $Done -Name 'configured' -Body {
         if ($plan.configured -and -not $installation.configured) {
             'Configured in the registry is not 1: the service would serve nothing'
@@ -266,10 +263,27 @@ Function Test-Health {
             if ($url) { Add-SiteCheck -Done $Done -Url $url -Before $Before -Timeout $Timeout -Announced $plan.announced }
         }
     }
+    Add-Check -Done $Done -Name 'secrets' -Body {
+        @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
+    }
+}
+
+Function Test-Health {
+    # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the
+    # restore. Seconds: how long the service must stay running. Timeout: how long its web site is waited for. What the service
+    # itself imports is not read: it puts it aside meanwhile, and is not configured yet.
+    param(
+        [Hashtable] $Bundle,
+        [Hashtable] $Done,
+        [Collections.IDictionary] $Knowledge,
+        [Object] $Before,
+        [Int32] $Seconds,
+        [Int32] $Timeout
+    )
+    $plan = $Bundle.plan
+    if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-ServiceFailure -Seconds 0 } }
     if (-not $plan.imported) {
-        Add-Check -Done $Done -Name 'secrets' -Body {
-            @(Get-LockedConfigurationSecret -Documents $documents -Planned $plan.secrets -Paths $Knowledge.secrets) -join ', '
-        }
+        Test-Configuration -Bundle $Bundle -Done $Done -Knowledge $Knowledge -Before $Before -Timeout $Timeout
     }
     Add-Check -Done $Done -Name 'certificates' -Body {
         @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Knowledge $Knowledge) -join '; '

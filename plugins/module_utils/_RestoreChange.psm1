@@ -81,6 +81,14 @@ Function Get-BesideSuffix {
     ".$RunId.new"
 }
 
+Function Get-ImportedSetting {
+    # What version 2 renamed the settings to that it imported. Nothing unless the plan has it import some.
+    param([Object] $Plan)
+    if (-not $Plan.imported) { return }
+    $folder = Get-PathItem -Path (Get-Installation).config_path -Kind 'folder'
+    $folder.GetFiles('appsettings.json.*.backup') | ForEach-Object -Process { Get-PlainPath -Path $_.FullName }
+}
+
 Function Get-PathItem {
     # A file or folder by its path, whether it exists or not.
     param(

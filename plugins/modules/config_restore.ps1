@@ -92,6 +92,8 @@ Function Initialize-Bundle {
     foreach ($place in (Get-SafetyRoot), (Get-Installation).config_path) {
         Assert-FreeSpace -Path $place -Bytes ($bundle.plan.bytes + $SpaceForLists)
     }
+    $imported = @(Get-ImportedSetting -Plan $bundle.plan)
+    if ($imported) { throw "There is '$($imported[0])' since this migration was planned: version 2 has imported settings." }
     Assert-OwnerRight -Plan $bundle.plan
     Assert-Service -Plan $bundle.plan
     if ($module.Params.close_editor) { Close-Editor }
@@ -166,7 +168,8 @@ Function Start-StoppedService {
 }
 
 Function Undo-Change {
-    # Puts everything back as the safety copy has it, and the service into its state. Returns what could not be put back.
+    # Puts everything back as the safety copy has it, and the service into its state. What version 2 renamed when it imported is of
+    # this run, as there was none before it. Returns what could not be put back.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
@@ -183,6 +186,7 @@ Function Undo-Change {
     if ($Done.touched -and @($plan.files | Where-Object -FilterScript { $_.is_database })) {
         Invoke-Step -Body { Wait-DatabaseUnlock -Folder $plan.database -Timeout (3 * $timeout) }
     }
+    Invoke-Step -Body { Get-ImportedSetting -Plan $plan | ForEach-Object -Process { Remove-AnyItem -Path $_ -Kind 'file' } }
     Restore-SafetyCopy -Copy $Safety -Plan $plan -NewFolders $Bundle.made -Suffix $Bundle.suffix -Touched $Done.touched
     if ($Done.stopped) { Invoke-Step -Body { Start-StoppedService -Timeout $timeout } }
     Undo-RestoredCertificate -Undo $Bundle.undo -Knowledge $module.Params.knowledge
@@ -205,6 +209,9 @@ Function Complete-Failure {
     }
     else {
         'Everything was put back as it was.'
+    }
+    if ($Bundle.plan.imported -and $Done.service_started) {
+        $end += ' What version 2 wrote into its database stays: give it an empty database before you run this again.'
     }
     $Done.msg = "The restore failed while $($Done.step): $Reason $end The safety copy is in '$($Safety.folder)'."
 }

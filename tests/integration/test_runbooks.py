@@ -17,7 +17,7 @@ from support import version2
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair
 from support.host_state import STORE_KEY, Whole
-from support.runbooks import INVENTORY, Runbook, documented_inventory, names
+from support.runbooks import INVENTORY, Runbook, Step, documented_inventory, failing, names
 
 ELSEWHERE = "lost_certificate"
 """It needs a domain: test_recover_certificate.py runs its commands."""
@@ -168,23 +168,46 @@ def test_lost_identity(folder: Path, places: dict[str, str]) -> None:
     run("lost_identity", folder, places)
 
 
-def test_migrate(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost, root: Path) -> None:
-    """Version 2 stands in on the new server. What it does itself is done between the steps."""
+@pytest.fixture(scope="module")
+def version_2(server: AmsHost, new: AmsHost) -> AmsHost:
+    """Version 2 stands in on the new server, as it was just installed."""
     server.stop_service()
     version2.install(new)
-    own = new.config / "of-version-2.json"
-    base = new.registry(version2.BASE)
-    for step, _output in read("migrate").run(folder, places):
-        if "access_manager.migrate " in step.command and "--check" not in step.command:
-            assert own.exists()
-            assert new.registry(version2.BASE) == base
-            assert (new.config / "external/C/AccessManagerScripts").is_dir()
-            version2.import_settings(new)
-        elif "migrate_check" in step.command:
-            version2.configure(new)
+    return new
+
+
+def test_migrate_that_fails_after_the_import_leaves_nothing_of_it(
+    folder: Path, places: dict[str, str], version_2: AmsHost
+) -> None:
+    before = Whole.of(version_2)
+    (command,) = (step.command for step in read("migrate").steps if is_migration(step))
+    with version2.importing(version_2, then=version_2.stop_service):
+        output = failing(f"{command.rstrip()} -e restore_health_seconds=60", folder, places)
+    said = " ".join(output.split())
+    assert "Everything was put back as it was. What version 2 wrote into its database stays" in said
+    assert (version_2.logs / version2.LOG).exists()
+    assert before.differences(Whole.of(version_2)) == []
+
+
+def test_migrate(folder: Path, places: dict[str, str], version_2: AmsHost, root: Path) -> None:
+    """What the configuration tool does is done between the steps."""
+    base = version_2.registry(version2.BASE)
+    with version2.importing(version_2):
+        for step, _output in read("migrate").run(folder, places):
+            if is_migration(step):
+                assert version2.put_aside(version_2)
+                assert not (version_2.config / "appsettings.json").exists()
+                assert (version_2.config / "of-version-2.json").exists()
+                assert version_2.registry(version2.BASE) == base
+                assert (version_2.config / "external/C/AccessManagerScripts").is_dir()
+            elif "migrate_check" in step.command:
+                version2.configure(version_2)
     (kept,) = (root / NEW / "attachments").iterdir()
     assert (kept / "record.json.sig").exists()
-    server.start_service()
+
+
+def is_migration(step: Step) -> bool:
+    return "access_manager.migrate " in step.command and "--check" not in step.command
 
 
 def test_each_runbook_is_run_here() -> None:

@@ -79,6 +79,11 @@ class Runbook:
             yield step, output
 
 
+def failing(command: str, folder: Path, places: Mapping[str, str]) -> str:
+    """What a command prints that fails, in a folder. AssertionError when it does not fail."""
+    return _shell(_replaced(command, places), folder, fails=True)
+
+
 def commands(name: str, language: str, program: str = "") -> list[str]:
     """The lines in a runbook's fences of a language that begin with a program, in their order."""
     blocks = [content for kind, content in _FENCE.findall(_text(name)) if kind == language]
@@ -107,7 +112,7 @@ def _text(name: str) -> str:
     return (DOCUMENTS / f"{PREFIX}{name}.md").read_text(encoding="utf-8")
 
 
-def _shell(command: str, folder: Path) -> str:
+def _shell(command: str, folder: Path, *, fails: bool = False) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
@@ -119,7 +124,7 @@ def _shell(command: str, folder: Path) -> str:
         check=False,
     )
     output = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == 0, f"{command} ended with {done.returncode}: {output[-4000:]}"
+    assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}: {output[-4000:]}"
     return output
 
 

@@ -4,12 +4,18 @@
 """Version 2 on a lab host, as far as the vendor's documents say what it looks like: nobody of this project has run it.
 
 The service is the stand-in of version 1: it runs unconfigured and serves nothing. What version 2 does when it starts
-before it was configured, C(import_settings) does: it puts appsettings.json aside, and writes its log.
+before it was configured, C(importing) does at the moment of that start: it puts appsettings.json aside, and writes its
+log.
 """
 
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 from .ams_host import AmsHost
 
@@ -17,6 +23,7 @@ VERSION = "2.1.1029.0"
 RUNTIME = "8.0.10"
 LOG = "access-manager-v1-migration.log"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
+MOST_SECONDS = 500
 WINDOWS = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 SQL_INSTANCES = r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL"
 
@@ -38,8 +45,35 @@ def install(host: AmsHost) -> None:
     host.start_service()
 
 
-def import_settings(host: AmsHost) -> None:
-    """What the service does when it starts beside settings of version 1."""
+@contextmanager
+def importing(host: AmsHost, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """The service imports the settings that it finds when it is started in the block. C(then): what happens next."""
+    before, ended = host.turns().count("started"), threading.Event()
+
+    def is_started() -> bool:
+        return host.turns().count("started") > before
+
+    def import_at_start() -> None:
+        host.wait_for(lambda: is_started() or ended.is_set(), MOST_SECONDS)
+        if is_started():
+            _import_settings(host)
+            then()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(import_at_start)
+        try:
+            yield
+        finally:
+            ended.set()
+        done.result()
+
+
+def put_aside(host: AmsHost) -> list[Path]:
+    """The settings that were imported."""
+    return list(host.config.glob("appsettings.json.*.backup"))
+
+
+def _import_settings(host: AmsHost) -> None:
     settings = host.config / "appsettings.json"
     settings.rename(settings.with_name("appsettings.json.20261130.backup"))
     host.logs.mkdir(exist_ok=True)
