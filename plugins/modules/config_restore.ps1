@@ -59,10 +59,13 @@ Function Close-Editor {
 
 Function Assert-Service {
     # The service can be stopped and brought back, and runs or not as it did when the restore was planned: also where it is only to
-    # be started, since the rollback stops what was started.
+    # be started, since the rollback stops what was started. What is written or removed first does not keep it from starting; only
+    # its first JSON file must be there.
     param([Object] $Plan)
     if (-not $Plan.changes_server -and -not $Plan.start) { return }
-    $replaced = @($Plan.files | Where-Object -FilterScript { $_.action -in 'add', 'replace' } |
+    $needed = "config/$($module.Params.knowledge.json_files[0])"
+    $replaced = @($Plan.files |
+        Where-Object -FilterScript { $_.action -in 'add', 'replace' -or ($_.action -eq 'remove' -and $_.name -ne $needed) } |
         ForEach-Object -Process { $_.name -replace '^config/', '' })
     $stop = @{ Timeout = $module.Params.service_timeout; Knowledge = $module.Params.knowledge; Force = $module.Params.force_stop }
     if ((Test-ServiceToStop @stop -Replaced $replaced) -ne $Plan.stop) {

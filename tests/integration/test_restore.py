@@ -84,7 +84,8 @@ def restore(server: AmsHost, inventory: Path, *args: str, **extra: Any) -> Step:
 
 @pytest.fixture(scope="module")
 def spoiled(whole: Whole, server: AmsHost) -> None:
-    """One change of each kind."""
+    """One change of each kind, and a JSON file with which the service could not start again: the backup has none."""
+    (server.config / "appsecrets.json").write_bytes(b"{")
     server.edit_settings(lambda content: content["RateLimits"].update(Spoiled=True))
     (server.config / "audit-templates/ops mail.html").unlink()
     (server.config / "stray/inner").mkdir(parents=True)
@@ -147,6 +148,7 @@ def test_check_mode_shows_each_change(looked: Step, server: AmsHost) -> None:
         rf"~ {config}\appsettings.json (content)",
         rf"+ {config}\audit-templates\ops mail.html",
         rf"- {config}\stray\inner\stray.ps1",
+        rf"- {config}\appsecrets.json",
         rf"- {config}\stray",
         rf"~ {config}\logo.png (time)",
         rf"~ {config}\scripts\latin1.ps1 (permissions)",

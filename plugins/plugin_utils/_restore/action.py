@@ -36,7 +36,7 @@ from .._target.answers import Probe
 from .._target.describe import describe, is_mark_of
 from .._target.earlier_restores import EarlierRestore
 from .._text import printable
-from . import adapted_backup, migration, migration_tasks
+from . import adapted_backup, migration, migration_tasks, secret_tasks
 from .adapted_backup import RecoveryOptions
 from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
@@ -187,7 +187,7 @@ class RestoreAction(AccessManagerAction):
             contents.held,
             nonce,
             include_database=self.params["include_database"],
-            domain_secrets=self.params["other_server"],
+            domain_secrets=True,
             thumbprints=contents.certificates or (),
             staging_root=self.params["staging_root"],
             lock_timeout=self.params["lock_timeout"],
@@ -222,9 +222,12 @@ class RestoreAction(AccessManagerAction):
         return plan
 
     def manual_tasks(self, contents: Contents, server: TargetServer, plan: Plan) -> list[Task]:
-        """What an administrator has to do when this server takes the place of the one that made the backup."""
+        """What an administrator has to do when this server takes the place of the one that made the backup.
+
+        On the same server, about secrets that its service may not be able to decrypt any more.
+        """
         if not self.params["other_server"]:
-            return []
+            return list(secret_tasks.changed_for_the_domain(Recovery(contents, server, plan, {}, self.command_again)))
         bindings = adapted_backup.tls_bindings(contents, server, self._target())
         recovery = Recovery(contents, server, plan, bindings, self.command_again)
         return migration_tasks.tasks_of(recovery) if self.is_migration else tasks_of(recovery)

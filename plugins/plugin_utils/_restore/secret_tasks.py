@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import collections.abc as c
+import dataclasses
 
-from .._ams.constants import SecretMode
+from .._ams.constants import CONFIG, SecretMode
 from .._ams.secret_use import synchronised_certificate
 from .._contents.configuration import Secret
 from .._text import printable
@@ -40,6 +41,16 @@ def secrets(recovery: Recovery) -> c.Iterator[Task]:
                 f"{text} If the service of {recovery.new} cannot decrypt it, enter it again in the configuration tool.",
                 secret=secret.path,
             )
+
+
+def changed_for_the_domain(recovery: Recovery) -> c.Iterator[Task]:
+    """On the server that made the backup, of the secrets of mode 3 in files that the restore changes."""
+    written = {record["name"] for record in recovery.plan.files if record["action"] in ("add", "replace")}
+    untested = {one["path"] for one in recovery.plan.secrets if one["action"] == "untested"}
+    for secret in recovery.contents.configuration.secrets if untested else ():
+        changes = secret.path in untested and f"{CONFIG}{secret.file}" in written
+        if changes and secret.mode == SecretMode.DOMAIN and is_needed(secret.path, recovery.contents):
+            yield from (dataclasses.replace(task, item=None) for task in _domain_secret(recovery, secret))
 
 
 def _domain_secret(recovery: Recovery, secret: Secret) -> c.Iterator[Task]:

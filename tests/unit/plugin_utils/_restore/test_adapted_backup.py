@@ -743,6 +743,27 @@ def test_a_domain_secret_that_names_the_account_of_the_service_needs_nobody() ->
     assert r"runs as 'EXAMPLE\svc-ams$'" in reported
 
 
+@pytest.mark.parametrize("sid", ["S-1-5-21-1-2-3-1104", "S-1-5-21-1-2-3-9999"])
+@pytest.mark.parametrize("changes", [True, False])
+def test_on_the_same_server_it_is_predicted_whether_its_service_can_decrypt_a_domain_secret(
+    store: BackupStore, sid: str, changes: bool
+) -> None:
+    password = domain_secret("O:DAD:(A;;DC;;;WD)(A;;CCDC;;;S-1-5-21-1-2-3-1104)")
+    given = settings(password=password) | {"Authentication": {"Mode": "Iwa"}, "Authorization": {}}
+    content = {"config/appsettings.json": json.dumps(given).encode()}
+    backup_id = "20261123T081500Z"
+    encrypted_backups.make(store, backup_id, encrypted_backups.encrypt_to(), content=content)
+    there = {} if changes else {"appsettings.json": True}
+    described = target_server() | {"service_sid": sid, "same_documents": there}
+    described["decrypted_secrets"] = {"Email.Password": False}
+    options = {"backup_root": str(store.root), "backup_id": backup_id, "state": "planned", "installation": described}
+    result = run("config_restore", **options)
+    assert "tasks" in result, result
+    said = [task for task in result["tasks"] if "Email.Password is protected for accounts of the domain" in task]
+    assert len(said) == (changes and sid.endswith("9999")), result
+    assert all("S-1-5-21-1-2-3-1104 can decrypt it" in task for task in said)
+
+
 def test_secrets_that_are_not_in_use_need_nobody() -> None:
     unused = settings_with(
         Authentication={"Mode": "Iwa", "Oidc": {"Secret": protected("bmc=", mode=3)}},
