@@ -228,8 +228,8 @@ summary:
 server_problems:
   description:
     - What an administrator of the domain has to correct for O(server), one sentence each with the command. An SPN that
-      is missing, twice or on another account, a group that the service's account is not in, and a group managed service
-      account whose password the computer may not retrieve.
+      is missing, twice or on another account, a group of one of the domains that its
+      account is not in, and a group managed service account whose password the computer may not retrieve.
   returned: with O(server)
   type: list
   elements: str

@@ -8,6 +8,7 @@ right to the password of a group managed service account.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import struct
 import typing as t
@@ -32,6 +33,9 @@ _SID = re.compile(r"S-1-[0-9]{1,15}(?:-[0-9]{1,10}){1,15}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,63}\\([A-Za-z0-9._-]{1,63}\$?)")
 _COMPUTER = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _IN_CHAIN = "1.2.840.113556.1.4.1941"
+_QUOTES = re.compile("['\u2018-\u201b]")
+"""What ends a text in single quotes for PowerShell."""
+
 _PRINCIPALS = "PrincipalsAllowedToRetrieveManagedPassword"
 _NAME, _MAY_RETRIEVE, _MANAGED = "sAMAccountName", "msDS-GroupMSAMembership", b"msDS-GroupManagedServiceAccount"
 
@@ -48,15 +52,46 @@ class Wanted(t.TypedDict):
     guessed_names: list[str]
 
 
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A group of a domain, and who is in it, also by other groups.
+
+    C(names): distinguished names in lower case.
+    """
+
+    domain: str
+    sid: str
+    title: str
+    names: frozenset[str]
+    sids: frozenset[bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Membership:
+    """The service's account and its groups, as a Group names who is in it. C(domain): of the account."""
+
+    domain: str
+    names: frozenset[str]
+    sids: frozenset[bytes]
+
+    def is_in(self, group: Group) -> bool:
+        return bool(self.names & group.names or self.sids & group.sids)
+
+
 @dataclasses.dataclass
 class Survey:
-    """What the directory servers say. C(owners): of each SPN. C(token): the SIDs of the computer and its groups."""
+    """What the directory servers say.
+
+    C(owners): of each SPN. C(token): the SIDs of the computer and its groups. C(groups): of each domain, those in which
+    the account must be.
+    """
 
     wanted: Wanted
     owners: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     token: frozenset[bytes] = frozenset()
     account: Entry | None = None
-    lacking: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    membership: Membership | None = None
+    groups: list[Group] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of(cls, wanted: Wanted) -> Survey:
@@ -73,6 +108,7 @@ class Survey:
 
     def look(self, directory: Directory) -> None:
         """Asks the server of one domain."""
+        self.groups += _groups(directory)
         base, computer = directory.domain.base, self.wanted["computer"]
         for name, owners in self.owners.items():
             found = directory.search(base, f"(servicePrincipalName=HTTP/{name})", [_NAME])
@@ -85,23 +121,19 @@ class Survey:
             account = _first(directory, _of_account(self.wanted["service_account"]), _ASKED)
         if account:
             self.account = directory.entry(account.dn, _ASKED)
-            self.lacking = list(_lacking(directory, self.account))
+            self.membership = _membership(directory, self.account)
 
     def problems(self) -> list[str]:
         """A sentence for each thing that an administrator of the domain has to correct, with the command."""
         found = [sentence for name, owners in self.owners.items() if (sentence := self._spn(name, owners))]
-        if self.account is None:
+        if self.account is None or self.membership is None:
             return [
                 *found,
                 f"The account of the service ({self.wanted['service_account']}) is in none of these domains, so its "
                 "groups are not known.",
             ]
         account = _name_of(self.account)
-        found += [
-            f"The service's account {account} is not in '{group}' (also by other groups), where it must be to compute "
-            f"the rights of users. Run: Add-ADGroupMember -Identity '{sid}' -Members '{account}'"
-            for sid, group in self.lacking
-        ]
+        found += [_lacking(account, self.membership, one) for one in self.groups if not self.membership.is_in(one)]
         return found + ([self._managed(account)] if self._may_not_retrieve() else [])
 
     def _is_computers(self) -> bool:
@@ -150,6 +182,7 @@ class Survey:
 
 
 _ASKED = (_NAME, "objectClass", "objectSid", _MAY_RETRIEVE)
+_MEMBERS = ("objectSid", "member")
 
 
 def _web_names(names: list[str]) -> list[str]:
@@ -165,16 +198,41 @@ def _token(directory: Directory, machine: Entry) -> list[bytes]:
     return [*entry.values.get("tokengroups", []), *entry.values.get("objectsid", [])]
 
 
-def _lacking(directory: Directory, account: Entry) -> t.Iterator[tuple[str, str]]:
-    """The groups in which an account is not, neither by others. One that a domain does not have is none."""
-    own = account.first("objectSid") or b""
-    for sid, name in _GROUPS.items():
-        group = _first(directory, _by_sid(sid), [_NAME])
-        if group is None:
-            continue
-        member = f"(memberOf:{_IN_CHAIN}:={_escaped(group.dn.encode())})"
-        if _first(directory, f"(&(objectSid={_escaped(own)}){member})", [_NAME]) is None:
-            yield sid, name
+def _lacking(account: str, membership: Membership, group: Group) -> str:
+    server, member = "", f"'{account}'"
+    if group.domain != membership.domain:
+        server = f"-Server '{group.domain}' "
+        member = f"(Get-ADObject -Server '{membership.domain}' -Filter \"sAMAccountName -eq '{account}'\")"
+    return (
+        f"The service's account {account} is not in '{group.title}' of {group.domain} (also by other groups), where it "
+        f"must be to compute the rights of users. Run: Add-ADGroupMember {server}-Identity '{group.sid}' -Members "
+        f"{member}"
+    )
+
+
+def _groups(directory: Directory) -> t.Iterator[Group]:
+    """Those of a domain in which the account must be. One that a domain does not have is none."""
+    for sid, title in _GROUPS.items():
+        group = _first(directory, _by_sid(sid), _MEMBERS)
+        if group:
+            kinds = "(|(objectClass=group)(objectClass=foreignSecurityPrincipal))"
+            search_filter = f"(&{kinds}(memberOf:{_IN_CHAIN}:={_escaped(group.dn.encode())}))"
+            inside = [group, *directory.search(directory.domain.base, search_filter, _MEMBERS)]
+            members = itertools.chain.from_iterable(directory.all_values(one, "member") for one in inside)
+            sids = itertools.chain.from_iterable(one.values.get("objectsid", []) for one in inside)
+            yield Group(directory.domain.name, sid, title, frozenset(map(_folded, members)), frozenset(sids))
+
+
+def _membership(directory: Directory, account: Entry) -> Membership:
+    """Of an account of this domain."""
+    search_filter = f"(member:{_IN_CHAIN}:={_escaped(account.dn.encode())})"
+    groups = directory.search(directory.domain.base, search_filter, [_NAME])
+    names = {account.dn.lower(), *(group.dn.lower() for group in groups)}
+    return Membership(directory.domain.name, frozenset(names), frozenset(_token(directory, account)))
+
+
+def _folded(name: bytes) -> str:
+    return name.decode("utf-8", "replace").lower()
 
 
 def _of_account(account: str) -> str:
@@ -201,4 +259,4 @@ def _escaped(value: bytes) -> str:
 def _name_of(entry: Entry) -> str:
     """The name of an account as it may stand in a command; its distinguished name, without quotes, when it may not."""
     name = (entry.first(_NAME) or b"").decode("utf-8", "replace")
-    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}\$?", name) else printable(entry.dn).replace("'", "")
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}\$?", name) else _QUOTES.sub("", printable(entry.dn))
