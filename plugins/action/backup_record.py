@@ -59,6 +59,7 @@ class ActionModule(AccessManagerAction):
             "seconds": self._seconds(),
             "downtime_ms": committed.get("downtime_ms"),
             "problems": run_log.bounded(problems),
+            "health_warnings": run_log.bounded(committed.get("health_warnings", self.params["health_warnings"])),
         }
         if committed.get("id"):
             run |= {"outcome": committed["status"], "backup_id": committed["id"]}

@@ -44,6 +44,12 @@ options:
   committed:
     description: What M(lithnet.access_manager.backup_commit) with C(state=committed) returned, when the run came to it.
     type: dict
+  health_warnings:
+    description: What RV(lithnet.access_manager.installation_info#module:health_warnings) says. The record of a run that
+      made a backup has those of O(committed).
+    type: list
+    elements: str
+    default: []
   failure:
     description: Why the run failed. Leave it out when it did not.
     type: str
@@ -98,6 +104,10 @@ run:
       type: int
     problems:
       description: What made the backup incomplete or the run fail, shortened.
+      type: list
+      elements: str
+    health_warnings:
+      description: What was to be looked at on the server, shortened.
       type: list
       elements: str
 newest_complete:

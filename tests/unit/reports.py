@@ -81,6 +81,7 @@ def a_run(backup_id: str | None, outcome: str = "unchanged", problems: tuple[str
         "seconds": 12.5,
         "downtime_ms": 250,
         "problems": list(problems),
+        "health_warnings": [],
     }
 
 
@@ -168,6 +169,7 @@ def troubled() -> list[dict[str, Any]]:
     )
     late["hosts"][0]["last_drill"] = a_drill(outcome="failed", problems=["The disk is full."])
     late["hosts"][0]["last_run"] = a_run(None, "failed", ("There is no connection.",))
+    late["hosts"][0]["last_run"]["health_warnings"] = ["The service does not start with the server (manual)."]
     damaged = healthy("ams-damaged.example.com", 30)
     damaged["backups"][4] |= {
         "verified": "none",

@@ -84,6 +84,7 @@ class Run(t.TypedDict):
     seconds: Number | None
     downtime_ms: Number | None
     problems: list[str]
+    health_warnings: list[str]
 
 
 class Drill(t.TypedDict):

@@ -124,6 +124,8 @@ def _host(
     warnings = [_expires_soon(one) for one in certificates if _is_expiring(one, expiry_days)]
     warnings += [_tls_expires(one) for one in tls if _is_expiring(one, expiry_days) or _has_expired(one)]
     warnings += [f"When it was backed up: {one}" for one in known["health_warnings"]]
+    since = last_run["health_warnings"] if last_run else []
+    warnings += [f"In the last backup run: {one}" for one in since if one not in known["health_warnings"]]
     if certificates and all(_has_expired(one) for one in certificates):
         warnings.append(_NONE_VALID)
     if last_run and last_run["outcome"] == FAILED:

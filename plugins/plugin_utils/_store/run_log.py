@@ -45,8 +45,14 @@ _FOREIGN = (
 )
 
 
+_Sentences = t.Annotated[list[t.Annotated[str, at_most(2 * _LONGEST_PROBLEM)]], at_most(MOST_PROBLEMS)]
+
+
 class Run(t.TypedDict):
-    """A line. C(backup_id): of the backup that it made, or that holds what the server holds; null when it failed."""
+    """A line. C(backup_id): of the backup that it made, or that holds what the server holds; null when it failed.
+
+    C(health_warnings): what was to be looked at on the server.
+    """
 
     host: str
     finished: Time
@@ -54,7 +60,8 @@ class Run(t.TypedDict):
     backup_id: t.Annotated[str, matching(BACKUP_ID, "the id of a backup")] | None
     seconds: t.Annotated[float, between(0, _LONGEST)] | None
     downtime_ms: t.Annotated[int, between(0, _LONGEST * 1000)] | None
-    problems: t.Annotated[list[t.Annotated[str, at_most(2 * _LONGEST_PROBLEM)]], at_most(MOST_PROBLEMS)]
+    problems: _Sentences
+    health_warnings: _Sentences
     signature: t.NotRequired[str]
 
 

@@ -196,6 +196,9 @@ def test_a_database_for_which_the_service_must_not_stop_is_left_out_with_a_warni
     [backup] = fleet.backups("ams1")
     manifest = json.loads((backup / "manifest.json").read_text())
     assert any("The database is left out" in one for one in manifest["health_warnings"])
+    runs = (backup.parent / ".runs.jsonl").read_text().splitlines()
+    assert all("The database is left out" in " ".join(json.loads(one)["health_warnings"]) for one in runs)
+    assert len(runs) == len(found)
 
 
 @pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"]])

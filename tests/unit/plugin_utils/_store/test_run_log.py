@@ -45,6 +45,7 @@ def a_run(hours: float, outcome: str = _statuses.UNCHANGED, **changes: Any) -> R
         "seconds": 12.5,
         "downtime_ms": 0,
         "problems": ["It failed."] if outcome == _statuses.FAILED else [],
+        "health_warnings": [],
     }
     return reported | changes  # type: ignore[return-value]
 
@@ -90,6 +91,24 @@ def test_an_unchanged_run_makes_an_old_backup_no_alarm_and_both_ages_are_shown(
     assert (found["problem_count"], int(host["age_hours"]), host["last_success_age_hours"]) == (0, 30, 0.0)
     assert host["last_run"] == recorded["run"]
     assert re.search(r" 30\.\d h +0\.0 h ", found["table"][1])
+
+
+def test_what_is_to_be_looked_at_on_a_server_reaches_the_report_also_when_nothing_has_changed(
+    old: BackupStore, options: dict[str, Any], tmp_path: Path
+) -> None:
+    warnings = ["The service may not read a key.\x1b[2J", *map(str, range(9)), "x" * 5000]
+    unchanged = {"opened": {"unchanged": True, "latest": {"id": ID}}, "health_warnings": warnings}
+    recorded = run("backup_record", backup_root=options["backup_root"], **unchanged)["run"]["health_warnings"]
+    assert (len(recorded), recorded[-1]) == (5, "And 11 in all.")
+    assert all(len(one) <= 600 and one.isprintable() for one in recorded)
+    report = tmp_path / "report.json"
+    run("backup_verify", **options, report={"json": str(report)})
+    (host,) = json.loads(report.read_text())["hosts"]
+    assert host["state"] == "warning"
+    assert any(one.startswith("In the last backup run: The service may not read a key.") for one in host["warnings"])
+    run("backup_record", backup_root=options["backup_root"], opened=unchanged["opened"])
+    run("backup_verify", **options, report={"json": str(report)})
+    assert json.loads(report.read_text())["hosts"][0]["warnings"] == [], "what was corrected is said no more"
 
 
 def test_a_failed_run_is_recorded_fails_again_and_counts_for_no_success(
