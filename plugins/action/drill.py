@@ -24,6 +24,7 @@ from ..plugin_utils._store import drill_log, run_log
 from ..plugin_utils._store.drill_log import FAILED, PASSED, Drill
 from ..plugin_utils._store.high_water_mark import LAST_CHOICE, LAST_DRILL, HighWaterMark
 from ..plugin_utils._store.store import BackupStore, hosts, time_of_id
+from ..plugin_utils._target.answers import MarkedDrill
 from ..plugin_utils._target.call import controller_name
 from ..plugin_utils._text import printable, shortened, time_of, timestamp
 
@@ -35,6 +36,7 @@ class ActionModule(RestoreAction):
     def perform(self) -> dict[str, t.Any]:
         self.now = datetime.datetime.now(datetime.UTC)
         steps = {
+            "cleared": self._cleared,
             "chosen": self._chosen,
             "prepared": self._prepared,
             "tested": self._tested,
@@ -61,6 +63,11 @@ class ActionModule(RestoreAction):
         except (KeyError, OSError):  # an account without a name, as in a container
             return f"uid {os.getuid()}"
 
+    @property
+    def _started(self) -> str:
+        """When the drill began."""
+        return self.params["started"] or timestamp(self.now)
+
     def _hosts(self) -> list[str]:
         return hosts(self.params["backup_root"], check_owner=self.params["check_backup_owner"])
 
@@ -68,6 +75,18 @@ class ActionModule(RestoreAction):
         return BackupStore.of(self.params, host, Trust.of(self.params))
 
     # ---- the steps ----
+
+    def _cleared(self) -> dict[str, t.Any]:
+        """Refuses a server that is no scratch server, and removes what an earlier drill left there."""
+        self._refuse_hopeless()
+        look = self._scratch.look()
+        choice.refuse_foreign(look, self._scratch_name)
+        in_service = [self._store(host) for host in self._hosts() if host in self.params["in_service"]]
+        choice.refuse_computer_in_service(look, in_service, self._scratch_name)
+        removes = look["drill"] is not None and not self.check_mode
+        if look["drill"] and removes:
+            self._remove_interrupted(look["drill"])
+        return {"changed": removes, "interrupted": look["drill"]}
 
     def _refuse_hopeless(self) -> None:
         """Raises AccessManagerError when no drill can be held on this server, or its record would count for nothing."""
@@ -92,11 +111,7 @@ class ActionModule(RestoreAction):
         return [host for host in self.params["hosts"] or there if host in there]
 
     def _prepared(self) -> dict[str, t.Any]:
-        """Removes what an earlier drill left, opens the backup, and marks the scratch server as this drill's."""
-        look = self._scratch.look()
-        choice.refuse_foreign(look, self._scratch_name)
-        if look["drill"] and not self.check_mode:
-            self._remove_interrupted(look["drill"])
+        """Opens the backup, and marks the scratch server as this drill's."""
         records = self._store(self.host)
         self.params |= {"backup_root": self.params["source_root"] or self.params["backup_root"]}
         contents = self.contents()
@@ -111,7 +126,6 @@ class ActionModule(RestoreAction):
             "signer": contents.source.origin.sentence,
             "lost_seconds": self._lost_seconds(records, manifest["id"]),
             "expected_keys": [one["thumbprint"] for one in manifest.get("certificates", []) if one["exported"]],
-            "interrupted": look["drill"],
         }
 
     def _claim(self, backup_id: str, endpoints: list[Endpoint]) -> None:
@@ -120,7 +134,7 @@ class ActionModule(RestoreAction):
             "host": self.host,
             "source": self.params["source"],
             "backup_id": backup_id,
-            "started": self.params["started"] or timestamp(self.now),
+            "started": self._started,
             "controller": controller_name(),
             "by": self._account,
         }
@@ -136,7 +150,9 @@ class ActionModule(RestoreAction):
         return {"decrypted": answer["decrypted"]}
 
     def _cleaned(self) -> dict[str, t.Any]:
-        return {"changed": self._scratch.clean()["changed"], "searched": True}
+        own: MarkedDrill = {"host": self.host, "started": self._started, "controller": controller_name()}
+        removed = self._scratch.clean(own)
+        return {"changed": removed["changed"], "searched": removed["searched"]}
 
     def _recorded(self) -> dict[str, t.Any]:
         drill = self._drill()
@@ -160,7 +176,7 @@ class ActionModule(RestoreAction):
             store = self._store(mark["host"])
             if mark["started"] not in drill_log.read(store, self.now).begun:
                 self._add(store, self._drill_of({**mark, "problems": [sentence]}))
-        self._scratch.clean()
+        self._scratch.clean(mark, old=self.params["clean_old"])
 
     def _add(self, store: BackupStore, drill: Drill) -> Drill:
         """Records a drill, and that this controller did."""

@@ -98,6 +98,7 @@ options:
     description:
       - With O(other_server=true), switch off mail, webhooks and other notification channels, and the making and
         deleting of groups in Active Directory, in the JSON before it is sent, as for a drill.
+      - Without it, nothing is restored to a server on which a drill is, see M(lithnet.access_manager.drill).
     type: bool
     default: false
   lock_timeout:

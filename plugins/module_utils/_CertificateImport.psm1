@@ -85,7 +85,8 @@ Function Complete-Certificate {
         [Collections.ArrayList] $Undo
     )
     try {
-        $change = @{ thumbprint = $Wanted.thumbprint; action = Get-MissingPart -Wanted $Wanted -Knowledge $Knowledge; sddl = '' }
+        $action = Get-MissingPart -Wanted $Wanted -Knowledge $Knowledge
+        $change = @{ thumbprint = $Wanted.thumbprint; action = $action; sddl = ''; file = '' }
         [void]$Undo.Add($change)
         if ($change.action -ne 'give_access') { Add-KeyedCertificate -Wanted $Wanted -StoreName $Knowledge.service_store }
         $place = @{ Knowledge = $Knowledge; Anywhere = $change.action -eq 'give_access' }
@@ -93,7 +94,7 @@ Function Complete-Certificate {
         if (-not $stored) { throw 'it is not on this server any more' }
         $key = Get-KeyInformation -Certificate $stored
         if (-not $key.present) { throw $key.reason }
-        $change.sddl = $key.sddl
+        $change.sddl, $change.file = $key.sddl, $key.file
         Grant-KeyRead -Key $key -ServiceSid $Knowledge.service_sid
         Assert-Key -Certificate $stored
     }

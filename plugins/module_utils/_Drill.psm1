@@ -6,6 +6,8 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._DrillMark
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
@@ -22,19 +24,8 @@ Set-StrictMode -Version 2.0
 
 $ReachMilliseconds = 3000
 $Database = 'config/db'
-
-Function Get-MarkPath {
-    $data = [Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)
-    [IO.Path]::Combine($data, 'lithnet.access_manager.drill', 'mark.json')
-}
-
-Function Read-DrillMark {
-    # What the mark says, parsed; $null when no drill is on this server.
-    $path = Get-MarkPath
-    if (-not [IO.File]::Exists($path)) { return $null }
-    Assert-OwnFolder -Path ([IO.Path]::GetDirectoryName($path))
-    [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse((Read-TextFile -Path $path))
-}
+$LongestDrill = [TimeSpan]::FromDays(1)
+$OfInstallation = 'Logging'
 
 Function Write-DrillMark {
     # Says that what comes now is put here by a drill, and what was here before it.
@@ -66,11 +57,18 @@ Function Get-StoreName {
     }
 }
 
-Function Test-OwnKey {
-    # Whether the service's store holds a private key.
+Function Get-Foreign {
+    # Of what no drill put here: whether Access Manager is configured, or its file of settings holds more than a new installation's,
+    # and whether a store where it looks holds a private key of it.
     param([Collections.IDictionary] $Knowledge)
-    $own = "$($Knowledge.service_store) * True"
-    @(Get-StoreName -Knowledge $Knowledge | Where-Object -FilterScript { $_ -like $own }).Count -gt 0
+    $installation = Assert-Installation
+    $settings = @(Read-Configuration -ConfigPath $installation.config_path -Names $Knowledge.json_files[0])
+    $given = @($settings | Where-Object -FilterScript {
+            -not $_.valid -or @($_.document.Keys | Where-Object -FilterScript { $_ -ne $OfInstallation }) })
+    @{
+        configured = $installation.configured -or $given.Count -gt 0
+        has_keys = @(Get-StoreName -Knowledge $Knowledge | Where-Object -FilterScript { $_ -like '* True' }).Count -gt 0
+    }
 }
 
 Function Get-ConfigurationItem {
@@ -95,8 +93,50 @@ Function Test-Reach {
 
 # ---- removal ----
 
+Function Test-MarkOf {
+    # Whether the mark is of this drill.
+    param(
+        [Collections.IDictionary] $Mark,
+        [Collections.IDictionary] $Drill
+    )
+    $Mark.drill.started -ceq $Drill.started -and $Mark.drill.controller -ceq $Drill.controller
+}
+
+Function Assert-MarkOf {
+    # Refuses a mark of another drill than this one, before anything is changed.
+    param(
+        [Collections.IDictionary] $Mark,
+        [Collections.IDictionary] $Drill
+    )
+    if (Test-MarkOf @PSBoundParameters) { return }
+    throw ("$($env:COMPUTERNAME) is marked by the drill of $($Mark.drill.host) that $($Mark.drill.controller) began " +
+        "$($Mark.drill.started): one drill runs at a time on a scratch server. Run again when it has ended.")
+}
+
+Function Assert-RemovableDrill {
+    # Refuses, before anything is changed, where the mark may not be of what is here any more: something else was restored since, or
+    # it is old, and the server may be in service now.
+    param(
+        [Collections.IDictionary] $Mark,
+        [Boolean] $CleanOld
+    )
+    $own = "$($Mark.drill.backup_id) of $($Mark.drill.host)"
+    foreach ($copy in Get-DrillCopy -Mark $Mark) {
+        if ($copy.about.backup -ceq $own) { continue }
+        throw ("The backup $($copy.about.backup) was restored on $($env:COMPUTERNAME) since the drill of $own began: nothing was " +
+            'removed. If this server is in service, take it out of the group of scratch servers and delete the folder ' +
+            "'$([IO.Path]::GetDirectoryName((Get-MarkPath)))'. If not, delete the server's disk: it holds keys.")
+    }
+    $age = [DateTime]::UtcNow - [IO.File]::GetLastWriteTimeUtc((Get-MarkPath))
+    if ($CleanOld -or $age -lt $LongestDrill) { return }
+    throw ("The drill of $own that $($Mark.drill.controller) began $($Mark.drill.started) was never removed from " +
+        "$($env:COMPUTERNAME): nothing is removed now, because that was more than a day ago. See that this server is not in " +
+        'service, and remove it with clean_old (drill_clean_old=true).')
+}
+
 Function Clear-Drill {
-    # Puts back what was here before the drill, and removes keys, secrets and configuration. Returns what a search finds left.
+    # Puts back what was here before the drill, and removes keys, secrets and configuration. Returns what a search finds left, and
+    # the files of keys that are none of the drill's.
     param(
         [Collections.IDictionary] $Mark,
         [Collections.IDictionary] $Knowledge,
@@ -107,10 +147,12 @@ Function Clear-Drill {
         [void](Stop-AccessManager -ProcessId (Get-ServiceProcessId) -Timeout $Timeout)
     }
     $copies = @(Get-DrillCopy -Mark $Mark)
-    $left = @(Undo-RestoredCertificate -Undo @(Get-AddedCertificate -Mark $Mark -Knowledge $Knowledge) -Knowledge $Knowledge)
+    $added = @(Get-AddedCertificate -Mark $Mark -Knowledge $Knowledge)
+    $keys = @(Get-DrillKey) + @($added | ForEach-Object -Process { $_.file })
+    $left = @(Undo-RestoredCertificate -Undo $added -Knowledge $Knowledge)
     $left += @(Remove-AddedItem -Mark $Mark)
     foreach ($copy in $copies) { $left += @(Undo-DrillRestore -Copy $copy -Knowledge $Knowledge) }
-    $left += @(Find-Left -Mark $Mark -Knowledge $Knowledge -Copies $copies)
+    $left += @(Find-Left -Mark $Mark -Knowledge $Knowledge -Copies $copies -Keys $keys)
     if (-not $left) {
         Get-DrillCopyFolder -Mark $Mark | ForEach-Object -Process { Remove-Tree -Path $_.FullName }
         $roots = [IO.Path]::GetDirectoryName($RunFolder), $Mark.staging_root
@@ -119,7 +161,7 @@ Function Clear-Drill {
     }
     if (-not $left) { Remove-Tree -Path ([IO.Path]::GetDirectoryName((Get-MarkPath))) }
     if ($Mark.status -eq 'Running') { [void](Start-AccessManager -Timeout $Timeout) }
-    $left
+    @{ left = $left; other_keys = @(Get-KeyFile | Where-Object -FilterScript { $_ -notin $Mark.key_files -and $_ -notin $keys }) }
 }
 
 Function Get-DrillCopyFolder {
@@ -186,7 +228,8 @@ Function Get-AddedCertificate {
         $name = "$($Knowledge.service_store) $thumbprint"
         if ($found.store -ne $Knowledge.service_store -or "$name True" -in $Mark.certificates) { continue }
         $action = if ("$name False" -in $Mark.certificates) { 'give_key' } else { 'import' }
-        @{ thumbprint = $thumbprint; action = $action; sddl = '' }
+        $key = Get-KeyInformation -Certificate $found.certificate
+        @{ thumbprint = $thumbprint; action = $action; sddl = ''; file = if ($key.present) { $key.file } else { '' } }
     }
 }
 
@@ -208,11 +251,13 @@ Function Find-Left {
     param(
         [Collections.IDictionary] $Mark,
         [Collections.IDictionary] $Knowledge,
-        [Hashtable[]] $Copies
+        [Hashtable[]] $Copies,
+        [String[]] $Keys
     )
     Get-StoreName -Knowledge $Knowledge | Where-Object -FilterScript { $_ -notin $Mark.certificates } |
         ForEach-Object -Process { "certificate $_" }
-    Get-KeyFile | Where-Object -FilterScript { $_ -notin $Mark.key_files } | ForEach-Object -Process { "key file $_" }
+    Get-KeyFile | Where-Object -FilterScript { $_ -notin $Mark.key_files -and $_ -in $Keys } |
+        ForEach-Object -Process { "key file $_" }
     Get-ConfigurationItem | Where-Object -FilterScript { $_.path -notin $Mark.items } | ForEach-Object -Process { $_.path }
     if (-not $Copies) { return }
     try { Assert-SafetyCopy -Copy $Copies[-1] }
@@ -243,4 +288,4 @@ Function Remove-DeadRun {
     }
 }
 
-Export-ModuleMember -Function Read-DrillMark, Write-DrillMark, Test-OwnKey, Test-Reach, Clear-Drill
+Export-ModuleMember -Function Write-DrillMark, Get-Foreign, Test-Reach, Assert-MarkOf, Assert-RemovableDrill, Clear-Drill

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._DomainSecret
+#AnsibleRequires -PowerShell ..module_utils._DrillMark
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._RestoreChange
@@ -88,6 +89,7 @@ Function Get-RestoreTarget {
     $answer.busy = ''
     $answer.earlier = @(Get-UnreportedRestore)
     if (-not $answer.installation.exists) { return $answer }
+    $answer.drill = Get-MarkedDrill
     $answer.platform = Get-Version2Platform
     $answer.records = @($answer.records) + @(Get-ExternalRecord -External $Params.external -Known $answer.records)
     $roots = @($Params.external | ForEach-Object -Process { [IO.Path]::GetPathRoot($_.path) } | Sort-Object -Unique)

@@ -8,6 +8,7 @@
 # anything fails.
 
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
+#AnsibleRequires -PowerShell ..module_utils._DrillMark
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HealthCheck
@@ -115,7 +116,8 @@ Function Invoke-Change {
     )
     $timeout, $plan, $knowledge = $module.Params.service_timeout, $Bundle.plan, $module.Params.knowledge
     $Done.step = 'importing the certificates'
-    Restore-Certificate -Wanted $module.Params.certificates -Knowledge $knowledge -Undo $Bundle.undo
+    try { Restore-Certificate -Wanted $module.Params.certificates -Knowledge $knowledge -Undo $Bundle.undo }
+    finally { Add-DrillKey -Undo $Bundle.undo }
     $Done.step = 'writing the new files beside the old'
     Write-PlannedFile -Bundle $Bundle
     $watch = [Diagnostics.Stopwatch]::StartNew()

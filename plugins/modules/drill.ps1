@@ -9,23 +9,24 @@
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._CertificateImport
 #AnsibleRequires -PowerShell ..module_utils._Drill
-#AnsibleRequires -PowerShell ..module_utils._Installation
+#AnsibleRequires -PowerShell ..module_utils._DrillMark
+#AnsibleRequires -PowerShell ..module_utils._Run
 #AnsibleRequires -PowerShell ..module_utils._RunStep
 #AnsibleRequires -PowerShell ..module_utils._StagingFolder
 #AnsibleRequires -PowerShell ..module_utils._TargetModule
 #AnsibleRequires -CSharpUtil Ansible.Privilege
+#AnsibleRequires -CSharpUtil ansible_collections.lithnet.access_manager.plugins.module_utils._Json
 
 Set-StrictMode -Version 2.0
 
+Function Get-Drill {
+    # The drill that the controller names: its times stay text.
+    [ansible_collections.lithnet.access_manager.plugins.module_utils._Json.Json]::Parse($module.Params.drill)
+}
+
 Function Get-Look {
     # What decides whether a drill may begin here.
-    $installation = Assert-Installation
-    $mark = Read-DrillMark
-    @{
-        configured = $installation.configured
-        has_keys = Test-OwnKey -Knowledge $module.Params.knowledge
-        drill = if ($mark) { $mark.drill } else { $null }
-    }
+    (Get-Foreign -Knowledge $module.Params.knowledge) + @{ computer_name = $env:COMPUTERNAME; drill = Get-MarkedDrill }
 }
 
 Function Get-Reached {
@@ -33,12 +34,24 @@ Function Get-Reached {
     foreach ($one in $module.Params.endpoints) { if (Test-Reach -Name $one.host -Port $one.port) { "$($one.host):$($one.port)" } }
 }
 
+Function Add-Mark {
+    # Marks this server, unless that is done. Refuses one that is not as it was looked at: another drill, or an administrator, may
+    # have been faster.
+    $mark = Read-DrillMark
+    if ($mark) { return Assert-MarkOf -Mark $mark -Drill (Get-Drill) }
+    $foreign = Get-Foreign -Knowledge $module.Params.knowledge
+    if ($foreign.configured -or $foreign.has_keys) {
+        throw "Access Manager on $($env:COMPUTERNAME) was configured, or got private keys, meanwhile: it is not touched."
+    }
+    Write-DrillMark -Drill (Get-Drill) -Knowledge $module.Params.knowledge -StagingRoot $root
+}
+
 Function Set-Claim {
     # Marks this server, unless it reaches one of the endpoints.
     $reached = @(Get-Reached)
     if ($reached) { return @{ changed = $false; reached = $reached } }
-    $root = Get-StagingRoot -Path $module.Params.staging_root
-    Write-DrillMark -Drill $module.Params.drill -Knowledge $module.Params.knowledge -StagingRoot $root
+    $owner = @{ controller = $module.Params.controller; run_id = $module.Params.run_id }
+    Invoke-Locked -Root (Get-StagingRoot) -Owner $owner -Timeout $module.Params.lock_timeout -Body { Add-Mark }
     @{ changed = $true; reached = @() }
 }
 
@@ -58,10 +71,12 @@ Function Test-Key {
 }
 
 Function Remove-Drill {
-    # What the run does that removes a drill.
+    # What the run does that removes a drill: this one alone. Without its mark, nothing is known of what to search for.
     param([String] $Folder)
     $mark = Read-DrillMark
-    if (-not $mark) { return @{ changed = $false; left = @() } }
+    if (-not $mark) { return @{ changed = $false; searched = $false; left = @(); other_keys = @() } }
+    Assert-MarkOf -Mark $mark -Drill (Get-Drill)
+    Assert-RemovableDrill -Mark $mark -CleanOld $module.Params.clean_old
     $arguments = @{
         Mark = $mark
         Knowledge = $module.Params.knowledge
@@ -69,7 +84,7 @@ Function Remove-Drill {
         Timeout = $module.Params.service_timeout
     }
     $privilege = New-Object -TypeName Ansible.Privilege.PrivilegeEnabler -ArgumentList $false, 'SeRestorePrivilege'
-    try { @{ changed = $true; left = @(Clear-Drill @arguments) } }
+    try { @{ changed = $true; searched = $true } + (Clear-Drill @arguments) }
     finally { $privilege.Dispose() }
 }
 
@@ -81,8 +96,10 @@ $options.endpoints = @{
     type = 'list'; elements = 'dict'; default = @()
     options = @{ host = @{ type = 'str'; required = $true }; port = @{ type = 'int'; required = $true } }
 }
-$options.drill = @{ type = 'dict'; default = @{} }
+$options.drill = @{ type = 'str'; default = '' }
+$options.clean_old = @{ type = 'bool'; default = $false }
 $module = New-TargetModule -Arguments $args -Options $options
+$root = Get-StagingRoot -Path $module.Params.staging_root
 
 Complete-TargetModule -Module $module -Body {
     switch ($module.Params.step) {

@@ -11,12 +11,15 @@ description:
   - The steps of a drill around its restore, which the role P(lithnet.access_manager.drill#role) takes in their
     order. Between V(prepared) and V(tested), M(lithnet.access_manager.config_restore) restores the backup with
     O(other_server=true), O(overwrite_configured=true) and O(silence_outgoing=true).
+  - V(cleared) refuses a server that is in service, or holds what no drill put there. It records an interrupted drill
+    that is marked there as failed, and removes what it left. Until then, M(lithnet.access_manager.config_restore)
+    restores nothing else to the server.
   - V(chosen) takes the host whose drill is longest ago.
-  - V(prepared) refuses a server that holds what no drill put there. It removes what an interrupted drill left, and
-    records that one as failed. Then it opens the backup, refuses a server that reaches the mail server or a webhook
-    of the configuration, and marks it.
+  - V(prepared) opens the backup, refuses a server that reaches the mail server or a webhook of the configuration, and
+    marks it. One that got a mark, a configuration or keys meanwhile is refused.
   - V(tested) has the server decrypt with every key.
   - V(cleaned) puts back what was there before the mark, removes keys, secrets and configuration, and searches for them.
+    The mark must be that of this drill.
   - V(recorded) adds the drill to C(.drills.jsonl) beside the backups, signed and chained. It fails when the drill
     failed.
 author:
@@ -45,7 +48,7 @@ options:
   state:
     description: Which step.
     type: str
-    choices: [chosen, prepared, tested, cleaned, recorded]
+    choices: [cleared, chosen, prepared, tested, cleaned, recorded]
     required: true
   hosts:
     description: The names of the hosts among which V(chosen) chooses. All that have backups under the root when empty.
@@ -60,6 +63,12 @@ options:
     type: list
     elements: str
     default: []
+  clean_old:
+    description:
+      - With V(cleared), remove a drill that began more than a day ago too. See before that the server is not in service
+        since then.
+    type: bool
+    default: false
   source_root:
     description: With V(prepared), where the backup lies, when that is a copy. O(backup_root) when not given.
     type: str
@@ -68,7 +77,7 @@ options:
     type: str
     default: ""
   started:
-    description: When the drill began, in UTC.
+    description: When the drill began, in UTC. With V(cleaned), as V(chosen) returned it.
     type: str
   allow_reach:
     description: The names of servers of mail and webhooks that the scratch server may reach.
@@ -109,8 +118,9 @@ EXAMPLES = r"""
 
 - name: Remove what a drill left on this server
   lithnet.access_manager.drill:
-    state: cleaned
+    state: cleared
     backup_root: /srv/backup/access-manager
+    in_service: "{{ groups['access_manager'] }}"
 """
 
 RETURN = r"""
@@ -145,9 +155,9 @@ expected_keys:
   elements: str
 interrupted:
   description: >-
-    The drill that was interrupted on this server and is removed now, with host, backup_id, started, controller
+    The drill that was interrupted on this server and is removed now, with host, source, backup_id, started, controller
     and by; null when there was none.
-  returned: when O(state=prepared)
+  returned: when O(state=cleared)
   type: dict
 decrypted:
   description: The thumbprints of the certificates with whose keys the server decrypted.

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.dril
 from support.ams_host import PATIENCE, AmsHost, MakeHost, free_port, write_inventory
 from support.backups import Backup, KeyPair, backups_of
 from support.faults import disk, fill
-from support.host_state import STORE_KEY, Whole, identity_file, safety_copies
+from support.host_state import SAFETY, STORE_KEY, Whole, identity_file, safety_copies
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, results_of, run_playbook, start_playbook
 from support.plays import BACKUP, COLLECTION, failure_of
@@ -25,6 +28,7 @@ DRILL, VERIFY = f"{COLLECTION}.drill", f"{COLLECTION}.verify"
 HOST, SCRATCH = "ams-production", "ams-scratch"
 BASE = r"HKLM\SOFTWARE\Lithnet\Access Manager Service"
 MARK = "ProgramData/lithnet.access_manager.drill"
+OTHER_KEY = "ProgramData/Microsoft/Crypto/Keys/other-program"
 MAIL_PORT = free_port()
 
 
@@ -96,6 +100,7 @@ def scratch(backup: Backup, production: AmsHost, make_host: MakeHost, disk_x: Pa
     """A server on which Access Manager was installed, and not configured."""
     host = make_host(SCRATCH, certificates=(), configured=False, drives={"X": disk_x})
     host.run("reg.exe", "add", STORE_KEY, "/f")
+    host.reset_settings()
     host.serve_at(production.http_port, production.https_port)
     return host
 
@@ -142,6 +147,13 @@ def test_server_in_service_and_one_that_no_drill_configured_are_refused(
     run = drill(work, variables, "configured")
     scratch.run("reg.exe", "add", BASE, "/v", "Configured", "/t", "REG_DWORD", "/d", "0", "/f")
     assert "is configured, and no drill put that there: it is not touched" in failure_of(run, SCRATCH)
+    settings = scratch.config / "appsettings.json"
+    fresh, times = settings.read_bytes(), settings.stat()
+    settings.write_text('{"Logging": {}, "Email": {}}')
+    run = drill(work, variables, "half-configured", drill_clean_only=True)
+    settings.write_bytes(fresh)
+    os.utime(settings, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "is configured, and no drill put that there: it is not touched" in failure_of(run, SCRATCH)
     assert not (scratch.drive_c / MARK).exists()
 
 
@@ -174,15 +186,94 @@ def killed(
     return content
 
 
+def _play(tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A play that goes on after a task that is refused."""
+    listed = [{"name": name, "tags": ["first"]} | task for name, task in tasks.items()]
+    return {"hosts": SCRATCH, "gather_facts": False, "ignore_errors": True, "tasks": listed}
+
+
+def lasting(host: AmsHost) -> tuple[object, ...]:
+    """What no refused attempt may change: the configuration, the settings of Windows, the keys, and the safety copies.
+    """
+    whole = Whole.of(host)
+    return whole.outline, whole.registry, whole.http_sys, whole.keys, whole.service, safety_copies(host)
+
+
 @pytest.fixture(scope="module")
-def passed(killed: dict[str, Any], variables: dict[str, Any], work: Path, root: Path) -> PlaybookRun:
+def attempts(
+    killed: dict[str, Any], scratch: AmsHost, variables: dict[str, Any], options: dict[str, Any], work: Path, root: Path
+) -> dict[str, str]:
+    """What is tried while the drill of the killed controller is on the scratch server, and how each was refused."""
+    copies = scratch.drive_c / SAFETY
+    scratch.wait_for(lambda: any(copies.glob("*/result.json")), PATIENCE)
+    mark = scratch.drive_c / MARK / "mark.json"
+    os.utime(mark, (time.time() - 2 * 24 * 3600,) * 2)
+    store = {
+        "backup_root": str(root),
+        "host": HOST,
+        "identity_file": options["access_manager_identity_file"],
+        "allowed_signers": options["access_manager_allowed_signers"],
+    }
+    other = {"started": "2026-11-01T02:00:00Z", "signing_key": options["access_manager_signing_key"]}
+    tasks = {
+        "recovery": {f"{COLLECTION}.config_restore": store | {"other_server": True, "overwrite_configured": True}},
+        "removal of another": {DRILL: store | other | {"state": "cleaned"}},
+        "another": {DRILL: store | other | {"state": "prepared"}},
+        "old": {DRILL: store | other | {"state": "cleared"}},
+        "in service": {DRILL: store | other | {"state": "cleared", "clean_old": True}, "tags": ["never", "second"]},
+    }
+    book = work / "attempts.yml"
+    book.write_text(json.dumps([_play(tasks)]))
+    inventory = write_inventory(work / "attempts-inventory.yml", {SCRATCH: variables})
+    copy = copies / "29991231T000000Z-11111111-1111-1111-1111-111111111111"
+    before = lasting(scratch)
+    first = run_playbook(book, inventory)
+    copy.mkdir()
+    (copy / "safety.json").write_text(json.dumps({"about": {"backup": "20261101T020000Z of ams-other"}, "items": []}))
+    second = run_playbook(book, inventory, args=["--tags", "second"])
+    shutil.rmtree(copy)
+    assert lasting(scratch) == before
+    ran = dict.fromkeys(tasks, first) | {"in service": second}
+    return {one: str(results_of(run, one)[-1].get("msg", run.output)) for one, run in ran.items()}
+
+
+@pytest.fixture(scope="module")
+def passed(
+    attempts: dict[str, str], scratch: AmsHost, variables: dict[str, Any], work: Path, root: Path
+) -> PlaybookRun:
+    """The mark is two days old by now, and another program has made a key."""
     hooks = work / "hook.yml"
     hooks.write_text(json.dumps([{"name": "Hook", "ansible.builtin.debug": {"msg": "snapshot"}}]))
     extra = {"drill_before_tasks": str(hooks), "drill_after_tasks": str(hooks), "drill_allow_reach": ["127.0.0.1"]}
+    key = scratch.drive_c / OTHER_KEY
+    key.write_bytes(b"of another program")
     with socket.create_server(("127.0.0.1", MAIL_PORT)):
-        run = drill(work, variables, "passed", **extra)
+        run = drill(work, variables, "passed", drill_clean_old=True, **extra)
+    assert key.read_bytes() == b"of another program"
+    key.unlink()
     assert run.rc == 0, run.stdout[-4000:]
     return run
+
+
+@pytest.mark.parametrize(
+    ("attempt", "sentence"),
+    [
+        ("recovery", "is still on ams-scratch, and the next drill would remove what is restored to it"),
+        ("removal of another", "one drill runs at a time on a scratch server"),
+        ("another", "one drill runs at a time on a scratch server"),
+        ("old", "nothing is removed now, because that was more than a day ago"),
+        ("in service", "The backup 20261101T020000Z of ams-other was restored on"),
+    ],
+)
+def test_mark_of_a_drill_lets_nobody_but_that_drill_and_its_removal_change_the_server(
+    attempts: dict[str, str], attempt: str, sentence: str
+) -> None:
+    assert sentence in attempts[attempt]
+
+
+def test_key_of_another_program_is_named_and_keeps_no_drill_from_passing(passed: PlaybookRun) -> None:
+    assert "They stay: Windows or another program made them." in passed.output
+    assert "other-program" in passed.output
 
 
 def test_full_disk_makes_a_failed_drill_and_the_next_one_removes_what_it_left(

@@ -128,9 +128,11 @@ def test_restore_server(folder: Path, places: dict[str, str], server: AmsHost) -
 
 def test_restore_drill(folder: Path, places: dict[str, str], server: AmsHost, new: AmsHost) -> None:
     """The scratch server is the one that takes the place of a lost server afterwards: it is as it was then."""
+    new.reset_settings()
     before = Whole.of(new)
     server.stop_service()
-    scratch = new.inventory_vars() | {"drill_tls_thumbprint": new.tls_certificate.thumbprint}
+    own = {"drill_tls_thumbprint": new.tls_certificate.thumbprint, "drill_in_service": []}  # lab hosts share a name
+    scratch = new.inventory_vars() | own
     group = {"access_manager_drill": {"hosts": {SCRATCH: scratch}}}
     content = yaml.safe_dump({"access_manager_servers": {"children": group}})
     (folder / SCRATCH_INVENTORY).write_text(content, encoding="utf-8")

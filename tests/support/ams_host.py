@@ -328,6 +328,10 @@ class AmsHost:
         made: list[str] = json.loads(self.powershell(script, json.dumps(task).encode()))
         return made
 
+    def reset_settings(self) -> None:
+        """Makes appsettings.json as the MSI installs it."""
+        self._save(to_json({"Logging": settings()["Logging"]}))
+
     def edit_settings(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes appsettings.json as the configuration editor saves it: Metadata.Usn grows by one."""
         content = json.loads((self.config / "appsettings.json").read_text(encoding="utf-8-sig"))

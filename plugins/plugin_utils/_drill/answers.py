@@ -8,26 +8,25 @@ from __future__ import annotations
 import typing as t
 
 from .._ams.shapes import Thumbprint
-from .._shape import Time, at_most, matching
+from .._shape import matching
+from .._target.answers import MarkedDrill, Name
 from .._text import BACKUP_ID
 
-_Name = t.Annotated[str, at_most(1000)]
 
-
-class Mark(t.TypedDict):
+class Mark(MarkedDrill):
     """What the mark says of the drill that made it: a scratch server can say what it wants there."""
 
-    host: _Name
-    source: _Name
+    source: Name
     backup_id: t.Annotated[str, matching(BACKUP_ID, "the id of a backup")]
-    started: Time
-    controller: _Name
-    by: _Name
+    by: Name
 
 
 class Look(t.TypedDict):
-    """C(drill): of the mark; null when no drill is on the server."""
+    """C(configured): whether it is, or its settings are more than those of a new installation. C(has_keys): whether
+    a store has private keys of Access Manager. C(drill): of the mark; null when no drill is on the server.
+    """
 
+    computer_name: Name
     configured: bool
     has_keys: bool
     drill: Mark | None
@@ -37,18 +36,22 @@ class Claimed(t.TypedDict):
     """C(reached): HOST:PORT of what was reached; the server is marked only when nothing was."""
 
     changed: bool
-    reached: list[_Name]
+    reached: list[Name]
 
 
 class Decrypted(t.TypedDict):
     """The certificates whose keys decrypted. C(faults): a sentence for each other one."""
 
     decrypted: list[Thumbprint]
-    faults: list[_Name]
+    faults: list[Name]
 
 
 class Removed(t.TypedDict):
-    """C(left): what a search found after the removal."""
+    """C(searched): whether there was a mark, by which to remove and to search. C(left): what the search found.
+    C(other_keys): the files of keys that came meanwhile and are none of the drill's.
+    """
 
     changed: bool
-    left: list[_Name]
+    searched: bool
+    left: list[Name]
+    other_keys: list[Name]

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import datetime
 
 from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
-from .._store import drill_log, manifest
+from .._store import drill_log, inventory, manifest
 from .._store.high_water_mark import LAST_CHOICE, HighWaterMark
 from .._store.store import BackupStore
+from .._text import printable
 from .answers import Look
 
 
@@ -49,10 +51,30 @@ def refuse_in_service(scratch: str, in_service: c.Container[str]) -> None:
         )
 
 
+def refuse_computer_in_service(look: Look, in_service: c.Iterable[BackupStore], scratch: str) -> None:
+    """Raises AccessManagerError when the computer is one of those in service, by another name in the inventory."""
+    here = inventory.fingerprint_of_computer(look["computer_name"])
+    for store in in_service:
+        if _computer_of(store) == here:
+            raise AccessManagerError(
+                f"{scratch} is the computer {printable(look['computer_name'])}, and so is {store.host}, which is in "
+                "service: a drill would take the place of its configuration. Take it out of the group "
+                "access_manager_drill. If they are two computers, give the scratch server another name in Windows."
+            )
+
+
+def _computer_of(store: BackupStore) -> str | None:
+    """The fingerprint of the computer's name in the newest backup that is accepted."""
+    for backup_id in reversed(store.ids()):
+        with contextlib.suppress(AccessManagerError):
+            return store.manifest(backup_id)["inventory"].get(inventory.COMPUTER_NAME)
+    return None
+
+
 def refuse_foreign(look: Look, scratch: str) -> None:
     """Raises AccessManagerError when the server holds what no drill put there."""
     if look["drill"] is None and (look["configured"] or look["has_keys"]):
-        what = "is configured" if look["configured"] else "holds private keys of its own"
+        what = "is configured" if look["configured"] else "has private keys of its own"
         raise AccessManagerError(
             f"Access Manager on {scratch} {what}, and no drill put that there: it is not touched. Name a scratch "
             "server, or uninstall Access Manager on this one and install it again."

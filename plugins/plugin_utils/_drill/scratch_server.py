@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import json
 import typing as t
 
+from .. import _display
 from .._ams.constants import knowledge
 from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
+from .._target.answers import MarkedDrill
 from .._target.call import Run, Target, controller_name, new_run_id
 from .._target.detached_run import DetachedRun
 from .answers import Claimed, Decrypted, Look, Mark, Removed
@@ -35,7 +38,7 @@ class Scratch:
         no mark, nothing is changed.
         """
         asked = [{"host": one.host, "port": one.port} for one in endpoints]
-        step = {"step": "claim", "drill": dict(mark)} if mark else {"step": "reach"}
+        step = {"step": "claim", "drill": json.dumps(mark)} if mark else {"step": "reach"}
         run = self._arguments() | step | {"endpoints": asked}
         return self.target.call(run, Claimed)["reached"]
 
@@ -43,20 +46,31 @@ class Scratch:
         """Has the server decrypt with every key that the service has."""
         return self.target.call(self._arguments() | {"step": "decrypt"}, Decrypted)
 
-    def clean(self) -> Removed:
-        """Removes what a drill put there, in a run that no lost connection ends.
+    def clean(self, drill: MarkedDrill, *, old: bool = False) -> Removed:
+        """Removes what this drill put there, in a run that no lost connection ends. C(old): also a day after it began.
 
-        Raises AccessManagerError when a search finds something left.
+        Raises AccessManagerError when the server has the mark of another drill or none, when it may be in service since
+        then, and when a search finds something left.
         """
-        run = self._arguments()
+        run = self._arguments() | {"drill": json.dumps(drill), "clean_old": old}
         timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"]
         with self.target.cleanup_on_failure(self._names(run)):
             removed = DetachedRun(self.target, run, Removed, timeout=timeout).result()
         self.target.remove_run(self._names(run))
+        if not removed["searched"]:
+            raise AccessManagerError(
+                f"{self.target.label} has no mark of a drill any more: nothing was removed and nothing was searched. "
+                "Look at what is on it, or delete the server's disk: it may hold keys."
+            )
         if removed["left"]:
             raise AccessManagerError(
                 f"The drill is not removed from {self.target.label}: {'; '.join(removed['left'])}. Remove it by hand, "
                 "or delete the server's disk: it holds keys."
+            )
+        if removed["other_keys"]:
+            _display.warn(
+                f"These keys came to {self.target.label} while the drill was on it, and are not of its certificates: "
+                f"{'; '.join(removed['other_keys'])}. They stay: Windows or another program made them."
             )
         return removed
 

@@ -42,7 +42,7 @@ from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
-from .target_server import TargetServer
+from .target_server import TargetServer, refuse_marked
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 _NONCE_BYTES = 32
@@ -138,6 +138,8 @@ class RestoreAction(AccessManagerAction):
         answer, skew = clock.timed(lambda: self._described(contents, nonce))
         if clock.is_skewed(skew):
             _display.warn(clock.sentence(skew, self.target.label))
+        if not self.params["silence_outgoing"]:
+            refuse_marked(self.target.label, answer.get("drill"))
         if self.is_migration:
             migration.refuse_target(answer, self.params["migrate_allow"])
             migration.refuse_backup(contents, answer["installation"]["version"], self.params["migrate_allow"])

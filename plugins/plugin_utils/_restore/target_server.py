@@ -20,8 +20,11 @@ from .._ams.shapes import (
     State,
     Thumbprint,
 )
+from .._errors import AccessManagerError
 from .._shape import Time
+from .._target.answers import MarkedDrill
 from .._target.earlier_restores import Interruption
+from .._text import printable
 
 
 class TargetServer(t.TypedDict):
@@ -54,3 +57,14 @@ class TargetServer(t.TypedDict):
     ended_runs: list[str]
     interrupted_runs: list[Interruption]
     left_stopped: bool
+
+
+def refuse_marked(name: str, drill: MarkedDrill | None) -> None:
+    """Raises AccessManagerError when a drill is on the server: the next one would remove what is restored to it."""
+    if drill:
+        raise AccessManagerError(
+            f"The drill of {printable(drill['host'])} that {printable(drill['controller'])} began {drill['started']} "
+            f"is still on {name}, and the next drill would remove what is restored to it. Remove the drill first: run "
+            "the playbook drill for this server with drill_clean_only=true, and with drill_clean_old=true when that is "
+            "more than a day ago."
+        )

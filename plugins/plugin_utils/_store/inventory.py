@@ -43,7 +43,7 @@ def inventory_of_server(described: InventoriedServer, *, include_database: bool)
     permissions = sorted((one["key"].lower(), normal_form(one["sddl"])) for one in state["registry_permissions"])
     settings = {name: value for name, value in state["service"].items() if name in SERVICE_SETTINGS}
     return inventory | {
-        COMPUTER_NAME: _fingerprint(state["computer_name"].upper()),
+        COMPUTER_NAME: fingerprint_of_computer(state["computer_name"]),
         "state/version": _fingerprint(described["installation"]["version"]),
         "state/registry": _fingerprint(values),
         "state/registry_permissions": _fingerprint(permissions),
@@ -52,6 +52,10 @@ def inventory_of_server(described: InventoriedServer, *, include_database: bool)
         "state/firewall": _fingerprint(sorted(state["firewall"], key=lambda rule: rule["name"])),
         "state/database": _fingerprint(include_database),
     }
+
+
+def fingerprint_of_computer(name: str) -> str:
+    return _fingerprint(name.upper())
 
 
 def _configured_values(state: State) -> list[RegistryValue]:

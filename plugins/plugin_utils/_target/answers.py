@@ -21,7 +21,7 @@ from .._ams.shapes import (
     Thumbprint,
     UnreadableSecret,
 )
-from .._shape import Rule, Shape, Time
+from .._shape import Rule, Shape, Time, at_most
 
 
 def _is_base64(text: str) -> bool:
@@ -33,6 +33,7 @@ def _is_base64(text: str) -> bool:
 
 
 Base64 = t.Annotated[str, Rule(_is_base64, "Base64")]
+Name = t.Annotated[str, at_most(1000)]
 
 
 class Failure(t.TypedDict):
@@ -247,15 +248,24 @@ class MigratedServer(Server):
     health: list[Health]
 
 
+class MarkedDrill(t.TypedDict):
+    """What the mark on a scratch server says of the drill that put there what is there."""
+
+    host: Name
+    started: Time
+    controller: Name
+
+
 class AbsentRestoreTarget(AbsentServer):
     busy: t.Literal[""]
     earlier: list[EarlierRestore]
 
 
 class RestoreTarget(Server):
-    """A server beside a backup."""
+    """A server beside a backup. C(drill): null when no drill is on it."""
 
     busy: t.Literal[""]
+    drill: MarkedDrill | None
     earlier: list[EarlierRestore]
     missing_drives: list[str]
     probes: list[Probe]

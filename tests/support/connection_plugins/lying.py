@@ -153,6 +153,7 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
             _description()
             | {
                 "busy": "",
+                "drill": None,
                 "earlier": [],
                 "missing_drives": [],
                 "probes": [],
@@ -163,6 +164,7 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         ),
         "config_snapshot": _launched,
         "drill": lambda: {
+            "computer_name": "SCRATCH",
             "configured": False,
             "has_keys": False,
             "drill": None,
@@ -205,7 +207,7 @@ def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> d
     if module == "service":
         return {"changed": False, "status_before": "Running", "status": "Running"} | waits
     if module == "drill":
-        return {"changed": True, "left": []}
+        return {"changed": True, "searched": True, "left": [], "other_keys": []}
     if module == "config_restore":
         done = {"service_started": True, "safety_copy": "C:\\safety", "warnings": [], "msg": "", "downtime_ms": 3}
         checks = [{"name": "running", "passed": True, "reason": ""}]

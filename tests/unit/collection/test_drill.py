@@ -140,6 +140,25 @@ def test_interrupted_drill_is_removed_and_recorded_before_the_next_begins(fleet:
     assert steps(fleet).index("drill:take") < steps(fleet).index("drill:claim")
 
 
+def test_interrupted_drill_has_its_record_although_it_cannot_be_removed(fleet: Fleet) -> None:
+    run = drill(fleet, drill__look={"drill": MARK}, drill__answer={"failed": True, "msg": "It is old."})
+    assert "It is old." in failure_of(run, SCRATCH)
+    interrupted, refused = records(fleet)
+    assert (interrupted["started"], interrupted["searched"]) == (MARK["started"], False)
+    assert (refused["outcome"], refused["problems"]) == ("failed", ["It is old."])
+    assert "drill:claim" not in steps(fleet)
+
+
+def test_interrupted_drill_is_removed_alone_when_nothing_else_is_wanted(fleet: Fleet) -> None:
+    run = drill(fleet, extra={"drill_clean_only": True}, drill__look={"drill": MARK})
+    assert run.rc == 0, run.output
+    assert [one["started"] for one in records(fleet)] == [MARK["started"]]
+    taken = [step for step in steps(fleet) if not step.endswith((":collect", ":remove"))]
+    assert taken == ["drill:look", "drill:take"]
+    lies = {"drill__look": {"drill": MARK}, "drill__answer": {"failed": True, "msg": "It is old."}}
+    assert "It is old." in failure_of(drill(fleet, extra={"drill_clean_only": True}, **lies), SCRATCH)
+
+
 def test_interrupted_drill_is_removed_although_the_next_backup_cannot_be_opened(fleet: Fleet) -> None:
     (fleet.folder / "key.txt").write_text(age_key().private)
     run = drill(fleet, drill__look={"drill": MARK, "configured": True, "has_keys": True})
@@ -168,15 +187,14 @@ def test_mark_of_a_scratch_server_makes_no_record_of_a_host_without_backups(flee
     ("look", "sentence"),
     [
         ({"configured": True}, "no drill put that there: it is not touched"),
-        ({"has_keys": True}, "holds private keys of its own, and no drill put that there"),
+        ({"has_keys": True}, "has private keys of its own, and no drill put that there"),
         ({"drill": {"host": "x"}}, "The answer of scratch is not used"),
     ],
 )
 def test_refused_server_is_not_touched(fleet: Fleet, look: dict[str, Any], sentence: str) -> None:
     run = drill(fleet, drill__look=look)
     assert sentence in failure_of(run, SCRATCH)
-    assert "drill:claim" not in steps(fleet)
-    assert "config_restore:take" not in steps(fleet)
+    assert not {"drill:claim", "drill:take", "config_restore:take"} & set(steps(fleet))
 
 
 def test_server_that_does_not_answer_is_a_failed_drill(fleet: Fleet) -> None:

@@ -233,7 +233,7 @@ MARK = {
     ("changes", "sentence"),
     [
         ({"configured": True}, "is configured, and no drill put that there"),
-        ({"has_keys": True}, "holds private keys of its own, and no drill put that there"),
+        ({"has_keys": True}, "has private keys of its own, and no drill put that there"),
     ],
 )
 def test_server_with_what_no_drill_put_there_is_refused(changes: dict[str, Any], sentence: str) -> None:
