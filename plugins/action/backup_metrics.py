@@ -16,6 +16,7 @@ from ..plugin_utils._files import mode_of, replace_atomically
 from ..plugin_utils._report import prometheus
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import run_log
+from ..plugin_utils._store.signed_lines import without_signature
 from ..plugin_utils._store.store import BackupStore, hosts
 
 
@@ -49,6 +50,6 @@ class ActionModule(AccessManagerAction):
         return unknown | {
             "newest_complete": newest,
             "last_success": known["last_success"],
-            "last_run": run_log.without_signature(runs.last) if runs.last else None,
+            "last_run": without_signature(runs.last) if runs.last else None,
             "copies": CopyHistory(store, self.params["state_dir"]).ages(None, self.now),
         }

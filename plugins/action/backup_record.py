@@ -17,6 +17,7 @@ from ..plugin_utils._statuses import FAILED, SUCCESSFUL, UNCHANGED
 from ..plugin_utils._store import run_log
 from ..plugin_utils._store.high_water_mark import LAST_RUN, HighWaterMark
 from ..plugin_utils._store.run_log import Run
+from ..plugin_utils._store.signed_lines import without_signature
 from ..plugin_utils._store.store import BackupStore, id_at
 from ..plugin_utils._text import time_of, timestamp
 
@@ -29,7 +30,7 @@ class ActionModule(AccessManagerAction):
         self.now = datetime.datetime.now(datetime.UTC)
         self.started = time_of(self.params["started"] or "")
         run = self._run()
-        result: dict[str, t.Any] = {"run": run_log.without_signature(run), "changed": False}
+        result: dict[str, t.Any] = {"run": without_signature(run), "changed": False}
         try:
             result |= self._recorded(run)
         except AccessManagerError as exc:

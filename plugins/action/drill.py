@@ -23,6 +23,7 @@ from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import drill_log, run_log
 from ..plugin_utils._store.drill_log import FAILED, PASSED, Drill
 from ..plugin_utils._store.high_water_mark import LAST_CHOICE, LAST_DRILL, HighWaterMark
+from ..plugin_utils._store.signed_lines import moment_of, without_signature
 from ..plugin_utils._store.store import BackupStore, hosts, time_of_id
 from ..plugin_utils._target.answers import MarkedDrill
 from ..plugin_utils._target.call import controller_name
@@ -156,10 +157,10 @@ class ActionModule(RestoreAction):
 
     def _recorded(self) -> dict[str, t.Any]:
         drill = self._drill()
-        result: dict[str, t.Any] = {"drill": drill_log.without_signature(drill)}
+        result: dict[str, t.Any] = {"drill": without_signature(drill)}
         if not self.check_mode:
             written = self._add(self._store(self.host), drill)
-            result |= {"changed": True, "drill": drill_log.without_signature(written)}
+            result |= {"changed": True, "drill": without_signature(written)}
         if drill["outcome"] == FAILED:
             result |= {"failed": True, "msg": f"The drill of {self.host} failed: {' '.join(drill['problems'])}"}
         return result
@@ -225,6 +226,6 @@ class ActionModule(RestoreAction):
     def _lost_seconds(self, store: BackupStore, backup_id: str) -> float:
         """How old the last state is that the backup holds: since it was made, or last found as it is."""
         success = run_log.read(store, backup_id, self.now).success
-        made = run_log.moment_of(success) if success else time_of_id(backup_id)
+        made = moment_of(success) if success else time_of_id(backup_id)
         begun = time_of(self.params["started"] or "") or self.now
         return round(max(0.0, (begun - made).total_seconds()), 1)

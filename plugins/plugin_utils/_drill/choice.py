@@ -13,6 +13,7 @@ from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
 from .._store import drill_log, inventory, manifest
 from .._store.high_water_mark import LAST_CHOICE, HighWaterMark
+from .._store.signed_lines import moment_of
 from .._store.store import BackupStore
 from .._text import printable
 from .answers import Look
@@ -39,7 +40,7 @@ def _turn(store: BackupStore, state_dir: str | None, now: datetime.datetime) -> 
     if chosen := HighWaterMark(store, state_dir).recorded(LAST_CHOICE):
         return chosen
     last = drill_log.read(store, now).last
-    return drill_log.moment_of(last) if last else datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    return moment_of(last) if last else datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 def refuse_in_service(scratch: str, in_service: c.Container[str]) -> None:

@@ -13,7 +13,7 @@ import typing as t
 from .._statuses import FAILED, INCOMPLETE, STATUSES
 from .._store import drill_log, run_log
 from .._store.manifest import Manifest
-from .._store.run_log import without_signature
+from .._store.signed_lines import without_signature
 from .._store.store import future_warning
 from .._text import printable
 from .verification import Host, Result

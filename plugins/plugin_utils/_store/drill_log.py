@@ -9,23 +9,19 @@ be changed, and none be removed but the oldest and the newest ones, without that
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
-import errno
 import hashlib
 import json
 import typing as t
 
-from .._ams.json_document import strict
 from .._ams.shapes import Sha256
-from .._errors import AccessManagerError
-from .._shape import Time, at_most, between, checked, matching
+from .._shape import Time, at_most, between, matching
 from .._signing.signer import Signer
-from .._signing.trust import Trust
-from .._text import BACKUP_ID, time_of
-from .folder import Folder, explained
+from .._text import BACKUP_ID
+from .folder import explained
 from .run_log import MOST_FOREIGN
+from .signed_lines import is_accepted, lines_of, moment_of, parsed, signature_of, without_signature
 from .store import CLOCKS_DIFFER, BackupStore
 
 NAME = ".drills.jsonl"
@@ -96,7 +92,7 @@ def read(store: BackupStore, now: datetime.datetime) -> Drills:
         return Drills()
     except OSError as exc:
         return Drills(problems=(f"The record of drills '{path}' cannot be read: {exc.strerror}.",))
-    drills = [_drill(line) for line in lines[-KEPT:]]
+    drills = [parsed(line, Drill) for line in lines[-KEPT:]]
     good, foreign = _newest(drills, store, now)
     problems = [] if _is_chained(lines[-KEPT:], drills) else [_BROKEN.format(path=path)]
     problems += [_FOREIGN.format(path=path, count=foreign)] if foreign else []
@@ -125,26 +121,17 @@ def add(store: BackupStore, drill: Drill, signer: Signer | None) -> Drill:
     """
     with explained(store.folder / NAME), store.opened_root() as root, root.make_subfolder(store.host) as folder:
         folder.lock()
-        lines = _lines(folder)
+        lines = lines_of(folder, NAME, SIZE_LIMIT)
         written: Drill = {**drill, "previous": hashlib.sha256(lines[-1]).hexdigest() if lines else None}
         if signer:
-            written["signature"] = signer.sign(_signed(written)).signature.decode()
+            written["signature"] = signature_of(written, signer)
         kept = [*lines[1 - KEPT :], json.dumps(written).encode()]
         folder.replace_file(NAME, b"".join(line + b"\n" for line in kept))
     return written
 
 
-def moment_of(drill: Drill) -> datetime.datetime:
-    """When a drill ended."""
-    return t.cast(datetime.datetime, time_of(drill["finished"]))
-
-
 def days_ago(drill: Drill, now: datetime.datetime) -> float:
     return (now - moment_of(drill)).total_seconds() / 86400
-
-
-def without_signature(drill: Drill) -> dict[str, t.Any]:
-    return {key: value for key, value in drill.items() if key != "signature"}
 
 
 def summary(drills: Drills, now: datetime.datetime) -> dict[str, t.Any]:
@@ -174,41 +161,10 @@ _FOREIGN = (
 
 def _counts(drill: Drill, store: BackupStore, now: datetime.datetime) -> bool:
     is_past = drill["host"] == store.host and moment_of(drill) <= now + CLOCKS_DIFFER
-    return is_past and _is_accepted(drill, store.trust, str(store.folder / NAME))
-
-
-def _is_accepted(drill: Drill, trust: Trust, path: str) -> bool:
-    if not trust.is_required:
-        return True
-    with contextlib.suppress(AccessManagerError, UnicodeEncodeError):
-        return "signature" in drill and trust.origin_of(_signed(drill), drill["signature"].encode(), path).is_verified
-    return False
+    return is_past and is_accepted(drill, store.trust, str(store.folder / NAME))
 
 
 def _is_chained(lines: list[bytes], drills: list[Drill | None]) -> bool:
     """Whether each line names the one before it. What the first one names may have been dropped since."""
     pairs = zip(lines, drills[1:], strict=False)
     return all(drill and drill["previous"] == hashlib.sha256(line).hexdigest() for line, drill in pairs)
-
-
-def _lines(folder: Folder) -> list[bytes]:
-    try:
-        return folder.read_file(NAME, SIZE_LIMIT).splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as exc:
-        if exc.errno == errno.EFBIG:
-            return []
-        raise
-
-
-def _drill(line: bytes) -> Drill | None:
-    try:
-        return checked(strict(line), Drill)
-    except ValueError:
-        return None
-
-
-def _signed(drill: Drill) -> bytes:
-    """What the signature of a line is of: its other keys, sorted, without spaces."""
-    return json.dumps(without_signature(drill), sort_keys=True, separators=(",", ":")).encode()

@@ -10,21 +10,17 @@ successful one counts only for the backup that it names: who removes lines makes
 from __future__ import annotations
 
 import collections.abc as c
-import contextlib
 import dataclasses
 import datetime
-import errno
 import json
 import typing as t
 
-from .._ams.json_document import strict
-from .._errors import AccessManagerError
-from .._shape import Time, at_most, between, checked, matching
+from .._shape import Time, at_most, between, matching
 from .._signing.signer import Signer
-from .._signing.trust import Trust
 from .._statuses import SUCCESSFUL, Outcome
-from .._text import BACKUP_ID, printable, shortened, time_of, timestamp
-from .folder import Folder, explained
+from .._text import BACKUP_ID, printable, shortened, timestamp
+from .folder import explained
+from .signed_lines import is_accepted, lines_of, moment_of, parsed, signature_of
 from .store import CLOCKS_DIFFER, BackupStore
 from .store import time_of_id as begun
 
@@ -92,7 +88,7 @@ def read(store: BackupStore, backup_id: str | None, now: datetime.datetime) -> R
         return Runs(problem=f"The record of runs '{path}' cannot be read: {exc.strerror}.")
     last, foreign = None, 0
     for run in _newest_first(texts, store.host, now + CLOCKS_DIFFER):
-        if not _is_accepted(run, store.trust, path):
+        if not is_accepted(run, store.trust, path):
             foreign += "signature" in run
             if foreign > MOST_FOREIGN:
                 return Runs(last, problem=_FOREIGN.format(path=path, most=MOST_FOREIGN))
@@ -131,10 +127,10 @@ def add(store: BackupStore, run: Run, signer: Signer | None) -> None:
     signed.
     """
     if signer:
-        run = run | {"signature": signer.sign(_signed(run)).signature.decode()}
+        run = run | {"signature": signature_of(run, signer)}
     with explained(store.folder / NAME), store.opened_root() as root, root.make_subfolder(store.host) as folder:
         folder.lock()
-        lines = [*_kept(folder), json.dumps(run).encode()]
+        lines = [*lines_of(folder, NAME, SIZE_LIMIT)[1 - KEPT :], json.dumps(run).encode()]
         folder.replace_file(NAME, b"".join(line + b"\n" for line in lines))
 
 
@@ -145,50 +141,9 @@ def bounded(problems: c.Iterable[str]) -> list[str]:
     return [shortened(printable(problem), _LONGEST_PROBLEM) for problem in some]
 
 
-def moment_of(run: Run) -> datetime.datetime:
-    """When a run ended."""
-    return t.cast(datetime.datetime, time_of(run["finished"]))
-
-
-def without_signature(run: Run) -> dict[str, t.Any]:
-    return {key: value for key, value in run.items() if key != "signature"}
-
-
 def _newest_first(texts: list[bytes], host: str, latest: datetime.datetime) -> c.Iterator[Run]:
     """The runs of a host, each parsed when it is asked for: usually the first one or two are."""
     for text in reversed(texts):
-        run = _line(text)
+        run = parsed(text, Run)
         if run and run["host"] == host and moment_of(run) <= latest:
             yield run
-
-
-def _is_accepted(run: Run, trust: Trust, path: str) -> bool:
-    if not trust.is_required:
-        return True
-    with contextlib.suppress(AccessManagerError, UnicodeEncodeError):
-        return "signature" in run and trust.origin_of(_signed(run), run["signature"].encode(), path).is_verified
-    return False
-
-
-def _kept(folder: Folder) -> list[bytes]:
-    """The lines that stay when one is added: none of a file that is too large to be a record of runs."""
-    try:
-        return folder.read_file(NAME, SIZE_LIMIT).splitlines()[1 - KEPT :]
-    except FileNotFoundError:
-        return []
-    except OSError as exc:
-        if exc.errno == errno.EFBIG:
-            return []
-        raise
-
-
-def _line(text: bytes) -> Run | None:
-    try:
-        return checked(strict(text), Run)
-    except ValueError:
-        return None
-
-
-def _signed(run: Run) -> bytes:
-    """What the signature of a line is of: its other keys, sorted, without spaces."""
-    return json.dumps(without_signature(run), sort_keys=True, separators=(",", ":")).encode()
