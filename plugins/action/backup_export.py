@@ -113,8 +113,7 @@ class ActionModule(AccessManagerAction):
 
     def _secrets_by_account_of_the_run(self, part: SecretsPart) -> EncryptedSecrets:
         """What the account of the connection may decrypt: a scheduled task tries it as SYSTEM."""
-        question = {"knowledge": knowledge(), "settings": SETTINGS, "public_key": part.public_key}
-        return self.target.call(question, EncryptedSecrets, module=part.context)
+        return self.target.call(part.question, EncryptedSecrets, module=part.context)
 
     def _new_run(self) -> Run:
         return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}

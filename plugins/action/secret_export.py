@@ -11,7 +11,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._parts.part import open_backup
-from ..plugin_utils._parts.secrets import SETTINGS, SecretsPart
+from ..plugin_utils._parts.secrets import SecretsPart
 from ..plugin_utils._target.answers import EncryptedSecrets, Secrets
 
 
@@ -21,5 +21,4 @@ class ActionModule(AccessManagerAction):
         if self.check_mode:
             return {"changed": True, **self.target.call({"knowledge": knowledge()}, Secrets)}
         part = SecretsPart(self.target, open_backup(self.params, self.host), encryptor)
-        question = {"knowledge": knowledge(), "settings": SETTINGS, "public_key": part.public_key}
-        return part.receive(self.target.call(question, EncryptedSecrets))
+        return part.receive(self.target.call(part.question, EncryptedSecrets))

@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.encryption
   - lithnet.access_manager.staging
   - lithnet.access_manager.stop
+  - lithnet.access_manager.copy_policy
 attributes:
   check_mode:
     support: full
@@ -46,27 +47,12 @@ options:
     type: list
     elements: str
     default: []
-  stop_service:
-    description:
-      - V(auto) copies live, and stops the service only when the configuration changed during each of three copies.
-      - V(always) stops the service for the copy, and starts it again if it ran.
-      - V(never) fails rather than stop.
-      - Where a failover cluster runs the service, a stop is refused until C(Stop-ClusterResource) has stopped it.
-    type: str
-    choices: [auto, always, never]
-    default: auto
   stop_obstacles:
     description: Sentences on why the service could not start again after a stop. With any, O(stop_service=auto) fails
       rather than stop.
     type: list
     elements: str
     default: []
-  include_database:
-    description:
-      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the
-        service is stopped.
-    type: bool
-    default: false
   expected_bytes:
     description:
       - The size of the files, as M(lithnet.access_manager.installation_info) returned it
@@ -74,14 +60,6 @@ options:
       - More than twice that and 64 MiB is not taken from the server. Never more than 4 GiB are, also when this is not
         given.
     type: int
-  service_timeout:
-    description: How many seconds each wait for the service may take.
-    type: int
-    default: 120
-  lock_timeout:
-    description: How many seconds to wait for another run on the same server to end.
-    type: int
-    default: 300
 seealso:
   - module: lithnet.access_manager.installation_info
   - module: lithnet.access_manager.backup_commit

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - lithnet.access_manager.attributes.actiongroup_all
   - lithnet.access_manager.staging
   - lithnet.access_manager.stop
+  - lithnet.access_manager.copy_policy
 attributes:
   check_mode:
     support: full
@@ -40,29 +41,6 @@ options:
   run_id:
     description: The snapshot to remove, as RV(run_id) of the call that took it.
     type: str
-  stop_service:
-    description:
-      - V(auto) copies live, and stops the service only when the configuration changed during each of three copies.
-      - V(always) stops the service for the copy, and starts it again if it ran.
-      - V(never) fails rather than stop.
-      - Where a failover cluster runs the service, a stop is refused until C(Stop-ClusterResource) has stopped it.
-    type: str
-    choices: [auto, always, never]
-    default: auto
-  include_database:
-    description:
-      - Copy the database too. It is a cache, which Access Manager recreates, and it can be copied only while the
-        service is stopped.
-    type: bool
-    default: false
-  service_timeout:
-    description: How many seconds each wait for the service may take.
-    type: int
-    default: 120
-  lock_timeout:
-    description: How many seconds to wait for another run on the same server to end.
-    type: int
-    default: 300
 seealso:
   - module: lithnet.access_manager.artifact_fetch
   - module: lithnet.access_manager.service

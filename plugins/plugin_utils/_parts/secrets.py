@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from .._ams import secret_use
-from .._ams.constants import SecretMode
+from .._ams.constants import SecretMode, knowledge
 from .._contents.names import BINDING_KEY
 from .._errors import AccessManagerError
 from .._store.manifest import Details, SecretRecord
@@ -27,6 +27,11 @@ SETTINGS = list(secret_use.SETTINGS)
 class SecretsPart(Part):
     name = "secrets"
     context = "secret_export"
+
+    @property
+    def question(self) -> dict[str, t.Any]:
+        """What the half of C(secret_export) is asked for this part."""
+        return {"knowledge": knowledge(), "settings": SETTINGS, "public_key": self.public_key}
 
     def receive(self, answer: EncryptedSecrets) -> dict[str, t.Any]:
         """Takes what the server sent, and returns what is known of it. The part with the certificates comes before."""
