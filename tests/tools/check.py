@@ -75,6 +75,9 @@ def failed_files() -> list[str]:
     return sorted({name.partition("::")[0] for name in names if name.startswith(INTEGRATION)})
 
 
+REFERENCES = ["--check-extra-docs-refs", "--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
+"""What the documentation says of this and other collections must be there."""
+
 # Of the steps that run two at a time, the longest come first. The integration tests wait for hosts and services, and
 # two files at a time leave little of a small machine: one in which something failed is run once more, alone.
 STEPS = [
@@ -86,7 +89,7 @@ STEPS = [
     Step("docsite", ["tests/tools/docsite.sh"], judge=True),
     Step("ee", ["tests/tools/ee.sh"], judge=True),
     Step("workflows", ["tests/tools/workflows.sh"], judge=True),
-    Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
+    Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", *REFERENCES, "."]),
     Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
     Step("mypy", ["mypy"], fast=True),
     Step("build", ["tests/tools/build.sh"]),

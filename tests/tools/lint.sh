@@ -7,13 +7,7 @@
 set -euo pipefail
 
 copy=.build/plain
-rm -rf "$copy"
-mkdir -p "$copy"
-git ls-files --cached --others --exclude-standard -z |
-    while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-    tar --create --null --files-from=- | tar --extract --directory "$copy"
-git init --quiet "$copy"
-git -C "$copy" add --all
+tests/tools/copy.sh "$copy"
 cd "$copy"
 unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
 ansible-lint --profile production -x sanity --strict --nocolor

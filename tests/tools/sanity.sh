@@ -12,13 +12,7 @@ copy=$root/ansible_collections/lithnet/access_manager
 version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 # A repository of its own tells ansible-test which files count. The guests in tests/ keep their own rules.
-rm -rf "$copy"
-mkdir -p "$copy"
-git ls-files --cached --others --exclude-standard -z -- ':!tests/windows' ':!tests/windows_lab' ':!tests/ad_lab' |
-    while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-    tar --create --null --files-from=- | tar --extract --directory "$copy"
-git init --quiet "$copy"
-git -C "$copy" add --all
+tests/tools/copy.sh "$copy" ':!tests/windows' ':!tests/windows_lab' ':!tests/ad_lab'
 
 # ansible-test keeps its environments in HOME, and fetches a script from the network that puts pip in them. Python has pip at hand.
 home=$PWD/$root/home

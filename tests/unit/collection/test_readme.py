@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,8 +25,31 @@ HEADINGS = [
 ]
 
 
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *ROOT.glob("roles/*/README.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/docsite/rst/*.rst"),
+]
+
+
 def links(path: Path) -> list[str]:
-    return re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    """The links of a page in Markdown or reStructuredText."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"\]\(([^)\s]+)\)" if path.suffix == ".md" else r"<(https://[^>]+)>`__", text)
+
+
+def pages_and_links() -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        yield from ((page, link) for link in links(page))
+
+
+def anchors(path: Path) -> set[str]:
+    """The names that the headings of a page get on GitHub and Galaxy."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_readme_has_the_headings_of_certification_on_one_page() -> None:
@@ -46,8 +70,12 @@ def test_links_to_the_repository_are_absolute_and_lead_to_files() -> None:
             assert all(link.startswith(("https://", "#")) for link in found), page
 
 
-def test_pages_link_to_pages_that_are_there() -> None:
-    for page in ROOT.glob("docs/*.md"):
-        for link in links(page):
-            if not link.startswith(("https:", "http:", "#")):
-                assert (page.parent / link.partition("#")[0]).exists(), (page, link)
+def test_links_lead_to_pages_and_headings_that_are_there() -> None:
+    for page, link in pages_and_links():
+        name, _, heading = link.removeprefix(REPOSITORY).partition("#")
+        if name.startswith("https://"):
+            continue
+        folder = ROOT if link.startswith(REPOSITORY) else page.parent
+        linked = folder / name if name else page
+        assert linked.exists(), (page, link)
+        assert not heading or heading in anchors(linked), (page, link)
