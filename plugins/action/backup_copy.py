@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies the backups of a host to other places, or verifies the copies there."""
+"""Copies what is kept of a host to other places, or verifies the copies there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..plugin_utils._copies import copying
 from ..plugin_utils._copies.copying import CopyResult
 from ..plugin_utils._copies.destinations import Destination, destinations_of
 from ..plugin_utils._copies.history import CopyHistory
+from ..plugin_utils._copies.kinds import all_of
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.store import BackupStore
@@ -50,7 +51,7 @@ class ActionModule(AccessManagerAction):
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         history = CopyHistory(store, self.params["state_dir"])
         destinations = destinations_of(self.params["destinations"], history, store.root)
-        if not store.ids():
+        if not any(True for _one in all_of(store)):
             raise AccessManagerError(f"There is no backup of {self.host} in '{store.folder}': nothing can be copied.")
         return [self._result_of(store, destination, history) for destination in destinations]
 

@@ -22,7 +22,7 @@ options:
       kind:
         description:
           - V(s3) is a bucket, with object lock. V(folder) is a folder on the controller, such as another disk or a
-            mount. V(command) is a program that copies the folder of a backup.
+            mount. V(command) is a program that copies a folder.
         type: str
         choices: [s3, folder, command]
         required: true
@@ -77,12 +77,13 @@ options:
         default: true
       command:
         description:
-          - The program of kind V(command) and its arguments. It is run once for each backup, without a shell.
-            V({source}) stands for the folder of the backup, V({host}) for its host and V({id}) for its id.
+          - The program of kind V(command) and its arguments. It is run once for each backup, attachment and installer,
+            without a shell. V({source}) stands for its folder, V({host}) for its host, and V({id}) for its place below
+            the folder of the host, as the id of a backup, C(attachments/ID) or C(installers/VERSION).
         type: list
         elements: str
       timeout:
-        description: For how many seconds the command may run for one backup.
+        description: For how many seconds the command may run for one folder.
         type: int
         default: 3600
 """

@@ -80,7 +80,7 @@ options:
   installer:
     description:
       - The MSI of Access Manager Service on the controller, with O(state=opened). It is kept once for each version as
-        C(HOST/installers/VERSION.msi) under
+        C(HOST/installers/VERSION/installer.msi) under
         O(backup_root), with a record that O(signing_key) signs, because the vendor offers version 1 no more. Also
         when nothing has changed.
       - It must be the MSI of O(installed); another one is not kept, with a warning.

@@ -5,14 +5,15 @@
 
 DOCUMENTATION = r"""
 module: backup_copy
-short_description: Copies the backups of a host to other places
+short_description: Copies the backups of a host, and what lies beside them, to other places
 version_added: 1.0.0
 description:
-  - Copies every backup of a host that a destination does not have yet, or verifies the copies there. Nothing in a copy
-    is ever deleted or replaced.
-  - Only backups are copied whose manifest is accepted (O(allowed_signers)) and whose artifacts are what it says.
+  - Copies every backup, attachment and installer of a host that a destination does not have yet, or verifies the copies
+    there. Nothing in a copy is ever deleted or replaced.
+  - Only what is accepted (O(allowed_signers)) is copied, and whose files are what its record says (the manifest of a
+    backup).
   - In a bucket of S3 (kind V(s3)), each file is one object. The server verifies what arrives against the SHA-256 of the
-    manifest, and answers for it later, so that V(verified) downloads nothing. All versions of an object are looked at,
+    record, and answers for it later, so that V(verified) downloads nothing. All versions of an object are looked at,
     because a key that may only write can hide an object or cover it with another.
   - A destination that fails does not keep the others from being copied to.
 author:
@@ -40,7 +41,7 @@ options:
   state:
     description:
       - V(copied) copies what is not there.
-      - V(verified) reports each file that is missing or not what its manifest says. What a command (kind V(command))
+      - V(verified) reports each file that is missing or not what its record says. What a command (kind V(command))
         copied cannot be verified, only that it was run.
     type: str
     choices: [copied, verified]
@@ -97,13 +98,14 @@ destinations:
       returned: always
       type: str
     copied:
-      description: The ids of the backups that were copied, or would be in check mode, the newest first.
+      description: What was copied, or would be in check mode, of each kind the newest first. Of backups their ids, and
+        of the others C(attachments/ID) and C(installers/VERSION).
       returned: always
       type: list
       elements: str
     present:
-      description: The ids of the backups that were there already; with O(state=verified), of those that are there as
-        their manifests say.
+      description: What was there already; with O(state=verified), what is there as its record says. Named as in
+        RV(destinations[].copied).
       returned: always
       type: list
       elements: str
@@ -121,7 +123,7 @@ destinations:
       type: list
       elements: str
     last_success:
-      description: When the destination had every backup of the host for the last time, in UTC. V(null) when it never
+      description: When the destination had all of the host for the last time, in UTC. V(null) when it never
         had.
       returned: always
       type: str

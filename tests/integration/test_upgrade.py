@@ -147,7 +147,7 @@ def test_the_installer_is_recorded_and_kept_beside_the_backups_and_a_rollback_na
     digest, code = hashlib.sha256(MSI).hexdigest(), "{E1F0DE7E-99EC-48BB-8832-3674435984E3}"
     recorded = {"product_code": code, "version": "1.0.7945.0", "name": "ams-1.0.msi", "sha256": digest}
     assert newest.manifest["installer"] == recorded
-    kept = root / NAME / "installers/1.0.7945.0.msi"
+    kept = root / NAME / "installers/1.0.7945.0/installer.msi"
     assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (MSI, 0o600)
     assert str(kept) in protected.stdout
     assert digest in protected.stdout
@@ -171,7 +171,7 @@ def test_the_rollback_is_refused_while_the_new_version_is_there(upgraded: Playbo
     assert upgraded.rc != 0
     sentence = failure_of(upgraded, NAME)
     assert "has version '2.0.8600.0'" in sentence
-    assert "installers/1.0.7945.0.msi'" in sentence
+    assert "installers/1.0.7945.0/installer.msi'" in sentence
     assert "install the MSI of version 1, and run the playbook rollback" in sentence
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._text import one_line
-from .backup_files import BackupToCopy
+from .copied_folder import CopiedFolder
 
 _LONGEST_OUTPUT = 2000
 """Letters of what a command says that failed: its end."""
@@ -20,8 +20,9 @@ _LONGEST_OUTPUT = 2000
 
 @dataclasses.dataclass(frozen=True)
 class CommandDestination:
-    """C(command): a program and its arguments, in which C({source}), C({host}) and C({id}) stand for the folder of a
-    backup, its host and its id. C(copied): ids, by host, which it has copied already: nothing else can be asked.
+    """C(command): a program and its arguments, in which C({source}), C({host}) and C({id}) stand for a folder, its
+    host, and its place below the folder of the host. C(copied): the places, by host, of what it has copied already:
+    nothing else can be asked.
 
     C(timeout): in seconds.
     """
@@ -34,12 +35,12 @@ class CommandDestination:
     def prepare(self) -> list[str]:
         return []
 
-    def holds(self, backup: BackupToCopy) -> bool:
-        return backup.id in self.copied(backup.host)
+    def holds(self, folder: CopiedFolder) -> bool:
+        return folder.place in self.copied(folder.host)
 
-    def copy(self, backup: BackupToCopy) -> int:
-        """Runs the command for a backup. Raises AccessManagerError unless it ends with 0 in time."""
-        values = {"{source}": str(backup.store.folder / backup.id), "{host}": backup.host, "{id}": backup.id}
+    def copy(self, folder: CopiedFolder) -> int:
+        """Runs the command for a folder. Raises AccessManagerError unless it ends with 0 in time."""
+        values = {"{source}": str(folder.store.folder / folder.place), "{host}": folder.host, "{id}": folder.place}
         try:
             ended = subprocess.run(
                 [_filled(argument, values) for argument in self.command],
@@ -51,7 +52,7 @@ class CommandDestination:
             )
         except subprocess.TimeoutExpired:
             raise AccessManagerError(
-                f"The command of the copies '{self.name}' did not end within {self.timeout} s for {backup.label}: it "
+                f"The command of the copies '{self.name}' did not end within {self.timeout} s for {folder.label}: it "
                 "was stopped. Set its timeout higher, or see what it waits for."
             ) from None
         except OSError as exc:
@@ -61,19 +62,19 @@ class CommandDestination:
         if ended.returncode:
             said = one_line(ended.stdout.decode(errors="replace")[-_LONGEST_OUTPUT:]).strip() or "nothing"
             raise AccessManagerError(
-                f"The command of the copies '{self.name}' ended with {ended.returncode} for {backup.label}. It said: "
+                f"The command of the copies '{self.name}' ended with {ended.returncode} for {folder.label}. It said: "
                 f"{said}"
             )
-        return backup.size
+        return folder.size
 
-    def verify(self, backup: BackupToCopy) -> list[str]:
+    def verify(self, folder: CopiedFolder) -> list[str]:
         """Nothing but that the command was run for it can be known."""
-        if self.holds(backup):
+        if self.holds(folder):
             return []
-        return [f"{backup.label.capitalize()} was not copied to '{self.name}' yet."]
+        return [f"{folder.label[0].upper()}{folder.label[1:]} was not copied to '{self.name}' yet."]
 
-    def unread(self, backup: BackupToCopy) -> int:
-        return backup.size
+    def unread(self, folder: CopiedFolder) -> int:
+        return folder.size
 
 
 def _filled(argument: str, values: dict[str, t.Any]) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies the backups of a host to a destination, or verifies the copies there. A failure ends nothing but itself."""
+"""Copies what is kept of a host to a destination, or verifies the copies there. A failure ends nothing but itself."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from .. import _progress
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .._text import timestamp
-from .backup_files import BackupToCopy
+from .copied_folder import CopiedFolder, label_of
 from .destinations import Destination
 from .history import CopyHistory
+from .kinds import Kind, all_of
 
 
 @dataclasses.dataclass
 class CopyResult:
-    """What became of one destination, or with an empty name of all. C(present): backups that were there already.
+    """What became of one destination, or with an empty name of all.
+
+    C(copied), C(present): what was copied, and what was there already, each by its place below the folder of the host.
 
     C(bytes): sent in this run. C(unread): bytes that a verification did not have to read.
     C(problems): a sentence for each thing that failed.
@@ -47,15 +50,13 @@ class CopyResult:
 
 
 def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, check_mode: bool) -> CopyResult:
-    """Copies every backup of a host that is not there, the newest first. In check mode nothing is sent."""
+    """Copies all of a host that is not there. In check mode nothing is sent."""
     result = CopyResult(destination.name, last_success=history.last_success(destination.name))
     try:
         result.warnings += [] if check_mode else destination.prepare()
-        ids = store.ids()
-        for backup_id in _progress.counted(
-            reversed(ids), f"copied to {destination.name}", total=len(ids), unit=_progress.BACKUPS
-        ):
-            _copy_one(store, backup_id, destination, result, check_mode=check_mode)
+        found = list(all_of(store))
+        for kind, name in _progress.counted(found, f"copied to {destination.name}", total=len(found)):
+            _copy_one(store, kind, name, destination, result, check_mode=check_mode)
     except AccessManagerError as exc:
         result.problems.append(str(exc))
     if not check_mode:
@@ -64,47 +65,45 @@ def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, 
 
 
 def verify(store: BackupStore, destination: Destination, history: CopyHistory) -> CopyResult:
-    """Verifies that the destination has every backup of a host as its manifest says."""
+    """Verifies that the destination has all of a host as the records say."""
     result = CopyResult(destination.name, last_success=history.last_success(destination.name))
-    ids = store.ids()
-    for backup_id in _progress.counted(
-        ids, f"verified at {destination.name}", total=len(ids), unit=_progress.BACKUPS
-    ):
+    found = list(all_of(store))
+    for kind, name in _progress.counted(reversed(found), f"verified at {destination.name}", total=len(found)):
         try:
-            backup = BackupToCopy.of(store, backup_id)
-            problems = destination.verify(backup)
+            folder = CopiedFolder.of(store, kind, name)
+            problems = destination.verify(folder)
         except AccessManagerError as exc:
             problems = [str(exc)]
         else:
-            result.unread += 0 if problems else destination.unread(backup)
+            result.unread += 0 if problems else destination.unread(folder)
         result.problems += problems
-        result.present += [] if problems else [backup_id]
+        result.present += [] if problems else [kind.place(name)]
     return result
 
 
 def _copy_one(
-    store: BackupStore, backup_id: str, destination: Destination, result: CopyResult, *, check_mode: bool
+    store: BackupStore, kind: Kind, name: str, destination: Destination, result: CopyResult, *, check_mode: bool
 ) -> None:
-    """Raises AccessManagerError when the destination fails; a backup that is not copied is a problem of itself.
+    """Raises AccessManagerError when the destination fails; what is not copied is a problem of itself.
 
     Only what is sent is hashed before: what the destination has already was.
     """
     try:
-        backup = BackupToCopy.of(store, backup_id)
+        folder = CopiedFolder.of(store, kind, name)
     except AccessManagerError as exc:
-        result.problems.append(_not_copied(store, backup_id, str(exc)))
+        result.problems.append(_not_copied(label_of(store, kind, name), str(exc)))
         return
-    if destination.holds(backup):
-        result.present.append(backup_id)
-    elif damage := store.damage(backup_id, backup.manifest["artifacts"]):
-        result.problems.append(_not_copied(store, backup_id, " ".join(damage)))
+    if destination.holds(folder):
+        result.present.append(folder.place)
+    elif damage := folder.damage():
+        result.problems.append(_not_copied(folder.label, " ".join(damage)))
     else:
-        result.bytes += backup.size if check_mode else destination.copy(backup)
-        result.copied.append(backup_id)
+        result.bytes += folder.size if check_mode else destination.copy(folder)
+        result.copied.append(folder.place)
 
 
-def _not_copied(store: BackupStore, backup_id: str, reason: str) -> str:
-    return f"The backup {backup_id} of {store.host} is not copied: {reason}"
+def _not_copied(label: str, reason: str) -> str:
+    return f"{label[0].upper()}{label[1:]} is not copied: {reason}"
 
 
 def _record(destination: Destination, history: CopyHistory, result: CopyResult) -> None:

@@ -10,9 +10,9 @@ import pathlib
 import typing as t
 
 from .._errors import AccessManagerError
-from .backup_files import BackupToCopy
 from .bucket import Bucket
 from .command import CommandDestination
+from .copied_folder import CopiedFolder
 from .folder import FolderDestination
 from .history import CopyHistory
 from .s3 import S3Destination
@@ -23,8 +23,8 @@ Options = c.Mapping[str, t.Any]
 class Destination(t.Protocol):
     """A place for copies. Every method raises AccessManagerError when the place does not answer or refuses.
 
-    C(prepare): before anything is copied; returns warnings. C(holds): whether a backup is there, as far as that is
-    cheap to see. C(copy): returns the bytes sent. C(verify): a sentence for each file that is not there as its manifest
+    C(prepare): before anything is copied; returns warnings. C(holds): whether a folder is there, as far as that is
+    cheap to see. C(copy): returns the bytes sent. C(verify): a sentence for each file that is not there as its record
     says. C(unread): bytes that C(verify) did not have to read.
     """
 
@@ -33,13 +33,13 @@ class Destination(t.Protocol):
 
     def prepare(self) -> list[str]: ...
 
-    def holds(self, backup: BackupToCopy) -> bool: ...
+    def holds(self, folder: CopiedFolder) -> bool: ...
 
-    def copy(self, backup: BackupToCopy) -> int: ...
+    def copy(self, folder: CopiedFolder) -> int: ...
 
-    def verify(self, backup: BackupToCopy) -> list[str]: ...
+    def verify(self, folder: CopiedFolder) -> list[str]: ...
 
-    def unread(self, backup: BackupToCopy) -> int: ...
+    def unread(self, folder: CopiedFolder) -> int: ...
 
 
 def destinations_of(options: c.Sequence[Options], history: CopyHistory, root: pathlib.Path) -> list[Destination]:

@@ -13,7 +13,8 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._store.folder import Folder, explained, sync
-from .backup_files import BackupToCopy, CopiedFile
+from .copied_folder import CopiedFile, CopiedFolder
+from .kinds import descend, make_all
 
 _CHUNK = 1024 * 1024
 _UNFINISHED = ".copying-"
@@ -21,7 +22,7 @@ _UNFINISHED = ".copying-"
 
 @dataclasses.dataclass(frozen=True)
 class FolderDestination:
-    """C(path): of a folder that exists, such as a mount. A backup lies in it as under the backup root: C(HOST/ID)."""
+    """C(path): of a folder that exists, such as a mount. All lies in it as under the backup root."""
 
     name: str
     path: pathlib.Path
@@ -34,49 +35,53 @@ class FolderDestination:
                 raise AccessManagerError(f"The folder '{self.path}' of the copies '{self.name}' is not writable.")
         return []
 
-    def holds(self, backup: BackupToCopy) -> bool:
+    def holds(self, copied: CopiedFolder) -> bool:
         try:
-            with self._opened() as root, root.subfolder(backup.host) as host, host.subfolder(backup.id) as folder:
-                return all(folder.status(file.name).st_size == file.size for file in backup.files)
+            with self._opened() as root, self._there(root, copied) as folder:
+                return all(folder.status(file.name).st_size == file.size for file in copied.files)
         except FileNotFoundError:
             return False
         except OSError as exc:
-            raise AccessManagerError(
-                f"'{self.path / backup.host / backup.id}' cannot be used: {exc.strerror}."
-            ) from exc
+            raise AccessManagerError(f"'{self._path_of(copied)}' cannot be used: {exc.strerror}.") from exc
 
-    def copy(self, backup: BackupToCopy) -> int:
-        """Writes a backup under another name, reads each file again, and then gives it its own. Returns the bytes
+    def copy(self, copied: CopiedFolder) -> int:
+        """Writes a folder under another name, reads each file again, and then gives it its own. Returns the bytes
         written."""
-        path, unfinished = self.path / backup.host / backup.id, _UNFINISHED + backup.id
-        with explained(path), self._opened() as root, root.make_subfolder(backup.host) as host:
+        path, unfinished = self._path_of(copied), _UNFINISHED + copied.name
+        with explained(path), self._opened() as root, make_all(root, f"{copied.host}/{copied.kind.folder}") as host:
             if host.has(unfinished):
                 host.remove_tree(unfinished)
-            if host.has(backup.id):
+            if host.has(copied.name):
                 raise AccessManagerError(
-                    f"'{path}' is not the copy of {backup.label}: it is not replaced. Find out who wrote it, and "
+                    f"'{path}' is not the copy of {copied.label}: it is not replaced. Find out who wrote it, and "
                     "move it away."
                 )
             with host.new_subfolder(unfinished) as folder:
-                for file in backup.files:
+                for file in copied.files:
                     _write(folder, file)
                 folder.sync()
-            host.rename(unfinished, backup.id)
+            host.rename(unfinished, copied.name)
             host.sync()
-        return backup.size
+        return copied.size
 
-    def verify(self, backup: BackupToCopy) -> list[str]:
-        """A sentence for each file that is missing, or not what the manifest says. Reads all of them."""
-        path = self.path / backup.host / backup.id
+    def verify(self, copied: CopiedFolder) -> list[str]:
+        """A sentence for each file that is missing, or not what the record says. Reads all of them."""
         try:
-            with self._opened() as root, root.subfolder(backup.host) as host, host.subfolder(backup.id) as folder:
-                return [sentence for file in backup.files if (sentence := _damage(folder, file))]
+            with self._opened() as root, self._there(root, copied) as folder:
+                return [sentence for file in copied.files if (sentence := _damage(folder, file))]
         except OSError as exc:
-            return [f"'{path}' cannot be read: {exc.strerror}."]
+            return [f"'{self._path_of(copied)}' cannot be read: {exc.strerror}."]
 
-    def unread(self, _backup: BackupToCopy) -> int:
+    def unread(self, _copied: CopiedFolder) -> int:
         """How many bytes a verification need not read."""
         return 0
+
+    def _path_of(self, copied: CopiedFolder) -> pathlib.Path:
+        return self.path / copied.host / copied.place
+
+    @staticmethod
+    def _there(root: Folder, copied: CopiedFolder) -> Folder:
+        return descend(root.subfolder(copied.host), copied.place)
 
     @contextlib.contextmanager
     def _opened(self) -> t.Iterator[Folder]:
@@ -107,4 +112,4 @@ def _damage(folder: Folder, file: CopiedFile) -> str | None:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as exc:
         return f"'{path}' cannot be read: {exc.strerror}."
-    return None if digest == file.sha256 else f"'{path}' is not what the manifest says: its SHA-256 is another."
+    return None if digest == file.sha256 else f"'{path}' is not what its record says: its SHA-256 is another."

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this controller has copied where, and when a destination last had every backup of a host.
+"""What this controller has copied where, and when a destination last had all of a host.
 
 One file for each host of a root, STATE/copies/HOST-DIGEST.json, outside the store.
 """
@@ -16,8 +16,9 @@ from .._errors import AccessManagerError
 from .._shape import Rule, Time, at_most
 from .._store.run_log import hours
 from .._store.state_file import StateFile
-from .._store.store import BackupStore, is_id
+from .._store.store import BackupStore
 from .._text import time_of, timestamp
+from .kinds import is_place
 
 MOST_IDS = 20_000
 _SIZE_LIMIT = 16 * 1024 * 1024
@@ -25,7 +26,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024
 
 class _Destination(t.TypedDict):
     last_success: Time | None
-    ids: t.Annotated[list[t.Annotated[str, Rule(is_id, "the id of a backup")]], at_most(MOST_IDS)]
+    ids: t.Annotated[list[t.Annotated[str, Rule(is_place, "the place of a copy")]], at_most(MOST_IDS)]
 
 
 class _Document(t.TypedDict):
@@ -36,7 +37,7 @@ class _Document(t.TypedDict):
 
 
 class CopyAge(t.TypedDict):
-    """C(last_success): when a destination last had every backup of a host, in UTC; null when it never had."""
+    """C(last_success): when a destination last had all of a host, in UTC; null when it never had."""
 
     destination: str
     last_success: str | None
@@ -44,14 +45,14 @@ class CopyAge(t.TypedDict):
 
 
 class CopyHistory:
-    """Of the backups of one host. A file that cannot be used is a missing one: everything is looked at again."""
+    """Of one host. A file that cannot be used is a missing one: everything is looked at again."""
 
     def __init__(self, store: BackupStore, state_dir: str | None) -> None:
         self._file = StateFile(state_dir, "copies", str(store.root), store.host)
         self._destinations = self._read()
 
     def ids(self, destination: str) -> frozenset[str]:
-        """The ids that were copied there."""
+        """The places of what was copied there, below the folder of the host."""
         known = self._destinations.get(destination)
         return frozenset(known["ids"] if known else ())
 
@@ -75,7 +76,7 @@ class CopyHistory:
         }
 
     def record(self, destination: str, ids: list[str], success: datetime.datetime | None) -> None:
-        """Notes which backups are there now. C(success): when that were all of them; None leaves the time as it was.
+        """Notes what is there now. C(success): when that was all; None leaves the time as it was.
 
         Raises AccessManagerError when it cannot be written.
         """

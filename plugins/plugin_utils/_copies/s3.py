@@ -4,8 +4,8 @@
 """A copy in an S3 bucket with object lock, which nobody can delete before its time, the keys of this controller
 included.
 
-Each file is one object, C(PREFIX/HOST/ID/NAME). The server itself verifies what arrives against the SHA-256 of the
-manifest, and answers for it later without a download.
+Each file is one object, C(PREFIX/HOST/PLACE/NAME). The server itself verifies what arrives against the SHA-256 of the
+record, and answers for it later without a download.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import datetime
 
 from .._errors import AccessManagerError
 from .._text import printable
-from .backup_files import BackupToCopy, CopiedFile
 from .bucket import Bucket, DeniedError, ObjectTakenError, Version
+from .copied_folder import CopiedFile, CopiedFolder
 
 MARKER = "lithnet.access_manager.txt"
 """The object that says whose a prefix is."""
@@ -31,7 +31,7 @@ _MOST_VERSIONS = 100
 class S3Destination:
     """C(lock_days): for how long each object is locked in COMPLIANCE mode; None leaves that to the bucket's default.
 
-    C(copied): ids, by host, which were copied already: for a key that may not list.
+    C(copied): the places, by host, of what was copied already: for a key that may not list.
     """
 
     name: str
@@ -51,25 +51,25 @@ class S3Destination:
         self._claim()
         return warnings
 
-    def holds(self, backup: BackupToCopy) -> bool:
-        """Whether each file is there in any version, of the right size. Uses one listing for all backups of a host."""
-        listed = self._versions_of(backup.host)
+    def holds(self, folder: CopiedFolder) -> bool:
+        """Whether each file is there in any version, of the right size. Uses one listing for all of a host."""
+        listed = self._versions_of(folder.host)
         if listed is None:
-            return backup.id in self.copied(backup.host)
-        return all(self._candidates(backup, file) for file in backup.files)
+            return folder.place in self.copied(folder.host)
+        return all(self._candidates(folder, file) for file in folder.files)
 
-    def copy(self, backup: BackupToCopy) -> int:
+    def copy(self, folder: CopiedFolder) -> int:
         """Uploads the files that are not there yet. Returns the bytes sent."""
-        sent = sum(self._put(backup, file) for file in backup.files)
-        self._listed.pop(backup.host, None)
+        sent = sum(self._put(folder, file) for file in folder.files)
+        self._listed.pop(folder.host, None)
         return sent
 
-    def verify(self, backup: BackupToCopy) -> list[str]:
-        """A sentence for each file of which no version has the SHA-256 that the manifest says. Downloads nothing."""
-        return [sentence for file in backup.files if (sentence := self._problem(backup, file))]
+    def verify(self, folder: CopiedFolder) -> list[str]:
+        """A sentence for each file of which no version has the SHA-256 that the record says. Downloads nothing."""
+        return [sentence for file in folder.files if (sentence := self._problem(folder, file))]
 
-    def unread(self, backup: BackupToCopy) -> int:
-        return backup.size
+    def unread(self, folder: CopiedFolder) -> int:
+        return folder.size
 
     # ---- the bucket ----
 
@@ -111,16 +111,16 @@ class S3Destination:
             except ObjectTakenError:
                 return
 
-    def _put(self, backup: BackupToCopy, file: CopiedFile) -> int:
+    def _put(self, folder: CopiedFolder, file: CopiedFile) -> int:
         """Uploads a file unless a version of it is there; returns the bytes sent. One that something else covers is
         written again, as a version of its own."""
-        if self._versions_of(backup.host) is not None and self._intact(backup, file):
+        if self._versions_of(folder.host) is not None and self._intact(folder, file):
             return 0
-        path = _path_of(backup, file)
+        path = _path_of(folder, file)
         try:
             self._write(path, file, replace=False)
         except ObjectTakenError:
-            if self._versions_of(backup.host) is None:
+            if self._versions_of(folder.host) is None:
                 return 0
             self._write(path, file, replace=True)
         return file.size
@@ -131,24 +131,24 @@ class S3Destination:
         with file.open() as body:
             self.bucket.put(self._key(path), body, file.size, file.sha256, replace=replace, until=until)
 
-    def _problem(self, backup: BackupToCopy, file: CopiedFile) -> str | None:
-        key = self._key(_path_of(backup, file))
-        if self._versions_of(backup.host) is None:
+    def _problem(self, folder: CopiedFolder, file: CopiedFile) -> str | None:
+        key = self._key(_path_of(folder, file))
+        if self._versions_of(folder.host) is None:
             return f"'{key}' cannot be verified: the key of the bucket '{self.bucket.name}' may not list it."
-        if self._intact(backup, file):
+        if self._intact(folder, file):
             return None
-        if (self._versions_of(backup.host) or {}).get(key):
-            return f"'{key}' is not what the manifest says: no version of it has its SHA-256."
+        if (self._versions_of(folder.host) or {}).get(key):
+            return f"'{key}' is not what its record says: no version of it has its SHA-256."
         return f"'{key}' is missing from the bucket '{self.bucket.name}'."
 
-    def _intact(self, backup: BackupToCopy, file: CopiedFile) -> bool:
-        candidates = self._candidates(backup, file)[:_MOST_VERSIONS]
+    def _intact(self, folder: CopiedFolder, file: CopiedFile) -> bool:
+        candidates = self._candidates(folder, file)[:_MOST_VERSIONS]
         return any(self.bucket.sha256(version) == file.sha256 for version in candidates)
 
-    def _candidates(self, backup: BackupToCopy, file: CopiedFile) -> list[Version]:
+    def _candidates(self, folder: CopiedFolder, file: CopiedFile) -> list[Version]:
         """The versions of a file that have its size, the oldest first: who covers a file writes later."""
-        key = self._key(_path_of(backup, file))
-        versions = (self._versions_of(backup.host) or {}).get(key, [])
+        key = self._key(_path_of(folder, file))
+        versions = (self._versions_of(folder.host) or {}).get(key, [])
         return sorted((one for one in versions if one.size == file.size), key=lambda one: one.written)
 
     def _versions_of(self, host: str) -> dict[str, list[Version]] | None:
@@ -164,9 +164,9 @@ class S3Destination:
         return f"{self.prefix}/{path}" if self.prefix else path
 
 
-def _path_of(backup: BackupToCopy, file: CopiedFile) -> str:
+def _path_of(folder: CopiedFolder, file: CopiedFile) -> str:
     """Where a file lies below the prefix."""
-    return f"{backup.host}/{backup.id}/{file.name}"
+    return f"{folder.host}/{folder.place}/{file.name}"
 
 
 def versions_by_key(bucket: Bucket, prefix: str) -> dict[str, list[Version]]:

@@ -11,16 +11,23 @@ import pathlib
 import typing as t
 
 from .._age.decryption import Decryptor
+from .._ams.json_document import strict
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
-from .._shape import Rule, at_most, between
+from .._shape import Rule, ShapeError, at_most, between, checked
 from .._signing.trust import Origin
 from .._text import printable
 from .artifact import Artifact
-from .store import is_id
+from .manifest import ArtifactRecord
+from .store import BackupStore, is_id
 
+FOLDER: t.Final = "attachments"
+RECORD, SIGNATURE = "record.json", "record.json.sig"
+RECORD_LIMIT: t.Final = 1024 * 1024
 LARGEST: t.Final = 256 * 1024**2
 """Bytes of an attachment in clear: it is read in memory."""
+
+_CONTENT = "attachment"
 
 _LONGEST_NAME, _MOST_RECIPIENTS = 255, 10_000
 
@@ -55,6 +62,41 @@ class Record(t.TypedDict):
     sha256: Sha256
     encryption: t.Literal["recipients", "passphrase", "none"]
     recipients: t.Annotated[list[str], at_most(_MOST_RECIPIENTS)]
+
+
+def parsed(store: BackupStore, attachment_id: str, data: bytes) -> Record:
+    """The record of an attachment that these bytes are.
+
+    Raises AccessManagerError when they are none, or that of another attachment.
+    """
+    path = store.folder / FOLDER / attachment_id / RECORD
+    try:
+        record = checked(strict(data), Record)
+    except (ValueError, ShapeError) as exc:
+        raise AccessManagerError(f"'{path}' is no record of an attachment: {exc}.") from None
+    if (record["host"], record["id"]) != (store.host, attachment_id):
+        raise AccessManagerError(f"'{path}' is the record of another attachment.")
+    return record
+
+
+def artifact_of(record: Record) -> ArtifactRecord:
+    """The content of an attachment, as its record has it."""
+    return {
+        "name": content_name(record["encryption"]),
+        "size": record["size"],
+        "sha256": record["sha256"],
+        "encryption": record["encryption"],
+        "recipients": record["recipients"],
+    }
+
+
+def artifacts_of(store: BackupStore, attachment_id: str, data: bytes) -> list[ArtifactRecord]:
+    """The content of the attachment whose record has these bytes. Raises AccessManagerError as parsed."""
+    return [artifact_of(parsed(store, attachment_id, data))]
+
+
+def content_name(encryption: str) -> str:
+    return _CONTENT if encryption == "none" else f"{_CONTENT}.age"
 
 
 @dataclasses.dataclass(frozen=True)

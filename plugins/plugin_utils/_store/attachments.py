@@ -23,26 +23,34 @@ import typing as t
 
 from .._age.decryption import Decryptor
 from .._age.encryption import Encryptor
-from .._ams.json_document import strict
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError
 from .._files import open_regular
-from .._shape import ShapeError, checked
 from .._signing.signature import LARGEST as LARGEST_SIGNATURE
 from .._signing.signer import Signer
 from .._signing.trust import Origin
 from .._text import printable
 from .artifact import Artifact
-from .attachment import LARGEST, Attachment, Id, Record, is_name
+from .attachment import (
+    FOLDER,
+    LARGEST,
+    RECORD,
+    RECORD_LIMIT,
+    SIGNATURE,
+    Attachment,
+    Id,
+    artifact_of,
+    content_name,
+    is_name,
+    parsed,
+)
 from .folder import Folder, explained, sync
 from .partial import HashingWriter, sweep_folder
 from .state_file import StateFile
 from .store import BackupStore, id_at, is_id, is_in_future, time_of_id
 
-FOLDER: t.Final = "attachments"
 FORMAT: t.Final = 1
-_CONTENT, _RECORD, _SIGNATURE = "attachment", "record.json", "record.json.sig"
-_RECORD_LIMIT, _STATE_LIMIT = 1024 * 1024, 16 * 1024**2
+_STATE_LIMIT = 16 * 1024**2
 _KEY_BYTES = 32
 
 
@@ -187,9 +195,9 @@ class Attachments:
                         written = _encrypted(made, data, encryptor)
                         record = self._record(attachment_id, name, len(data), mark, encryptor) | written
                         text = (json.dumps(record, indent=1) + "\n").encode()
-                        made.replace_file(_RECORD, text)
+                        made.replace_file(RECORD, text)
                         if signer:
-                            made.replace_file(_SIGNATURE, signer.sign(text).signature)
+                            made.replace_file(SIGNATURE, signer.sign(text).signature)
                     folder.rename(partial, attachment_id)
                     folder.sync()
                 except BaseException:
@@ -248,38 +256,18 @@ class Attachments:
         record, artifact, sha256, origin = None, None, "", Origin()
         try:
             with self._open(attachment_id) as folder:
-                data = folder.read_file(_RECORD, _RECORD_LIMIT)
+                data = folder.read_file(RECORD, RECORD_LIMIT)
                 sha256 = hashlib.sha256(data).hexdigest()
-                record = checked(strict(data), Record)
-                origin = self._store.trust.origin_of(data, _signature(folder), str(path / _RECORD))
-            artifact = self._artifact(attachment_id, record)
-            problem = self._problem(record, attachment_id, origin)
+                record = parsed(self._store, attachment_id, data)
+                origin = self._store.trust.origin_of(data, _signature(folder), str(path / RECORD))
+            described = artifact_of(record)
+            artifact = Artifact(path / described["name"], functools.partial(self._open, attachment_id), described)
+            problem = "" if self._store.trust.accepts(origin) else f"{origin.problem} The attachment is not used."
         except OSError as exc:
             problem = f"The attachment '{path}' cannot be read: {exc.strerror}."
-        except (ValueError, ShapeError) as exc:
-            problem = f"'{path / _RECORD}' is no record of an attachment: {exc}."
         except AccessManagerError as exc:
             problem = str(exc)
         return Attachment(attachment_id, path, record, sha256, origin, problem, artifact)
-
-    def _problem(self, record: Record, attachment_id: str, origin: Origin) -> str:
-        if (record["host"], record["id"]) != (self._store.host, attachment_id):
-            return f"'{self.folder / attachment_id / _RECORD}' is the record of another attachment."
-        return "" if self._store.trust.accepts(origin) else f"{origin.problem} The attachment is not used."
-
-    def _artifact(self, attachment_id: str, record: Record) -> Artifact:
-        name = _content_name(record["encryption"])
-        return Artifact(
-            self.folder / attachment_id / name,
-            functools.partial(self._open, attachment_id),
-            {
-                "name": name,
-                "size": record["size"],
-                "sha256": record["sha256"],
-                "encryption": record["encryption"],
-                "recipients": record["recipients"],
-            },
-        )
 
 
 def _refuse_name(name: str) -> None:
@@ -322,7 +310,7 @@ def _of_the_future(one: Attachment) -> str:
 
 def _encrypted(folder: Folder, data: bytes, encryptor: Encryptor) -> dict[str, t.Any]:
     """Writes an encrypted content; its size and SHA-256."""
-    name = _content_name(encryptor.encryption)
+    name = content_name(encryptor.encryption)
     with folder.create_file(name) as file:
         hashing = HashingWriter(file, folder.path / name)
         encryptor.write(io.BytesIO(data), t.cast(t.BinaryIO, hashing))
@@ -330,13 +318,9 @@ def _encrypted(folder: Folder, data: bytes, encryptor: Encryptor) -> dict[str, t
     return {"size": hashing.size, "sha256": hashing.digest()}
 
 
-def _content_name(encryption: str) -> str:
-    return _CONTENT if encryption == "none" else f"{_CONTENT}.age"
-
-
 def _signature(folder: Folder) -> bytes | None:
     try:
-        return folder.read_file(_SIGNATURE, LARGEST_SIGNATURE)
+        return folder.read_file(SIGNATURE, LARGEST_SIGNATURE)
     except FileNotFoundError:
         return None
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The installers beside the backups of a host, ROOT/HOST/installers/VERSION.msi, each with a record, signed or not.
+"""The installers beside the backups of a host, ROOT/HOST/installers/VERSION, each with a record, signed or not.
 
 An MSI is kept only when the product code of what the server has installed stands in it.
 """
@@ -27,17 +27,18 @@ from .._signing.signer import Signer
 from .._signing.trust import Origin
 from .._text import printable
 from .folder import Folder, explained, sync
-from .manifest import Manifest
+from .manifest import ArtifactRecord, Manifest
 from .store import BackupStore
 
 FOLDER: t.Final = "installers"
 FORMAT: t.Final = 1
-_MSI, _RECORD, _SIGNATURE = ".msi", ".json", ".json.sig"
+CONTENT, RECORD, SIGNATURE = "installer.msi", "record.json", "record.json.sig"
 _VERSION = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}"
 _OLE = bytes.fromhex("D0CF11E0A1B11AE1")
 """How each MSI begins."""
 
-_RECORD_LIMIT, _CHUNK = 64 * 1024, 1024 * 1024
+RECORD_LIMIT: t.Final = 64 * 1024
+_CHUNK = 1024 * 1024
 
 
 class _Record(t.TypedDict):
@@ -76,29 +77,45 @@ def keep(store: BackupStore, source: pathlib.Path, version: str, product_code: s
 
     Raises AccessManagerError when the file cannot be read, is no MSI, or is that of another product.
     """
-    if not re.fullmatch(_VERSION, version):
+    if not is_version(version):
         raise AccessManagerError(f"The server says that it has version '{printable(version)}', which is none.")
     known = of_version(store, version)
     if known and known.record and known.record["product_code"] == product_code:
         return False
     size, digest = _inspected(source, product_code)
+    record: _Record = {
+        "format": FORMAT,
+        "host": store.host,
+        "version": version,
+        "product_code": product_code,
+        "name": printable(source.name),
+        "size": size,
+        "sha256": digest,
+    }
     with explained(store.folder / FOLDER), store.opened() as host, host.make_subfolder(FOLDER) as folder:
-        record: _Record = {
-            "format": FORMAT,
-            "host": store.host,
-            "version": version,
-            "product_code": product_code,
-            "name": printable(source.name),
-            "size": size,
-            "sha256": digest,
-        }
-        _copy(source, folder, f"{version}{_MSI}", digest)
-        data = (json.dumps(record, indent=1) + "\n").encode()
-        folder.remove_file(f"{version}{_SIGNATURE}")
-        folder.replace_file(f"{version}{_RECORD}", data)
-        if signer:
-            folder.replace_file(f"{version}{_SIGNATURE}", signer.sign(data).signature)
+        _write(folder, version, source, record, signer)
     return True
+
+
+def _write(folder: Folder, version: str, source: pathlib.Path, record: _Record, signer: Signer | None) -> None:
+    """Writes an MSI and its record into a partial folder, which then takes the place of what is not used."""
+    partial, data = f".partial-{version}", (json.dumps(record, indent=1) + "\n").encode()
+    if folder.has(partial):
+        folder.remove_tree(partial)
+    try:
+        with folder.new_subfolder(partial) as made:
+            _copy(source, made, record["sha256"])
+            made.replace_file(RECORD, data)
+            if signer:
+                made.replace_file(SIGNATURE, signer.sign(data).signature)
+        if folder.has(version):
+            folder.remove_tree(version)
+        folder.rename(partial, version)
+        folder.sync()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.remove_tree(partial)
+        raise
 
 
 def kept(store: BackupStore) -> list[KeptInstaller]:
@@ -108,7 +125,7 @@ def kept(store: BackupStore) -> list[KeptInstaller]:
     """
     try:
         with store.opened() as host, host.subfolder(FOLDER) as folder:
-            return [_kept(store, folder, version) for version in sorted(_versions(folder))]
+            return [_kept(store, version) for version in sorted(filter(is_version, folder.entries()))]
     except FileNotFoundError:
         return []
     except OSError as exc:
@@ -134,7 +151,7 @@ def sentence_of(store: BackupStore, installer: Installer | None) -> str:
     place = (
         f"It is kept as '{found.path}'."
         if found
-        else "None is kept beside the backups: the option backup_installer keeps one."
+        else f"None is kept in '{store.folder / FOLDER}': the option backup_installer keeps one."
     )
     return f"The MSI of {installer['version']} is {', '.join(filter(None, known))}. {place}"
 
@@ -168,50 +185,82 @@ def remove(store: BackupStore, versions: c.Collection[str]) -> None:
         return
     with explained(store.folder / FOLDER), store.opened() as host, host.subfolder(FOLDER) as folder:
         for version in versions:
-            for suffix in (_MSI, _SIGNATURE, _RECORD):
-                folder.remove_file(f"{version}{suffix}")
+            folder.remove_tree(version)
         folder.sync()
 
 
-def _versions(folder: Folder) -> set[str]:
-    pattern = re.compile(rf"(?P<version>{_VERSION})(?:{re.escape(_MSI)}|{re.escape(_RECORD)})")
-    return {found["version"] for name in folder.entries() if (found := pattern.fullmatch(name))}
+def is_version(name: str) -> bool:
+    """Whether a folder of that name holds an installer."""
+    return re.fullmatch(_VERSION, name) is not None
 
 
-def _kept(store: BackupStore, folder: Folder, version: str) -> KeptInstaller:
-    path, name = store.folder / FOLDER / f"{version}{_MSI}", f"{version}{_RECORD}"
+def artifacts_of(store: BackupStore, version: str, data: bytes) -> list[ArtifactRecord]:
+    """The MSI, as the record of a version with these bytes has it.
+
+    Raises AccessManagerError when they are none, or that of another installer.
+    """
+    return [_artifact(_parsed(store, version, data))]
+
+
+def _parsed(store: BackupStore, version: str, data: bytes) -> _Record:
+    path = store.folder / FOLDER / version / RECORD
+    try:
+        record = checked(strict(data), _Record)
+    except (ValueError, ShapeError) as exc:
+        raise AccessManagerError(f"'{path}' is no record of an installer: {exc}.") from None
+    if (record["host"], record["version"]) != (store.host, version):
+        raise AccessManagerError(f"'{path}' is the record of another installer.")
+    return record
+
+
+def _artifact(record: _Record) -> ArtifactRecord:
+    return {
+        "name": CONTENT,
+        "size": record["size"],
+        "sha256": record["sha256"],
+        "encryption": "none",
+        "recipients": [],
+    }
+
+
+def _open(store: BackupStore, version: str) -> Folder:
+    with store.opened() as host, host.subfolder(FOLDER) as folder:
+        return folder.subfolder(version)
+
+
+def _kept(store: BackupStore, version: str) -> KeptInstaller:
+    path = store.folder / FOLDER / version / CONTENT
     record, origin = None, Origin()
     try:
-        data = folder.read_file(name, _RECORD_LIMIT)
-        record = checked(strict(data), _Record)
-        origin = store.trust.origin_of(data, _signature(folder, version), str(folder.path / name))
-        problem = _problem(store, folder, record, version, origin)
+        with _open(store, version) as folder:
+            data = folder.read_file(RECORD, RECORD_LIMIT)
+            record = _parsed(store, version, data)
+            origin = store.trust.origin_of(data, _signature(folder), str(folder.path / RECORD))
+            problem = _problem(store, folder, record, origin)
     except OSError as exc:
         problem = f"The record of the installer '{path}' cannot be read: {exc.strerror}."
-    except (ValueError, ShapeError) as exc:
-        problem = f"'{folder.path / name}' is no record of an installer: {exc}."
+    except AccessManagerError as exc:
+        problem = str(exc)
     return KeptInstaller(path, version, record, origin, problem)
 
 
-def _problem(store: BackupStore, folder: Folder, record: _Record, version: str, origin: Origin) -> str:
-    if (record["host"], record["version"]) != (store.host, version):
-        return f"'{folder.path / version}{_RECORD}' is the record of another installer."
-    if folder.status(f"{version}{_MSI}").st_size != record["size"]:
-        return f"The installer '{folder.path / version}{_MSI}' is not what its record says: its size is another."
+def _problem(store: BackupStore, folder: Folder, record: _Record, origin: Origin) -> str:
+    if folder.status(CONTENT).st_size != record["size"]:
+        return f"The installer '{folder.path / CONTENT}' is not what its record says: its size is another."
     return "" if store.trust.accepts(origin) else f"{origin.problem} The installer is not used."
 
 
-def _signature(folder: Folder, version: str) -> bytes | None:
+def _signature(folder: Folder) -> bytes | None:
     try:
-        return folder.read_file(f"{version}{_SIGNATURE}", LARGEST_SIGNATURE)
+        return folder.read_file(SIGNATURE, LARGEST_SIGNATURE)
     except FileNotFoundError:
         return None
 
 
 def _damage(store: BackupStore, one: KeptInstaller) -> str:
     try:
-        with store.opened() as host, host.subfolder(FOLDER) as folder:
-            digest = _digest(folder, one.path.name)
+        with _open(store, one.version) as folder:
+            digest = _digest(folder, CONTENT)
     except OSError as exc:
         return f"The installer '{one.path}' cannot be read: {exc.strerror}."
     same = one.record is not None and digest == one.record["sha256"]
@@ -244,20 +293,12 @@ def _inspected(source: pathlib.Path, product_code: str) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _copy(source: pathlib.Path, folder: Folder, name: str, wanted: str) -> None:
-    """Copies a file into a folder: at every moment the old one or the whole new one has the name."""
-    unfinished, digest = f".{name}.new", hashlib.sha256()
-    folder.remove_file(unfinished)
-    try:
-        with source.open("rb") as file, folder.create_file(unfinished) as copy:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                copy.write(chunk)
-            sync(copy)
-        if digest.hexdigest() != wanted:
-            raise AccessManagerError(f"'{source}' was changed while it was copied: run again.")
-        folder.rename(unfinished, name)
-    except BaseException:
-        folder.remove_file(unfinished)
-        raise
-    folder.sync()
+def _copy(source: pathlib.Path, folder: Folder, wanted: str) -> None:
+    digest = hashlib.sha256()
+    with source.open("rb") as file, folder.create_file(CONTENT) as copy:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            copy.write(chunk)
+        sync(copy)
+    if digest.hexdigest() != wanted:
+        raise AccessManagerError(f"'{source}' was changed while it was copied: run again.")

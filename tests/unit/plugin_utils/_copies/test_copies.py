@@ -77,7 +77,7 @@ def test_damage_in_a_copy_is_found_and_not_written_over(two: BackupStore, mount:
     copy(two, nas(mount))
     artifact = mount / HOST / SECOND / "config.zip.age"
     artifact.write_bytes(artifact.read_bytes()[:-1] + b"x")
-    assert "is not what the manifest says" in copy(two, nas(mount), state="verified")["msg"]
+    assert "is not what its record says" in copy(two, nas(mount), state="verified")["msg"]
     artifact.write_bytes(b"shorter")
     assert "it is not replaced" in copy(two, nas(mount))["msg"]
     assert artifact.read_bytes() == b"shorter"

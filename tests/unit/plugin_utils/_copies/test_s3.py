@@ -171,7 +171,7 @@ def test_upload_that_breaks_off_does_not_count_and_is_completed(
         )
     result = fetch(server, key, tmp_path / "fetched")
     assert result["failed"]
-    assert "it has no manifest" in result["msg"]
+    assert "it has no manifest.json" in result["msg"]
 
 
 # ---- what others do to a copy ----
@@ -221,7 +221,7 @@ def test_artifact_without_a_version_that_the_manifest_names_is_a_problem_and_fet
         body = bytes(file.stat().st_size) if file.suffix == ".age" else file.read_bytes()
         server.client().put_object(Bucket="copies", Key=f"bad-{prefix}/{HOST}/{FIRST}/{file.name}", Body=body)
     assert (
-        "no version of 'config.zip.age' is what its manifest says"
+        "no version of 'config.zip.age' is what its manifest.json says"
         in fetch(server, f"bad-{prefix}", tmp_path / "f")["msg"]
     )
     shutil.rmtree(two.folder / SECOND)
@@ -392,7 +392,7 @@ def test_server_that_is_lost_in_the_middle_leaves_no_half_copy(
     assert (one["copied"], one["last_success"]) == ([], None)
     assert keys(server, prefix)
     assert not any(key.endswith("manifest.json") for key in keys(server, prefix))
-    assert "it has no manifest" in fetch(server, prefix, tmp_path / "half")["msg"]
+    assert "it has no manifest.json" in fetch(server, prefix, tmp_path / "half")["msg"]
     assert copied(two, server.options(prefix=prefix))["copied"] == [SECOND, FIRST]
     assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
 

@@ -47,7 +47,7 @@ def listed(store: BackupStore, **more: Any) -> list[dict[str, Any]]:
 
 def test_an_installer_is_kept_once_for_each_version_and_listed(store: BackupStore, source: Path) -> None:
     assert opened(store, source)["installer_problem"] == ""
-    kept = store.folder / "installers" / f"{VERSION}.msi"
+    kept = store.folder / "installers" / VERSION / "installer.msi"
     assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (MSI, 0o600)
     before = kept.stat().st_ino
     source.write_bytes(MSI + b"another of the same version")
@@ -61,7 +61,7 @@ def test_an_installer_is_kept_once_for_each_version_and_listed(store: BackupStor
 
 def test_one_that_was_damaged_is_kept_again(store: BackupStore, source: Path) -> None:
     opened(store, source)
-    kept = store.folder / "installers" / f"{VERSION}.msi"
+    kept = store.folder / "installers" / VERSION / "installer.msi"
     kept.write_bytes(MSI[:-1])
     assert "its size is another" in listed(store)[0]["problem"]
     opened(store, source)
@@ -73,7 +73,7 @@ def test_what_was_changed_is_a_problem_of_the_verification(store: BackupStore, s
     opened(store, source)
     options = {"backup_root": str(store.root), "fail_on_problems": False, "encryption": "none"}
     assert run("backup_verify", **options)["problem_count"] == 0
-    (store.folder / "installers" / f"{VERSION}.msi").write_bytes(MSI[:-1] + b"z")
+    (store.folder / "installers" / VERSION / "installer.msi").write_bytes(MSI[:-1] + b"z")
     result = run("backup_verify", **options)
     assert "its SHA-256 is another" in str(result["hosts"][0]["problems"])
 
@@ -83,7 +83,7 @@ def test_a_record_that_no_allowed_signer_signed_is_not_used(store: BackupStore, 
     options = {"allowed_signers": [key.public]}
     assert opened(store, source, signing_key=str(key.path), **options)["installer_problem"] == ""
     assert listed(store, **options)[0]["signer"]["principal"]
-    record = store.folder / "installers" / f"{VERSION}.json"
+    record = store.folder / "installers" / VERSION / "record.json"
     forged = json.loads(record.read_bytes()) | {"sha256": "00" * 32}
     record.write_text(json.dumps(forged))
     (found,) = listed(store, **options)
@@ -142,7 +142,7 @@ def test_a_sentence_says_with_what_a_version_is_installed(store: BackupStore, so
     opened(store, source)
     sentence = installers.sentence_of(store, installer)
     assert f"'ams.msi', product code {PRODUCT_CODE}, SHA-256 {'cd' * 32}" in sentence
-    assert f"{store.folder}/installers/{VERSION}.msi" in sentence
+    assert f"{store.folder}/installers/{VERSION}/installer.msi" in sentence
     assert installers.sentence_of(store, None) == ""
 
 
