@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,13 @@ def test_names_lead_to_objects_that_are_there(configuration: dict[str, Any]) -> 
     for schedule in configuration["controller_schedules"]:
         assert schedule["unified_job_template"] in templates | names["controller_workflows"]
         assert re.fullmatch(r"DTSTART;TZID=[A-Za-z/]+:\d{8}T\d{6} RRULE:FREQ=[A-Z0-9;=+]+", schedule["rrule"])
+
+
+def test_a_name_that_a_workflow_or_a_schedule_starts_is_that_of_one_object(configuration: dict[str, Any]) -> None:
+    """AWX looks for it among templates, workflows and projects alike."""
+    kinds = ("controller_templates", "controller_workflows", "controller_projects")
+    names = Counter(one["name"] for kind in kinds for one in configuration[kind])
+    assert set(names.values()) == {1}
 
 
 def test_each_playbook_of_the_collection_but_one_has_a_wrapper_and_a_template(configuration: dict[str, Any]) -> None:
