@@ -89,6 +89,7 @@ STEPS = [
     Step("docsite", ["tests/tools/docsite.sh"], judge=True),
     Step("ee", ["tests/tools/ee.sh"], judge=True),
     Step("workflows", ["tests/tools/workflows.sh"], judge=True),
+    Step("rulebook", ["pytest", "tests/unit/extensions/test_rulebook.py"], judge=True),
     Step("docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", *REFERENCES, "."]),
     Step("target-code", [sys.executable, "tests/windows_lab/windows_lab.py", "check", *target_code()], needs_wine=True),
     Step("mypy", ["mypy"], fast=True),

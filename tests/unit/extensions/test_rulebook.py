@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import re
@@ -35,23 +36,40 @@ def schema() -> Any:
 def test_its_schema_takes_it_and_refuses_a_mistake(rulebook: list[dict[str, Any]]) -> None:
     known = schema()
     jsonschema.validate(rulebook, known)
-    rulebook[0]["rules"][0]["action"]["run_playbooks"] = {}
+    mistaken = copy.deepcopy(rulebook)
+    mistaken[0]["rules"][0]["action"]["run_playbooks"] = {}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(rulebook, known)
-    del rulebook[0]["rules"][0]["action"]["run_playbooks"]
+        jsonschema.validate(mistaken, known)
 
 
-def test_it_acts_on_alerts_that_are_documented_by_playbooks_that_are_there(rulebook: list[dict[str, Any]]) -> None:
+def rules_by_action(rulebook: list[dict[str, Any]], action: str) -> list[dict[str, Any]]:
+    return [rule for rule in rulebook[0]["rules"] if rule["action"].keys() == {action}]
+
+
+def test_alerts_that_are_documented_are_answered_by_playbooks_that_are_there(rulebook: list[dict[str, Any]]) -> None:
     documented = set(re.findall(r"- alert: (\w+)", (ROOT / "docs/report.md").read_text(encoding="utf-8")))
-    for rule in rulebook[0]["rules"]:
+    asked = set()
+    for rule in rules_by_action(rulebook, "post_event"):
         alerts = set(re.findall(r'"(AccessManager\w+)"', rule["condition"]))
         assert alerts
         assert alerts <= documented
-        name = rule["action"]["run_playbook"]["name"]
-        assert (ROOT / f"playbooks/{name.rpartition('.')[2]}.yml").is_file()
+        asked.add(rule["action"]["post_event"]["event"]["access_manager"])
+    answered = {}
+    for rule in rules_by_action(rulebook, "run_playbook"):
+        answered[rule["condition"]] = rule["action"]["run_playbook"]["name"]
+    assert answered == {f'event.access_manager == "{name}"': f"lithnet.access_manager.{name}" for name in asked}
+    assert all((ROOT / f"playbooks/{name}.yml").is_file() for name in asked)
 
 
-def test_nothing_of_an_event_reaches_a_playbook(rulebook: list[dict[str, Any]]) -> None:
-    actions = json.dumps([rule["action"] for rule in rulebook[0]["rules"]])
-    assert "event" not in actions
+def test_nothing_of_an_alert_reaches_a_playbook(rulebook: list[dict[str, Any]]) -> None:
+    """ansible-rulebook gives a playbook the event that started it, and limits it to the host that the event names."""
+    (source,) = rulebook[0]["sources"]
+    assert source["ansible.eda.alertmanager"]["data_host_path"] == ""
+    assert source["ansible.eda.alertmanager"]["skip_original_data"] is True
+    rules = rules_by_action(rulebook, "post_event") + rules_by_action(rulebook, "run_playbook")
+    assert len(rules) == len(rulebook[0]["rules"])
+    for rule in rules_by_action(rulebook, "run_playbook"):
+        assert "alert" not in rule["condition"]
+    actions = json.dumps([rule["action"] for rule in rules])
+    assert "event." not in actions
     assert "{{" not in actions
