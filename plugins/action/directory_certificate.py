@@ -184,9 +184,15 @@ class ActionModule(AccessManagerAction):
 
     def _verified(self, place: BackupRef, thumbprint: str, forest: str) -> bytes:
         der = certificate_backup.decrypted(place, self.decryptor, thumbprint).certificate
-        problem = encryption_certificate.problem(der, forest, self.now)
-        if problem:
-            raise AccessManagerError(f"Certificate {thumbprint} is not published: {problem}.")
+        refusal = encryption_certificate.problem(der, self.now)
+        difference = encryption_certificate.difference(der, forest)
+        if refusal or (difference and not self.wanted):
+            raise AccessManagerError(f"Certificate {thumbprint} is not published: {refusal or difference}.")
+        if difference:
+            self.warnings.append(
+                f"Certificate {thumbprint} was not made by Access Manager for this forest: {difference}. Agents and "
+                "servers take it all the same, and the configuration tool does not show it."
+            )
         return der
 
     def _published(self, directory: Directory, der: bytes, seen: bytes | None) -> Result:

@@ -10,7 +10,9 @@ import math
 import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
+from ..plugin_utils._ams.shapes import Installation
 from ..plugin_utils._errors import AccessManagerError
+from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import installers, upgrade_marker
 from ..plugin_utils._store.high_water_mark import HighWaterMark
@@ -27,8 +29,24 @@ class ActionModule(AccessManagerAction):
         return {
             "changed": changed,
             "marker": marker,
-            "upgrade_warnings": [*upgrade_marker.UPGRADE_WARNINGS, *self._installer(store, marker["backup_id"])],
+            "upgrade_warnings": [
+                *self._places(),
+                *upgrade_marker.UPGRADE_WARNINGS,
+                *self._installer(store, marker["backup_id"]),
+            ],
         }
+
+    def _places(self) -> list[str]:
+        """What to know of where Access Manager is installed, if that was given."""
+        if self.params["installation"] is None:
+            return []
+        try:
+            installation = checked(self.params["installation"], Installation)
+        except ShapeError as exc:
+            raise AccessManagerError(
+                f"installation is not what installation_info returns as installation: {exc}"
+            ) from None
+        return list(filter(None, [upgrade_marker.warning_of_places(installation)]))
 
     @staticmethod
     def _installer(store: BackupStore, backup_id: str) -> list[str]:

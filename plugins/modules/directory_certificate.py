@@ -70,7 +70,9 @@ options:
     default: []
   thumbprint:
     description:
-      - Publish this certificate, whose private key is in a backup under O(backup_root), of any host.
+      - Publish this certificate, whose private key is in a backup under O(backup_root), of any host. It may be any
+        certificate with an RSA key that is valid now. That it is not one that Access Manager makes for this forest is a
+        warning.
       - V(new) makes a new certificate although an interrupted run may have left one.
     type: str
   identity_file:

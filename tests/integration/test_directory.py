@@ -25,7 +25,8 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.part
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
 from support.backups import age_key
-from support.certificates import CURRENT, TestCertificate, make_certificate
+from support.certificates import CURRENT, TLS, TestCertificate, make_certificate
+from support.certificates import EXPIRED as EXPIRED_CERTIFICATE
 from support.domain import READ_RIGHTS, WRITE_RIGHTS, Domain, available, stored
 from support.playbook import run_playbook
 from support.recovery import EXPIRED, Recovery, census, counts, expiries, ldapmodify, wait_until
@@ -293,14 +294,19 @@ def test_what_is_published_and_nowhere_backed_up_is_not_replaced_unasked(recover
 
 
 def test_a_certificate_of_a_backup_is_published_by_its_thumbprint(recovery: Recovery) -> None:
-    other, foreign = make_certificate(replace(CURRENT, subject="ad.lab.test")), make_certificate()
+    other, own = make_certificate(replace(CURRENT, subject="ad.lab.test")), make_certificate(TLS)
+    expired = make_certificate(EXPIRED_CERTIFICATE)
     store = BackupStore(str(recovery.root), "ams1")
-    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[other, foreign])
-    assert "not of the forest" in recovery.publish(thumbprint=foreign.thumbprint)["msg"]
+    make_backup(store, "20261123T081500Z", encrypt_to(recovery.owner.public), certificates=[other, own, expired])
+    assert "valid from" in recovery.publish(thumbprint=expired.thumbprint)["msg"]
     assert "No whole backup" in recovery.publish(thumbprint="0" * 40)["msg"]
     published = recovery.publish(thumbprint=other.thumbprint, lost_certificates=[LOST.thumbprint])
-    assert (published["published"], published["made"]) == (True, False)
+    assert (published["published"], published["made"], published["warnings"]) == (True, False, [])
     assert recovery.published() == other.thumbprint
+    published = recovery.publish(thumbprint=own.thumbprint)
+    assert "which is not of the forest ad.lab.test" in published["warnings"][0]
+    assert recovery.published() == own.thumbprint
+    assert recovery.publish()["certificate"]["thumbprint"] == own.thumbprint
 
 
 def test_several_published_certificates_are_refused_before_anything_is_changed(recovery: Recovery) -> None:

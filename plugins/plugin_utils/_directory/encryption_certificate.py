@@ -94,19 +94,26 @@ def description_of(der: bytes) -> CertificateDetails:
     }
 
 
-def problem(der: bytes, forest: str, now: datetime.datetime) -> str | None:
-    """Why agents of a forest could not use a certificate, or Access Manager would not show it; None when nothing is
-    wrong.
-    """
+def problem(der: bytes, now: datetime.datetime) -> str | None:
+    """Why agents could not use a certificate; None when they can. They look at neither its subject nor its usages."""
     certificate = x509.load_der_x509_certificate(der)
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if not names or str(names[0].value).lower() != forest.lower():
-        return f"its subject is '{certificate.subject.rfc4514_string()}', which is not of the forest {forest}"
+    if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        return "its key is no RSA key, to which alone agents encrypt"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         return (
             f"it is valid from {_file_time(certificate.not_valid_before_utc)} to "
             f"{_file_time(certificate.not_valid_after_utc)} only"
         )
+    return None
+
+
+def difference(der: bytes, forest: str) -> str | None:
+    """In what a certificate differs from those that Access Manager makes for a forest, and shows; None when in nothing.
+    """
+    certificate = x509.load_der_x509_certificate(der)
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if not names or str(names[0].value).lower() != forest.lower():
+        return f"its subject is '{certificate.subject.rfc4514_string()}', which is not of the forest {forest}"
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

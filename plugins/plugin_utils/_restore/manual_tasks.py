@@ -116,7 +116,13 @@ def spn(recovery: Recovery) -> c.Iterator[Task]:
         return
     spn = f"HTTP/{recovery.web_name}"
     needed = f"Integrated Windows authentication needs the SPN {spn} on the computer account {recovery.new}:"
-    if recovery.is_renamed:
+    if recovery.web_address.is_guessed:
+        text = (
+            f"{needed} That this is its name is a guess: where users reach it by that name, a domain administrator "
+            "sees to it that no other account has the SPN."
+        )
+        yield Task(Item.SPN, text, (f"setspn -Q {spn}",))
+    elif recovery.is_renamed:
         commands = (f"setspn -Q {spn}", f"setspn -D {spn} {recovery.old}", f"setspn -S {spn} {recovery.new}")
         yield Task(Item.SPN, f"{needed} a domain administrator moves it.", commands)
     else:
@@ -135,16 +141,20 @@ def dns(recovery: Recovery) -> c.Iterator[Task]:
     if address.name is None:
         yield Task(Item.DNS, f"{lead} Neither the configuration nor the certificate names the web site.")
         return
+    shows = f"Resolve-DnsName -Name {address.name}"
+    if address.is_guessed:
+        text = f"{lead} That {address.name} is its name is a guess: see where that leads, and change what users use."
+        yield Task(Item.DNS, text, (shows,))
+        return
     name, _dot, zone = address.name.partition(".")
     record = f"-ComputerName DNS-SERVER -ZoneName {zone or 'ZONE'} -Name {name}"
-    guessed = " That this is its name is a guess: see that it is before you change it." if address.is_guessed else ""
     yield Task(
         Item.DNS,
         f"{lead} The first command shows where it leads now, the others change it; put the address of {recovery.new} "
-        f"for NEW-ADDRESS.{guessed}",
+        "for NEW-ADDRESS.",
         (
-            f"Resolve-DnsName -Name {address.name}",
-            f"Remove-DnsServerResourceRecord {record} -RRType A{'' if address.is_guessed else ' -Force'}",
+            shows,
+            f"Remove-DnsServerResourceRecord {record} -RRType A -Force",
             f"Add-DnsServerResourceRecordA {record} -IPv4Address NEW-ADDRESS",
         ),
     )

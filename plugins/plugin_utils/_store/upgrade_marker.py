@@ -14,7 +14,7 @@ import json
 import typing as t
 
 from .._ams.json_document import strict
-from .._ams.shapes import Sha256
+from .._ams.shapes import Installation, Sha256
 from .._errors import AccessManagerError
 from .._shape import Rule, ShapeError, Time, checked
 from .._statuses import COMPLETE, FULL, INTEGRITY, Sound
@@ -68,6 +68,9 @@ UPGRADE_WARNINGS = (
     "access-manager-v1-migration.log afterwards: it says what was not taken over.",
     "The service's account must be a member of 'Access Control Assistance Operators' and 'Windows Authorization Access "
     "Group' in each domain. See it with: Get-ADPrincipalGroupMembership -Identity 'ACCOUNT$'.",
+    "The installer deletes Configured from the registry when it is run again with another name of the service's "
+    "account, even one with other capital letters alone: the service serves nothing then, until the settings are saved "
+    "in the configuration tool, or the playbook rollback or restore has set it again.",
     "A group managed service account must be usable on the server, and be marked as managed. See it with: "
     "Test-ADServiceAccount -Identity 'ACCOUNT'; sc.exe qmanagedaccount lithnetams.",
     "Integrated Windows authentication needs the SPN HTTP/<name> once in the forest. See it with: setspn -Q "
@@ -86,6 +89,22 @@ UPGRADE_WARNINGS = (
     "Version 3 needs a new licence, and the SPN HTTP/<name> moves from the computer account to the service account.",
 )
 """What the vendor documents of upgrades from version 1."""
+
+
+_PROGRAMS, _CONFIGURATION = r"\program files\lithnet\access manager service", r"\config"
+"""Where the installer puts Access Manager, after the drive, and its configuration below that, in lower case."""
+
+
+def warning_of_places(installation: Installation) -> str:
+    """What to know before an upgrade of an installation that is not where the installer puts it; empty when it is."""
+    programs, configuration = installation["install_path"], installation["config_path"]
+    if programs.lower()[2:] == _PROGRAMS and configuration.lower() == programs.lower() + _CONFIGURATION:
+        return ""
+    return (
+        f"Access Manager is installed in '{printable(programs)}' with its configuration in '{printable(configuration)}', "
+        "which is not where its installer puts them: upgrades of such installations have failed. Give the installer "
+        "these folders, and see afterwards that ConfigPath in the registry names the same one."
+    )
 
 
 class _NoMarkerError(AccessManagerError):

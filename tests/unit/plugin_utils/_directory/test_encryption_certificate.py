@@ -26,8 +26,9 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.key_
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows import pfx
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import NameOID
 from unit.actions import run
 from unit.backups import publish
 from unit.encrypted_backups import encrypt_to
@@ -76,19 +77,42 @@ def test_its_pfx_opens_and_names_the_provider_of_windows(made: EncryptionCertifi
 
 
 @pytest.mark.parametrize(
-    ("forest", "moment", "reason"),
+    ("moment", "reason"),
     [
-        (FOREST.upper(), NOW, None),
-        ("other.example", NOW, "not of the forest other.example"),
-        (FOREST, NOW - datetime.timedelta(seconds=1), "valid from"),
-        (FOREST, NOW.replace(year=2045, day=28), "valid from"),
+        (NOW, None),
+        (NOW - datetime.timedelta(seconds=1), "valid from"),
+        (NOW.replace(year=2045, day=28), "valid from"),
     ],
 )
 def test_what_agents_could_not_use_is_said(
-    made: EncryptionCertificate, forest: str, moment: datetime.datetime, reason: str | None
+    made: EncryptionCertificate, moment: datetime.datetime, reason: str | None
 ) -> None:
-    problem = encryption_certificate.problem(made.der, forest, moment)
+    problem = encryption_certificate.problem(made.der, moment)
     assert problem is None if reason is None else reason in str(problem)
+
+
+def own_certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *usages: str) -> bytes:
+    """A certificate of another issuer, for a server, with these usages."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hsm.forest.example")])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW.replace(year=2044))
+    if usages:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(list(map(x509.ObjectIdentifier, usages))), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def test_a_certificate_of_ones_own_can_be_used_and_the_difference_is_said(made: EncryptionCertificate) -> None:
+    own = own_certificate(rsa.generate_private_key(65537, 2048))
+    assert encryption_certificate.problem(own, NOW) is None
+    assert "not of the forest forest.example" in str(encryption_certificate.difference(own, FOREST))
+    assert "(extended key usage)" in str(encryption_certificate.difference(own, "hsm.forest.example"))
+    assert "not of the forest other.example" in str(encryption_certificate.difference(made.der, "other.example"))
+    assert encryption_certificate.difference(made.der, FOREST.upper()) is None
+
+
+def test_a_certificate_to_which_agents_cannot_encrypt_is_refused() -> None:
+    own = own_certificate(ec.generate_private_key(ec.SECP256R1()))
+    assert "no RSA key" in str(encryption_certificate.problem(own, NOW))
 
 
 def test_a_backup_of_it_is_whole_opens_and_verifies(

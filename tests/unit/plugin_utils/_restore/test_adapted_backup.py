@@ -643,13 +643,10 @@ def test_the_web_site_has_the_name_that_its_settings_or_its_certificate_give(
 ) -> None:
     reported = named(hostname, *names, realm=realm)
     dns = reported["DNS and load balancer"]
-    if name is None:
-        assert not any("DnsServerResourceRecord" in text or "setspn" in text for text in reported.values())
-    else:
-        assert f"Resolve-DnsName -Name {name}" in dns
-        assert f"setspn -S HTTP/{name} AMS2" in reported["SPN"]
-    is_given = name is not None and name == hostname
-    assert ("-Force" in dns, "guess" in dns) == (is_given, name is not None and not is_given)
+    spn, is_given = reported["SPN"], name is not None and name == hostname
+    assert (f"Resolve-DnsName -Name {name}" in dns, f"setspn -Q HTTP/{name}" in spn) == (name is not None,) * 2
+    assert ("DnsServerResourceRecord" in dns, "setspn -D" in spn, "setspn -S" in spn) == (is_given,) * 3
+    assert ("-Force" in dns, "guess" in dns, "guess" in spn) == (is_given, *(name is not None and not is_given,) * 2)
     assert not any("localhost" in text or "allowed" in text for text in reported.values())
 
 

@@ -17,6 +17,7 @@ from support.certificates import TestCertificate
 from support.host_state import identity_file
 from unit.actions import HOST, run
 from unit.encrypted_backups import encrypt_to, make
+from unit.servers import server
 
 
 def moment(hours_ago: float) -> str:
@@ -68,6 +69,7 @@ def test_the_marker_says_what_is_protected_and_how_far_it_was_verified(store: Ba
         "never configured",
         "access-manager-v1-migration.log",
         "do not keep passwords in Active Directory",
+        "deletes Configured",
         "Access Control Assistance Operators",
         "Windows Authorization Access Group",
         "no support of its vendor",
@@ -77,6 +79,25 @@ def test_the_marker_says_what_is_protected_and_how_far_it_was_verified(store: Ba
     assert json.loads(file.read_text())["backup_id"] == marked
     assert file.stat().st_mode & 0o777 == 0o600
     assert verified(store)["msg"].startswith("No problem was found.")
+
+
+@pytest.mark.parametrize(
+    ("places", "usual"),
+    [
+        ({}, True),
+        ({"config_path": r"c:\program files\lithnet\access manager service\CONFIG"}, True),
+        ({"config_path": r"D:\AccessManager"}, False),
+        ({"install_path": r"D:\Apps\AMS", "config_path": r"D:\Apps\AMS\config"}, False),
+    ],
+)
+def test_an_installation_in_other_folders_than_the_installers_is_warned_of(
+    store: BackupStore, marked: str, places: dict[str, str], usual: bool
+) -> None:
+    installation = server()["installation"] | places
+    (said, *_others) = require(store, installation=installation)["upgrade_warnings"]
+    assert ("upgrades of such installations have failed" in said) is not usual
+    assert usual or installation["config_path"] in said
+    assert "is not what installation_info returns" in require(store, installation={"version": 1})["msg"]
 
 
 def test_with_a_key_it_says_that_everything_was_proved(
