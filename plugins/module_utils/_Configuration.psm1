@@ -122,6 +122,23 @@ Function Add-BackupName {
     foreach ($reference in $References) { $reference.name = $names[(Get-LongPath -Path $reference.path)] }
 }
 
+Function Get-Setting {
+    # The values at these paths as text, by their places. A later file overrides an earlier one.
+    param(
+        [Object[]] $Documents,
+        [String[]] $Paths
+    )
+    $settings = New-NameTable
+    foreach ($document in $Documents) {
+        foreach ($path in $Paths) {
+            foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
+                $settings[$found.path] = [Convert]::ToString($found.value, [Globalization.CultureInfo]::InvariantCulture)
+            }
+        }
+    }
+    $settings
+}
+
 Function ConvertTo-Mode {
     # The mode of a secret: a number, 0 when it is not given, or the text that stands there instead.
     param([Object] $Value)
@@ -214,5 +231,5 @@ Function Get-DocumentRecord {
     }
 }
 
-Export-ModuleMember -Function Find-JsonValue, Read-Configuration, Get-ProtectedSecret, Get-SynchronisedCertificate,
-    Get-BackupSubject, Get-ConfigurationUsn, Get-DocumentRecord
+Export-ModuleMember -Function Find-JsonValue, Read-Configuration, Get-Setting, Get-ProtectedSecret,
+    Get-SynchronisedCertificate, Get-BackupSubject, Get-ConfigurationUsn, Get-DocumentRecord

@@ -15,23 +15,6 @@ Set-StrictMode -Version 2.0
 
 $DomainMode = 3
 
-Function Get-Setting {
-    # The values at these paths as text, by their places. A later file overrides an earlier one.
-    param(
-        [Object[]] $Documents,
-        [String[]] $Paths
-    )
-    $settings = New-NameTable
-    foreach ($document in $Documents) {
-        foreach ($path in $Paths) {
-            foreach ($found in Find-JsonValue -Node $document.document -Steps $path.Split('.')) {
-                $settings[$found.path] = [Convert]::ToString($found.value, [Globalization.CultureInfo]::InvariantCulture)
-            }
-        }
-    }
-    $settings
-}
-
 Function Get-DecryptedSecret {
     # A secret's mode, and its clear value or why it cannot be decrypted. One of the domain comes as it is too: it says who may.
     param([Collections.IDictionary] $Secret)

@@ -70,6 +70,7 @@ Function Get-Description {
         installer = Get-InstalledProduct -UpgradeCode $Knowledge.upgrade_code
         state = Get-ServerState -FirewallRuleName $Knowledge.firewall_rule
         documents = @(Get-DocumentRecord -Documents $subject.documents)
+        settings = Get-Setting -Documents $subject.documents -Paths $Knowledge.settings
         references = $subject.references
         records = @($subject.records | ForEach-Object -Process { Add-DigestOrReason -Record $_ })
         secrets = @(Get-ProtectedSecret -Documents $subject.documents -Paths $Knowledge.secrets |

@@ -48,6 +48,7 @@ Function Get-KnowledgeOption {
                 required = $true
                 options = @{ path = @{ type = 'str'; required = $true }; folder = @{ type = 'str'; required = $true } }
             }
+            settings = @{ type = 'list'; elements = 'str'; required = $true }
             secrets = @{ type = 'list'; elements = 'str'; required = $true }
             usages = @{ type = 'list'; elements = 'str'; required = $true }
             thumbprints = @{ type = 'list'; elements = 'str'; required = $true }

@@ -195,8 +195,9 @@ may_stop:
 health_warnings:
   description:
     - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service
-      may not read, a TLS certificate that is not there, a managed account that is not marked as one, a start type that
-      is manual, a server that is not configured, a database that is left out (RV(with_database)).
+      may not read, a TLS certificate that is not there, or is for other names than the web site has by its settings, a
+      managed account that is not marked as one, a start type that is manual, a server that is not configured, a
+      database that is left out (RV(with_database)).
   returned: when Access Manager is installed
   type: list
   elements: str

@@ -52,8 +52,8 @@ options:
     description: Fail when the marked backup is of another version of Access Manager.
     type: str
   installation:
-    description: What M(lithnet.access_manager.installation_info) returned as C(installation). With it, what to know of an
-      installation that is not in the folders that the installer chooses is among C(upgrade_warnings).
+    description: What M(lithnet.access_manager.installation_info) returned as C(installation). With it,
+      RV(upgrade_warnings) say what to know of an installation that is not in the folders that the installer chooses.
     type: dict
 seealso:
   - module: lithnet.access_manager.backup_verify
@@ -99,8 +99,8 @@ marker:
       description: The SHA-256 of its manifest.
       type: str
 upgrade_warnings:
-  description: What the vendor documents of upgrades from version 1, which MSI a rollback begins with, and what to know of
-    the folders of this installation when O(installation) is given.
+  description: What the vendor documents of upgrades from version 1, which MSI a rollback begins with, and, when
+    O(installation) is given, what to know of its folders.
   returned: success
   type: list
   elements: str

@@ -89,6 +89,7 @@ _SERVER = {
     "installer": {"product_code": PACKED_PRODUCT_CODE, "version": "1.0.8152.0", "name": "ams.msi", "sha256": "cd" * 32},
     "environment": [],
     "documents": [{"file": "appsettings.json", "valid": True, "usn": "1", "schema_version": "1"}],
+    "settings": {},
     "references": [],
     "records": [
         folder_record("config"),

@@ -13,6 +13,8 @@ import enum
 import re
 import typing as t
 
+from .web_site_name import SETTINGS
+
 SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
 """The security identifier of the service lithnetams: the same on every server."""
 
@@ -168,6 +170,7 @@ def knowledge(thumbprints: c.Iterable[str] = ()) -> dict[str, t.Any]:
     return {
         "json_files": list(JSON_FILES),
         "references": [{"path": path, "folder": folder} for path, folder in FILE_REFERENCES.items()],
+        "settings": list(SETTINGS),
         "secrets": list(PROTECTED_SECRETS),
         "usages": list(CERTIFICATE_USAGES),
         "thumbprints": list(thumbprints),

@@ -260,7 +260,7 @@ class AbsentServer(t.TypedDict):
 
 
 class Server(t.TypedDict):
-    """A server with Access Manager."""
+    """A server with Access Manager. C(settings): the values of _ams/web_site_name.SETTINGS, by their places."""
 
     installation: Installation
     administrator: bool
@@ -270,6 +270,7 @@ class Server(t.TypedDict):
     installer: InstalledProduct | None
     state: State
     documents: list[Document]
+    settings: dict[str, str]
     references: list[Reference]
     records: list[Link | Item]
     secrets: list[ProtectedSecret]

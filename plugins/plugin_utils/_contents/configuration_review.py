@@ -17,9 +17,6 @@ import re
 from .._ams.constants import CHANNELS, CONFIG, RULES, TEMPLATE_FOLDER
 from .._ams.description import Described
 from .._ams.json_document import Value, find
-from .._ams.shapes import State
-from .._ams.web_site_name import SETTING, name_of
-from .._windows.tls_certificate import are_for, bound_certificates
 
 OWN_TEMPLATES = ("eventlog-success.txt", "eventlog-failure.txt")
 """The templates that Access Manager opens for each request, whatever its settings name."""
@@ -72,19 +69,7 @@ class Review:
         held = {str(record["path"]).lower() for record in described["records"]}
         texts = sorted(self.scripts.items())
         scripts = itertools.chain.from_iterable(_of_script(name, text, held) for name, text in texts)
-        return [*_templates(described), *self._channels(described), *self._names(described["state"]), *scripts]
-
-    def _names(self, state: State) -> c.Iterator[str]:
-        """Bound TLS certificates that are for other names than the web site has by its settings."""
-        given = [value.value for _place, value in self._found([SETTING]) if isinstance(value.value, str)]
-        name = next(filter(None, map(name_of, reversed(given))), None)
-        for one in bound_certificates(state) if name else ():
-            if not are_for(one["names"], str(name)):
-                yield (
-                    f"The TLS certificate {one['thumbprint']} of {', '.join(one['endpoints'])} is for "
-                    f"{', '.join(one['names']) or 'no name'}, and the web site is {name}: browsers warn of it. Set one "
-                    "for that name in the configuration tool."
-                )
+        return [*_templates(described), *self._channels(described), *scripts]
 
     def _channels(self, described: Described) -> c.Iterator[str]:
         """Notifications of channels that nobody defines, and mandatory channels whose files are gone."""

@@ -9,21 +9,27 @@ import collections.abc as c
 import dataclasses
 import re
 import typing as t
-import urllib.parse
 
 from .._ams.description import own_http_configuration
 from .._ams.json_document import Value, find
 from .._ams.shapes import BackedUpServer
-from .._ams.web_site_name import SETTING, name_of
+from .._ams.web_site_name import (
+    HOSTNAME,
+    IWA,
+    MODE,
+    REALM,
+    SETTINGS,
+    configured_names,
+    mode_of,
+    name_in,
+    name_of,
+)
 from .._windows.tls_certificate import certificates_of
 
 HTTP, HTTPS = 80, 443
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65535
-
-MODES = ("iwa", "oidc", "wsfed", "certificate")
-"""Of authentication, by their numbers, which may stand in the JSON too. The first is the default."""
 
 
 class Configured(t.Protocol):
@@ -61,7 +67,7 @@ class WebAddress:
 
 
 def web_address_of(configuration: Configured) -> WebAddress:
-    given = _name_among(reversed(texts(configuration, SETTING)))
+    given = _name_among(map(name_of, reversed(texts(configuration, HOSTNAME))))
     path = "/" + _last(configuration, "Hosting.HttpSys.Path").strip("/")
     return WebAddress(
         http_port=_port(_last(configuration, "Hosting.HttpSys.HttpPort"), HTTP),
@@ -74,39 +80,35 @@ def web_address_of(configuration: Configured) -> WebAddress:
 
 def authentication_of(configuration: Configured) -> str:
     """How users sign in, one of MODES."""
-    mode = (texts(configuration, "Authentication.Mode") or [MODES[0]])[-1].lower()
-    return {str(number): name for number, name in enumerate(MODES)}.get(mode, mode)
+    return mode_of(_last(configuration, MODE))
+
+
+def names_in_settings(configuration: Configured) -> dict[str, str]:
+    """The names that the settings give the web site, by these settings."""
+    return configured_names({setting: _last(configuration, setting) for setting in SETTINGS})
 
 
 def names_with_spn(configuration: Configured) -> dict[str, list[str]]:
     """The name of the web site that needs an SPN: by which list directory_info takes it, as it is sure or a guess."""
     address = web_address_of(configuration)
-    found = [address.name] if address.name and authentication_of(configuration) == MODES[0] else []
+    found = [address.name] if address.name and authentication_of(configuration) == IWA else []
     return {"web_names": [], "guessed_names": []} | {"guessed_names" if address.is_guessed else "web_names": found}
 
 
-def _name_among(candidates: c.Iterable[str]) -> str | None:
+def _name_among(candidates: c.Iterable[str | None]) -> str | None:
     """The first that is a name with its domain; the first name when none has one."""
-    names = [name for one in candidates if (name := name_of(one))]
+    names = [name for name in candidates if name]
     whole = [name for name in names if "." in name]
     return next(iter([*whole, *names]), None)
 
 
-def _guesses(configuration: Configured) -> c.Iterator[str]:
+def _guesses(configuration: Configured) -> c.Iterator[str | None]:
     """The names of the certificate that was bound, and that of the realm of WS-Federation."""
     state = configuration.described["state"]
     bound = {binding["thumbprint"].upper() for binding in own_http_configuration(state["http_sys"])["bindings"]}
     for thumbprint, certificate in certificates_of(state["tls_certificates"]).items():
-        yield from certificate.names if thumbprint in bound else ()
-    for realm in reversed(texts(configuration, "Authentication.WsFed.Realm")):
-        yield _host_of(realm)
-
-
-def _host_of(address: str) -> str:
-    try:
-        return urllib.parse.urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
+        yield from map(name_of, certificate.names if thumbprint in bound else ())
+    yield from map(name_in, reversed(texts(configuration, REALM)))
 
 
 def texts(configuration: Configured, path: str) -> list[str]:

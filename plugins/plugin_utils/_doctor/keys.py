@@ -12,6 +12,7 @@ from .._ams.checks import problems_of_certificates
 from .._ams.constants import ACCESS_MANAGER_APPLICATION, CERTIFICATE_USAGES, SERVICE_SID, SecretMode
 from .._ams.description import own_http_configuration
 from .._ams.shapes import Binding
+from .._ams.web_site_name import configured_names
 from .._target import health
 from .._text import time_of
 from .._windows import sddl
@@ -139,6 +140,18 @@ def _tls_certificate(binding: Binding, certificate: TlsCertificate | None, facts
     )
 
 
+def _web_site_names(facts: Facts) -> Verdict:
+    mismatches = list(health.name_mismatches(facts.server))
+    if mismatches:
+        return warning(
+            " ".join(mismatches), "Set a certificate for that name in the configuration tool, or correct the setting."
+        )
+    names = ", ".join(sorted({*configured_names(facts.server["settings"]).values()}))
+    if not names:
+        return ok("The settings give the web site no name: those of its certificate count.")
+    return ok(f"No certificate of the web site is for other names than {names}.")
+
+
 def _http_sys(facts: Facts) -> Verdict:
     http_sys = facts.server["state"]["http_sys"]
     own = own_http_configuration(http_sys)
@@ -218,6 +231,7 @@ CHECKS: tuple[Check[Facts], ...] = (
     Check("keys elsewhere", _keys_elsewhere),
     Check("registry permissions", _registry_permissions),
     Check("TLS certificates", _tls_certificates),
+    Check("web site names", _web_site_names),
     Check("HTTP.sys", _http_sys),
     Check("secrets", _secrets),
     Check("secrets of the domain", _domain_secrets),

@@ -13,8 +13,8 @@ import itertools
 import re
 
 from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
-from .._ams.web_site_name import HOST_NAME
-from .._contents.web_address import MODES, values_at
+from .._ams.web_site_name import HOST_NAME, MODES
+from .._contents.web_address import values_at
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item

@@ -10,7 +10,7 @@ import datetime
 
 from .._ams.shapes import Binding
 from .._contents.contents import Contents
-from .._contents.web_address import WebAddress, web_address_of
+from .._contents.web_address import names_in_settings
 from .._target.health import EXPIRY_DAYS, tls_problem
 from .._text import time_of
 from .._windows import thumbprints
@@ -57,23 +57,21 @@ def sentence_of_choice(wanted: Binding, chosen: Binding, server: TargetServer) -
 
 def warnings_of_bindings(bindings: c.Iterable[Binding], contents: Contents, server: TargetServer) -> c.Iterator[str]:
     """What is wrong with the certificates that the web site has after the restore: their ends, and their names."""
-    address, now = web_address_of(contents.configuration), datetime.datetime.now(datetime.UTC)
+    names, now = names_in_settings(contents.configuration), datetime.datetime.now(datetime.UTC)
     known = certificates_of(contents.configuration.described["state"]["tls_certificates"])
     known |= certificates_of(server["state"]["tls_certificates"])
     for binding in bindings:
         certificate = known.get(binding["thumbprint"].upper())
-        for problem in _problems(certificate, address, now) if certificate else ():
+        for problem in _problems(certificate, names, now) if certificate else ():
             yield (
                 f"The TLS certificate {binding['thumbprint']} of {binding['endpoint']} {problem}: renew it, and set "
                 "the new one in the configuration tool."
             )
 
 
-def _problems(certificate: TlsCertificate, address: WebAddress, now: datetime.datetime) -> c.Iterator[str]:
-    if problem := tls_problem(certificate, now, EXPIRY_DAYS):
-        yield problem
-    if address.name and not address.is_guessed and not certificate.is_for(address.name):
-        yield f"is for {', '.join(certificate.names) or 'no name'}, and the web site is {address.name}"
+def _problems(certificate: TlsCertificate, names: c.Mapping[str, str], now: datetime.datetime) -> list[str]:
+    problem = tls_problem(certificate, now, EXPIRY_DAYS)
+    return [*filter(None, [problem]), *certificate.mismatches(names)]
 
 
 def _ends(server: TargetServer) -> dict[str, datetime.datetime]:

@@ -101,9 +101,10 @@ def warning_of_places(installation: Installation) -> str:
     if programs.lower()[2:] == _PROGRAMS and configuration.lower() == programs.lower() + _CONFIGURATION:
         return ""
     return (
-        f"Access Manager is installed in '{printable(programs)}' with its configuration in '{printable(configuration)}', "
-        "which is not where its installer puts them: upgrades of such installations have failed. Give the installer "
-        "these folders, and see afterwards that ConfigPath in the registry names the same one."
+        f"Access Manager is installed in '{printable(programs)}', with its configuration in "
+        f"'{printable(configuration)}', which is not where its installer puts them: upgrades of such installations "
+        "have failed. Give the installer these folders, and see afterwards that ConfigPath in the registry names the "
+        "same one."
     )
 
 

@@ -13,6 +13,7 @@ import typing as t
 from .._ams.constants import CLUSTER_ENCRYPTION_USAGE, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID
 from .._ams.description import Described, own_http_configuration
 from .._ams.shapes import Binding, Certificate, MissingKey, PresentKey, Service, State
+from .._ams.web_site_name import configured_names
 from .._text import time_of
 from .._windows import sddl
 from .._windows.tls_certificate import TlsCertificate, certificates_of
@@ -35,7 +36,8 @@ class Thresholds(t.NamedTuple):
 def warnings_of(described: Described) -> list[str]:
     """A sentence for each thing that a person should look at before it hurts, whatever the time."""
     unreadable = map(_unreadable, unreadable_keys(described["certificates"]))
-    return [*_service(described), *_account(described), *_unusable_tls(described["state"]), *unreadable]
+    names = (f"{sentence} Set one for that name in the configuration tool." for sentence in name_mismatches(described))
+    return [*_service(described), *_account(described), *_unusable_tls(described["state"]), *names, *unreadable]
 
 
 def expiry_warnings_of(described: Described, now: datetime.datetime, thresholds: Thresholds) -> list[str]:
@@ -128,6 +130,14 @@ def _unusable_tls(state: State) -> c.Iterator[str]:
         if certificate is None or not certificate.has_key:
             lack = "is not in its store" if certificate is None else "has no private key"
             yield f"The TLS certificate {thumbprint} of {endpoints} {lack}: nobody can connect."
+
+
+def name_mismatches(described: Described) -> c.Iterator[str]:
+    """A sentence for each bound certificate that is for other names than the settings give the web site."""
+    names = configured_names(described["settings"])
+    for thumbprint, endpoints, certificate in _bound(described["state"]):
+        for problem in certificate.mismatches(names) if certificate else ():
+            yield f"The TLS certificate {thumbprint} of {endpoints} {problem}: browsers warn of it."
 
 
 def _tls(state: State, now: datetime.datetime, days: int) -> c.Iterator[str]:

@@ -33,8 +33,16 @@ class TlsCertificate:
     has_key: bool
 
     def is_for(self, name: str) -> bool:
-        """Whether a browser takes it for that name."""
-        return are_for(self.names, name)
+        """Whether a browser takes it for that name: a wildcard stands for one label."""
+        wanted = name.lower().rstrip(".")
+        rest = wanted.partition(".")[2]
+        return any(one.lower() in (wanted, f"*.{rest}") for one in self.names)
+
+    def mismatches(self, names: c.Mapping[str, str]) -> list[str]:
+        """Why browsers warn of it where users reach the web site by these names, each with the setting that gives it.
+        """
+        own = ", ".join(self.names) or "no name"
+        return [f"is for {own}, and {setting} is {name}" for setting, name in names.items() if not self.is_for(name)]
 
     def as_data(self, endpoints: list[str]) -> shapes.BoundCertificate:
         """What a manifest says of it, where it is bound to these endpoints."""
@@ -47,13 +55,6 @@ class TlsCertificate:
             "has_key": self.has_key,
             "endpoints": endpoints,
         }
-
-
-def are_for(names: c.Iterable[str], name: str) -> bool:
-    """Whether one of the names of a certificate is that name: a wildcard stands for one label."""
-    wanted = name.lower().rstrip(".")
-    rest = wanted.partition(".")[2]
-    return any(one.lower() in (wanted, f"*.{rest}") for one in names)
 
 
 def certificates_of(records: c.Iterable[shapes.TlsCertificate]) -> dict[str, TlsCertificate]:

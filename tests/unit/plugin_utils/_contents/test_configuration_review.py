@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import parse
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.configuration_review import Review
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
-from unit.servers import ACCESS_MANAGER, server, tls_certificate
+from unit.servers import server
 
 TEMPLATES = ("config/audit-templates/eventlog-success.txt", "config/audit-templates/eventlog-failure.txt")
 SCRIPT = "config/scripts/rule.ps1"
@@ -29,35 +28,6 @@ def warned(settings: dict[str, Any] | None = None, script: str = "", **reference
     """What is said of a configuration whose own templates are there."""
     review = Review({"appsettings.json": parse(json.dumps(settings or {}).encode())}, {SCRIPT: script})
     return review.warnings(described(*TEMPLATES, **reference))
-
-
-def warned_of_certificate(hostname: Any, *names: str) -> list[str]:
-    """What is said of a web site of that name, whose certificate is for these."""
-    certificate, found = tls_certificate(*names), described(*TEMPLATES)
-    http_sys = {"bindings": [plain_binding("address", "0.0.0.0:443", certificate["thumbprint"], ACCESS_MANAGER, "My")]}
-    found["state"] |= {"tls_certificates": [certificate], "http_sys": http_sys | {"reservations": []}}
-    document = parse(json.dumps({"Hosting": {"HttpSys": {"Hostname": hostname}}}).encode())
-    return Review({"apphost.json": document}).warnings(found)
-
-
-@pytest.mark.parametrize(
-    ("hostname", "names"),
-    [
-        ("ams.example.com", ["AMS.example.com"]),
-        ("ams.example.com", ["other.example.com", "*.example.com"]),
-        ("localhost", ["ams.example.com"]),
-        ("+", ["ams.example.com"]),
-        (None, ["ams.example.com"]),
-    ],
-)
-def test_a_certificate_for_the_name_of_the_web_site_is_in_order(hostname: Any, names: list[str]) -> None:
-    assert warned_of_certificate(hostname, *names) == []
-
-
-@pytest.mark.parametrize("names", [["ams.example.net"], ["*.com"], ["*.sub.example.com"]])
-def test_a_certificate_for_another_name_than_the_web_sites_is_said(names: list[str]) -> None:
-    (sentence,) = warned_of_certificate("ams.example.com", *names)
-    assert f"is for {names[0]}, and the web site is ams.example.com" in sentence
 
 
 def channels(*, mandatory: bool = False, **lists: list[str]) -> dict[str, Any]:

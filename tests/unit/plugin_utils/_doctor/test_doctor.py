@@ -256,6 +256,18 @@ FAULTS = [
         in_server("certificates", value=[certificate(sddl="O:SYD:(A;;FA;;;SY)") | {"usages": [CLUSTER_ENCRYPTION]}]),
         "may not read the private keys",
     ),
+    (
+        "web site names",
+        "warning",
+        in_server("settings", value={"Hosting.HttpSys.Hostname": "other.example"}),
+        "is for ams.example, and Hosting.HttpSys.Hostname is other.example",
+    ),
+    (
+        "web site names",
+        "warning",
+        in_server("settings", value={"Authentication.Mode": "WsFed", "Authentication.WsFed.Realm": "https://sso.example"}),
+        "Authentication.WsFed.Realm is sso.example",
+    ),
     ("TLS certificates", "failure", in_server("state", "tls_certificates", value=[]), "is not in its store"),
     ("TLS certificates", "failure", bound(tls_certificate("ams.example", has_key=False)), "has no private key"),
     (
@@ -354,6 +366,12 @@ def test_a_key_of_the_user_that_is_in_the_service_store_too_is_ok() -> None:
     held = USERS_OWN | {"thumbprint": certificate()["thumbprint"]}
     found = CHECKS["keys elsewhere"].finding(facts(in_examination("user_store", "certificates", value=[held])))
     assert found["state"] == "ok"
+
+
+def test_a_certificate_for_the_name_of_the_web_site_is_ok() -> None:
+    for name, words in (("AMS.example", "than ams.example"), ("localhost", "no name"), ("*", "no name")):
+        found = CHECKS["web site names"].finding(facts(in_server("settings", value={"Hosting.HttpSys.Hostname": name})))
+        assert (found["state"], words in found["found"]) == ("ok", True)
 
 
 @pytest.mark.parametrize("access", ["(A;;KA;;;SY)", "(A;;GA;;;WD)", f"(A;;0x2;;;{SERVICE_SID})"])

@@ -374,7 +374,7 @@ def test_a_kept_certificate_gets_the_parameters_of_the_backup() -> None:
         (tls_certificate("ams.example", "www.example", days=9000), None),
         (tls_certificate("*.example", days=9000), None),
         (tls_certificate("ams.example", days=-100), "expired on"),
-        (tls_certificate("*.ams.example", "other.example", days=9000), "the web site is ams.example"),
+        (tls_certificate("*.ams.example", "other.example", days=9000), "Hosting.HttpSys.Hostname is ams.example"),
     ],
 )
 def test_an_expired_certificate_and_one_of_another_name_are_warned_of(

@@ -72,6 +72,55 @@ def test_each_thing_that_will_hurt_later_is_one_sentence(change: Callable[[Descr
     assert said in sentence
 
 
+HOSTNAME, REALM, MODE = "Hosting.HttpSys.Hostname", "Authentication.WsFed.Realm", "Authentication.Mode"
+
+
+def of_certificate(settings: dict[str, str], *names: str) -> list[str]:
+    """What is said of a web site with these settings, whose certificate is for these names."""
+
+    def change(described: Described) -> None:
+        described["settings"] = settings
+        bind(described, tls_certificate(*names))
+
+    return warned(change)
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({HOSTNAME: "ams.example.com"}, ["AMS.example.com"]),
+        ({HOSTNAME: "ams.example.com."}, ["other.example.com", "*.example.com"]),
+        ({HOSTNAME: "localhost"}, ["ams.example.com"]),
+        ({HOSTNAME: "+"}, ["ams.example.com"]),
+        ({HOSTNAME: "192.0.2.1"}, ["ams.example.com"]),
+        ({MODE: "WsFed", REALM: "urn:lithnet:ams"}, ["ams.example.com"]),
+        ({MODE: "WsFed", REALM: "https://localhost/"}, ["ams.example.com"]),
+        ({MODE: "WsFed", REALM: "https://[::1"}, ["ams.example.com"]),
+        ({MODE: "Oidc", REALM: "https://sso.example.net/"}, ["ams.example.com"]),
+        ({}, []),
+    ],
+)
+def test_a_certificate_for_the_name_of_the_web_site_is_in_order(settings: dict[str, str], names: list[str]) -> None:
+    assert of_certificate(settings, *names) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "said"),
+    [
+        ({HOSTNAME: "ams.example.com"}, ["ams.net"], f"is for ams.net, and {HOSTNAME} is ams.example.com"),
+        ({HOSTNAME: "ams.example.com"}, ["*.com"], f"is for *.com, and {HOSTNAME} is ams.example.com"),
+        ({HOSTNAME.lower(): "AMS.example.com"}, ["*.sub.example.com"], f"{HOSTNAME} is ams.example.com: browsers warn"),
+        ({MODE: "2", REALM: "https://ams.example.com/sso"}, ["ams.example.net"], f"{REALM} is ams.example.com"),
+        ({HOSTNAME: "ams.example.com", MODE: "WsFed", REALM: "https://sso.example.com/"}, ["ams.example.com"], REALM),
+    ],
+)
+def test_a_certificate_for_another_name_than_the_web_sites_is_said(
+    settings: dict[str, str], names: list[str], said: str
+) -> None:
+    (sentence,) = of_certificate(settings, *names)
+    assert said in sentence
+
+
 def test_an_expired_encryption_certificate_beside_a_valid_one_is_kept_without_a_word() -> None:
     old = certificate("CD" * 20, sddl=READABLE) | {"not_after": "2022-01-01T00:00:00.0000000Z"}
     assert warned(lambda one: one["certificates"].append(old)) == []
