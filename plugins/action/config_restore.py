@@ -13,6 +13,7 @@ import pathlib
 import typing as t
 
 from ..plugin_utils import _display, _progress
+from ..plugin_utils._ams import service_events
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._contents.contents import Contents
 from ..plugin_utils._errors import AccessManagerError, EndedRunError
@@ -125,7 +126,7 @@ class ActionModule(RestoreAction):
         with self._sent(contents, plan) as bundle, self.target.cleanup_on_failure(run):
             answer = self._run(run | bundle | self._arguments(contents, plan, reported=reported))
         self._remove_reported(run)
-        for sentence in answer["warnings"]:
+        for sentence in [*answer["warnings"], *service_events.sentences(answer["service_events"]["events"])]:
             _display.warn(f"{self.target.label}: {sentence}")
         result = {key: value for key, value in answer.items() if key in _RETURNED}
         if answer["state"] != _RESTORED:

@@ -23,6 +23,8 @@ Set-StrictMode -Version 2.0
 $Account = [ansible_collections.lithnet.access_manager.plugins.module_utils._Account.Account]
 $FileSystem = [ansible_collections.lithnet.access_manager.plugins.module_utils._FileSystem.FileSystem]
 $ServiceStore = [ansible_collections.lithnet.access_manager.plugins.module_utils._CertificateStore.ServiceStore]
+$LocalDbKey = 'SOFTWARE\Microsoft\Microsoft SQL Server Local DB\Installed Versions'
+$DatabaseFiles = 'ams.mdf', 'ams_log.ldf'
 $EntropyBytes = 128
 # The groups of a token that say how its account logged on.
 $Logons = @{ 'S-1-5-2' = 'network'; 'S-1-5-3' = 'batch'; 'S-1-5-4' = 'interactive'; 'S-1-5-6' = 'service' }
@@ -66,6 +68,7 @@ Function Get-ServiceExamination {
         exports = @(Get-ExportState -Knowledge $Knowledge)
         user_store = Get-UserStore -Sid $Description.service_sid -Usages $Knowledge.usages
         volume = Get-VolumeInformation -Path $Description.installation.config_path -Records $Description.records
+        database = Get-Database -ConfigPath $Description.installation.config_path
         site = if ($Description.installation.config_exists) { Get-SiteState -Knowledge $Knowledge }
     }
 }
@@ -85,6 +88,21 @@ Function Get-VolumeInformation {
         linked = @($FileSystem::WithFurtherNames($files) | ForEach-Object -Process { Get-PlainPath -Path $_ })
         streamed = @($FileSystem::WithFurtherStreams($files) | ForEach-Object -Process { Get-PlainPath -Path $_ })
     }
+}
+
+Function Get-Database {
+    # The versions of SQL LocalDB, and which files of Access Manager's database are there.
+    param([String] $ConfigPath)
+    $folder = [IO.Path]::Combine($ConfigPath, 'db')
+    $key = Open-MachineKey -SubKey $LocalDbKey
+    try {
+        @{
+            versions = @(if ($key) { $key.GetSubKeyNames() })
+            files = @($DatabaseFiles |
+                    Where-Object -FilterScript { [IO.File]::Exists((Get-LongPath -Path ([IO.Path]::Combine($folder, $_)))) })
+        }
+    }
+    finally { if ($key) { $key.Dispose() } }
 }
 
 Function Get-SiteState {

@@ -6,6 +6,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
+#AnsibleRequires -PowerShell ..module_utils._EventLog
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._RestoreBundle
@@ -270,15 +271,17 @@ Function Test-Configuration {
 
 Function Test-Health {
     # Every test of health, into Done.checks. The first that is not passed ends it. Before: what Get-SiteReason said before the
-    # restore. Seconds: how long the service must stay running. Timeout: how long its web site is waited for. What the service
-    # itself imports is not read: it puts it aside meanwhile, and is not configured yet.
+    # restore. Seconds: how long the service must stay running. Timeout: how long its web site is waited for. Since: when the change
+    # began, after which events count. What the service itself imports is not read: it puts it aside meanwhile, and is not
+    # configured yet.
     param(
         [Hashtable] $Bundle,
         [Hashtable] $Done,
         [Collections.IDictionary] $Knowledge,
         [Object] $Before,
         [Int32] $Seconds,
-        [Int32] $Timeout
+        [Int32] $Timeout,
+        [DateTime] $Since
     )
     $plan = $Bundle.plan
     if ($plan.start) { Add-Check -Done $Done -Name 'running' -Body { Wait-ServiceFailure -Seconds 0 } }
@@ -289,6 +292,7 @@ Function Test-Health {
         @(Get-UnusableCertificate -Thumbprints $plan.usable_certificates -Knowledge $Knowledge) -join '; '
     }
     if ($plan.start) { Add-Check -Done $Done -Name 'stays_running' -Body { Wait-ServiceFailure -Seconds $Seconds } }
+    $Done.service_events = Get-LoggedEvent -Ids $Knowledge.events -Since $Since
 }
 
 Export-ModuleMember -Function Get-SiteReason, Get-Status, Test-Health

@@ -7,6 +7,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Certificate
 #AnsibleRequires -PowerShell ..module_utils._Configuration
 #AnsibleRequires -PowerShell ..module_utils._EarlierRestore
+#AnsibleRequires -PowerShell ..module_utils._EventLog
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._Installation
 #AnsibleRequires -PowerShell ..module_utils._InterruptedStop
@@ -82,6 +83,7 @@ Function Get-Description {
         cluster = Get-ClusterRole
         staging = Get-Staging -Path $StagingRoot
         service_sid = Get-AccountSid -Name ([String](Get-ServiceInformation).account)
+        service_events = Get-LoggedEvent -Ids $Knowledge.events -Since ([DateTime]::UtcNow.AddDays(-$Knowledge.event_days))
         start_obstacles = @(Get-StartObstacle -JsonFiles $Knowledge.json_files)
         unended_restores = @(Get-UnendedRestore)
         interrupted_stops = @(Get-InterruptedStop -Root (Get-StagingRoot -Path $StagingRoot))

@@ -57,6 +57,8 @@ Function Get-KnowledgeOption {
             service_store = @{ type = 'str'; required = $true }
             clustered_stop = @{ type = 'str'; required = $true }
             upgrade_code = @{ type = 'str'; required = $true }
+            events = @{ type = 'list'; elements = 'int'; required = $true }
+            event_days = @{ type = 'int'; required = $true }
             application_id = @{ type = 'str'; required = $true }
         }
     }

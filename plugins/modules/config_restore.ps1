@@ -149,7 +149,7 @@ Function Invoke-Change {
     }
     if ($plan.stop) { $Done.downtime_ms = [Int64]$watch.ElapsedMilliseconds }
     $Done.step = 'testing the health'
-    $limits = @{ Seconds = $module.Params.health_seconds; Timeout = $timeout }
+    $limits = @{ Seconds = $module.Params.health_seconds; Timeout = $timeout; Since = [DateTime]::UtcNow - $watch.Elapsed }
     Test-Health -Bundle $Bundle -Done $Done -Knowledge $knowledge -Before $Bundle.site @limits
 }
 
@@ -259,6 +259,7 @@ Function Invoke-Restore {
         safety_copy = $safety.folder
         failed_check = ''
         rollback_errors = @()
+        service_events = @{ events = @(); error = '' }
         warnings = @()
         msg = ''
     }

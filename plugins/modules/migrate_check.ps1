@@ -6,6 +6,7 @@
 
 # What a server with version 2 shows of its import of a configuration of version 1. It changes nothing.
 
+#AnsibleRequires -PowerShell ..module_utils._EventLog
 #AnsibleRequires -PowerShell ..module_utils._FileRecord
 #AnsibleRequires -PowerShell ..module_utils._HealthCheck
 #AnsibleRequires -PowerShell ..module_utils._HttpSys
@@ -16,8 +17,6 @@ Set-StrictMode -Version 2.0
 
 $LogName = 'access-manager-v1-migration.log'
 $MostLogBytes = 1MB
-$MostEvents = 200
-$EventLog = 'Lithnet Access Manager'
 
 Function Read-MigrationLog {
     # The end of the log that version 2 writes of the import; $null where there is none.
@@ -32,31 +31,6 @@ Function Read-MigrationLog {
         @{ path = $path; text = $reader.ReadToEnd() }
     }
     finally { $stream.Dispose() }
-}
-
-Function Get-EventNumber {
-    # The numbers of the newest events of these; an error where the log cannot be read.
-    param([Int32[]] $Ids)
-    try {
-        $condition = @($Ids | ForEach-Object -Process { "EventID=$_" }) -join ' or '
-        $kind = [Diagnostics.Eventing.Reader.PathType]::LogName
-        $query = "*[System[$condition]]"
-        $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $EventLog, $kind, $query
-        $wanted.ReverseDirection = $true
-        $reader = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogReader -ArgumentList $wanted
-        $found = @()
-        try {
-            while ($found.Count -lt $MostEvents -and ($record = $reader.ReadEvent())) {
-                try {
-                    $found += @{ id = [Int32]$record.Id; time = ConvertTo-Timestamp -Time $record.TimeCreated.ToUniversalTime() }
-                }
-                finally { $record.Dispose() }
-            }
-        }
-        finally { $reader.Dispose() }
-        @{ events = $found; error = '' }
-    }
-    catch { @{ events = @(); error = $_.Exception.GetBaseException().Message } }
 }
 
 Function Get-OwnUrl {
@@ -90,7 +64,7 @@ Complete-TargetModule -Module $module -Body {
     if (-not $answer.installation.exists) { return $answer }
     $urls = if ($params.urls) { $params.urls } else { @(Get-OwnUrl -Application $params.application) }
     $answer.migration_log = Read-MigrationLog -Folder $answer.installation.log_path
-    $answer.logged = Get-EventNumber -Ids $params.events
+    $answer.logged = Get-LoggedEvent -Ids $params.events
     $answer.health = @(Get-Health -Urls $urls)
     $answer
 }

@@ -69,4 +69,5 @@ foreach ($binding in $task.bindings) {
 foreach ($value in $task.registry.PSObject.Properties) {
     Set-ItemProperty 'HKLM:\SOFTWARE\Lithnet\Access Manager Service' $value.Name $value.Value
 }
+[void] (New-Item 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server Local DB\Installed Versions\14.0' -Force)
 [Console]::Out.Write((@{ thumbprints = $thumbprints; secrets = $protected } | ConvertTo-Json -Depth 4))

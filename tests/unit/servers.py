@@ -102,6 +102,7 @@ _SERVER = {
     "synchronised_certificates": [],
     "certificates": [],
     "service_sid": "S-1-5-21-1-2-3-1104",
+    "service_events": {"events": [], "error": ""},
     "start_obstacles": [],
     "taken": {
         "attempts": 1,

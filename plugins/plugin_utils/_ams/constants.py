@@ -13,6 +13,7 @@ import enum
 import re
 import typing as t
 
+from . import service_events
 from .web_site_name import SETTINGS
 
 SERVICE_SID = "S-1-5-80-125788923-1836679867-2653951330-153436886-93372159"
@@ -82,6 +83,10 @@ FILE_REFERENCES = {
     "Authorization.ComputerTargets[].Script": SCRIPT_FOLDER,
 }
 """The JSON keys that name files, and the folder in which a bare name lies."""
+
+
+EXTERNAL_DATABASE = "DatabaseConfiguration.UseExternalSql"
+"""The JSON key that says that the database is not in LocalDB."""
 
 
 class SecretMode(enum.IntEnum):
@@ -170,7 +175,7 @@ def knowledge(thumbprints: c.Iterable[str] = ()) -> dict[str, t.Any]:
     return {
         "json_files": list(JSON_FILES),
         "references": [{"path": path, "folder": folder} for path, folder in FILE_REFERENCES.items()],
-        "settings": list(SETTINGS),
+        "settings": [*SETTINGS, EXTERNAL_DATABASE],
         "secrets": list(PROTECTED_SECRETS),
         "usages": list(CERTIFICATE_USAGES),
         "thumbprints": list(thumbprints),
@@ -179,5 +184,7 @@ def knowledge(thumbprints: c.Iterable[str] = ()) -> dict[str, t.Any]:
         "service_store": SERVICE_STORE,
         "clustered_stop": CLUSTERED_STOP,
         "upgrade_code": UPGRADE_CODE,
+        "events": list(service_events.MEANINGS),
+        "event_days": service_events.DAYS,
         "application_id": ACCESS_MANAGER_APPLICATION,
     }

@@ -27,6 +27,11 @@ WRITTEN_BY_THE_SERVICE: frozenset[tuple[str, str]] = frozenset(
 """Registry values in which Access Manager remembers what it did: no configuration. Key and name, in lower case."""
 
 
+def is_on(settings: c.Mapping[str, str], setting: str) -> bool:
+    """Whether a setting of a server's JSON files, which are given as text by their places, is true."""
+    return any(place.lower() == setting.lower() and value.lower() == "true" for place, value in settings.items())
+
+
 def files_of(records: c.Iterable[Link | Item]) -> list[Item]:
     return [record for record in records if record["kind"] == "file"]
 

@@ -242,6 +242,18 @@ class InterruptedStop(t.TypedDict):
     error: str
 
 
+class LoggedEvent(t.TypedDict):
+    id: Count
+    time: Time
+
+
+class LoggedEvents(t.TypedDict):
+    """C(error): why the log cannot be read; empty when it can."""
+
+    events: list[LoggedEvent]
+    error: str
+
+
 class StartObstacle(t.TypedDict):
     """What would keep the service from starting again after a stop; C(text) is a sentence."""
 
@@ -260,7 +272,10 @@ class AbsentServer(t.TypedDict):
 
 
 class Server(t.TypedDict):
-    """A server with Access Manager. C(settings): the values of _ams/web_site_name.SETTINGS, by their places."""
+    """A server with Access Manager.
+
+    C(settings): the values of _ams/web_site_name.SETTINGS, by their places. C(service_events): what it logged lately.
+    """
 
     installation: Installation
     administrator: bool
@@ -280,6 +295,7 @@ class Server(t.TypedDict):
     cluster: Cluster | None
     staging: Staging
     service_sid: str
+    service_events: LoggedEvents
     start_obstacles: list[StartObstacle]
     unended_restores: list[EarlierRestore]
     interrupted_stops: list[InterruptedStop]

@@ -85,6 +85,13 @@ class Volume(t.TypedDict):
     streamed: list[str]
 
 
+class Database(t.TypedDict):
+    """C(versions): of SQL LocalDB. C(files): those of the database in the configuration folder."""
+
+    versions: list[str]
+    files: list[str]
+
+
 class Site(t.TypedDict):
     """Why each address of the web site does not serve; empty when it does."""
 
@@ -123,6 +130,7 @@ class Examination(t.TypedDict):
     exports: t.NotRequired[list[ExportFacts]]
     user_store: t.NotRequired[UserStore]
     volume: t.NotRequired[Volume]
+    database: t.NotRequired[Database]
     site: t.NotRequired[Site | None]
 
 

@@ -11,8 +11,10 @@ import collections.abc as c
 import struct
 import typing as t
 
+from .._ams import service_events
 from .._ams.checks import problems_of_configuration, require_supported_version
-from .._ams.description import files_of
+from .._ams.constants import EXTERNAL_DATABASE
+from .._ams.description import files_of, is_on
 from .._ams.shapes import Item, Server
 from .._target import earlier_restores, health, interrupted_stops
 from .facts import Facts, ServiceFacts
@@ -22,6 +24,9 @@ _MANUAL = 3
 _STAGED_TWICE, _STAGING_RESERVE = 2, 8 * 1024**2
 _RESTART_SERVER, _RUN_PROGRAM = 2, 3
 """Of SC_ACTION: what Windows may do when a service fails."""
+
+_LOCAL_DB_2017 = 14
+_DATA_FILE, _LOG_FILE = "ams.mdf", "ams_log.ldf"
 
 _HEADER_OF_RECOVERY = 20
 _NTFS_ALIKE = ("NTFS", "ReFS")
@@ -133,6 +138,43 @@ def _recovery_actions(recovery: str) -> list[int]:
     return [kind for kind, _delay in struct.iter_unpack("<II", data[: len(data) // 8 * 8])]
 
 
+def _events(facts: Facts) -> Verdict:
+    logged = facts.server["service_events"]
+    if logged["error"]:
+        return warning(
+            f"Access Manager's event log cannot be read: {logged['error']}",
+            "The installer makes the log 'Lithnet Access Manager': see in the Event Viewer that it is there.",
+        )
+    found = service_events.sentences(logged["events"])
+    if found:
+        return warning(" ".join(found), f"What is older than {service_events.DAYS} days is not said any more.")
+    return ok(f"Access Manager logged no error that is looked for in the last {service_events.DAYS} days.")
+
+
+def _database(facts: Facts) -> Verdict:
+    """The cache without which the service does not start."""
+    if is_on(facts.server["settings"], EXTERNAL_DATABASE):
+        return ok("The database is in an external SQL Server.")
+    database = facts.examination["database"]
+    if not any(_major(version) >= _LOCAL_DB_2017 for version in database["versions"]):
+        return warning(
+            f"SQL LocalDB 2017 is not installed (found: {', '.join(database['versions']) or 'none'}), and the service "
+            "does not start without it.",
+            "Install SQL Server 2017 LocalDB (14.0) or newer there.",
+        )
+    if database["files"] == [_LOG_FILE]:
+        return warning(
+            f"{_LOG_FILE} is in the folder db without {_DATA_FILE}: the service cannot make its database again.",
+            f"Stop the service, move {_LOG_FILE} away, and start it: it makes a new database, which is a cache.",
+        )
+    return ok(f"SQL LocalDB {', '.join(database['versions'])} is there for the database, which is a cache.")
+
+
+def _major(version: str) -> int:
+    first = version.partition(".")[0]
+    return int(first) if first.isascii() and first.isdecimal() else 0
+
+
 def _web_site(facts: Facts) -> Verdict:
     site = facts.examination["site"]
     if site is None:
@@ -231,6 +273,8 @@ CHECKS: tuple[Check[Facts], ...] = (
     Check("service control", _control),
     Check("service process", _process),
     Check("service recovery", _recovery),
+    Check("service events", _events),
+    Check("database", _database),
     Check("web site", _web_site),
     Check("failover cluster", _cluster),
     Check("interrupted runs", _unfinished),

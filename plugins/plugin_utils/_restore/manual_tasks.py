@@ -12,7 +12,7 @@ import collections.abc as c
 import itertools
 import re
 
-from .._ams.constants import CHANNELS, FIREWALL_RULE, SecretMode
+from .._ams.constants import CHANNELS, EXTERNAL_DATABASE, FIREWALL_RULE, SecretMode
 from .._ams.web_site_name import HOST_NAME, MODES
 from .._contents.web_address import values_at
 from .._text import printable
@@ -293,7 +293,7 @@ def _variables(recovery: Recovery) -> c.Iterator[Task]:
 
 
 def _database(recovery: Recovery) -> c.Iterator[Task]:
-    external = list(values_at(recovery.contents.configuration, "DatabaseConfiguration.UseExternalSql"))
+    external = list(values_at(recovery.contents.configuration, EXTERNAL_DATABASE))
     if external and external[-1] is True:
         text = f"The database lies in an external SQL Server: let the service of {recovery.new} log on there."
         yield Task(Item.EXTERNAL_SQL_SERVER, text)

@@ -15,6 +15,7 @@ from .._ams.shapes import (
     DecryptedSecret,
     EarlierRestore,
     InterruptedStop,
+    LoggedEvents,
     ProtectedSecret,
     Server,
     Sha256,
@@ -220,18 +221,6 @@ class MigrationLog(t.TypedDict):
     text: str | None
 
 
-class LoggedEvent(t.TypedDict):
-    id: Count
-    time: Time
-
-
-class LoggedEvents(t.TypedDict):
-    """C(error): why the log cannot be read; empty when it can."""
-
-    events: list[LoggedEvent]
-    error: str
-
-
 class Health(t.TypedDict):
     """C(status): of HTTP; 0 with an C(error)."""
 
@@ -300,5 +289,6 @@ class Restored(t.TypedDict):
     start_ms: Count
     downtime_ms: Count
     safety_copy: str
+    service_events: LoggedEvents
     warnings: list[str]
     msg: str

@@ -10,6 +10,7 @@ import datetime
 import itertools
 import typing as t
 
+from .._ams import service_events
 from .._ams.constants import CLUSTER_ENCRYPTION_USAGE, PASSWORD_ENCRYPTION_USAGE, SERVICE_SID
 from .._ams.description import Described, own_http_configuration
 from .._ams.shapes import Binding, Certificate, MissingKey, PresentKey, Service, State
@@ -37,7 +38,9 @@ def warnings_of(described: Described) -> list[str]:
     """A sentence for each thing that a person should look at before it hurts, whatever the time."""
     unreadable = map(_unreadable, unreadable_keys(described["certificates"]))
     names = (f"{sentence} Set one for that name in the configuration tool." for sentence in name_mismatches(described))
-    return [*_service(described), *_account(described), *_unusable_tls(described["state"]), *names, *unreadable]
+    events = service_events.sentences(described["service_events"]["events"])
+    tls = itertools.chain(_unusable_tls(described["state"]), names)
+    return [*_service(described), *_account(described), *tls, *unreadable, *events]
 
 
 def expiry_warnings_of(described: Described, now: datetime.datetime, thresholds: Thresholds) -> list[str]:

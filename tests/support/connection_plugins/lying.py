@@ -210,6 +210,7 @@ def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> d
         return {"changed": True, "searched": True, "left": [], "other_keys": []}
     if module == "config_restore":
         done = {"service_started": True, "safety_copy": "C:\\safety", "warnings": [], "msg": "", "downtime_ms": 3}
+        done |= {"service_events": {"events": [], "error": "there is no such log"}}
         checks = [{"name": "running", "passed": True, "reason": ""}]
         failures = {"failed_check": "", "rollback_errors": []}
         return {"state": "restored", "stopped": True, "checks": checks} | done | waits | failures

@@ -80,6 +80,7 @@ EXAMINATION: dict[str, Any] = {
     "exports": [{"thumbprint": "A1" * 20, "error": ""}],
     "user_store": {"certificates": [], "error": ""},
     "volume": {"format": "NTFS", "linked": [], "streamed": []},
+    "database": {"versions": ["14.0"], "files": ["ams.mdf", "ams_log.ldf"]},
     "site": {"http": "", "https": ""},
 }
 USERS_OWN = {"thumbprint": "B2" * 20, "subject": "CN=by hand", "has_key": True}
@@ -268,6 +269,16 @@ FAULTS = [
         in_server("settings", value={"Authentication.Mode": "WsFed", "Authentication.WsFed.Realm": "https://sso.example"}),
         "Authentication.WsFed.Realm is sso.example",
     ),
+    (
+        "service events",
+        "warning",
+        in_server("service_events", "events", value=[{"id": 5040, "time": "2026-11-29T03:00:00.0000000Z"}]),
+        "event 5040 (1 times, last on 2026-11-29T03:00 UTC): its database could not be upgraded",
+    ),
+    ("database", "warning", in_examination("database", "versions", value=["13.0", "x"]), "found: 13.0, x"),
+    ("database", "warning", in_examination("database", "versions", value=[]), "found: none"),
+    ("database", "warning", in_examination("database", "files", value=["ams_log.ldf"]), "without ams.mdf"),
+    ("service events", "warning", in_server("service_events", "error", value="no such log"), "no such log"),
     ("TLS certificates", "failure", in_server("state", "tls_certificates", value=[]), "is not in its store"),
     ("TLS certificates", "failure", bound(tls_certificate("ams.example", has_key=False)), "has no private key"),
     (
@@ -366,6 +377,14 @@ def test_a_key_of_the_user_that_is_in_the_service_store_too_is_ok() -> None:
     held = USERS_OWN | {"thumbprint": certificate()["thumbprint"]}
     found = CHECKS["keys elsewhere"].finding(facts(in_examination("user_store", "certificates", value=[held])))
     assert found["state"] == "ok"
+
+
+def test_a_database_in_an_external_sql_server_needs_no_local_db() -> None:
+    def change(described: dict[str, Any], examined: dict[str, Any]) -> None:
+        described["settings"] = {"databaseConfiguration.UseExternalSql": "True"}
+        examined["database"] = {"versions": [], "files": []}
+
+    assert "external" in CHECKS["database"].finding(facts(change))["found"]
 
 
 def test_a_certificate_for_the_name_of_the_web_site_is_ok() -> None:

@@ -27,6 +27,11 @@ def bind(described: Described, bound: dict[str, Any]) -> None:
     described["state"]["tls_certificates"] = [bound]
 
 
+def logged(described: Described, *numbers: int) -> None:
+    events = [{"id": number, "time": f"2026-11-{29 - day}T03:00:00.0000000Z"} for day, number in enumerate(numbers)]
+    described["service_events"]["events"] = events
+
+
 def warned(change: Callable[[Described], object], **thresholds: int) -> list[str]:
     """What is said of a server in good order but for one change."""
     described = server() | {"certificates": [certificate(sddl=READABLE)]}
@@ -48,6 +53,11 @@ def test_a_server_in_good_order_says_nothing() -> None:
         ),
         (lambda one: one["installation"].update(configured=False), "Configured in the registry is not 1"),
         (lambda one: one["state"]["service"].update(start=3), "manual"),
+        (lambda one: logged(one, 5016), "event 5016 (1 times, last on 2026-11-29T03:00 UTC): it started without"),
+        (lambda one: logged(one, 5037), "a certificate of the configuration was not imported"),
+        (lambda one: logged(one, 5040), "set DeleteLocalDbInstance to 1"),
+        (lambda one: logged(one, 5036), "logo.png"),
+        (lambda one: logged(one, 5006, 5006), "event 5006 (2 times"),
         (lambda one: one["state"]["service"].update(managed=False), "sc.exe managedaccount lithnetams true"),
         (lambda one: bind(one, tls_certificate("ams.example", days=29)), "expires on 2026-12-29, in 29 days"),
         (lambda one: bind(one, tls_certificate("ams.example", days=-1)), "expired on 2026-11-29"),
@@ -119,6 +129,11 @@ def test_a_certificate_for_another_name_than_the_web_sites_is_said(
 ) -> None:
     (sentence,) = of_certificate(settings, *names)
     assert said in sentence
+
+
+def test_other_events_and_a_log_that_cannot_be_read_are_no_warning_of_each_night() -> None:
+    assert warned(lambda one: logged(one, 5042, 1)) == []
+    assert warned(lambda one: one["service_events"].update(error="there is no such log")) == []
 
 
 def test_an_expired_encryption_certificate_beside_a_valid_one_is_kept_without_a_word() -> None:

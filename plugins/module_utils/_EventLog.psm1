@@ -1,0 +1,42 @@
+# Copyright (c) 2026, lithnet.access_manager contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Which events Access Manager has logged. It only reads, and takes no text of them.
+
+#AnsibleRequires -PowerShell ..module_utils._FileRecord
+
+Set-StrictMode -Version 2.0
+
+$EventLog = 'Lithnet Access Manager'
+$MostEvents = 200
+
+Function Get-LoggedEvent {
+    # The numbers and times of the newest events of these numbers since a time; an error where the log cannot be read.
+    param(
+        [Int32[]] $Ids,
+        [DateTime] $Since = [DateTime]::FromFileTimeUtc(0)
+    )
+    try {
+        $numbers = @($Ids | ForEach-Object -Process { "EventID=$_" }) -join ' or '
+        $query = "*[System[($numbers) and TimeCreated[@SystemTime>='$(ConvertTo-Timestamp -Time $Since)']]]"
+        $kind = [Diagnostics.Eventing.Reader.PathType]::LogName
+        $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $EventLog, $kind, $query
+        $wanted.ReverseDirection = $true
+        $reader = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogReader -ArgumentList $wanted
+        $found = @()
+        try {
+            while ($found.Count -lt $MostEvents -and ($record = $reader.ReadEvent())) {
+                try {
+                    $found += @{ id = [Int32]$record.Id; time = ConvertTo-Timestamp -Time $record.TimeCreated.ToUniversalTime() }
+                }
+                finally { $record.Dispose() }
+            }
+        }
+        finally { $reader.Dispose() }
+        @{ events = $found; error = '' }
+    }
+    catch { @{ events = @(); error = $_.Exception.GetBaseException().Message } }
+}
+
+Export-ModuleMember -Function Get-LoggedEvent
