@@ -215,7 +215,8 @@ Function Get-ClusterRole {
 }
 
 Function Get-RegistryState {
-    # The values of Access Manager's own keys. The ring of data protection keys below Parameters is bound to the host: left out.
+    # The values of Access Manager's own keys. The ring of data protection keys below Parameters is a live secret on which cookies
+    # alone depend: left out.
     foreach ($place in @{ key = ''; path = $BaseKey }, @{ key = 'Parameters'; path = "$BaseKey\Parameters" }) {
         foreach ($value in Get-RegistryValue -SubKey $place.path) { $value.key = $place.key; $value }
     }

@@ -196,9 +196,9 @@ health_warnings:
   description:
     - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service
       may not read, a TLS certificate that is not there, or is for other names than the web site has by its settings, a
-      managed account that is not marked as one, a start type that is manual, a server that is not configured, a
-      database that is left out (RV(with_database)), and errors that the service logged in the last seven days (the
-      events 5006, 5016, 5036, 5037 and 5040).
+      managed account that is not marked as one, or whose service starts without delay, a start type that is manual, a
+      server that is not configured, a database that is left out (RV(with_database)), and errors that the service logged
+      in the last seven days (the events 5006, 5016, 5036, 5037 and 5040).
   returned: when Access Manager is installed
   type: list
   elements: str

@@ -8,12 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import windows_lab
 from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair, backups_of
+from support.domain import Domain, available
 from support.host_state import Whole, identity_file, restoring
 from support.playbook import PlaybookRun, run_playbook
 from support.plays import COLLECTION, failure_of, result_of
@@ -36,6 +40,8 @@ UPGRADE = """
 """
 
 
+ACCOUNTS = r"HKLM\SOFTWARE\WindowsLab\Domain\Accounts"
+RIGHTS = r"HKLM\SOFTWARE\WindowsLab\Rights"
 MSI = bytes.fromhex("D0CF11E0A1B11AE1") + b"ProductCode{E1F0DE7E-99EC-48BB-8832-3674435984E3}"
 INSTALLER = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Installer"
 UPGRADE_CODE, PRODUCT = "C86CA71D19F244343AFB1B434065A604", "E7ED0F1ECE99BB84882363473495483E"
@@ -45,6 +51,8 @@ UPGRADE_CODE, PRODUCT = "C86CA71D19F244343AFB1B434065A604", "E7ED0F1ECE99BB84882
 def server(make_host: MakeHost) -> AmsHost:
     """Its service is stopped already, as a user may have done before an upgrade. Windows Installer installed it."""
     made = make_host(NAME, running=False)
+    settings = made.config / "appsettings.json"
+    settings.write_bytes(settings.read_bytes().replace(b'"Mode": "Oidc"', b'"Mode": "Iwa"'))
     (made.drive_c / "windows/Installer").mkdir(exist_ok=True)
     (made.drive_c / "windows/Installer/1a2b3.msi").write_bytes(MSI)
     properties = rf"{INSTALLER}\UserData\S-1-5-18\Products\{PRODUCT}\InstallProperties"
@@ -59,9 +67,44 @@ def server(make_host: MakeHost) -> AmsHost:
 
 
 @pytest.fixture(scope="module")
-def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, Any]:
+def domain(server: AmsHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain | None]:
+    """The domain of the server and of its service's account, a group managed one: nobody has made either ready there.
+
+    None where there are no domain controllers.
+    """
+    if available():
+        yield None
+        return
+    domain = Domain.start(tmp_path_factory.mktemp("domain") / "dc")
+    domain.seed(0, [server.certificates[0].thumbprint])
+    domain.publish(server.certificates[0].certificate_der)
+    domain.add_computer("UPGRADED", None, account=f"{computer_name(server)}$")
+    sid = domain.managed_account("gmsa-ams")
+    folder = tmp_path_factory.mktemp("joined")
+    made = {"Name": "ad.lab.test", "NetBiosName": "AD", "Sid": sid.rpartition("-")[0]}
+    (folder / "domain.json").write_text(json.dumps(made | {"RootKeyId": str(uuid.uuid4()), "RootKey": "00" * 64}))
+    windows_lab.join(server.prefix, folder)
+    server.run("reg.exe", "add", ACCOUNTS, "/v", r"AD\gmsa-ams$", "/d", sid, "/f")
+    server.run("reg.exe", "add", RIGHTS, "/v", sid, "/t", "REG_MULTI_SZ", "/d", "SeServiceLogonRight", "/f")
+    server.run("sc.exe", "config", "lithnetams", "obj=", r"AD\gmsa-ams$", "password=", "")
+    yield domain
+    domain.remove()
+
+
+def computer_name(server: AmsHost) -> str:
+    return server.powershell("[Console]::Out.Write($env:COMPUTERNAME)").strip()
+
+
+@pytest.fixture(scope="module")
+def options(settings: dict[str, Any], work: Path, owner: KeyPair, domain: Domain | None) -> dict[str, Any]:
     (work / "ams.msi").write_bytes(MSI)
-    return restoring(settings, identity_file(work, owner)) | {"backup_installer": str(work / "ams.msi")}
+    found = restoring(settings, identity_file(work, owner)) | {"backup_installer": str(work / "ams.msi")}
+    if domain:
+        connection = domain.options()
+        found["access_manager_directory_servers"] = domain.servers
+        found |= {f"access_manager_directory_{name}": connection[f"bind_{name}"] for name in ("user", "password")}
+        found["access_manager_directory_ca_file"] = connection["ca_file"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +113,7 @@ def inventory(server: AmsHost, work: Path, options: dict[str, Any]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(server: AmsHost) -> Whole:
+def whole(server: AmsHost, domain: Domain | None) -> Whole:
     return Whole.of(server)
 
 
@@ -165,6 +208,22 @@ def test_the_vendors_warnings_are_shown(protected: PlaybookRun) -> None:
         "the SPN HTTP/",
     ):
         assert words in protected.stdout
+
+
+def test_what_the_server_and_its_service_lack_in_the_directory_is_said_before_the_upgrade(
+    protected: PlaybookRun, server: AmsHost, domain: Domain | None
+) -> None:
+    if domain is None:
+        pytest.skip("there is no domain controller here")
+    name = computer_name(server)
+    for said in (
+        "The SPN HTTP/ams.forest.example is on no account. That ams.forest.example is the name of the web site",
+        f"{name} alone needs that SPN. See with: setspn -Q HTTP/ams.forest.example",
+        "The service's account gmsa-ams$ is not in 'Windows Authorization Access Group' of ad.lab.test",
+        f"{name} may not retrieve the password of the group managed service account gmsa-ams$. Run: Set-AD",
+    ):
+        assert said in protected.stdout
+    assert "In the directory: The SPN" in protected.stdout
 
 
 def test_the_rollback_is_refused_while_the_new_version_is_there(upgraded: PlaybookRun) -> None:

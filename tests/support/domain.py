@@ -236,6 +236,19 @@ class Domain:
             )
         return logon
 
+    def managed_account(self, name: str) -> str:
+        """Makes a group managed service account that no computer may use; returns its SID."""
+        values = {
+            "objectClass": "msDS-GroupManagedServiceAccount",
+            "sAMAccountName": f"{name}$",
+            "msDS-ManagedPasswordInterval": "30",
+        }
+        self._connection.add_s(
+            f"CN={name},CN=Managed Service Accounts,{self.base}",
+            [(key, [value.encode()]) for key, value in values.items()],
+        )
+        return self._sid(f"{name}$")
+
     def expire_account(self, name: str) -> None:
         self.set(self._user(name), "accountExpires", str(ad_lab.EPOCH_1601 * 10_000_000).encode())
 

@@ -62,7 +62,7 @@ _SERVER = {
             "account": r"EXAMPLE\svc-ams$",
             "image_path": r'"C:\Program Files\Lithnet\Access Manager Service\Lithnet.AccessManager.Service.exe"',
             "start": 2,
-            "delayed_start": False,
+            "delayed_start": True,
             "depends_on": [],
             "sid_type": 1,
             "managed": True,

@@ -25,6 +25,7 @@ _STAGED_TWICE, _STAGING_RESERVE = 2, 8 * 1024**2
 _RESTART_SERVER, _RUN_PROGRAM = 2, 3
 """Of SC_ACTION: what Windows may do when a service fails."""
 
+_WITHOUT_RESTART = "Do so as an administrator of the server; no restart is needed."
 _LOCAL_DB_2017 = 14
 _DATA_FILE, _LOG_FILE = "ams.mdf", "ams_log.ldf"
 
@@ -85,7 +86,9 @@ def _account(facts: Facts) -> Verdict:
     if obstacles:
         return failure(" ".join(obstacles), "After a stop the service would not start: correct this before any stop.")
     if health.is_unmanaged(service):
-        return warning(health.unmanaged(service), "Do so as an administrator of the server; no restart is needed.")
+        return warning(health.unmanaged(service), _WITHOUT_RESTART)
+    if health.starts_too_early(service):
+        return warning(health.too_early(service), _WITHOUT_RESTART)
     return ok(f"The service's account, {service['account'] or 'LocalSystem'}, may log on as a service.")
 
 

@@ -49,7 +49,8 @@ class Item(enum.StrEnum):
     SERVICE_ACCOUNT = "service account"
     GMSA = "gMSA"
     KDS_ROOT_KEY = "KDS root key"
-    SERVICE_SETTINGS = "service: program, start type, dependencies"
+    SERVICE_START_TYPE = "service: start type"
+    SERVICE_SETTINGS = "service: program, dependencies"
     EVENT_LOG = "event log"
     PREREQUISITES = "prerequisites: .NET, SQL LocalDB, PowerShell"
     SCRIPT_MODULES = "modules that scripts load"
@@ -99,6 +100,7 @@ OUTCOMES: dict[Item, tuple[Outcome, Outcome]] = {
     Item.SERVICE_ACCOUNT: (Outcome.MANUAL, Outcome.MANUAL),
     Item.GMSA: (Outcome.KEPT, Outcome.MANUAL),
     Item.KDS_ROOT_KEY: (Outcome.KEPT, Outcome.MANUAL),
+    Item.SERVICE_START_TYPE: (Outcome.MANUAL, Outcome.MANUAL),
     Item.SERVICE_SETTINGS: (Outcome.KEPT, Outcome.KEPT),
     Item.EVENT_LOG: (Outcome.KEPT, Outcome.KEPT),
     Item.PREREQUISITES: (Outcome.KEPT, Outcome.KEPT),

@@ -13,6 +13,7 @@ import itertools
 import re
 
 from .._ams.constants import CHANNELS, EXTERNAL_DATABASE, FIREWALL_RULE, SecretMode
+from .._ams.shapes import Service
 from .._ams.web_site_name import HOST_NAME, MODES
 from .._contents.web_address import values_at
 from .._text import printable
@@ -38,6 +39,11 @@ _FEDERATED = {
     "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
     "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
 }
+
+_AUTOMATIC = 2
+_STARTS_BY_ITSELF = ("auto", "delayed-auto")
+_OTHER_START_TYPES = {"3": "demand", "4": "disabled"}
+"""How sc.exe names the number that the registry has."""
 
 _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
@@ -95,6 +101,25 @@ def account(recovery: Recovery) -> c.Iterator[Task]:
             "Restart-Service lithnetams",
         )
         yield Task(Item.SERVICE_ACCOUNT, text, commands)
+
+
+def start_type(recovery: Recovery) -> c.Iterator[Task]:
+    """Where the service started with the old server, and does not so here."""
+    was = _start_type(recovery.contents.configuration.described["state"]["service"])
+    here = _start_type(recovery.server["state"]["service"])
+    if was in _STARTS_BY_ITSELF and was != here:
+        yield Task(
+            Item.SERVICE_START_TYPE,
+            f"The start type of the service was '{was}' on the old server, and is '{here}' here: set it.",
+            (f"sc.exe config lithnetams start= {was}",),
+        )
+
+
+def _start_type(service: Service) -> str:
+    """As sc.exe names it."""
+    if service["start"] == _AUTOMATIC:
+        return _STARTS_BY_ITSELF[bool(service["delayed_start"])]
+    return _OTHER_START_TYPES.get(str(service["start"]), "unknown")
 
 
 def kds(recovery: Recovery) -> c.Iterator[Task]:
@@ -314,6 +339,7 @@ def _certificates(recovery: Recovery) -> c.Iterator[Task]:
 _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     kds,
     account,
+    start_type,
     _certificates,
     secrets,
     synchronised,

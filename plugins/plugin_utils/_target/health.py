@@ -23,7 +23,7 @@ EXPIRY_DAYS = 30
 """How many days before its end a certificate is warned of, when no other number is given."""
 
 _ADMINISTRATORS = ("BA", "S-1-5-32-544")
-_MANUAL = 3
+_AUTOMATIC, _MANUAL = 2, 3
 _RENEW = "make a new one in the configuration tool, back it up, and publish it."
 
 
@@ -70,6 +70,19 @@ def unmanaged(service: Service) -> str:
     return (
         f"The service's account, {service['account']}, is not marked as a managed one: when its password changes, "
         f"the service does not start any more. Run 'sc.exe managedaccount {service['name']} true'."
+    )
+
+
+def starts_too_early(service: Service) -> bool:
+    """Whether a service may start with its server before the password of its group managed account can be fetched."""
+    return str(service["account"]).endswith("$") and service["start"] == _AUTOMATIC and not service["delayed_start"]
+
+
+def too_early(service: Service) -> str:
+    return (
+        f"The service's account, {service['account']}, is a group managed one, and the service starts with the server "
+        f"without delay, maybe before a domain controller is reached. Run 'sc.exe config {service['name']} start= "
+        "delayed-auto'."
     )
 
 
@@ -126,6 +139,8 @@ def _account(described: Described) -> c.Iterator[str]:
     service = described["state"]["service"]
     if is_unmanaged(service):
         yield unmanaged(service)
+    if starts_too_early(service):
+        yield too_early(service)
 
 
 def _unusable_tls(state: State) -> c.Iterator[str]:

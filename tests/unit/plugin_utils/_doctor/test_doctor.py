@@ -206,6 +206,7 @@ FAULTS = [
     ("service", "warning", in_server("state", "service", "status", value="Stopped"), "Stopped"),
     ("service account", "failure", obstacle("account", "It may not log on (error 1069)."), "1069"),
     ("service account", "warning", in_server("state", "service", "managed", value=False), "managedaccount"),
+    ("service account", "warning", in_server("state", "service", "delayed_start", value=False), "delayed-auto"),
     (
         "service control",
         "failure",

@@ -611,6 +611,27 @@ def test_each_task_has_its_commands_with_the_names_of_this_recovery() -> None:
     assert "secret.example" not in reported["environment variables"]
 
 
+@pytest.mark.parametrize(
+    ("was", "here", "wanted"),
+    [
+        ((2, True), (2, False), "delayed-auto"),
+        ((2, False), (3, False), "auto"),
+        ((2, False), (4, False), "auto"),
+        ((2, True), (2, True), None),
+        ((3, False), (2, False), None),
+        ((4, False), (2, False), None),
+    ],
+)
+def test_a_service_that_started_by_itself_shall_do_so_on_the_new_server(
+    was: tuple[int, bool], here: tuple[int, bool], wanted: str | None
+) -> None:
+    before, now = ({"start": start, "delayed_start": delayed} for start, delayed in (was, here))
+    service = target_server()["state"]["service"]
+    reported = commands(contents(described={"service": service | before}), fresh(service=service | now))
+    assert ("service: start type" in reported) is (wanted is not None)
+    assert wanted is None or reported["service: start type"].endswith(f"sc.exe config lithnetams start= {wanted}")
+
+
 def named(hostname: str | None, *names: str, realm: str | None = None) -> dict[str, str]:
     """The tasks of a recovery whose web site is named in these places: the settings, the certificate, the realm."""
     bound = tls_certificate(*names)

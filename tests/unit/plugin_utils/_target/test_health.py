@@ -53,6 +53,7 @@ def test_a_server_in_good_order_says_nothing() -> None:
         ),
         (lambda one: one["installation"].update(configured=False), "Configured in the registry is not 1"),
         (lambda one: one["state"]["service"].update(start=3), "manual"),
+        (lambda one: one["state"]["service"].update(delayed_start=False), "start= delayed-auto"),
         (lambda one: logged(one, 5016), "event 5016 (1 times, last on 2026-11-29T03:00 UTC): it started without"),
         (lambda one: logged(one, 5037), "a certificate of the configuration was not imported"),
         (lambda one: logged(one, 5040), "set DeleteLocalDbInstance to 1"),
