@@ -60,13 +60,17 @@ class ActionModule(AccessManagerAction):
             "seconds": self._seconds(),
             "downtime_ms": committed.get("downtime_ms"),
             "problems": run_log.bounded(problems),
-            "health_warnings": run_log.bounded(committed.get("health_warnings", self.params["health_warnings"])),
+            "health_warnings": run_log.bounded([*self.params["event_warnings"], *self._health_warnings(committed)]),
         }
         if committed.get("id"):
             run |= {"outcome": committed["status"], "backup_id": committed["id"]}
         elif failure is None and opened.get("unchanged"):
             run |= {"outcome": UNCHANGED, "backup_id": opened["latest"]["id"], "downtime_ms": 0}
         return checked(run, Run)
+
+    def _health_warnings(self, committed: dict[str, t.Any]) -> list[str]:
+        found: list[str] = committed.get("health_warnings", self.params["health_warnings"])
+        return found
 
     def _committed(self) -> dict[str, t.Any]:
         """The backup that this run made; empty when it made none, though an earlier run of the same play did."""

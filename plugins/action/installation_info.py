@@ -83,6 +83,7 @@ class ActionModule(AccessManagerAction):
             "health_warnings": [*health.warnings_of(described), *self._without_database(described)],
             "expiry_warnings": health.expiry_warnings_of(described, datetime.datetime.now(datetime.UTC), thresholds),
         }
+        found["event_warnings"] = health.event_warnings_of(described)
         for sentence in itertools.chain.from_iterable(found.values()):
             _display.warn(f"{self.target.label}: {sentence}")
         return found

@@ -50,6 +50,12 @@ options:
     type: list
     elements: str
     default: []
+  event_warnings:
+    description: What RV(lithnet.access_manager.installation_info#module:event_warnings) says. It stands in the record of a
+      run, and not in backups.
+    type: list
+    elements: str
+    default: []
   failure:
     description: Why the run failed. Leave it out when it did not.
     type: str

@@ -197,13 +197,18 @@ health_warnings:
     - What makes no backup incomplete and will hurt later, one sentence each. RV(start_obstacles), keys that the service
       may not read, a TLS certificate that is not there, or is for other names than the web site has by its settings, a
       managed account that is not marked as one, or whose service starts without delay, a start type that is manual, a
-      server that is not configured, a database that is left out (RV(with_database)), and errors that the service logged
-      in the last seven days (the events 5006, 5016, 5036, 5037 and 5040).
+      server that is not configured, a database that is left out (RV(with_database)).
   returned: when Access Manager is installed
   type: list
   elements: str
 expiry_warnings:
   description: A sentence for each TLS certificate and each encryption certificate that has expired or ends soon.
+  returned: when Access Manager is installed
+  type: list
+  elements: str
+event_warnings:
+  description: A sentence for each kind of error that needs a person and that the service logged in the last seven days,
+    which are the events 5006, 5016, 5036, 5037 and 5040.
   returned: when Access Manager is installed
   type: list
   elements: str

@@ -38,9 +38,13 @@ def warnings_of(described: Described) -> list[str]:
     """A sentence for each thing that a person should look at before it hurts, whatever the time."""
     unreadable = map(_unreadable, unreadable_keys(described["certificates"]))
     names = (f"{sentence} Set one for that name in the configuration tool." for sentence in name_mismatches(described))
-    events = service_events.sentences(described["service_events"]["events"])
     tls = itertools.chain(_unusable_tls(described["state"]), names)
-    return [*_service(described), *_account(described), *tls, *unreadable, *events]
+    return [*_service(described), *_account(described), *tls, *unreadable]
+
+
+def event_warnings_of(described: Described) -> list[str]:
+    """A sentence for each kind of error that the service logged lately."""
+    return service_events.sentences(described["service_events"]["events"])
 
 
 def expiry_warnings_of(described: Described, now: datetime.datetime, thresholds: Thresholds) -> list[str]:

@@ -184,7 +184,8 @@ def test_a_database_for_which_the_service_must_not_stop_is_left_out_with_a_warni
     fleet: Fleet,
 ) -> None:
     obstacle = {"kind": "account", "text": "It may not log on as a service (1069)."}
-    servers = {"ams1": {"installation_info": {"start_obstacles": [obstacle]}}}
+    logged = {"events": [{"id": 5037, "time": "2026-11-29T03:00:00.0000000Z"}], "error": ""}
+    servers = {"ams1": {"installation_info": {"start_obstacles": [obstacle], "service_events": logged}}}
     found = []
     for _night in range(2):
         run = fleet.run(BACKUP, servers, extra={"backup_include_database": True})
@@ -198,6 +199,8 @@ def test_a_database_for_which_the_service_must_not_stop_is_left_out_with_a_warni
     assert any("The database is left out" in one for one in manifest["health_warnings"])
     runs = (backup.parent / ".runs.jsonl").read_text().splitlines()
     assert all("The database is left out" in " ".join(json.loads(one)["health_warnings"]) for one in runs)
+    assert all("event 5037" in " ".join(json.loads(one)["health_warnings"]) for one in runs)
+    assert not any("event 5037" in one for one in manifest["health_warnings"]), "it says nothing of the backup"
     assert len(runs) == len(found)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.health import (
     Thresholds,
+    event_warnings_of,
     expiry_warnings_of,
     warnings_of,
 )
@@ -37,7 +38,8 @@ def warned(change: Callable[[Described], object], **thresholds: int) -> list[str
     described = server() | {"certificates": [certificate(sddl=READABLE)]}
     bind(described, tls_certificate("ams.example"))
     change(described)
-    return warnings_of(described) + expiry_warnings_of(described, NOW, Thresholds(**thresholds))
+    found = warnings_of(described) + event_warnings_of(described)
+    return found + expiry_warnings_of(described, NOW, Thresholds(**thresholds))
 
 
 def test_a_server_in_good_order_says_nothing() -> None:
