@@ -51,8 +51,8 @@ options:
     elements: str
     default: []
   event_warnings:
-    description: What RV(lithnet.access_manager.installation_info#module:event_warnings) says. It stands in the record of a
-      run, and not in backups.
+    description: What RV(lithnet.access_manager.installation_info#module:event_warnings) says. It stands in the record
+      of a run, and not in backups.
     type: list
     elements: str
     default: []
