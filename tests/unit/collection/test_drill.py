@@ -110,8 +110,10 @@ def test_check_mode_changes_nothing_and_records_nothing(fleet: Fleet) -> None:
 
 def test_health_that_fails_is_a_failed_drill_that_is_removed_too(fleet: Fleet) -> None:
     answer = {"state": "rolled_back", "msg": "The check 'http' failed: it does not answer.", "failed_check": "http"}
-    run = drill(fleet, config_restore__answer=answer)
+    logged = {"events": [{"id": 5040, "time": "2026-11-30T03:00:00.0000000Z"}], "error": ""}
+    run = drill(fleet, config_restore__answer=answer | {"service_events": logged})
     assert "The check 'http' failed" in failure_of(run, SCRATCH)
+    assert "Access Manager logged event 5040 (1 times, last on 2026-11-30T03:00 UTC)" in run.output
     (record,) = records(fleet)
     assert (record["outcome"], record["searched"]) == ("failed", True)
     assert "drill:take" in steps(fleet)
