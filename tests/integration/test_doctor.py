@@ -130,10 +130,14 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
     server.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
     server.run("reg.exe", "add", SERVICE, "/v", "FailureActions", "/t", "REG_BINARY", "/d", RESTARTS_THE_SERVER, "/f")
     bind(server, expired.thumbprint)
+    hosting = server.config / "apphost.json"
+    before = hosting.read_bytes()
+    hosting.write_bytes(before.replace(b'"Hostname": null', b'"Hostname": "ams.forest.example"'))
     try:
         with policy(server, NoDebugPrivilege=1), disk(drive, 2) as missing:
             run = examine(server, work, settings, "disordered", doctor_staging_root="S:\\")
     finally:
+        hosting.write_bytes(before)
         bind(server, server.tls_certificate.thumbprint)
         server.run("reg.exe", "delete", SERVICE, "/v", "FailureActions", "/f")
         linked.unlink()
@@ -154,6 +158,9 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
         ("TLS certificates", "failure", "has expired"),
         ("service recovery", "warning", "restarts the server"),
         ("file system", "warning", "linked.ps1"),
+        ("web site names", "warning", "is for forest.example, and Hosting.HttpSys.Hostname is ams.forest.example"),
+        ("service events", "warning", "event log cannot be read"),  # the lab has none
+        ("database", "ok", "SQL LocalDB 14.0"),
     ],
 )
 def test_each_thing_that_is_not_in_order_is_found_beside_the_others(

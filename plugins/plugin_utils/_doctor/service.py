@@ -44,8 +44,9 @@ def installation(facts: Facts) -> Verdict:
         found = facts.server["installation"]
         if not found["configured"]:
             return warning(
-                f"Access Manager {found['version']} is installed, and was never configured.",
-                "Finish its setup in the configuration tool, or restore a backup onto this server.",
+                f"Access Manager {found['version']} is installed, and Configured in the registry is not 1: it was "
+                "never configured, or its installer was run again with another name of the service's account.",
+                "Finish its setup in the configuration tool, or restore a backup onto this server: both set it.",
             )
         return ok(f"Access Manager {found['version']}, configuration in '{found['config_path']}'.")
 

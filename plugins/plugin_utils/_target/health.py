@@ -130,7 +130,10 @@ def _service(described: Described) -> c.Iterator[str]:
     for obstacle in start_obstacles(described):
         yield f"After a stop the service could not start again. {obstacle}"
     if not described["installation"]["configured"]:
-        yield "Configured in the registry is not 1: the service serves nothing. Finish its setup."
+        yield (
+            "Configured in the registry is not 1: the service serves nothing. Finish its setup; where the installer, "
+            "run again with another name of the service's account, has deleted it, restore the last backup with it."
+        )
     service = described["state"]["service"]
     if service["start"] == _MANUAL:
         yield (
