@@ -12,7 +12,7 @@ from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._parts.configuration import ConfigurationPart
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._target import live_configuration
-from ..plugin_utils._target.call import Run, new_run_id
+from ..plugin_utils._target.call import Run, new_run
 
 
 class ActionModule(AccessManagerAction):
@@ -21,12 +21,12 @@ class ActionModule(AccessManagerAction):
         if self.check_mode:
             return {"changed": True, "steady": True}
         if self.params["run_id"]:
-            staged = self._run(self.params["run_id"])
+            staged = self._run() | {"run_id": self.params["run_id"], "live": False}
             return self.target.retry(lambda: self._fetch(encryptor, staged))
-        return self.target.retry_with_new_run(lambda: self._run(new_run_id()), lambda run: self._fetch(encryptor, run))
+        return self.target.retry_with_new_run(self._run, lambda run: self._fetch(encryptor, run))
 
-    def _run(self, run_id: str) -> Run:
-        return {"run_id": run_id, "staging_root": self.params["staging_root"], "live": self.params["run_id"] is None}
+    def _run(self) -> Run:
+        return new_run(self.params["staging_root"]) | {"live": True}
 
     def _fetch(self, encryptor: Encryptor, run: Run) -> dict[str, t.Any]:
         wanted = {key: self.params[key] for key in ("expected_bytes", "include_database")}

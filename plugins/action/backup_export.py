@@ -11,16 +11,15 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.constants import knowledge
-from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._parts.certificates import CertificatesPart
 from ..plugin_utils._parts.configuration import ConfigurationPart
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._parts.secrets import SETTINGS, SecretsPart
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import EXPORTED_OR_NOT, EncryptedSecrets, Exported, ExportedWithStop, Unsteady
-from ..plugin_utils._target.call import Run, controller_name, new_run_id
+from ..plugin_utils._target.call import Run, new_run
 from ..plugin_utils._target.live_configuration import INLINE_LIMIT
-from ..plugin_utils._target.run_with_stop import RunWithStop, refuse_live_database
+from ..plugin_utils._target.run_with_stop import RunWithStop, keeps_changing, refuse_live_database
 from ..plugin_utils._windows import thumbprints
 
 _INLINE_LIMIT_OF_RUN = 2 * 1024 * 1024
@@ -73,7 +72,7 @@ class ActionModule(AccessManagerAction):
         if result["steady"]:
             return result
         if policy == "never" or self.params["stop_obstacles"]:
-            raise AccessManagerError(self._unsteady(result["attempts"]))
+            raise keeps_changing(self.target.label, result["attempts"], self._advice())
         return self._with_stop(encryptors) | {"live_attempts": result["attempts"]}
 
     def _encryptors(self) -> _Encryptors:
@@ -116,7 +115,7 @@ class ActionModule(AccessManagerAction):
         return self.target.call(part.question, EncryptedSecrets, module=part.context)
 
     def _new_run(self) -> Run:
-        return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
+        return new_run(self.params["staging_root"])
 
     def _parts(self, encryptors: _Encryptors) -> _Parts:
         of_certificates, of_others = encryptors
@@ -139,17 +138,10 @@ class ActionModule(AccessManagerAction):
             "settings": SETTINGS,
             "public_keys": parts.public_keys,
             "inline_limit": inline_limit,
-            "controller": controller_name(),
         } | {option: self.params[option] for option in _OPTIONS_OF_A_RUN}
 
-    def _unsteady(self, attempts: int) -> str:
-        """Why there is no backup: nothing is known to be consistent, and the service is not stopped."""
-        advice = (
-            "allow a stop with backup_stop_service=auto (stop_service of this module)."
-            if self.params["stop_service"] == "never"
-            else f"see that the service could start again after a stop: {' '.join(self.params['stop_obstacles'])}"
-        )
-        return (
-            f"The configuration of {self.target.label} changed during each of {attempts} copies, so none of them is "
-            f"known to be consistent. Run again when nobody saves, or {advice}"
-        )
+    def _advice(self) -> str:
+        """How a stop is made possible, for a configuration that keeps changing."""
+        if self.params["stop_service"] == "never":
+            return "allow a stop with backup_stop_service=auto (stop_service of this module)."
+        return f"see that the service could start again after a stop: {' '.join(self.params['stop_obstacles'])}"

@@ -15,7 +15,7 @@ from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.plan_text import certificate_lines_of
 from ..plugin_utils._restore.planner import make_certificate_plan
 from ..plugin_utils._target.answers import Change
-from ..plugin_utils._target.call import controller_name, new_run_id
+from ..plugin_utils._target.call import new_run
 from ..plugin_utils._windows import thumbprints
 
 
@@ -38,12 +38,9 @@ class ActionModule(RestoreAction):
         if self.check_mode or not plan.certificates:
             return result
         self.refuse_kept_arguments()
-        given = {
+        given = new_run(self.params["staging_root"]) | {
             "knowledge": knowledge(contents.certificates or ()),
             "certificates": self.given_certificates(contents, plan),
-            "run_id": new_run_id(),
-            "controller": controller_name(),
-            "staging_root": self.params["staging_root"],
             "lock_timeout": self.params["lock_timeout"],
         }
         try:

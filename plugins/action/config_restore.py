@@ -27,7 +27,7 @@ from ..plugin_utils._restore.plan_text import lines_of
 from ..plugin_utils._restore.target_server import TargetServer
 from ..plugin_utils._target import clock, earlier_restores
 from ..plugin_utils._target.answers import Change, Restored, Upload
-from ..plugin_utils._target.call import Run, controller_name, new_run_id
+from ..plugin_utils._target.call import Run, new_run
 from ..plugin_utils._target.detached_run import DetachedRun
 
 _INLINE_LIMIT = 1024 * 1024
@@ -156,7 +156,7 @@ class ActionModule(RestoreAction):
             )
 
     def _named_run(self) -> Run:
-        return {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
+        return new_run(self.params["staging_root"])
 
     @contextlib.contextmanager
     def _sent(self, contents: Contents, plan: Plan) -> c.Iterator[dict[str, t.Any]]:
@@ -193,7 +193,6 @@ class ActionModule(RestoreAction):
         )
         secrets = [{"path": path, "value": contents.secrets[path]} for path in protected]
         return {
-            "controller": controller_name(),
             "knowledge": knowledge(contents.certificates or ()),
             "certificates": self.given_certificates(contents, plan),
             "secrets": secrets,

@@ -12,8 +12,8 @@ from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import STAGED_OR_NOT, Staged, Unsteady
-from ..plugin_utils._target.call import Run, controller_name, new_run_id
-from ..plugin_utils._target.run_with_stop import RunWithStop, refuse_live_database
+from ..plugin_utils._target.call import Run, new_run
+from ..plugin_utils._target.run_with_stop import RunWithStop, keeps_changing, refuse_live_database
 
 
 class ActionModule(AccessManagerAction):
@@ -35,11 +35,8 @@ class ActionModule(AccessManagerAction):
             if result["steady"]:
                 return result | {"copied": "live"}
             if policy == "never":
-                raise AccessManagerError(
-                    f"The configuration of {self.target.label} changed during each of {result['attempts']} copies, so "
-                    "none of them is known to be consistent. Run again when nobody saves, or allow a stop with "
-                    "stop_service: auto."
-                )
+                advice = "allow a stop with stop_service: auto."
+                raise keeps_changing(self.target.label, result["attempts"], advice)
         return self._copy_stopped() | {"copied": "stopped"}
 
     def _copy_live(self) -> dict[str, t.Any]:
@@ -61,15 +58,9 @@ class ActionModule(AccessManagerAction):
         return {**result, "run_id": arguments["run_id"]}
 
     def _arguments(self, *, stop: bool) -> Run:
-        return {
-            "run_id": new_run_id(),
-            "stop": stop,
-            "knowledge": knowledge(),
-            "controller": controller_name(),
-        } | {
-            option: self.params[option]
-            for option in ("staging_root", "include_database", "force_stop", "service_timeout", "lock_timeout")
-        }
+        options = ("include_database", "force_stop", "service_timeout", "lock_timeout")
+        asked = {"stop": stop, "knowledge": knowledge()} | {option: self.params[option] for option in options}
+        return new_run(self.params["staging_root"]) | asked
 
     def _remove_named(self) -> dict[str, t.Any]:
         if not self.params["run_id"]:

@@ -11,7 +11,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import ServiceState
-from ..plugin_utils._target.call import controller_name, new_run_id
+from ..plugin_utils._target.call import new_run
 from ..plugin_utils._target.detached_run import DetachedRun
 
 _WAITS_OF_A_RUN = 10
@@ -20,14 +20,13 @@ _WAITS_OF_A_RUN = 10
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
         timeout = self.params["service_timeout"]
-        run = {"run_id": new_run_id(), "staging_root": self.params["staging_root"]}
+        run = new_run(self.params["staging_root"])
         arguments = run | {
             "knowledge": knowledge(),
             "state": self.params["state"],
             "service_timeout": timeout,
             "force_stop": self.params["force_stop"],
             "lock_timeout": self.params["lock_timeout"],
-            "controller": controller_name(),
         }
         if self.params["state"] == "recovered":
             return self._reported(self.target.call(arguments | {"step": "take"}, ServiceState))

@@ -16,7 +16,7 @@ import typing as t
 from .._ams.constants import knowledge
 from .._ams.shapes import Sha256
 from .._errors import AccessManagerError, UnreachableError
-from .._target.call import Target, controller_name, new_run_id
+from .._target.call import Target, new_run
 from .._target.detached_run import DetachedRun
 from . import probes
 from .facts import Facts
@@ -73,10 +73,7 @@ class Examination:
         return [finding(_NAME, verdict), *probes.findings(answer["probes"], self.throwaways)]
 
     def _arguments(self, ballast: str) -> dict[str, t.Any]:
-        return {
-            "run_id": new_run_id(),
-            "staging_root": self.params["staging_root"],
-            "controller": controller_name(),
+        return new_run(self.params["staging_root"]) | {
             "lock_timeout": self.params["lock_timeout"],
             "knowledge": knowledge(),
             "probes": self.params["probes"],

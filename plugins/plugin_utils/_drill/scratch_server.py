@@ -15,7 +15,7 @@ from .._ams.constants import knowledge
 from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
 from .._target.answers import MarkedDrill
-from .._target.call import Run, Target, controller_name, new_run_id
+from .._target.call import Run, Target, new_run
 from .._target.detached_run import DetachedRun
 from .answers import Claimed, Decrypted, Look, Mark, Removed
 
@@ -54,9 +54,9 @@ class Scratch:
         """
         run = self._arguments() | {"drill": json.dumps(drill), "clean_old": old}
         timeout = self.params["lock_timeout"] + _WAITS_OF_A_RUN * self.params["service_timeout"]
-        with self.target.cleanup_on_failure(self._names(run)):
+        with self.target.cleanup_on_failure(run):
             removed = DetachedRun(self.target, run, Removed, timeout=timeout).result()
-        self.target.remove_run(self._names(run))
+        self.target.remove_run(run)
         if not removed["searched"]:
             raise AccessManagerError(
                 f"{self.target.label} has no mark of a drill any more: nothing was removed and nothing was searched. "
@@ -75,15 +75,8 @@ class Scratch:
         return removed
 
     def _arguments(self) -> Run:
-        return {
-            "run_id": new_run_id(),
-            "staging_root": self.params["staging_root"],
-            "controller": controller_name(),
+        return new_run(self.params["staging_root"]) | {
             "lock_timeout": self.params["lock_timeout"],
             "service_timeout": self.params["service_timeout"],
             "knowledge": knowledge(),
         }
-
-    @staticmethod
-    def _names(run: Run) -> Run:
-        return {name: run[name] for name in ("run_id", "staging_root")}

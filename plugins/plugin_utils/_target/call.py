@@ -91,6 +91,11 @@ def controller_name() -> str:
     return socket.gethostname()
 
 
+def new_run(staging_root: str | None) -> Run:
+    """The names of a run that begins."""
+    return {"run_id": new_run_id(), "staging_root": staging_root, "controller": controller_name()}
+
+
 class Target:
     """The Windows server of a task. C(action) runs modules and has the connection; its output of modules passes
     C(put_aside)."""

@@ -14,7 +14,7 @@ from .._contents.zip_writer import zip_chunks
 from .._errors import AccessManagerError
 from . import transfer
 from .answers import SENT_OR_NOT, Sent, Unsteady
-from .call import Run, Target, controller_name, new_run_id
+from .call import Run, Target, new_run
 from .envelope import Envelope
 
 MODULE = "artifact_fetch"
@@ -26,7 +26,7 @@ LARGEST_IN_MEMORY = 512 * 1024**2
 
 
 def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> Unsteady | Sent:
-    """The answer of the target. C(run) has run_id, staging_root and live.
+    """The answer of the target. C(run) has the names of a run, and live.
 
     Raises ConnectionLostError when no answer came. A live run may go on then: the caller makes a new one, with another
     id.
@@ -36,7 +36,6 @@ def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> U
         "knowledge": knowledge(),
         "public_key": envelope.public_key,
         "inline_limit": INLINE_LIMIT,
-        "controller": controller_name(),
         "lock_timeout": lock_timeout,
     }
     return target.call(run | question, SENT_OR_NOT, module=MODULE, repeatable=False)
@@ -46,10 +45,10 @@ def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Config
     """The live configuration, as a backup would hold it, in memory alone. Raises AccessManagerError when it keeps
     changing."""
 
-    def new_run() -> Run:
-        return {"run_id": new_run_id(), "staging_root": staging_root, "live": True}
+    def live_run() -> Run:
+        return new_run(staging_root) | {"live": True}
 
-    return target.retry_with_new_run(new_run, lambda run: _read_live(target, run, lock_timeout))
+    return target.retry_with_new_run(live_run, lambda run: _read_live(target, run, lock_timeout))
 
 
 def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:

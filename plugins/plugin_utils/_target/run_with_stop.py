@@ -30,6 +30,14 @@ def refuse_live_database(policy: str, *, include_database: bool) -> None:
         )
 
 
+def keeps_changing(label: str, attempts: int, advice: str) -> AccessManagerError:
+    """Why nothing was copied of a server that runs, and what to do; C(advice) goes on after "or"."""
+    return AccessManagerError(
+        f"The configuration of {label} changed during each of {attempts} copies, so none of them is known to be "
+        f"consistent. Run again when nobody saves, or {advice}"
+    )
+
+
 class RunWithStop(DetachedRun[T]):
     """C(arguments) has service_timeout and lock_timeout. What the run leaves on the target is removed by the caller."""
 
