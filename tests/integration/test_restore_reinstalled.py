@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ def run(server: AmsHost, work: Path, root: Path, options: dict[str, Any], source
     done = run_playbook(RESTORE, inventory, args=("-vvvvv",))
     lost.rename(root)
     assert done.rc == 0, done.stdout[-3000:]
-    assert not list(Path(tempfile.gettempdir()).glob("access-manager-*"))
+    assert list(done.folder.glob("*tmp/*")) == []
     return done
 
 
