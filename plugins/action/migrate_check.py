@@ -20,14 +20,17 @@ class ActionModule(AccessManagerAction):
             "staging_root": self.params["staging_root"] or "",
             "application": ACCESS_MANAGER_APPLICATION,
             "events": list(imported.EVENTS),
+            "trouble": imported.condition_of_trouble(self.params["events_hours"]),
             "urls": self.params["urls"],
         }
-        findings, lines = imported.findings_of(self.target.call(question, MIGRATED))
+        answer = self.target.call(question, MIGRATED)
+        findings, lines = imported.findings_of(answer)
         problems = [one["found"] for one in findings if one["state"] == imported.PROBLEM]
         return {
             "findings": findings,
             "table": imported.table_of(findings),
             "log_problems": lines,
+            "events": imported.trouble_of(answer),
             "failed": bool(problems) and self.params["fail_on_problems"],
             "msg": " ".join(problems) or "No problem was found.",
         }

@@ -12,14 +12,20 @@ $EventLog = 'Lithnet Access Manager'
 $MostEvents = 200
 
 Function Get-LoggedEvent {
-    # The numbers and times of the newest events of these numbers since a time; an error where the log cannot be read.
+    # Read-EventLog, for the events of these numbers since a time.
     param(
         [Int32[]] $Ids,
         [DateTime] $Since = [DateTime]::FromFileTimeUtc(0)
     )
+    $numbers = @($Ids | ForEach-Object -Process { "EventID=$_" }) -join ' or '
+    Read-EventLog -Condition "($numbers) and TimeCreated[@SystemTime>='$(ConvertTo-Timestamp -Time $Since)']"
+}
+
+Function Read-EventLog {
+    # Numbers, levels and times of the newest events of which a condition on System is true; an error where the log cannot be read.
+    param([String] $Condition)
     try {
-        $numbers = @($Ids | ForEach-Object -Process { "EventID=$_" }) -join ' or '
-        $query = "*[System[($numbers) and TimeCreated[@SystemTime>='$(ConvertTo-Timestamp -Time $Since)']]]"
+        $query = "*[System[$Condition]]"
         $kind = [Diagnostics.Eventing.Reader.PathType]::LogName
         $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $EventLog, $kind, $query
         $wanted.ReverseDirection = $true
@@ -28,7 +34,8 @@ Function Get-LoggedEvent {
         try {
             while ($found.Count -lt $MostEvents -and ($record = $reader.ReadEvent())) {
                 try {
-                    $found += @{ id = [Int32]$record.Id; time = ConvertTo-Timestamp -Time $record.TimeCreated.ToUniversalTime() }
+                    $time = ConvertTo-Timestamp -Time $record.TimeCreated.ToUniversalTime()
+                    $found += @{ id = [Int32]$record.Id; level = [Int32]$record.Level; time = $time }
                 }
                 finally { $record.Dispose() }
             }
@@ -39,4 +46,4 @@ Function Get-LoggedEvent {
     catch { @{ events = @(); error = $_.Exception.GetBaseException().Message } }
 }
 
-Export-ModuleMember -Function Get-LoggedEvent
+Export-ModuleMember -Function Get-LoggedEvent, Read-EventLog

@@ -55,6 +55,7 @@ $module = New-TargetModule -Arguments $args -Options @{
     staging_root = @{ type = 'str'; default = '' }
     application = @{ type = 'str'; required = $true }
     events = @{ type = 'list'; elements = 'int'; default = @() }
+    trouble = @{ type = 'str'; required = $true }
     urls = @{ type = 'list'; elements = 'str'; default = @() }
 }
 
@@ -65,6 +66,7 @@ Complete-TargetModule -Module $module -Body {
     $urls = if ($params.urls) { $params.urls } else { @(Get-OwnUrl -Application $params.application) }
     $answer.migration_log = Read-MigrationLog -Folder $answer.installation.log_path
     $answer.logged = Get-LoggedEvent -Ids $params.events
+    $answer.trouble = Read-EventLog -Condition $params.trouble
     $answer.health = @(Get-Health -Urls $urls)
     $answer
 }

@@ -9,7 +9,8 @@ short_description: Shows what version 2 of Access Manager has imported of a conf
 version_added: 1.0.0
 description:
   - Looks at a server with version 2 after the playbook C(migrate), and changes nothing. It reads the log of the import,
-    which settings were put aside, the registry, the events of Access Manager, and what C(/health-check) answers.
+    which settings were put aside, the registry, numbers and levels of the events of Access Manager, and what
+    C(/health-check) answers.
   - What it looks for is from the documents of the vendor. Nobody of this project has run version 2.
 author:
   - The lithnet.access_manager contributors (@lithnet)
@@ -33,6 +34,10 @@ options:
     type: list
     elements: str
     default: []
+  events_hours:
+    description: How old an error or a warning in the event log of Access Manager may be to count.
+    type: float
+    default: 24
   fail_on_problems:
     description: Whether the task fails when there is a problem. What is only left to do is none.
     type: bool
@@ -76,4 +81,20 @@ log_problems:
   returned: when version 2 is installed
   type: list
   elements: str
+events:
+  description: The errors and warnings of the last O(events_hours) in the event log of Access Manager, the newest first,
+    at most 200.
+  returned: when version 2 is installed
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The number of the event.
+      type: int
+    level:
+      description: V(1) critical, V(2) error, V(3) warning.
+      type: int
+    time:
+      description: When it was logged, in UTC.
+      type: str
 """

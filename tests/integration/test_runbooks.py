@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from support.ams_host import AmsHost, MakeHost
 from support.backups import KeyPair
 from support.host_state import STORE_KEY, Whole
 from support.runbooks import INVENTORY, Runbook, Step, documented_inventory, failing, names
+from support.version2 import Version2
 
 ELSEWHERE = "lost_certificate"
 """It needs a domain: test_recover_certificate.py runs its commands."""
@@ -166,39 +170,78 @@ def test_offline_copies(folder: Path, places: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def version_2(server: AmsHost, new: AmsHost) -> AmsHost:
-    """Version 2 stands in on the new server, as it was just installed."""
+def version_2(server: AmsHost, new: AmsHost) -> Version2:
+    """Version 2 on the new server, as it was just installed."""
     server.stop_service()
-    version2.install(new)
-    return new
+    return new.install_version_2()
+
+
+@pytest.fixture(scope="module")
+def as_installed(version_2: Version2, new: AmsHost) -> Whole:
+    return Whole.of(new)
+
+
+def migration() -> str:
+    (command,) = (step.command for step in read("migrate").steps if is_migration(step))
+    return command.rstrip()
+
+
+def take_a_new_file(host: AmsHost) -> list[str]:
+    """Takes one of the new files away that lie beside their places, as a virus scanner does, once all are written.
+
+    Returns the thumbprints in the service's store at that moment.
+    """
+    found: list[Path] = []
+
+    def all_are_written() -> bool:
+        before, found[:] = list(found), sorted(host.config.glob("**/*.new"))
+        time.sleep(1)
+        return bool(found) and found == before
+
+    host.wait_for(all_are_written)
+    imported = re.findall(r"[0-9A-F]{40}", host.registry(STORE_KEY))
+    found[-1].unlink()
+    return imported
+
+
+def test_migrate_that_fails_while_files_are_placed_leaves_neither_files_nor_certificates(
+    folder: Path, places: dict[str, str], new: AmsHost, server: AmsHost, as_installed: Whole
+) -> None:
+    new.knob("StopDelayMs", 8000)
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(take_a_new_file, new)
+        said = " ".join(failing(migration(), folder, places).split())
+        assert {one.thumbprint for one in server.certificates} <= {*taken.result()}
+    new.clear_knobs()
+    assert "The restore failed while changing the files" in said
+    assert "Everything was put back as it was." in said
+    assert "What version 2 wrote into its database" not in said
+    assert as_installed.differences(Whole.of(new)) == []
 
 
 def test_migrate_that_fails_after_the_import_leaves_nothing_of_it(
-    folder: Path, places: dict[str, str], version_2: AmsHost
+    folder: Path, places: dict[str, str], new: AmsHost, version_2: Version2, as_installed: Whole
 ) -> None:
-    before = Whole.of(version_2)
-    (command,) = (step.command for step in read("migrate").steps if is_migration(step))
-    with version2.importing(version_2, then=version_2.stop_service):
-        output = failing(f"{command.rstrip()} -e restore_health_seconds=60", folder, places)
-    said = " ".join(output.split())
+    version_2.after_import = new.stop_service
+    said = " ".join(failing(f"{migration()} -e restore_health_seconds=60", folder, places).split())
+    version_2.after_import = lambda: None
     assert "Everything was put back as it was. What version 2 wrote into its database stays" in said
-    assert (version_2.logs / version2.LOG).exists()
-    assert before.differences(Whole.of(version_2)) == []
+    assert (new.logs / version2.LOG).exists()
+    assert as_installed.differences(Whole.of(new)) == []
 
 
-def test_migrate(folder: Path, places: dict[str, str], version_2: AmsHost, root: Path) -> None:
+def test_migrate(folder: Path, places: dict[str, str], new: AmsHost, version_2: Version2, root: Path) -> None:
     """What the configuration tool does is done between the steps."""
-    base = version_2.registry(version2.BASE)
-    with version2.importing(version_2):
-        for step, _output in read("migrate").run(folder, places):
-            if is_migration(step):
-                assert version2.put_aside(version_2)
-                assert not (version_2.config / "appsettings.json").exists()
-                assert (version_2.config / "of-version-2.json").exists()
-                assert version_2.registry(version2.BASE) == base
-                assert (version_2.config / "external/C/AccessManagerScripts").is_dir()
-            elif "migrate_check" in step.command:
-                version2.configure(version_2)
+    base = new.registry(version2.BASE)
+    for step, _output in read("migrate").run(folder, places):
+        if is_migration(step):
+            new.wait_for(lambda: bool(version_2.put_aside))
+            assert not (new.config / "appsettings.json").exists()
+            assert (new.config / "of-version-2.json").exists()
+            assert new.registry(version2.BASE) == base
+            assert (new.config / "external/C/AccessManagerScripts").is_dir()
+        elif "migrate_check" in step.command and new.registry(version2.BASE) == base:
+            version_2.configure()
     (kept,) = (root / NEW / "attachments").iterdir()
     assert (kept / "record.json.sig").exists()
 

@@ -49,6 +49,7 @@ from .configuration import (
 from .leaks import key_needles, text_needles
 from .playbook import hash_tree
 from .tls_front import TlsSite
+from .version2 import Version2
 
 LAB = Path(__file__).resolve().parent.parent / "windows_lab"
 sys.path.insert(0, str(LAB))
@@ -114,7 +115,8 @@ class AmsHost:
     prefix: the host's folder. drive_c: its disk. config: the configuration folder on it. logs: the service's.
     http_port, https_port: of the web site. winrm_port, tls_port: of WinRM (tls_port is 0 without TLS). user, password:
     for it. certificates: those in the service's store. tls_certificate: the web site's, in LocalMachine\\My. site: what
-    serves it over TLS. secrets: the protected secrets in clear, by their path in appsettings.json.
+    serves it over TLS. version_2: when that is installed. secrets: the protected secrets in clear, by their path in
+    appsettings.json.
     """
 
     def __init__(self, prefix: Path, name: str, http_port: int, https_port: int) -> None:
@@ -133,6 +135,7 @@ class AmsHost:
         self.certificates: tuple[TestCertificate, ...] = ()
         self.tls_certificate: TestCertificate
         self.site: TlsSite | None = None
+        self.version_2: Version2 | None = None
         self.planted: dict[str, Secret] = {}
         self._server: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
@@ -195,6 +198,11 @@ class AmsHost:
         self._save(to_json(settings(protected)))
         self.site = TlsSite(self.https_port, self.http_port, self.tls_certificate, self.prefix)
 
+    def install_version_2(self) -> Version2:
+        """From now on the stand-in is that of version 2, just installed: it runs and is not configured."""
+        self.version_2 = Version2(self)
+        return self.version_2
+
     def serve_at(self, http_port: int, https_port: int) -> None:
         """The configuration to come has its web site at these ports."""
         if self.site is not None:
@@ -243,6 +251,9 @@ class AmsHost:
         """Ends every process of the host and its listener. Its folder stays. May be called again."""
         atexit.unregister(self.close)
         self.stop_listener()
+        if self.version_2 is not None:
+            self.version_2.close()
+            self.version_2 = None
         if self.site is not None:
             self.site.close()
             self.site = None

@@ -5,24 +5,33 @@
 
 from __future__ import annotations
 
+import collections
 import collections.abc as c
 import re
 import typing as t
 
 from .._ams.shapes import AbsentServer
 from .._errors import AccessManagerError
-from .._target.answers import MigratedServer
+from .._target.answers import MigratedServer, Trouble
 from .._target.health import service_may_read
 from .._text import printable, shortened
 from .migration import IMPORTED, VERSION
 
 DONE, LEFT, PROBLEM, UNKNOWN = "done", "left", "problem", "unknown"
-_EXPORTED, _NOT_BACKED_UP = 2300, 5051
-EVENTS = {
-    _EXPORTED: "the recovery password of the master key was exported",
-    _NOT_BACKED_UP: "a backup of the database failed",
-}
-"""What is looked for in the event log, as the vendor's documents number it."""
+EVENTS = _EXPORTED, _NOT_BACKED_UP = 2300, 5051
+"""What is looked for in the event log, as the vendor's documents number it: the recovery password of the master key was
+exported, and a backup of the database failed."""
+
+_NOT_CONFIGURED = 5016
+"""Logged at each start before the configuration tool saved: no trouble, as Configured says the same."""
+
+_ERROR = 2
+_LEVELS = {1: "critical", _ERROR: "error", 3: "warning"}
+_MOST_NAMED, _MOST_HOURS = 10, 10_000
+_SHOW_EVENTS = (
+    "Get-WinEvent -LogName 'Lithnet Access Manager' -MaxEvents 50 | Format-List -Property TimeCreated, Id, "
+    "LevelDisplayName, Message"
+)
 
 _HEALTHY = 200
 _TROUBLE = re.compile("error|fail|warn|exception|fatal|critical", re.IGNORECASE)
@@ -33,6 +42,18 @@ _NONE = re.compile(
 
 _MOST_LINES, _LONGEST_LINE = 20, 300
 _SETTINGS = "config/appsettings.json"
+_FOLDERS = ("audit-templates", "scripts", "external")
+
+
+def condition_of_trouble(hours: float) -> str:
+    """Errors and warnings of the last hours, as a condition on System in the XPath of Windows' event log.
+
+    Raises AccessManagerError when there are no such hours.
+    """
+    if not 0 < hours <= _MOST_HOURS:
+        raise AccessManagerError(f"events_hours is {hours}: it must be more than 0, and at most {_MOST_HOURS}.")
+    levels = " or ".join(f"Level={level}" for level in _LEVELS)
+    return f"({levels}) and EventID!={_NOT_CONFIGURED} and TimeCreated[timediff(@SystemTime) <= {int(hours * 3.6e6)}]"
 
 
 class Finding(t.TypedDict):
@@ -58,8 +79,13 @@ def findings_of(described: AbsentServer | MigratedServer) -> tuple[list[Finding]
             f"Access Manager on {name} has version '{printable(version)}': this looks at a server with version 2, "
             "after the playbook migrate."
         )
-    looks = (_import, _log, _certificates, _service, _configured, _health, _key, _backups)
+    looks = (_import, _files, _log, _events, _certificates, _service, _configured, _health, _key, _backups)
     return [look(server) for look in looks], _lines_of(server)
+
+
+def trouble_of(described: AbsentServer | MigratedServer) -> list[Trouble]:
+    """The errors and warnings in the event log, the newest first."""
+    return t.cast(MigratedServer, described)["trouble"]["events"] if "state" in described else []
 
 
 def table_of(findings: c.Sequence[Finding]) -> list[str]:
@@ -90,6 +116,16 @@ def _import(server: MigratedServer) -> Finding:
     return _finding("settings", PROBLEM, "There is no appsettings.json, imported or not.", "Run the playbook migrate.")
 
 
+def _files(server: MigratedServer) -> Finding:
+    """Of scripts and templates: those that lay elsewhere are below external."""
+    names = [str(record["name"]).lower() for record in server["records"] if record["kind"] == "file"]
+    counts = {folder: sum(name.startswith(f"config/{folder}/") for name in names) for folder in _FOLDERS}
+    there = ", ".join(f"{count} in {folder}" for folder, count in counts.items() if count)
+    if there:
+        return _finding("scripts and templates", DONE, f"There are {there}.", "Test each with version 2.")
+    return _finding("scripts and templates", UNKNOWN, "There are none in the configuration folder.")
+
+
 def _lines_of(server: MigratedServer) -> list[str]:
     log = server["migration_log"]
     lines = (log["text"] or "").splitlines() if log else []
@@ -111,6 +147,21 @@ def _log(server: MigratedServer) -> Finding:
             "Read it, and set what was not imported in the configuration tool.",
         )
     return _finding("log of the import", DONE, f"'{log['path']}' tells of no error.")
+
+
+def _events(server: MigratedServer) -> Finding:
+    error, events = server["trouble"]["error"], server["trouble"]["events"]
+    if error:
+        return _finding("events", UNKNOWN, f"Events cannot be read: {error}", _SHOW_EVENTS)
+    if not events:
+        return _finding("events", DONE, "There is neither an error nor a warning.")
+    counts = collections.Counter((one["level"], one["id"]) for one in events)
+    named = [
+        f"{_LEVELS.get(level, 'event')} {number} ({count} times)"
+        for (level, number), count in sorted(counts.items())[:_MOST_NAMED]
+    ]
+    state = PROBLEM if min(counts)[0] <= _ERROR else LEFT
+    return _finding("events", state, f"{', '.join(named)}, the newest at {events[0]['time']}.", _SHOW_EVENTS)
 
 
 def _certificates(server: MigratedServer) -> Finding:
@@ -179,7 +230,7 @@ def _backups(server: MigratedServer) -> Finding:
         return _finding(
             "database backup",
             PROBLEM,
-            f"{EVENTS[_NOT_BACKED_UP].capitalize()}, by event {_NOT_BACKED_UP} of {failed[0]}.",
+            f"A backup of the database failed, by event {_NOT_BACKED_UP} of {failed[0]}.",
             "See the Database page of the configuration tool.",
         )
     return _finding(

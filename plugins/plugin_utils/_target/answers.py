@@ -221,6 +221,21 @@ class MigrationLog(t.TypedDict):
     text: str | None
 
 
+class Trouble(t.TypedDict):
+    """C(level): of Windows: 1 critical, 2 error, 3 warning."""
+
+    id: Count
+    level: Count
+    time: Time
+
+
+class LoggedTrouble(t.TypedDict):
+    """C(error): why the log cannot be read; empty when it can."""
+
+    events: list[Trouble]
+    error: str
+
+
 class Health(t.TypedDict):
     """C(status): of HTTP; 0 with an C(error)."""
 
@@ -230,10 +245,11 @@ class Health(t.TypedDict):
 
 
 class MigratedServer(Server):
-    """A server with version 2."""
+    """A server with version 2. C(logged): the events that are looked for. C(trouble): errors and warnings."""
 
     migration_log: MigrationLog | None
     logged: LoggedEvents
+    trouble: LoggedTrouble
     health: list[Health]
 
 

@@ -323,15 +323,26 @@ def service_with(changes: dict[str, Any]) -> dict[str, Any]:
 # ---- what is seen afterwards ----
 
 
+def logged(*events: tuple[int, int], error: str = "") -> dict[str, Any]:
+    """Events by number and level, the newest first."""
+    times = (f"2026-11-30T10:00:{59 - number}.0000000Z" for number in range(len(events)))
+    found = [
+        {"id": number, "level": level, "time": time} for (number, level), time in zip(events, times, strict=True)
+    ]
+    return {"events": found, "error": error}
+
+
 def migrated(**changes: Any) -> dict[str, Any]:
     described = unconfigured(configured=True)
     described["records"] += [
-        described["records"][0] | {"kind": "file", "name": "config/appsettings.json.20261130.backup"}
+        described["records"][0] | {"kind": "file", "name": f"config/{name}"}
+        for name in ("appsettings.json.20261130.backup", "external/C/Scripts/Approve.ps1", "scripts/Write-AuditLog.ps1")
     ]
     described["state"]["service"] = service_with({"status": "Running"})
     described |= {
         "migration_log": {"path": r"D:\AMS\logs\access-manager-v1-migration.log", "text": "Imported 12 rules\r\n"},
-        "logged": {"events": [{"id": 2300, "time": "2026-11-30T10:00:00.0000000Z"}], "error": ""},
+        "logged": logged((2300, 4)),
+        "trouble": logged(),
         "health": [{"url": "https://localhost:443/health-check", "status": 200, "error": ""}],
     }
     return described | changes
@@ -345,7 +356,9 @@ def test_what_was_carried_over_is_done() -> None:
     found = migrated(certificates=[described_certificate(sddl="")])
     assert states(found) == {
         "settings": "done",
+        "scripts and templates": "done",
         "log of the import": "done",
+        "events": "done",
         "certificates": "done",
         "service": "done",
         "configuration tool": "done",
@@ -363,17 +376,18 @@ def test_what_was_carried_over_is_done() -> None:
         ({"migration_log": {"path": "x", "text": "Error: OIDC"}}, "log of the import", "problem"),
         ({"migration_log": {"path": "x", "text": "a Warning"}}, "log of the import", "problem"),
         ({"records": []}, "settings", "problem"),
-        ({"records": [{"name": "config/appsettings.json"}]}, "settings", "left"),
+        ({"records": [{"name": "config/appsettings.json", "kind": "file"}]}, "settings", "left"),
+        ({"records": [{"name": "config/scripts/x", "kind": "folder"}]}, "scripts and templates", "unknown"),
+        ({"trouble": logged((5037, 2))}, "events", "problem"),
+        ({"trouble": logged((6001, 3), (7, 1))}, "events", "problem"),
+        ({"trouble": logged((6001, 3))}, "events", "left"),
+        ({"trouble": logged(error="no log")}, "events", "unknown"),
         ({"state": {"service": {"status": "Stopped"}}}, "service", "problem"),
         ({"health": []}, "/health-check", "left"),
         ({"health": [{"url": "u", "status": 503, "error": ""}]}, "/health-check", "problem"),
-        ({"logged": {"events": [], "error": ""}}, "recovery password", "left"),
-        ({"logged": {"events": [], "error": "no log"}}, "recovery password", "unknown"),
-        (
-            {"logged": {"events": [{"id": 5051, "time": "2026-11-30T10:00:00.0000000Z"}], "error": ""}},
-            "database backup",
-            "problem",
-        ),
+        ({"logged": logged()}, "recovery password", "left"),
+        ({"logged": logged(error="no log")}, "recovery password", "unknown"),
+        ({"logged": logged((5051, 2))}, "database backup", "problem"),
         ({"certificates": []}, "certificates", "unknown"),
         ({"certificates": [{"thumbprint": "AB" * 20, "key": {"present": False}}]}, "certificates", "unknown"),
     ],
@@ -420,6 +434,26 @@ def test_a_key_that_the_service_may_not_read_is_a_problem_beside_one_that_it_may
     assert found["state"] == "problem"
     assert "CD" * 20 in found["found"]
     assert str(readable["thumbprint"]) not in found["found"]
+
+
+def test_events_are_counted_by_level_and_number_and_the_newest_is_named() -> None:
+    found = imported.findings_of(migrated(trouble=logged((6001, 3), (5037, 2), (6001, 3), (5040, 2))))[0]
+    (events,) = (one for one in found if one["thing"] == "events")
+    counted = "error 5037 (1 times), error 5040 (1 times), warning 6001 (2 times)"
+    assert events["found"] == f"{counted}, the newest at 2026-11-30T10:00:59.0000000Z."
+    assert events["advice"].startswith("Get-WinEvent -LogName 'Lithnet Access Manager'")
+
+
+def test_what_every_start_of_an_unconfigured_service_logs_is_not_asked_for() -> None:
+    assert imported.condition_of_trouble(1.5) == (
+        "(Level=1 or Level=2 or Level=3) and EventID!=5016 and TimeCreated[timediff(@SystemTime) <= 5400000]"
+    )
+
+
+@pytest.mark.parametrize("hours", [0, -1, 10_001, float("nan"), float("inf")])
+def test_hours_that_are_none_are_refused(hours: float) -> None:
+    with pytest.raises(AccessManagerError, match="events_hours is"):
+        imported.condition_of_trouble(hours)
 
 
 def test_no_more_lines_than_a_person_reads_and_each_is_short() -> None:
