@@ -118,11 +118,11 @@ def _import(server: MigratedServer) -> Finding:
 
 def _files(server: MigratedServer) -> Finding:
     """Of scripts and templates: those that lay elsewhere are below external."""
-    names = [str(record["name"]).lower() for record in server["records"] if record["kind"] == "file"]
-    counts = {folder: sum(name.startswith(f"config/{folder}/") for name in names) for folder in _FOLDERS}
-    there = ", ".join(f"{count} in {folder}" for folder, count in counts.items() if count)
+    places = [str(record["name"]).lower().split("/") for record in server["records"] if record["kind"] == "file"]
+    counts = collections.Counter(place[1] for place in places if place[0] == "config" and len(place) > 2)
+    there = [f"{counts[folder]} in {folder}" for folder in _FOLDERS if counts[folder]]
     if there:
-        return _finding("scripts and templates", DONE, f"There are {there}.", "Test each with version 2.")
+        return _finding("scripts and templates", DONE, f"There are {', '.join(there)}.", "Test each with version 2.")
     return _finding("scripts and templates", UNKNOWN, "There are none in the configuration folder.")
 
 

@@ -24,6 +24,11 @@ _GROUPS = {
 
 _AUDIT_SCRIPT = "Auditing.NotificationChannels.Powershell[].Script"
 
+_TOOL = (
+    "Get-ChildItem -LiteralPath (Get-ItemProperty -LiteralPath "
+    "'HKLM:\\SOFTWARE\\Lithnet\\Access Manager Service').Path -Filter '*.UI.exe' | "
+    "ForEach-Object -Process { Start-Process -FilePath $_.FullName }"
+)
 _LOG = (
     "Get-Content -LiteralPath (Join-Path -Path (Get-ItemProperty -LiteralPath "
     "'HKLM:\\SOFTWARE\\Lithnet\\Access Manager Service\\Parameters').LogPath "
@@ -83,6 +88,7 @@ def _configuration_tool(recovery: Recovery) -> c.Iterator[Task]:
         f"Open the configuration tool of version 2 on {recovery.new} after the import: look at the settings, choose "
         "the TLS certificate under Host configuration, and save. That makes the registry, HTTP.sys and the firewall "
         "rule, which this collection leaves alone.",
+        (_TOOL,),
     )
 
 
@@ -93,8 +99,9 @@ def _certificates(recovery: Recovery) -> c.Iterator[Task]:
             Item.CERTIFICATES,
             f"See in the configuration tool, under Directory configuration, Active Directory, Lithnet LAPS, that "
             f"version 2 has {', '.join(thumbprints)}, and import what is missing there: it keeps certificates in its "
-            "database. With recipients on a computer of yours, age decrypts certificates.zip.age, which has the PFX "
-            "files.",
+            "database. age decrypts certificates.zip.age of the backup, which has the PFX files: do that on a computer "
+            "of yours, and delete them afterwards.",
+            ("age -d -i access-manager-backup.key -o certificates.zip certificates.zip.age",),
         )
 
 

@@ -265,6 +265,8 @@ def test_the_tasks_come_with_their_commands_and_into_the_documents(certificate: 
         "Add-ADGroupMember -Identity 'S-1-5-32-579' -Members 'svc-ams$'",
         "Set-ADServiceAccount -Identity 'svc-ams'",
         "configuration tool of version 2",
+        "-Filter '*.UI.exe' | ForEach-Object -Process { Start-Process -FilePath $_.FullName }",
+        "age -d -i access-manager-backup.key -o certificates.zip certificates.zip.age",
         "recovery password of the master key",
         "lithnet.access_manager.attach",
         "licence for version 2",
