@@ -79,7 +79,7 @@ def findings_of(described: AbsentServer | MigratedServer) -> tuple[list[Finding]
             f"Access Manager on {name} has version '{printable(version)}': this looks at a server with version 2, "
             "after the playbook migrate."
         )
-    looks = (_import, _files, _log, _events, _certificates, _service, _configured, _health, _key, _backups)
+    looks = (_import, _files, _log, _events, _certificates, _service, _configured, _health, _key, _backups, _rest)
     return [look(server) for look in looks], _lines_of(server)
 
 
@@ -235,4 +235,13 @@ def _backups(server: MigratedServer) -> Finding:
         )
     return _finding(
         "database backup", LEFT, "This collection does not back it up.", "Back it up as the vendor's page says."
+    )
+
+
+def _rest(_server: MigratedServer) -> Finding:
+    return _finding(
+        "tasks of the plan",
+        LEFT,
+        "Licence, group memberships, SPN, DNS, identity provider and agents are not seen from here.",
+        "Do the tasks of the plan that migrate makes, in their order.",
     )

@@ -367,6 +367,7 @@ def test_what_was_carried_over_is_done() -> None:
         "/health-check": "done",
         "recovery password": "done",
         "database backup": "left",
+        "tasks of the plan": "left",
     }
 
 
