@@ -200,10 +200,13 @@ class RestoreAction(AccessManagerAction):
         if not self.params["other_server"] or contents.held is None:
             return f"{RETURN_TO_VERSION_1} {contents.installer}".rstrip()
         version = printable(contents.held.described["installation"]["version"])
-        return (
-            f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and "
-            f"run this again. {contents.installer}".rstrip()
+        sentences = (
+            f"To restore to this server, uninstall it, install the MSI of Access Manager Service {version}, and run "
+            "this again.",
+            contents.installer,
+            "To take the backup to version 2 instead, run the playbook migrate.",
         )
+        return " ".join(filter(None, sentences))
 
     def for_this_server(self, contents: Contents, server: TargetServer) -> Contents:
         """The backup as it is to be restored here: one of another server as this one would have made it."""
