@@ -143,6 +143,7 @@ class RestoreAction(AccessManagerAction):
         if self.is_migration:
             migration.refuse_target(answer, self.params["migrate_allow"])
             migration.refuse_backup(contents, answer["installation"]["version"], self.params["migrate_allow"])
+            migration.hide_secrets(answer)
         else:
             require_supported_version(answer, without_configuration=True, how_to_return=self._how_to_return(contents))
         refuse_without_rights(answer)

@@ -16,7 +16,9 @@ import re
 import typing as t
 
 from .._ams.checks import refuse_unusable_places
+from .._ams.constants import is_secret_name, is_secret_value
 from .._ams.description import Described
+from .._ams.shapes import RegistryValue
 from .._contents.contents import Contents
 from .._contents.web_address import texts
 from .._errors import AccessManagerError
@@ -39,6 +41,8 @@ _TAKES_1_1 = (2, 0, 9410)
 """The first version 2 to which upgrades from 1.1 succeed."""
 
 _CONNECTION = ("Parameters", "ConnectionString")
+_LICENCE = "licensedata"
+_HIDDEN = "(not shown)"
 _VERSION_TEXT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}")
 _ASKS_FOR = "To go on all the same, give migrate_allow the word '{}'."
 
@@ -73,6 +77,19 @@ def refuse_target(described: Described, allowed: c.Container[str]) -> None:
         )
     refuse_unusable_places(described)
     _refuse_platform(name, described, allowed)
+
+
+def hide_secrets(described: Described) -> None:
+    """Takes the secrets out of the registry values of version 2, which are left alone: results hold what was described,
+    and its connection string may have the password of an account of SQL Server."""
+    described["state"]["registry"] = list(map(_shown, described["state"]["registry"]))
+
+
+def _shown(value: RegistryValue) -> RegistryValue:
+    name, data = value["name"], value["data"]
+    texts_of = [str(one) for one in data] if isinstance(data, list) else [str(data)]
+    is_secret = is_secret_name(name) or name.lower() == _LICENCE or any(map(is_secret_value, texts_of))
+    return {**value, "data": _HIDDEN} if data and is_secret else value
 
 
 def _refuse_version(name: str, version: str) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.pl
 from support.backups import KeyPair
 from support.certificates import TestCertificate
 from unit import encrypted_backups
+from unit.actions import run_on
 from unit.fleets import Fleet, play
 from unit.plugin_utils._restore.test_adapted_backup import NEW, contents, fresh, settings_with
 from unit.servers import certificate as described_certificate
@@ -204,6 +205,29 @@ def test_a_run_refuses_before_anything_is_changed(tmp_path: Path, owner: KeyPair
     assert "run the playbook disaster_recovery" in done.stdout
     steps = [json.loads(line)["step"] for line in (tmp_path / "fleet/calls.jsonl").read_text().splitlines()]
     assert steps == ["config_restore:describe"]
+
+
+def test_the_secrets_in_the_registry_of_version_2_are_in_no_result(tmp_path: Path, owner: KeyPair) -> None:
+    """Its connection string may have a password, and a plan returns what was found on the server."""
+    root, key = tmp_path / "backups", tmp_path / "key.txt"
+    root.mkdir(mode=0o700)
+    key.touch(0o600)
+    key.write_text(owner.private)
+    store = encrypted_backups.BackupStore(str(root), "old")
+    encrypted_backups.make(store, "20261123T081500Z", encrypted_backups.encrypt_to(owner.public))
+    described = unconfigured()
+    values = {"ConnectionString": "Server=sql;Password=hunter2", "LicenseData": "hunter2", "LogPath": "D:\\l"}
+    described["state"]["registry"] = [
+        {"key": "Parameters", "name": name, "kind": "String", "data": data} for name, data in values.items()
+    ]
+    described["platform"]["sql_instances"] = []
+    lies = {"config_restore:describe": {key: described[key] for key in ("installation", "platform", "state")}}
+    options = {"backup_root": str(root), "host": "old", "identity_file": str(key), "other_server": True}
+    planned = run_on(tmp_path, "ams2", lies, "config_restore", state="planned", migrate=True, **options)
+    assert not planned.get("failed"), planned["msg"]
+    assert "hunter2" not in str(planned)
+    known = {one["name"]: one["data"] for one in json.loads(planned["installation"])["state"]["registry"]}
+    assert known == {"ConnectionString": "(not shown)", "LicenseData": "(not shown)", "LogPath": "D:\\l"}
 
 
 # ---- the plan ----
