@@ -66,7 +66,7 @@ Function Get-ServiceExamination {
         }
         secrets = @(Get-SecretState -Knowledge $Knowledge)
         exports = @(Get-ExportState -Knowledge $Knowledge)
-        user_store = Get-UserStore -Sid $Description.service_sid -Usages $Knowledge.usages
+        user_store = (Get-Attempt -Body { if ($Description.service_sid) { $ServiceStore::ReadOfUser($Description.service_sid) } }).error
         volume = Get-VolumeInformation -Path $Description.installation.config_path -Records $Description.records
         database = Get-Database -ConfigPath $Description.installation.config_path
         site = if ($Description.installation.config_exists) { Get-SiteState -Knowledge $Knowledge }
@@ -127,31 +127,6 @@ Function Get-ExportState {
         }
         @{ thumbprint = $certificate.Thumbprint.ToUpperInvariant(); error = $attempt.error }
     }
-}
-
-Function Get-UserStore {
-    # The certificates of these usages in CurrentUser\My of an account: Access Manager looks there too, and no backup does.
-    param(
-        [String] $Sid,
-        [String[]] $Usages
-    )
-    $attempt = Get-Attempt -Body { if ($Sid) { @($ServiceStore::ReadOfUser($Sid)) } }
-    $found = @($attempt.value | Where-Object -FilterScript { $_ -and (Test-Usage -Certificate $_ -Usages $Usages) })
-    @{
-        certificates = @($found | ForEach-Object -Process {
-                @{ thumbprint = $_.Thumbprint.ToUpperInvariant(); subject = $_.Subject; has_key = $_.HasPrivateKey }
-            })
-        error = $attempt.error
-    }
-}
-
-Function Test-Usage {
-    # Whether a certificate carries one of these usages.
-    param(
-        [Security.Cryptography.X509Certificates.X509Certificate2] $Certificate,
-        [String[]] $Usages
-    )
-    [Boolean]@(Get-EnhancedKeyUsage -Certificate $Certificate | Where-Object -FilterScript { $_ -in $Usages })
 }
 
 Function Get-Platform {

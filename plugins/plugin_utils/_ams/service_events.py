@@ -17,8 +17,8 @@ DAYS = 7
 
 MEANINGS = {
     5006: "a notification was not delivered. The event names the channel: see its script, template, mail server or URL",
-    5016: "it started without being configured, and serves nothing. When Configured is 1 now, restart it; else finish "
-    "its setup in the configuration tool",
+    5016: "it started without being configured, and serves nothing until its setup is finished in the configuration "
+    "tool and it was started again",
     5036: "the logo was not loaded. See that logo.png in the configuration folder is an image that the service may "
     "read",
     5037: "a certificate of the configuration was not imported (certificate synchronisation). See that the service's "

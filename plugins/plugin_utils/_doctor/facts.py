@@ -62,21 +62,6 @@ class ServiceFacts(t.TypedDict):
     recovery: str
 
 
-class UserCertificate(t.TypedDict):
-    """A certificate of Access Manager's in CurrentUser\\My of the service's account."""
-
-    thumbprint: Thumbprint
-    subject: str
-    has_key: bool
-
-
-class UserStore(t.TypedDict):
-    """C(error): why it cannot be read."""
-
-    certificates: list[UserCertificate]
-    error: str
-
-
 class Volume(t.TypedDict):
     """Of the configuration folder. C(linked), C(streamed): its files with further names, or with further streams."""
 
@@ -115,7 +100,8 @@ class SecretFacts(t.TypedDict):
 class Examination(t.TypedDict):
     """C(data_protection): why DPAPI does not work. What comes after C(drives) is there where Access Manager is.
 
-    C(site) is null where the service does not run: then nothing is known of it.
+    C(user_store): why CurrentUser\\My of the service's account cannot be read; empty when it can. C(site) is null where
+    the service does not run: then nothing is known of it.
     """
 
     platform: Platform
@@ -128,7 +114,7 @@ class Examination(t.TypedDict):
     service: t.NotRequired[ServiceFacts]
     secrets: t.NotRequired[list[SecretFacts]]
     exports: t.NotRequired[list[ExportFacts]]
-    user_store: t.NotRequired[UserStore]
+    user_store: t.NotRequired[str]
     volume: t.NotRequired[Volume]
     database: t.NotRequired[Database]
     site: t.NotRequired[Site | None]

@@ -9,7 +9,7 @@ import datetime
 import itertools
 
 from .._ams.checks import problems_of_certificates
-from .._ams.constants import ACCESS_MANAGER_APPLICATION, CERTIFICATE_USAGES, SERVICE_SID, SecretMode
+from .._ams.constants import ACCESS_MANAGER_APPLICATION, SERVICE_SID, SERVICE_STORE, SecretMode
 from .._ams.description import own_http_configuration
 from .._ams.shapes import Binding
 from .._ams.web_site_name import configured_names
@@ -59,33 +59,20 @@ def _exports(facts: Facts) -> Verdict:
 
 
 def _keys_elsewhere(facts: Facts) -> Verdict:
-    """The keys that Access Manager finds, and that are where no backup looks."""
-    store = facts.examination["user_store"]
-    if store["error"]:
+    """The keys outside the service's own store: Access Manager finds them there, and so does a backup."""
+    error = facts.examination["user_store"]
+    if error:
         return warning(
-            f"CurrentUser\\My of the service's account cannot be read: {store['error']}",
-            "Access Manager looks there too: see with certlm.msc, as that account, whether a key is there.",
+            f"CurrentUser\\My of the service's account cannot be read: {error}",
+            "Access Manager looks there too, and no backup holds what is there: see with certmgr.msc, as that account, "
+            "whether a key is there, and import its PFX into the service's store with the configuration tool.",
         )
-    held = {one["thumbprint"] for one in facts.server["certificates"] if one["key"]["present"]}
-    only = [f"{one['thumbprint']} ({one['subject']})" for one in store["certificates"] if one["thumbprint"] not in held]
-    if only:
-        return warning(
-            f"Access Manager finds in CurrentUser\\My of its account, and no backup takes, {', '.join(only)}.",
-            "Import their PFX into the service's store with the configuration tool, and keep it.",
-        )
-    lacking = [
-        one["thumbprint"]
-        for one in facts.server["certificates"]
-        if set(one["usages"]) & set(CERTIFICATE_USAGES) and one["thumbprint"] not in held
-    ]
-    elsewhere = sorted({*lacking} & {*facts.server["machine_certificates"]})
+    keyed = [one for one in facts.server["certificates"] if one["key"]["present"]]
+    own = {one["thumbprint"] for one in keyed if one["store"] == SERVICE_STORE}
+    elsewhere = [f"{one['thumbprint']} in {one['store']}" for one in keyed if one["thumbprint"] not in own]
     if elsewhere:
-        return warning(
-            f"The keys of {', '.join(elsewhere)} are in LocalMachine\\My, where Access Manager finds them, and not in "
-            "its own store.",
-            "Import their PFX into the service's store with the configuration tool, and keep it.",
-        )
-    return ok("No key of Access Manager's is known where a backup does not look.")
+        return ok(f"A backup also takes {', '.join(elsewhere)}: these keys are not in the service's own store.")
+    return ok("Every key that Access Manager made is in the service's own store.")
 
 
 def _registry_permissions(facts: Facts) -> Verdict:
