@@ -42,6 +42,7 @@ from .manual_task_facts import Recovery
 from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
+from .service_tasks import configured
 from .target_server import TargetServer, refuse_marked
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
@@ -230,10 +231,13 @@ class RestoreAction(AccessManagerAction):
     def manual_tasks(self, contents: Contents, server: TargetServer, plan: Plan) -> list[Task]:
         """What an administrator has to do when this server takes the place of the one that made the backup.
 
-        On the same server, about secrets that its service may not be able to decrypt any more.
+        On the same server, about secrets that its service may not be able to decrypt any more, and when it was not
+        configured.
         """
         if not self.params["other_server"]:
-            return list(secret_tasks.changed_for_the_domain(Recovery(contents, server, plan, {}, self.command_again)))
+            here = Recovery(contents, server, plan, {}, self.command_again)
+            unconfigured = [dataclasses.replace(task, item=None) for task in configured(here)]
+            return [*secret_tasks.changed_for_the_domain(here), *unconfigured]
         bindings = adapted_backup.tls_bindings(contents, server, self._target())
         recovery = Recovery(contents, server, plan, bindings, self.command_again)
         return migration_tasks.tasks_of(recovery) if self.is_migration else tasks_of(recovery)

@@ -34,7 +34,7 @@ from .._windows import sddl, thumbprints
 from .._windows.tls_binding import ADDRESS, CENTRAL_STORE, place_of_binding, plain_binding
 from . import outgoing_channels
 from .plan import Plan
-from .plan_settings import CONFIGURED, place_of
+from .plan_settings import CONFIGURED, is_configured, place_of
 from .plan_text import lines_of
 from .target_server import TargetServer
 
@@ -281,7 +281,7 @@ def tls_bindings(contents: Contents, server: TargetServer, target: RecoveryOptio
     wanted = _own_bindings(contents.configuration)
     if wanted:
         usable = [one for one in usable if one["application_id"] == ACCESS_MANAGER_APPLICATION]
-    elif asked or _is_configured(contents.configuration):
+    elif asked or is_configured(contents.configuration.described["state"]):
         wanted = [_default_binding(contents.configuration)]
     here = {place_of_binding(one): one for one in usable}
     return {
@@ -314,11 +314,6 @@ def _default_binding(configuration: Configuration) -> Binding:
     """
     endpoint, application = web_address_of(configuration).tls_endpoint, ACCESS_MANAGER_APPLICATION
     return plain_binding(ADDRESS, endpoint, "", application, "My")
-
-
-def _is_configured(configuration: Configuration) -> bool:
-    registry = configuration.described["state"]["registry"]
-    return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in registry)
 
 
 def _asked_certificate(server: TargetServer, target: RecoveryOptions, there: set[str]) -> str | None:

@@ -12,16 +12,16 @@ import collections.abc as c
 import itertools
 import re
 
-from .._ams.constants import CHANNELS, EXTERNAL_DATABASE, FIREWALL_RULE, SecretMode
-from .._ams.shapes import Service
+from .._ams.constants import CHANNELS, EXTERNAL_DATABASE, FIREWALL_RULE
 from .._ams.web_site_name import HOST_NAME, MODES
 from .._contents.web_address import values_at
 from .._text import printable
 from .._windows.firewall_rule import is_let_in
 from .items import Item
-from .manual_task_facts import ACCOUNT, UNNAMED, Recovery, matching
+from .manual_task_facts import UNNAMED, Recovery, matching
 from .plan import Task
 from .secret_tasks import secrets, synchronised
+from .service_tasks import account, configured, kds, start_type
 
 _RESOURCE = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_ ().-]{0,79}")
 
@@ -34,16 +34,10 @@ _LOADED = re.compile(
 
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}")
-_BUILT_IN = ("localsystem", "nt authority\\", "nt service\\")
 _FEDERATED = {
     "oidc": ("Authentication.Oidc.Authority", "OpenID Connect"),
     "wsfed": ("Authentication.WsFed.Metadata", "WS-Federation"),
 }
-
-_AUTOMATIC = 2
-_STARTS_BY_ITSELF = ("auto", "delayed-auto")
-_OTHER_START_TYPES = {"3": "demand", "4": "disabled"}
-"""How sc.exe names the number that the registry has."""
 
 _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 """What a failover cluster replicates of Access Manager's registry."""
@@ -52,84 +46,6 @@ _CHECKPOINT = r"SOFTWARE\Lithnet\Access Manager Service\Parameters"
 def tasks_of(recovery: Recovery) -> list[Task]:
     """The tasks, in the order in which they are to be done."""
     return list(itertools.chain.from_iterable(find_tasks(recovery) for find_tasks in _TASKS))
-
-
-def account(recovery: Recovery) -> c.Iterator[Task]:
-    here = str(recovery.server["state"]["service"].get("account", ""))
-    if recovery.account.lower().startswith(_BUILT_IN) and recovery.account.lower() == here.lower():
-        return
-    named = recovery.account if ACCOUNT.fullmatch(recovery.account) else "DOMAIN\\ACCOUNT"
-    identity = named.partition("\\")[2].removesuffix("$")
-    if not named.endswith("$"):
-        if recovery.account.lower() != here.lower():
-            text = (
-                f"The service ran as '{printable(recovery.account)}' and runs as '{printable(here)}' here: set account "
-                "and password."
-            )
-            yield Task(Item.SERVICE_ACCOUNT, text, ("services.msc",))
-        return
-    allowed = f"(Get-ADServiceAccount -Identity '{identity}' -Properties PrincipalsAllowedToRetrieveManagedPassword)"
-    yield Task(
-        Item.GMSA,
-        f"The service ran as the group managed service account '{named}': an administrator of the domain lets "
-        f"{recovery.new} use it.",
-        (
-            f"Set-ADServiceAccount -Identity '{identity}' -PrincipalsAllowedToRetrieveManagedPassword "
-            f"(@({allowed}.PrincipalsAllowedToRetrieveManagedPassword) + (Get-ADComputer -Identity "
-            f"'{recovery.new}').DistinguishedName)",
-            f"Test-ADServiceAccount -Identity '{identity}'",
-        ),
-    )
-    if recovery.account.lower() != here.lower():
-        text = (
-            f"The service runs as '{printable(here)}' here: give it that account in Access Manager's configuration "
-            "tool, under "
-            "Web hosting, which does all of it. By hand, in Windows PowerShell: sc.exe does not let the account log "
-            "on as a "
-            "service, and without that right the service does not start (error 1069). Add the account to 'Log on as a "
-            "service' "
-            "under User Rights Assignment in secpol.msc, or in the group policy that sets that right, and see that "
-            "its SID is in the list before the restart."
-        )
-        commands = (
-            f"sc.exe config lithnetams obj= '{named}' password= '\"\"'",
-            "sc.exe managedaccount lithnetams true",
-            "(New-Object Security.Principal.NTAccount "
-            f"'{named}').Translate([Security.Principal.SecurityIdentifier]).Value",
-            "secedit.exe /export /areas USER_RIGHTS /cfg rights.inf; Select-String -Path rights.inf -Pattern "
-            "SeServiceLogonRight",
-            "Restart-Service lithnetams",
-        )
-        yield Task(Item.SERVICE_ACCOUNT, text, commands)
-
-
-def start_type(recovery: Recovery) -> c.Iterator[Task]:
-    """Where the service started with the old server, and does not so here."""
-    was = _start_type(recovery.contents.configuration.described["state"]["service"])
-    here = _start_type(recovery.server["state"]["service"])
-    if was in _STARTS_BY_ITSELF and was != here:
-        yield Task(
-            Item.SERVICE_START_TYPE,
-            f"The start type of the service was '{was}' on the old server, and is '{here}' here: set it.",
-            (f"sc.exe config lithnetams start= {was}",),
-        )
-
-
-def _start_type(service: Service) -> str:
-    """As sc.exe names it."""
-    if service["start"] == _AUTOMATIC:
-        return _STARTS_BY_ITSELF[bool(service["delayed_start"])]
-    return _OTHER_START_TYPES.get(str(service["start"]), "unknown")
-
-
-def kds(recovery: Recovery) -> c.Iterator[Task]:
-    secrets_here = recovery.contents.configuration.secrets
-    if recovery.account.endswith("$") or any(secret.mode == SecretMode.DOMAIN for secret in secrets_here):
-        text = (
-            "A group managed service account, or a secret of mode 3, needs a KDS root key in the forest: see "
-            "that there is one."
-        )
-        yield Task(Item.KDS_ROOT_KEY, text, ("Get-KdsRootKey",))
 
 
 def spn(recovery: Recovery) -> c.Iterator[Task]:
@@ -348,6 +264,7 @@ _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _cluster,
     shares,
     modules,
+    configured,
     _variables,
     _database,
     spn,

@@ -9,7 +9,7 @@ import collections.abc as c
 import itertools
 
 from .._text import printable
-from . import manual_tasks
+from . import manual_tasks, service_tasks
 from .items import Item
 from .manual_task_facts import ACCOUNT, Recovery
 from .migration import has_unreadable_passwords
@@ -156,8 +156,8 @@ def _agents(recovery: Recovery) -> c.Iterator[Task]:
 _TASKS: tuple[c.Callable[[Recovery], c.Iterator[Task]], ...] = (
     _unproven,
     _import,
-    manual_tasks.kds,
-    manual_tasks.account,
+    service_tasks.kds,
+    service_tasks.account,
     _groups,
     _sql,
     _configuration_tool,

@@ -45,6 +45,11 @@ def place_of(value: RegistryValue) -> tuple[str, str]:
     return value["key"].lower(), value["name"].lower()
 
 
+def is_configured(state: State) -> bool:
+    """Whether the registry says that Access Manager is configured: else its service serves nothing."""
+    return any(place_of(value) == CONFIGURED and value["data"] == 1 for value in state["registry"])
+
+
 def plan_registry(plan: Plan, contents: Contents, server: TargetServer, options: RestoreOptions) -> None:
     wanted, here = values(contents.configuration.described["state"]), values(server["state"])
     differing = [

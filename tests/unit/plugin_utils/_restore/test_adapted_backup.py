@@ -632,6 +632,13 @@ def test_a_service_that_started_by_itself_shall_do_so_on_the_new_server(
     assert wanted is None or reported["service: start type"].endswith(f"sc.exe config lithnetams start= {wanted}")
 
 
+def test_a_backup_of_a_server_that_was_not_configured_says_that_nothing_is_served() -> None:
+    registry = [value for value in state()["state"]["registry"] if value["name"] != "Configured"]
+    reported = commands(contents(described={"registry": registry}), fresh())
+    assert "was not 1 when the backup was made" in reported["registry: Configured"]
+    assert "registry: Configured" not in commands(contents(), fresh())
+
+
 def named(hostname: str | None, *names: str, realm: str | None = None) -> dict[str, str]:
     """The tasks of a recovery whose web site is named in these places: the settings, the certificate, the realm."""
     bound = tls_certificate(*names)
