@@ -58,7 +58,7 @@ Function Get-ServiceExamination {
         [Collections.IDictionary] $Knowledge,
         [Hashtable] $Description
     )
-    $account = $Description.service_sid
+    $sid = $Description.service_sid
     @{
         service = @{
             control = (Get-Attempt -Body { (Get-ServiceController).ServiceHandle.Dispose() }).error
@@ -67,7 +67,7 @@ Function Get-ServiceExamination {
         }
         secrets = @(Get-SecretState -Knowledge $Knowledge)
         exports = @(Get-ExportState -Knowledge $Knowledge)
-        user_store = (Get-Attempt -Body { if ($account) { $ServiceStore::ReadOfUser($account) } }).error
+        user_store = (Get-Attempt -Body { if ($sid) { $ServiceStore::ReadOfUser($sid) } }).error
         volume = Get-VolumeInformation -Path $Description.installation.config_path -Records $Description.records
         database = Get-Database -ConfigPath $Description.installation.config_path
         site = if ($Description.installation.config_exists) { Get-SiteState -Knowledge $Knowledge }
