@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import os
+import pwd
 import typing as t
 
 from ..plugin_utils import _display
@@ -60,8 +60,8 @@ class ActionModule(RestoreAction):
         if by := self.task_vars.get("awx_user_name"):
             return str(by)
         try:
-            return getpass.getuser()
-        except (KeyError, OSError):  # an account without a name, as in a container
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # an account without a name, as in a container
             return f"uid {os.getuid()}"
 
     @property
@@ -100,10 +100,10 @@ class ActionModule(RestoreAction):
     def _chosen(self) -> dict[str, t.Any]:
         self._refuse_hopeless()
         stores = [self._store(host) for host in self._candidates()]
-        chosen = choice.oldest(stores, self.params["state_dir"], self.now)
+        chosen, newest = choice.oldest(stores, self.params["state_dir"], self.now)
         if not self.check_mode:
             self._remember(chosen, LAST_CHOICE, timestamp(self.now))
-        return {"chosen": chosen.host, "started": timestamp(self.now)}
+        return {"chosen": chosen.host, "newest": newest["id"], "started": timestamp(self.now)}
 
     def _candidates(self) -> list[str]:
         if named := self.params["drill_host"]:
@@ -114,11 +114,13 @@ class ActionModule(RestoreAction):
     def _prepared(self) -> dict[str, t.Any]:
         """Opens the backup, and marks the scratch server as this drill's."""
         records = self._store(self.host)
-        self.params |= {"backup_root": self.params["source_root"] or self.params["backup_root"]}
+        if source := self.params["source_root"]:
+            self.params |= {"backup_root": source, "check_backup_owner": self.params["source_check_owner"]}
         contents = self.contents()
         manifest = contents.source.manifest
         if manifest is None:
             raise AccessManagerError(f"The backup {contents.source.label} has no manifest: a drill needs one.")
+        choice.refuse_other(manifest["id"], self.params["newest"], records, self.params["source"])
         self._claim(manifest["id"], endpoints_of(contents.configuration))
         return {
             "changed": True,
@@ -143,12 +145,15 @@ class ActionModule(RestoreAction):
         choice.refuse_reached(asked, reached, self._scratch_name)
 
     def _tested(self) -> dict[str, t.Any]:
+        """Raises AccessManagerError unless each test of health was passed, and the server decrypts with each key."""
+        choice.refuse_unhealthy(self.params["checks"], self._scratch_name)
         answer = self._scratch.decrypt()
-        missing = sorted(set(self.params["expected_keys"]) - set(answer["decrypted"]))
+        expected = set(self.params["expected_keys"])
+        missing = sorted(expected - set(answer["decrypted"]))
         if missing or answer["faults"]:
             reasons = [*answer["faults"], *(f"{one}: it does not decrypt there" for one in missing)]
             raise AccessManagerError(f"Not every key decrypts on {self._scratch_name}: {'; '.join(reasons)}.")
-        return {"decrypted": answer["decrypted"]}
+        return {"decrypted": sorted(expected)}
 
     def _cleaned(self) -> dict[str, t.Any]:
         own: MarkedDrill = {"host": self.host, "started": self._started, "controller": controller_name()}

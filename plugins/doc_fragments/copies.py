@@ -59,8 +59,8 @@ options:
         type: str
       lock_days:
         description:
-          - For how many days each object is locked in COMPLIANCE mode. Nobody can delete it before, nor shorten that
-            time.
+          - For how many days each object is locked in COMPLIANCE mode, from 1 to 36500. Nobody can delete it before,
+            nor shorten that time.
           - The default retention of the bucket, when not given. Then the key needs no right to set a retention.
         type: int
       require_lock:

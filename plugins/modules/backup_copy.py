@@ -109,6 +109,12 @@ destinations:
       returned: always
       type: list
       elements: str
+    unverified:
+      description: With O(state=verified), what a command (kind V(command)) copied. Whether it is there cannot be
+        verified. Named as in RV(destinations[].copied).
+      returned: always
+      type: list
+      elements: str
     bytes:
       description: The bytes that were sent.
       returned: always

@@ -72,6 +72,14 @@ options:
   source_root:
     description: With V(prepared), where the backup lies, when that is a copy. O(backup_root) when not given.
     type: str
+  source_check_owner:
+    description: As O(check_backup_owner), for O(source_root).
+    type: bool
+    default: true
+  newest:
+    description: With V(prepared), the id that the backup must have, as V(chosen) returned it. A copy whose newest
+      backup is another one than that of O(backup_root) is refused.
+    type: str
   source:
     description: Where the backup lies that is restored, as the record names it.
     type: str
@@ -88,6 +96,12 @@ options:
     description: With V(tested), the thumbprints of the certificates with whose keys the server must decrypt.
     type: list
     elements: str
+    default: []
+  checks:
+    description: With V(tested), the tests of health of the restore, as M(lithnet.access_manager.config_restore)
+      returned them. Each must be passed.
+    type: list
+    elements: dict
     default: []
   service_timeout:
     description: How many seconds the service may take to stop, and to start.
@@ -126,6 +140,10 @@ EXAMPLES = r"""
 RETURN = r"""
 chosen:
   description: The host whose backup is restored.
+  returned: when O(state=chosen)
+  type: str
+newest:
+  description: The id of its newest complete backup under O(backup_root).
   returned: when O(state=chosen)
   type: str
 started:

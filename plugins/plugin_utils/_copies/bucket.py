@@ -28,9 +28,14 @@ try:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        CredentialRetrievalError,
+        InvalidRegionError,
         NoCredentialsError,
+        ParamValidationError,
         PartialCredentialsError,
         ProfileNotFound,
+        SSOError,
+        TokenRetrievalError,
     )
     from botocore.parsers import ResponseParserError
 except ImportError:
@@ -69,15 +74,19 @@ _REASONS = {
 """Why S3 refuses, by the code of its answer."""
 
 
-class ObjectTakenError(AccessManagerError):
+class RefusedError(AccessManagerError):
+    """The server answered, and refused: for one object, that says nothing of the others."""
+
+
+class ObjectTakenError(RefusedError):
     """An object of that name is there already."""
 
 
-class DeniedError(AccessManagerError):
+class DeniedError(RefusedError):
     """The credentials do not allow what was asked."""
 
 
-class NoObjectError(AccessManagerError):
+class NoObjectError(RefusedError):
     """There is no such object, or no such version of it."""
 
 
@@ -264,6 +273,15 @@ class Bucket:
             yield
         except ClientError as exc:
             raise self._error(str(exc.response.get("Error", {}).get("Code", "")), operation, key, exc) from None
+        except (CredentialRetrievalError, SSOError, TokenRetrievalError) as exc:
+            raise AccessManagerError(
+                f"The credentials for the bucket '{self.name}' cannot be fetched, or have expired: {exc}. Renew them."
+            ) from None
+        except (ParamValidationError, InvalidRegionError) as exc:
+            raise AccessManagerError(
+                f"The bucket '{printable(self.name)}' cannot be asked ({operation}): correct bucket, prefix or region. "
+                f"{exc!s:.200}"
+            ) from None
         except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as exc:
             raise AccessManagerError(
                 f"There are no credentials for the bucket '{self.name}': {exc}. Give access_key and secret_key, a "
@@ -293,7 +311,7 @@ class Bucket:
             return DeniedError(sentence)
         if code == "ObjectLockConfigurationNotFoundError" or (key and code in _GONE):
             return NoObjectError(sentence)
-        return AccessManagerError(sentence)
+        return RefusedError(sentence)
 
 
 def _version(entry: c.Mapping[str, t.Any]) -> Version:

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._text import one_line
-from .copied_folder import CopiedFolder
+from .copied_folder import CopiedFolder, Verified
 
 _LONGEST_OUTPUT = 2000
 """Letters of what a command says that failed: its end."""
@@ -67,14 +67,11 @@ class CommandDestination:
             )
         return folder.size
 
-    def verify(self, folder: CopiedFolder) -> list[str]:
+    def verify(self, folder: CopiedFolder) -> Verified:
         """Nothing but that the command was run for it can be known."""
         if self.holds(folder):
-            return []
-        return [f"{folder.label[0].upper()}{folder.label[1:]} was not copied to '{self.name}' yet."]
-
-    def unread(self, folder: CopiedFolder) -> int:
-        return folder.size
+            return Verified([], is_known=False)
+        return Verified([f"{folder.label[0].upper()}{folder.label[1:]} was not copied to '{self.name}' yet."])
 
 
 def _filled(argument: str, values: dict[str, t.Any]) -> str:

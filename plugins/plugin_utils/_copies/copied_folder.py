@@ -21,6 +21,17 @@ from .._store.store import BackupStore
 from .kinds import Kind, descend
 
 
+class Verified(t.NamedTuple):
+    """What is known of the copy of a folder. C(problems): a sentence for each file that is not as its record says.
+    C(unread): bytes that did not have to be read. C(is_known): whether anything could be asked of the copy.
+    """
+
+    problems: c.Sequence[str]
+    warnings: c.Sequence[str] = ()
+    unread: int = 0
+    is_known: bool = True
+
+
 @dataclasses.dataclass(frozen=True)
 class CopiedFile:
     """A file to copy. C(size): in bytes. C(sha256): what the record says of an artifact, else of its bytes."""

@@ -13,7 +13,7 @@ from .. import _progress
 from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .._text import timestamp
-from .copied_folder import CopiedFolder, label_of
+from .copied_folder import CopiedFolder, Verified, label_of
 from .destinations import Destination
 from .history import CopyHistory
 from .kinds import Kind, all_of
@@ -25,6 +25,7 @@ class CopyResult:
 
     C(copied), C(present): what was copied, and what was there already, each by its place below the folder of the host.
 
+    C(unverified): of which nothing can be known but that it was copied.
     C(bytes): sent in this run. C(unread): bytes that a verification did not have to read.
     C(problems): a sentence for each thing that failed.
     """
@@ -32,6 +33,7 @@ class CopyResult:
     destination: str
     copied: list[str] = dataclasses.field(default_factory=list)
     present: list[str] = dataclasses.field(default_factory=list)
+    unverified: list[str] = dataclasses.field(default_factory=list)
     bytes: int = 0
     unread: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
@@ -70,14 +72,14 @@ def verify(store: BackupStore, destination: Destination, history: CopyHistory) -
     found = list(all_of(store))
     for kind, name in _progress.counted(reversed(found), f"verified at {destination.name}", total=len(found)):
         try:
-            folder = CopiedFolder.of(store, kind, name)
-            problems = destination.verify(folder)
+            verified = destination.verify(CopiedFolder.of(store, kind, name))
         except AccessManagerError as exc:
-            problems = [str(exc)]
-        else:
-            result.unread += 0 if problems else destination.unread(folder)
-        result.problems += problems
-        result.present += [] if problems else [kind.place(name)]
+            verified = Verified([str(exc)])
+        result.problems += verified.problems
+        result.warnings += verified.warnings
+        result.unread += verified.unread
+        if not verified.problems:
+            (result.present if verified.is_known else result.unverified).append(kind.place(name))
     return result
 
 

@@ -12,20 +12,22 @@ import typing as t
 from .._errors import AccessManagerError
 from .bucket import Bucket
 from .command import CommandDestination
-from .copied_folder import CopiedFolder
+from .copied_folder import CopiedFolder, Verified
 from .folder import FolderDestination
 from .history import CopyHistory
 from .s3 import S3Destination
 
 Options = c.Mapping[str, t.Any]
 
+MOST_DAYS = 36_500
+"""As many days S3 locks an object at most."""
+
 
 class Destination(t.Protocol):
     """A place for copies. Every method raises AccessManagerError when the place does not answer or refuses.
 
     C(prepare): before anything is copied; returns warnings. C(holds): whether a folder is there, as far as that is
-    cheap to see. C(copy): returns the bytes sent. C(verify): a sentence for each file that is not there as its record
-    says. C(unread): bytes that C(verify) did not have to read.
+    cheap to see. C(copy): returns the bytes sent.
     """
 
     @property
@@ -37,9 +39,7 @@ class Destination(t.Protocol):
 
     def copy(self, folder: CopiedFolder) -> int: ...
 
-    def verify(self, folder: CopiedFolder) -> list[str]: ...
-
-    def unread(self, folder: CopiedFolder) -> int: ...
+    def verify(self, folder: CopiedFolder) -> Verified: ...
 
 
 def destinations_of(options: c.Sequence[Options], history: CopyHistory, root: pathlib.Path) -> list[Destination]:
@@ -73,6 +73,12 @@ def _folder(options: Options, _history: CopyHistory, root: pathlib.Path) -> Dest
 
 
 def _s3(options: Options, history: CopyHistory, _root: pathlib.Path) -> Destination:
+    days = options.get("lock_days")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise AccessManagerError(
+            f"lock_days of the destination '{options['name']}' is {days}: give from 1 to {MOST_DAYS} days, or leave it "
+            "out for the default of the bucket."
+        )
     prefix, bucket = (options.get("prefix") or "").strip("/"), Bucket.of(options)
     return S3Destination(
         options["name"], bucket, prefix, options.get("lock_days"), options["require_lock"], _copied(options, history)

@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import AccessManagerError
 from .._store.folder import Folder, explained, sync
-from .copied_folder import CopiedFile, CopiedFolder
+from .copied_folder import CopiedFile, CopiedFolder, Verified
 from .kinds import descend, make_all
 
 _CHUNK = 1024 * 1024
@@ -64,17 +64,13 @@ class FolderDestination:
             host.sync()
         return copied.size
 
-    def verify(self, copied: CopiedFolder) -> list[str]:
-        """A sentence for each file that is missing, or not what the record says. Reads all of them."""
+    def verify(self, copied: CopiedFolder) -> Verified:
+        """A problem is each file that is missing, or not what the record says. Reads all of them."""
         try:
             with self._opened() as root, self._there(root, copied) as folder:
-                return [sentence for file in copied.files if (sentence := _damage(folder, file))]
+                return Verified([sentence for file in copied.files if (sentence := _damage(folder, file))])
         except OSError as exc:
-            return [f"'{self._path_of(copied)}' cannot be read: {exc.strerror}."]
-
-    def unread(self, _copied: CopiedFolder) -> int:
-        """How many bytes a verification need not read."""
-        return 0
+            return Verified([f"'{self._path_of(copied)}' cannot be read: {exc.strerror}."])
 
     def _path_of(self, copied: CopiedFolder) -> pathlib.Path:
         return self.path / copied.host / copied.place

@@ -11,20 +11,21 @@ record, and answers for it later without a download.
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import dataclasses
 import datetime
 
 from .._errors import AccessManagerError
 from .._text import printable
-from .bucket import Bucket, DeniedError, ObjectTakenError, Version
-from .copied_folder import CopiedFile, CopiedFolder
+from .bucket import Bucket, DeniedError, ObjectTakenError, RefusedError, Version
+from .copied_folder import CopiedFile, CopiedFolder, Verified
 
 MARKER = "lithnet.access_manager.txt"
 """The object that says whose a prefix is."""
 
 _MARKER_TEXT = b"Copies of backups of Lithnet Access Manager, made by the Ansible collection lithnet.access_manager.\n"
-_MOST_VERSIONS = 100
-"""How many versions of one object are asked for their SHA-256."""
+MOST_VERSIONS = 1000
+"""How many versions of one object are looked at, the oldest first. Who may write makes as many as he likes."""
 
 
 @dataclasses.dataclass
@@ -52,11 +53,13 @@ class S3Destination:
         return warnings
 
     def holds(self, folder: CopiedFolder) -> bool:
-        """Whether each file is there in any version, of the right size. Uses one listing for all of a host."""
-        listed = self._versions_of(folder.host)
-        if listed is None:
-            return folder.place in self.copied(folder.host)
-        return all(self._candidates(folder, file) for file in folder.files)
+        """Whether each file is there in any version: of what was copied before, with its size, as one listing says; of
+        all else with its SHA-256."""
+        is_copied = folder.place in self.copied(folder.host)
+        if self._versions_of(folder.host) is None:
+            return is_copied
+        is_there = self._candidates if is_copied else self._intact
+        return all(is_there(folder, file) for file in folder.files)
 
     def copy(self, folder: CopiedFolder) -> int:
         """Uploads the files that are not there yet. Returns the bytes sent."""
@@ -64,12 +67,13 @@ class S3Destination:
         self._listed.pop(folder.host, None)
         return sent
 
-    def verify(self, folder: CopiedFolder) -> list[str]:
-        """A sentence for each file of which no version has the SHA-256 that the record says. Downloads nothing."""
-        return [sentence for file in folder.files if (sentence := self._problem(folder, file))]
-
-    def unread(self, folder: CopiedFolder) -> int:
-        return folder.size
+    def verify(self, folder: CopiedFolder) -> Verified:
+        """A problem is each file of which no version has the SHA-256 that the record says. Downloads nothing."""
+        intact = {file.name: self._intact(folder, file) for file in folder.files}
+        problems = [self._problem(folder, file) for file in folder.files if not intact[file.name]]
+        covered = [name for name, version in intact.items() if version and not version.latest]
+        warnings = [covered_warning(name, folder.label, self.bucket.name) for name in covered]
+        return Verified(problems, warnings, unread=0 if problems else folder.size)
 
     # ---- the bucket ----
 
@@ -112,16 +116,15 @@ class S3Destination:
                 return
 
     def _put(self, folder: CopiedFolder, file: CopiedFile) -> int:
-        """Uploads a file unless a version of it is there; returns the bytes sent. One that something else covers is
-        written again, as a version of its own."""
-        if self._versions_of(folder.host) is not None and self._intact(folder, file):
+        """Uploads a file unless a version of it is there; returns the bytes sent. Where something else has its name, it
+        is written as a version of its own: so does a key that may not list, to which any object of that name may be
+        another's."""
+        if self._intact(folder, file):
             return 0
         path = _path_of(folder, file)
         try:
             self._write(path, file, replace=False)
         except ObjectTakenError:
-            if self._versions_of(folder.host) is None:
-                return 0
             self._write(path, file, replace=True)
         return file.size
 
@@ -131,19 +134,23 @@ class S3Destination:
         with file.open() as body:
             self.bucket.put(self._key(path), body, file.size, file.sha256, replace=replace, until=until)
 
-    def _problem(self, folder: CopiedFolder, file: CopiedFile) -> str | None:
+    def _problem(self, folder: CopiedFolder, file: CopiedFile) -> str:
+        """Why no version of a file is intact."""
         key = self._key(_path_of(folder, file))
         if self._versions_of(folder.host) is None:
             return f"'{key}' cannot be verified: the key of the bucket '{self.bucket.name}' may not list it."
-        if self._intact(folder, file):
-            return None
         if (self._versions_of(folder.host) or {}).get(key):
             return f"'{key}' is not what its record says: no version of it has its SHA-256."
         return f"'{key}' is missing from the bucket '{self.bucket.name}'."
 
-    def _intact(self, folder: CopiedFolder, file: CopiedFile) -> bool:
-        candidates = self._candidates(folder, file)[:_MOST_VERSIONS]
-        return any(self.bucket.sha256(version) == file.sha256 for version in candidates)
+    def _intact(self, folder: CopiedFolder, file: CopiedFile) -> Version | None:
+        """The version of a file that has its SHA-256. One that the server refuses to show is another's: encrypted with
+        his key, or archived."""
+        for version in self._candidates(folder, file)[:MOST_VERSIONS]:
+            with contextlib.suppress(RefusedError):
+                if self.bucket.sha256(version) == file.sha256:
+                    return version
+        return None
 
     def _candidates(self, folder: CopiedFolder, file: CopiedFile) -> list[Version]:
         """The versions of a file that have its size, the oldest first: who covers a file writes later."""
@@ -167,6 +174,14 @@ class S3Destination:
 def _path_of(folder: CopiedFolder, file: CopiedFile) -> str:
     """Where a file lies below the prefix."""
     return f"{folder.host}/{folder.place}/{file.name}"
+
+
+def covered_warning(name: str, label: str, bucket: str) -> str:
+    """What is said of a file that a reader who names no version would not find. C(label): of the folder it is of."""
+    return (
+        f"'{printable(name)}' of {label} was deleted or written over in the bucket '{bucket}': the version was used "
+        "that its record names. Find out who holds a key of the bucket."
+    )
 
 
 def versions_by_key(bucket: Bucket, prefix: str) -> dict[str, list[Version]]:

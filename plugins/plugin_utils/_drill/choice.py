@@ -8,25 +8,34 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import datetime
+import typing as t
 
 from .._errors import AccessManagerError
 from .._restore.outgoing_channels import Endpoint
 from .._store import drill_log, inventory, manifest
 from .._store.high_water_mark import LAST_CHOICE, HighWaterMark
+from .._store.manifest import Manifest
 from .._store.signed_lines import moment_of
 from .._store.store import BackupStore
 from .._text import printable
 from .answers import Look
 
+_NEEDED_CHECKS = frozenset({"running", "configured", "secrets", "certificates", "stays_running"})
+"""The tests of health that each restore makes whose service starts; where the web site answers, http and https too."""
 
-def oldest(stores: c.Sequence[BackupStore], state_dir: str | None, now: datetime.datetime) -> BackupStore:
+
+def oldest(
+    stores: c.Sequence[BackupStore], state_dir: str | None, now: datetime.datetime
+) -> tuple[BackupStore, Manifest]:
     """The server whose turn is longest ago, whether that drill passed or not: one that fails does not keep the others
-    from theirs. Those that never had one come first, by name. Raises AccessManagerError when no host has a backup.
+    from theirs. Those that never had one come first, by name. With it, its newest complete backup.
+
+    Raises AccessManagerError when no host has a backup.
     """
     for store in sorted(stores, key=lambda one: (_turn(one, state_dir, now), one.host)):
         newest = store.latest_complete()
         if newest and not manifest.holds_certificates_alone(newest):
-            return store
+            return store, newest
     names = ", ".join(store.host for store in stores) or "no host"
     raise AccessManagerError(
         f"There is nothing to drill: {names} has no complete backup of a server that is accepted. Name a host with "
@@ -80,6 +89,30 @@ def refuse_foreign(look: Look, scratch: str) -> None:
             f"Access Manager on {scratch} {what}, and no drill put that there: it is not touched. Name a scratch "
             "server, or uninstall Access Manager on this one and install it again."
         )
+
+
+def refuse_other(restored: str, newest: str | None, root: BackupStore, source: str) -> None:
+    """Raises AccessManagerError when the newest complete backup of a copy is not that of the backup root, or one that
+    was made there meanwhile.
+    """
+    if newest is None or restored == newest or (restored > newest and root.has(restored)):
+        return
+    raise AccessManagerError(
+        f"The newest complete backup in the copy '{printable(source)}' is {restored}, and {newest} is in the backup "
+        "root: the copy lacks or hides it, or has one that this controller did not make. Run the playbook copy and see "
+        "why. To drill from the backup root instead, set drill_from_copy to false."
+    )
+
+
+def refuse_unhealthy(checks: c.Iterable[c.Mapping[str, t.Any]], scratch: str) -> None:
+    """Raises AccessManagerError unless each test of health is among these and each was passed: a restore lets some pass
+    that only warn of what a person still has to do.
+    """
+    reasons = {one["name"]: one["reason"] or "no reason is given" for one in checks if not one["passed"]}
+    reasons |= dict.fromkeys(_NEEDED_CHECKS - {one["name"] for one in checks}, "it was not tested")
+    if reasons:
+        listed = "; ".join(f"{name}: {printable(reasons[name])}" for name in sorted(reasons))
+        raise AccessManagerError(f"Not every test of health was passed on {scratch}: {listed}.")
 
 
 def refuse_reached(endpoints: c.Iterable[Endpoint], reached: c.Container[str], scratch: str) -> None:

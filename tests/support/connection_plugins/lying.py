@@ -44,6 +44,9 @@ options:
     vars: [{name: ansible_password}]
 """
 
+CHECKS = ("running", "configured", "http", "secrets", "certificates", "stays_running")
+"""The tests of health of a restore, in their order."""
+
 PARTS = frozenset({"certificates", "config", "secrets"})
 CONTENTS = [b"{}", b"cache"]
 """The files of the server, in the order of its records."""
@@ -211,7 +214,7 @@ def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> d
     if module == "config_restore":
         done = {"service_started": True, "safety_copy": "C:\\safety", "warnings": [], "msg": "", "downtime_ms": 3}
         done |= {"service_events": {"events": [], "error": "there is no such log"}}
-        checks = [{"name": "running", "passed": True, "reason": ""}]
+        checks = [{"name": name, "passed": True, "reason": ""} for name in CHECKS]
         failures = {"failed_check": "", "rollback_errors": []}
         return {"state": "restored", "stopped": True, "checks": checks} | done | waits | failures
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils import _dis
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.drill_log import NAME
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
+from support.connection_plugins.lying import CHECKS
 from unit.actions import HOST, asked, run_on
 from unit.encrypted_backups import encrypt_to, make
 from unit.servers import server
@@ -99,6 +102,26 @@ def test_drill_whose_record_would_count_for_nothing_is_refused_before_anything_i
         assert "Allowed signers are set (access_manager_allowed_signers), so the record of a drill" in result["msg"]
     assert asked(tmp_path) == []
     assert "failed" not in step(tmp_path, signed | {"signing_key": str(signing.path)}, "cleared")
+
+
+def test_record_has_the_keys_of_the_backup_and_none_that_the_server_adds(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    key, other = "A" * 40, "B" * 40
+    checks = [{"name": name, "passed": True, "reason": ""} for name in CHECKS]
+    asks = options | {"expected_keys": [key], "checks": checks}
+    assert step(tmp_path, asks, "tested", **{"drill:decrypt": {"decrypted": [key, other]}})["decrypted"] == [key]
+    result = step(tmp_path, asks, "tested", **{"drill:decrypt": {"decrypted": [other]}})
+    assert f"{key}: it does not decrypt there" in result["msg"]
+
+
+def test_account_in_the_record_is_that_of_the_process_whatever_its_environment_says(
+    tmp_path: Path, options: dict[str, Any], store: BackupStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "auditor")
+    step(tmp_path, options, "recorded")
+    assert records(store)[-1]["by"] == pwd.getpwuid(os.getuid()).pw_name != "auditor"
 
 
 def test_removal_without_a_mark_is_no_search(tmp_path: Path, options: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def test_drill_is_marked_restored_tested_removed_and_recorded_in_that_order(flee
     assert run.rc == 0, run.output
     (record,) = records(fleet)
     assert (record["outcome"], record["host"], record["scratch"]) == ("passed", HOST, SCRATCH)
-    assert record["checks"] == ["running"]
+    assert record["checks"] == ["running", "configured", "http", "secrets", "certificates", "stays_running"]
     assert record["searched"]
     assert record["seconds"] >= 0
     taken = [step for step in steps(fleet) if not step.endswith((":collect", ":remove"))]
@@ -118,6 +118,39 @@ def test_health_that_fails_is_a_failed_drill_that_is_removed_too(fleet: Fleet) -
     assert (record["outcome"], record["searched"]) == ("failed", True)
     assert "drill:take" in steps(fleet)
     assert "Have the server decrypt with every key" not in tasks_of_role(run, SCRATCH)
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ([], "certificates: it was not tested; configured: it was not tested"),
+        ([{"name": "http", "passed": False, "reason": "it answers 500"}], "http: it answers 500"),
+    ],
+)
+def test_restore_that_only_warns_of_its_health_is_a_failed_drill(
+    fleet: Fleet, checks: list[dict[str, Any]], sentence: str
+) -> None:
+    run = drill(fleet, config_restore__answer={"checks": checks})
+    assert "Not every test of health was passed on scratch: " in failure_of(run, SCRATCH)
+    assert sentence in failure_of(run, SCRATCH)
+    assert [(one["outcome"], one["searched"]) for one in records(fleet)] == [("failed", True)]
+
+
+def test_copy_that_lacks_the_newest_backup_fails_the_drill(fleet: Fleet, tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    mount.mkdir(mode=0o700)
+    fleet.variables = {"access_manager_copies": [{"name": "nas", "kind": "folder", "path": str(mount)}]}
+    assert fleet.run(f"{COLLECTION}.copy", {HOST: {}}).rc == 0
+    (copied,) = fleet.backups(HOST)
+    assert fleet.run(BACKUP, {HOST: {}}, extra={"backup_force": True, "backup_copies": []}).rc == 0
+    run = drill(fleet)
+    newest = fleet.backups(HOST)[-1].name
+    assert f"in the copy '{mount}' is {copied.name}, and {newest} is in the backup root" in failure_of(run, SCRATCH)
+    assert [one["outcome"] for one in records(fleet)] == ["failed"]
+    assert "drill:claim" not in steps(fleet)
+    passed = drill(fleet, extra={"drill_from_copy": False})
+    assert passed.rc == 0, passed.output
+    assert records(fleet)[-1]["backup_id"] == newest
 
 
 def test_what_a_search_finds_left_fails_the_drill(fleet: Fleet) -> None:

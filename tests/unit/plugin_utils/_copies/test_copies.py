@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,8 @@ def test_command_gets_the_paths_as_arguments_and_runs_once_for_each_backup(two: 
     assert sorted(path.name for path in mount.iterdir()) == [f"{HOST} {one};$(touch pwned)" for one in (FIRST, SECOND)]
     assert not Path("pwned").exists()
     assert copy(two, destination)["destinations"][0]["present"] == [SECOND, FIRST]
+    (one,) = copy(two, destination, state="verified")["destinations"]
+    assert (one["present"], one["unverified"], one["unread"]) == ([], [FIRST, SECOND], 0)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,15 @@ def test_command_that_fails_is_a_sentence_and_counts_for_nothing(
     assert sentence in result["msg"]
     assert result["destinations"][0]["copied"] == []
     assert "was not copied" in copy(two, command(*arguments, **more), state="verified")["msg"]
+
+
+def test_command_that_does_not_end_is_stopped_with_all_that_it_started(two: BackupStore, mount: Path) -> None:
+    program = f"(sleep 2; touch {mount}/late) & sleep 60"
+    assert "it was stopped" in copy(two, command("sh", "-c", program, timeout=1))["msg"]
+    time.sleep(2)
+    assert list(mount.iterdir()) == []
+    assert not copy(two, command("sh", "-c", program.replace("60", "2.5"), timeout=30))["failed"]
+    assert list(mount.iterdir()) == [mount / "late"]
 
 
 # ---- the record ----

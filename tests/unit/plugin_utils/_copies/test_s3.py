@@ -189,12 +189,67 @@ def test_what_a_key_that_may_write_hides_or_covers_is_found_all_the_same(
             client.delete_object(Bucket="copies", Key=key)
         else:
             client.put_object(Bucket="copies", Key=key, Body=bytes(file.stat().st_size))
-    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+    verified = copy(two, server.options(prefix=prefix), state="verified")
+    assert verified["problems"] == []
+    assert any("deleted or written over" in warning for warning in verified["warnings"])
+    fetched_as_written(two, server, prefix, tmp_path, signing)
+
+
+def fetched_as_written(two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey) -> None:
+    """The newest backup comes from the bucket as it was copied, and a warning says that others wrote there."""
     result = fetch(server, prefix, tmp_path / "fetched", allowed_signers=[signing.public])
     assert not result.get("failed"), result
     assert result["backup_id"] == SECOND
     assert hash_tree(tmp_path / "fetched" / HOST / SECOND) == hash_tree(two.folder / SECOND)
-    assert any("deleted or written over" in warning for warning in result["warnings"])
+
+
+@pytest.mark.parametrize("user", ["copier", "writer"])
+def test_what_others_wrote_before_a_backup_was_copied_keeps_nobody_from_the_copy(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey, user: str
+) -> None:
+    """Names of files are known, and times of backups can be guessed."""
+    names = [file.name for file in (two.folder / SECOND).iterdir()]
+    for number, name in ((number, name) for number in range(25) for name in names):
+        key = f"{prefix}/{HOST}/{SECOND}/{name}"
+        server.client("writer").put_object(Bucket="copies", Key=key, Body=b"%d" % number)
+    server.client("writer").put_object(Bucket="copies", Key=f"{prefix}/{MARKER}", Body=b"")
+    result = copy(two, server.options(user, prefix=prefix))
+    assert result["destinations"][0]["copied"] == [SECOND, FIRST], result
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+    fetched_as_written(two, server, prefix, tmp_path, signing)
+
+
+def test_objects_that_only_another_key_decrypts_keep_nobody_from_the_copy(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey
+) -> None:
+    """The server refuses these versions, before the backup was copied and after it."""
+    other = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+
+    def cover() -> None:
+        for file in (two.folder / SECOND).iterdir():
+            key = f"{prefix}/{HOST}/{SECOND}/{file.name}"
+            server.client("writer").put_object(Bucket="copies", Key=key, Body=bytes(file.stat().st_size), **other)
+
+    cover()
+    server.client("writer").put_object(Bucket="copies", Key=f"{prefix}/{MARKER}", Body=b"")
+    assert copied(two, server.options(prefix=prefix))["copied"] == [SECOND, FIRST]
+    cover()
+    assert copied(two, server.options(prefix=prefix), state="verified")["problems"] == []
+    fetched_as_written(two, server, prefix, tmp_path, signing)
+
+
+def test_bucket_that_is_lost_while_the_newest_backup_is_fetched_gives_no_older_one(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey
+) -> None:
+    copied(two, server.options(prefix=prefix))
+    artifact = f"GET /copies/{prefix}/{HOST}/{SECOND}/config.zip.age".encode()
+    lost = _Lost(server, artifact, 0)
+    lost.start()
+    options = {"endpoint": lost.endpoint, "allowed_signers": [signing.public]}
+    result = fetch(server, prefix, tmp_path / "fetched", **options)
+    assert result["failed"]
+    assert "backup_id" not in result
+    assert fetch(server, prefix, tmp_path / "fetched", allowed_signers=[signing.public])["backup_id"] == SECOND
 
 
 def test_manifest_that_no_allowed_signer_signed_is_passed_over(
@@ -211,6 +266,9 @@ def test_manifest_that_no_allowed_signer_signed_is_passed_over(
     result = fetch(server, prefix, tmp_path / "fetched", allowed_signers=[signing.public])
     assert result["backup_id"] == SECOND
     assert result["signer"]["fingerprint"] == signing.fingerprint
+    (warning,) = result["warnings"]
+    assert f"The backup {SECOND} is not the newest one in the bucket. 20261103T020000Z:" in warning
+    assert "which is not among the allowed signers" in warning
 
 
 def test_artifact_without_a_version_that_the_manifest_names_is_a_problem_and_fetched_from_no_backup(
@@ -264,6 +322,10 @@ def test_prefix_that_belongs_to_something_else_is_refused(two: BackupStore, serv
         ({"endpoint": "http://127.0.0.1:9"}, "does not answer"),
         ({"ca_file": "/no/such/file", "endpoint": "https://127.0.0.1:9"}, "does not answer|cannot be"),
         ({"bucket": None}, "has no bucket"),
+        ({"bucket": "A bucket"}, "cannot be asked .*correct bucket, prefix or region"),
+        ({"region": "eu west"}, "cannot be asked .*correct bucket, prefix or region"),
+        ({"lock_days": 100_000_000}, "give from 1 to 36500 days"),
+        ({"lock_days": -1}, "give from 1 to 36500 days"),
     ],
 )
 def test_wrong_options_are_a_sentence_each(

@@ -177,14 +177,14 @@ def state(tmp_path: Path) -> str:
 
 def test_hosts_take_turns_those_that_never_had_a_drill_first(stores: list[BackupStore], state: str) -> None:
     ams3, ams2, ams1 = stores
-    assert choice.oldest(stores, state, NOW).host == "ams1"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams1"
     drilled(ams1, 5)
-    assert choice.oldest(stores, state, NOW).host == "ams2"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams2"
     drilled(ams2, 9)
     drilled(ams3, 7, "failed")
-    assert choice.oldest(stores, state, NOW).host == "ams2"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams2"
     drilled(ams2, 1)
-    assert choice.oldest(stores, state, NOW).host == "ams3"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams3"
 
 
 def test_drill_that_a_scratch_server_says_was_interrupted_takes_no_host_s_turn(
@@ -193,16 +193,16 @@ def test_drill_that_a_scratch_server_says_was_interrupted_takes_no_host_s_turn(
     for days_ago, store in zip((9, 8, 7), stores, strict=True):
         HighWaterMark(store, state).record(LAST_CHOICE, at(days_ago)["started"])
         drilled(store, days_ago)
-    assert choice.oldest(stores, state, NOW).host == "ams3"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams3"
     drilled(stores[0], 0, "failed")
-    assert choice.oldest(stores, state, NOW).host == "ams3"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams3"
     HighWaterMark(stores[0], state).record(LAST_CHOICE, at(0)["started"])
-    assert choice.oldest(stores, state, NOW).host == "ams2"
+    assert choice.oldest(stores, state, NOW)[0].host == "ams2"
 
 
 def test_host_without_a_complete_backup_is_passed_over(stores: list[BackupStore], state: str) -> None:
     empty = BackupStore(str(stores[0].root), "ams0")
-    assert choice.oldest([empty, *stores], state, NOW).host == "ams1"
+    assert choice.oldest([empty, *stores], state, NOW)[0].host == "ams1"
     with pytest.raises(AccessManagerError, match="There is nothing to drill: ams0 has no complete backup"):
         choice.oldest([empty], state, NOW)
 
@@ -213,7 +213,7 @@ def test_backups_of_a_forest_s_certificates_are_of_no_server_and_get_no_drill(
     forest = BackupStore(str(stores[0].root), "a.example")
     certificate = encryption_certificate.make("a.example", datetime.now(UTC))
     certificate_backup.commit(forest, encrypt_to(owner.public), certificate, [], datetime.now(UTC))
-    assert choice.oldest([forest, *stores], state, NOW).host == "ams1"
+    assert choice.oldest([forest, *stores], state, NOW)[0].host == "ams1"
     with pytest.raises(AccessManagerError, match="a.example has no complete backup of a server"):
         choice.oldest([forest], state, NOW)
 
