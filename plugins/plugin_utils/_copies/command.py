@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import dataclasses
+import os
+import signal
 import subprocess
 import typing as t
 
@@ -42,14 +45,7 @@ class CommandDestination:
         """Runs the command for a folder. Raises AccessManagerError unless it ends with 0 in time."""
         values = {"{source}": str(folder.store.folder / folder.place), "{host}": folder.host, "{id}": folder.place}
         try:
-            ended = subprocess.run(
-                [_filled(argument, values) for argument in self.command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=self.timeout,
-                check=False,
-            )
+            code, output = _run([_filled(argument, values) for argument in self.command], self.timeout)
         except subprocess.TimeoutExpired:
             raise AccessManagerError(
                 f"The command of the copies '{self.name}' did not end within {self.timeout} s for {folder.label}: it "
@@ -59,11 +55,10 @@ class CommandDestination:
             raise AccessManagerError(
                 f"The command '{self.command[0]}' of the copies '{self.name}' cannot be run: {exc.strerror}."
             ) from None
-        if ended.returncode:
-            said = one_line(ended.stdout.decode(errors="replace")[-_LONGEST_OUTPUT:]).strip() or "nothing"
+        if code:
+            said = one_line(output.decode(errors="replace")[-_LONGEST_OUTPUT:]).strip() or "nothing"
             raise AccessManagerError(
-                f"The command of the copies '{self.name}' ended with {ended.returncode} for {folder.label}. It said: "
-                f"{said}"
+                f"The command of the copies '{self.name}' ended with {code} for {folder.label}. It said: {said}"
             )
         return folder.size
 
@@ -72,6 +67,24 @@ class CommandDestination:
         if self.holds(folder):
             return Verified([], is_known=False)
         return Verified([f"{folder.label[0].upper()}{folder.label[1:]} was not copied to '{self.name}' yet."])
+
+
+def _run(command: list[str], timeout: int) -> tuple[int, bytes]:
+    """Runs a program without a shell. Returns its exit code and what it said.
+
+    Raises TimeoutExpired when it did not end in time: it was stopped then, with all that it started.
+    """
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=nothing, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        try:
+            output, _none = process.communicate(timeout=timeout)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output
 
 
 def _filled(argument: str, values: dict[str, t.Any]) -> str:

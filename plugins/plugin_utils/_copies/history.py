@@ -16,7 +16,7 @@ from .._errors import AccessManagerError
 from .._shape import Rule, Time, at_most
 from .._store.run_log import hours
 from .._store.state_file import StateFile
-from .._store.store import BackupStore
+from .._store.store import CLOCKS_DIFFER, BackupStore
 from .._text import time_of, timestamp
 from .kinds import is_place
 
@@ -67,8 +67,10 @@ class CopyHistory:
         return [self._age(name, now) for name in names]
 
     def _age(self, destination: str, now: datetime.datetime) -> CopyAge:
+        """What is dated in the future counts for nothing: it would be young for as long."""
         last = self.last_success(destination)
-        when, age = (timestamp(last), hours(last, now)) if last else (None, None)
+        is_past = last is not None and last <= now + CLOCKS_DIFFER
+        when, age = (timestamp(last), hours(last, now)) if last and is_past else (None, None)
         return {
             "destination": destination,
             "last_success": when,

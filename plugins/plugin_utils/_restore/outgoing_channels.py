@@ -19,6 +19,8 @@ import urllib.parse
 from .._ams.constants import CHANNELS
 from .._ams.json_document import Value, find, parse, with_changes
 from .._contents.configuration import Configuration
+from .._errors import AccessManagerError
+from .._text import printable
 
 _NOWHERE = "drill.invalid"
 """A name that no server ever has (RFC 2606)."""
@@ -30,6 +32,9 @@ _PLACES = {_HOST: _NOWHERE, _URL: f"https://{_NOWHERE}/"}
 _SWITCHES = ("JitConfiguration.EnableJitGroupCreation", "JitConfiguration.JitGroupMappings[].EnableJitGroupDeletion")
 """What lets the service make groups in Active Directory, and delete those that it does not expect."""
 
+_SECTIONS = frozenset({"email", "auditing", "jitconfiguration"})
+_LISTS = ("JitConfiguration.JitGroupMappings", *(channel.removesuffix("[]") for channel in CHANNELS))
+
 _MAIL_PORT = 25
 _LONGEST_PORT = 5
 _PORTS = {"http": 80, "https": 443}
@@ -37,11 +42,39 @@ Edit = tuple[int, int, str]
 
 
 def silenced(data: bytes) -> tuple[bytes, list[str]]:
-    """A JSON file with all of that switched off, and the places of what was changed in it."""
+    """A JSON file with all of that switched off, and the places of what was changed in it.
+
+    Raises AccessManagerError when it is written otherwise than by the configuration tool: nothing may be overlooked.
+    """
     document = parse(data)
+    if place := next(_unusual(document), None):
+        raise AccessManagerError(
+            f"'{printable(place)}' in the configuration cannot be switched off for a drill: it is a name with a colon, "
+            "or an object in the place of a list. Write it as the configuration tool does, and back up."
+        )
     edits = {place: edit for place, edit in _edits(document) if edit}
     changes = {(start, end): text.encode() for start, end, text in edits.values()}
     return with_changes(data, changes), list(edits)
+
+
+def _unusual(document: Value) -> c.Iterator[str]:
+    """The places of settings that .NET reads as those above, though they are written in another way."""
+    for path in _LISTS:
+        yield from (place for place, value in find(document, path) if isinstance(value.value, dict))
+    for name, value in document.value.items():
+        if name.partition(":")[0].lower() in _SECTIONS:
+            yield from _with_colons(name, name, value)
+
+
+def _with_colons(place: str, name: str, value: Value) -> c.Iterator[str]:
+    if ":" in name:
+        yield place
+    if isinstance(value.value, list):
+        for number, element in enumerate(value.value):
+            yield from _with_colons(f"{place}[{number}]", "", element)
+    if isinstance(value.value, dict):
+        for inner, member in value.value.items():
+            yield from _with_colons(f"{place}.{inner}", inner, member)
 
 
 def _edits(document: Value) -> c.Iterator[tuple[str, Edit | None]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,23 @@ def test_interrupted_drill_is_recorded_and_removed(
     assert asked(tmp_path) == ["drill:look", "drill:take"]
     (record,) = records(store)
     assert (record["started"], record["outcome"], record["searched"]) == (BEGUN, "failed", False)
+
+
+def test_drill_that_is_at_work_is_no_interrupted_one(
+    tmp_path: Path, options: dict[str, Any], store: BackupStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another ansible-playbook of this controller drills on the same server, until it ends."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        with monkeypatch.context() as within:
+            within.setattr(os, "getppid", lambda: other.pid)
+            assert step(tmp_path, options, "cleared")["interrupted"] is None
+        result = step(tmp_path, options, "cleared", **MARKED)
+        assert f"A drill is at work on scratch: process {other.pid} of this controller" in result["msg"]
+        assert "drill:take" not in asked(tmp_path)
+        assert records(store) == []
+        other.kill()
+    assert step(tmp_path, options, "cleared", **MARKED)["changed"]
+    assert "drill:take" in asked(tmp_path)
 
 
 def test_interrupted_drill_has_one_record_however_often_its_removal_fails(

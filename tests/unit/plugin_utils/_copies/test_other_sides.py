@@ -157,7 +157,7 @@ def vault(two: BackupStore, tmp_path: Path) -> Path:
 
 def pull(vault: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the runbook's command, or with arguments another way through the same key."""
-    command = [part.replace("/srv/vault/access-manager/", f"{vault}/") for part in shlex.split(documented("rsync -a"))]
+    command = [part.replace("/srv/vault/access-manager/", f"{vault}/") for part in shlex.split(documented("rsync -rt"))]
     environment = os.environ | {"PATH": f"{vault.parent / 'programs'}:{os.environ['PATH']}"}
     return subprocess.run(
         [*(arguments or command)], env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -183,6 +183,16 @@ def test_what_the_vault_has_stays_whatever_the_controller_says_later(two: Backup
     (two.folder / SECOND / "config.zip.age").write_bytes(b"of someone else")
     assert pull(vault).returncode == 0
     assert hash_tree(vault) == before
+
+
+@needs_rsync
+def test_vault_fetches_no_link_and_nothing_unfinished(two: BackupStore, vault: Path, tmp_path: Path) -> None:
+    (two.folder / ".partial-20261103T020000Z-1").mkdir()
+    (two.folder / ".partial-20261103T020000Z-1/config.zip.age").write_bytes(b"half")
+    (two.folder / FIRST / "link").symlink_to("/etc")
+    assert pull(vault).returncode == 0
+    assert sorted(path.name for path in (vault / HOST).iterdir()) == [FIRST, SECOND]
+    assert not (vault / HOST / FIRST / "link").is_symlink()
 
 
 @needs_rsync

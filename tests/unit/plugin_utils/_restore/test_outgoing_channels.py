@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._ams.json_document import parse
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.outgoing_channels import (
     endpoints_of,
     silenced,
@@ -84,6 +86,21 @@ def test_channel_that_says_nothing_or_something_else_is_switched_off_too(channel
     data, _places = silenced(text.encode())
     plain = data.decode().replace("/* here */,", "")
     assert json.loads(plain)["Auditing"]["NotificationChannels"]["Powershell"] == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"Email:Host": "smtp.example.com"}', "Email:Host"),
+        ('{"Auditing": {"notificationChannels:Webhooks:0:Url": "u"}}', "Auditing.notificationChannels:Webhooks:0:Url"),
+        ('{"auditing": {"NotificationChannels": {"Smtp": {"0": {}}}}}', "auditing.NotificationChannels.Smtp"),
+        ('{"JitConfiguration": {"JitGroupMappings": [{"a:b": 1}]}}', "JitConfiguration.JitGroupMappings[0].a:b"),
+    ],
+)
+def test_what_dotnet_reads_under_another_name_is_refused_and_not_overlooked(text: str, place: str) -> None:
+    with pytest.raises(AccessManagerError, match=re.escape(f"'{place}' in the configuration cannot be switched off")):
+        silenced(text.encode())
+    assert silenced(b'{"Hosting": {"a:b": {"0": 1}}}')[1] == []
 
 
 def test_file_without_channels_stays_as_it_is() -> None:
