@@ -49,6 +49,7 @@ class FolderDestination:
         written."""
         path, unfinished = self._path_of(copied), _UNFINISHED + copied.name
         with explained(path), self._opened() as root, make_all(root, f"{copied.host}/{copied.kind.folder}") as host:
+            host.lock()  # two runs must not write one unfinished copy
             if host.has(unfinished):
                 host.remove_tree(unfinished)
             if host.has(copied.name):

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.folder import Folder
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair
 from support.playbook import hash_tree
@@ -71,6 +73,19 @@ def test_copy_that_a_killed_run_left_is_made_again(two: BackupStore, mount: Path
     (left / "config.zip.age").write_bytes(b"half")
     assert not copy(two, nas(mount))["failed"]
     assert not left.exists()
+    assert hash_tree(mount / HOST) == hash_tree(two.folder)
+
+
+def test_copy_waits_for_another_run_that_copies_to_the_same_folder(two: BackupStore, mount: Path) -> None:
+    (mount / HOST).mkdir(mode=0o700)
+    with ThreadPoolExecutor() as pool:
+        with Folder.at(mount / HOST) as other:
+            other.lock()
+            running = pool.submit(copy, two, nas(mount))
+            with pytest.raises(TimeoutError):
+                running.result(1)
+            assert list((mount / HOST).iterdir()) == []
+        assert not running.result(30)["failed"]
     assert hash_tree(mount / HOST) == hash_tree(two.folder)
 
 
