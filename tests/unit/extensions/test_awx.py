@@ -97,7 +97,10 @@ def test_names_lead_to_objects_that_are_there(configuration: dict[str, Any]) -> 
         assert node["unified_job_template"] in templates
     for schedule in configuration["controller_schedules"]:
         assert schedule["unified_job_template"] in templates | names["controller_workflows"]
-        assert re.fullmatch(r"DTSTART;TZID=[A-Za-z/]+:\d{8}T\d{6} RRULE:FREQ=[A-Z0-9;=+]+", schedule["rrule"])
+        assert re.fullmatch(
+            r"DTSTART;TZID=[A-Za-z/]+:\d{8}T\d{6} RRULE:FREQ=[A-Z]+;INTERVAL=1[A-Z0-9;=]*", schedule["rrule"]
+        )
+        assert not re.search(r"BYDAY=\d", schedule["rrule"]), "AWX knows no number before a day"
 
 
 def test_a_name_that_a_workflow_or_a_schedule_starts_is_that_of_one_object(configuration: dict[str, Any]) -> None:
@@ -126,6 +129,7 @@ def test_surveys_ask_for_options_of_the_roles(configuration: dict[str, Any]) -> 
         assert question["variable"] in {"target", *options}
         allowed = options.get(question["variable"], {}).get("choices")
         assert allowed is None or set(question["choices"]) == set(allowed)
+        assert "choices" not in question or set(question["default"].splitlines()) <= set(question["choices"])
 
 
 def test_secrets_are_injected_as_files_only(configuration: dict[str, Any]) -> None:
