@@ -22,6 +22,7 @@ from typing import Any
 import pyrage
 import yaml
 from support.ams_host import AmsHost, Count, available, windows_lab
+from support.playbook import HASH_SEED
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / ".build" / "demo"
@@ -146,6 +147,7 @@ def run_playbook(host: AmsHost, inventory: Path) -> tuple[Count, float]:
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_HOME": str(BASE / "ansible"),
         "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": HASH_SEED,
     }
     started = time.monotonic()
     with host.counting() as count:

@@ -66,6 +66,9 @@ WORKERS = ["--numprocesses=2"]
 FILES = ["--dist=loadfile", "--no-loadscope-reorder"]
 """Each worker takes whole files, in the order that tests/integration/conftest.py gives them."""
 
+HASH_SEED = "0"
+"""As in tests/support/playbook.py, for the tests that run actions themselves."""
+
 LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
 
 
@@ -140,7 +143,7 @@ def _beside_another(step: Step) -> str:
 
 
 def _execute(command: list[str], **output: int) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONHASHSEED": HASH_SEED}
     return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False, **output)
 
 
