@@ -69,4 +69,4 @@ named-inventory:
 	@test -n '$(INVENTORY)' || { echo 'Name the servers to test: make test-windows INVENTORY=path/to/inventory.yml' >&2; exit 2; }
 
 clean:
-	rm -rf .venv* .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+	rm -rf .venv* .build .ansible .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
