@@ -32,8 +32,9 @@ class ActionModule(AccessManagerAction):
         source, prefix = fetching.location_of(self.params["source"])
         bucket = Bucket.of({**self.params, "bucket": source})
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
-        beside = [self._beside(bucket, prefix, kind, store) for kind in kinds if kind is not BACKUPS]
         backup = self._backup(bucket, prefix, store) if BACKUPS in kinds else {}
+        fetch_beside = self._beside_backup if backup else self._beside
+        beside = [fetch_beside(bucket, prefix, kind, store) for kind in kinds if kind is not BACKUPS]
         return backup | {
             "changed": bool(backup) or any(beside),
             "host": self.host,
@@ -51,6 +52,14 @@ class ActionModule(AccessManagerAction):
             "signer": fetched.origin.signer,
             "origin": fetched.origin.sentence,
         }
+
+    def _beside_backup(self, bucket: Bucket, prefix: str, kind: Kind, store: BackupStore) -> list[str]:
+        """As _beside; that none can be used takes nothing from the backup, and is a warning."""
+        try:
+            return self._beside(bucket, prefix, kind, store)
+        except AccessManagerError as exc:
+            self.warnings.append(str(exc))
+            return []
 
     def _beside(self, bucket: Bucket, prefix: str, kind: Kind, store: BackupStore) -> list[str]:
         """The place of each that was fetched; one that cannot be used is a warning, and hides no other."""

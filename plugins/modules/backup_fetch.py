@@ -46,7 +46,7 @@ options:
   include:
     description:
       - What is fetched. V(attachments) and V(installers) are all of the host that O(backup_root) does not have. One
-        that is not accepted is a warning, unless none is.
+        that is not accepted is a warning. That none is accepted is an error, unless V(backup) is fetched too.
     type: list
     elements: str
     choices: [backup, attachments, installers]

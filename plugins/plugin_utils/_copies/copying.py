@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import dataclasses
 import datetime
 import typing as t
@@ -57,10 +58,10 @@ def copy(store: BackupStore, destination: Destination, history: CopyHistory, *, 
     try:
         result.warnings += [] if check_mode else destination.prepare()
         found = list(all_of(store))
-        for kind, name in _progress.counted(found, f"copied to {destination.name}", total=len(found)):
-            _copy_one(store, kind, name, destination, result, check_mode=check_mode)
     except AccessManagerError as exc:
         result.problems.append(str(exc))
+    else:
+        _copy_all(store, found, destination, result, check_mode=check_mode)
     if not check_mode:
         _record(destination, history, result)
     return result
@@ -81,6 +82,26 @@ def verify(store: BackupStore, destination: Destination, history: CopyHistory) -
         if not verified.problems:
             (result.present if verified.is_known else result.unverified).append(kind.place(name))
     return result
+
+
+def _copy_all(
+    store: BackupStore,
+    found: c.Sequence[tuple[Kind, str]],
+    destination: Destination,
+    result: CopyResult,
+    *,
+    check_mode: bool,
+) -> None:
+    """What fails for one kind, such as a command that is for backups alone, keeps the other kinds from nothing."""
+    failed: set[str] = set()
+    for kind, name in _progress.counted(found, f"copied to {destination.name}", total=len(found)):
+        if kind.noun in failed:
+            continue
+        try:
+            _copy_one(store, kind, name, destination, result, check_mode=check_mode)
+        except AccessManagerError as exc:
+            failed.add(kind.noun)
+            result.problems.append(str(exc))
 
 
 def _copy_one(

@@ -212,6 +212,7 @@ class _Fetch:
         """Writes all of it under another name, and then gives it its own. Returns its bytes."""
         unfinished, place = f".fetching-{self.name}", self.store.folder / self.kind.place(self.name)
         with explained(place), self.store.opened_root() as root, make_all(root, self._above) as above:
+            above.lock()  # two runs must not write one unfinished folder
             if above.has(unfinished):
                 above.remove_tree(unfinished)
             with above.new_subfolder(unfinished) as folder:

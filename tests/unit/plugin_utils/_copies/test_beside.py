@@ -173,6 +173,18 @@ def test_a_command_is_run_for_each_folder_and_once(kept: BackupStore, tmp_path: 
     assert copy(kept, destination)["present"] == places(kept)
 
 
+def test_a_command_that_cannot_copy_attachments_still_copies_the_backups(kept: BackupStore, tmp_path: Path) -> None:
+    program = "import os, shutil, sys; os.mkdir(sys.argv[2]); shutil.copytree(*sys.argv[1:], dirs_exist_ok=True)"
+    there = tmp_path / "there"
+    there.mkdir()
+    argv = [sys.executable, "-c", program, "{source}", f"{there}/{{id}}"]
+    result = copy(kept, {"name": "cloud", "kind": "command", "command": argv})
+    assert result["copied"] == [BACKUP]
+    assert len(result["problems"]) == 2
+    assert hash_tree(there / BACKUP) == hash_tree(kept.folder / BACKUP)
+    assert result["last_success"] is None
+
+
 # ---- a bucket ----
 
 
@@ -254,3 +266,19 @@ def test_what_nobody_signed_is_fetched_from_no_bucket_and_hides_nothing(
     alone = fetch(bucket, "forged-alone", tmp_path / "alone", "attachments", **signers)
     assert "has no usable copy of the attachments" in alone["msg"]
     assert not list((tmp_path / "alone").glob("**/record.json"))
+
+
+def test_what_others_write_beside_the_backups_keeps_no_backup_from_being_fetched(
+    store: BackupStore, bucket: S3Server, owner: KeyPair, signing: SshKey, tmp_path: Path
+) -> None:
+    make(store, BACKUP, encrypt_to(owner.public), signer=signing.signer())
+    copy(store, bucket.options(prefix="planted"))
+    for place in (f"attachments/{BACKUP}", f"installers/{VERSION}"):
+        bucket.client("writer").put_object(Bucket="copies", Key=f"planted/{HOST}/{place}/record.json", Body=b"{}")
+    signers = {"allowed_signers": [signing.public]}
+    there = tmp_path / "fetched"
+    result = fetch(bucket, "planted", there, "attachments", "installers", "backup", **signers)
+    assert (result["backup_id"], result["fetched"]) == (BACKUP, [])
+    for kind in ("attachment", "installer"):
+        assert any(f"no usable copy of the {kind}s" in warning for warning in result["warnings"])
+    assert hash_tree(there / HOST / BACKUP) == hash_tree(store.folder / BACKUP)
