@@ -21,6 +21,9 @@ from ..plugin_utils._store.signed_lines import without_signature
 from ..plugin_utils._store.store import BackupStore, id_at
 from ..plugin_utils._text import time_of, timestamp
 
+_CONTROLLER = "localhost"
+"""Where a record may be written for any server: it lies there."""
+
 
 class ActionModule(AccessManagerAction):
     now: datetime.datetime
@@ -41,9 +44,11 @@ class ActionModule(AccessManagerAction):
 
     def _recorded(self, run: Run) -> dict[str, t.Any]:
         """Writes the record; returns what it says of the host now."""
+        if self._task.delegate_to != _CONTROLLER:
+            self.target.refuse_delegation()
         store = BackupStore.of(self.params, self.host, Trust.of(self.params))
         if not self.check_mode:
-            run_log.add(store, run, Signer.of(self.params))
+            run_log.add(store, run, Signer.of(self.params), replaces=self.params["replaces"])
             HighWaterMark(store, self.params["state_dir"]).record(LAST_RUN, run["finished"])
         newest = run["backup_id"] if run["outcome"] in SUCCESSFUL else _newest_complete(store)
         return {"newest_complete": newest} | run_log.ages(run_log.read(store, newest, self.now), newest, self.now)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import collections.abc as c
 import contextlib
-import json
 import pathlib
 import typing as t
 
@@ -23,8 +22,8 @@ from ..plugin_utils._restore import plan_document, plan_markdown
 from ..plugin_utils._restore.action import RestoreAction
 from ..plugin_utils._restore.given_secrets import with_given
 from ..plugin_utils._restore.plan import RESTORABLE, Plan
-from ..plugin_utils._restore.plan_text import lines_of
-from ..plugin_utils._restore.target_server import TargetServer
+from ..plugin_utils._restore.plan_text import changes_of, lines_of
+from ..plugin_utils._restore.target_server import TargetServer, packed
 from ..plugin_utils._target import clock, earlier_restores
 from ..plugin_utils._target.answers import Change, Restored, Upload
 from ..plugin_utils._target.call import Run, new_run
@@ -37,6 +36,9 @@ _WORK_SECONDS = 1800
 _WAITS_OF_A_RUN = 14
 _RESTORED = "restored"
 _FILE_MODE = 0o600
+MOST_FILES = 200
+"""Files that a result names: Ansible keeps it for the whole play, and shows it in an event."""
+
 _RETURNED = (
     "state",
     "checks",
@@ -70,10 +72,10 @@ class ActionModule(RestoreAction):
             self._write(document)
             self._acknowledge(contents, server, plan)
             return planned | {
-                "plan_document": document,
+                "plan_document": document | {"changes": changes_of(plan, MOST_FILES)},
                 "directory_needs": self.directory_needs(backup, server, plan),
                 "changed": plan.changed and self.check_mode,
-                "installation": json.dumps(server),
+                "installation": packed(self.cleaned({**server})),
                 "earlier_restores": server["earlier"],
             }
         if self.check_mode or not plan.changed:
@@ -104,7 +106,7 @@ class ActionModule(RestoreAction):
                 replace_atomically(pathlib.Path(self.params[option]), text_of(document), _FILE_MODE)
 
     def _planned(self, contents: Contents, plan: Plan) -> dict[str, t.Any]:
-        lines = lines_of(plan)
+        lines = lines_of(plan, MOST_FILES)
         return {
             "backup": contents.source.label,
             "signer": contents.source.origin.signer,

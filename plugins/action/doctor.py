@@ -16,9 +16,15 @@ _NEVER = "never"
 
 class ActionModule(AccessManagerAction):
     def perform(self) -> dict[str, t.Any]:
-        findings = examine(self.target, self.params, self.host, with_run=not self.check_mode)
+        findings, unreached = examine(self.target, self.params, self.host, with_run=not self.check_mode)
         state = worst(findings)
-        return {"state": state, "findings": findings, "failed": self._fails(state), "msg": _summary(findings)}
+        return {
+            "state": state,
+            "findings": findings,
+            "failed": self._fails(state),
+            "reachable": not unreached,
+            "msg": unreached or _summary(findings),
+        }
 
     def _fails(self, state: str) -> bool:
         limit = self.params["fail_on"]

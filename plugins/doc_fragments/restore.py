@@ -111,5 +111,5 @@ options:
       - What an earlier call of M(lithnet.access_manager.config_restore) with
         O(lithnet.access_manager.config_restore#module:state=planned) returned as C(installation). It saves a call of
         the server.
-    type: dict
+    type: str
 """

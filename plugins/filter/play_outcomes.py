@@ -1,11 +1,14 @@
 # Copyright (c) 2026, lithnet.access_manager contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of the hosts of a play, for the roles of this collection: the decisions are in plugin_utils."""
+"""What is known of the hosts of a play, for the roles and playbooks of this collection: the decisions are in
+plugin_utils.
+"""
 
 from __future__ import annotations
 
 import collections.abc as c
+import json
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -15,6 +18,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._report imp
 
 Hostvars = c.Mapping[str, c.Mapping[str, t.Any]]
 Results = dict[str, c.Mapping[str, t.Any]]
+_ROOT = "access_manager_backup_root"
 
 
 def _of_each(hosts: c.Iterable[str], hostvars: Hostvars, name: str) -> Results:
@@ -58,6 +62,29 @@ def hosts_without_certificate(hosts: c.Iterable[str], hostvars: Hostvars) -> lis
     return without(_of_each(hosts, hostvars, "recover_certificate_imported"))
 
 
+def verification_settings(hosts: c.Iterable[str], hostvars: Hostvars) -> dict[str, t.Any]:
+    known = {host: hostvars[host] for host in hosts}
+    return {
+        "rootless": [host for host, variables in known.items() if variables.get(_ROOT) is None],
+        "roots": _different(variables.get(_ROOT) or "" for variables in known.values()),
+        "signers": _different(variables.get("access_manager_allowed_signers", "") for variables in known.values()),
+        "encryptions": _different(variables.get("access_manager_encryption", "age") for variables in known.values()),
+        "copies": {host: _destinations(host, variables) for host, variables in known.items()},
+    }
+
+
+def _different(values: c.Iterable[t.Any]) -> list[t.Any]:
+    """Each value once; they may be lists."""
+    return list({json.dumps(value): value for value in values}.values())
+
+
+def _destinations(host: str, variables: c.Mapping[str, t.Any]) -> list[str]:
+    copies = variables.get("access_manager_copies") or []
+    if not all(isinstance(one, dict) and "name" in one for one in copies):
+        raise AnsibleFilterError(f"A destination in access_manager_copies of {host} has no name: give it one.")
+    return [str(one["name"]) for one in copies]
+
+
 class FilterModule:
     def filters(self) -> dict[str, c.Callable[..., t.Any]]:
         return {
@@ -65,4 +92,5 @@ class FilterModule:
             "doctor_report": doctor_report,
             "recovery_refusal": recovery_refusal,
             "hosts_without_certificate": hosts_without_certificate,
+            "verification_settings": verification_settings,
         }

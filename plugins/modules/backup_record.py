@@ -59,6 +59,10 @@ options:
   failure:
     description: Why the run failed. Leave it out when it did not.
     type: str
+  replaces:
+    description: RV(run.finished) of the record with O(failure) that was written in advance for the same run, and whose
+      place this one takes.
+    type: str
   reachable:
     description: Whether the failure came from something else than the connection. The result repeats it.
     type: bool

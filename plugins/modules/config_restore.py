@@ -150,7 +150,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan_document:
-  description: The plan as data. C(docs/recovery.md) describes it.
+  description: The plan as data, with the changes of 200 files at most. C(docs/recovery.md) describes it.
   returned: when O(state=planned)
   type: dict
 directory_needs:
@@ -165,7 +165,7 @@ backup:
   type: str
   sample: 20261123T081500Z of ams1.example.com
 plan:
-  description: A line for each change and each manual task.
+  description: A line for each change and each manual task. Of the files, 200 are named at most, and the others counted.
   returned: always
   type: list
   elements: str
@@ -192,7 +192,7 @@ would_change:
   returned: always
   type: bool
 installation:
-  description: What the server has, as JSON in one text, for the option of the same name.
+  description: What the server has, as compressed JSON in one text, for the option of the same name.
   returned: when O(state=planned)
   type: str
 earlier_restores:

@@ -72,6 +72,10 @@ class AccessManagerAction(ActionBase):
             if _display.is_debugging():
                 result["exception"] = printable_lines(traceback.format_exc())
         result["warnings"] = printable_data(self.warnings)
+        return self.cleaned(result)
+
+    def cleaned(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A result without the values of secret options, and without what the target was sent of secrets."""
         hidden = self._no_log_values | self.target.hidden
         clean: dict[str, t.Any] = remove_values(result, hidden) if hidden else result
         return clean

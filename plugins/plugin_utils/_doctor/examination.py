@@ -31,28 +31,31 @@ ALWAYS: tuple[Check[Facts], ...] = (
 )
 
 
-def examine(target: Target, params: dict[str, t.Any], host: str, *, with_run: bool) -> list[Finding]:
-    """All findings of a host.
+class Examination(t.NamedTuple):
+    """All findings of a host. C(unreached): why there is no connection to it, which is a finding too."""
 
-    A host that cannot be reached is a finding too. C(with_run): also those of a detached run.
-    """
+    findings: list[Finding]
+    unreached: str = ""
+
+
+def examine(target: Target, params: dict[str, t.Any], host: str, *, with_run: bool) -> Examination:
+    """Examines the controller and a host. C(with_run): also by a detached run."""
     begun = time.monotonic()
     try:
         facts = _facts(target, params)
     except UnreachableError as exc:
         unreached = failure(str(exc), "Correct the connection in the inventory, and run this again.")
-        return [*_of_controller(params, host, 0), finding("connection", unreached)]
+        return Examination([*_of_controller(params, host, 0), finding("connection", unreached)], str(exc))
     except AccessManagerError as exc:
-        return [
-            *_of_controller(params, host, 0),
-            finding("connection", connection(target, begun)),
-            _without_answer(target, exc),
-        ]
+        answered = finding("connection", connection(target, begun))
+        return Examination([*_of_controller(params, host, 0), answered, _without_answer(target, exc)])
     found = [*_of_controller(params, host, _size(facts)), finding("connection", connection(target, begun))]
     found += [check.finding(facts) for check in ALWAYS]
     if "state" in facts.server:
         found += [check.finding(facts) for check in (*service.CHECKS, *keys.CHECKS)]
-    return found + (run.Examination(target, params, facts, _throwaways(params)).findings() if with_run else [])
+    if with_run:
+        found += run.Examination(target, params, facts, _throwaways(params)).findings()
+    return Examination(found)
 
 
 def _throwaways(params: dict[str, t.Any]) -> list[throwaway.Throwaway]:

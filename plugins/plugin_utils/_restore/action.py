@@ -26,7 +26,7 @@ from .._contents.keys import Certificate
 from .._contents.source import LATEST, select
 from .._contents.web_address import names_with_spn
 from .._errors import AccessManagerError
-from .._shape import ShapeError, checked
+from .._shape import checked
 from .._signing.trust import Trust
 from .._store import installers
 from .._store.high_water_mark import HighWaterMark
@@ -43,7 +43,7 @@ from .manual_tasks import tasks_of
 from .plan import RESTORABLE, Plan, PlannedCertificate, RestoreOptions, Task
 from .planner import make_plan
 from .service_tasks import configured
-from .target_server import TargetServer, refuse_marked
+from .target_server import TargetServer, refuse_marked, unpacked
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 _NONCE_BYTES = 32
@@ -170,10 +170,10 @@ class RestoreAction(AccessManagerAction):
         return server
 
     @staticmethod
-    def _planned_before(installation: object, contents: Contents) -> TargetServer:
+    def _planned_before(installation: str, contents: Contents) -> TargetServer:
         try:
-            server = checked(installation, TargetServer)
-        except ShapeError as exc:
+            server = checked(unpacked(installation), TargetServer)
+        except ValueError as exc:
             raise AccessManagerError(
                 f"installation is not what a plan (state: planned) returned: {exc}. Give it the installation of the "
                 "registered result."

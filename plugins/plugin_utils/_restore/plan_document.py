@@ -15,7 +15,7 @@ from .._text import json_lines
 from .item_outcomes import outcome_of_items
 from .items import OUTCOMES, Item, Outcome
 from .plan import RESTORABLE, Plan, PlannedReference, Task
-from .plan_text import lines_of
+from .plan_text import changes_of
 from .target_server import TargetServer
 
 FORMAT = 1
@@ -100,7 +100,7 @@ def document_of(
         "references": plan.references,
         "certificates": certificates_of(contents, plan),
         "secrets": secrets,
-        "changes": [line for line in lines_of(plan) if not line.startswith("!")],
+        "changes": changes_of(plan),
         "tasks": list(_tasks(plan.tasks)),
     }
 

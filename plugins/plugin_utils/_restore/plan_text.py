@@ -24,6 +24,7 @@ _SECRET_WORDS = {
     "enter": "an administrator has to enter it again",
     "untested": "restored as it is, without a test",
 }
+_MORE = "  and {more} files more, which the plan in a file names (restore_plan_json, restore_plan_markdown)"
 
 
 def _file_lines(record: PlannedFile) -> c.Iterator[str]:
@@ -46,9 +47,16 @@ def _http_lines(kinds: HttpSys) -> list[str]:
     return lines + [f"URL reservation {record['url']}" for record in kinds["reservations"]]
 
 
-def lines_of(plan: Plan) -> list[str]:
-    """The plan for an administrator: a line for each change and each task."""
-    lines = list(itertools.chain.from_iterable(map(_file_lines, plan.files)))
+def lines_of(plan: Plan, most_files: int | None = None) -> list[str]:
+    """The plan for an administrator: a line for each change and each task. C(most_files): that are named."""
+    return [*changes_of(plan, most_files), *(printable(f"! {task.sentence}") for task in plan.tasks)]
+
+
+def changes_of(plan: Plan, most_files: int | None = None) -> list[str]:
+    """Its changes alone."""
+    lines = list(itertools.chain.from_iterable(map(_file_lines, plan.files[:most_files])))
+    if len(plan.files) > len(lines):
+        lines.append(_MORE.format(more=len(plan.files) - len(lines)))
     lines += [f"~ {one['key']} in {one['file']}: {one['before']} -> {one['after']}" for one in plan.references]
     lines += [_registry_line(value) for value in plan.registry["set"]]
     lines += [f"- registry {_value_name(value)}" for value in plan.registry["remove"]]
@@ -64,7 +72,6 @@ def lines_of(plan: Plan) -> list[str]:
         lines.append("* service: stop")
     if plan.start:
         lines.append("* service: start")
-    lines += [f"! {task.sentence}" for task in plan.tasks]
     return list(map(printable, lines))
 
 

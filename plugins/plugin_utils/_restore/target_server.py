@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import typing as t
+import zlib
 
 from .._ams.shapes import (
     Certificate,
@@ -25,6 +29,8 @@ from .._shape import Time
 from .._target.answers import MarkedDrill
 from .._target.earlier_restores import Interruption
 from .._text import printable
+
+_LARGEST = 64 * 1024 * 1024
 
 
 class TargetServer(t.TypedDict):
@@ -68,3 +74,16 @@ def refuse_marked(name: str, drill: MarkedDrill | None) -> None:
             "the playbook drill for this server with drill_clean_only=true, and with drill_clean_old=true when that is "
             "more than a day ago."
         )
+
+
+def packed(server: t.Mapping[str, t.Any]) -> str:
+    """A server as a text that Ansible can keep of each host: as JSON it would be most of what a play holds."""
+    return base64.b64encode(zlib.compress(json.dumps(server).encode())).decode()
+
+
+def unpacked(text: str) -> object:
+    """The same of such a text. ValueError when it is none."""
+    try:
+        return json.loads(zlib.decompressobj().decompress(base64.b64decode(text, validate=True), _LARGEST))
+    except (binascii.Error, zlib.error) as exc:
+        raise ValueError(str(exc)) from None

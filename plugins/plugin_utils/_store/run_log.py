@@ -17,7 +17,7 @@ import typing as t
 
 from .._shape import Time, at_most, between, matching
 from .._signing.signer import Signer
-from .._statuses import SUCCESSFUL, Outcome
+from .._statuses import FAILED, SUCCESSFUL, Outcome
 from .._text import BACKUP_ID, printable, shortened, timestamp
 from .folder import explained
 from .signed_lines import is_accepted, lines_of, moment_of, parsed, signature_of
@@ -122,16 +122,23 @@ def hours(moment: datetime.datetime, now: datetime.datetime) -> float:
     return round(max(0.0, (now - moment).total_seconds()) / 3600, 2)
 
 
-def add(store: BackupStore, run: Run, signer: Signer | None) -> None:
+def add(store: BackupStore, run: Run, signer: Signer | None, *, replaces: str | None = None) -> None:
     """Adds a run to the record, of which the newest stay. Raises AccessManagerError when it cannot be written or
-    signed.
+    signed. C(replaces): when the same run was recorded in advance.
     """
     if signer:
         run = run | {"signature": signature_of(run, signer)}
     with explained(store.folder / NAME), store.opened_root() as root, root.make_subfolder(store.host) as folder:
         folder.lock()
-        lines = [*lines_of(folder, NAME, SIZE_LIMIT)[1 - KEPT :], json.dumps(run).encode()]
+        kept = [line for line in lines_of(folder, NAME, SIZE_LIMIT) if not _is_in_advance(line, replaces)]
+        lines = [*kept[1 - KEPT :], json.dumps(run).encode()]
         folder.replace_file(NAME, b"".join(line + b"\n" for line in lines))
+
+
+def _is_in_advance(line: bytes, when: str | None) -> bool:
+    """Whether a line is the record in advance, as which a run was recorded then."""
+    run = parsed(line, Run) if when else None
+    return run is not None and (run["finished"], run["outcome"]) == (when, FAILED)
 
 
 def bounded(problems: c.Iterable[str]) -> list[str]:

@@ -143,15 +143,19 @@ class Target:
                 break
         return self.checked(answer, shape)
 
-    def _refuse_other_ways(self) -> None:
-        """Raises AccessManagerError where a task would reach another server, or by another account, than its host
-        says."""
+    def refuse_delegation(self) -> None:
+        """Raises AccessManagerError where a task for one server reaches another."""
         delegated = self._action._task.delegate_to
         if delegated and delegated != self.label:
             raise AccessManagerError(
                 f"A task for {self.label} is delegated to {delegated}: the backups of both would lie under one name. "
                 f"Leave delegate_to out, and let {delegated} be a host of the play."
             )
+
+    def _refuse_other_ways(self) -> None:
+        """Raises AccessManagerError where a task would reach another server, or by another account, than its host
+        says."""
+        self.refuse_delegation()
         if self.connection.become is not None:
             raise AccessManagerError(
                 f"become is set for {self.label}, and is not supported: set ansible_become to false, and "

@@ -71,13 +71,14 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         arguments = _arguments(json.loads((in_data or b"null").splitlines()[-1])) or {}
         module = str(arguments.get("_ansible_module_name", "")).rpartition(".")[2]
-        if not module:
-            return 0, b"", b""
-        steps = _steps(module, arguments)
-        self._keep(steps[-1], arguments.get("knowledge", {}).get("thumbprints", []))
+        steps = _steps(module, arguments) if module else []
+        if module:
+            self._keep(steps[-1], arguments.get("knowledge", {}).get("thumbprints", []))
         for step in ("*", *steps):
             if broken := self._lies(step).get("no_connection"):
                 raise AnsibleConnectionFailure(broken)
+        if not module:
+            return 0, b"", b""
         answer = honest(module, arguments)
         if arguments.get("step") == "take":
             _launch_of(arguments).write_text(json.dumps({"module": module, "keys": arguments.get("public_keys")}))

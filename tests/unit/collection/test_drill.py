@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.backups import KeyPair, age_key
 from support.playbook import PlaybookRun
-from support.plays import BACKUP, COLLECTION, failure_of
+from support.plays import BACKUP, COLLECTION, failure_of, statuses
 from support.s3_server import program, serving
 from unit.fleets import DEAD, Fleet, tasks_of_role
 
@@ -235,6 +235,7 @@ def test_refused_server_is_not_touched(fleet: Fleet, look: dict[str, Any], sente
 def test_server_that_does_not_answer_is_a_failed_drill(fleet: Fleet) -> None:
     run = fleet.run(DRILL, {SCRATCH: DEAD}, extra={"target": SCRATCH, "drill_in_service": []})
     assert "There is no connection to scratch" in failure_of(run, SCRATCH)
+    assert (run.rc, "failed" in statuses(run, SCRATCH)) == (4, False), run.output
     assert [one["outcome"] for one in records(fleet)] == ["failed"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
-from support.backups import KeyPair
+from support.backups import KeyPair, age_key
 from support.certificates import TestCertificate, make_certificate
 from support.playbook import PlaybookRun
 from support.plays import BACKUP, failure_of, statuses
@@ -50,6 +50,46 @@ def test_one_table_is_true_in_batches_under_free_and_a_dead_server_makes_one_sho
     assert len(errors) == 1, run.output
     assert len(errors[0]) < 400
     assert run.stdout.index("TASK [lithnet.access_manager.backup : Show what became") < run.stdout.index("fatal: ")
+
+
+def errors_of(run: PlaybookRun, host: str) -> list[str]:
+    """What is printed of a host as an error or a warning."""
+    starts = rf"fatal: \[{host}\]|\[ERROR\]: .*{host}|\[WARNING\]: .*{host}"
+    return re.findall(rf"^(?:{starts}).*", run.output, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("playbook", "has_table"), [("doctor", True), ("migrate_check", False)])
+def test_servers_that_are_not_reached_end_so_after_the_table_with_one_short_error_each(
+    fleet: Fleet, playbook: str, has_table: bool
+) -> None:
+    extra = {"access_manager_serial": 1}
+    run = fleet.run(f"lithnet.access_manager.{playbook}", {"ams1": DEAD, "ams2": DEAD}, env=FREE, extra=extra)
+    assert run.rc == UNREACHABLE, run.output
+    for host in ("ams1", "ams2"):
+        assert "unreachable" in statuses(run, host)
+        assert "failed" not in statuses(run, host)
+        [error] = errors_of(run, host)
+        assert len(error) < 400
+        assert f"There is no connection to {host}" in error
+    if has_table:
+        [shown] = [one for one in run.results if "Show what was found" in one.task and one.status == "ok"]
+        rows = shown.result["msg"]
+        assert [any(row.startswith(host) and "no connection" in row for row in rows) for host in ("ams1", "ams2")]
+        assert run.stdout.index("HOST  ") < run.stdout.index("fatal: ")
+
+
+def test_the_role_doctor_is_right_in_a_play_of_one_s_own(fleet: Fleet) -> None:
+    after = {"name": "After", "ansible.builtin.debug": {"msg": "{{ access_manager_result.status }}"}}
+    own = play("doctor", ignore_unreachable=True, serial=1)
+    own["tasks"] += [after]
+    strict = play("doctor", serial=1, max_fail_percentage=0)
+    run = fleet.run([own], {"ams1": DEAD, "ams2": DEAD}, env=FREE)
+    assert [one.result["msg"] for one in run.results if one.task == "After"] == ["unreachable"] * 2, run.output
+    shown = [one.result["msg"] for one in run.results if "Show what was found on this host" in one.task]
+    assert [{row.split()[0] for row in rows} & {"ams1", "ams2"} for rows in shown] == [{"ams1"}, {"ams2"}]
+    stopped = fleet.run([strict], {"ams1": DEAD, "ams2": DEAD})
+    assert "unreachable" in statuses(stopped, "ams1")
+    assert statuses(stopped, "ams2") == set(), stopped.output
 
 
 def test_ansible_s_own_keywords_see_who_is_unreachable(fleet: Fleet) -> None:
@@ -136,6 +176,47 @@ def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet, task: 
     assert not (fleet.folder / "calls.jsonl").exists()
 
 
+def test_a_task_before_a_backup_that_does_not_reach_its_server_leaves_a_record(fleet: Fleet) -> None:
+    """And where it does, the record is that of the run alone."""
+    (fleet.folder / "on_server.yml").write_text(json.dumps([{"name": "There", "ansible.builtin.raw": "hostname"}]))
+    servers = {"ams1": HONEST, "ams2": DEAD}
+    run = fleet.run(BACKUP, servers, extra={"backup_before_tasks": str(fleet.folder / "on_server.yml")})
+    assert run.rc == UNREACHABLE, run.output
+    found = {
+        host: [json.loads(line) for line in (fleet.root / host / ".runs.jsonl").read_text().splitlines()]
+        for host in servers
+    }
+    assert [one["outcome"] for one in found["ams1"]] == ["complete"]
+    assert [one["outcome"] for one in found["ams2"]] == ["failed"]
+    assert "one of them did not reach the server" in found["ams2"][0]["problems"][0]
+    [table] = tables(run)
+    assert "the host left the play" in table["ams2"]
+
+
+def test_what_pre_upgrade_and_rollback_do_around_a_backup_and_a_restore_is_within_the_tasks_of_the_user(
+    fleet: Fleet,
+) -> None:
+    """A restore without a marked backup is the failure of the one; a verification without the key that of the other."""
+    extra = hooks(fleet, "backup") | hooks(fleet, "restore")
+    for playbook, role, said in (
+        ("rollback", "restore", "No backup protects an upgrade"),
+        ("pre_upgrade", "backup", "protects no upgrade"),
+    ):
+        wrong = {} if playbook == "rollback" else {"pre_upgrade_identity_file": str(fleet.folder / "wrong.txt")}
+        (fleet.folder / "wrong.txt").write_text(age_key().private)
+        (fleet.folder / "wrong.txt").chmod(0o600)
+        run = fleet.run(f"lithnet.access_manager.{playbook}", {"ams1": HONEST}, extra=extra | wrong)
+        assert run.rc == FAILED, run.output
+        seen = noted(fleet, role)
+        assert seen.keys() == {"before-ams1", "failed-ams1"}, run.output
+        assert said in seen["failed-ams1"]["failure"]
+    assert seen["failed-ams1"]["status"] == "unverified"
+    run = fleet.run("lithnet.access_manager.pre_upgrade", {"ams1": HONEST}, extra=extra)
+    assert run.rc == 0, run.output
+    assert noted(fleet, "backup")["after-ams1"]["status"] == "complete"
+    assert (fleet.root / "ams1" / ".pre-upgrade.json").exists()
+
+
 def test_a_notification_that_fails_hides_neither_the_reason_nor_that_a_server_is_not_reached(fleet: Fleet) -> None:
     (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No", "ansible.builtin.fail": {"msg": "no network"}}]))
     run = fleet.run(BACKUP, {"ams1": DEAD}, extra={"backup_failed_tasks": str(fleet.folder / "no.yml")})
@@ -204,7 +285,7 @@ def test_a_database_for_which_the_service_must_not_stop_is_left_out_with_a_warni
     assert len(runs) == len(found)
 
 
-@pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"]])
+@pytest.mark.parametrize("args", [["--tags", "nightly"], ["--skip-tags", "verify"], ["--skip-tags", "tagged"]])
 def test_tags_that_leave_out_the_work_are_refused(fleet: Fleet, args: list[str]) -> None:
     run = fleet.run("lithnet.access_manager.verify", {"ams1": HONEST}, *args)
     assert run.rc == FAILED, run.output
@@ -218,6 +299,7 @@ def test_a_delegated_server_and_become_are_refused(fleet: Fleet) -> None:
     run = fleet.run([delegated], {"ams1": HONEST}, extra=variables)
     assert "A task for localhost is delegated to ams1" in failure_of(run, "localhost")
     assert fleet.backups("localhost") == []
+    assert list(fleet.root.iterdir()) == [], "no record lies under the name of another"
     become = fleet.run([play("backup", become=True)], {"ams1": HONEST})
     assert "become is set for ams1, and is not supported" in failure_of(become, "ams1")
     assert statuses(become, "ams1") >= {"failed"}

@@ -676,7 +676,7 @@ class Silent:
 
 def examined(root: Path, target: Silent) -> dict[str, Finding]:
     params = options(root) | {"staging_root": "", "lock_timeout": 1, "probes": False, "destinations": []}
-    found = examination.examine(target, params, "ams1", with_run=True)  # type: ignore[arg-type]
+    found = examination.examine(target, params, "ams1", with_run=True).findings  # type: ignore[arg-type]
     for one in found:
         assert_whole(one)
     return {one["check"]: one for one in found}

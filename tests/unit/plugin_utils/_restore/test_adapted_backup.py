@@ -33,6 +33,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.ma
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions, Task
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan_text import lines_of
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.target_server import packed
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._windows.tls_binding import plain_binding
 from hypothesis import given
@@ -478,11 +479,13 @@ def test_a_backup_whose_file_of_secrets_is_gone_is_restored_without_them_when_th
         "backup_id": str(store.folder / backup_id) if by_path else backup_id,
         "state": "planned",
         "other_server": True,
-        "installation": fresh() | {"earlier": [], "machine_certificates": {}},
+        "installation": packed(fresh() | {"earlier": [], "machine_certificates": {}}),
     }
     for wrong, fault in (({}, "'installation' is missing"), (fresh() | {"state": []}, "'state' is a list")):
-        refused = run("config_restore", **options | {"installation": wrong})
+        refused = run("config_restore", **options | {"installation": packed(wrong)})
         assert f"installation is not what a plan (state: planned) returned: {fault}" in refused["msg"]
+    refused = run("config_restore", **options | {"installation": "{}"})
+    assert "installation is not what a plan (state: planned) returned: " in refused["msg"]
     refused = run("config_restore", **options)
     assert "Authentication.Oidc.Secret and Email.Password cannot be decrypted on AMS2" in refused["msg"]
     assert "secrets.json is missing in the backup" in refused["msg"]

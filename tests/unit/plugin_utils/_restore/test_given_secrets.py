@@ -19,6 +19,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore im
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.given_secrets import with_given
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.target_server import packed
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.certificates import TestCertificate
 from unit import encrypted_backups
@@ -132,11 +133,11 @@ def test_values_are_in_no_result_and_a_restore_takes_those_of_its_plan(
     encrypted_backups.make(store, "20261123T081500Z", encrypted_backups.encrypt_to(), certificates=[certificate])
     options: dict[str, Any] = {"backup_root": str(store.root), "state": "planned"}
     server = target_server() | {"records": [], "decrypted_secrets": {}}
-    refused = run("config_restore", **options, installation=server, secrets={OIDC: "hush-hush"})
+    refused = run("config_restore", **options, installation=packed(server), secrets={OIDC: "hush-hush"})
     assert "of other secrets" in refused["msg"]
     planned_before = server | {"given_secrets": [OIDC]}
-    result = run("config_restore", **options, installation=planned_before, secrets={OIDC: "hush-hush"})
+    result = run("config_restore", **options, installation=packed(planned_before), secrets={OIDC: "hush-hush"})
     assert {one["path"]: one["action"] for one in result["plan_document"]["secrets"]}[OIDC] == "protect"
     assert "hush-hush" not in str(result)
-    numbers = run("config_restore", **options, installation=planned_before, secrets={OIDC: 12345})
+    numbers = run("config_restore", **options, installation=packed(planned_before), secrets={OIDC: 12345})
     assert "put it in quotes" in numbers["msg"]
