@@ -8,6 +8,7 @@ plugin_utils.
 from __future__ import annotations
 
 import collections.abc as c
+import itertools
 import json
 import typing as t
 
@@ -66,23 +67,24 @@ def verification_settings(hosts: c.Iterable[str], hostvars: Hostvars) -> dict[st
     known = {host: hostvars[host] for host in hosts}
     return {
         "rootless": [host for host, variables in known.items() if variables.get(_ROOT) is None],
-        "roots": _different(variables.get(_ROOT) or "" for variables in known.values()),
-        "signers": _different(variables.get("access_manager_allowed_signers", "") for variables in known.values()),
-        "encryptions": _different(variables.get("access_manager_encryption", "age") for variables in known.values()),
-        "copies": {host: _destinations(host, variables) for host, variables in known.items()},
+        "roots": _different(known, _ROOT, ""),
+        "signers": _different(known, "access_manager_allowed_signers", ""),
+        "encryptions": _different(known, "access_manager_encryption", "age"),
+        "copies": dict(itertools.starmap(_destinations, known.items())),
     }
 
 
-def _different(values: c.Iterable[t.Any]) -> list[t.Any]:
-    """Each value once; they may be lists."""
+def _different(known: Hostvars, name: str, default: str) -> list[t.Any]:
+    """Each value of a variable once, which may be a list."""
+    values = (variables.get(name, default) for variables in known.values())
     return list({json.dumps(value): value for value in values}.values())
 
 
-def _destinations(host: str, variables: c.Mapping[str, t.Any]) -> list[str]:
+def _destinations(host: str, variables: c.Mapping[str, t.Any]) -> tuple[str, list[str]]:
     copies = variables.get("access_manager_copies") or []
     if not all(isinstance(one, dict) and "name" in one for one in copies):
         raise AnsibleFilterError(f"A destination in access_manager_copies of {host} has no name: give it one.")
-    return [str(one["name"]) for one in copies]
+    return host, [str(one["name"]) for one in copies]
 
 
 class FilterModule:

@@ -104,4 +104,4 @@ def _escaped(line: str) -> str:
 
 def encodable(text: str) -> str:
     """The text as UTF-8 can have it: half of a surrogate pair is written as its code."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

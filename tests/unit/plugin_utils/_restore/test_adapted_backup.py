@@ -784,7 +784,8 @@ def test_on_the_same_server_it_is_predicted_whether_its_service_can_decrypt_a_do
     there = {} if changes else {"appsettings.json": True}
     described = target_server() | {"service_sid": sid, "same_documents": there}
     described["decrypted_secrets"] = {"Email.Password": False}
-    options = {"backup_root": str(store.root), "backup_id": backup_id, "state": "planned", "installation": described}
+    options = {"backup_root": str(store.root), "backup_id": backup_id, "state": "planned"}
+    options |= {"installation": packed(described)}
     result = run("config_restore", **options)
     assert "tasks" in result, result
     said = [task for task in result["tasks"] if "Email.Password is protected for accounts of the domain" in task]

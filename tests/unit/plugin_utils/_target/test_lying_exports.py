@@ -394,7 +394,8 @@ def test_before_an_upgrade_the_directory_is_asked_for_the_one_name_that_needs_an
         expected_bytes=99,
     )
     installation = {"computer_name": "AMS1", "service_sid": "S-1-5-18"}
-    task = task_of_role("pre_upgrade", "See whether the directory is as the next version needs it")
+    name = "See whether the directory is as the next version needs it"
+    task = task_of_role("pre_upgrade", name, "verify_and_mark.yml")
     asked = rendered(
         task["lithnet.access_manager.directory_info"]["server"],
         {"backup_installation": installation, "backup_exported": exported},
