@@ -26,6 +26,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.ad
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.manual_task_facts import Recovery
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.plan import Plan, RestoreOptions
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.planner import make_plan
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore.target_server import unpacked
 from support.backups import KeyPair
 from support.certificates import TestCertificate
 from unit import encrypted_backups
@@ -226,7 +227,8 @@ def test_the_secrets_in_the_registry_of_version_2_are_in_no_result(tmp_path: Pat
     planned = run_on(tmp_path, "ams2", lies, "config_restore", state="planned", migrate=True, **options)
     assert not planned.get("failed"), planned["msg"]
     assert "hunter2" not in str(planned)
-    known = {one["name"]: one["data"] for one in json.loads(planned["installation"])["state"]["registry"]}
+    installation: Any = unpacked(planned["installation"])
+    known = {one["name"]: one["data"] for one in installation["state"]["registry"]}
     assert known == {"ConnectionString": "(not shown)", "LicenseData": "(not shown)", "LogPath": "D:\\l"}
 
 
