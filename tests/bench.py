@@ -6,7 +6,7 @@
 to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, compare, large, fleet, recorded, restore, list, unchanged, verify,
+bench.py SCENARIO...     only these: standard, compare, large, fleet, recorded, restore, lossy, list, unchanged, verify,
                          reports, worst, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
@@ -78,6 +78,7 @@ NIGHTS, MOST_REPORT_SECONDS = 3, 10
 COMPUTERS = 5000
 VERIFIED, VERIFIED_BYTES = 40, 16 * MEBIBYTE
 USUAL_BYTES, MOST_UNCHANGED_MS = 256 * 1024, 100
+LOST_PERCENT, MOST_LOSSY_SECONDS = 10, 900
 TABLE = "Show what became of each host"
 MISSED: list[str] = []
 """The figures that are over what is promised of them."""
@@ -518,6 +519,41 @@ def restore(folder: Path, variables: dict[str, Any]) -> None:
         ratio("processes, by hand to restore", by_hand.count.commands, figures[1].count.commands)
 
 
+def lossy(folder: Path, variables: dict[str, Any]) -> None:
+    """A backup with a stop, and a restore, over a connection that loses requests at random. Either may fail; both must
+    end, and the service must be as it was.
+    """
+    key = pyrage.x25519.Identity.generate()
+    (folder / "identity.key").write_text(f"{key}\n")
+    variables = variables | {"access_manager_recipients": [str(key.to_public())], "restore_health_seconds": 1}
+    variables["access_manager_identity_file"] = str(folder / "identity.key")
+    with host_in(folder) as host:
+        heading(f"A connection that loses {LOST_PERCENT} % of its requests at random")
+        inventory = host.write_inventory(folder / "psrp.yml", "psrp")
+        measure("backup, without losses", [host], inventory, variables)
+        opened = {name: (host.config / name).read_bytes() for name in host.configuration.files}
+        with_stop = variables | {"backup_stop_service": "always", "backup_force": True}
+        lossy_run("a backup with a stop", host, inventory, PLAYBOOK, with_stop)
+        spoil(host, opened)
+        lossy_run("a restore", host, inventory, RESTORE, variables)
+
+
+def lossy_run(name: str, host: AmsHost, inventory: Path, playbook: Path, variables: dict[str, Any]) -> None:
+    before, begun = host.service_state(), time.monotonic()
+    host.trouble(drop_percent=LOST_PERCENT)
+    try:
+        run = start_playbook(playbook, inventory, extra_vars=variables).wait(3600)
+    finally:
+        host.calm()
+    while (state := host.service_state()) != before and time.monotonic() < begun + MOST_LOSSY_SECONDS:
+        time.sleep(1)  # a detached run of which the controller knows nothing more may be at work
+    ends = {0: "done", 2: "failed", 4: "unreachable"}
+    print(f"{name}: {ends.get(run.rc, run.rc)}; the service was {before}, and is {state}")
+    promise(f"{name}, to its end", time.monotonic() - begun, MOST_LOSSY_SECONDS, "s")
+    if state != before:
+        MISSED.append(f"the service as it was, after {name}")
+
+
 def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     """Many backups of one host, listed: the module alone, and a whole run of ansible-playbook around it."""
     root = Path(variables["access_manager_backup_root"])
@@ -649,6 +685,7 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "fleet": fleet,
     "recorded": recorded,
     "restore": restore,
+    "lossy": lossy,
     "list": list_backups,
     "unchanged": unchanged,
     "verify": verify,
