@@ -343,7 +343,7 @@ def compare(folder: Path, variables: dict[str, Any]) -> None:
         return
     runs: list[Measured] = []
     with host_in(folder) as host:
-        paths = [str(CONFIG_PATH / name) for name in host.configuration.files]
+        paths = [str(CONFIG_PATH / name) for name in host.configuration.files if "%" not in name]  # what fetch finds
         stock = {"fetched": str(folder / "fetched"), "paths": [*paths, *map(str, host.configuration.external)]}
         for latency, connection in itertools.product(LATENCIES, CONNECTIONS):
             inventory = host.write_inventory(folder / f"{connection}.yml", connection)
