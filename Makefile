@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 help:
 	@echo 'make demo       back up a lab host, from nothing, and show what came of it'
 	@echo 'make test       everything: unit, integration on the lab, sanity, lint'
-	@echo 'make test-fast  units and lint'
+	@echo 'make test-fast  the quick units, and lint'
 	@echo 'make test-windows INVENTORY=...  the tests that any Windows server of an inventory can run, with a stand-in of Access Manager'
 	@echo 'make bench      processes, requests, times and downtime of a backup, and the worst cases within the bounds'
 	@echo 'make judges     what Galaxy, certification and the documentation site would say'

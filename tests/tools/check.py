@@ -5,7 +5,7 @@
 
 """Runs the project's checks, and ends with what passed, failed and was skipped.
 
-check.py fast       units and lint
+check.py fast       the quick units, and lint
 check.py all        everything but the judges
 check.py judges     those of the ecosystem, which need tests/judges.txt
 check.py STEP...    only these
@@ -31,7 +31,7 @@ WINE = "wine is not installed (apt-get install --no-install-recommends wine wine
 @dataclass
 class Step:
     """A check. workers: it uses all processors, so it runs alone; the others run two at a time. again: what failed is
-    run once more. judge: a check of the ecosystem that needs the tools of tests/judges.txt.
+    run once more. judge: a check of the ecosystem that needs the tools of tests/judges.txt. part: of another step.
     """
 
     name: str
@@ -41,10 +41,13 @@ class Step:
     fast: bool = False
     needs_wine: bool = False
     judge: bool = False
+    part: bool = False
 
     @property
-    def group(self) -> str:
-        return "judges" if self.judge else "all"
+    def groups(self) -> set[str]:
+        """What it is run for, beside its own name."""
+        whole = "judges" if self.judge else "all"
+        return {self.name, *({"fast"} if self.fast else ()), *(() if self.part else {whole})}
 
 
 @dataclass
@@ -63,6 +66,7 @@ def target_code() -> list[str]:
 
 INTEGRATION = "tests/integration"
 WORKERS = ["--numprocesses=2"]
+QUICK = ["-m", "not slow", "--hypothesis-profile=fast"]
 FILES = ["--dist=loadfile", "--no-loadscope-reorder"]
 """Each worker takes whole files, in the order that tests/integration/conftest.py gives them."""
 
@@ -104,7 +108,8 @@ STEPS = [
     Step("limits", [sys.executable, "tests/tools/limits.py"], fast=True),
     Step("ruff", ["ruff", "check", "."], fast=True),
     Step("role-readmes", [sys.executable, "tests/tools/role_readmes.py", "--check"], fast=True),
-    Step("unit", ["pytest", *WORKERS, "--durations=20", "tests/unit"], workers=True, fast=True),
+    Step("quick-unit", ["pytest", *WORKERS, *QUICK, "tests/unit"], workers=True, fast=True, part=True),
+    Step("unit", ["pytest", *WORKERS, "--durations=20", "tests/unit"], workers=True),
     Step(
         "integration",
         ["pytest", *WORKERS, *FILES, "--durations=20", INTEGRATION],
@@ -155,7 +160,7 @@ def run_all(steps: list[Step]) -> list[Outcome]:
 
 
 def main(wanted: list[str]) -> int:
-    steps = [step for step in STEPS if step.name in wanted or step.group in wanted or (step.fast and "fast" in wanted)]
+    steps = [step for step in STEPS if step.groups.intersection(wanted)]
     if not steps:
         print(__doc__, file=sys.stderr)
         return 2

@@ -25,6 +25,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.stor
 settings.register_profile(
     "unit", max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+settings.register_profile("fast", settings.get_profile("unit"), max_examples=10)
 settings.load_profile("unit")
 
 

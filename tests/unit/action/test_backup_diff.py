@@ -156,6 +156,7 @@ def config_entry(root: Path, name: str) -> bytes:
         return archive.read(name)
 
 
+@pytest.mark.slow
 def test_a_playbook_shows_the_difference_and_no_secret(root: Path, recipient: str, key: str, tmp_path: Path) -> None:
     publish(root, recipient, 80)
     publish(root, recipient, 81, salt="bmV3", value="another-clear-value")

@@ -50,6 +50,7 @@ def refused(result: dict[str, Any]) -> str:
 # ---- a backup, whole ----
 
 
+@pytest.mark.slow
 def test_a_playbook_makes_and_lists_a_backup(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), HOST)
     backup_id = PartialBackup.begin(store).id

@@ -17,6 +17,8 @@ from support.plays import BACKUP, COLLECTION, failure_of, statuses
 from support.s3_server import program, serving
 from unit.fleets import DEAD, Fleet, tasks_of_role
 
+pytestmark = pytest.mark.slow
+
 DRILL = f"{COLLECTION}.drill"
 HOST, SCRATCH = "ams1", "scratch"
 MARK = {

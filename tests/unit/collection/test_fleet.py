@@ -19,6 +19,8 @@ from support.plays import BACKUP, failure_of, statuses
 from unit import encrypted_backups
 from unit.fleets import DEAD, Fleet, play, tasks_of_role
 
+pytestmark = pytest.mark.slow
+
 HONEST: dict[str, Any] = {}
 SPOILED = {"backup_export": {"certificates": {"certificates": [], "envelope": "spoiled"}}}
 FREE = {"ANSIBLE_STRATEGY": "free"}

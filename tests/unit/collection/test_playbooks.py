@@ -38,6 +38,7 @@ def test_each_play_names_its_strategy(path: Path) -> None:
     assert [one["strategy"] for one in plays] == ["ansible.builtin.linear"] * len(plays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", ["restore", "verify"])
 def test_target_that_no_host_matches_is_refused(tmp_path: Path, playbook: str) -> None:
     """The verification, which runs on the controller, refuses it by itself; the others by what they share."""
@@ -47,6 +48,7 @@ def test_target_that_no_host_matches_is_refused(tmp_path: Path, playbook: str) -
     assert "No host of the inventory matches the target 'typo'" in failure_of(run, "localhost")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hosts", "target", "limit", "host", "words"),
     [
@@ -68,6 +70,7 @@ def test_hosts_that_leave_nothing_are_refused(
     assert words in failure_of(run, host)
 
 
+@pytest.mark.slow
 def test_the_table_of_a_backup_that_was_not_verified_does_not_call_it_complete(tmp_path: Path) -> None:
     common = {"id": "20261123T081500Z", "size": 1, "downtime_ms": 7, "problems": []}
     results = {
@@ -94,6 +97,7 @@ def test_what_the_documentation_asserts_lets_check_mode_pass(page: str, blocks: 
     assert [task["when"] for task in found] == ["not ansible_check_mode"] * blocks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", ["prune", "restore"])
 def test_a_host_without_a_backup_root_is_reported_which_variable_to_set(tmp_path: Path, playbook: str) -> None:
     inventory = write_inventory(tmp_path / "inventory.yml", {"ams1": {}})

@@ -15,9 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.backups import KeyPair
 from support.plays import BACKUP
 from unit.fleets import DEAD, Fleet
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "hooks.md"
 

@@ -27,6 +27,8 @@ from unit.fleets import DEAD, Fleet, play  # noqa: E402
 from unit.rogue_ldap import ADDRESS, RogueServer, attributes, done  # noqa: E402
 from unit.servers import certificate as described  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 FOREST = "ad.lab"
 BASE = "DC=ad,DC=lab"
 PLAYBOOK = "lithnet.access_manager.recover_certificate"

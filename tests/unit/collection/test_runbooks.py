@@ -81,6 +81,7 @@ def is_said(quote: str) -> bool:
     return any(pattern.search(text) for text in messages())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_what_is_said_when_a_step_fails_is_what_the_product_says(name: str) -> None:
     rows = failures(name)

@@ -82,6 +82,7 @@ def units(folder: Path, printed: str) -> Path:
     return folder / "written"
 
 
+@pytest.mark.slow
 def test_systemd_accepts_the_units(units: Path) -> None:
     (units / "alert@.service").write_text("[Service]\nExecStart=/bin/true\n")
     names = ["lithnet-access-manager-backup.service", "lithnet-access-manager-backup.timer"]

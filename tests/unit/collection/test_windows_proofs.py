@@ -68,6 +68,7 @@ def test_access_manager_that_was_installed_over_an_interrupted_run_is_refused(ex
     assert "Access Manager may have been installed since" in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
@@ -146,6 +147,7 @@ def test_each_call_that_a_test_proves_is_one_row_of_the_page() -> None:
     assert {claim: calls for claim, calls in found.items() if len(calls) != 1} == {}
 
 
+@pytest.mark.slow
 def test_page_says_of_which_calls_there_is_a_test() -> None:
     tested = {call for call, cell in rows().items() if cell not in ("", NO_TEST)}
     assert tested == {call for call in rows() if call.startswith(tuple(claimed()))}

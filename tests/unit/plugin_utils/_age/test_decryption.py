@@ -67,6 +67,7 @@ def test_a_key_with_a_byte_order_mark_opens(tmp_path: Path, kind: Callable[[], K
     assert open_with(decryptor, encrypted(tmp_path, b"content", key.public)) == b"content"
 
 
+@pytest.mark.slow
 def test_a_passphrase_opens(tmp_path: Path) -> None:
     path = tmp_path / "config.zip.age"
     path.write_bytes(pyrage.passphrase.encrypt(b"content", "correct horse"))

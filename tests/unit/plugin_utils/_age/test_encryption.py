@@ -93,6 +93,7 @@ def test_spaces_around_a_recipient_do_no_harm(identity: pyrage.x25519.Identity, 
     assert pyrage.decrypt(encrypted(Encryptor.of(params(recipients=[f"  {recipient}\n"]))), [identity]) == CLEAR
 
 
+@pytest.mark.slow
 def test_the_passphrase_opens() -> None:
     output = encrypted(Encryptor.of(params(passphrase="correct horse")))
     assert pyrage.passphrase.decrypt(output, "correct horse") == CLEAR
@@ -180,6 +181,7 @@ def test_a_short_passphrase_is_refused_without_being_shown(passphrase: str, leng
     assert "elevenchars" not in message
 
 
+@pytest.mark.slow
 def test_a_passphrase_of_twelve_characters_encrypts_and_a_short_one_still_decrypts(tmp_path: Path) -> None:
     assert (
         pyrage.passphrase.decrypt(encrypted(Encryptor.of(params(passphrase="twelve chars"))), "twelve chars") == CLEAR

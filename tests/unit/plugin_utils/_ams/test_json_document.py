@@ -144,6 +144,7 @@ def refused(read: Callable[[bytes], Any], data: bytes, words: str) -> None:
         read(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [strict, parse])
 def test_a_key_that_stands_twice_at_the_end_of_a_megabyte_is_found_at_once(read: Callable[[bytes], Any]) -> None:
     whole, twice = keys(75_000), keys(75_000, "000000001")
@@ -154,6 +155,7 @@ def test_a_key_that_stands_twice_at_the_end_of_a_megabyte_is_found_at_once(read:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [strict, parse])
 @pytest.mark.parametrize(
     "made",

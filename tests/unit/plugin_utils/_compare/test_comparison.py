@@ -531,6 +531,7 @@ def test_any_descriptor_is_read(sddl: str) -> None:
     assert all(0 <= rule.mask < 1 << 32 for rule in sddl_module.rules(sddl))
 
 
+@pytest.mark.slow
 @given(
     content=st.dictionaries(
         st.sampled_from(["Authorization", "Auditing", "Email"]),
@@ -559,6 +560,7 @@ JSON = st.recursive(
 PLACES = ("registry", "service", "http_sys", "firewall", "computer_name")
 
 
+@pytest.mark.slow
 @given(
     place=st.sampled_from(PLACES),
     value=JSON,

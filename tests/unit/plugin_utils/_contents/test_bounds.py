@@ -165,6 +165,7 @@ def test_a_large_directory_of_few_entries_is_refused(monkeypatch: pytest.MonkeyP
         Archive(data, "config.zip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 70_000])
 def test_what_this_collection_writes_is_opened(count: int) -> None:
     moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

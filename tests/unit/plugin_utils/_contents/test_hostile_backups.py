@@ -134,6 +134,7 @@ def test_a_part_that_is_named_twice_is_refused(store: BackupStore, owner: KeyPai
     assert "must be at most one artifact of each part" in problems(verify(store))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     key=st.sampled_from(
@@ -271,6 +272,7 @@ def replaced(node: Any, way: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(document=st.sampled_from(["state", "files"]), data=st.data(), value=json_values)
 def test_no_value_in_an_opened_backup_is_a_traceback(
@@ -316,6 +318,7 @@ def only_sentences(read: Any, *arguments: Any) -> Any:
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=8))
 def test_any_change_of_certificates_is_a_sentence_or_nothing(
@@ -328,6 +331,7 @@ def test_any_change_of_certificates_is_a_sentence_or_nothing(
     assert found is None or found.keys() == {certificate.thumbprint}
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(place=st.integers(0, 20_000), change=st.binary(min_size=1, max_size=4))
 def test_any_change_of_a_pfx_is_a_sentence_or_the_same_certificate(

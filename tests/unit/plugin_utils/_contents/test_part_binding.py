@@ -197,6 +197,7 @@ def test_without_it_a_part_cannot_be_made(root: Path) -> None:
             PartialBackup(store, backup_id).nonce()
 
 
+@pytest.mark.slow
 def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPair, decryptor: Decryptor) -> None:
     made = [encryption_certificate.make("forest.example", verification.time_of_id(one)) for one in IDS]
     places = []
@@ -218,6 +219,7 @@ def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPa
 # ---- parts that were exchanged ----
 
 
+@pytest.mark.slow
 @given(stolen=st.sampled_from(PLACES), put=st.sampled_from(PLACES))
 def test_any_exchange_of_two_parts_is_found(honest: Path, decryptor: Decryptor, stolen: Place, put: Place) -> None:
     assume(stolen != put)
@@ -343,6 +345,7 @@ def stripped(tmp_path: Path, owner: KeyPair, given_by: dict[str, str]) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_parts_in_clear_are_refused_when_there_is_a_key(stripped: Path, given_by: dict[str, str]) -> None:
     decryptor = Decryptor.of(given_by)
     refused = refusal(stripped, "ams1", "latest", decryptor)
@@ -355,6 +358,7 @@ def test_parts_in_clear_are_refused_when_there_is_a_key(stripped: Path, given_by
         state_sources.of_backup(source, decryptor)
 
 
+@pytest.mark.slow
 def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[str, str]) -> None:
     folder = stripped / "ams1" / ID
     (folder / "secrets.json.age").unlink()
@@ -366,6 +370,7 @@ def test_a_single_part_in_clear_is_refused_too(stripped: Path, given_by: dict[st
     assert "secrets.json' is not encrypted" in refusal(stripped, "ams1", ID, Decryptor.of(given_by))
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_by_name_is_opened(stripped: Path, given_by: dict[str, str]) -> None:
     for decryptor in (Decryptor.of({}), Decryptor.of(given_by | {"encryption": "none"})):
         assert (
@@ -376,6 +381,7 @@ def test_what_was_asked_for_by_name_is_opened(stripped: Path, given_by: dict[str
     assert contents_of(stripped, "ams1", ID, both).configuration.read("config/scripts/rule.ps1") == b"exit"
 
 
+@pytest.mark.slow
 def test_the_modules_refuse_and_report_it_unless_it_was_asked_for(stripped: Path, given_by: dict[str, str]) -> None:
     common: dict[str, Any] = {"backup_root": str(stripped), **given_by}
     verified = run("backup_verify", **common)

@@ -90,6 +90,7 @@ def keys(server: S3Server, prefix: str) -> list[str]:
 # ---- copying ----
 
 
+@pytest.mark.slow
 def test_every_file_is_uploaded_once_and_a_second_run_sends_nothing(
     two: BackupStore, server: S3Server, prefix: str
 ) -> None:
@@ -503,6 +504,7 @@ def test_doctor_finds_a_bucket_in_order_but_its_key_able_to_delete(
     assert "DeleteMarkers" not in server.client().list_object_versions(Bucket="copies", Prefix=prefix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "sentence"),
     [
@@ -522,6 +524,7 @@ def test_lock_that_ends_before_the_keep_rules_do_is_a_warning(
     assert longer_found[0] == ("warning" if keep.get("yearly") else "ok")
 
 
+@pytest.mark.slow
 def test_doctor_finds_what_is_wrong_with_a_lock(two: BackupStore, server: S3Server, prefix: str) -> None:
     server.make_bucket("doctor-unlocked", locked=False)
     server.make_bucket("doctor-no-default", days=None)
@@ -546,6 +549,7 @@ def test_doctor_says_what_it_may_not_ask_and_what_does_not_answer(
     assert doctor(two) == {}
 
 
+@pytest.mark.slow
 def test_key_that_may_not_delete_and_a_clock_that_is_wrong_are_seen_in_the_answers(
     two: BackupStore, server: S3Server, prefix: str
 ) -> None:

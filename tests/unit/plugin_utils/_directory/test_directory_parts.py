@@ -84,6 +84,7 @@ def test_the_name_of_a_domain() -> None:
     assert dns_name("OU=x,DC=ad,dc=lab") == "ad.lab"
 
 
+@pytest.mark.slow
 def test_without_python_ldap_the_sentence_says_how_to_install_it() -> None:
     program = (
         "import sys; sys.modules['ldap'] = None\n"

@@ -115,6 +115,7 @@ def test_a_certificate_to_which_agents_cannot_encrypt_is_refused() -> None:
     assert "no RSA key" in str(encryption_certificate.problem(own, NOW))
 
 
+@pytest.mark.slow
 def test_a_backup_of_it_is_whole_opens_and_verifies(
     made: EncryptionCertificate, root: Path, identity: pyrage.x25519.Identity, recipient: str, tmp_path: Path
 ) -> None:

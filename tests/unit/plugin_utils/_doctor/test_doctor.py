@@ -628,6 +628,7 @@ def test_a_controller_in_good_order_is_ok(root: Path, signing_key: Path) -> None
     assert not list(root.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_not_in_order_on_the_controller_is_found(root: Path, signing_key: Path, tmp_path: Path) -> None:
     assert states(root, recipients=[])["recipients"] == "failure"
     assert states(root, recipients=["age1no"])["recipients"] == "failure"

@@ -464,6 +464,7 @@ def _kill_after(calls: int) -> None:
     sys.addaudithook(count)
 
 
+@pytest.mark.slow
 def test_runs_at_once_with_different_rules_leave_the_last_key(
     store: BackupStore, owner: KeyPair, certificate: TestCertificate
 ) -> None:

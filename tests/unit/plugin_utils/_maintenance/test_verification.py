@@ -123,6 +123,7 @@ def test_a_backup_is_reported_as_the_report_needs_it(
     }
 
 
+@pytest.mark.slow
 def test_a_passphrase_verifies_and_a_clear_backup_needs_nothing_unless_there_is_a_key(
     store: BackupStore, certificate: TestCertificate, expired: TestCertificate
 ) -> None:
@@ -273,6 +274,7 @@ def forged_certificate(**changes: Any) -> Callable[[dict[str, Any]], dict[str, A
     return lambda manifest: {"certificates": [manifest["certificates"][0] | changes]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -384,6 +386,7 @@ def test_another_ssh_key_in_the_header_is_found(store: BackupStore) -> None:
     assert "is encrypted to no key(s) ssh-ed25519 with the tag" in found
 
 
+@pytest.mark.slow
 def test_a_passphrase_where_keys_are_named_is_found(store: BackupStore, owner: KeyPair) -> None:
     make(store, IDS[0], encrypt_to(passphrase="correct horse"))
     artifacts = [

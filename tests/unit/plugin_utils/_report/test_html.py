@@ -99,6 +99,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in FLEETS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "view"), list(itertools.product(FLEETS, VIEWS)))
 def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, view: tuple[int, Scheme]) -> None:
     browser.show(pages[name], *view)
@@ -134,6 +135,7 @@ DATES = """[...document.querySelectorAll('.rows .dates span')].filter(one => get
     .map(one => { const box = one.getBoundingClientRect(); return [box.left, box.right, one.innerText]; })"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "width"), list(itertools.product(FLEETS, (PHONE, DESKTOP))))
 def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     browser.show(pages[name], width, "light")
@@ -200,6 +202,7 @@ def test_page_needs_nothing_from_elsewhere(pages: dict[str, Path]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_thirty_hosts_with_a_year_of_backups_stay_a_page(tmp_path: Path) -> None:
     page = html_module.html_of(
         report_module.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups"

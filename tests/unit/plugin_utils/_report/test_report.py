@@ -351,6 +351,7 @@ def test_hostile_text_ends_no_line_of_the_metrics() -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 @given(
     changes=st.fixed_dictionaries(
         {},

@@ -195,6 +195,7 @@ def test_only_a_backup_of_version_1_is_migrated(version: str) -> None:
         planned(contents(version=version), unconfigured())
 
 
+@pytest.mark.slow
 def test_a_run_refuses_before_anything_is_changed(tmp_path: Path, owner: KeyPair) -> None:
     (tmp_path / "fleet").mkdir()
     fleet = Fleet(tmp_path / "fleet", owner)

@@ -174,6 +174,7 @@ def test_a_backup_that_no_allowed_signer_made_is_never_used(
     assert verified["hosts"][0]["newest_complete"] == GENUINE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_restore_of_what_no_allowed_signer_made_ends_before_the_server_is_asked(
     attack: Attack, genuine: BackupStore, owner: KeyPair, key: SshKey, attacker: SshKey, tmp_path: Path

@@ -605,6 +605,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
     assert "others can put backups there" in str(keep(source)["attachment_problems"])
 
 
+@pytest.mark.slow
 def test_a_run_of_the_playbook_keeps_them_and_says_so(tmp_path: Path, source: Path, owner: KeyPair) -> None:
     (tmp_path / "fleet").mkdir()
     fleet = Fleet(tmp_path / "fleet", owner)

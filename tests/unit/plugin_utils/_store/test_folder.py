@@ -213,6 +213,7 @@ def test_a_tree_is_removed_without_what_its_links_lead_to(root: Path, tmp_path: 
     assert (tmp_path / "precious" / "file").exists()
 
 
+@pytest.mark.slow
 def test_a_tree_too_deep_to_be_removed_is_said(root: Path) -> None:
     (root / "tree").mkdir()
     with contextlib.chdir(root / "tree"):

@@ -275,6 +275,7 @@ def test_an_unmounted_root_is_a_problem(root: Path, tmp_path: Path) -> None:
     assert "are gone from" in " ".join(lost(root))
 
 
+@pytest.mark.slow
 def test_the_playbook_keeps_it_where_the_inventory_says_and_accepts_by_a_variable(root: Path, tmp_path: Path) -> None:
     store = BackupStore(str(root), HOST)
     made = [make(store, backup_id, encrypt_to()) for backup_id in ("20261120T020000Z", "20261121T020000Z")]

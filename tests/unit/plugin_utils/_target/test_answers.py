@@ -92,6 +92,7 @@ def test_an_honest_answer_is_taken_whole() -> None:
     read(described)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.sampled_from(PLACES), JSON, st.booleans())
 def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd: Any, missing: bool) -> None:

@@ -163,6 +163,7 @@ def test_a_stream_ends_in_a_sentence_at_its_bound(envelope: Envelope, most: int)
         envelope.decrypted_stream(larger, ciphertext, most).read()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
     clear = gzip.compress(bytes(64 * 1024**2)) * 64  # 4 GiB in 4 MiB
     header = protect(clear, envelope.public_key, CONTEXT, compress=False)

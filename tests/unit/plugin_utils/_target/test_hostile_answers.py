@@ -21,6 +21,8 @@ from support.plays import failure_of
 from unit.encrypted_backups import encrypt_to, make
 from unit.fleets import Fleet
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[3]
 EVIL, GOOD = "evil1", "good2"
 BACKUP, RESTORE = "lithnet.access_manager.backup", "lithnet.access_manager.restore"

@@ -253,6 +253,7 @@ def test_a_verification_without_a_key_sees_a_time_of_a_certificate_that_is_none(
     assert "a time of its certificates is no time" in verified(root)[0]
 
 
+@pytest.mark.slow
 def test_a_server_that_sends_more_than_it_announced_is_refused(root: Path, owner: KeyPair, lying: Server) -> None:
     lying.described["records"][4].update(file_record("config/db/ams.mdf", bytes(66 * 1024**2)))
     lying.contents[1] = bytes(66 * 1024**2)
@@ -298,6 +299,7 @@ def test_why_a_secret_of_the_domain_was_not_decrypted_is_said_and_not_guessed(
         assert words in notice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "settings", "status"),
     [

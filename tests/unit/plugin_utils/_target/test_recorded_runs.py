@@ -53,6 +53,7 @@ def done(controller: Controller, key: SshKey, metrics: Path) -> PlaybookRun:
     )
 
 
+@pytest.mark.slow
 def test_each_run_is_recorded_as_it_ended(done: PlaybookRun, controller: Controller) -> None:
     made, unchanged = runs_of(controller.root, GOOD)
     assert (made["outcome"], unchanged["outcome"]) == ("complete", "unchanged"), done.output
