@@ -46,8 +46,8 @@ class Step:
     @property
     def groups(self) -> set[str]:
         """What it is run for, beside its own name."""
-        whole = "judges" if self.judge else "all"
-        return {self.name, *({"fast"} if self.fast else ()), *(() if self.part else {whole})}
+        kinds = {"fast": self.fast, "judges": self.judge, "all": not self.judge and not self.part}
+        return {self.name, *(kind for kind, is_one in kinds.items() if is_one)}
 
 
 @dataclass
