@@ -49,6 +49,22 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _DENIED = frozenset({"403", "AccessDenied", "AllAccessDisabled"})
 _TAKEN = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
+_OF_ALL = frozenset(
+    {
+        "NoSuchBucket",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "TokenRefreshRequired",
+        "RequestTimeTooSkewed",
+        "SlowDown",
+    }
+)
+"""What a server refuses whatever the object is, as it does with a status of _SERVER_FAILS or more."""
+
+_SERVER_FAILS = 500
+
 _REASONS = {
     **dict.fromkeys(
         ("NoSuchBucket", "404", "NotFound"), "there is no such bucket: create it with object lock, or correct its name"
@@ -302,16 +318,24 @@ class Bucket:
                 "again later, or correct endpoint."
             ) from None
 
-    def _error(self, code: str, operation: str, key: str, exc: Exception) -> AccessManagerError:
+    def _error(self, code: str, operation: str, key: str, exc: ClientError) -> AccessManagerError:
         what = f"'{printable(key)}' in the bucket '{self.name}'" if key else f"The bucket '{self.name}'"
         sentence = f"{what} cannot be used ({operation}): {_REASONS.get(code, exc)}."
         if code in _TAKEN:
             return ObjectTakenError(sentence)
         if code in _DENIED:
             return DeniedError(sentence)
+        if code in _OF_ALL or _status_of(exc) >= _SERVER_FAILS:
+            return AccessManagerError(sentence)
         if code == "ObjectLockConfigurationNotFoundError" or (key and code in _GONE):
             return NoObjectError(sentence)
         return RefusedError(sentence)
+
+
+def _status_of(exc: ClientError) -> int:
+    """The HTTP status of an answer; 0 when it has none."""
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status if isinstance(status, int) else 0
 
 
 def _version(entry: c.Mapping[str, t.Any]) -> Version:

@@ -239,12 +239,13 @@ def test_objects_that_only_another_key_decrypts_keep_nobody_from_the_copy(
     fetched_as_written(two, server, prefix, tmp_path, signing)
 
 
-def test_bucket_that_is_lost_while_the_newest_backup_is_fetched_gives_no_older_one(
-    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey
+@pytest.mark.parametrize("busy", [False, True])
+def test_bucket_that_is_lost_or_busy_while_the_newest_backup_is_fetched_gives_no_older_one(
+    two: BackupStore, server: S3Server, prefix: str, tmp_path: Path, signing: SshKey, busy: bool
 ) -> None:
     copied(two, server.options(prefix=prefix))
     artifact = f"GET /copies/{prefix}/{HOST}/{SECOND}/config.zip.age".encode()
-    lost = _Lost(server, artifact, 0)
+    lost = _Lost(server, artifact, 0, busy=busy)
     lost.start()
     options = {"endpoint": lost.endpoint, "allowed_signers": [signing.public]}
     result = fetch(server, prefix, tmp_path / "fetched", **options)
@@ -416,11 +417,18 @@ def test_secret_key_is_in_no_result(two: BackupStore, server: S3Server, prefix: 
 # ---- the server is lost in the middle, and clocks ----
 
 
-class _Lost(threading.Thread):
-    """Passes connections on to a server until C(after) requests of a kind were seen, and then none any more."""
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
-    def __init__(self, server: S3Server, request: bytes, after: int) -> None:
+
+class _Lost(threading.Thread):
+    """Passes connections on to a server until C(after) requests of a kind were seen, and then none any more.
+
+    C(busy): answers requests of that kind then that the server is busy, and passes on the others.
+    """
+
+    def __init__(self, server: S3Server, request: bytes, after: int, *, busy: bool = False) -> None:
         super().__init__(daemon=True)
+        self._busy = busy
         self._to = int(server.endpoint.rpartition(":")[2])
         self._request, self._left = request, after
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -437,7 +445,10 @@ class _Lost(threading.Thread):
                 data = readable[0].recv(65536)
                 if readable[0] is here and data.startswith(self._request):
                     self._left -= 1
-                if not data or self._left < 0:
+                    if self._busy and self._left < 0:
+                        here.sendall(_BUSY)
+                        return
+                if not data or (self._left < 0 and not self._busy):
                     return
                 (there if readable[0] is here else here).sendall(data)
 
