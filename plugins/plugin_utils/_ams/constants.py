@@ -116,8 +116,10 @@ _SECRET_NAME = re.compile(
     r"|^(key|pin|pin[-_]?code)$",
     re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]*@|^\s*(basic|bearer)\s+\S", re.IGNORECASE)
-"""A URL with a password, and what a program sends to log on."""
+_SECRET_VALUE = re.compile(
+    r"://[^/\s@]*:[^/\s@]*@|^\s*(basic|bearer)\s+\S|(^|;)\s*(password|pwd)\s*=\s*[^;\s]", re.IGNORECASE
+)
+"""A URL or a connection string with a password, and what a program sends to log on."""
 _NOT_SECRET = frozenset({"authorizedsecretreaders", "enableclustercompatiblesecretencryption"})
 
 RULES = "Authorization.ComputerTargets[]"

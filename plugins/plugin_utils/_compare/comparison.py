@@ -13,7 +13,7 @@ import dataclasses
 import operator
 import typing as t
 
-from .._ams.constants import SERVICE_SETTINGS, is_secret_name
+from .._ams.constants import SERVICE_SETTINGS, is_secret_name, is_secret_value
 from .._ams.description import DATABASE_FOLDER, MEANINGFUL_ATTRIBUTES, own_http_configuration
 from .._ams.shapes import BackedUpServer, Binding, HttpSys, RegistryValue, Reservation
 from .._contents.configuration import Configuration, Secret
@@ -346,7 +346,7 @@ def _facts(described: BackedUpServer) -> dict[str, t.Any]:
 
 
 def _change(name: str, before: t.Any, after: t.Any, *, absent: tuple[bool, bool], secret: bool = False) -> NamedChange:
-    hidden = secret or is_secret_name(name)
+    hidden = secret or is_secret_name(name) or any(map(is_secret_value, (before, after)))
     if hidden:
         before = after = None
     kinds = {(True, False): "added", (False, True): "removed"}

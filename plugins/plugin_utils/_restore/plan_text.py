@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import itertools
 
-from .._ams.constants import is_secret_name
+from .._ams.constants import is_secret_name, is_secret_value
 from .._ams.shapes import HttpSys, RegistryValue
 from .._text import printable
 from .._windows.tls_binding import words_of
@@ -38,7 +38,8 @@ def _value_name(value: RegistryValue) -> str:
 
 
 def _registry_line(value: PlannedValue) -> str:
-    change = "not shown" if is_secret_name(value["name"]) else f"{value['before']} -> {value['data']}"
+    is_secret = is_secret_name(value["name"]) or any(map(is_secret_value, (value["before"], value["data"])))
+    change = "not shown" if is_secret else f"{value['before']} -> {value['data']}"
     return f"{'+' if value['before'] is None else '~'} registry {_value_name(value)}: {change}"
 
 

@@ -361,6 +361,7 @@ SECRET = "hunter2-s3cr3t"
         ("settings", lambda one: one.settings["Email"].update(Password=SECRET)),
         ("settings", lambda one: one.settings["Email"].update(Proxy=f"https://user:{SECRET}@proxy/")),
         ("settings", lambda one: one.settings["Email"].update(Send=[f"Bearer {SECRET}"])),
+        ("settings", lambda one: one.settings["Email"].update(Store=f"Server=sql;Password={SECRET}")),
         ("settings", lambda one: one.settings["Email"].update(SharedKey=SECRET, Pin=SECRET, Cookie=SECRET)),
         (
             "settings",
@@ -375,6 +376,7 @@ SECRET = "hunter2-s3cr3t"
             ),
         ),
         ("registry", lambda one: one.described["state"]["registry"].append(registry("ConnectionString", SECRET))),
+        ("registry", lambda one: one.described["state"]["registry"].append(registry("Store", f"a=b;Pwd={SECRET}"))),
     ],
 )
 def test_no_value_of_a_secret_is_reported(group: str, change: Callable[[Backup], object]) -> None:

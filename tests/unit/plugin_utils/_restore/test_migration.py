@@ -219,6 +219,7 @@ def test_the_secrets_in_the_registry_of_version_2_are_in_no_result(tmp_path: Pat
     encrypted_backups.make(store, "20261123T081500Z", encrypted_backups.encrypt_to(owner.public))
     described = unconfigured()
     values = {"ConnectionString": "Server=sql;Password=hunter2", "LicenseData": "hunter2", "LogPath": "D:\\l"}
+    values |= {"Store": "Server=sql;User Id=ams;Pwd=hunter2", "Trusted": "Server=sql;Password=;Integrated Security=1"}
     described["state"]["registry"] = [
         {"key": "Parameters", "name": name, "kind": "String", "data": data} for name, data in values.items()
     ]
@@ -230,7 +231,8 @@ def test_the_secrets_in_the_registry_of_version_2_are_in_no_result(tmp_path: Pat
     assert "hunter2" not in str(planned)
     installation: Any = unpacked(planned["installation"])
     known = {one["name"]: one["data"] for one in installation["state"]["registry"]}
-    assert known == {"ConnectionString": "(not shown)", "LicenseData": "(not shown)", "LogPath": "D:\\l"}
+    hidden = dict.fromkeys(("ConnectionString", "LicenseData", "Store"), "(not shown)")
+    assert known == values | hidden
 
 
 # ---- the plan ----

@@ -268,13 +268,14 @@ def test_registry_values_are_set_and_removed_configured_last() -> None:
     assert not make(backup, described, parts=frozenset({"config"})).changed
 
 
-def test_a_registry_value_that_may_be_secret_is_not_shown() -> None:
+@pytest.mark.parametrize(("name", "data"), [("ProxyPassword", "new"), ("Store", "Server=sql;Password=new")])
+def test_a_registry_value_that_may_be_secret_is_not_shown(name: str, data: str) -> None:
     described = state()
-    described["state"]["registry"].append({"key": "", "name": "ProxyPassword", "kind": "String", "data": "new"})
+    described["state"]["registry"].append({"key": "", "name": name, "kind": "String", "data": data})
     backup = contents(described=described)
     found = here(backup)
     found["state"]["registry"][-1]["data"] = "old"
-    assert "~ registry ProxyPassword: not shown" in lines_of(make(backup, found))
+    assert f"~ registry {name}: not shown" in lines_of(make(backup, found))
 
 
 def test_what_could_control_a_terminal_is_shown_as_text() -> None:
