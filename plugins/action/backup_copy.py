@@ -10,10 +10,10 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._copies import copying
+from ..plugin_utils._copies.copied_kinds import all_of
 from ..plugin_utils._copies.copying import CopyResult
 from ..plugin_utils._copies.destinations import Destination, destinations_of
 from ..plugin_utils._copies.history import CopyHistory
-from ..plugin_utils._copies.kinds import all_of
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store.store import BackupStore

@@ -12,7 +12,7 @@ import typing as t
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._copies import fetching
 from ..plugin_utils._copies.bucket import Bucket
-from ..plugin_utils._copies.kinds import ATTACHMENTS, BACKUPS, INSTALLERS, Kind
+from ..plugin_utils._copies.copied_kinds import ATTACHMENTS, BACKUPS, INSTALLERS, Kind
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._signing.trust import Trust
 from ..plugin_utils._store import installers

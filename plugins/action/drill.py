@@ -13,7 +13,7 @@ import typing as t
 from ..plugin_utils import _display
 from ..plugin_utils._drill import choice
 from ..plugin_utils._drill.answers import Mark
-from ..plugin_utils._drill.at_work import AtWork
+from ..plugin_utils._drill.running_drill import RunningDrill
 from ..plugin_utils._drill.scratch_server import Scratch
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._restore.action import RestoreAction
@@ -84,14 +84,14 @@ class ActionModule(RestoreAction):
     def _cleared(self) -> dict[str, t.Any]:
         """Refuses a server that is no scratch server, and removes what an earlier drill left there."""
         self._refuse_hopeless()
-        at_work = AtWork(self._scratch_name, self.params["backup_root"], self.params["state_dir"])
-        at_work.refuse_another()
+        running = RunningDrill(self._scratch_name, self.params["backup_root"], self.params["state_dir"])
+        running.refuse_another()
         look = self._scratch.look()
         choice.refuse_foreign(look, self._scratch_name)
         in_service = [self._store(host) for host in self._hosts() if host in self.params["in_service"]]
         choice.refuse_computer_in_service(look, in_service, self._scratch_name)
         if not self.check_mode:
-            at_work.take()
+            running.take()
         removes = look["drill"] is not None and not self.check_mode
         if look["drill"] and removes:
             self._remove_interrupted(look["drill"])

@@ -9,7 +9,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._ams.constants import ACCESS_MANAGER_APPLICATION, knowledge
-from ..plugin_utils._restore import imported
+from ..plugin_utils._restore import migration_result
 from ..plugin_utils._target.answers import MIGRATED
 
 
@@ -19,18 +19,18 @@ class ActionModule(AccessManagerAction):
             "knowledge": knowledge(),
             "staging_root": self.params["staging_root"] or "",
             "application": ACCESS_MANAGER_APPLICATION,
-            "events": list(imported.EVENTS),
-            "trouble": imported.condition_of_trouble(self.params["events_hours"]),
+            "events": list(migration_result.EVENTS),
+            "trouble": migration_result.condition_of_trouble(self.params["events_hours"]),
             "urls": self.params["urls"],
         }
         answer = self.target.call(question, MIGRATED)
-        findings, lines = imported.findings_of(answer)
-        problems = [one["found"] for one in findings if one["state"] == imported.PROBLEM]
+        findings, lines = migration_result.findings_of(answer)
+        problems = [one["found"] for one in findings if one["state"] == migration_result.PROBLEM]
         return {
             "findings": findings,
-            "table": imported.table_of(findings),
+            "table": migration_result.table_of(findings),
             "log_problems": lines,
-            "events": imported.trouble_of(answer),
+            "events": migration_result.trouble_of(answer),
             "failed": bool(problems) and self.params["fail_on_problems"],
             "msg": " ".join(problems) or "No problem was found.",
         }

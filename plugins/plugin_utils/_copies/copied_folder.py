@@ -18,7 +18,7 @@ from .._store import artifact as artifact_module
 from .._store.folder import Folder, explained
 from .._store.manifest import ArtifactRecord
 from .._store.store import BackupStore
-from .kinds import Kind, descend
+from .copied_kinds import Kind, descend
 
 
 class Verified(t.NamedTuple):

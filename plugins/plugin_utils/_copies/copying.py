@@ -15,9 +15,9 @@ from .._errors import AccessManagerError
 from .._store.store import BackupStore
 from .._text import timestamp
 from .copied_folder import CopiedFolder, Verified, label_of
+from .copied_kinds import Kind, all_of
 from .destinations import Destination
 from .history import CopyHistory
-from .kinds import Kind, all_of
 
 
 @dataclasses.dataclass

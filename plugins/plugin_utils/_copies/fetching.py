@@ -29,7 +29,7 @@ from .._store.manifest import ArtifactRecord
 from .._store.store import BackupStore, is_in_future
 from .bucket import Bucket, RefusedError, Version
 from .copied_folder import label_of
-from .kinds import BACKUPS, Kind, make_all
+from .copied_kinds import BACKUPS, Kind, make_all
 from .s3 import MOST_VERSIONS, covered_warning, versions_by_key
 
 LATEST = "latest"

@@ -14,7 +14,7 @@ import typing as t
 from .._errors import AccessManagerError
 from .._store.folder import Folder, explained, sync
 from .copied_folder import CopiedFile, CopiedFolder, Verified
-from .kinds import descend, make_all
+from .copied_kinds import descend, make_all
 
 _CHUNK = 1024 * 1024
 _UNFINISHED = ".copying-"

@@ -18,7 +18,7 @@ from .._store.run_log import hours
 from .._store.state_file import StateFile
 from .._store.store import CLOCKS_DIFFER, BackupStore
 from .._text import time_of, timestamp
-from .kinds import is_place
+from .copied_kinds import is_place
 
 MOST_IDS = 20_000
 _SIZE_LIMIT = 16 * 1024 * 1024

@@ -28,7 +28,7 @@ class _Document(t.TypedDict):
     begun: str
 
 
-class AtWork:
+class RunningDrill:
     """The process that drills on one scratch server: ansible-playbook, of which each task is a child."""
 
     def __init__(self, scratch: str, root: str, state_dir: str | None) -> None:
