@@ -15,8 +15,8 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.k
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._restore import (
     adapted_backup,
-    imported,
     migration,
+    migration_result,
     migration_tasks,
     plan_document,
     plan_markdown,
@@ -380,7 +380,7 @@ def migrated(**changes: Any) -> dict[str, Any]:
 
 
 def states(described: Any) -> dict[str, str]:
-    return {one["thing"]: one["state"] for one in imported.findings_of(described)[0]}
+    return {one["thing"]: one["state"] for one in migration_result.findings_of(described)[0]}
 
 
 def test_what_was_carried_over_is_done() -> None:
@@ -447,7 +447,7 @@ def test_what_is_left_or_wrong_is_said(changes: dict[str, Any], thing: str, stat
 def test_a_line_of_the_log_that_tells_of_trouble_is_a_problem(line: str) -> None:
     found = migrated(migration_log={"path": "x", "text": f"Imported 12 rules\r\n{line}\r\n"})
     assert states(found)["log of the import"] == "problem"
-    assert imported.findings_of(found)[1] == [line]
+    assert migration_result.findings_of(found)[1] == [line]
 
 
 @pytest.mark.parametrize("line", ["12 imported, 0 failed", "0 errors, 0 warnings", "Errors: 0, warnings: 0.", "Done"])
@@ -460,7 +460,7 @@ def test_a_key_that_the_service_may_not_read_is_a_problem_beside_one_that_it_may
     forbidden = described_certificate("CD" * 20, sddl="D:(A;;FA;;;BA)")
     (found,) = (
         one
-        for one in imported.findings_of(migrated(certificates=[readable, forbidden]))[0]
+        for one in migration_result.findings_of(migrated(certificates=[readable, forbidden]))[0]
         if one["thing"] == "certificates"
     )
     assert found["state"] == "problem"
@@ -469,7 +469,7 @@ def test_a_key_that_the_service_may_not_read_is_a_problem_beside_one_that_it_may
 
 
 def test_events_are_counted_by_level_and_number_and_the_newest_is_named() -> None:
-    found = imported.findings_of(migrated(trouble=logged((6001, 3), (5037, 2), (6001, 3), (5040, 2))))[0]
+    found = migration_result.findings_of(migrated(trouble=logged((6001, 3), (5037, 2), (6001, 3), (5040, 2))))[0]
     (events,) = (one for one in found if one["thing"] == "events")
     counted = "error 5037 (1 times), error 5040 (1 times), warning 6001 (2 times)"
     assert events["found"] == f"{counted}, the newest at 2026-11-30T10:00:59.0000000Z."
@@ -477,7 +477,7 @@ def test_events_are_counted_by_level_and_number_and_the_newest_is_named() -> Non
 
 
 def test_what_every_start_of_an_unconfigured_service_logs_is_not_asked_for() -> None:
-    assert imported.condition_of_trouble(1.5) == (
+    assert migration_result.condition_of_trouble(1.5) == (
         "(Level=1 or Level=2 or Level=3) and EventID!=5016 and TimeCreated[timediff(@SystemTime) <= 5400000]"
     )
 
@@ -485,12 +485,12 @@ def test_what_every_start_of_an_unconfigured_service_logs_is_not_asked_for() -> 
 @pytest.mark.parametrize("hours", [0, -1, 10_001, float("nan"), float("inf")])
 def test_hours_that_are_none_are_refused(hours: float) -> None:
     with pytest.raises(AccessManagerError, match="events_hours is"):
-        imported.condition_of_trouble(hours)
+        migration_result.condition_of_trouble(hours)
 
 
 def test_no_more_lines_than_a_person_reads_and_each_is_short() -> None:
     text = "\n".join(["error " + "x" * 5000] * 500)
-    lines = imported.findings_of(migrated(migration_log={"path": "x", "text": text}))[1]
+    lines = migration_result.findings_of(migrated(migration_log={"path": "x", "text": text}))[1]
     assert len(lines) == 20
     assert max(map(len, lines)) < 400
 
@@ -500,16 +500,16 @@ def test_a_server_with_another_version_is_not_looked_at(version: str) -> None:
     described = migrated()
     described["installation"]["version"] = version
     with pytest.raises(AccessManagerError, match="this looks at a server with version 2"):
-        imported.findings_of(described)
+        migration_result.findings_of(described)
 
 
 def test_a_server_without_access_manager_is_not_looked_at() -> None:
     with pytest.raises(AccessManagerError, match="is not installed on AMS2"):
-        imported.findings_of({"computer_name": "AMS2", "installation": {"exists": False}})
+        migration_result.findings_of({"computer_name": "AMS2", "installation": {"exists": False}})
 
 
 def test_the_table_has_what_to_do_below_each_thing() -> None:
-    table = imported.table_of(imported.findings_of(migrated(health=[]))[0])
+    table = migration_result.table_of(migration_result.findings_of(migrated(health=[]))[0])
     assert table[0].split() == ["THING", "STATE", "FOUND"]
     place = next(number for number, line in enumerate(table) if line.startswith("/health-check"))
     assert "-> Choose the TLS certificate" in table[place + 1]
