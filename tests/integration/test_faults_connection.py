@@ -9,15 +9,20 @@ Each run has a fault on each of two hosts.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 
-from support.ams_host import AmsHost
+from support.ams_host import AmsHost, MakeHost
+from support.backups import KeyPair
 from support.faults import PATIENCE, Place, Trace, at_work, count_up, cut_at_command, knobs, meanwhile
-from support.plays import result_of
+from support.host_state import identity_file, restoring
+from support.playbook import start_playbook
+from support.plays import RESTORE, result_of
 
 EXPORT = "Export and encrypt the configuration, the certificates and the secrets"
 ALWAYS = {"backup_stop_service": "always"}
 MEBIBYTE = 1024 * 1024
+LOST_PERCENT, MOST_SECONDS = 10, 900
 LAUNCH, COLLECT = 2, 3
 """Which of the processes over WinRM starts the stop, and which waits for its end: the first reads the installation."""
 
@@ -147,3 +152,29 @@ def test_transfer_goes_on_where_it_was_cut_and_the_service_is_not_stopped_again(
     finally:
         for host in (one, two):
             (host.config / "large.bin").unlink()
+
+
+def test_backup_with_a_stop_and_a_restore_end_where_one_request_in_ten_is_lost(
+    make_host: MakeHost, place: Place, owner: KeyPair
+) -> None:
+    """Each may succeed or fail. It ends within 15 minutes with the service as it was, and the next backup is made."""
+    hosts = saved, restored = make_host("ams-saved"), make_host("ams-restored")
+    calm = {host.name: host.inventory_vars("psrp") for host in hosts}
+    assert place.run(calm).rc == 0
+    (restored.config / "scripts/Approve-Tier1.ps1").write_bytes(b"# spoiled")
+    settings = {"access_manager_backup_root": str(place.root), "access_manager_recipients": [owner.public]}
+    options = restoring(settings, identity_file(place.folder, owner))
+    states, begun = [host.service_state() for host in hosts], time.monotonic()
+    for host in hosts:
+        host.trouble(drop_percent=LOST_PERCENT)
+    try:
+        backup = place.start({saved.name: saved.inventory_vars("psrp") | ALWAYS | {"backup_force": True}})
+        inventory = restored.write_inventory(place.folder / "restore.yml", "psrp", variables=options)
+        ends = [run.wait(MOST_SECONDS) for run in (backup, start_playbook(RESTORE, inventory))]
+    finally:
+        for host in hosts:
+            host.calm()
+    saved.wait_for(lambda: [host.service_state() for host in hosts] == states, begun + MOST_SECONDS - time.monotonic())
+    assert {run.rc for run in ends} <= {0, 2, 4}, [run.output for run in ends]
+    assert [saved.http_answers(), restored.http_answers()] == [True, True]
+    assert place.run(calm).rc == 0
