@@ -21,21 +21,21 @@ init_plugin_loader([str(COLLECTIONS)])
 
 LONGEST = (
     "restore_faults",
+    "hardened",
+    "faults_connection",
+    "runbooks",
     "recover_certificate",
+    "disaster_recovery",
+    "drill",
     "faults_service",
     "faults_locks",
-    "faults_connection",
-    "disaster_recovery",
-    "signatures",
-    "backup",
-    "restore_reinstalled",
+    "modules",
     "doctor",
     "restore_parts",
-    "runbooks",
-    "hardened",
-    "upgrade",
-    "verify",
+    "restore_reinstalled",
     "restore",
+    "faults_fleet",
+    "upgrade",
 )
 """The files of tests that take longest, the longest first: one that comes late keeps one worker waiting."""
 
