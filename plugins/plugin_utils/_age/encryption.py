@@ -131,6 +131,14 @@ def _parsed(recipients: t.Sequence[str]) -> list[t.Any]:
     return [_parse(recipient, session) for recipient in recipients]
 
 
+_USABLE = (
+    ("age1", "It begins with age1, so it was mistyped or cut, or the installed pyrage does not know its kind."),
+    ("ssh-", "SSH keys may be whole ones of Ed25519, or of RSA with 2048 to 4096 bits; keys of age begin with age1."),
+    ("", "age keys begin with age1, SSH keys with ssh-ed25519 or ssh-rsa."),
+)
+"""Which public keys can be used, by how one begins."""
+
+
 def _parse(recipient: str, session: Session) -> t.Any:
     """The recipient that a public key names. A private key given by mistake is not repeated."""
     if any(mark in recipient.upper() for mark in _PRIVATE_KEY_MARKS):
@@ -141,9 +149,9 @@ def _parse(recipient: str, session: Session) -> t.Any:
     try:
         return _of_kind(recipient, session)
     except (pyrage.RecipientError, ValueError):
+        why = next(words for beginning, words in _USABLE if recipient.startswith(beginning))
         raise AccessManagerError(
-            f"{_shown(recipient)} is not an age or SSH public key. age keys begin with age1, SSH keys with "
-            "ssh-ed25519 or ssh-rsa."
+            f"{_shown(recipient)} is not an age or SSH public key that can be used. {why}"
         ) from None
 
 

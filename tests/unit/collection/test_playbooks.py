@@ -55,10 +55,16 @@ def test_target_that_no_host_matches_is_refused(tmp_path: Path, playbook: str) -
         ({}, None, None, "localhost", "the target 'access_manager'. Name a group"),
         ({"ams1": {}, "ams2": {}}, "typo", "ams1", "ams1", "the target 'typo' and --limit ams1."),
         ({"ams1": {}, "ams2": {}}, "ams2", "ams1", "ams1", "the target 'ams2' and --limit ams1."),
+        ({"ams1": {}}, ["typo", "other"], None, "localhost", "the target 'typo,other'. Name a group"),
     ],
 )
 def test_hosts_that_leave_nothing_are_refused(
-    tmp_path: Path, hosts: dict[str, dict[str, str]], target: str | None, limit: str | None, host: str, words: str
+    tmp_path: Path,
+    hosts: dict[str, dict[str, str]],
+    target: str | list[str] | None,
+    limit: str | None,
+    host: str,
+    words: str,
 ) -> None:
     run = run_playbook(
         f"{COLLECTION}.prune",

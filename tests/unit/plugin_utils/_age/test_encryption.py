@@ -161,6 +161,19 @@ def test_what_is_not_a_key_is_refused_and_named(recipient: str, given_by_mistake
     assert "age1" in message
 
 
+@pytest.mark.parametrize("bits", [1024, 8192])
+def test_a_whole_key_that_age_does_not_take_is_not_said_to_be_none(recipient: str, bits: int) -> None:
+    public, _identity = ssh_pair(rsa.generate_private_key(65537, bits))
+    message = refusal(recipients=[recipient, public])
+    assert "that can be used. SSH keys may be whole ones of Ed25519, or of RSA with 2048 to 4096 bits" in message
+
+
+def test_a_key_of_age_that_is_not_known_is_not_said_to_lack_its_beginning(recipient: str) -> None:
+    message = refusal(recipients=[recipient, "age1pq1qqqqqqqqqq"])
+    assert "'age1pq1qqqqqqqqqq'" in message
+    assert message.endswith("so it was mistyped or cut, or the installed pyrage does not know its kind.")
+
+
 def test_a_mistyped_age_key_is_refused(recipient: str) -> None:
     other = "q" if recipient[-1] != "q" else "p"
     assert recipient[:-1] + other in refusal(recipients=[recipient[:-1] + other])
