@@ -98,7 +98,7 @@ def test_a_recovery_begins_when_no_server_has_the_key(fleet: Fleet) -> None:
         ([own(serial=1, ignore_errors=True)], [], {}, False),
         ([own(ignore_errors=True, ignore_unreachable=True)], [], {}, True),
         ([own(ignore_errors=True)], ["--limit", "ams1"], {}, False),
-        ([own()], ["--start-at-task", "Carry it out"], {}, False),
+        ([own()], ["--start-at-task", "Do the work"], {}, False),
     ],
     ids=["free", "free, dead", "free, errors ignored", "serial", "dead, ignored", "limit", "in the middle"],
 )
