@@ -72,7 +72,7 @@ def test_links_to_the_repository_are_absolute_and_lead_to_files() -> None:
 
 def test_links_lead_to_pages_and_headings_that_are_there() -> None:
     for page, link in pages_and_links():
-        name, _, heading = link.removeprefix(REPOSITORY).partition("#")
+        name, _hash, heading = link.removeprefix(REPOSITORY).partition("#")
         if name.startswith("https://"):
             continue
         folder = ROOT if link.startswith(REPOSITORY) else page.parent
