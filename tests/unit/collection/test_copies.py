@@ -14,6 +14,8 @@ from support.backups import age_key
 from support.plays import BACKUP
 from unit.fleets import Fleet, play
 
+pytestmark = pytest.mark.slow
+
 HOSTS: dict[str, dict[str, Any]] = {"ams1": {}, "ams2": {}}
 
 

@@ -59,6 +59,7 @@ def test_imports_go_down() -> None:
             assert imported == own or level[imported] > level[own], f"{path} imports {imported}"
 
 
+@pytest.mark.slow
 def test_no_files_import_each_other() -> None:
     graph = {path.relative_to(PLUGINS).with_suffix("").parts: set(imports_of(path)) for path in FILES}
     assert list(graphlib.TopologicalSorter(graph).static_order())

@@ -161,6 +161,7 @@ def test_what_is_not_a_key_is_refused_and_named(recipient: str, given_by_mistake
     assert "age1" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [1024, 8192])
 def test_a_whole_key_that_age_does_not_take_is_not_said_to_be_none(recipient: str, bits: int) -> None:
     public, _identity = ssh_pair(rsa.generate_private_key(65537, bits))
@@ -216,6 +217,7 @@ def test_more_recipients_than_are_decrypted_are_refused(recipient: str, count: i
     assert Encryptor.of(params(recipients=[recipient] * 60))
 
 
+@pytest.mark.slow
 def test_a_work_factor_that_would_not_be_decrypted_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     encrypted = pyrage.passphrase.encrypt(CLEAR, "correct horse")
     salt, factor = encrypted.split(b"\n")[1].split()[2:]

@@ -160,6 +160,7 @@ def test_a_rule_without_an_access_list_gives_everyone_everything(descriptor: str
         assert EVERYTHING in text(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "descriptor",
     [
@@ -343,6 +344,7 @@ def test_a_secret_is_changed_or_not(same: bool | None, reported: str) -> None:
 SECRET = "hunter2-s3cr3t"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "change"),
     [

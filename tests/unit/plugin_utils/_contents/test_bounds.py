@@ -195,6 +195,7 @@ def test_a_zip_that_can_be_understood_in_two_ways_is_refused(change: Callable[[b
         Archive(change(data), "config.zip")
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(data=st.binary(max_size=200), place=st.integers(0, 10_000), whole=st.booleans())
 @example(data=b"PK\5\6" + bytes(18), place=0, whole=False)

@@ -157,6 +157,7 @@ def test_no_value_of_a_manifest_is_a_traceback_or_goes_unseen(
         assert isinstance(reported["certificates"], list)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(content=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_of_a_manifest_are_a_traceback(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
@@ -392,6 +393,7 @@ links = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(present=st.lists(links, max_size=6), unreliable=st.lists(links, max_size=2), pruned=st.lists(links, max_size=6))
 def test_any_chain_is_checked_in_the_end(present: list[Link], unreliable: list[Link], pruned: list[Link]) -> None:

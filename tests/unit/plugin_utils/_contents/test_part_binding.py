@@ -138,6 +138,7 @@ def said_in(data: bytes) -> Says:
 # ---- honest backups ----
 
 
+@pytest.mark.slow
 def test_honest_backups_are_verified_restored_and_compared(honest: Path, decryptor: Decryptor) -> None:
     for host in HOSTS:
         for backup_id in IDS:

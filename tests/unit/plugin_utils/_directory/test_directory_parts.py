@@ -115,6 +115,7 @@ def test_options_that_make_no_sense_are_refused_before_anything_is_asked(tmp_pat
         assert reason in run("directory_password_expiry", **(expiry | more))["msg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["ldaps", "starttls"])
 def test_a_server_that_accepts_and_stays_silent_is_waited_for_no_longer_than_the_timeout(transport: str) -> None:
     pytest.importorskip("ldap", reason="python-ldap is not installed")

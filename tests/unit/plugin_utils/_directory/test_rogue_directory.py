@@ -127,6 +127,7 @@ def endless(size: int) -> Iterator[bytes]:
         yield attributes(f"CN=PC{number},{BASE}", {"cn": [bytes(size)]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 1_000_000], ids=["entries", "bytes"])
 def test_an_answer_without_an_end_is_refused_while_it_arrives(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
@@ -187,6 +188,7 @@ def test_ranges_without_an_end_are_refused(tmp_path: Path, parts: list[tuple[str
 # ---- names ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["DC=../../etc,DC=x", "DC=/etc", "DC=a/b", "DC=.hidden", "DC=a\nb", "DC=" + "x" * 300, "CN=none", "DC=.."]
 )

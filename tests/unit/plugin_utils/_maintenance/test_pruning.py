@@ -200,6 +200,7 @@ def test_only_what_is_kept_is_read_whole(ten: BackupStore) -> None:
 # ---- private keys ----
 
 
+@pytest.mark.slow
 def test_the_last_backup_with_a_private_key_stays_and_says_so(
     store: BackupStore, owner: KeyPair, certificate: TestCertificate, expired: TestCertificate
 ) -> None:

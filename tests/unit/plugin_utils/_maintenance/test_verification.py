@@ -151,6 +151,7 @@ def test_the_wrong_key_verifies_nothing_and_says_so(four: BackupStore, tmp_path:
 # ---- tampering: each thing is found and named ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("place", [0, 100, -1])
 def test_one_flipped_bit_is_found(four: BackupStore, decryptor: Decryptor, name: str, place: int) -> None:
@@ -202,6 +203,7 @@ def test_a_backup_of_another_host_is_found(four: BackupStore, root: Path) -> Non
     assert f"another backup: {IDS[0]} of ams1" in sentences[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(0, 2600, 97))
 def test_one_flipped_bit_of_a_manifest_is_found(four: BackupStore, place: int) -> None:
     path = four.folder / IDS[3] / "manifest.json"  # no later one vouches for it

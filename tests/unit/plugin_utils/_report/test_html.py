@@ -114,6 +114,7 @@ def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, 
     assert any(what.startswith("text") for what in contrasts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["four", "troubled"])
 def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.show(pages[name], DESKTOP, "light")
@@ -144,6 +145,7 @@ def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Pat
     assert all(before[1] < after[0] for before, after in itertools.pairwise(dates)), dates
 
 
+@pytest.mark.slow
 def test_a_year_is_reported_by_months_and_what_is_older_by_its_number(browser: Browser, pages: dict[str, Path]) -> None:
     browser.show(pages["years"], DESKTOP, "light")
     assert [date[2] for date in browser.evaluate(DATES)] == [

@@ -70,6 +70,7 @@ def test_the_second_signature_of_an_ed25519_key_starts_no_process(key: SshKey, c
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
 def test_other_kinds_of_keys_are_verified_by_ssh_keygen_each_time(kind: str, tmp_path: Path, calls: list[str]) -> None:
     key = ssh_key(tmp_path, kind=kind)

@@ -145,6 +145,7 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_backup_that_no_allowed_signer_made_is_never_used(
     attack: Attack, genuine: BackupStore, owner: KeyPair, key: SshKey, attacker: SshKey

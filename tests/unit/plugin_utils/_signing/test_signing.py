@@ -66,6 +66,7 @@ def signers_refused(allowed: Any) -> str:
 # ---- what is accepted ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_a_signature_by_an_allowed_key_of_any_usual_kind_proves_who_made_it(kind: str, tmp_path: Path) -> None:
     key = ssh_key(tmp_path, kind=kind)

@@ -471,6 +471,7 @@ def clock(year: int) -> SimpleNamespace:
     return SimpleNamespace(datetime=Then, timedelta=datetime.timedelta, UTC=datetime.UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed", [True, False])
 def test_a_record_of_the_future_in_the_store_neither_hides_an_attachment_nor_has_it_kept_each_night(
     store: BackupStore, source: Path, keep: Any, extract: Any, signing: SshKey, tmp_path: Path, signed: bool

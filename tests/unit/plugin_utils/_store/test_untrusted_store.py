@@ -109,6 +109,7 @@ def problems(store: BackupStore, **options: Any) -> list[str]:
 # ---- pruning ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("means", ["signers", "key"])
 def test_the_honest_prune_removes_what_no_rule_keeps(
     genuine: BackupStore, signed: dict[str, Any], opening: dict[str, Any], means: str

@@ -164,6 +164,7 @@ def test_host_that_falls_silent_is_given_up_long_before_the_run_must_have_ended(
     assert target.asked == ["take", "collect", "collect"]
 
 
+@pytest.mark.slow
 def test_run_that_does_not_end_in_time_may_have_changed_something() -> None:
     _target, result = run([{}], [{"state": "running"}], timeout=1)
     assert isinstance(result, UnfinishedRunError)

@@ -197,6 +197,7 @@ LIES: dict[str, tuple[Callable[[Server], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", LIES)
 def test_what_no_restore_would_open_makes_the_backup_incomplete_and_is_said(
     root: Path, owner: KeyPair, lying: Server, tmp_path: Path, lie: str
@@ -276,6 +277,7 @@ def opened(root: Path, owner: KeyPair) -> list[str]:
     return verified(root, identity_file=str(root.parent / "key.txt"))
 
 
+@pytest.mark.slow
 def test_a_secret_that_other_accounts_of_the_domain_open_makes_no_backup_incomplete(
     tmp_path: Path, owner: KeyPair, lying: Server
 ) -> None:

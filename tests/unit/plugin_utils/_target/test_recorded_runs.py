@@ -19,6 +19,8 @@ from unit.signers import SshKey, ssh_key
 
 from .test_hostile_answers import Controller
 
+pytestmark = pytest.mark.slow
+
 BACKUP = "lithnet.access_manager.backup"
 GOOD, BAD = "ams-good", "ams-bad"
 

@@ -51,6 +51,7 @@ def test_what_a_backup_keeps_of_a_server_is_small(count: int, most: int, monkeyp
     assert len(whole["records"]) > count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "most"), [(USUAL, 64 * KIBIBYTE), (LARGE, 256 * KIBIBYTE)])
 def test_what_a_restore_keeps_of_a_server_is_small_and_its_file_names_everything(
     count: int, most: int, store: BackupStore, certificate: TestCertificate

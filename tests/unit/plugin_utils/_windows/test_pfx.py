@@ -157,6 +157,7 @@ def key_bytes(key: rsa.RSAPrivateKey) -> bytes:
     )
 
 
+@pytest.mark.slow
 def test_the_key_of_another_certificate_is_refused() -> None:
     made = make_certificate(key_size=1536)
     own = key_bytes(made.private_key)
