@@ -70,8 +70,10 @@ QUICK = ["-m", "not slow", "--hypothesis-profile=fast"]
 FILES = ["--dist=loadfile", "--no-loadscope-reorder"]
 """Each worker takes whole files, in the order that tests/integration/conftest.py gives them."""
 
-HASH_SEED = "0"
-"""As in tests/support/playbook.py, for the tests that run actions themselves."""
+KEPT_COMPILED = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
+"""Environment in which nothing is compiled twice: the C# of lab hosts, as in tests/support/playbook.py, for the tests that
+run actions themselves; and tests, which each process of pytest would prepare anew.
+"""
 
 LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
 
@@ -148,7 +150,7 @@ def _beside_another(step: Step) -> str:
 
 
 def _execute(command: list[str], **output: int) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONHASHSEED": HASH_SEED}
+    environment = {**os.environ, **KEPT_COMPILED, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False, **output)
 
 
