@@ -71,8 +71,8 @@ FILES = ["--dist=loadfile", "--no-loadscope-reorder"]
 """Each worker takes whole files, in the order that tests/integration/conftest.py gives them."""
 
 KEPT_COMPILED = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
-"""Environment in which nothing is compiled twice: the C# of lab hosts, as in tests/support/playbook.py, for the tests that
-run actions themselves; and tests, which each process of pytest would prepare anew.
+"""Environment in which nothing is compiled twice: the C# of lab hosts, for the tests that run actions themselves (see
+tests/support/playbook.py), and the tests, which each process of pytest would prepare again.
 """
 
 LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
