@@ -344,7 +344,7 @@ def compare(folder: Path, variables: dict[str, Any]) -> None:
     runs: list[Measured] = []
     with host_in(folder) as host:
         paths = [str(CONFIG_PATH / name) for name in host.configuration.files if "%" not in name]  # what fetch finds
-        stock = {"fetched": str(folder / "fetched"), "paths": [*paths, *map(str, host.configuration.external)]}
+        stock = {"paths": [*paths, *map(str, host.configuration.external)]}
         for latency, connection in itertools.product(LATENCIES, CONNECTIONS):
             inventory = host.write_inventory(folder / f"{connection}.yml", connection)
             own_root = variables | {"access_manager_backup_root": str(new_root(folder)), "backup_force": True}
@@ -362,7 +362,7 @@ def compare(folder: Path, variables: dict[str, Any]) -> None:
         for connection in CONNECTIONS:
             inventory = folder / f"{connection}.yml"
             own_root = variables | {"access_manager_backup_root": str(new_root(folder))}
-            stock = {"fetched": str(folder / "fetched"), "path": str(CONFIG_PATH / large.name)}
+            stock = {"path": str(CONFIG_PATH / large.name)}
             for step in (
                 (comparison.BULK, PLAYBOOK, own_root),
                 (comparison.FETCH, comparison.PLAYBOOKS / "fetch.yml", stock),
@@ -392,6 +392,7 @@ def compared(
 ) -> Measured:
     """One run of a comparison."""
     what, playbook, variables = step
+    variables = variables | {"fetched": str(new_root(inventory.parent))}  # stock fetches pass over what is there
     before = len(host.service_log())
     run = measure(f"{what}, {connection}, {latency} ms", [host], inventory, variables, playbook=playbook)
     turns = [time for time, text in host.service_log()[before:] if text in ("stopped", "started")]
