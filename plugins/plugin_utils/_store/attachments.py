@@ -10,7 +10,6 @@ A file that was given again with another content is kept beside the earlier one.
 from __future__ import annotations
 
 import collections.abc as c
-import contextlib
 import datetime
 import functools
 import hashlib
@@ -189,21 +188,13 @@ class Attachments:
             with host.make_subfolder(FOLDER) as folder:
                 sweep_folder(folder)
                 attachment_id = _free_id(folder, self._counted(self.all()))
-                partial = f".partial-{attachment_id}"
-                try:
-                    with folder.new_subfolder(partial) as made:
-                        written = _encrypted(made, data, encryptor)
-                        record = self._record(attachment_id, name, len(data), mark, encryptor) | written
-                        text = (json.dumps(record, indent=1) + "\n").encode()
-                        made.replace_file(RECORD, text)
-                        if signer:
-                            made.replace_file(SIGNATURE, signer.sign(text).signature)
-                    folder.rename(partial, attachment_id)
-                    folder.sync()
-                except BaseException:
-                    with contextlib.suppress(OSError):
-                        folder.remove_tree(partial)
-                    raise
+                with folder.whole_subfolder(attachment_id) as made:
+                    written = _encrypted(made, data, encryptor)
+                    record = self._record(attachment_id, name, len(data), mark, encryptor) | written
+                    text = (json.dumps(record, indent=1) + "\n").encode()
+                    made.replace_file(RECORD, text)
+                    if signer:
+                        made.replace_file(SIGNATURE, signer.sign(text).signature)
             host.sync()
         return hashlib.sha256(text).hexdigest(), attachment_id
 

@@ -105,6 +105,20 @@ class Folder:
             return self.new_subfolder(name)
         return self.subfolder(name)
 
+    @contextlib.contextmanager
+    def whole_subfolder(self, name: str) -> c.Iterator[t.Self]:
+        """A new folder to write into, which has its name when the block has ended. An error leaves nothing of it."""
+        partial = f".partial-{name}"
+        try:
+            with self.new_subfolder(partial) as made:
+                yield made
+            self.rename(partial, name)
+            self.sync()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.remove_tree(partial)
+            raise
+
     # ---- files ----
 
     def open_file(self, name: str) -> io.BufferedReader:

@@ -98,24 +98,17 @@ def keep(store: BackupStore, source: pathlib.Path, version: str, product_code: s
 
 
 def _write(folder: Folder, version: str, source: pathlib.Path, record: _Record, signer: Signer | None) -> None:
-    """Writes an MSI and its record into a partial folder, which then takes the place of what is not used."""
+    """Writes an MSI and its record into a folder, which takes the place of what is not used."""
     partial, data = f".partial-{version}", (json.dumps(record, indent=1) + "\n").encode()
     if folder.has(partial):
         folder.remove_tree(partial)
-    try:
-        with folder.new_subfolder(partial) as made:
-            _copy(source, made, record["sha256"])
-            made.replace_file(RECORD, data)
-            if signer:
-                made.replace_file(SIGNATURE, signer.sign(data).signature)
+    with folder.whole_subfolder(version) as made:
+        _copy(source, made, record["sha256"])
+        made.replace_file(RECORD, data)
+        if signer:
+            made.replace_file(SIGNATURE, signer.sign(data).signature)
         if folder.has(version):
             folder.remove_tree(version)
-        folder.rename(partial, version)
-        folder.sync()
-    except BaseException:
-        with contextlib.suppress(OSError):
-            folder.remove_tree(partial)
-        raise
 
 
 def kept(store: BackupStore) -> list[KeptInstaller]:
