@@ -13,6 +13,7 @@ from ..plugin_utils._parts.configuration import ConfigurationPart
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._target import live_configuration
 from ..plugin_utils._target.call import Run, new_run
+from ..plugin_utils._target.envelope import CallKey
 
 
 class ActionModule(AccessManagerAction):
@@ -30,8 +31,8 @@ class ActionModule(AccessManagerAction):
 
     def _fetch(self, encryptor: Encryptor, run: Run) -> dict[str, t.Any]:
         wanted = {key: self.params[key] for key in ("expected_bytes", "include_database")}
-        part = ConfigurationPart(self.target, open_backup(self.params, self.host), encryptor, **wanted)
-        answer = live_configuration.ask(self.target, run, part.envelope, lock_timeout=self.params["lock_timeout"])
+        part = ConfigurationPart(self.target, open_backup(self.params, self.host), encryptor, CallKey(), **wanted)
+        answer = live_configuration.ask(self.target, run, part.key, lock_timeout=self.params["lock_timeout"])
         if answer["steady"] is False:
             return {"steady": False, "attempts": answer["attempts"]}
         result = part.receive(answer)

@@ -14,7 +14,7 @@ from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.encryption import Encryptor
 from ..plugin_utils._ams.installer import product_code_of
 from ..plugin_utils._ams.shapes import InstalledProduct, Thumbprint
-from ..plugin_utils._directory import census as census_module
+from ..plugin_utils._directory import uncovered_keys
 from ..plugin_utils._errors import AccessManagerError
 from ..plugin_utils._shape import ShapeError, checked
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
@@ -256,7 +256,7 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
     held = {certificate["thumbprint"] for certificate in certificates if certificate["exported"]}
     if "forests" in census and "keys" not in census:
         lacking = [one for one in _answer(census, _Published)["uncovered"] if one not in held]
-        return {"problems": list(map(census_module.problem_of_published, lacking)), "manifest": {}, "inventory": {}}
+        return {"problems": list(map(uncovered_keys.problem_of_published, lacking)), "manifest": {}, "inventory": {}}
     if "keys" not in census:
         reason = str(census.get("msg") or "the census failed.")
         problem = f"It is not known on which keys the passwords in the directory depend: {reason}"
@@ -265,7 +265,7 @@ def _directory_record(census: dict[str, t.Any], certificates: list[CertificateRe
     for key in counted["keys"]:
         key["covered"] = key["covered"] or key["thumbprint"] in held
     return {
-        "problems": [census_module.problem(key) for key in counted["keys"] if not key["covered"]],
+        "problems": [uncovered_keys.problem_of_counted(key) for key in counted["keys"] if not key["covered"]],
         "manifest": {"directory": counted},
         "inventory": {},
     }

@@ -18,6 +18,7 @@ from ..plugin_utils._parts.secrets import SETTINGS, SecretsPart
 from ..plugin_utils._target import interrupted_stops
 from ..plugin_utils._target.answers import EXPORTED_OR_NOT, EncryptedSecrets, Exported, ExportedWithStop, Unsteady
 from ..plugin_utils._target.call import Run, new_run
+from ..plugin_utils._target.envelope import CallKey
 from ..plugin_utils._target.live_configuration import INLINE_LIMIT
 from ..plugin_utils._target.run_with_stop import RunWithStop, keeps_changing, refuse_live_database
 from ..plugin_utils._windows import thumbprints
@@ -33,15 +34,12 @@ _Encryptors = tuple[Encryptor, Encryptor]
 
 @dataclasses.dataclass(frozen=True)
 class _Parts:
-    """The parts of one call."""
+    """The parts of one call, encrypted to its key."""
 
+    key: CallKey
     config: ConfigurationPart
     certificates: CertificatesPart
     secrets: SecretsPart
-
-    @property
-    def public_keys(self) -> dict[str, dict[str, str]]:
-        return {field.name: getattr(self, field.name).public_key for field in dataclasses.fields(self)}
 
     def receive(self, answer: Exported | ExportedWithStop) -> dict[str, t.Any]:
         """Takes what the server sent, the certificates before the secrets."""
@@ -119,12 +117,14 @@ class ActionModule(AccessManagerAction):
 
     def _parts(self, encryptors: _Encryptors) -> _Parts:
         of_certificates, of_others = encryptors
+        key = CallKey()
         where = self.target, open_backup(self.params, self.host)
         wanted = {key: self.params[key] for key in ("expected_bytes", "include_database")}
         return _Parts(
-            ConfigurationPart(*where, of_others, **wanted),
-            CertificatesPart(*where, of_certificates, named=self._named),
-            SecretsPart(*where, of_others),
+            key,
+            ConfigurationPart(*where, of_others, key, **wanted),
+            CertificatesPart(*where, of_certificates, key, named=self._named),
+            SecretsPart(*where, of_others, key),
         )
 
     @property
@@ -136,7 +136,7 @@ class ActionModule(AccessManagerAction):
         return {
             "knowledge": knowledge(self._named),
             "settings": SETTINGS,
-            "public_keys": parts.public_keys,
+            "public_key": parts.key.public,
             "inline_limit": inline_limit,
         } | {option: self.params[option] for option in _OPTIONS_OF_A_RUN}
 

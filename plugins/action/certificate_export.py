@@ -13,6 +13,7 @@ from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._parts.certificates import CertificatesPart
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._target.answers import Certificates, EncryptedCertificates
+from ..plugin_utils._target.envelope import CallKey
 from ..plugin_utils._windows import thumbprints
 
 
@@ -22,5 +23,5 @@ class ActionModule(AccessManagerAction):
         question = {"knowledge": knowledge(named)}
         if self.check_mode:
             return {"changed": True, **self.target.call(question, Certificates)}
-        part = CertificatesPart(self.target, open_backup(self.params, self.host), encryptor, named=named)
-        return part.receive(self.target.call(question | {"public_key": part.public_key}, EncryptedCertificates))
+        part = CertificatesPart(self.target, open_backup(self.params, self.host), encryptor, CallKey(), named=named)
+        return part.receive(self.target.call(question | {"public_key": part.key.public}, EncryptedCertificates))

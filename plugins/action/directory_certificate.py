@@ -13,9 +13,15 @@ from ..plugin_utils import _display
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._age.decryption import Decryptor
 from ..plugin_utils._age.encryption import Encryptor
-from ..plugin_utils._directory import certificate_backup, encryption_certificate, offline_changes, publication
-from ..plugin_utils._directory.encryption_certificate import EncryptionCertificate
+from ..plugin_utils._directory import (
+    certificate_backup,
+    encryption_certificate,
+    new_certificate,
+    offline_changes,
+    publication,
+)
 from ..plugin_utils._directory.ldap import Directory, connect
+from ..plugin_utils._directory.new_certificate import EncryptionCertificate
 from ..plugin_utils._errors import AccessManagerError, UnansweredChangeError, UnclearChangeError
 from ..plugin_utils._signing.signer import Signer, refuse_without_key
 from ..plugin_utils._signing.trust import OVERRIDE, Trust
@@ -92,7 +98,7 @@ class ActionModule(AccessManagerAction):
                 if self.check_mode:
                     unknown = {"published": False, "certificate": None, "backup": None}
                     return result | self._change(previous, None) | unknown
-                made = encryption_certificate.make(directory.domain.forest, self.now)
+                made = new_certificate.make(directory.domain.forest, self.now)
                 place, thumbprint = self._backed_up(store, made), made.thumbprint
             der = self._verified(place, thumbprint, directory.domain.forest)
             certificate = encryption_certificate.description_of(der)

@@ -10,7 +10,7 @@ import typing as t
 
 from ..plugin_utils._action import AccessManagerAction
 from ..plugin_utils._directory import census as census_module
-from ..plugin_utils._directory import computers, expiry_summary, publication
+from ..plugin_utils._directory import computers, expiry_summary, publication, uncovered_keys
 from ..plugin_utils._directory.census import Census, Lost
 from ..plugin_utils._directory.expiry_summary import Expiry
 from ..plugin_utils._directory.ldap import Directory, connect, refuse_one_domain_twice
@@ -65,7 +65,7 @@ class ActionModule(AccessManagerAction):
             "forests": list(forests.values()),
             "thumbprints": published,
             "uncovered": uncovered,
-            "problems": list(map(census_module.problem_of_published, uncovered)),
+            "problems": list(map(uncovered_keys.problem_of_published, uncovered)),
         }
 
     def _counted(self, backups: KeyIndex | None) -> Result:
@@ -145,7 +145,7 @@ def _result(census: Result, domains: list[Result], forests: list[Result], backup
         "forests": forests,
         "thumbprints": thumbprints[:_MOST_LOOKED_FOR],
         "uncovered": [key["thumbprint"] for key in uncovered],
-        "problems": list(map(census_module.problem, uncovered)),
+        "problems": list(map(uncovered_keys.problem_of_counted, uncovered)),
     }
 
 

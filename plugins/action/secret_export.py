@@ -13,6 +13,7 @@ from ..plugin_utils._ams.constants import knowledge
 from ..plugin_utils._parts.part import open_backup
 from ..plugin_utils._parts.secrets import SecretsPart
 from ..plugin_utils._target.answers import EncryptedSecrets, Secrets
+from ..plugin_utils._target.envelope import CallKey
 
 
 class ActionModule(AccessManagerAction):
@@ -20,5 +21,5 @@ class ActionModule(AccessManagerAction):
         encryptor = Encryptor.of(self.params)
         if self.check_mode:
             return {"changed": True, **self.target.call({"knowledge": knowledge()}, Secrets)}
-        part = SecretsPart(self.target, open_backup(self.params, self.host), encryptor)
+        part = SecretsPart(self.target, open_backup(self.params, self.host), encryptor, CallKey())
         return part.receive(self.target.call(part.question, EncryptedSecrets))

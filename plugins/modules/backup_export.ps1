@@ -19,11 +19,10 @@ Set-StrictMode -Version 2.0
 
 Function Get-BesideConfiguration {
     # The parts that lie beside the configuration.
-    $keys = $module.Params.public_keys
-    $secrets = @{ Knowledge = $module.Params.knowledge; Settings = $module.Params.settings; PublicKey = $keys.secrets }
+    $question = @{ Knowledge = $module.Params.knowledge; PublicKey = $module.Params.public_key }
     @{
-        certificates = Get-CertificateExport -Knowledge $module.Params.knowledge -PublicKey $keys.certificates
-        secrets = Get-SecretExport @secrets
+        certificates = Get-CertificateExport @question
+        secrets = Get-SecretExport @question -Settings $module.Params.settings
     }
 }
 
@@ -31,7 +30,7 @@ Function Send-Stopped {
     # Stages the configuration with a stop, packs it, and leaves nothing in clear in the folder.
     param([String] $Folder)
     $taken = New-Snapshot -Params $module.Params -Folder $Folder
-    $packed = @{ PublicKey = $module.Params.public_keys.config; InlineLimit = $module.Params.inline_limit }
+    $packed = @{ PublicKey = $module.Params.public_key; InlineLimit = $module.Params.inline_limit }
     try {
         $taken.config = Invoke-StagingWrite -Path $Folder -Body { Send-Snapshot -Folder $Folder @packed }
         $taken + (Get-BesideConfiguration)
@@ -43,10 +42,7 @@ Function Send-Stopped {
 $options = Get-SnapshotOption
 $options.inline_limit = @{ type = 'int'; default = 0 }
 $options.settings = @{ type = 'list'; elements = 'str'; default = @() }
-$options.public_keys = @{
-    type = 'dict'
-    options = @{ config = Get-PublicKeyOption; certificates = Get-PublicKeyOption; secrets = Get-PublicKeyOption }
-}
+$options.public_key = Get-PublicKeyOption
 $module = New-TargetModule -Arguments $args -Options $options
 
 Complete-TargetModule -Module $module -Body {
@@ -57,7 +53,7 @@ Complete-TargetModule -Module $module -Body {
         [void](Invoke-RunStep -Params $params -Take { param($folder) Send-Stopped -Folder $folder })
         return @{ changed = $true }
     }
-    $sent = Invoke-LiveRun -Params $params -PublicKey $params.public_keys.config
+    $sent = Invoke-LiveRun -Params $params -PublicKey $params.public_key
     if (-not $sent.steady) { return $sent }
     @{ steady = $true; attempts = $sent.attempts; config = $sent } + (Get-BesideConfiguration)
 }

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
-    encryption_certificate,
+    new_certificate,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from cryptography.hazmat.primitives import serialization
@@ -31,7 +31,7 @@ from unit.signers import SshKey, ssh_key
 
 FOREST = "ad.lab.test"
 LOST = make_certificate(replace(CURRENT, subject=FOREST))
-STRANGERS = encryption_certificate.make(FOREST, datetime.datetime.now(datetime.UTC))
+STRANGERS = new_certificate.make(FOREST, datetime.datetime.now(datetime.UTC))
 """A certificate like any other of the forest, whose private key a stranger has."""
 
 

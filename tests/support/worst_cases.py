@@ -30,7 +30,11 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.z
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.zip_writer import Entry, zip_chunks
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store import manifest as manifest_module
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import LARGEST_ANSWER, Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import (
+    LARGEST_ANSWER,
+    CallKey,
+    Envelope,
+)
 from unit.target_side import encrypt, protect
 
 MEBIBYTE = 1024**2
@@ -81,15 +85,17 @@ def zip_directory() -> Read:
 
 
 def answer() -> Read:
-    envelope = Envelope(CONTEXT)
-    sent = protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT)
+    key = CallKey()
+    envelope = Envelope(CONTEXT, key)
+    sent = protect(bytes(LARGEST_ANSWER), key.public, CONTEXT)
     return lambda: envelope.decrypt(sent)
 
 
 def stream() -> Read:
-    envelope = Envelope(CONTEXT)
+    key = CallKey()
+    envelope = Envelope(CONTEXT, key)
     packed = gzip.compress(bytes(64 * MEBIBYTE), 1) * (LARGEST // (64 * MEBIBYTE))
-    sent, ciphertext = encrypt(packed, envelope.public_key, CONTEXT, compress=False)
+    sent, ciphertext = encrypt(packed, key.public, CONTEXT, compress=False)
 
     def read() -> None:
         unpacked = envelope.decrypted_stream(sent, io.BytesIO(ciphertext))

@@ -15,7 +15,6 @@ import typing as t
 
 from .. import _progress
 from .._ams.constants import HISTORY, PASSWORD
-from .._store.manifest import CountedKey
 from .._text import printable
 from . import stored_password
 from .computers import Computer
@@ -147,29 +146,6 @@ def lost_of(keys: c.Iterable[dict[str, t.Any]], thumbprints: list[str]) -> Lost:
     current = sum(key["current"] for key in lost)
     history = sum(key["history"] for key in lost)
     return {"thumbprints": thumbprints, "current": current, "history": history}
-
-
-_WHERE = (
-    "A backup of each server looks for it in every store where Access Manager does: the service's, that of its "
-    "account, and LocalMachine\\My. Back up the server that has it, or find its PFX and give it to the servers."
-)
-
-
-def problem_of_published(thumbprint: str) -> str:
-    """What is wrong when no backup holds the key of the certificate that the directory publishes."""
-    return (
-        f"The directory publishes certificate {thumbprint}, to which agents encrypt: no backup holds its private key. "
-        f"{_WHERE}"
-    )
-
-
-def problem(key: CountedKey) -> str:
-    """What is wrong when no backup holds a key, as results name it."""
-    published = ", which is published" if key["published"] else ""
-    return (
-        f"{key['current']} current and {key['history']} earlier passwords in the directory depend on certificate "
-        f"{key['thumbprint']}{published}: no backup holds its private key. {_WHERE}"
-    )
 
 
 def _utc(time: datetime.datetime | None) -> str | None:

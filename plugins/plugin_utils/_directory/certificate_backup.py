@@ -27,7 +27,8 @@ from .._store.key_index import BackupRef
 from .._store.manifest import CERTIFICATES_ALONE, PARTS, Manifest, PartRecord
 from .._store.partial import PartialBackup, refuse_unusable_root
 from .._store.store import BackupStore
-from .encryption_certificate import EncryptionCertificate, description_of
+from .encryption_certificate import description_of
+from .new_certificate import EncryptionCertificate
 
 _PART = "certificates"
 

@@ -33,7 +33,7 @@ _BLOCK, _MAC_KEY = 64, 3
 def name(pfx: bytes, password: str) -> bytes:
     """The PFX with the name of the provider at each key.
 
-    It must be one of encryption_certificate.py: with a MAC of SHA-1.
+    It must be one of new_certificate.py: with a MAC of SHA-1.
     """
     if not HAS_ASN1:
         raise DirectoryLibraryError

@@ -11,7 +11,7 @@ import secrets
 import typing as t
 
 from .._directory import pfx_key_provider
-from .._directory.encryption_certificate import windows_pfx
+from .._directory.new_certificate import windows_pfx
 from .._errors import AccessManagerError, MissingLibraryError
 from .._windows.pfx import HAS_CRYPTOGRAPHY, thumbprint_of
 

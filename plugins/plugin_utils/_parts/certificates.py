@@ -25,6 +25,7 @@ from .._store.manifest import CertificateRecord, Details
 from .._store.partial import PartialBackup
 from .._target.answers import EXPORTS, EncryptedCertificates, Export
 from .._target.call import Target
+from .._target.envelope import CallKey
 from .._windows import pfx as pfx_module
 from .part import Part
 
@@ -35,8 +36,10 @@ class CertificatesPart(Part):
     name = "certificates"
     context = "certificate_export"
 
-    def __init__(self, target: Target, backup: PartialBackup, encryptor: Encryptor, *, named: list[str]) -> None:
-        super().__init__(target, backup, encryptor)
+    def __init__(
+        self, target: Target, backup: PartialBackup, encryptor: Encryptor, key: CallKey, *, named: list[str]
+    ) -> None:
+        super().__init__(target, backup, encryptor, key)
         self._named = named
 
     def receive(self, answer: EncryptedCertificates) -> dict[str, t.Any]:

@@ -25,6 +25,7 @@ from .._store.partial import PartialBackup
 from .._target import earlier_restores, live_configuration, transfer
 from .._target.answers import Sent
 from .._target.call import Target
+from .._target.envelope import CallKey
 from .._windows import tls_certificate
 from .part import Part
 
@@ -45,11 +46,12 @@ class ConfigurationPart(Part):
         target: Target,
         backup: PartialBackup,
         encryptor: Encryptor,
+        key: CallKey,
         *,
         expected_bytes: int | None,
         include_database: bool,
     ) -> None:
-        super().__init__(target, backup, encryptor)
+        super().__init__(target, backup, encryptor, key)
         self._expected_bytes, self._include_database = expected_bytes, include_database
 
     @property

@@ -14,26 +14,21 @@ from .._store.manifest import PARTS, Details, PartRecord, Written
 from .._store.partial import PartialBackup
 from .._store.store import BackupStore
 from .._target.call import Target
-from .._target.envelope import Envelope
+from .._target.envelope import CallKey, Envelope
 
 
 class Part:
     """One part of the backup that is open, for one call of its server, whose answer C(receive) of the part takes.
 
-    C(name): one of PARTS. C(context): of its envelope.
+    C(name): one of PARTS. C(context): of its envelope. C(key): of the call, to which the server encrypts the part.
     """
 
     name: t.ClassVar[str]
     context: t.ClassVar[str]
 
-    def __init__(self, target: Target, backup: PartialBackup, encryptor: Encryptor) -> None:
-        self.target, self.backup, self.encryptor = target, backup, encryptor
-        self.envelope = Envelope(self.context)
-
-    @property
-    def public_key(self) -> dict[str, str]:
-        """The key to which the server encrypts this part."""
-        return self.envelope.public_key
+    def __init__(self, target: Target, backup: PartialBackup, encryptor: Encryptor, key: CallKey) -> None:
+        self.target, self.backup, self.encryptor, self.key = target, backup, encryptor, key
+        self.envelope = Envelope(self.context, key)
 
     def binding(self) -> Binding:
         """What the part says of itself, inside its encryption."""

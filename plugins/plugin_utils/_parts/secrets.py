@@ -31,7 +31,7 @@ class SecretsPart(Part):
     @property
     def question(self) -> dict[str, t.Any]:
         """What the half of C(secret_export) is asked for this part."""
-        return {"knowledge": knowledge(), "settings": SETTINGS, "public_key": self.public_key}
+        return {"knowledge": knowledge(), "settings": SETTINGS, "public_key": self.key.public}
 
     def receive(self, answer: EncryptedSecrets) -> dict[str, t.Any]:
         """Takes what the server sent, and returns what is known of it. The part with the certificates comes before."""

@@ -42,20 +42,38 @@ LARGEST_STREAM = LARGEST + 64 * 1024**2
 _KEY_BYTES = 32
 
 
-class Envelope:
-    """The key pair of one call. The private key lives no longer than this object."""
+class CallKey:
+    """The RSA key pair of one call. The private key lives no longer than this object."""
 
-    def __init__(self, context: str) -> None:
+    def __init__(self) -> None:
         if not HAS_CRYPTOGRAPHY:
             raise MissingLibraryError("cryptography")
-        self._context = context.encode()
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
 
     @property
-    def public_key(self) -> dict[str, str]:
+    def public(self) -> dict[str, str]:
         """The option C(public_key) of a target's half."""
         numbers = self._key.public_key().public_numbers()
         return {"modulus": _base64_number(numbers.n), "exponent": _base64_number(numbers.e)}
+
+    def unwrap(self, wrapped: bytes) -> tuple[bytes, bytes]:
+        """The keys for decryption and for the MAC that a target wrapped for this call."""
+        try:
+            keys = self._key.decrypt(wrapped, OAEP(mgf=MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None))
+        except ValueError:
+            raise AccessManagerError(
+                "The target's answer is not encrypted to this call's key: it is not used."
+            ) from None
+        if len(keys) != 2 * _KEY_BYTES:
+            raise AccessManagerError("The target's answer has no proper keys: it is not used.")
+        return keys[:_KEY_BYTES], keys[_KEY_BYTES:]
+
+
+class Envelope:
+    """What a call returns in one envelope. C(context): which of a call's envelopes it is; its MAC covers that."""
+
+    def __init__(self, context: str, key: CallKey) -> None:
+        self._context, self._key = context.encode(), key
 
     def decrypt(self, header: c.Mapping[str, t.Any]) -> bytes:
         """The clear bytes of an envelope that carries its data itself."""
@@ -72,16 +90,7 @@ class Envelope:
         iv, mac_of_target = _bytes_of(header, "iv"), _bytes_of(header, "mac")
         if len(iv) != AES.block_size // 8:
             raise AccessManagerError("The target's answer has no initialization vector: it is not used.")
-        try:
-            oaep = OAEP(mgf=MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)
-            keys = self._key.decrypt(_bytes_of(header, "key"), oaep)
-        except ValueError:
-            raise AccessManagerError(
-                "The target's answer is not encrypted to this call's key: it is not used."
-            ) from None
-        if len(keys) != 2 * _KEY_BYTES:
-            raise AccessManagerError("The target's answer has no proper keys: it is not used.")
-        encryption_key, mac_key = keys[:_KEY_BYTES], keys[_KEY_BYTES:]
+        encryption_key, mac_key = self._key.unwrap(_bytes_of(header, "key"))
         mac = hmac.new(mac_key, self._context + iv, "sha256")
         ciphertext.seek(0)
         while chunk := ciphertext.read(CHUNK):

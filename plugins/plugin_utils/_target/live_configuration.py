@@ -15,7 +15,7 @@ from .._errors import AccessManagerError
 from . import transfer
 from .answers import SENT_OR_NOT, Sent, Unsteady
 from .call import Run, Target, new_run
-from .envelope import Envelope
+from .envelope import CallKey, Envelope
 
 MODULE = "artifact_fetch"
 INLINE_LIMIT = 8 * 1024 * 1024
@@ -25,7 +25,7 @@ LARGEST_IN_MEMORY = 512 * 1024**2
 """Bytes of a live configuration, encrypted or not, that are looked at: it has no database."""
 
 
-def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> Unsteady | Sent:
+def ask(target: Target, run: Run, key: CallKey, *, lock_timeout: int) -> Unsteady | Sent:
     """The answer of the target. C(run) has the names of a run, and live.
 
     Raises ConnectionLostError when no answer came. A live run may go on then: the caller makes a new one, with another
@@ -34,7 +34,7 @@ def ask(target: Target, run: Run, envelope: Envelope, *, lock_timeout: int) -> U
     question = {
         "step": "take",
         "knowledge": knowledge(),
-        "public_key": envelope.public_key,
+        "public_key": key.public,
         "inline_limit": INLINE_LIMIT,
         "lock_timeout": lock_timeout,
     }
@@ -52,8 +52,8 @@ def read_live(target: Target, *, staging_root: str, lock_timeout: int) -> Config
 
 
 def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
-    envelope = Envelope(MODULE)
-    answer = ask(target, run, envelope, lock_timeout=lock_timeout)
+    key = CallKey()
+    answer = ask(target, run, key, lock_timeout=lock_timeout)
     if answer["steady"] is False:
         raise AccessManagerError(
             f"The configuration of {target.label} changed each of {answer['attempts']} times while it was read: "
@@ -61,7 +61,8 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
         )
     with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
         transfer.receive(target.connection, target.label, answer, incoming, most=LARGEST_IN_MEMORY)
-        snapshot = SnapshotStream(envelope.decrypted_stream(answer["envelope"], incoming), LARGEST_IN_MEMORY)
+        clear = Envelope(MODULE, key).decrypted_stream(answer["envelope"], incoming)
+        snapshot = SnapshotStream(clear, LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(snapshot.entries())), tolerant=True)
     if answer["path"]:
         target.remove_sent(run)

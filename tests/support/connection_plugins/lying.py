@@ -81,13 +81,13 @@ class Connection(ConnectionBase):
             return 0, b"", b""
         answer = honest(module, arguments)
         if arguments.get("step") == "take":
-            _launch_of(arguments).write_text(json.dumps({"module": module, "keys": arguments.get("public_keys")}))
+            _launch_of(arguments).write_text(json.dumps({"module": module, "key": arguments.get("public_key")}))
         for step in steps:
             answer = _merged(answer, self._lies(step))
         if answer.get("state") == "finished":
             launch = json.loads(_launch_of(arguments).read_text())
             lies = self._lies(f"{launch['module']}:answer")
-            answer["answer"] = json.dumps(_merged(left(launch["module"], launch["keys"]), lies))
+            answer["answer"] = json.dumps(_merged(left(launch["module"], launch["key"]), lies))
         return 0, json.dumps(answer).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -150,7 +150,7 @@ def honest(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     answers = {
         "installation_info": lambda: _description() | {"stale_runs": []},
         "artifact_fetch": lambda: _configuration(arguments["public_key"]),
-        "backup_export": lambda: _launched() if arguments["stop"] else _exported(arguments["public_keys"]),
+        "backup_export": lambda: _launched() if arguments["stop"] else _exported(arguments["public_key"]),
         "certificate_export": lambda: _certificates(arguments["public_key"]),
         "secret_export": lambda: _secrets(arguments["public_key"]),
         "config_restore": lambda: (
@@ -200,12 +200,12 @@ def _secrets(public_key: dict[str, str]) -> dict[str, Any]:
     return {"secrets": [], "settings": {}, "envelope": protect(b"{}", public_key, "secret_export")}
 
 
-def _exported(public_keys: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _exported(public_key: dict[str, str]) -> dict[str, Any]:
     parts = {"config": _configuration, "certificates": _certificates, "secrets": _secrets}
-    return {"steady": True, "attempts": 1} | {name: part(public_keys[name]) for name, part in parts.items()}
+    return {"steady": True, "attempts": 1} | {name: part(public_key) for name, part in parts.items()}
 
 
-def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
+def left(module: str, public_key: dict[str, str] | None = None) -> dict[str, Any]:
     """What a detached run of a module leaves."""
     waits = {"stop_ms": 1, "unlock_ms": 1, "start_ms": 1, "interrupted_stops": []}
     if module == "service":
@@ -219,7 +219,7 @@ def left(module: str, public_keys: dict[str, dict[str, str]] | None = None) -> d
         failures = {"failed_check": "", "rollback_errors": []}
         return {"state": "restored", "stopped": True, "checks": checks} | done | waits | failures
     taken = {"attempts": 1, "consistent": True, "stopped": True, "downtime_ms": 3, "start_error": ""}
-    sent = _exported(public_keys) if public_keys else {}
+    sent = _exported(public_key) if public_key else {}
     return {"changed": True, "steady": True, "files": 3, "bytes": 11} | sent | taken | waits
 
 

@@ -24,7 +24,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.c
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._contents.source import select
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
-    encryption_certificate,
+    new_certificate,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._maintenance import verification
@@ -200,7 +200,7 @@ def test_without_it_a_part_cannot_be_made(root: Path) -> None:
 
 @pytest.mark.slow
 def test_the_certificates_of_a_forest_are_bound_too(tmp_path: Path, owner: KeyPair, decryptor: Decryptor) -> None:
-    made = [encryption_certificate.make("forest.example", verification.time_of_id(one)) for one in IDS]
+    made = [new_certificate.make("forest.example", verification.time_of_id(one)) for one in IDS]
     places = []
     for number, one in enumerate(made):
         store = BackupStore(str(tmp_path), f"forest{number}.example")

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
-    encryption_certificate,
+    new_certificate,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._drill import choice
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -211,7 +211,7 @@ def test_backups_of_a_forest_s_certificates_are_of_no_server_and_get_no_drill(
     stores: list[BackupStore], owner: KeyPair, state: str
 ) -> None:
     forest = BackupStore(str(stores[0].root), "a.example")
-    certificate = encryption_certificate.make("a.example", datetime.now(UTC))
+    certificate = new_certificate.make("a.example", datetime.now(UTC))
     certificate_backup.commit(forest, encrypt_to(owner.public), certificate, [], datetime.now(UTC))
     assert choice.oldest([forest, *stores], state, NOW)[0].host == "ams1"
     with pytest.raises(AccessManagerError, match="a.example has no complete backup of a server"):

@@ -34,7 +34,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target imp
     interrupted_stops,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.call import Target
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import CallKey
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._text import json_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,11 +112,11 @@ def test_one_odd_value_is_a_sentence_or_does_no_harm(place: tuple[Any, ...], odd
         assert len(str(exc)) < 1500
 
 
-KEY = Envelope("x").public_key
+KEY = CallKey().public
 HONEST: dict[str, tuple[Any, Any]] = {
     "artifact_fetch": (lying.honest("artifact_fetch", {"public_key": KEY}), answers.SENT_OR_NOT),
     "backup_export": (
-        lying.honest("backup_export", {"stop": False, "public_keys": dict.fromkeys(lying.PARTS, KEY)}),
+        lying.honest("backup_export", {"stop": False, "public_key": KEY}),
         answers.EXPORTED_OR_NOT,
     ),
     "certificate_export": (lying.honest("certificate_export", {"public_key": KEY}), answers.EncryptedCertificates),

@@ -16,23 +16,28 @@ from typing import Any
 
 import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import LARGEST_ANSWER, Envelope
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target.envelope import (
+    LARGEST_ANSWER,
+    CallKey,
+    Envelope,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.target_side import encrypt, protect
 
 CONTEXT = "artifact_fetch"
+KEY = CallKey()
 SENTENCE = "it is not used"
 
 
 @pytest.fixture(scope="module")
 def envelope() -> Envelope:
-    return Envelope(CONTEXT)
+    return Envelope(CONTEXT, KEY)
 
 
 @pytest.fixture(scope="module")
-def encrypted(envelope: Envelope) -> dict[str, Any]:
-    return protect(b"PFX password: correct horse", envelope.public_key, CONTEXT)
+def encrypted() -> dict[str, Any]:
+    return protect(b"PFX password: correct horse", KEY.public, CONTEXT)
 
 
 def decrypted_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
@@ -43,7 +48,7 @@ def decrypted_stream(envelope: Envelope, header: dict[str, Any]) -> Any:
 @example(b"")
 @example("Grüße".encode() * 50_000)
 def test_what_a_target_encrypted_is_decrypted(envelope: Envelope, clear: bytes) -> None:
-    assert envelope.decrypt(protect(clear, envelope.public_key, CONTEXT)) == clear
+    assert envelope.decrypt(protect(clear, KEY.public, CONTEXT)) == clear
 
 
 @settings(max_examples=200)
@@ -112,7 +117,7 @@ PACKED = gzip.compress(os.urandom(1000))
     ids=["other", "half", "without length", "zeros"],
 )
 def test_what_does_not_unpack_is_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
-    header = protect(packed, envelope.public_key, CONTEXT, compress=False)
+    header = protect(packed, KEY.public, CONTEXT, compress=False)
     with pytest.raises(AccessManagerError, match=SENTENCE):
         envelope.decrypt(header)
     with pytest.raises(AccessManagerError, match=SENTENCE):
@@ -121,21 +126,21 @@ def test_what_does_not_unpack_is_refused_in_a_sentence(envelope: Envelope, packe
 
 def test_an_answer_of_another_step_does_not_pass(envelope: Envelope) -> None:
     with pytest.raises(AccessManagerError, match=SENTENCE):
-        envelope.decrypt(protect(b"clear", envelope.public_key, "secret_export"))
+        envelope.decrypt(protect(b"clear", KEY.public, "secret_export"))
 
 
 def test_an_answer_to_another_call_does_not_pass(encrypted: dict[str, Any]) -> None:
     with pytest.raises(AccessManagerError, match="not encrypted to this call's key"):
-        Envelope(CONTEXT).decrypt(encrypted)
+        Envelope(CONTEXT, CallKey()).decrypt(encrypted)
 
 
-def test_each_call_has_its_own_key(envelope: Envelope) -> None:
-    assert envelope.public_key["modulus"] != Envelope(CONTEXT).public_key["modulus"]
+def test_each_call_has_its_own_key() -> None:
+    assert CallKey().public["modulus"] != CallKey().public["modulus"]
 
 
 def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
     clear = os.urandom(8 * 1024**2)
-    header, ciphertext = encrypt(clear, envelope.public_key, CONTEXT)
+    header, ciphertext = encrypt(clear, KEY.public, CONTEXT)
     with tempfile.TemporaryFile() as file:
         file.write(ciphertext)
         tracemalloc.start()
@@ -155,7 +160,7 @@ def test_a_large_stream_takes_little_memory(envelope: Envelope) -> None:
 
 @pytest.mark.parametrize("most", [0, 1, 1000, 1024**2])
 def test_a_stream_ends_in_a_sentence_at_its_bound(envelope: Envelope, most: int) -> None:
-    whole, larger = (protect(bytes(size), envelope.public_key, CONTEXT) for size in (most, most + 1))
+    whole, larger = (protect(bytes(size), KEY.public, CONTEXT) for size in (most, most + 1))
     ciphertext = io.BytesIO(base64.b64decode(whole["data"]))
     assert len(envelope.decrypted_stream(whole, ciphertext, most).read()) == most
     ciphertext = io.BytesIO(base64.b64decode(larger["data"]))
@@ -166,7 +171,7 @@ def test_a_stream_ends_in_a_sentence_at_its_bound(envelope: Envelope, most: int)
 @pytest.mark.slow
 def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
     clear = gzip.compress(bytes(64 * 1024**2)) * 64  # 4 GiB in 4 MiB
-    header = protect(clear, envelope.public_key, CONTEXT, compress=False)
+    header = protect(clear, KEY.public, CONTEXT, compress=False)
     tracemalloc.start()
     try:
         with pytest.raises(AccessManagerError, match=f"unpacks to more than {LARGEST_ANSWER} bytes"):
@@ -178,7 +183,7 @@ def test_a_bomb_is_not_unpacked(envelope: Envelope) -> None:
 
 
 def test_an_answer_at_the_bound_opens(envelope: Envelope) -> None:
-    assert len(envelope.decrypt(protect(bytes(LARGEST_ANSWER), envelope.public_key, CONTEXT))) == LARGEST_ANSWER
+    assert len(envelope.decrypt(protect(bytes(LARGEST_ANSWER), KEY.public, CONTEXT))) == LARGEST_ANSWER
 
 
 @settings(max_examples=100)
@@ -186,4 +191,4 @@ def test_an_answer_at_the_bound_opens(envelope: Envelope) -> None:
 def test_any_bytes_unpack_or_are_refused_in_a_sentence(envelope: Envelope, packed: bytes) -> None:
     for data in (packed, PACKED[:10] + packed):
         with contextlib.suppress(AccessManagerError):
-            envelope.decrypt(protect(data, envelope.public_key, CONTEXT, compress=False))
+            envelope.decrypt(protect(data, KEY.public, CONTEXT, compress=False))

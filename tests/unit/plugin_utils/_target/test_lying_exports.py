@@ -73,10 +73,7 @@ class Server:
 
     def _all(self, arguments: dict[str, Any]) -> dict[str, Any]:
         parts = {"config": self._files, "certificates": self._keys, "secrets": self._secrets}
-        keys = arguments["public_keys"]
-        return {"steady": True, "attempts": 1} | {
-            name: part({"public_key": keys[name]}) for name, part in parts.items()
-        }
+        return {"steady": True, "attempts": 1} | {name: part(arguments) for name, part in parts.items()}
 
     def _files(self, arguments: dict[str, Any]) -> dict[str, Any]:
         sent = bundle(self.described, self.contents)

@@ -17,8 +17,9 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.identi
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory import (
     certificate_backup,
     encryption_certificate,
+    new_certificate,
 )
-from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.encryption_certificate import (
+from ansible_collections.lithnet.access_manager.plugins.plugin_utils._directory.new_certificate import (
     EncryptionCertificate,
 )
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
@@ -41,7 +42,7 @@ FOREST = "forest.example"
 
 @pytest.fixture(scope="module")
 def made() -> EncryptionCertificate:
-    return encryption_certificate.make(FOREST, NOW)
+    return new_certificate.make(FOREST, NOW)
 
 
 def test_it_is_like_access_managers_own(made: EncryptionCertificate) -> None:
