@@ -6,8 +6,8 @@
 to take a census, which needs a domain controller.
 
 bench.py                 all scenarios
-bench.py SCENARIO...     only these: standard, compare, large, fleet, recorded, restore, lossy, list, unchanged, verify,
-                         reports, worst, census
+bench.py SCENARIO...     only these: standard, compare, large, fleet, recorded, controller, restore, lossy, list,
+                         unchanged, verify, reports, worst, census
 
 Seconds are the lab's, where starting a PowerShell takes longer than on Windows. Counts do not depend on the machine.
 The exit code is 1 when a figure is over what the documents promise.
@@ -36,6 +36,7 @@ from typing import Any
 
 import comparison
 import pyrage
+import yaml
 from ansible.plugins.loader import init_plugin_loader
 from comparison import Measured
 from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
@@ -43,7 +44,7 @@ from support.certificates import make_certificate
 from support.configuration import CONFIG_PATH
 from support.domain import Domain
 from support.domain import available as domain_missing
-from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, start_playbook
+from support.playbook import COLLECTIONS, REPOSITORY, PlaybookRun, results_of, run_playbook, start_playbook
 
 init_plugin_loader([str(COLLECTIONS)])
 
@@ -65,6 +66,7 @@ PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
 VERIFY = REPOSITORY / "playbooks" / "verify.yml"
 RESTORE = REPOSITORY / "playbooks" / "restore.yml"
 MEBIBYTE = 1024**2
+CONTROLLER_TURNS, MOST_CONTROLLER_SECONDS = 5, 1.5
 LARGE_FILES = 2000
 LARGE_DATABASE = 64 * MEBIBYTE
 FLEET = 4
@@ -452,20 +454,29 @@ def recorded(folder: Path, variables: dict[str, Any]) -> None:
     promise("a fork's own memory, more with more servers", many.fork - few.fork, MOST_GROWTH_OF_A_FORK, "MiB")
 
 
-def recorded_run(folder: Path, variables: dict[str, Any], count: int) -> Memory:
+def played_servers(folder: Path, count: int) -> tuple[Path, dict[str, str]]:
+    """An inventory of servers that a connection plays, and the environment in which they answer."""
     servers = folder / f"servers-{count}"
     servers.mkdir()
     (servers / "lies.json").write_text("{}")
     hosts = {f"ams{number:04}": {"ansible_connection": "lying"} for number in range(count)}
     tests = REPOSITORY / "tests"
-    env = {"ANSIBLE_CONNECTION_PLUGINS": str(tests / "support/connection_plugins"), "PYTHONPATH": str(tests)}
+    return write_inventory(servers / "inventory.yml", hosts), {
+        "ANSIBLE_CONNECTION_PLUGINS": str(tests / "support/connection_plugins"),
+        "PYTHONPATH": str(tests),
+        "TEST_SERVERS": str(servers),
+    }
+
+
+def recorded_run(folder: Path, variables: dict[str, Any], count: int) -> Memory:
+    inventory, env = played_servers(folder, count)
     before = processor_of_children()
     running = start_playbook(
         PLAYBOOK,
-        write_inventory(servers / "inventory.yml", hosts),
+        inventory,
         extra_vars=variables | {"access_manager_backup_root": str(new_root(folder)), "backup_include_database": True},
         args=("--forks", str(FORKS)),
-        env=env | {"TEST_SERVERS": str(servers)},
+        env=env,
     )
     with MemoryWatch(running.pid, [], lambda: TABLE in running.stdout) as watch:
         run = running.wait(3600)
@@ -480,6 +491,30 @@ def recorded_run(folder: Path, variables: dict[str, Any], count: int) -> Memory:
     largest = max(len(json.dumps(one.result)) for one in run.results if TABLE not in one.task)
     promise("the largest result of a server", largest / 1024, MOST_RESULT, "KiB")
     return watch.peak
+
+
+def controller(folder: Path, variables: dict[str, Any]) -> None:
+    """An unchanged backup of a server that a connection plays at once, beside a playbook with a task that does nothing:
+    what is between them the controller spends on this collection.
+    """
+    heading("The controller's own time in an unchanged backup")
+    inventory, env = played_servers(folder, 1)
+    nothing = folder / "nothing.yml"
+    tasks = [{"ansible.builtin.debug": {"msg": "nothing"}}]
+    nothing.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+
+    def seconds(playbook: Path) -> float:
+        run = run_playbook(playbook, inventory, extra_vars=variables, env=env)
+        if run.rc:
+            raise SystemExit(run.output)
+        return run.seconds
+
+    seconds(PLAYBOOK)
+    with Disturbance() as disturbance:
+        runs = [(seconds(PLAYBOOK), seconds(nothing)) for _turn in range(CONTROLLER_TURNS)]
+    ours, theirs = (statistics.median(each) for each in zip(*runs, strict=True))
+    print(f"unchanged backup: {ours:.2f} s, nothing: {theirs:.2f} s, as disturbed by {disturbance.factor:.2f}")
+    promise("the controller's own, undisturbed", (ours - theirs) / disturbance.factor, MOST_CONTROLLER_SECONDS, "s")
 
 
 def restore(folder: Path, variables: dict[str, Any]) -> None:
@@ -685,6 +720,7 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "large": large,
     "fleet": fleet,
     "recorded": recorded,
+    "controller": controller,
     "restore": restore,
     "lossy": lossy,
     "list": list_backups,
@@ -694,7 +730,7 @@ SCENARIOS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     "worst": worst,
     "census": census,
 }
-WITHOUT_HOSTS = {"recorded", "list", "unchanged", "verify", "reports", "worst", "census"}
+WITHOUT_HOSTS = {"recorded", "controller", "list", "unchanged", "verify", "reports", "worst", "census"}
 
 
 # ---- their parts ----
