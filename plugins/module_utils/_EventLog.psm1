@@ -10,6 +10,7 @@ Set-StrictMode -Version 2.0
 
 $EventLog = 'Lithnet Access Manager'
 $MostEvents = 200
+$MostSeconds = 15
 
 Function Get-LoggedEvent {
     # Read-EventLog, for the events of these numbers since a time.
@@ -21,18 +22,27 @@ Function Get-LoggedEvent {
     Read-EventLog -Condition "($numbers) and TimeCreated[@SystemTime>='$(ConvertTo-Timestamp -Time $Since)']"
 }
 
+Function Get-TimeLeft {
+    # Until an end: a moment at least.
+    param([DateTime] $End)
+    $left = $End - [DateTime]::UtcNow
+    if ($left -gt [TimeSpan]::Zero) { $left } else { [TimeSpan]::FromMilliseconds(1) }
+}
+
 Function Read-EventLog {
-    # Numbers, levels and times of the newest events of which a condition on System is true; an error where the log cannot be read.
+    # Numbers, levels and times of the newest events of which a condition on System is true; an error where the log cannot be read,
+    # or not to its end in time: Windows looks at every event of a large log.
     param([String] $Condition)
+    $found = @()
+    $end = [DateTime]::UtcNow.AddSeconds($MostSeconds)
     try {
         $query = "*[System[$Condition]]"
         $kind = [Diagnostics.Eventing.Reader.PathType]::LogName
         $wanted = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogQuery -ArgumentList $EventLog, $kind, $query
         $wanted.ReverseDirection = $true
         $reader = New-Object -TypeName Diagnostics.Eventing.Reader.EventLogReader -ArgumentList $wanted
-        $found = @()
         try {
-            while ($found.Count -lt $MostEvents -and ($record = $reader.ReadEvent())) {
+            while ($found.Count -lt $MostEvents -and ($record = $reader.ReadEvent((Get-TimeLeft -End $end)))) {
                 try {
                     $time = ConvertTo-Timestamp -Time $record.TimeCreated.ToUniversalTime()
                     $found += @{ id = [Int32]$record.Id; level = [Int32]$record.Level; time = $time }
@@ -43,7 +53,7 @@ Function Read-EventLog {
         finally { $reader.Dispose() }
         @{ events = $found; error = '' }
     }
-    catch { @{ events = @(); error = $_.Exception.GetBaseException().Message } }
+    catch { @{ events = $found; error = $_.Exception.GetBaseException().Message } }
 }
 
 Export-ModuleMember -Function Get-LoggedEvent, Read-EventLog
