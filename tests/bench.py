@@ -62,6 +62,7 @@ from unit.opened_backups import files  # noqa: E402
 from unit.signers import ssh_key  # noqa: E402
 
 BASE = REPOSITORY / ".build" / "bench"
+COLLECTION = "lithnet.access_manager"
 PLAYBOOK = REPOSITORY / "playbooks" / "backup.yml"
 VERIFY = REPOSITORY / "playbooks" / "verify.yml"
 RESTORE = REPOSITORY / "playbooks" / "restore.yml"
@@ -73,6 +74,14 @@ FLEET = 4
 LATENCIES = (0, 100)
 FORKS, RECORDED = 25, (50, 150)
 MOST_MEMORY_OF_A_SERVER, MOST_GROWTH_OF_A_FORK, MOST_RESULT = 0.5, 8, 64
+MOST_MEMORY_OF_A_WORKER = 60
+"""MiB of a worker with much to do, above those of one that runs a module of Ansible's own."""
+
+MOST_MEMORY_OF_A_TARGET = 80
+"""MiB of a PowerShell on the server, above those of one that does nothing: with the 70 or so of Windows PowerShell 5.1
+itself it stays below 150.
+"""
+
 CONNECTIONS: tuple[Connection, ...] = ("winrm", "psrp")
 SAMPLE_SECONDS = 0.25
 MANY = 1000
@@ -90,13 +99,14 @@ MISSED: list[str] = []
 class Memory:
     """Peaks in MiB: of the largest process under ansible-playbook, and of the largest PowerShell on the host.
 
-    parent: of ansible-playbook itself. fork: what the largest of its workers does not share with it; table: the same of
-    the one that makes the table of all hosts.
+    parent: of ansible-playbook itself. worker: of the largest of its workers; fork: what the largest of them does not
+    share with it; table: the same of the one that makes the table of all hosts.
     """
 
     controller: int = 0
     target: int = 0
     parent: int = 0
+    worker: int = 0
     fork: int = 0
     table: int = 0
 
@@ -153,7 +163,9 @@ class MemoryWatch:
                 self.peak.controller = max(self.peak.controller, peak)
                 if pid == self._root_pid:
                     self.peak.parent = peak
-                elif at_table:
+                    continue
+                self.peak.worker = max(self.peak.worker, peak)
+                if at_table:
                     self.peak.table = max(self.peak.table, _private(pid))
                 else:
                     self.peak.fork = max(self.peak.fork, _private(pid))
@@ -305,6 +317,13 @@ def promise(name: str, measured: float, limit: float, unit: str) -> None:
         MISSED.append(name)
 
 
+def promise_worker(name: str, memory: Memory, base: Memory) -> None:
+    """Prints the memory of a worker above that of one that runs a module of Ansible's own."""
+    above = memory.worker - base.worker
+    print(f"{name}: the largest worker {memory.worker} MiB, one for a module of Ansible's own {base.worker} MiB")
+    promise(f"{name}, the worker above Ansible's own", above, MOST_MEMORY_OF_A_WORKER, "MiB")
+
+
 def ratio(name: str, this: float, that: float) -> None:
     print(f"{name}: {this / that:.1f}")
 
@@ -415,12 +434,19 @@ def large(folder: Path, variables: dict[str, Any]) -> None:
         small = measure("small, with a stop", [host], inventory, stopping(variables, small_root))
         add_files(host, LARGE_FILES)
         own = own_stop_and_start(host)
-        figures = [small]
+        nothing = write_task(folder, "ansible.builtin.raw", "exit 0")
+        idle, figures = [], [small]
         for connection in CONNECTIONS:
             inventory = host.write_inventory(folder / f"{connection}.yml", connection)
+            idle.append(measure(f"nothing, {connection}", [host], inventory, {}, playbook=nothing))
             more = stopping(variables, large_root) | {"backup_include_database": True}
             figures.append(measure(f"large, {connection}", [host], inventory, more))
-        show(figures, memory=True)
+        show([*idle, *figures], memory=True)
+        for base, one in zip(idle, figures[1:], strict=True):
+            promise_worker(one.name, one.memory, base.memory)
+            print(f"{one.name}: a PowerShell that does nothing needs {base.memory.target} MiB here")
+            added = one.memory.target - base.memory.target
+            promise(f"{one.name}, a process on the server above that", added, MOST_MEMORY_OF_A_TARGET, "MiB")
         progress = [line for line in figures[1].output.splitlines() if "MB received" in line]
         print(f"\nProgress lines over winrm: {len(progress)}" + (f", the last: {progress[-1]}" if progress else ""))
         print(f"The service's own stop and start: {own} ms")
@@ -591,7 +617,9 @@ def lossy_run(name: str, host: AmsHost, inventory: Path, playbook: Path, variabl
 
 
 def list_backups(folder: Path, variables: dict[str, Any]) -> None:
-    """Many backups of one host, listed: the module alone, and a whole run of ansible-playbook around it."""
+    """Many backups of one host, listed: the module alone, and a whole run of ansible-playbook around it. And verified
+    by the playbook, for its memory.
+    """
     root = Path(variables["access_manager_backup_root"])
     heading(f"A list of {MANY} backups")
     make_backups(root, variables, MANY)
@@ -600,8 +628,14 @@ def list_backups(folder: Path, variables: dict[str, Any]) -> None:
     processor, size = time.process_time() - before, len(json.dumps(result)) / MEBIBYTE
     assert len(result["backups"]) == MANY
     print(f"backup_info: {seconds:.2f} s, of which {processor:.2f} s of the processor; a result of {size:.1f} MiB")
-    run = start_playbook(write_task(folder, "backup_info", {"backup_root": str(root)}), "ams1,").wait()
+    run = start_playbook(write_task(folder, f"{COLLECTION}.backup_info", {"backup_root": str(root)}), "ams1,").wait()
     print(f"ansible-playbook with that one task: {run.seconds:.1f} s")
+    inventory = write_inventory(folder / "ams1.yml", {"ams1": {}})
+    pause = write_task(folder, "ansible.builtin.pause", {"seconds": 2})
+    nothing = measure("nothing", [], inventory, {}, playbook=pause)
+    settings = {"access_manager_backup_root": str(root), "access_manager_state_dir": str(folder / "state")}
+    verified_all = measure(f"verification of {MANY} backups", [], inventory, settings, playbook=VERIFY)
+    promise_worker(verified_all.name, verified_all.memory, nothing.memory)
     key = ssh_key(folder)
     for manifest in root.rglob("manifest.json"):
         manifest.with_name("manifest.json.sig").write_bytes(key.signature(manifest.read_bytes()))
@@ -700,7 +734,7 @@ def census(folder: Path, variables: dict[str, Any]) -> None:
                 lambda more=narrowed: run_action("directory_info", servers=domain.servers, **domain.options(), **more)
             )
             options = {"servers": domain.servers} | domain.options() | narrowed
-            running = start_playbook(write_task(folder, "directory_info", options), "localhost,")
+            running = start_playbook(write_task(folder, f"{COLLECTION}.directory_info", options), "localhost,")
             with MemoryWatch(running.pid, []) as watch:
                 run = running.wait()
             if run.rc:
@@ -775,10 +809,10 @@ def report_seconds(folder: Path, root: Path, **variables: Any) -> float:
     return used / disturbance.factor
 
 
-def write_task(folder: Path, module: str, options: dict[str, Any]) -> Path:
+def write_task(folder: Path, module: str, options: dict[str, Any] | str) -> Path:
     """A playbook with one task for whatever host there is."""
     playbook = folder / f"{module}.yml"
-    task = {f"lithnet.access_manager.{module}": options}
+    task = {module: options}
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
     return playbook
 

@@ -60,7 +60,7 @@ Function Write-Envelope {
         $encryptor = $aes.CreateEncryptor()
         $encrypted = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $authenticated, $encryptor, $write
         $compressed = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $encrypted,
-            ([IO.Compression.CompressionMode]::Compress), $true
+            ([IO.Compression.CompressionLevel]::Fastest), $true
         & $Writer $compressed
         $compressed.Dispose()
         $encrypted.FlushFinalBlock()

@@ -9,11 +9,15 @@ import collections.abc as c
 import dataclasses
 import datetime
 import io
+import itertools
 import typing as t
 import zipfile
+import zlib
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _LATEST = (2107, 12, 31, 23, 59, 58)
+_LEAST_GAIN = 0.05
+"""By which share the beginning of a file must become smaller for the file to be compressed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +28,11 @@ class Entry:
     modified: datetime.datetime
     content: c.Iterable[bytes] = ()
 
-    def zip_info(self) -> zipfile.ZipInfo:
+    def zip_info(self, beginning: bytes) -> zipfile.ZipInfo:
+        """What the archive says of it; C(beginning): of its content."""
         time = min(max(self.modified.timetuple()[:6], _EARLIEST), _LATEST)
         info = zipfile.ZipInfo(self.name, time)
-        info.compress_type = zipfile.ZIP_STORED if self.name.endswith("/") else zipfile.ZIP_DEFLATED
+        info.compress_type = zipfile.ZIP_DEFLATED if _is_compressible(beginning) else zipfile.ZIP_STORED
         info.external_attr = (0o40700 << 16) | 0x10 if self.name.endswith("/") else 0o100600 << 16
         return info
 
@@ -37,12 +42,18 @@ def zip_chunks(entries: c.Iterable[Entry]) -> c.Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(t.cast(t.IO[bytes], sink), "w") as archive:
         for entry in entries:
-            with archive.open(entry.zip_info(), "w", force_zip64=True) as member:
-                for chunk in entry.content:
+            content = iter(entry.content)
+            beginning = next(content, b"")
+            with archive.open(entry.zip_info(beginning), "w", force_zip64=True) as member:
+                for chunk in itertools.chain([beginning], content):
                     member.write(chunk)
                     yield sink.take()
             yield sink.take()
     yield sink.take()
+
+
+def _is_compressible(beginning: bytes) -> bool:
+    return len(zlib.compress(beginning, 1)) < (1 - _LEAST_GAIN) * len(beginning)
 
 
 class ChunkReader(io.RawIOBase, t.BinaryIO):

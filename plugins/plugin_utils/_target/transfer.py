@@ -12,6 +12,8 @@ where it ended.
 from __future__ import annotations
 
 import base64
+import collections.abc as c
+import contextlib
 import hashlib
 import io
 import json
@@ -93,10 +95,21 @@ def _receive_file(
 
 def _fetch(connection: t.Any, source: str, size: int, incoming: io.BufferedRandom, progress: Progress) -> None:
     """Appends what is missing of the file."""
-    fetch = _stream_over_winrm if connection.transport == "winrm" else _fetch_slices
-    incoming.seek(0, os.SEEK_END)
-    refuse_without_space(incoming.fileno(), size - incoming.tell(), _place(incoming))
-    fetch(connection, source, size, incoming, progress)
+    is_winrm = connection.transport == "winrm"
+    lines_of, most = (_lines_over_winrm, size) if is_winrm else (_lines_over_psrp, SLICE_BYTES)
+    before = incoming.seek(0, os.SEEK_END)
+    refuse_without_space(incoming.fileno(), size - before, _place(incoming))
+    while before < size:
+        length = min(most, size - before)
+        arrival = _Arrival(incoming, length)
+        request = json.dumps({"path": source, "offset": before, "length": length})
+        with contextlib.closing(lines_of(connection, source, request)) as lines:
+            for line in lines:
+                arrival.write(_decoded(line))
+                progress.done = incoming.tell()
+        if incoming.tell() == before:
+            raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
+        before = incoming.tell()
 
 
 class _Arrival:
@@ -113,84 +126,93 @@ class _Arrival:
         self._left -= len(data)
 
 
-def _fetch_slices(connection: t.Any, source: str, size: int, file: io.BufferedRandom, progress: Progress) -> None:
-    command = " ".join(["PowerShell", *_ARGUMENTS, _encoded_script()])
-    while file.tell() < size:
-        before = file.tell()
-        length = min(SLICE_BYTES, size - before)
-        code, output, errors = connection.exec_command(command, in_data=_request(source, before, length))
-        arrival = _Arrival(file, length)
-        for line in output.split():
-            arrival.write(_decoded(line))
-        _refuse_failure(source, code, errors)
-        if file.tell() == before:
-            raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
-        progress.done = file.tell()
+class _Silence:
+    """How long the target has sent nothing."""
+
+    def __init__(self) -> None:
+        self._heard = time.monotonic()
+
+    def refuse_long(self, output: c.Sized) -> None:
+        """Raises AccessManagerError when there was no output for too long."""
+        now = time.monotonic()
+        self._heard = now if output else self._heard
+        if now - self._heard > _LONGEST_SILENCE:
+            raise AccessManagerError(f"the target sent nothing in {_LONGEST_SILENCE} seconds")
 
 
-def _stream_over_winrm(
-    connection: t.Any, source: str, size: int, file: io.BufferedRandom, progress: Progress
-) -> None:
+def _lines_over_psrp(connection: t.Any, source: str, request: str) -> c.Generator[str]:
+    """What send_file.ps1 writes, as it arrives, from a pipeline of the process that is there."""
+    from pypsrp.complex_objects import PSInvocationState
+    from pypsrp.powershell import PowerShell
+
+    connection._connect()
+    pipeline: t.Any = PowerShell(connection.runspace)
+    pipeline.add_script(_SEND_FILE.read_text(), use_local_scope=True)
+    silence = _Silence()
+    try:
+        pipeline.begin_invoke(request)
+        while pipeline.state == PSInvocationState.RUNNING:
+            pipeline.poll_invoke()
+            silence.refuse_long(pipeline.output)
+            lines, pipeline.output = pipeline.output, []
+            yield from lines
+    finally:
+        pipeline.state = PSInvocationState.RUNNING  # stop() refuses others, and the target keeps what was not stopped
+        _end(pipeline.stop)
+    _refuse_failure(source, pipeline.had_errors, "\n".join(map(str, pipeline.streams.error)))
+
+
+def _lines_over_winrm(connection: t.Any, source: str, request: str) -> c.Generator[bytes]:
+    """The same from a process of its own."""
     from winrm.exceptions import WinRMOperationTimeoutError
 
     connection._connect()
     protocol, shell = connection.protocol, connection.shell_id
     command = protocol.run_command(shell, "PowerShell", [*_ARGUMENTS, _encoded_script()], console_mode_stdin=False)
+    silence = _Silence()
     try:
-        length = size - file.tell()
-        arrival = _Arrival(file, length)
-        protocol.send_command_input(shell, command, _request(source, file.tell(), length), end=True)
+        protocol.send_command_input(shell, command, request.encode(), end=True)
         rest, errors, done = b"", b"", False
-        heard = time.monotonic()
         while not done:
             try:
                 output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
             except WinRMOperationTimeoutError:
                 output = more_errors = b""
-            heard = time.monotonic() if output else heard
-            if time.monotonic() - heard > _LONGEST_SILENCE:
-                raise AccessManagerError(f"the target sent nothing in {_LONGEST_SILENCE} seconds")
+            silence.refuse_long(output)
             errors = (errors + more_errors)[:_LONGEST_ERROR]
             *lines, rest = (rest + output).split(b"\n")
             if len(rest) > _LONGEST_LINE:
                 raise AccessManagerError(f"the target sent a line of more than {_LONGEST_LINE} bytes")
-            for line in lines:
-                arrival.write(_decoded(line.strip()))
-            progress.done = file.tell()
+            yield from map(bytes.strip, lines)
     finally:
-        _end_command(protocol, shell, command)
-    _refuse_failure(source, code, errors)
-
-
-def _request(source: str, offset: int, length: int) -> bytes:
-    """What send_file.ps1 reads on its input."""
-    return json.dumps({"path": source, "offset": offset, "length": length}).encode()
+        _end(lambda: protocol.cleanup_command(shell, command))
+    _refuse_failure(source, bool(code), errors.decode("utf-8", "replace"))
 
 
 def _encoded_script() -> str:
     return base64.b64encode(_SEND_FILE.read_text().encode("utf-16-le")).decode()
 
 
-def _refuse_failure(source: str, code: int, errors: bytes) -> None:
-    if code:
-        raise AccessManagerError(f"the target could not send '{source}': {errors.decode('utf-8', 'replace').strip()}")
+def _refuse_failure(source: str, failed: bool, errors: str) -> None:
+    if failed:
+        raise AccessManagerError(f"the target could not send '{source}': {errors.strip()}")
 
 
-def _end_command(protocol: t.Any, shell: str, command: str) -> None:
-    """Ends the command on the target; on a lost connection that fails, which is no news."""
+def _end(command: c.Callable[[], object]) -> None:
+    """Ends a command on the target; on a lost connection that fails, which is no news."""
     try:
-        protocol.cleanup_command(shell, command)
+        command()
     except Exception as exc:
         if not is_connection_error(exc):
             raise
         _display.debug(f"The command on the target could not be cleaned up: {exc}")
 
 
-def _decoded(line: bytes) -> bytes:
+def _decoded(line: object) -> bytes:
     try:
-        return base64.b64decode(line, validate=True)
-    except ValueError:
-        raise AccessManagerError(f"the target sent something else than Base64: {line[:100]!r}") from None
+        return base64.b64decode(t.cast(bytes, line), validate=True)
+    except (TypeError, ValueError):
+        raise AccessManagerError(f"the target sent something else than Base64: {str(line)[:100]!r}") from None
 
 
 def _check(incoming: io.BufferedRandom, header: Header) -> None:

