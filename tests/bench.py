@@ -375,6 +375,7 @@ def compare(folder: Path, variables: dict[str, Any]) -> None:
                 (comparison.STOP, PLAYBOOK, with_stop),
                 (comparison.ZIP, comparison.PLAYBOOKS / "stop_zip_fetch.yml", stock),
                 (comparison.LOOP, comparison.PLAYBOOKS / "loop_of_fetches.yml", stock),
+                (comparison.NOTHING, comparison.PLAYBOOKS / "nothing.yml", {}),
             )
             with far_away(host, latency):
                 runs += [compared(step, host, inventory, connection, latency) for step in steps]
@@ -393,6 +394,7 @@ def compare(folder: Path, variables: dict[str, Any]) -> None:
         missed = "" if goal.reached else "  MISSED"
         print(f"{goal.name}: {goal.measured:.2f} ({goal.sense} {goal.limit:.2f}){missed}")
         MISSED.extend([] if goal.reached else [goal.name])
+    print(*comparison.least(runs), sep="\n")
     for path in comparison.write(runs, BASE.parent):
         print(path)
 

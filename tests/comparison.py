@@ -17,6 +17,9 @@ import jinja2
 PLAYBOOKS = Path(__file__).parent / "bench"
 LIVE, STOP, BULK = "this collection, live", "this collection, with a stop", "this collection, 64 MiB"
 ZIP, LOOP, FETCH = "stop, zip, fetch", "loop of fetches", "fetch of 64 MiB"
+NOTHING = "a module that does nothing"
+"""What Ansible, the connection and one PowerShell cost: no call of a server takes less."""
+
 OURS = frozenset({LIVE, STOP, BULK})
 MOST_OF_ZIP = {0: 1 / 2, 100: 1 / 4}
 """The seconds of a live backup as a share of those of the zip, by the latency in ms."""
@@ -66,6 +69,14 @@ def goals(runs: list[Measured]) -> Iterator[Goal]:
         if BULK in those:
             ratio = those[FETCH].seconds / those[BULK].seconds
             yield Goal(f"64 MiB, fetch to ours ({where})", ratio, "at least", LEAST_BULK[connection])
+
+
+def least(runs: list[Measured]) -> Iterator[str]:
+    """How near to nothing the zip is: below these ratios no playbook comes that asks a server anything."""
+    for (connection, latency), those in _situations(runs):
+        if NOTHING in those and ZIP in those:
+            ratio = those[NOTHING].seconds / those[ZIP].seconds
+            yield f"seconds, {NOTHING} to zip ({connection}, {latency} ms): {ratio:.2f}"
 
 
 def _situations(runs: list[Measured]) -> Iterator[tuple[tuple[str, int], dict[str, Measured]]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import comparison
-from comparison import BULK, FETCH, LIVE, LOOP, STOP, ZIP, Measured
+from comparison import BULK, FETCH, LIVE, LOOP, NOTHING, STOP, ZIP, Measured
 
 OURS = Measured(LIVE, "winrm", 0, seconds=10, processes=2, bytes=1, downtime=0)
 NEAR = [OURS, replace(OURS, what=STOP, seconds=15, downtime=1000), replace(OURS, what=ZIP, seconds=30, downtime=25000)]
@@ -34,6 +34,11 @@ def test_bulk_is_to_be_faster_over_winrm_and_not_slower_over_psrp() -> None:
     bulk = [replace(OURS, what=BULK, seconds=10), replace(OURS, what=FETCH, seconds=20)]
     over_psrp = [replace(run, connection="psrp") for run in bulk]
     assert list(reached(bulk + over_psrp).values()) == [True, False]
+
+
+def test_what_no_call_of_a_server_undercuts_is_a_ratio_too() -> None:
+    nothing = replace(OURS, what=NOTHING, seconds=6)
+    assert list(comparison.least([*NEAR, nothing])) == [f"seconds, {NOTHING} to zip (winrm, 0 ms): 0.20"]
 
 
 def test_the_page_has_a_bar_for_each_run_and_names_what_is_missed(tmp_path: Path) -> None:
