@@ -92,11 +92,11 @@ REFERENCES = ["--check-extra-docs-refs", "--validate-collection-refs=all", "--di
 STEPS = [
     Step("sanity", ["tests/tools/sanity.sh"]),
     Step("floors", [sys.executable, "tests/tools/floors.py"]),
-    Step("ansible-lint", ["ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"]),
+    Step("ansible-lint", ["tests/tools/lint.sh"]),
     Step("importer", ["tests/tools/nox.sh", "build-import-check"], judge=True),
-    Step("plain-lint", ["tests/tools/lint.sh"], judge=True),
     Step("docsite", ["tests/tools/docsite.sh"], judge=True),
     Step("rulebook", ["pytest", "tests/unit/extensions/test_rulebook.py"], judge=True),
+    Step("molecule", ["molecule", "test"], judge=True, needs_wine=True),
     Step("nox", ["tests/tools/nox.sh", "license-check", "extra-checks"]),
     Step("workflows", ["tests/tools/workflows.sh"]),
     Step("ee", ["tests/tools/ee.sh"]),

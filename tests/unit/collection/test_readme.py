@@ -58,6 +58,12 @@ def test_the_readme_has_the_headings_of_certification_on_one_page() -> None:
     assert len(text.splitlines()) <= 150
 
 
+def test_the_readme_names_all_that_the_collection_has() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    kinds = ("playbooks/*.yml", "plugins/modules/*.py", "plugins/filter/*.yml")
+    assert not [path.stem for kind in kinds for path in ROOT.glob(kind) if f"`{path.stem}`" not in text]
+
+
 def test_links_to_the_repository_are_absolute_and_lead_to_files() -> None:
     pages = [ROOT / "README.md", *ROOT.glob("roles/*/README.md"), *ROOT.glob("docs/*.md")]
     for page in pages:
