@@ -10,6 +10,9 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 attributes:
+  async:
+    description: Can run in the background, with C(async).
+    support: none
   check_mode:
     description: Can run in check mode and report what would change, without changing anything.
   diff_mode:
@@ -24,6 +27,9 @@ attributes:
     CONTROLLER = r"""
 options: {}
 attributes:
+  async:
+    description: Can run in the background, with C(async).
+    support: none
   check_mode:
     description: Can run in check mode and report what would change, without changing anything.
   diff_mode:

@@ -97,7 +97,7 @@ def test_the_documentation_is_whole(module: str) -> None:
     assert docs["module"] == module
     assert docs["short_description"]
     assert docs["version_added_collection"] == "lithnet.access_manager"
-    assert docs["attributes"].keys() == {"action_group", "check_mode", "diff_mode", "idempotent", "platform"}
+    assert docs["attributes"].keys() == {"action_group", "async", "check_mode", "diff_mode", "idempotent", "platform"}
     assert docs["seealso"]
     groups = _groups()
     memberships = {f"lithnet.access_manager.{group}" for group in groups if module in groups[group]}

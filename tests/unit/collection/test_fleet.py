@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.store import BackupStore
 from support.backups import KeyPair, age_key
 from support.certificates import TestCertificate, make_certificate
-from support.playbook import PlaybookRun
+from support.playbook import REPOSITORY, PlaybookRun
 from support.plays import BACKUP, failure_of, statuses
 from unit import encrypted_backups
 from unit.fleets import DEAD, Fleet, play, tasks_of_role
@@ -306,3 +306,11 @@ def test_a_delegated_server_and_become_are_refused(fleet: Fleet) -> None:
     assert "become is set for ams1, and is not supported" in failure_of(become, "ams1")
     assert statuses(become, "ams1") >= {"failed"}
     assert "Make the backup" not in tasks_of_role(become, "ams1")
+
+
+def test_no_module_runs_in_the_background(fleet: Fleet) -> None:
+    modules = sorted(path.stem for path in (REPOSITORY / "plugins/modules").glob("*.py"))
+    unattended = {"async": 60, "poll": 0, "ignore_errors": True}
+    tasks = [{"name": name, f"lithnet.access_manager.{name}": {}} | unattended for name in modules]
+    run = fleet.run([{"hosts": "access_manager", "gather_facts": False, "tasks": tasks}], {"ams1": HONEST})
+    assert [one.task for one in run.results if "does not support async" in str(one.result.get("msg"))] == modules
