@@ -167,38 +167,42 @@ def pruned(controller: Controller) -> Pruned:
     return Pruned(controller.prune({host: variables for host, (_prepare, variables) in CASES.items()}), verified)
 
 
-def test_check_mode_lists_what_would_go_and_touches_nothing(controller: Controller) -> None:
-    controller.add("listed")
-    run = controller.prune({"listed": {"prune_keep": KEEP}}, "--check", "--diff")
+@pytest.fixture(scope="module")
+def listed(pruned: Pruned, controller: Controller) -> PlaybookRun:
+    """What would go of a root, of one that is pruned already, and of one by months, where the controller is in UTC."""
+    for host in ("listed", "monthly"):
+        controller.add(host)
+    hosts = {"listed": {"prune_keep": KEEP}, "kept": {"prune_keep": KEEP}, "monthly": {"prune_keep": {"monthly": 1}}}
+    run = controller.prune(hosts, "--check", "--diff", env={"TZ": "UTC"})
     assert run.rc == 0, run.output
-    listed = result(run, "listed")
-    assert listed["changed"]
-    assert [one["id"] for one in listed["removed"]] == [one for one in DAYS if one not in LEFT]
-    assert f"- ams1 {DAYS[0]}: no rule keeps it" in run.stdout
-    assert "Would remove 13 of 22 backups of ams1" in run.stdout
+    return run
+
+
+def test_check_mode_lists_what_would_go_and_touches_nothing(listed: PlaybookRun, controller: Controller) -> None:
+    found = result(listed, "listed")
+    assert found["changed"]
+    assert [one["id"] for one in found["removed"]] == [one for one in DAYS if one not in LEFT]
+    assert f"- ams1 {DAYS[0]}: no rule keeps it" in listed.stdout
+    assert "Would remove 13 of 22 backups of ams1" in listed.stdout
     assert controller.unchanged("listed")
 
 
 def test_what_no_rule_keeps_goes_the_last_key_stays_and_the_rest_verifies(
-    pruned: Pruned, controller: Controller, certificates: dict[str, TestCertificate]
+    pruned: Pruned, listed: PlaybookRun, controller: Controller, certificates: dict[str, TestCertificate]
 ) -> None:
     assert "failed" not in statuses(pruned.run, "kept")
     assert controller.ids("kept") == LEFT
     assert f"{DAYS[2]}  the last private key of certificate {certificates['expired'].thumbprint}" in pruned.run.stdout
-    again = controller.prune({"kept": {"prune_keep": KEEP}})
-    assert not result(again, "kept")["changed"]
+    assert not result(listed, "kept")["changed"]
     assert controller.verify("kept") == 0
 
 
-def test_months_end_where_the_controller_is(controller: Controller) -> None:
+def test_months_end_where_the_controller_is(listed: PlaybookRun, controller: Controller) -> None:
     """What was made at noon of October 31 in UTC is of November in Auckland."""
-    controller.add("monthly")
-    for zone, months, kept in (
-        ("UTC", 1, [DAYS[2], DAYS[21]]),
-        ("Pacific/Auckland", 2, [DAYS[2], DAYS[20], DAYS[21]]),
-    ):
-        run = controller.prune({"monthly": {"prune_keep": {"monthly": months}}}, "--check", env={"TZ": zone})
-        assert [one["id"] for one in result(run, "monthly")["kept"]] == kept
+    assert [one["id"] for one in result(listed, "monthly")["kept"]] == [DAYS[2], DAYS[21]]
+    hosts = {"monthly": {"prune_keep": {"monthly": 2}}}
+    run = controller.prune(hosts, "--check", env={"TZ": "Pacific/Auckland"})
+    assert [one["id"] for one in result(run, "monthly")["kept"]] == [DAYS[2], DAYS[20], DAYS[21]]
 
 
 def test_without_a_rule_or_with_an_unknown_one_it_is_refused(pruned: Pruned, controller: Controller) -> None:

@@ -156,13 +156,23 @@ def test_a_passphrase_verifies_and_is_not_shown(tmp_path: Path) -> None:
     assert not find_leaks(run.folder, text_needles("passphrase", PASSPHRASE))
 
 
-def test_a_damaged_backup_fails_the_play_and_is_named(tmp_path: Path, root: Path) -> None:
-    path = root / "ams2" / IDS[1] / "config.zip.age"
+def test_a_damaged_backup_fails_the_play_is_named_and_the_reports_are_written(tmp_path: Path, root: Path) -> None:
+    path = root / "ams2" / IDS[-1] / "config.zip.age"
     path.write_bytes(path.read_bytes()[:-1])
-    run = verify(tmp_path, root)
+    files = {f"verify_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("json", "prometheus", "html")}
+    run = verify(tmp_path, root, **files, verify_expiry_days=36500)
     assert run.rc != 0
-    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in failure_of(run, HOSTS[0])
-    assert f"ams2 {IDS[1]}: '{path}' is not what was written" in run.stdout  # in the table too
+    assert f"ams2 {IDS[-1]}: '{path}' is not what was written" in failure_of(run, HOSTS[0])
+    assert f"ams2 {IDS[-1]}: '{path}' is not what was written" in run.stdout  # in the table too
+    report = json.loads(Path(files["verify_report_json"]).read_text())
+    assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "warning", HOSTS[1]: "critical"}
+    (warning,) = report["hosts"][0]["warnings"]
+    assert "expires" in warning, "its certificate ends within the days that the role was given"
+    assert (
+        f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0'
+        in Path(files["verify_report_prometheus"]).read_text()
+    )
+    assert "<html" in Path(files["verify_report_html"]).read_text()
     tolerant = verify(tmp_path, root, "-e", "verify_fail_on_problems=false")  # a text, as a command line gives it
     assert tolerant.rc == 0
     assert levels(tmp_path) == {"integrity", "none"}
@@ -178,36 +188,33 @@ def test_a_backup_deleted_from_the_middle_and_a_host_without_one_fail_the_play_a
     assert "There is no backup of ams3" in sentence
 
 
-def test_the_wrong_key_fails_the_play(tmp_path: Path, root: Path, key_file: Path) -> None:
+def test_the_wrong_key_and_a_host_whose_newest_backup_or_copy_is_too_old_fail_the_play(
+    tmp_path: Path, root: Path, key_file: Path
+) -> None:
     key_file.write_text(age_key().private)
-    run = verify(tmp_path, root, access_manager_identity_file=str(key_file))
-    assert "cannot be decrypted with the keys in" in failure_of(run, HOSTS[0])
-    assert levels(tmp_path) == {"none"}
-
-
-def test_a_host_whose_newest_backup_or_copy_is_too_old_fails_the_play(tmp_path: Path, root: Path) -> None:
     copies = [{"name": "vault", "kind": "s3", "bucket": "never-used"}]
     for backup_id in IDS[2:]:
         shutil.rmtree(root / "ams1" / backup_id)
-    run = verify(tmp_path, root, verify_check_age=26, verify_check_copies=26, access_manager_copies=copies)
+    ages = {"verify_check_age": 26, "verify_check_copies": 26}
+    run = verify(tmp_path, root, access_manager_identity_file=str(key_file), access_manager_copies=copies, **ages)
+    assert "cannot be decrypted with the keys in" in failure_of(run, HOSTS[0])
+    assert levels(tmp_path) == {"none"}
     assert "Copies of ams1: vault never." in run.output
     assert "Not once did this controller copy every backup of ams1 to 'vault'" in failure_of(run, HOSTS[0])
     assert "The last successful backup run of ams1 was 50" in failure_of(run, HOSTS[0])
     assert "run of ams2" not in failure_of(run, HOSTS[0])
 
 
-def test_an_incomplete_backup_only_warns(tmp_path: Path, root: Path, owner: KeyPair) -> None:
-    make(BackupStore(str(root), "ams1"), id_of(1), encrypt_to(owner.public), problems=["One file is missing."])
-    run = verify(tmp_path, root, verify_check_age=26)
+def test_only_the_latest_is_verified_when_asked_and_an_incomplete_one_only_warns(
+    tmp_path: Path, root: Path, owner: KeyPair
+) -> None:
+    (root / "ams1" / IDS[0] / "config.zip.age").unlink()
+    incomplete = id_of(1)
+    make(BackupStore(str(root), "ams1"), incomplete, encrypt_to(owner.public), problems=["One file is missing."])
+    run = verify(tmp_path, root, verify_latest_only=True, verify_check_age=26)
     assert run.rc == 0, run.output
     assert "is incomplete: One file is missing." in run.output
-
-
-def test_only_the_latest_is_verified_when_asked(tmp_path: Path, root: Path) -> None:
-    (root / "ams1" / IDS[0] / "config.zip.age").unlink()
-    run = verify(tmp_path, root, verify_latest_only=True)
-    assert run.rc == 0, run.output
-    assert [one["id"] for one in reported(tmp_path)["backups"]] == [IDS[3], IDS[3]]
+    assert [one["id"] for one in reported(tmp_path)["backups"]] == [incomplete, IDS[3], IDS[3]]
 
 
 def test_a_target_selects_hosts(tmp_path: Path, root: Path) -> None:
@@ -215,10 +222,7 @@ def test_a_target_selects_hosts(tmp_path: Path, root: Path) -> None:
     assert {one["host"] for one in reported(tmp_path)["backups"]} == {"ams2"}
 
 
-def test_a_limit_selects_hosts(tmp_path: Path, root: Path) -> None:
-    run = verify(tmp_path, root, "--limit", "ams2")
-    assert run.rc == 0, run.output
-    assert {one["host"] for one in reported(tmp_path)["backups"]} == {"ams2"}
+def test_a_target_that_a_limit_leaves_nothing_of_is_refused(tmp_path: Path, root: Path) -> None:
     refused = verify(tmp_path, root, "--limit", "ams2", target="ams1")
     assert "No host of the inventory matches the target 'ams1' and --limit ams2" in failure_of(refused, "ams2")
 
@@ -230,11 +234,10 @@ def test_without_an_inventory_all_hosts_under_the_root_are_verified(tmp_path: Pa
     assert {one["host"] for one in reported(tmp_path)["backups"]} == set(HOSTS)
 
 
-def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
+def test_a_missing_root_is_refused(tmp_path: Path) -> None:
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(tmp_path / "missing")})
     assert "is not a folder on the controller" in failure_of(run, "localhost")
     assert "access_manager_backup_root is not set" in failure_of(run_playbook(VERIFY, "localhost,"), "localhost")
-    assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), HOSTS[0])
 
 
 def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> None:
@@ -247,23 +250,6 @@ def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> N
     assert "1 problem(s) found" in failure_of(run, "localhost")
     (result,) = results_of(run, "backup_verify")
     assert [one["verified"] for one in result["backups"]] == ["integrity"] * 3 + ["none"]
-
-
-def test_reports_are_written_also_when_the_play_fails(root: Path, tmp_path: Path) -> None:
-    files = {f"verify_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("json", "prometheus", "html")}
-    BackupStore(str(root), HOSTS[1]).folder.joinpath(IDS[-1], "config.zip.age").unlink()
-    run = verify(tmp_path, root, **files, verify_expiry_days=36500)
-    assert run.rc != 0
-    assert f"{HOSTS[1]} {IDS[-1]}" in failure_of(run, HOSTS[0])
-    report = json.loads(Path(files["verify_report_json"]).read_text())
-    assert {host["host"]: host["state"] for host in report["hosts"]} == {HOSTS[0]: "warning", HOSTS[1]: "critical"}
-    (warning,) = report["hosts"][0]["warnings"]
-    assert "expires" in warning, "its certificate ends within the days that the role was given"
-    assert (
-        f'lithnet_access_manager_backup_problems{{host="{HOSTS[0]}"}} 0'
-        in Path(files["verify_report_prometheus"]).read_text()
-    )
-    assert "<html" in Path(files["verify_report_html"]).read_text()
 
 
 def test_a_report_that_cannot_be_written_fails_the_play_after_the_table(root: Path, tmp_path: Path) -> None:

@@ -684,7 +684,7 @@ def test_latest_is_the_newest_complete_one_and_what_is_newer(four: BackupStore, 
 def test_an_age_that_is_no_number_of_hours_is_refused(root: Path) -> None:
     for age in (0, "nan"):
         refused = run("backup_verify", backup_root=str(root), check_age=age)
-        assert "it must be a number of hours above zero" in refused["msg"]
+        assert f"check_age is {age}: it must be a number of hours above zero" in refused["msg"]
     assert "cannot be negative" in run("backup_verify", backup_root=str(root), check_age=-1)["msg"]
 
 
