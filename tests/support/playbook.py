@@ -31,7 +31,7 @@ HASH_SEED = "0"
 same order only: with a seed of its own, nearly every process would compile, for half of its time.
 """
 CONFIGURATION = "[defaults]\ninternal_poll_interval = 0.01\n"
-"""Ansible looks ten times less often whether a task has ended: while a host is at work, that leaves it the processor."""
+"""Ansible looks ten times less often whether a task has ended, and leaves the processor to the host that is at work."""
 
 
 @dataclass(frozen=True)
