@@ -6,8 +6,6 @@
 # this call.
 # The MAC covers the context, the initialization vector and the ciphertext. plugin_utils/_target/envelope.py decrypts it.
 
-#AnsibleRequires -PowerShell ..module_utils._FileRecord
-
 Set-StrictMode -Version 2.0
 
 Function New-RandomByte {
@@ -36,8 +34,8 @@ Function ConvertTo-WrappedKey {
 }
 
 Function Write-Envelope {
-    # Encrypts whatever Writer writes to the stream it is given, into Output. Returns the header: wrapped key, iv, MAC, SHA-256 of
-    # the ciphertext.
+    # Encrypts whatever Writer writes to the stream it is given, into Output. Returns the header: wrapped key, iv, MAC, and
+    # how many bytes the ciphertext has.
     param(
         [IO.Stream] $Output,
         [Collections.IDictionary] $PublicKey,
@@ -50,13 +48,11 @@ Function Write-Envelope {
     $aes.KeySize = 256
     $aes.Key = $encryptionKey
     $mac = [Security.Cryptography.HMACSHA256]::new($macKey)
-    $sha = New-Sha256
     try {
         $prefix = [Text.Encoding]::UTF8.GetBytes($Context) + $aes.IV
         [void]$mac.TransformBlock($prefix, 0, $prefix.Length, $null, 0)
         $write = [Security.Cryptography.CryptoStreamMode]::Write
-        $hashed = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $Output, $sha, $write
-        $authenticated = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $hashed, $mac, $write
+        $authenticated = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $Output, $mac, $write
         $encryptor = $aes.CreateEncryptor()
         $encrypted = New-Object -TypeName Security.Cryptography.CryptoStream -ArgumentList $authenticated, $encryptor, $write
         $compressed = New-Object -TypeName IO.Compression.GZipStream -ArgumentList $encrypted,
@@ -68,11 +64,10 @@ Function Write-Envelope {
             key = ConvertTo-WrappedKey -Key ($encryptionKey + $macKey) -PublicKey $PublicKey
             iv = [Convert]::ToBase64String($aes.IV)
             mac = [Convert]::ToBase64String($mac.Hash)
-            sha256 = ConvertTo-Hex -Bytes $sha.Hash
             size = $Output.Length
         }
     }
-    finally { $aes.Dispose(); $mac.Dispose(); $sha.Dispose() }
+    finally { $aes.Dispose(); $mac.Dispose() }
 }
 
 Function Protect-Text {

@@ -40,7 +40,6 @@ def encrypt(
         "key": _base64(wrapped),
         "iv": _base64(iv),
         "mac": _base64(hmac.digest(mac_key, context.encode() + iv + ciphertext, "sha256")),
-        "sha256": hashlib.sha256(ciphertext).hexdigest(),
         "size": len(ciphertext),
     }
     return header, ciphertext

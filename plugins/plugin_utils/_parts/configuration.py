@@ -64,8 +64,9 @@ class ConfigurationPart(Part):
 
     def receive(self, answer: Sent) -> dict[str, t.Any]:
         """Takes what the server sent, and returns what is known of it."""
+        where, is_intact = (self.target.connection, self.target.label), self.envelope.check(answer["envelope"])
         with self.backup.incoming() as incoming:
-            retries = transfer.receive(self.target.connection, self.target.label, answer, incoming, most=self._most)
+            retries = transfer.receive(*where, answer, incoming, is_intact, most=self._most)
             snapshot, artifact = self._encrypted(answer, incoming)
         described, details, problems = snapshot.described, _details(snapshot), list(_problems(snapshot))
         inventory = inventory_of_server(described, include_database=self._include_database)

@@ -18,7 +18,6 @@ from .._ams.shapes import (
     LoggedEvents,
     ProtectedSecret,
     Server,
-    Sha256,
     Thumbprint,
     UnreadableSecret,
 )
@@ -60,13 +59,12 @@ class Collected(t.TypedDict):
 
 
 class Header(t.TypedDict):
-    """Of an envelope, in Base64 but for C(size) and C(sha256). C(data) is there when the ciphertext comes with the
+    """Of an envelope, in Base64 but for C(size). C(data) is there when the ciphertext comes with the
     answer."""
 
     key: str
     iv: str
     mac: str
-    sha256: Sha256
     size: Count
     data: t.NotRequired[str]
 

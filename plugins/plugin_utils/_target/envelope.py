@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import collections.abc as c
+import functools
 import gzip
 import hmac
 import io
@@ -40,6 +41,9 @@ LARGEST_ANSWER = 32 * 1024**2
 LARGEST_STREAM = LARGEST + 64 * 1024**2
 """Clear bytes of a stream: as much as a backup may unpack to, and what describes it."""
 _KEY_BYTES = 32
+
+Check = c.Callable[[t.BinaryIO], bool]
+"""Whether a ciphertext is all that a target encrypted."""
 
 
 class CallKey:
@@ -87,20 +91,36 @@ class Envelope:
 
         Raises AccessManagerError when the ciphertext is not what this call's target encrypted.
         """
-        iv, mac_of_target = _bytes_of(header, "iv"), _bytes_of(header, "mac")
-        if len(iv) != AES.block_size // 8:
-            raise AccessManagerError("The target's answer has no initialization vector: it is not used.")
-        encryption_key, mac_key = self._key.unwrap(_bytes_of(header, "key"))
-        mac = hmac.new(mac_key, self._context + iv, "sha256")
-        ciphertext.seek(0)
-        while chunk := ciphertext.read(CHUNK):
-            mac.update(chunk)
-        if not hmac.compare_digest(mac.digest(), mac_of_target):
+        encryption_key, iv, is_intact = self._opened(header)
+        if not is_intact(ciphertext):
             raise AccessManagerError("The target's answer was changed or cut short on its way: it is not used.")
         ciphertext.seek(0)
         clear = io.BufferedReader(_Decrypted(ciphertext, encryption_key, iv), CHUNK)
         unpacked = gzip.GzipFile(fileobj=clear, mode="rb")
         return t.cast(t.BinaryIO, io.BufferedReader(_Bounded(unpacked, most), CHUNK))
+
+    def check(self, header: c.Mapping[str, t.Any]) -> Check:
+        """What says of a ciphertext whether it is all that this call's target encrypted.
+
+        Raises AccessManagerError when the header is of no envelope to this call's key.
+        """
+        return self._opened(header)[2]
+
+    def _opened(self, header: c.Mapping[str, t.Any]) -> tuple[bytes, bytes, Check]:
+        """The key, the initialization vector, and the check of the ciphertext."""
+        iv, mac = _bytes_of(header, "iv"), _bytes_of(header, "mac")
+        if len(iv) != AES.block_size // 8:
+            raise AccessManagerError("The target's answer has no initialization vector: it is not used.")
+        encryption_key, mac_key = self._key.unwrap(_bytes_of(header, "key"))
+        return encryption_key, iv, functools.partial(_has_mac, mac, mac_key, self._context + iv)
+
+
+def _has_mac(expected: bytes, key: bytes, prefix: bytes, ciphertext: t.BinaryIO) -> bool:
+    mac = hmac.new(key, prefix, "sha256")
+    ciphertext.seek(0)
+    while chunk := ciphertext.read(CHUNK):
+        mac.update(chunk)
+    return hmac.compare_digest(mac.digest(), expected)
 
 
 class _Bounded(io.RawIOBase):

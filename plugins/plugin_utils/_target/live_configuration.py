@@ -59,9 +59,11 @@ def _read_live(target: Target, run: Run, lock_timeout: int) -> Configuration:
             f"The configuration of {target.label} changed each of {answer['attempts']} times while it was read: "
             "run again when nobody saves."
         )
+    envelope, header = Envelope(MODULE, key), answer["envelope"]
+    where, is_intact = (target.connection, target.label), envelope.check(header)
     with os.fdopen(os.memfd_create(MODULE), "w+b") as incoming:
-        transfer.receive(target.connection, target.label, answer, incoming, most=LARGEST_IN_MEMORY)
-        clear = Envelope(MODULE, key).decrypted_stream(answer["envelope"], incoming)
+        transfer.receive(*where, answer, incoming, is_intact, most=LARGEST_IN_MEMORY)
+        clear = envelope.decrypted_stream(header, incoming)
         snapshot = SnapshotStream(clear, LARGEST_IN_MEMORY)
         configuration = Configuration(b"".join(zip_chunks(snapshot.entries())), tolerant=True)
     if answer["path"]:

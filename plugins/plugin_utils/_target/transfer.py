@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import collections.abc as c
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -31,6 +30,7 @@ from .._progress import MEGABYTES, Progress
 from .._store.space import NoSpaceError, refuse_without_space
 from .answers import Header, Sent
 from .connection_errors import is_connection_error
+from .envelope import Check
 
 ATTEMPTS = 4
 SLICE_BYTES = 8 * 1024 * 1024
@@ -45,8 +45,16 @@ _ARGUMENTS = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted
 _SEND_FILE = pathlib.Path(__file__).with_name("send_file.ps1")
 
 
-def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRandom, *, most: int = LARGEST) -> int:
-    """Writes the ciphertext of an artifact_fetch answer into an open, empty file and checks its size and SHA-256.
+def receive(
+    connection: t.Any,
+    host: str,
+    answer: Sent,
+    incoming: io.BufferedRandom,
+    is_intact: Check,
+    *,
+    most: int = LARGEST,
+) -> int:
+    """Writes the ciphertext of an artifact_fetch answer into an open, empty file and checks it.
 
     No more is written than was announced, than C(most) bytes, and than there is space for.
     Returns how often the transfer was tried again. Raises AccessManagerError when it never arrived whole.
@@ -63,22 +71,28 @@ def receive(connection: t.Any, host: str, answer: Sent, incoming: io.BufferedRan
             raise AccessManagerError(f"The answer of {host} is not Base64: it is not used.") from None
         try:
             _Arrival(incoming, header["size"]).write(ciphertext)
-            _check(incoming, header)
+            _check(incoming, header, is_intact)
         except AccessManagerError as exc:
             raise AccessManagerError(f"The backup of {host} did not arrive whole: {exc}. Run again.") from None
         return 0
     with _progress.shown("received", total=header["size"], unit=MEGABYTES) as progress:
-        return _receive_file(connection, host, answer["path"], header, incoming, progress)
+        return _receive_file(connection, host, answer, incoming, is_intact, progress)
 
 
 def _receive_file(
-    connection: t.Any, host: str, source: str, header: Header, incoming: io.BufferedRandom, progress: Progress
+    connection: t.Any,
+    host: str,
+    answer: Sent,
+    incoming: io.BufferedRandom,
+    is_intact: Check,
+    progress: Progress,
 ) -> int:
     """Fetches a file of the target through interruptions. Returns how often it was tried again."""
+    header = answer["envelope"]
     for retries in range(ATTEMPTS):
         try:
-            _fetch(connection, source, header["size"], incoming, progress)
-            _check(incoming, header)
+            _fetch(connection, answer["path"], header["size"], incoming, progress)
+            _check(incoming, header, is_intact)
             return retries
         except NoSpaceError:
             raise
@@ -215,13 +229,12 @@ def _decoded(line: object) -> bytes:
         raise AccessManagerError(f"the target sent something else than Base64: {str(line)[:100]!r}") from None
 
 
-def _check(incoming: io.BufferedRandom, header: Header) -> None:
+def _check(incoming: io.BufferedRandom, header: Header, is_intact: Check) -> None:
     size = _size(incoming)
-    incoming.seek(0)
-    if size != header["size"] or hashlib.file_digest(incoming, "sha256").hexdigest() != header["sha256"]:
+    if size != header["size"] or not is_intact(incoming):
         if size >= header["size"]:
             incoming.truncate(0)
-        raise AccessManagerError("what arrived has another size or SHA-256 than what was sent")
+        raise AccessManagerError("what arrived is not what was sent")
 
 
 def _place(file: io.BufferedRandom) -> str:

@@ -81,6 +81,24 @@ def test_nothing_appended_passes(envelope: Envelope, encrypted: dict[str, Any]) 
         decrypted_stream(envelope, encrypted | {"data": base64.b64encode(longer).decode()})
 
 
+def test_the_check_of_a_transfer_takes_the_whole_ciphertext_alone(
+    envelope: Envelope, encrypted: dict[str, Any]
+) -> None:
+    is_intact, whole = envelope.check(encrypted), base64.b64decode(encrypted["data"])
+    assert is_intact(io.BytesIO(whole))
+    for other in (whole[:-1], whole + b"x", whole[::-1], b""):
+        assert not is_intact(io.BytesIO(other))
+
+
+def test_a_header_for_another_call_is_refused_before_anything_is_transferred(
+    envelope: Envelope, encrypted: dict[str, Any]
+) -> None:
+    other = protect(b"x", CallKey().public, CONTEXT)
+    for header in (other, encrypted | {"iv": "AAAA"}, encrypted | {"mac": "?"}):
+        with pytest.raises(AccessManagerError, match=SENTENCE):
+            envelope.check(header)
+
+
 @pytest.mark.parametrize("length", [8, 12, 32])
 def test_a_shifted_border_of_iv_and_ciphertext_does_not_pass(
     envelope: Envelope, encrypted: dict[str, Any], length: int
