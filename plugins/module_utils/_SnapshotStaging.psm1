@@ -99,11 +99,27 @@ Function Copy-Live {
     @{ taken = $taken; subject = $copy.subject }
 }
 
+Function Copy-ListedFile {
+    # Copy-Subject, and whether all files were still there; one that was removed is an error when they must be.
+    param(
+        [Collections.IDictionary] $Subject,
+        [String] $Folder,
+        [Boolean] $Must
+    )
+    try { [void](Copy-Subject -Subject $Subject -Folder $Folder); $true }
+    catch {
+        if ($Must -or $_.Exception.GetBaseException() -isnot [IO.FileNotFoundException]) { throw }
+        $false
+    }
+}
+
 Function Copy-Stopped {
     # Stops the service, copies, and puts the service back as it was whatever happens. A mark in the folder is there while the
-    # service is down by this run.
+    # service is down by this run. Subject was described before, which is not waited for once more in the stop; of the database
+    # alone it cannot hold.
     param(
         [Collections.IDictionary] $Installation,
+        [Collections.IDictionary] $Subject,
         [String] $Files,
         [String] $Folder,
         [Collections.IDictionary] $Params
@@ -111,7 +127,7 @@ Function Copy-Stopped {
     $taken = New-CopyResult
     $stop = @{ Timeout = $Params.service_timeout; Knowledge = $Params.knowledge; Force = $Params.force_stop }
     $taken.stopped = Test-ServiceToStop @stop
-    $subject = $failure = $null
+    $failure = $null
     $processId = Get-ServiceProcessId
     $watch = [Diagnostics.Stopwatch]::StartNew()
     try {
@@ -122,13 +138,15 @@ Function Copy-Stopped {
         if ($Params.include_database) {
             $database = [IO.Path]::Combine($Installation.config_path, 'db')
             $taken.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $Params.service_timeout
+            $Subject = Get-Subject -Installation $Installation -Params $Params
         }
         for ($taken.attempts = 1; $true; $taken.attempts++) {
-            $subject = Get-Subject -Installation $Installation -Params $Params
-            [void](Copy-Subject -Subject $subject -Folder $Files)
+            $isLast = $taken.attempts -ge (Get-LiveAttempt)
+            $isWhole = Copy-ListedFile -Subject $Subject -Folder $Files -Must $isLast
             $now = Get-Subject -Installation $Installation -Params $Params
-            $taken.consistent = (Get-StateFingerprint -Subject $subject) -ceq (Get-StateFingerprint -Subject $now)
-            if ($taken.consistent -or $taken.attempts -ge (Get-LiveAttempt)) { break }
+            $taken.consistent = $isWhole -and (Get-StateFingerprint -Subject $Subject) -ceq (Get-StateFingerprint -Subject $now)
+            if ($taken.consistent -or $isLast) { break }
+            $Subject = $now
         }
     }
     catch { $failure = $_ }
@@ -144,7 +162,7 @@ Function Copy-Stopped {
         }
     }
     if ($failure) { throw "$($failure.Exception.Message) $($taken.start_error)".Trim() }
-    @{ taken = $taken; subject = $subject }
+    @{ taken = $taken; subject = $Subject }
 }
 
 Function Restore-Service {
@@ -172,10 +190,11 @@ Function New-Snapshot {
     [void][IO.Directory]::CreateDirectory($files)
     $copy = $null
     try {
-        $size = Get-CapturedSize -Subject (Get-Subject -Installation $installation -Params $Params)
+        $subject = Get-Subject -Installation $installation -Params $Params
+        $size = Get-CapturedSize -Subject $subject
         Assert-FreeSpace -Path $Folder -Bytes (2 * $size.bytes + $SpaceForLists)
         $where = @{ Installation = $installation; Files = $files; Params = $Params }
-        $copy = if ($Params.stop) { Copy-Stopped @where -Folder $Folder } else { Copy-Live @where }
+        $copy = if ($Params.stop) { Copy-Stopped @where -Subject $subject -Folder $Folder } else { Copy-Live @where }
         if ($null -eq $copy) { return @{ changed = $false; steady = $false; attempts = Get-LiveAttempt } }
         $about = @{
             Installation = $installation

@@ -206,3 +206,30 @@ def test_staging_disk_that_fills_up_and_a_file_that_vanishes(one: AmsHost, two: 
     assert place.partials() == []
     if refused is not None:
         pytest.skip(f"a file that vanishes was tested; no small disk can be mounted here: {refused}")
+
+
+def test_what_the_service_changes_as_it_ends_is_copied_as_it_is_then(one: AmsHost, place: Place) -> None:
+    going, coming = one.config / "scripts/until-the-stop.ps1", one.config / "scripts/since-the-stop.ps1"
+    going.write_text("# listed before the stop")
+    trace = Trace(one)
+
+    def change() -> None:
+        one.wait_for(lambda: at_work(one))
+        one.wait_for(lambda: one.service_state() == "StopPending")
+        going.unlink()
+        coming.write_text("# written while it ended")
+
+    try:
+        with knobs(one, StopDelayMs=3000), meanwhile(change):
+            run = place.run({one.name: one.inventory_vars() | ALWAYS})
+        copied = result_of(run, one.name, EXPORT)
+        assert (copied["attempts"], copied["consistent"]) == (2, True)
+        backup = place.backup(one)
+        assert backup.manifest["status"] == "complete"
+        assert f"config/scripts/{going.name}" not in backup.config
+        assert backup.config[f"config/scripts/{coming.name}"] == coming.read_bytes()
+        assert trace.turns() == ["stopped", "started"]
+        assert one.service_state() == trace.state
+    finally:
+        going.unlink(missing_ok=True)
+        coming.unlink(missing_ok=True)
