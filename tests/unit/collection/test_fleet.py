@@ -161,20 +161,22 @@ SILENT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("task", "said"),
-    [
-        ({"ansible.builtin.fail": {"msg": "not tonight"}}, "not tonight"),
-        (SILENT, "A task failed without saying why."),
-    ],
-)
-def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet, task: dict[str, Any], said: str) -> None:
-    (fleet.folder / "no.yml").write_text(json.dumps([{"name": "No"} | task]))
-    run = fleet.run(BACKUP, {"ams1": HONEST}, extra={"backup_before_tasks": str(fleet.folder / "no.yml")})
+def test_a_backup_is_not_made_when_the_tasks_before_it_fail(fleet: Fleet) -> None:
+    tasks = {"ams1": {"ansible.builtin.fail": {"msg": "not tonight"}}, "ams2": SILENT}
+    said = {"ams1": "not tonight", "ams2": "A task failed without saying why."}
+    hosts = {}
+    for host, task in tasks.items():
+        file = fleet.folder / f"{host}.yml"
+        file.write_text(json.dumps([{"name": "No"} | task]))
+        hosts[host] = {"backup_before_tasks": str(file)}
+    run = fleet.run(BACKUP, dict.fromkeys(tasks, HONEST), hosts=hosts)
     assert run.rc == FAILED, run.output
-    assert said in [one.result.get("msg") for one in run.results if one.status == "failed"]
-    assert any(said in line for table in tables(run) for line in table.values())
-    assert fleet.backups("ams1") == []
+    [table] = tables(run)
+    for host, sentence in said.items():
+        failed = [one.result.get("msg") for one in run.results if (one.host, one.status) == (host, "failed")]
+        assert sentence in failed
+        assert sentence in table[host]
+        assert fleet.backups(host) == []
     assert not (fleet.folder / "calls.jsonl").exists()
 
 
