@@ -21,21 +21,21 @@ init_plugin_loader([str(COLLECTIONS)])
 
 LONGEST = (
     "restore_faults",
-    "hardened",
-    "faults_connection",
     "runbooks",
     "recover_certificate",
+    "hardened",
     "disaster_recovery",
     "drill",
+    "faults_connection",
     "faults_service",
     "faults_locks",
     "modules",
-    "doctor",
     "restore_parts",
-    "restore_reinstalled",
+    "doctor",
     "restore",
     "faults_fleet",
     "upgrade",
+    "restore_reinstalled",
 )
 """The files of tests that take longest, the longest first: one that comes late keeps one worker waiting."""
 

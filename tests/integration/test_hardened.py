@@ -17,7 +17,7 @@ import pytest
 import windows_lab
 from support import tls_front
 from support.ams_host import AmsHost
-from support.backups import Backup, KeyPair, backups_of
+from support.backups import KeyPair
 from support.configuration import CONFIG_PATH
 from support.faults import STAGING
 from support.hardened import FRAMEWORK, NAME, RELEASE, examine, findings_of, policy, set_number, tasks_of
@@ -39,14 +39,6 @@ def options(settings: dict[str, Any], work: Path, owner: KeyPair) -> dict[str, A
     return restoring(settings, identity_file(work, owner))
 
 
-@pytest.fixture(scope="module")
-def backup(server: AmsHost, work: Path, options: dict[str, Any], root: Path, owner: KeyPair) -> Backup:
-    run = run_playbook(BACKUP, server.write_inventory(work / "backup.yml", variables=options))
-    assert run.rc == 0, run.output
-    (made,) = backups_of(root, NAME, owner.open)
-    return made
-
-
 @contextmanager
 def scanner(server: AmsHost, share: str, hold_ms: int = 400) -> Iterator[None]:
     """A virus scanner that holds each file that is written."""
@@ -64,6 +56,16 @@ def back_up(server: AmsHost, work: Path, options: dict[str, Any], name: str, con
         work / f"{name}.yml", connection, variables=options | {"backup_stop_service": "always"}
     )
     return run_playbook(BACKUP, inventory)
+
+
+def check_stopped_backup(server: AmsHost, work: Path, options: dict[str, Any], name: str) -> PlaybookRun:
+    """Makes a backup for which the service stops once, and runs again."""
+    before = len(server.turns())
+    run = back_up(server, work, options, name)
+    assert run.rc == 0, run.output
+    assert server.turns()[before:] == STOPPED_AND_STARTED
+    assert server.service_state() == "Running"
+    return run
 
 
 def restore(server: AmsHost, work: Path, options: dict[str, Any], name: str, connection: Any = "winrm") -> PlaybookRun:
@@ -86,25 +88,31 @@ def check_clean(server: AmsHost) -> None:
 # ---- no process outside the shell's job ----
 
 
-@pytest.mark.parametrize("connection", ["winrm", "psrp"])
+@pytest.fixture(scope="module")
+def tasked(server: AmsHost, work: Path, options: dict[str, Any]) -> PlaybookRun:
+    """The first backup: where only a scheduled task starts a process."""
+    with policy(server, RefuseCreate=2, RefuseBreakaway=1):
+        return check_stopped_backup(server, work, options, "tasked")
+
+
 def test_where_neither_wmi_nor_breakaway_starts_a_process_a_scheduled_task_does(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], connection: Any
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
+    """The backup over winrm, the restore and the doctor over psrp."""
+    assert "a scheduled task did" in tasked.output
     before = len(server.turns())
     with policy(server, RefuseCreate=2, RefuseBreakaway=1):
-        stopped = back_up(server, work, options, f"tasked-{connection}", connection)
-        restored = restore(server, work, options, f"restored-{connection}", connection)
-        examined = examine(server, work, options, f"examined-{connection}", connection)
-    assert (stopped.rc, restored.rc) == (0, 0), stopped.output + restored.output
-    assert server.turns()[before:] == STOPPED_AND_STARTED * 2
-    assert "a scheduled task did" in stopped.output
+        restored = restore(server, work, options, "restored", "psrp")
+        examined = examine(server, work, options, "examined", "psrp")
+    assert restored.rc == 0, restored.output
+    assert server.turns()[before:] == STOPPED_AND_STARTED
     assert examined.rc == 0, examined.output
-    found = findings_of(work, f"examined-{connection}")["detached run"]
+    found = findings_of(work, "examined")["detached run"]
     assert (found["state"], "scheduled task" in found["found"]) == ("warning", True)
 
 
 def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes_are_named(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
     before = len(server.turns())
     with policy(server, RefuseCreate=2, RefuseBreakaway=1, RefuseTasks=1):
@@ -120,62 +128,61 @@ def test_where_no_process_starts_at_all_nothing_is_touched_and_the_likely_causes
     assert server.turns()[before:] == []
 
 
-def test_scheduled_task_that_a_killed_call_left_is_removed_by_the_next_run(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+# ---- scanners and rights ----
+
+
+def test_backup_with_a_stop_succeeds_beside_a_virus_scanner_and_removes_the_task_that_a_killed_call_left(
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
     left, other = "lithnet.access_manager.20260102T030405Z-0a1b2c3d", "nightly"
     once = ("/sc", "once", "/st", "23:59", "/ru", "SYSTEM")
     for name in (left, other):
         server.run("schtasks.exe", "/create", "/tn", name, "/tr", "cmd.exe", *once)
     assert tasks_of(server) == [left, other]
-    run = back_up(server, work, options, "leftover")
-    assert run.rc == 0, run.output
+    with scanner(server, "rw"):
+        check_stopped_backup(server, work, options, "scanned-rw")
     assert tasks_of(server) == [other]
     server.run("schtasks.exe", "/delete", "/tn", other, "/f")
     check_clean(server)
 
 
-# ---- scanners ----
-
-
-@pytest.mark.parametrize("share", ["rw", "none"])
-def test_backup_with_a_stop_succeeds_beside_a_virus_scanner(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], share: str
+def test_backup_with_a_stop_succeeds_beside_a_scanner_that_shares_nothing_and_without_debug_programs(
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
-    before = len(server.turns())
-    with scanner(server, share):
-        run = back_up(server, work, options, f"scanned-{share}")
-    assert run.rc == 0, run.output
-    assert server.turns()[before:] == STOPPED_AND_STARTED
-    assert server.service_state() == "Running"
+    """Where "Debug programs" was taken from administrators, the service's process cannot be opened."""
+    with policy(server, NoDebugPrivilege=1), scanner(server, "none"):
+        check_stopped_backup(server, work, options, "scanned-none")
     check_clean(server)
 
 
-@pytest.mark.parametrize("share", ["rw", "none"])
-def test_restore_succeeds_beside_a_virus_scanner(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any], share: str
+def test_restore_succeeds_beside_a_virus_scanner_that_shares_nothing(
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
-    with scanner(server, share):
-        run = restore(server, work, options, f"restored-{share}")
+    with scanner(server, "none"):
+        run = restore(server, work, options, "restored-none")
     assert run.rc == 0, run.output
     assert all((copy / "result.json").exists() for copy in safety_copies(server))
 
 
-# ---- privileges and rights ----
-
-
-def test_where_debug_programs_was_taken_from_administrators_the_service_stops_and_starts(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+def test_restore_succeeds_beside_a_virus_scanner_where_the_web_site_did_not_serve_before(
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
-    before = len(server.turns())
-    with policy(server, NoDebugPrivilege=1):
-        run = back_up(server, work, options, "no-debug")
+    assert server.site
+    server.site.answer = tls_front.unserved
+    try:
+        with scanner(server, "rw"):
+            run = restore(server, work, options, "restored-rw")
+    finally:
+        server.site.answer = int
     assert run.rc == 0, run.output
-    assert server.turns()[before:] == STOPPED_AND_STARTED
+    assert all((copy / "result.json").exists() for copy in safety_copies(server))
+    checks = {check["name"]: check["passed"] for check in result_of(run, NAME, RESTORED)["checks"]}
+    assert (checks["http"], checks["https"]) == (True, False)
+    assert "did not serve before the restore" in run.output
 
 
 def test_service_whose_account_may_not_log_on_as_a_service_names_that_right(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
     domain = windows_lab.join(server.prefix, work / "domain")["NetBiosName"]
     windows_lab.account(server.prefix, "gmsa$", profile=False)
@@ -194,7 +201,7 @@ def test_service_whose_account_may_not_log_on_as_a_service_names_that_right(
 
 
 def test_server_with_an_older_net_framework_is_refused_in_a_sentence(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
 ) -> None:
     set_number(server, FRAMEWORK, "Release", 394802)
     try:
@@ -204,21 +211,3 @@ def test_server_with_an_older_net_framework_is_refused_in_a_sentence(
     assert run.rc != 0
     assert "394802" in failure_of(run, NAME)
     assert "4.7.2" in failure_of(run, NAME)
-
-
-# ---- health ----
-
-
-def test_web_site_that_did_not_serve_before_the_restore_does_not_make_it_fail(
-    server: AmsHost, backup: Backup, work: Path, options: dict[str, Any]
-) -> None:
-    assert server.site
-    server.site.answer = tls_front.unserved
-    try:
-        run = restore(server, work, options, "unserved")
-    finally:
-        server.site.answer = int
-    assert run.rc == 0, run.output
-    checks = {check["name"]: check["passed"] for check in result_of(run, NAME, RESTORED)["checks"]}
-    assert (checks["http"], checks["https"]) == (True, False)
-    assert "did not serve before the restore" in run.output
