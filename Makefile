@@ -21,7 +21,7 @@ help:
 	@echo 'make test-fast  the quick units, and lint'
 	@echo 'make test-windows INVENTORY=...  the tests that any Windows server of an inventory can run, with a stand-in of Access Manager'
 	@echo 'make bench      processes, requests, times and downtime of a backup, and the worst cases within the bounds'
-	@echo 'make judges     what Galaxy, certification and the documentation site would say'
+	@echo 'make judges     the rulebook by ansible-rulebook, and the scenario of Molecule'
 	@echo 'make clean      remove what these made'
 	@echo 'PYTHON=python3.13 VENV=.venv313 chooses another Python'
 

@@ -7,7 +7,7 @@
 
 check.py fast       the quick units, and lint
 check.py all        everything but the judges
-check.py judges     those of the ecosystem, which need tests/judges.txt
+check.py judges     the judges of the ecosystem that need tests/judges.txt
 check.py STEP...    only these
 """
 
@@ -95,8 +95,8 @@ STEPS = [
     Step("sanity", ["tests/tools/sanity.sh"]),
     Step("floors", [sys.executable, "tests/tools/floors.py"]),
     Step("ansible-lint", ["tests/tools/lint.sh"]),
-    Step("importer", ["tests/tools/nox.sh", "build-import-check"], judge=True),
-    Step("docsite", ["tests/tools/docsite.sh"], judge=True),
+    Step("importer", ["tests/tools/nox.sh", "build-import-check"]),
+    Step("docsite", ["tests/tools/docsite.sh"]),
     Step("rulebook", ["pytest", "tests/unit/extensions/test_rulebook.py"], judge=True),
     Step("molecule", ["molecule", "test"], judge=True, needs_wine=True),
     Step("nox", ["tests/tools/nox.sh", "license-check", "extra-checks"]),
