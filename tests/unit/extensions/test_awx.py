@@ -145,6 +145,11 @@ def test_secrets_are_injected_as_files_only(configuration: dict[str, Any]) -> No
             assert f"template.{name}" in kind["injectors"]["file"]
 
 
+def test_private_keys_are_in_no_log_of_the_configuration() -> None:
+    (play,) = load(AWX / "configure.yml")
+    assert play["vars"]["controller_configuration_credentials_secure_logging"] is True
+
+
 def test_the_project_sets_the_variables_that_credentials_give() -> None:
     variables = load(AWX / "project/playbooks/group_vars/all.yml")
     assert "ACCESS_MANAGER_IDENTITY_PASSPHRASE_FILE" in variables["identity_passphrase_file"]
