@@ -48,7 +48,7 @@ demo: wine venv
 bench: wine venv
 	$(BIN)/python tests/bench.py
 
-# Their tools are not needed to develop, and pip takes minutes to install them.
+# Nothing else needs their tools.
 judges: venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/judges.txt
 	$(CHECK) judges
