@@ -20,8 +20,8 @@ import windows_lab
 from support.ams_host import APPLICATION_ID, AmsHost, Connection, free_port, write_inventory
 from support.certificates import CURRENT, EXPIRED, TLS
 from support.faults import disk
-from support.hardened import DOCTOR, NAME, examine, findings_of, policy, tasks_of
-from support.playbook import run_playbook
+from support.hardened import DOCTOR, NAME, examine, findings_of, policy, set_number, tasks_of
+from support.playbook import PlaybookRun, run_playbook
 
 ABSENT, STRANGER = "doctor-absent", "doctor-stranger"
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\lithnetams"
@@ -88,13 +88,16 @@ def test_a_server_in_good_order_has_no_failure_within_a_minute_and_three_process
     assert "DPAPI of the local machine decrypts" in run.output
 
 
-@pytest.mark.parametrize(("connection", "way"), [("winrm", "breakaway"), ("psrp", "Win32_Process.Create")])
-def test_probes_are_ok_and_leave_nothing(
-    server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection, way: str
+@pytest.mark.parametrize(
+    ("connection", "way", "fail_on"),
+    [("winrm", "breakaway", "failure"), ("psrp", "Win32_Process.Create", "warning")],
+)
+def test_probes_are_ok_leave_nothing_and_their_warnings_fail_where_that_is_asked_for(
+    server: AmsHost, work: Path, settings: dict[str, Any], connection: Connection, way: str, fail_on: str
 ) -> None:
-    before = state_of(server)
-    run = examine(server, work, settings, f"probed-{connection}", connection, doctor_probes=True)
-    assert run.rc == 0, run.output
+    before, options = state_of(server), {"doctor_probes": True, "doctor_fail_on": fail_on}
+    run = examine(server, work, settings, f"probed-{connection}", connection, **options)
+    assert (run.rc != 0) == (fail_on == "warning"), run.output
     found = findings_of(work, f"probed-{connection}")
     probes = {name: one for name, one in found.items() if name.startswith("probe: ")}
     assert probes.keys() == {f"probe: {name}" for name in {*PROBES, "logs"}}
@@ -111,16 +114,11 @@ def test_probes_are_ok_and_leave_nothing(
 # ---- not in order ----
 
 
-def test_a_warning_fails_where_that_is_asked_for(server: AmsHost, work: Path, settings: dict[str, Any]) -> None:
-    with policy(server, LOGGING, EnableModuleLogging=1):
-        run = examine(server, work, settings, "logged", doctor_fail_on="warning")
-    assert run.rc != 0, run.output
-    assert findings_of(work, "logged")["module logging"]["state"] == "warning"
-
-
 @pytest.fixture(scope="module")
-def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """What the doctor finds where several things are not in order."""
+def three(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any]) -> tuple[PlaybookRun, bool]:
+    """A run over a server where several things are not in order, one that is gone, and one that refuses the password;
+    and whether a disk of its own could be mounted.
+    """
     domain = windows_lab.join(server.prefix, work / "domain")["NetBiosName"]
     sid = windows_lab.account(server.prefix, "gmsa$")
     server.add_certificate(replace(CURRENT, name="by-hand", store=rf"{sid}\My"))
@@ -129,22 +127,37 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
     expired = server.add_certificate(replace(EXPIRED, name="expired-site", store=TLS.store, server=True))
     server.run("sc.exe", "config", "lithnetams", "start=", "disabled", "obj=", rf"{domain}\gmsa$", "password=", "")
     server.run("reg.exe", "add", SERVICE, "/v", "FailureActions", "/t", "REG_BINARY", "/d", RESTARTS_THE_SERVER, "/f")
+    set_number(server, LOGGING, "EnableModuleLogging", 1)
     bind(server, expired.thumbprint)
     hosting = server.config / "apphost.json"
     before = hosting.read_bytes()
     hosting.write_bytes(before.replace(b'"Hostname": null', b'"Hostname": "ams.forest.example"'))
+    report = {"doctor_report_json": str(work / "three.json")}
     try:
         with policy(server, NoDebugPrivilege=1), disk(drive, 2) as missing:
-            run = examine(server, work, settings, "disordered", doctor_staging_root="S:\\")
+            reached = server.inventory_vars() | settings
+            hosts = {
+                NAME: reached | {"doctor_staging_root": "S:\\"},
+                ABSENT: reached | {"ansible_port": free_port()},
+                STRANGER: reached | {"ansible_password": "wrong"},
+            }
+            run = run_playbook(DOCTOR, write_inventory(work / "three.yml", hosts), extra_vars=report)
     finally:
         hosting.write_bytes(before)
         bind(server, server.tls_certificate.thumbprint)
+        server.run("reg.exe", "delete", LOGGING, "/f")
         server.run("reg.exe", "delete", SERVICE, "/v", "FailureActions", "/f")
         linked.unlink()
         server.run("sc.exe", "config", "lithnetams", "start=", "auto", "obj=", "LocalSystem")
     assert run.rc != 0, run.output
-    found = findings_of(work, "disordered")
-    if missing:
+    return run, not missing
+
+
+@pytest.fixture(scope="module")
+def disordered(three: tuple[PlaybookRun, bool], work: Path) -> dict[str, dict[str, str]]:
+    """What the doctor finds where several things are not in order."""
+    found = findings_of(work, "three")
+    if not three[1]:
         found.pop("staging space")
     return found
 
@@ -160,6 +173,7 @@ def disordered(server: AmsHost, drive: Path, work: Path, settings: dict[str, Any
         ("file system", "warning", "linked.ps1"),
         ("web site names", "warning", "is for forest.example, and Hosting.HttpSys.Hostname is ams.forest.example"),
         ("service events", "warning", "event log cannot be read"),  # the lab has none
+        ("module logging", "warning", ""),
         ("keys elsewhere", "ok", r"\My: these keys are not in the service's own store"),
         ("database", "ok", "SQL LocalDB 14.0"),
     ],
@@ -177,18 +191,9 @@ def test_a_full_disk_is_a_failure(disordered: dict[str, dict[str, str]]) -> None
 
 
 def test_hosts_that_do_not_answer_are_entries_that_say_why_and_the_others_are_examined(
-    server: AmsHost, work: Path, settings: dict[str, Any]
+    three: tuple[PlaybookRun, bool], work: Path
 ) -> None:
-    reached = server.inventory_vars() | settings
-    hosts = {
-        NAME: reached,
-        ABSENT: reached | {"ansible_port": free_port()},
-        STRANGER: reached | {"ansible_password": "wrong"},
-    }
-    report = {"doctor_report_json": str(work / "three.json")}
-    run = run_playbook(DOCTOR, write_inventory(work / "three.yml", hosts), extra_vars=report)
-    assert run.rc != 0
-    found = {name: findings_of(work, "three", name)["connection"] for name in hosts}
+    found = {name: findings_of(work, "three", name)["connection"] for name in (NAME, ABSENT, STRANGER)}
     assert {name: one["state"] for name, one in found.items()} == {NAME: "ok", ABSENT: "failure", STRANGER: "failure"}
     assert "refuses the logon" in found[STRANGER]["found"]
-    assert re.search(rf"{ABSENT} +failure +connection", run.stdout)
+    assert re.search(rf"{ABSENT} +failure +connection", three[0].stdout)
