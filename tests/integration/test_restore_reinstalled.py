@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.ams_host import AmsHost, MakeHost, Secret, write_inventory
 from support.backups import Backup, KeyPair, backups_of
+from support.configuration import CONFIG_PATH
 from support.host_state import identity_file, restoring
 from support.leaks import find_leaks, text_needles
 from support.playbook import PlaybookRun, run_playbook
@@ -164,13 +165,7 @@ def test_nothing_secret_is_reported_or_left(run: PlaybookRun, old: AmsHost, serv
     assert find_leaks(server.drive_c, on_disk) == ()
 
 
-def test_second_run_changes_nothing(run: PlaybookRun, server: AmsHost, work: Path) -> None:
-    again = run_playbook(RESTORE, work / "new.yml")
-    assert again.rc == 0, again.stdout[-3000:]
-    assert result_of(again, server.name, PLANNED)["would_change"] is False
-
-
-def test_later_restore_of_another_file_leaves_the_secrets(
+def test_second_run_plans_nothing_but_what_was_changed_since_and_leaves_the_secrets(
     run: PlaybookRun, server: AmsHost, backup: Backup, work: Path
 ) -> None:
     settings = (server.config / "appsettings.json").read_bytes()
@@ -178,5 +173,8 @@ def test_later_restore_of_another_file_leaves_the_secrets(
     script.write_bytes(b"# changed after the restore")
     later = run_playbook(RESTORE, work / "new.yml")
     assert later.rc == 0, later.stdout[-3000:]
+    planned = result_of(later, server.name, PLANNED)["plan"]
+    changes = [line for line in planned if not line.startswith(("* service: ", "! "))]
+    assert changes == [rf"~ {CONFIG_PATH}\scripts\latin1.ps1 (content)"]
     assert script.read_bytes() == backup.config["config/scripts/latin1.ps1"]
     assert (server.config / "appsettings.json").read_bytes() == settings
