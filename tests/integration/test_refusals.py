@@ -173,51 +173,38 @@ def set_version(host: AmsHost, version: str) -> None:
     host.run("reg.exe", "add", BASE_KEY, "/v", "Version", "/d", version, "/f")
 
 
-def test_wrong_server_and_wrong_password_are_refused(
-    victim: AmsHost, bare: AmsHost, work: Path, settings: dict[str, Any], root: Path
+def test_wrong_server_missing_configuration_and_wrong_password_are_refused(
+    victim: AmsHost, bare: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], root: Path
 ) -> None:
     wrong = settings | {"ansible_password": "not-the-password", "ansible_psrp_operation_timeout": 10}
     hosts = {
         "bare": bare.inventory_vars() | settings,
-        "version-2": victim.inventory_vars() | settings,
+        "version-3": victim.inventory_vars() | settings,
+        "no-config": idle.inventory_vars() | settings,
         "wrong-winrm": victim.inventory_vars("winrm") | wrong,
         "wrong-psrp": victim.inventory_vars("psrp") | wrong,
     }
-    set_version(victim, "2.0.8470.0")
+    hidden = idle.home / "config-elsewhere"
+    set_version(victim, "3.0.1.0")
+    idle.config.rename(hidden)
     try:
-        with unchanged(root, victim, bare):
+        with unchanged(root, victim, bare, idle):
             run = run_playbook(BACKUP, write_inventory(work / "wrong.yml", hosts))
         assert victim.service_state() == "Running"
     finally:
+        hidden.rename(idle.config)
         set_version(victim, "1.0.7945.0")
     assert run.rc != 0
     assert "Access Manager is not installed on" in failure_of(run, "bare")
-    assert "has version '2.0.8470.0'" in failure_of(run, "version-2")
+    assert "has version '3.0.1.0'" in failure_of(run, "version-3")
+    sentence = failure_of(run, "no-config")
+    assert r"'C:\Program Files\Lithnet\Access Manager Service\config' as the registry says, does not exist" in sentence
+    assert "ConfigPath" in sentence
     for name in ("wrong-winrm", "wrong-psrp"):
         assert f"refuses the logon of '{victim.user}'" in failure_of(run, name)
         assert "ansible_password" in failure_of(run, name)
         assert statuses(run, name) & {"failed", "unreachable"}
     assert "not-the-password" not in run.output
-
-
-def test_version_3_and_a_missing_configuration_are_refused(
-    victim: AmsHost, idle: AmsHost, work: Path, settings: dict[str, Any], root: Path
-) -> None:
-    hidden = idle.home / "config-elsewhere"
-    hosts = {"version-3": victim.inventory_vars() | settings, "no-config": idle.inventory_vars() | settings}
-    set_version(victim, "3.0.1.0")
-    idle.config.rename(hidden)
-    try:
-        with unchanged(root, victim, idle):
-            run = run_playbook(BACKUP, write_inventory(work / "wrong.yml", hosts))
-    finally:
-        hidden.rename(idle.config)
-        set_version(victim, "1.0.7945.0")
-    assert run.rc != 0
-    assert "has version '3.0.1.0'" in failure_of(run, "version-3")
-    sentence = failure_of(run, "no-config")
-    assert r"'C:\Program Files\Lithnet\Access Manager Service\config' as the registry says, does not exist" in sentence
-    assert "ConfigPath" in sentence
 
 
 def test_the_folder_is_found_however_it_is_spelled_and_an_empty_key_makes_no_file_invalid(
