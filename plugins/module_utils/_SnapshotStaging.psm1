@@ -140,8 +140,11 @@ Function Copy-Stopped {
             $taken.unlock_ms = Wait-DatabaseUnlock -Folder $database -Timeout $Params.service_timeout
             $Subject = Get-Subject -Installation $Installation -Params $Params
         }
-        for ($taken.attempts = 1; $true; $taken.attempts++) {
-            $isLast = $taken.attempts -ge (Get-LiveAttempt)
+        # The copy of what was described before the stop is none of the attempts: the service itself may have saved as it ended.
+        $first = if ($Params.include_database) { 1 } else { 0 }
+        for ($attempt = $first; $true; $attempt++) {
+            $taken.attempts = [Math]::Max(1, $attempt)
+            $isLast = $attempt -ge (Get-LiveAttempt)
             $isWhole = Copy-ListedFile -Subject $Subject -Folder $Files -Must $isLast
             $now = Get-Subject -Installation $Installation -Params $Params
             $taken.consistent = $isWhole -and (Get-StateFingerprint -Subject $Subject) -ceq (Get-StateFingerprint -Subject $now)

@@ -145,13 +145,14 @@ def _recovery_actions(recovery: str) -> list[int]:
 def _events(facts: Facts) -> Verdict:
     logged = facts.server["service_events"]
     found = service_events.sentences(logged["events"])
-    if found:
-        return warning(" ".join(found), f"What is older than {service_events.DAYS} days is not said any more.")
     if logged["error"]:
         return warning(
-            f"Access Manager's event log cannot be read: {logged['error']}",
-            "The installer makes the log 'Lithnet Access Manager': see in the Event Viewer that it is there.",
+            " ".join([*found, f"Access Manager's event log cannot be read to its end: {logged['error']}"]),
+            "See in the Event Viewer that the log 'Lithnet Access Manager', which the installer makes, is there, and "
+            "not too large to be read in 15 seconds.",
         )
+    if found:
+        return warning(" ".join(found), f"What is older than {service_events.DAYS} days is not said any more.")
     return ok(f"Access Manager logged no error that is looked for in the last {service_events.DAYS} days.")
 
 

@@ -37,7 +37,7 @@ SLICE_BYTES = 8 * 1024 * 1024
 _LONGEST_LINE = 128 * 1024
 """Of Base64: send_file.ps1 writes lines of 80 KiB."""
 
-_LONGEST_ERROR = 8 * 1024
+_LONGEST_ERROR, _MOST_ERRORS = 8 * 1024, 10
 _LONGEST_SILENCE = 300
 """Seconds without a byte of a file that lies ready on the target."""
 
@@ -121,9 +121,9 @@ def _fetch(connection: t.Any, source: str, size: int, incoming: io.BufferedRando
             for line in lines:
                 arrival.write(_decoded(line))
                 progress.done = incoming.tell()
-        if incoming.tell() == before:
-            raise AccessManagerError(f"the target's '{source}' ends after {before} bytes")
-        before = incoming.tell()
+        before += length
+        if incoming.tell() < before:
+            raise AccessManagerError(f"the target's '{source}' ends after {incoming.tell()} bytes")
 
 
 class _Arrival:
@@ -167,13 +167,21 @@ def _lines_over_psrp(connection: t.Any, source: str, request: str) -> c.Generato
         pipeline.begin_invoke(request)
         while pipeline.state == PSInvocationState.RUNNING:
             pipeline.poll_invoke()
-            silence.refuse_long(pipeline.output)
-            lines, pipeline.output = pipeline.output, []
+            lines, pipeline.output = [line for line in pipeline.output if line != ""], []
+            silence.refuse_long(lines)
+            _bound(pipeline.streams)
             yield from lines
     finally:
         pipeline.state = PSInvocationState.RUNNING  # stop() refuses others, and the target keeps what was not stopped
         _end(pipeline.stop)
-    _refuse_failure(source, pipeline.had_errors, "\n".join(map(str, pipeline.streams.error)))
+    _refuse_failure(source, pipeline.had_errors, "\n".join(map(str, pipeline.streams.error))[:_LONGEST_ERROR])
+
+
+def _bound(streams: t.Any) -> None:
+    """Keeps of what the target says beside its output the first errors."""
+    for stream in (streams.debug, streams.information, streams.progress, streams.verbose, streams.warning):
+        stream.clear()
+    del streams.error[_MOST_ERRORS:]
 
 
 def _lines_over_winrm(connection: t.Any, source: str, request: str) -> c.Generator[bytes]:
@@ -192,7 +200,7 @@ def _lines_over_winrm(connection: t.Any, source: str, request: str) -> c.Generat
                 output, more_errors, code, done = protocol.get_command_output_raw(shell, command)
             except WinRMOperationTimeoutError:
                 output = more_errors = b""
-            silence.refuse_long(output)
+            silence.refuse_long(output.strip())
             errors = (errors + more_errors)[:_LONGEST_ERROR]
             *lines, rest = (rest + output).split(b"\n")
             if len(rest) > _LONGEST_LINE:

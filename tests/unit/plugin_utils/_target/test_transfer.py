@@ -24,6 +24,7 @@ from ansible_collections.lithnet.access_manager.plugins.plugin_utils._errors imp
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._store.space import RESERVE
 from ansible_collections.lithnet.access_manager.plugins.plugin_utils._target import transfer
 from pypsrp.complex_objects import PSInvocationState
+from pypsrp.powershell import PSDataStreams
 from requests.exceptions import ConnectionError as LostConnectionError
 from unit.faults import SMALL, free_bytes
 from unit.target_side import send_file
@@ -101,6 +102,7 @@ class PSRPHost:
         self.offsets: list[int] = []
         self.longest = self.resets = self.open_pipelines = 0
         self.error = ""
+        self.said = PSDataStreams()
 
     @property
     def runspace(self) -> PSRPHost:
@@ -129,8 +131,9 @@ class Pipeline:
         self.state = PSInvocationState.NOT_STARTED
         self.output: list[object] = []
         self.had_errors = False
-        self.streams = SimpleNamespace(error=[])
+        self.streams = PSDataStreams()
         self._lines: Iterator[object] = iter(())
+        host.said = self.streams
 
     def add_script(self, script: str, use_local_scope: bool) -> None:
         assert "ToBase64String" in script
@@ -366,15 +369,38 @@ def test_an_object_that_is_no_base64_is_refused_in_a_sentence(incoming: io.Buffe
         receive(NoisyHost(CONTENT), CONTENT, incoming)
 
 
+@pytest.mark.parametrize("output", [[], [""]], ids=["nothing", "empty lines"])
 def test_a_pipeline_that_sends_nothing_for_ever_is_given_up(
-    incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch
+    incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, output: list[object]
 ) -> None:
+    def poll(pipeline: Pipeline) -> None:
+        time.sleep(0.002)
+        pipeline.output += output
+
     monkeypatch.setattr(transfer, "_LONGEST_SILENCE", 0.01)
-    monkeypatch.setattr(Pipeline, "poll_invoke", lambda _self: time.sleep(0.002))
+    monkeypatch.setattr(Pipeline, "poll_invoke", poll)
     host = PSRPHost(CONTENT)
     with pytest.raises(AccessManagerError, match="4 attempts: the target sent nothing in"):
         receive(host, CONTENT, incoming)
     assert host.open_pipelines == 0
+
+
+def test_what_a_pipeline_says_beside_its_output_is_bounded(incoming: io.BufferedRandom) -> None:
+    class TalkativeHost(PSRPHost):
+        def answer(self, offset: int, length: int) -> Iterator[object]:
+            for line in itertools.islice(super().answer(offset, length), 2):
+                pipelines.append(len(self.said.warning) + len(self.said.error))
+                self.said.warning += ["noise"] * 50
+                self.said.error += ["x" * transfer._LONGEST_ERROR] * 50
+                yield line
+
+    pipelines: list[int] = []
+    host = TalkativeHost(CONTENT)
+    host.error = "it cannot be read"
+    with pytest.raises(AccessManagerError) as refusal:
+        receive(host, CONTENT, incoming)
+    assert max(pipelines) <= 3 * 100 + transfer._MOST_ERRORS  # of one poll, and what is kept
+    assert len(str(refusal.value)) < 2 * transfer._LONGEST_ERROR
 
 
 # ---- progress ----
@@ -439,7 +465,9 @@ def test_a_line_without_an_end_is_not_kept(incoming: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "says", [(b"", b"", 0, False), (b"", b"x", 0, False), None], ids=["nothing", "errors", "timeouts"]
+    "says",
+    [(b"", b"", 0, False), (b"\r\n", b"", 0, False), (b"", b"x", 0, False), None],
+    ids=["nothing", "empty lines", "errors", "timeouts"],
 )
 def test_a_target_that_sends_nothing_for_ever_is_given_up(
     incoming: io.BufferedRandom, monkeypatch: pytest.MonkeyPatch, says: tuple[bytes, bytes, int, bool] | None
@@ -455,6 +483,17 @@ def test_a_target_that_sends_nothing_for_ever_is_given_up(
     with pytest.raises(AccessManagerError, match="sent nothing in"):
         receive(host, CONTENT, incoming)
     assert (len(host.offsets), host.open_commands) == (transfer.ATTEMPTS, 0)
+
+
+def test_answers_that_end_early_are_attempts(incoming: io.BufferedRandom) -> None:
+    class Short(WinRMHost):
+        def _answer(self, offset: int, length: int) -> Iterator[bytes]:
+            yield from send_file(self.content, offset, 1)
+
+    host = Short(CONTENT)
+    with pytest.raises(AccessManagerError, match="4 attempts: the target's .* ends after 4 bytes"):
+        receive(host, CONTENT, incoming)
+    assert host.offsets == [0, 1, 2, 3]
 
 
 def test_the_answer_itself_holds_no_more_than_it_announces(incoming: Path) -> None:
