@@ -116,6 +116,8 @@ def test_a_backup_in_clear_is_a_problem_beside_a_passphrase_unless_it_was_asked_
     assert "in-clear" in run.output
     assert "config.zip' is not encrypted, though a passphrase is given" in run.output
     assert "by-passphrase" not in failure_of(run, "by-passphrase")
+    asked = run_playbook(VERIFY, inventory, extra_vars={"access_manager_encryption": "none"})
+    assert asked.rc == 0, asked.output
     for other, code in (("none", 0), ("age", 2)):
         hosts = {
             "in-clear": variables | {"access_manager_encryption": "none"},

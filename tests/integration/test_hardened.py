@@ -17,7 +17,7 @@ import pytest
 import windows_lab
 from support import tls_front
 from support.ams_host import AmsHost
-from support.backups import KeyPair
+from support.backups import KeyPair, backups_of
 from support.configuration import CONFIG_PATH
 from support.faults import STAGING
 from support.hardened import FRAMEWORK, NAME, RELEASE, examine, findings_of, policy, set_number, tasks_of
@@ -58,10 +58,12 @@ def back_up(server: AmsHost, work: Path, options: dict[str, Any], name: str, con
     return run_playbook(BACKUP, inventory)
 
 
-def check_stopped_backup(server: AmsHost, work: Path, options: dict[str, Any], name: str) -> PlaybookRun:
+def check_stopped_backup(
+    server: AmsHost, work: Path, options: dict[str, Any], name: str, connection: Any = "winrm"
+) -> PlaybookRun:
     """Makes a backup for which the service stops once, and runs again."""
     before = len(server.turns())
-    run = back_up(server, work, options, name)
+    run = back_up(server, work, options, name, connection)
     assert run.rc == 0, run.output
     assert server.turns()[before:] == STOPPED_AND_STARTED
     assert server.service_state() == "Running"
@@ -92,18 +94,19 @@ def check_clean(server: AmsHost) -> None:
 def tasked(server: AmsHost, work: Path, options: dict[str, Any]) -> PlaybookRun:
     """The first backup: where only a scheduled task starts a process."""
     with policy(server, RefuseCreate=2, RefuseBreakaway=1):
-        return check_stopped_backup(server, work, options, "tasked")
+        return check_stopped_backup(server, work, options, "tasked", "psrp")
 
 
 def test_where_neither_wmi_nor_breakaway_starts_a_process_a_scheduled_task_does(
-    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any]
+    server: AmsHost, tasked: PlaybookRun, work: Path, options: dict[str, Any], root: Path, owner: KeyPair
 ) -> None:
-    """The backup over winrm, the restore and the doctor over psrp."""
+    """The backup over psrp, the restore and the doctor over winrm."""
     assert "a scheduled task did" in tasked.output
+    assert len(backups_of(root, NAME, owner.open)) == 1
     before = len(server.turns())
     with policy(server, RefuseCreate=2, RefuseBreakaway=1):
-        restored = restore(server, work, options, "restored", "psrp")
-        examined = examine(server, work, options, "examined", "psrp")
+        restored = restore(server, work, options, "restored")
+        examined = examine(server, work, options, "examined", "winrm")
     assert restored.rc == 0, restored.output
     assert server.turns()[before:] == STOPPED_AND_STARTED
     assert examined.rc == 0, examined.output

@@ -439,9 +439,6 @@ def test_line_that_breaks_while_the_service_is_down_does_no_harm(
 def test_restore_that_never_ended_is_reported_until_one_has_and_the_service_runs_again(
     server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
 ) -> None:
-    """The first of the two after it restores the certificates alone: it gives a missing key and a missing permission,
-    without a stop, and leaves the server between two states.
-    """
     spoil(server)
     next(iter(server.external.values())).write_bytes(b"# spoiled")
     server.knob("StopDelayMs", 4000)
@@ -455,28 +452,37 @@ def test_restore_that_never_ended_is_reported_until_one_has_and_the_service_runs
     made = run_playbook(BACKUP, server.write_inventory(work / "half.yml", variables=options))
     assert "is incomplete. " in failure_of(made, NAME)
     assert "never ended, so this server may be between two states" in failure_of(made, NAME)
-    current, expired, _cryptoapi = (certificate.thumbprint for certificate in server.certificates)
-    remove_certificate(server, expired, key_only=True)
-    forbid_keys(server)
-    lacking = {current: "give_access", expired: "give_key"}
-    turns = len(server.turns())
-    for parts, wanted in ((["certificates"], lacking), (list(RESTORABLE), {})):
+    for parts in (["certificates"], list(RESTORABLE)):  # the first of them leaves the server between two states
         run = restore(server, work, options, restore_only=parts)
         assert run.rc == 0, run.stdout[-3000:]
-        planned = result_of(run, NAME, PLANNED)
-        (reported,) = planned["earlier_restores"]
+        (reported,) = result_of(run, NAME, PLANNED)["earlier_restores"]
         assert "never ended, so this server may be between two states" in reported
-        assert "* service: start" in planned["plan"]
-        assert {one["thumbprint"]: one["action"] for one in planned["certificates"]} == wanted
+        assert "* service: start" in result_of(run, NAME, PLANNED)["plan"]
         assert (server.config / "scripts/stray.ps1").exists() is ("config" not in parts)
-        if wanted:
-            assert server.turns()[turns:] == ["started"]
     assert left(server, whole) == []
     assert server.http_answers()
 
 
 def test_only_the_newest_safety_copies_are_kept(server: AmsHost) -> None:
     assert len(safety_copies(server)) == 3
+
+
+# ---- keys ----
+
+
+def test_missing_key_and_missing_permission_are_given_without_a_stop(
+    server: AmsHost, whole: Whole, work: Path, options: dict[str, Any]
+) -> None:
+    current, expired, _cryptoapi = (certificate.thumbprint for certificate in server.certificates)
+    turns = len(server.turns())
+    remove_certificate(server, expired, key_only=True)
+    forbid_keys(server)
+    run = restore(server, work, options, restore_only=["certificates"])
+    assert run.rc == 0, run.stdout[-3000:]
+    wanted = {one["thumbprint"]: one["action"] for one in result_of(run, NAME, PLANNED)["certificates"]}
+    assert wanted == {current: "give_access", expired: "give_key"}
+    assert len(server.turns()) == turns
+    assert not result_of(restore(server, work, options), NAME, PLANNED)["would_change"]
 
 
 # ---- between beginning and end ----

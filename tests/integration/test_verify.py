@@ -234,10 +234,11 @@ def test_without_an_inventory_all_hosts_under_the_root_are_verified(tmp_path: Pa
     assert {one["host"] for one in reported(tmp_path)["backups"]} == set(HOSTS)
 
 
-def test_a_missing_root_is_refused(tmp_path: Path) -> None:
+def test_a_missing_root_and_a_senseless_age_are_refused(tmp_path: Path, root: Path) -> None:
     run = run_playbook(VERIFY, "localhost,", extra_vars={"access_manager_backup_root": str(tmp_path / "missing")})
     assert "is not a folder on the controller" in failure_of(run, "localhost")
     assert "access_manager_backup_root is not set" in failure_of(run_playbook(VERIFY, "localhost,"), "localhost")
+    assert "check_age is 0" in failure_of(verify(tmp_path, root, verify_check_age=0), HOSTS[0])
 
 
 def test_the_module_alone_fails_with_its_result(tmp_path: Path, root: Path) -> None:
