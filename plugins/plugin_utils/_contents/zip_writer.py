@@ -16,6 +16,9 @@ import zlib
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _LATEST = (2107, 12, 31, 23, 59, 58)
+_VERSION_OF_64_BITS = 45
+"""What a reader must know. Python before 3.11.4 names an older one."""
+
 _LEAST_GAIN = 0.05
 """By which share the beginning of a file must become smaller for the file to be compressed."""
 
@@ -33,6 +36,7 @@ class Entry:
         time = min(max(self.modified.timetuple()[:6], _EARLIEST), _LATEST)
         info = zipfile.ZipInfo(self.name, time)
         info.compress_type = zipfile.ZIP_DEFLATED if _is_compressible(beginning) else zipfile.ZIP_STORED
+        info.extract_version = _VERSION_OF_64_BITS
         info.external_attr = (0o40700 << 16) | 0x10 if self.name.endswith("/") else 0o100600 << 16
         return info
 
