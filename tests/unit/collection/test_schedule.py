@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 ODD = ["--limit", 'a b"c', "100% of $HOME", "back\\slash"]
 """Arguments that mean something to systemd."""
@@ -82,7 +84,6 @@ def units(folder: Path, printed: str) -> Path:
     return folder / "written"
 
 
-@pytest.mark.slow
 def test_systemd_accepts_the_units(units: Path) -> None:
     (units / "alert@.service").write_text("[Service]\nExecStart=/bin/true\n")
     names = ["lithnet-access-manager-backup.service", "lithnet-access-manager-backup.timer"]
@@ -98,7 +99,6 @@ def test_systemd_accepts_the_units(units: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.slow
 def test_a_broken_unit_would_be_found(units: Path, tmp_path: Path) -> None:
     text = (units / "lithnet-access-manager-backup.timer").read_text().replace("Mon..Fri", "Mon..Never")
     (tmp_path / "broken.timer").write_text(text)
@@ -107,7 +107,6 @@ def test_a_broken_unit_would_be_found(units: Path, tmp_path: Path) -> None:
     assert "Failed to parse calendar" in done.stderr or done.returncode != 0
 
 
-@pytest.mark.slow
 def test_runs_are_spread_and_made_up_for_and_the_vault_password_is_a_credential(units: Path) -> None:
     timer = (units / "lithnet-access-manager-backup.timer").read_text()
     assert {"OnCalendar=Mon..Fri 02:30", "RandomizedDelaySec=30m", "Persistent=yes"} <= set(timer.splitlines())

@@ -18,6 +18,8 @@ from support.browser import Browser, Scheme, missing
 from unit.plugin_utils._report.test_report import hostile
 from unit.reports import NOW, backup, fleet, healthy, troubled, verification
 
+pytestmark = pytest.mark.slow
+
 PHONE, DESKTOP = 390, 1280
 FLEETS = {
     "one": fleet(1),
@@ -99,7 +101,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in FLEETS}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "view"), list(itertools.product(FLEETS, VIEWS)))
 def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, view: tuple[int, Scheme]) -> None:
     browser.show(pages[name], *view)
@@ -114,7 +115,6 @@ def test_page_in_a_browser(browser: Browser, pages: dict[str, Path], name: str, 
     assert any(what.startswith("text") for what in contrasts)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["four", "troubled"])
 def test_pictures_are_drawn(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.show(pages[name], DESKTOP, "light")
@@ -136,7 +136,6 @@ DATES = """[...document.querySelectorAll('.rows .dates span')].filter(one => get
     .map(one => { const box = one.getBoundingClientRect(); return [box.left, box.right, one.innerText]; })"""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "width"), list(itertools.product(FLEETS, (PHONE, DESKTOP))))
 def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     browser.show(pages[name], width, "light")
@@ -145,7 +144,6 @@ def test_dates_do_not_lie_upon_each_other(browser: Browser, pages: dict[str, Pat
     assert all(before[1] < after[0] for before, after in itertools.pairwise(dates)), dates
 
 
-@pytest.mark.slow
 def test_a_year_is_reported_by_months_and_what_is_older_by_its_number(browser: Browser, pages: dict[str, Path]) -> None:
     browser.show(pages["years"], DESKTOP, "light")
     assert [date[2] for date in browser.evaluate(DATES)] == [
@@ -204,7 +202,6 @@ def test_page_needs_nothing_from_elsewhere(pages: dict[str, Path]) -> None:
         )
 
 
-@pytest.mark.slow
 def test_thirty_hosts_with_a_year_of_backups_stay_a_page(tmp_path: Path) -> None:
     page = html_module.html_of(
         report_module.build([healthy(f"ams{number}.example.com", 400) for number in range(30)]), "Backups"
