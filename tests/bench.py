@@ -36,7 +36,6 @@ from typing import Any
 
 import comparison
 import pyrage
-import yaml
 from ansible.plugins.loader import init_plugin_loader
 from comparison import Measured
 from support.ams_host import AmsHost, Connection, Count, available, windows_lab, write_inventory
@@ -526,9 +525,7 @@ def controller(folder: Path, variables: dict[str, Any]) -> None:
     """
     heading("The controller's own time in an unchanged backup")
     inventory, env = played_servers(folder, 1)
-    nothing = folder / "nothing.yml"
-    tasks = [{"ansible.builtin.debug": {"msg": "nothing"}}]
-    nothing.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    nothing = write_task(folder, "ansible.builtin.debug", {"msg": "nothing"})
 
     def seconds(playbook: Path) -> float:
         run = run_playbook(playbook, inventory, extra_vars=variables, env=env)

@@ -119,7 +119,7 @@ class ActionModule(AccessManagerAction):
         of_certificates, of_others = encryptors
         key = CallKey()
         where = self.target, open_backup(self.params, self.host)
-        wanted = {key: self.params[key] for key in ("expected_bytes", "include_database")}
+        wanted = {option: self.params[option] for option in ("expected_bytes", "include_database")}
         return _Parts(
             key,
             ConfigurationPart(*where, of_others, key, **wanted),

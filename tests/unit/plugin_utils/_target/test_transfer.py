@@ -389,17 +389,17 @@ def test_what_a_pipeline_says_beside_its_output_is_bounded(incoming: io.Buffered
     class TalkativeHost(PSRPHost):
         def answer(self, offset: int, length: int) -> Iterator[object]:
             for line in itertools.islice(super().answer(offset, length), 2):
-                pipelines.append(len(self.said.warning) + len(self.said.error))
+                kept.append(len(self.said.warning) + len(self.said.error))
                 self.said.warning += ["noise"] * 50
                 self.said.error += ["x" * transfer._LONGEST_ERROR] * 50
                 yield line
 
-    pipelines: list[int] = []
+    kept: list[int] = []
     host = TalkativeHost(CONTENT)
     host.error = "it cannot be read"
     with pytest.raises(AccessManagerError) as refusal:
         receive(host, CONTENT, incoming)
-    assert max(pipelines) <= 3 * 100 + transfer._MOST_ERRORS  # of one poll, and what is kept
+    assert max(kept) <= 3 * 100 + transfer._MOST_ERRORS  # of one poll, and what is kept
     assert len(str(refusal.value)) < 2 * transfer._LONGEST_ERROR
 
 
